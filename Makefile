@@ -1,0 +1,35 @@
+# Every target does its own set-up: a virtual environment in .venv, with what pyproject.toml names.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-long bench lint clean
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group dev --editable .
+	touch $@
+
+demo: $(READY)
+	$(BIN)/khive-persist demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+test-long: $(READY)
+	$(BIN)/python -m pytest -m "long or not long" --timeout 3600
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) dist build
