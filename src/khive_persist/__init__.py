@@ -1,0 +1,56 @@
+"""The flight recorder of AI coding agents.
+
+Importing this package imports nothing else: each name is brought in when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from khive_persist.errors import KhiveError
+    from khive_persist.opening import (
+        HookEvent,
+        Node,
+        PlannerSession,
+        open_store,
+        save_planning_session,
+    )
+    from khive_persist.purposes import Purpose, purpose
+    from khive_persist.query import column, field
+
+__all__ = [
+    "HookEvent",
+    "KhiveError",
+    "Node",
+    "PlannerSession",
+    "Purpose",
+    "column",
+    "field",
+    "open_store",
+    "purpose",
+    "save_planning_session",
+]
+
+# Records come by way of opening, which lets their own calls (`await session.save()`) open a store.
+_HOMES = {
+    "HookEvent": "opening",
+    "KhiveError": "errors",
+    "Node": "opening",
+    "PlannerSession": "opening",
+    "Purpose": "purposes",
+    "column": "query",
+    "field": "query",
+    "open_store": "opening",
+    "purpose": "purposes",
+    "save_planning_session": "opening",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,114 @@
+"""What can go wrong, one class a cause.
+
+KhiveError
+├── InvalidRecordError (ValueError)      a record that cannot be stored as it is
+├── InvalidQueryError (ValueError)       a filter, path, order, limit or SQL text that is wrong
+├── InvalidSettingsError (ValueError)    config.toml, or a tool's settings file, that cannot be read
+├── NotFoundError (LookupError)          nothing, or more than one thing, has this id
+├── PlaceError (OSError)                 no .khive, or one that may not be used
+├── CaptureError (OSError)               an event that could not be put into the spool
+└── StoreError (RuntimeError)            a database that did not do as it was asked
+    ├── StoreBusyError (TimeoutError)    another program held its lock for too long
+    ├── StoreClosedError                 the store was used outside its `async with`
+    ├── StoreDamagedError                the bytes are not a sound SQLite file
+    ├── StoreFullError (OSError)         no room is left on the disk
+    ├── StoreNewerError                  written by a newer khive-persist
+    └── StoreUnavailableError (OSError)  missing, read-only, a link, or an I/O error
+"""
+
+
+class KhiveError(Exception):
+    """Base of every error of this library.
+
+    Attributes:
+        code: A stable lower-case word for programs.
+        hint: What to do about it, one line, or an empty string.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = str(self.args[0])
+        return f"{message}: {self.hint}" if self.hint else message
+
+
+class InvalidRecordError(KhiveError, ValueError):
+    """A record cannot be stored as it is: a field is missing, of the wrong type, or not JSON."""
+
+    code = "invalid_record"
+
+
+class InvalidQueryError(KhiveError, ValueError):
+    """A filter, path, order, limit or SQL text is wrong; nothing was run."""
+
+    code = "invalid_query"
+
+
+class InvalidSettingsError(KhiveError, ValueError):
+    """A settings file is not valid; it was left as it is."""
+
+    code = "invalid_settings"
+
+
+class NotFoundError(KhiveError, LookupError):
+    """Nothing has the id that was asked for, or more than one thing begins with it."""
+
+    code = "not_found"
+
+
+class PlaceError(KhiveError, OSError):
+    """There is no `.khive` here, or it is a link, a file, or not accessible."""
+
+    code = "place"
+
+
+class CaptureError(KhiveError, OSError):
+    """An event could be put into no spool: it is not kept."""
+
+    code = "capture"
+
+
+class StoreError(KhiveError, RuntimeError):
+    """A database did not do as it was asked; what was not acknowledged is not saved."""
+
+    code = "store"
+
+
+class StoreBusyError(StoreError, TimeoutError):
+    """Another program held the database's lock for longer than `store.busy_timeout_seconds`."""
+
+    code = "store_busy"
+
+
+class StoreClosedError(StoreError):
+    """A store was used before it was opened or after it was closed."""
+
+    code = "store_closed"
+
+
+class StoreDamagedError(StoreError):
+    """The file is not a sound SQLite database; its bytes were left as they are."""
+
+    code = "store_damaged"
+
+
+class StoreFullError(StoreError, OSError):
+    """No room is left on the disk; the transaction was rolled back."""
+
+    code = "store_full"
+
+
+class StoreNewerError(StoreError):
+    """The file was written by a newer khive-persist; it is not written to."""
+
+    code = "store_newer"
+
+
+class StoreUnavailableError(StoreError, OSError):
+    """The file is missing, read-only, a symbolic link, or the disk gave an I/O error."""
+
+    code = "store_unavailable"

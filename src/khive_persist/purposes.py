@@ -1,0 +1,119 @@
+"""Which record lives in which file and table. Standard library only."""
+
+import re
+from typing import Final, NamedTuple
+
+from khive_persist.errors import InvalidRecordError
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+
+
+class Purpose(NamedTuple):
+    """One file of one kind of record.
+
+    Attributes:
+        name: The file's stem and the purpose's name: `planner_sessions` is `planner_sessions.db`.
+        table: Its table.
+        view: A view with the indexed fields as plain columns, or an empty string for none.
+        fields: The fields of `content` that the view shows, by dotted path.
+        indexes: Each an index: dotted paths into `content`, in order; `created_at` is the column.
+    """
+
+    name: str
+    table: str
+    view: str = ""
+    fields: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The file's name inside `.khive`."""
+        return f"{self.name}.db"
+
+
+def purpose(
+    name: str,
+    table: str | None = None,
+    *,
+    view: str = "",
+    fields: tuple[str, ...] = (),
+    indexes: tuple[tuple[str, ...], ...] = (),
+) -> Purpose:
+    """A checked `Purpose`: its names are plain words, so that they can stand in SQL and in a path.
+
+    Raises:
+        InvalidRecordError: A name, or a path, has other characters than letters, digits and `_`.
+    """
+    made = Purpose(name, table or name, view, fields, indexes)
+    words = [made.name, made.table, *([view] if view else [])]
+    paths = [*fields, *(path for index in indexes for path in index)]
+    wrong = [word for word in words if not _NAME.match(word)]
+    wrong += [path for path in paths if not _PATH.match(path)]
+    if wrong:
+        raise InvalidRecordError(
+            f"{wrong[0]!r} cannot name a file, a table or a field",
+            hint="use letters, digits and underscores",
+        )
+    return made
+
+
+PLANNER_SESSIONS: Final = purpose(
+    "planner_sessions",
+    view="plans",
+    fields=(
+        "session_id",
+        "task_description",
+        "complexity",
+        "agent_count",
+        "workflow_pattern",
+        "confidence",
+        "planning_cost",
+    ),
+    indexes=(
+        ("complexity", "planning_cost", "confidence", "agent_count"),
+        ("planning_cost",),
+        ("confidence",),
+        ("session_id",),
+        ("created_at",),
+    ),
+)
+
+_EVENT_FIELDS: Final = (
+    "event_type",
+    "tool",
+    "hook_event_name",
+    "session_id",
+    "tool_name",
+    "tool_use_id",
+    "command",
+    "output",
+    "cwd",
+    "transcript_path",
+    "agent_id",
+    "agent_type",
+    "turn_id",
+    "prompt_id",
+    "model",
+    "duration_ms",
+    "success",
+    "error",
+)
+_EVENT_INDEXES: Final = (
+    ("session_id", "created_at", "success"),
+    ("event_type", "created_at"),
+    ("tool_use_id",),
+    ("created_at",),
+)
+
+# One file a tool: the key is the tool's name as `khive-hook --tool` takes it.
+HOOK_EVENTS: Final[dict[str, Purpose]] = {
+    tool: purpose(name, "hook_events", view="events", fields=_EVENT_FIELDS, indexes=_EVENT_INDEXES)
+    for tool, name in (
+        ("claude-code", "claude_hooks"),
+        ("codex", "codex_hooks"),
+        ("gemini-cli", "gemini_hooks"),
+    )
+}
+
+BUILT_IN: Final = (PLANNER_SESSIONS, *HOOK_EVENTS.values())

@@ -1,0 +1,225 @@
+"""Filters and order: what `field("confidence") > 0.8` is. Values only; the store writes the SQL.
+
+Missing is a value here as in Python: `!=` holds for a record that lacks the field, and `~` gives
+exactly the records that the filter does not.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+from khive_persist.errors import InvalidQueryError
+
+Value = str | int | float | bool | datetime | None
+Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "like"]
+
+_INT64: Final = range(-(2**63), 2**63)
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_STEP: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[(?:\d{1,9}|#-\d{1,9})\])*)\Z")
+_COLUMNS: Final = frozenset({"id", "created_at"})
+
+
+class Filter:
+    """A condition on a record. Combine with `&`, `|` and `~`."""
+
+    def __and__(self, other: "Filter") -> "Filter":
+        return All((self, _filter(other)))
+
+    def __or__(self, other: "Filter") -> "Filter":
+        return AnyOf((self, _filter(other)))
+
+    def __invert__(self) -> "Filter":
+        return Not(self)
+
+    def __bool__(self) -> bool:
+        raise InvalidQueryError(
+            "a filter has no truth value", hint="use & | ~ instead of and, or, not"
+        )
+
+
+class Field:
+    """A place in a record: a column, or a path into `content`.
+
+    Attributes:
+        column: `id` or `created_at`, or an empty string for a path.
+        path: The JSON path, `$.a.b[0]`, or an empty string for a column.
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # == makes a filter, so a Field is no dict key
+
+    def __init__(self, *, column: str = "", path: str = "") -> None:
+        self.column = column
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"field({self.column or self.path!r})"
+
+    def __eq__(self, value: Value) -> Filter:  # type: ignore[override]
+        return Compare(self, "==", _value(value))
+
+    def __ne__(self, value: Value) -> Filter:  # type: ignore[override]
+        return Compare(self, "!=", _value(value))
+
+    def __lt__(self, value: Value) -> Filter:
+        return Compare(self, "<", _ordered(value))
+
+    def __le__(self, value: Value) -> Filter:
+        return Compare(self, "<=", _ordered(value))
+
+    def __gt__(self, value: Value) -> Filter:
+        return Compare(self, ">", _ordered(value))
+
+    def __ge__(self, value: Value) -> Filter:
+        return Compare(self, ">=", _ordered(value))
+
+    def in_(self, values: Iterable[Value]) -> Filter:
+        """The field is one of these; of none at all, no record."""
+        return AnyOf(tuple(Compare(self, "==", _value(value)) for value in values))
+
+    def like(self, pattern: str) -> Filter:
+        """SQL's LIKE: `%` is any text, `_` any character, ASCII letters of either case."""
+        if not isinstance(pattern, str):
+            raise InvalidQueryError(f"like takes text, not {type(pattern).__name__}")
+        return Compare(self, "like", _value(pattern))
+
+    def is_null(self) -> Filter:
+        """The field is missing, or null."""
+        return Compare(self, "==", None)
+
+    def contains(self, value: Value) -> Filter:
+        """The field is an array with this item."""
+        if self.column:
+            raise InvalidQueryError(f"the column {self.column} is no array")
+        return Contains(self, _value(value))
+
+    def __neg__(self) -> "Order":
+        return Order(self, descending=True)
+
+    def __pos__(self) -> "Order":
+        return Order(self)
+
+
+class Order(NamedTuple):
+    """Sort by a field; records that lack it come first, descending last, as in SQLite."""
+
+    field: Field
+    descending: bool = False
+
+
+class Compare(Filter):
+    """One field against one value."""
+
+    def __init__(self, field: Field, comparison: Comparison, value: Value) -> None:
+        self.field, self.comparison, self.value = field, comparison, value
+
+
+class Contains(Filter):
+    """One array and an item of it."""
+
+    def __init__(self, field: Field, value: Value) -> None:
+        self.field, self.value = field, value
+
+
+class All(Filter):
+    """Every one of these; of none, every record."""
+
+    def __init__(self, filters: tuple[Filter, ...]) -> None:
+        self.filters = filters
+
+
+class AnyOf(Filter):
+    """At least one of these; of none, no record."""
+
+    def __init__(self, filters: tuple[Filter, ...]) -> None:
+        self.filters = filters
+
+
+class Not(Filter):
+    """What the filter does not hold for."""
+
+    def __init__(self, filter: Filter) -> None:
+        self.filter = filter
+
+
+def field(path: str, *keys: str) -> Field:
+    """A field of `content`, by its path.
+
+    Args:
+        path: Keys joined by dots, with array items in brackets: `confidence`,
+            `metadata.planner.name`, `phases[0].cost`, `phases[#-1]` for the last.
+        keys: More keys, each taken as it is: `field("metadata", "odd key.with dots")`.
+
+    Raises:
+        InvalidQueryError: The path is not of this form. Nothing else than a checked path gets into
+            SQL text; values are always bound.
+    """
+    if not isinstance(path, str):
+        raise InvalidQueryError(f"a path is text, not {type(path).__name__}")
+    steps = path.split(".")
+    if not all(_STEP.match(step) for step in steps):
+        raise InvalidQueryError(
+            f"{path[:80]!r} is no path", hint="write it as in field('metadata.phases[0].cost')"
+        )
+    return Field(path="$." + ".".join([*steps, *map(_key, keys)]))
+
+
+def column(name: Literal["id", "created_at"]) -> Field:
+    """The column `id`, or `created_at`, which compares with a datetime.
+
+    Raises:
+        InvalidQueryError: It is another name.
+    """
+    if name not in _COLUMNS:
+        raise InvalidQueryError(f"{name!r} is no column to filter by", hint="id or created_at")
+    return Field(column=name)
+
+
+def checked_count(name: str, value: int | None) -> int | None:
+    """A limit or an offset: None, or a whole number from 0.
+
+    Raises:
+        InvalidQueryError: It is anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise InvalidQueryError(f"{name} is a whole number from 0, not {value!r}")
+    return value
+
+
+def _key(key: str) -> str:
+    if isinstance(key, str) and _PLAIN_KEY.match(key):
+        return key
+    # SQLite's JSON path has no way to write these in a quoted key.
+    if not isinstance(key, str) or not key or any(c in '"\\' or ord(c) < 32 for c in key):
+        raise InvalidQueryError(f"{key!r} cannot stand in a path")
+    return f'"{key}"'
+
+
+def _filter(value: object) -> Filter:
+    if not isinstance(value, Filter):
+        raise InvalidQueryError(f"{value!r} is no filter")
+    return value
+
+
+def _value(value: Value) -> Value:
+    if isinstance(value, float) and math.isnan(value):
+        raise InvalidQueryError("NaN equals nothing")
+    if isinstance(value, int) and value not in _INT64:
+        raise InvalidQueryError(f"{value} does not fit 64 bits")
+    if value is not None and not isinstance(value, (str, int, float, datetime)):
+        raise InvalidQueryError(f"cannot compare with {type(value).__name__}")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidQueryError("the text has a lone surrogate") from error
+    return value
+
+
+def _ordered(value: Value) -> Value:
+    if value is None:
+        raise InvalidQueryError("nothing is smaller or larger than None", hint="use is_null()")
+    return _value(value)

@@ -1,0 +1,1 @@
+"""What is recorded. Pydantic models without any I/O."""

@@ -1,0 +1,157 @@
+"""`Node`: what every record is, and the node-style calls of a record's own class."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from khive_persist import clock
+from khive_persist.errors import InvalidRecordError
+from khive_persist.purposes import Purpose
+from khive_persist.query import Field as QueryField
+from khive_persist.query import Filter, Order
+from khive_persist.records.binding import bound
+
+MAX_ID_CHARACTERS = 200
+
+
+def _checked_id(value: str) -> str:
+    if not value or len(value) > MAX_ID_CHARACTERS or "\0" in value:
+        raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters and no NUL")
+    return value
+
+
+class Node(BaseModel):
+    """One record: a row of its purpose's table.
+
+    A kind of record of your own is a subclass that names its file and table:
+
+        class TrainingSession(Node):
+            purpose = purpose("training_sessions", indexes=(("athlete", "created_at"),))
+
+    Attributes:
+        id: Unique within its file; a UUID that sorts by time unless given.
+        content: JSON. Integers beyond 64 bits and numbers that are not finite are refused at save.
+        node_metadata: JSON about the record. `lion_class` names its class: data, never imported.
+        created_at: Aware, in UTC; a naive one is taken as UTC. It is set at the first save and
+            kept by later ones.
+        embedding: Numbers, or None.
+    """
+
+    model_config = ConfigDict(validate_assignment=True, extra="forbid")
+
+    purpose: ClassVar[Purpose]
+
+    id: Annotated[str, AfterValidator(_checked_id)] = Field(default_factory=clock.new_id)
+    content: Any = None
+    node_metadata: dict[str, Any] = Field(default_factory=dict)
+    created_at: Annotated[datetime, AfterValidator(clock.as_utc)] = Field(default_factory=clock.now)
+    embedding: list[float] | None = None
+
+    @classmethod
+    def lion_class(cls) -> str:
+        """The class's full name, as `node_metadata` carries it."""
+        return f"{cls.__module__}.{cls.__qualname__}"
+
+    @classmethod
+    def purpose_of(cls, content: Any) -> Purpose:
+        """The file that a record with this content lives in.
+
+        Raises:
+            InvalidRecordError: The class names none.
+        """
+        try:
+            return cls.purpose
+        except AttributeError:
+            raise InvalidRecordError(
+                f"{cls.__name__} names no file", hint="give it purpose = purpose('its_name')"
+            ) from None
+
+    @classmethod
+    def purposes(cls) -> Sequence[Purpose]:
+        """Every file that records of this class live in."""
+        return (cls.purpose_of(None),)
+
+    async def save(self) -> Self:
+        """Save this record: committed and synced on return. See `Store.save`."""
+        async with bound(type(self)) as store:
+            await store.save(self)
+        return self
+
+    async def delete(self) -> bool:
+        """Delete this record from its file; whether it was there."""
+        async with bound(type(self)) as store:
+            return await store.delete(self.id)
+
+    @classmethod
+    async def get(cls, id: str) -> Self:
+        """The record with this id. See `Store.get`."""
+        async with bound(cls) as store:
+            return await store.get(id)
+
+    @classmethod
+    async def find(
+        cls,
+        *filters: Filter,
+        order_by: QueryField | Order | Sequence[QueryField | Order] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Self]:
+        """The records that pass every filter. See `Store.find`."""
+        async with bound(cls) as store:
+            return await store.find(*filters, order_by=order_by, limit=limit, offset=offset)
+
+    @classmethod
+    async def stream(
+        cls,
+        *filters: Filter,
+        order_by: QueryField | Order | Sequence[QueryField | Order] = (),
+        limit: int | None = None,
+    ) -> AsyncIterator[Self]:
+        """The records that pass every filter, one after the other. See `Store.stream`."""
+        async with bound(cls) as store:
+            async for record in store.stream(*filters, order_by=order_by, limit=limit):
+                yield record
+
+    @classmethod
+    async def count(cls, *filters: Filter) -> int:
+        """How many records pass every filter."""
+        async with bound(cls) as store:
+            return await store.count(*filters)
+
+    @classmethod
+    async def get_recent(cls, limit: int = 10) -> list[Self]:
+        """The newest records, newest first."""
+        async with bound(cls) as store:
+            return await store.get_recent(limit)
+
+    @classmethod
+    async def get_by_date_range(cls, start: datetime, end: datetime) -> list[Self]:
+        """The records of `start <= created_at < end`, oldest first."""
+        async with bound(cls) as store:
+            return await store.get_by_date_range(start, end)
+
+    @classmethod
+    def from_stored(
+        cls,
+        id: str,
+        content: Any,
+        node_metadata: Any,
+        created_at: object,
+        embedding: Any,
+    ) -> Self:
+        """A record as its row has it, without validation: old rows are read as they are."""
+        metadata = node_metadata if isinstance(node_metadata, dict) else {}
+        instant = clock.from_column(created_at)
+        if instant is None:
+            metadata = metadata | {"unreadable_created_at": json.dumps(created_at, default=repr)}
+            instant = clock.unreadable()
+        return cls.model_construct(
+            id=id,
+            content=content,
+            node_metadata=metadata,
+            created_at=instant,
+            embedding=embedding if isinstance(embedding, list) else None,
+        )

@@ -1,0 +1,83 @@
+"""`config.toml`: what a person may set, each with its default."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+from khive_persist.errors import InvalidSettingsError
+
+ModelEvents = Literal["off", "without_conversation", "full"]
+
+
+class Settings(NamedTuple):
+    """Every setting. The names in config.toml are these, with a dot for the first underscore."""
+
+    capture_max_payload_bytes: int = 4_194_304
+    capture_linger_seconds: float = 5.0
+    redaction_enabled: bool = True
+    redaction_allow: tuple[str, ...] = ()
+    gemini_model_events: ModelEvents = "off"
+    store_busy_timeout_seconds: float = 30.0
+
+
+_MINIMUM: Final[dict[str, float]] = {
+    "capture_max_payload_bytes": 4_096,
+    "capture_linger_seconds": 0,
+    "store_busy_timeout_seconds": 0.1,
+}
+
+
+def load(path: Path) -> Settings:
+    """The settings of a file; the defaults where there is none.
+
+    Raises:
+        InvalidSettingsError: It is no TOML, names an unknown setting, or gives one a wrong value.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettingsError(f"{path} cannot be read ({error})") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettingsError(f"{path}: {error}") from error
+    given = {}
+    for table, entries in tables.items():
+        if not isinstance(entries, dict):
+            raise InvalidSettingsError(f"{path}: {table} is no table", hint=f"write [{table}]")
+        for key, value in entries.items():
+            given[f"{table}_{key}"] = _checked(path, table, key, value)
+    return Settings(**given)
+
+
+def _checked(path: Path, table: str, key: str, value: Any) -> Any:
+    name = f"{table}_{key}"
+    where = f"{path}: {table}.{key}"
+    default = Settings._field_defaults.get(name)
+    if name not in Settings._fields:
+        raise InvalidSettingsError(f"{where} is no setting of this version")
+    if name == "gemini_model_events":
+        words = get_args(ModelEvents)
+        if value not in words:
+            raise InvalidSettingsError(f"{where} is one of " + ", ".join(words))
+    elif isinstance(default, tuple):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise InvalidSettingsError(f"{where} is a list of regular expressions")
+        for item in value:
+            try:
+                re.compile(item)
+            except re.error as error:
+                raise InvalidSettingsError(f"{where}: {item!r}: {error}") from error
+        return tuple(value)
+    elif isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise InvalidSettingsError(f"{where} is true or false")
+    else:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not _MINIMUM[name] <= value < float("inf"):
+            raise InvalidSettingsError(f"{where} is a number from {_MINIMUM[name]:g}")
+        return float(value) if isinstance(default, float) else int(value)
+    return value

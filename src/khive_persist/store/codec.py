@@ -1,0 +1,164 @@
+"""JSON text and values, both ways."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from khive_persist import clock
+from khive_persist.errors import InvalidRecordError
+
+Row = tuple[str, str | None, str | None, str, str | None]
+
+# SQLite reads at most 1,000 levels of JSON, and orjson 1,024. A payload lies one level deep.
+MAX_DEPTH: Final = 990
+_MAX_INTEGER_DIGITS: Final = 400
+
+
+class Raw:
+    """JSON text that stands in a larger document as it is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def dump(value: Any) -> str:
+    """Compact JSON text.
+
+    Raises:
+        InvalidRecordError: The value holds something that is no JSON: a number that is not finite
+            or needs more than 64 bits, a lone surrogate, an object, too many levels.
+    """
+    try:
+        text = orjson.dumps(value, default=_raw, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, RecursionError) as error:
+        raise InvalidRecordError(f"not JSON ({error})") from error
+    # orjson writes NaN and the infinities as null: a value would be lost in silence.
+    if "null" in text and not _finite(value):
+        raise InvalidRecordError("not JSON (NaN and infinity have no spelling in it)")
+    return text
+
+
+def dump_lossy(value: Any, *, indent: bool = False) -> str:
+    """JSON text of whatever a file held, to be shown.
+
+    What JSON or UTF-8 has no way to write is replaced: NaN by null, lone surrogates by U+FFFD.
+    """
+    try:
+        return orjson.dumps(value, default=_raw, option=orjson.OPT_INDENT_2 * indent).decode()
+    except (TypeError, RecursionError):
+        text = json.dumps(value, default=str, ensure_ascii=False, indent=2 if indent else None)
+        return text.encode("utf-8", "replace").decode()
+
+
+def load(text: str | bytes) -> Any:
+    """The value of a JSON document, also of one that orjson alone does not read.
+
+    Numbers beyond its range and lone surrogates are valid JSON that orjson refuses.
+
+    Raises:
+        ValueError: It is no JSON; NaN and Infinity are not, nor are more than `MAX_DEPTH` levels.
+    """
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        try:
+            return json.loads(text, parse_constant=_refuse, parse_int=_integer)
+        except RecursionError as error:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from error
+
+
+def depth(text: str) -> int:
+    """An upper bound of a JSON document's levels; exact where it is over `MAX_DEPTH`."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return MAX_DEPTH
+    deepest = level = 0
+    quoted = False
+    at = 0
+    while at < len(text):
+        character = text[at]
+        if quoted:
+            if character == "\\":
+                at += 1
+            elif character == '"':
+                quoted = False
+        elif character == '"':
+            quoted = True
+        elif character in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif character in "]}":
+            level -= 1
+        at += 1
+    return deepest
+
+
+def is_plain(number: float) -> bool:
+    """Whether JSON and 64 bits can hold a number."""
+    return math.isfinite(number) and (isinstance(number, float) or -(2**63) <= number < 2**63)
+
+
+def to_row(record: Any) -> Row:
+    """A record as its five columns.
+
+    Raises:
+        InvalidRecordError: A column is not JSON, or too deep for SQLite to query.
+    """
+    content = None if record.content is None else dump(record.content)
+    if content is not None and depth(content) > MAX_DEPTH:
+        raise InvalidRecordError(f"content is nested deeper than {MAX_DEPTH} levels")
+    metadata = {"lion_class": record.lion_class()} | record.node_metadata
+    return (
+        record.id,
+        content,
+        dump(metadata),
+        clock.to_text(record.created_at),
+        None if record.embedding is None else dump(record.embedding),
+    )
+
+
+def from_row(record: type[Any], row: Sequence[Any]) -> Any:
+    """A record from its five columns, of any age. A column that is no JSON is given as its text."""
+    id, content, metadata, created_at, embedding = row
+    return record.from_stored(id, column(content), column(metadata), created_at, column(embedding))
+
+
+def column(value: Any) -> Any:
+    """The value of a JSON column; one that is no JSON as it is."""
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        return load(value)
+    except ValueError:
+        return value
+
+
+def _raw(value: Any) -> Any:
+    if isinstance(value, Raw):
+        return orjson.Fragment(value.text)
+    raise TypeError(f"Type is not JSON serializable: {type(value).__name__}")
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return True
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _integer(digits: str) -> int | float:
+    # Python refuses to read, and nobody needs as a number, an integer of thousands of digits.
+    return (
+        int(digits)
+        if len(digits) <= _MAX_INTEGER_DIGITS
+        else math.copysign(math.inf, -1 if digits.startswith("-") else 1)
+    )

@@ -1,0 +1,26 @@
+"""`HookEventStore`: what is asked of events, over the files of all tools."""
+
+from datetime import datetime
+
+from khive_persist.query import column, field
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.store.store import Store
+
+
+class HookEventStore(Store[HookEvent]):
+    """The events of every tool, read as one."""
+
+    async def get_by_type(self, event_type: str, limit: int | None = None) -> list[HookEvent]:
+        """The events of one type, newest first."""
+        return await self.find(
+            field("event_type") == event_type, order_by=-column("created_at"), limit=limit
+        )
+
+    async def get_by_session(self, session_id: str) -> list[HookEvent]:
+        """The events of one session, in the order in which they arrived."""
+        return await self.find(field("session_id") == session_id, order_by=column("created_at"))
+
+    async def get_since(self, instant: datetime) -> list[HookEvent]:
+        """The events that arrived at `instant` or later, in order. A naive time is UTC."""
+        created_at = column("created_at")
+        return await self.find(created_at >= instant, order_by=created_at)

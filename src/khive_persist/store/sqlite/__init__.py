@@ -1,0 +1,1 @@
+"""All that is particular to SQLite: its connections, its locks, its SQL."""

@@ -1,0 +1,224 @@
+"""How a database file is opened: private, durable, and never through a link."""
+
+import os
+import sqlite3
+import stat
+from functools import cache
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from khive_persist import clock
+from khive_persist.errors import StoreError, StoreUnavailableError
+from khive_persist.place import PRIVATE_FILE
+from khive_persist.purposes import Purpose
+from khive_persist.store.sqlite import lock, migrations
+from khive_persist.store.sqlite.errors import translated
+
+PAGE_BYTES: Final = 16_384
+DEFAULT_BUSY_TIMEOUT_SECONDS: Final = 30.0
+
+
+def open_writer(
+    path: Path, purpose: Purpose, busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS
+) -> sqlite3.Connection:
+    """Open a database for writing, made where it is missing, brought to the present schema.
+
+    Whoever writes with it holds the lock of `lock.lock_path(path)` while a transaction is open.
+
+    Raises:
+        StoreError: As its subclasses say; the file is as it was.
+    """
+    refuse_link(path)
+    with lock.held(lock.lock_path(path), busy_timeout_seconds), translated(path):
+        if not path.exists():
+            _create(path)
+        connection = _connect(path, "rw")
+        try:
+            # First of all: the pragmas after it can meet a lock too.
+            connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1000)}")
+            connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
+            migrations.refuse_newer(connection, path)
+            if _is_empty(connection):
+                # Both can be set only before the first table. Pages of 16 KiB hold several
+                # payloads each, where 4 KiB would hold one and waste the rest.
+                connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            if mode != "wal":
+                raise StoreUnavailableError(
+                    f"{path}: this file system has no WAL", hint="keep .khive on a local disk"
+                )
+            # With NORMAL a commit survives a kill, but not a power loss.
+            connection.execute("PRAGMA synchronous = FULL")
+            migrations.migrate(connection, purpose)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open one database for reading only.
+
+    Raises:
+        StoreUnavailableError: It is missing, or a link.
+        StoreDamagedError: It is no SQLite file.
+    """
+    refuse_link(path)
+    with translated(path):
+        connection = _connect(path, "ro")
+        prepare_reader(connection)
+    return connection
+
+
+def open_memory() -> sqlite3.Connection:
+    """A connection without a file, to attach the databases that are read together."""
+    connection = sqlite3.connect("file::memory:", uri=True, isolation_level=None)
+    prepare_reader(connection)
+    return connection
+
+
+def prepare_reader(connection: sqlite3.Connection) -> None:
+    """Set what every reading connection has."""
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
+    connection.create_function("utc_text", 1, _utc_text, deterministic=True)
+    # JSON may hold a lone surrogate as an escape; what json_extract makes of it is no UTF-8.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+
+
+def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
+    """Attach a database for reading only.
+
+    Raises:
+        StoreUnavailableError: It is missing, or a link.
+        StoreDamagedError: It is no SQLite file.
+    """
+    refuse_link(path)
+    with translated(path):
+        connection.execute(f"ATTACH ? AS {name}", (_uri(path, _reading_mode(path)),))
+        connection.execute(f"SELECT count(*) FROM {name}.sqlite_schema").fetchone()
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a symbolic link in place of a database or of the folder that it lies in.
+
+    Raises:
+        StoreUnavailableError: There is one, or something else that is no file.
+    """
+    for place in (path.parent, path):
+        try:
+            mode = os.lstat(place).st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreUnavailableError(f"{place}: {error.strerror}") from error
+        if stat.S_ISLNK(mode):
+            raise StoreUnavailableError(
+                f"{place} is a symbolic link", hint="put the file itself there"
+            )
+        if place == path and not stat.S_ISREG(mode):
+            raise StoreUnavailableError(f"{place} is not a file", hint="move it away")
+
+
+def check(path: Path) -> str:
+    """What is wrong with a database file, in one line; an empty string for nothing.
+
+    Reads all of it. The file is not opened otherwise than through SQLite: closing a descriptor of
+    it would drop the locks that other connections of this process hold.
+    """
+    try:
+        connection = open_reader(path)
+    except StoreError as error:
+        return str(error)
+    try:
+        connection.execute("PRAGMA busy_timeout = 5000")
+        with translated(path):
+            found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+        migrations.refuse_newer(connection, path)
+    except StoreError as error:
+        return str(error)
+    finally:
+        connection.close()
+    return "" if found == ["ok"] else f"{path}: " + "; ".join(" ".join(found).splitlines()[:3])
+
+
+def set_aside(path: Path, quarantine: Path) -> Path:
+    """Move a database and its sidecars into a new folder of the quarantine; that folder."""
+    folder = quarantine / f"{path.name}.{clock.new_id()}"
+    folder.mkdir(mode=0o700)
+    with lock.held(lock.lock_path(path), DEFAULT_BUSY_TIMEOUT_SECONDS):
+        for suffix in ("-wal", "-shm", "-journal", ""):
+            sidecar = path.with_name(path.name + suffix)
+            if os.path.lexists(sidecar):
+                os.rename(sidecar, folder / sidecar.name)
+    return folder
+
+
+@cache
+def _trusted_schema() -> str:
+    # OFF, so that a view or a trigger of somebody else's file can call nothing with side effects.
+    # SQLite 3.40 and before count json_extract as such, and would refuse our own indexes.
+    probe = sqlite3.connect(":memory:")
+    try:
+        probe.execute("PRAGMA trusted_schema = OFF")
+        probe.execute("CREATE TABLE probe (content)")
+        probe.execute("CREATE INDEX probed ON probe (json_extract(content, '$.a'))")
+    except sqlite3.OperationalError:
+        return "ON"
+    finally:
+        probe.close()
+    return "OFF"
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies at a path: it changes when the file is replaced; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = _uri(path, mode if mode == "rw" else _reading_mode(path))
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _reading_mode(path: Path) -> str:
+    # A reader of a WAL file needs its index beside it. Where that cannot be made, and no WAL is
+    # there to be missed, the file can be read as one that nobody changes.
+    writable = os.access(path.parent, os.W_OK) or path.with_name(path.name + "-shm").exists()
+    wal = path.with_name(path.name + "-wal").exists()
+    return "ro" if writable or wal else "ro&immutable=1"
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path))}?mode={mode}"
+
+
+def _create(path: Path) -> None:
+    # Never open a file that SQLite may have open in this process: so the descriptor that makes it
+    # private is closed before the file gets its name.
+    temporary = path.with_name(f".{path.name}.{clock.new_id()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        os.fchmod(descriptor, PRIVATE_FILE)
+        os.close(descriptor)
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreUnavailableError(f"{path} cannot be made ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
+
+
+def _utc_text(value: object) -> str | None:
+    instant = clock.from_column(value)
+    return None if instant is None else clock.to_text(instant)

@@ -1,0 +1,203 @@
+"""The SQL of a table: its indexes and view, what writes to it and what reads from it.
+
+Text gets in here only from a checked `Purpose`, a checked path, or this file. Values are bound.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.errors import InvalidQueryError
+from khive_persist.purposes import Purpose
+from khive_persist.query import (
+    All,
+    AnyOf,
+    Compare,
+    Contains,
+    Field,
+    Filter,
+    Not,
+    Order,
+    checked_count,
+)
+
+COLUMNS: Final = "id, content, node_metadata, created_at, embedding"
+_DATE: Final = "-".join(["[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2])
+_TIME: Final = ":".join(["[0-9]" * 2] * 3) + "." + "[0-9]" * 6
+ODD_CREATED_AT: Final = f"created_at IS NULL OR created_at NOT GLOB '{_DATE} {_TIME}'"
+
+_OPERATORS: Final = {
+    "==": "IS",
+    "!=": "IS NOT",
+    "<": "<",
+    "<=": "<=",
+    ">": ">",
+    ">=": ">=",
+    "like": "LIKE",
+}
+
+
+class Statement(NamedTuple):
+    """SQL text and the values bound in it."""
+
+    sql: str
+    values: list[Any]
+
+
+class Source(NamedTuple):
+    """What a SELECT reads.
+
+    Attributes:
+        sql: A table, or several together.
+        created_at: The expression that is `created_at` as text that sorts by time.
+        tables: The tables, by the name of their purpose.
+    """
+
+    sql: str
+    created_at: str
+    tables: Mapping[str, str]
+
+
+def extract(path: str) -> str:
+    """A field of content, spelled as the expression indexes spell it: otherwise none is used."""
+    return "json_extract(content, '{}')".format(path.replace("'", "''"))
+
+
+def indexes(purpose: Purpose) -> dict[str, str]:
+    """The indexes of a table, by name, as the statements that make them."""
+    made = {}
+    for paths in purpose.indexes:
+        name = "_".join([purpose.table, *(path.replace(".", "_") for path in paths)])
+        terms = [path if path == "created_at" else extract(f"$.{path}") for path in paths]
+        made[name] = f"CREATE INDEX {name} ON {purpose.table} ({', '.join(terms)})"
+    return made
+
+
+def views(purpose: Purpose) -> dict[str, str]:
+    """The view of a table, by name, as the statement that makes it."""
+    if not purpose.view:
+        return {}
+    fields = [f"{extract(f'$.{path}')} AS {path.replace('.', '_')}" for path in purpose.fields]
+    columns = ", ".join(["id", "created_at", *fields])
+    return {purpose.view: f"CREATE VIEW {purpose.view} AS SELECT {columns} FROM {purpose.table}"}
+
+
+def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether a row's content is no JSON, so that json_extract fails on it."""
+    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE NOT json_valid(content))"
+    return bool(connection.execute(sql).fetchone()[0])
+
+
+def upsert(table: str) -> str:
+    """Save a row under its id; the time of its first save stays."""
+    return (
+        f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        " content = excluded.content, node_metadata = excluded.node_metadata,"
+        " embedding = excluded.embedding"
+    )
+
+
+def insert_new(table: str) -> str:
+    """Insert a row unless its id is there."""
+    return f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+
+
+def delete(table: str) -> str:
+    """Delete the row of an id."""
+    return f"DELETE FROM {table} WHERE id = ?"
+
+
+def union(tables: Mapping[str, str], *, odd: bool) -> Source:
+    """Several tables as one.
+
+    Args:
+        tables: Qualified names by purpose; none at all is a table without rows.
+        odd: Whether some row's `created_at` is not spelled as ours.
+    """
+    created_at = "utc_text(created_at)" if odd else "created_at"
+    if len(tables) == 1:
+        return Source(next(iter(tables.values())), created_at, tables)
+    nothing = "SELECT " + ", ".join(f"NULL AS {name}" for name in COLUMNS.split(", ")) + " LIMIT 0"
+    each = [f"SELECT {COLUMNS} FROM {table}" for table in tables.values()]
+    return Source(f"({' UNION ALL '.join(each or [nothing])})", created_at, tables)
+
+
+def select(
+    source: Source,
+    filters: Iterable[Filter] = (),
+    order_by: Field | Order | Sequence[Field | Order] = (),
+    limit: int | None = None,
+    offset: int = 0,
+    columns: str = COLUMNS,
+) -> Statement:
+    """The rows that pass every filter, in order; without one, as they were inserted."""
+    values: list[Any] = []
+    where = _condition(All(tuple(filters)), source, values)
+    terms = [order_by] if isinstance(order_by, Field | Order) else list(order_by)
+    order = ", ".join(_order(term, source) for term in terms)
+    sql = f"SELECT {columns} FROM {source.sql} WHERE {where}"
+    if order:
+        sql += f" ORDER BY {order}"
+    limit = checked_count("limit", limit)
+    offset = checked_count("offset", offset) or 0
+    if limit is not None or offset:
+        sql += " LIMIT ? OFFSET ?"
+        values += [-1 if limit is None else limit, offset]
+    return Statement(sql, values)
+
+
+def _order(term: Field | Order, source: Source) -> str:
+    if isinstance(term, Field):
+        term = Order(term)
+    if not isinstance(term, Order) or not isinstance(term.field, Field):
+        raise InvalidQueryError(
+            f"{term!r} is no order", hint="write field('name') or -field('name')"
+        )
+    return _operand(term.field, source) + (" DESC" if term.descending else "")
+
+
+def _operand(field: Field, source: Source) -> str:
+    if field.column == "created_at":
+        return source.created_at
+    return field.column or extract(field.path)
+
+
+def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
+    match filter:
+        case All(filters=parts):
+            return " AND ".join(f"({_condition(part, source, values)})" for part in parts) or "1"
+        case AnyOf(filters=parts):
+            return " OR ".join(f"({_condition(part, source, values)})" for part in parts) or "0"
+        case Not(filter=part):
+            return f"({_condition(part, source, values)}) IS NOT TRUE"
+        case Contains(field=field, value=value):
+            values.append(_bound(field, value))
+            array = f"json_each(content, '{_quoted(field.path)}')"
+            is_array = f"json_type(content, '{_quoted(field.path)}') = 'array'"
+            return f"{is_array} AND EXISTS (SELECT 1 FROM {array} WHERE value IS ?)"
+        case Compare(field=field, comparison=comparison, value=value):
+            operand = _operand(field, source)
+            if value is None:
+                return f"{operand} {_OPERATORS[comparison]} NULL"
+            values.append(_bound(field, value))
+            # `IS ?` cannot use an index where `= ?` can, and both mean the same for a value.
+            operator = "=" if comparison == "==" else _OPERATORS[comparison]
+            return f"{operand} {operator} ?"
+    raise InvalidQueryError(f"{filter!r} is no filter")
+
+
+def _quoted(path: str) -> str:
+    return path.replace("'", "''")
+
+
+def _bound(field: Field, value: Any) -> Any:
+    if field.column == "created_at":
+        instant = clock.from_column(value) if isinstance(value, str) else value
+        if not isinstance(instant, datetime):
+            raise InvalidQueryError(f"created_at is compared with a datetime, not {value!r}")
+        return clock.to_text(instant)
+    if isinstance(value, datetime):
+        raise InvalidQueryError(f"{field!r} holds JSON, which has no datetime", hint="use its text")
+    return int(value) if isinstance(value, bool) else value

@@ -1,0 +1,271 @@
+"""`Store`: the records of one class, saved and found."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import anyio
+
+from khive_persist import clock
+from khive_persist.errors import NotFoundError, StoreClosedError
+from khive_persist.purposes import Purpose
+from khive_persist.query import Field, Filter, Order, column
+from khive_persist.records.node import Node
+from khive_persist.store import codec
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
+from khive_persist.store.sqlite.statements import COLUMNS, Source, Statement, select
+from khive_persist.store.writer import Writer
+
+Record = TypeVar("Record", bound=Node)
+Ordering = Field | Order | Sequence[Field | Order]
+
+_CHUNK_ROWS: Final = 500
+
+
+class Store(Generic[Record]):
+    """The records of one class in their file, or files.
+
+    Open it with `open_store`, use it inside that `async with`, from as many tasks as you like.
+    """
+
+    def __init__(
+        self,
+        record: type[Record],
+        path_of: Callable[[Purpose], Path],
+        *,
+        busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS,
+        before_read: Callable[[], Awaitable[None]] | None = None,
+        seal: Callable[[codec.Row], codec.Row] | None = None,
+    ) -> None:
+        """Prepare a store; `open` opens it.
+
+        Args:
+            record: The class of its records.
+            path_of: Where the file of a purpose lies.
+            busy_timeout_seconds: How long a write waits for other programs.
+            before_read: Awaited before each read, to bring in what waits outside the database.
+            seal: Given each row before it is written; what it returns is written.
+        """
+        self.record = record
+        self.is_open = False
+        self._seal = seal
+        self._before_read = before_read
+        self._writers = {
+            purpose: Writer(path_of(purpose), purpose, busy_timeout_seconds)
+            for purpose in record.purposes()
+        }
+        self._reader = Reader([(w.path, p) for p, w in self._writers.items()])
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, each made at the first write to it."""
+        return tuple(writer.path for writer in self._writers.values())
+
+    async def open(self) -> None:
+        """Open the store. One with a single file makes it where it is missing.
+
+        Raises:
+            StoreError: As its subclasses say.
+        """
+        if len(self._writers) == 1:
+            for writer in self._writers.values():
+                await writer.open()
+        self.is_open = True
+
+    async def close(self) -> None:
+        """Finish what was begun, and close the files."""
+        self.is_open = False
+        for writer in self._writers.values():
+            await writer.close()
+        await self._reader.close()
+
+    async def save(self, record: Record) -> Record:
+        """Save a record under its id: committed and synced on return.
+
+        A record that has this id already is replaced, but for its `created_at`. Concurrent saves
+        share commits. Cancelled before its commit has begun, nothing is saved; after, it is.
+
+        Raises:
+            InvalidRecordError: It is not JSON, or SQLite cannot hold it.
+            StoreError: As its subclasses say; it is not saved.
+        """
+        self._check_open()
+        await self._writer(record).upsert(self._row(record))
+        return record
+
+    async def save_many(self, records: Iterable[Record]) -> int:
+        """Save records, in one transaction a file: committed and synced on return, all or none.
+
+        `records` is read as it goes, so that memory stays flat; while it is read no other saves
+        to these files.
+
+        Returns:
+            How many they were.
+
+        Raises:
+            InvalidRecordError: One of them is not JSON, or SQLite cannot hold it; none is saved.
+            StoreError: As its subclasses say; none is saved.
+        """
+        self._check_open()
+        if len(self._writers) == 1:
+            (writer,) = self._writers.values()
+            return await writer.upsert_all(self._chunks(records))
+        by_writer: dict[Writer, list[Record]] = {}
+        for record in records:
+            by_writer.setdefault(self._writer(record), []).append(record)
+        return sum([await w.upsert_all(self._chunks(some)) for w, some in by_writer.items()])
+
+    async def delete(self, id: str) -> bool:
+        """Delete a record: committed and synced on return; whether it was there."""
+        self._check_open()
+        return any([await writer.delete(id) for writer in self._existing_writers()])
+
+    async def get(self, id: str) -> Record:
+        """The record with this id.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = await self.find(column("id") == id, limit=1)
+        if not found:
+            raise NotFoundError(f"no {self.record.__name__} has the id {id!r}")
+        return found[0]
+
+    async def find(
+        self,
+        *filters: Filter,
+        order_by: Ordering = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Record]:
+        """The records that pass every filter.
+
+        Args:
+            filters: Conditions made with `field(...)` and `column(...)`.
+            order_by: Fields, `-field(...)` for descending. Without one: as they were inserted.
+            limit: At most so many.
+            offset: Without the first so many.
+
+        Raises:
+            InvalidQueryError: A filter, the order or a number is wrong.
+            StoreError: As its subclasses say.
+        """
+        rows = await self._fetch(lambda source: select(source, filters, order_by, limit, offset))
+        return [codec.from_row(self.record, row) for row in rows]
+
+    async def stream(
+        self, *filters: Filter, order_by: Ordering = (), limit: int | None = None
+    ) -> AsyncIterator[Record]:
+        """The records that pass every filter, one after the other, in flat memory.
+
+        All are of the moment at which it began, whatever is saved meanwhile.
+        """
+        self._check_open()
+        if self._before_read is not None:
+            await self._before_read()
+        rows = self._reader.stream(lambda source: select(source, filters, order_by, limit))
+        async for row in rows:
+            yield codec.from_row(self.record, row)
+
+    async def follow(self, *filters: Filter, poll_seconds: float = 0.1) -> AsyncIterator[Record]:
+        """The records that pass every filter and are stored after the await, as they come; no end.
+
+            async for event in await events.follow(): ...
+
+        The order is that of storing, within each file. None is passed over, whichever process
+        stores it and whatever its `created_at`.
+        """
+        seen: dict[str, int] = dict(await self._fetch(_last_rowids))
+        return self._follow(seen, filters, poll_seconds)
+
+    async def _follow(
+        self, seen: dict[str, int], filters: tuple[Filter, ...], poll_seconds: float
+    ) -> AsyncIterator[Record]:
+        while True:
+            for purpose in self._writers:
+                after = seen.get(purpose.name, 0)
+                for rowid, *row in await self._fetch(partial(_after, purpose.name, after, filters)):
+                    seen[purpose.name] = rowid
+                    yield codec.from_row(self.record, row)
+            await anyio.sleep(poll_seconds)
+
+    async def count(self, *filters: Filter) -> int:
+        """How many records pass every filter."""
+        rows = await self._fetch(lambda source: select(source, filters, columns="count(*)"))
+        return int(rows[0][0])
+
+    async def get_recent(self, limit: int = 10) -> list[Record]:
+        """The newest records, newest first."""
+        return await self.find(order_by=-column("created_at"), limit=limit)
+
+    async def get_by_date_range(self, start: datetime, end: datetime) -> list[Record]:
+        """The records of `start <= created_at < end`, oldest first. Naive times are UTC."""
+        created_at = column("created_at")
+        return await self.find(created_at >= start, created_at < end, order_by=created_at)
+
+    async def stats(self) -> dict[str, Any]:
+        """`total`, and the `first` and `last` `created_at` (datetime, or None without records)."""
+        rows = await self._fetch(
+            lambda source: Statement(
+                f"SELECT (SELECT count(*) FROM {source.sql}),"
+                f" (SELECT min({source.created_at}) FROM {source.sql}),"
+                f" (SELECT max({source.created_at}) FROM {source.sql})",
+                [],
+            )
+        )
+        total, first, last = rows[0]
+        return {
+            "total": total,
+            "first": clock.from_column(first),
+            "last": clock.from_column(last),
+        }
+
+    async def _fetch(self, build: Callable[[Source], Statement]) -> list[Any]:
+        self._check_open()
+        if self._before_read is not None:
+            await self._before_read()
+        return await self._reader.fetch(build)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise StoreClosedError(
+                f"the store of {self.record.__name__} is not open",
+                hint="use it inside its `async with open_store(...)`",
+            )
+
+    def _row(self, record: Record) -> codec.Row:
+        row = codec.to_row(record)
+        return row if self._seal is None else self._seal(row)
+
+    def _writer(self, record: Record) -> Writer:
+        return self._writers[record.purpose_of(record.content)]
+
+    def _existing_writers(self) -> list[Writer]:
+        return [writer for writer in self._writers.values() if writer.path.exists()]
+
+    def _chunks(self, records: Iterable[Record]) -> Iterator[list[codec.Row]]:
+        rest = iter(records)
+        while chunk := [self._row(record) for record in islice(rest, _CHUNK_ROWS)]:
+            yield chunk
+
+
+def _last_rowids(source: Source) -> Statement:
+    each = [
+        f"SELECT '{name}', coalesce(max(rowid), 0) FROM {table}"
+        for name, table in source.tables.items()
+    ]
+    return Statement(" UNION ALL ".join(each) or "SELECT '', 0", [])
+
+
+def _after(name: str, rowid: int, filters: Iterable[Filter], source: Source) -> Statement:
+    table = source.tables.get(name)
+    if table is None:
+        return Statement("SELECT 0 LIMIT 0", [])
+    found = select(Source(table, source.created_at, {}), filters, columns=f"rowid, {COLUMNS}")
+    return Statement(
+        f"{found.sql} AND rowid > ? ORDER BY rowid LIMIT ?", [*found.values, rowid, _CHUNK_ROWS]
+    )
