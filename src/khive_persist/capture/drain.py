@@ -1,0 +1,248 @@
+"""From the spool into the databases: in order of arrival, many in a transaction, each event once.
+
+The row's id is the event's own, and its file is removed after the commit. So whatever stops a
+drain, at whatever point, the next one ends with the same rows.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from khive_persist import settings as configuration
+from khive_persist.capture import arrival
+from khive_persist.capture.normalise import normalise
+from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_place, split_away
+from khive_persist.errors import (
+    InvalidRecordError,
+    InvalidSettingsError,
+    KhiveError,
+    PlaceError,
+    StoreError,
+)
+from khive_persist.place import Place, make_directory
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.sealing import load_redactor
+from khive_persist.settings import Settings
+from khive_persist.store.codec import Row
+from khive_persist.store.sqlite import lock, statements
+from khive_persist.store.sqlite.connection import identity, open_writer
+from khive_persist.store.sqlite.transaction import transaction
+
+BATCH_EVENTS: Final = 512
+BATCH_BYTES: Final = 16 << 20
+WAIT_SECONDS: Final = 10.0
+
+
+class Drained(NamedTuple):
+    """What a drain did.
+
+    Attributes:
+        stored: How many events it brought into a database.
+        left: How many wait on.
+        errors: Why, one for each tool that could not be written to.
+    """
+
+    stored: int
+    left: int
+    errors: tuple[KhiveError, ...]
+
+
+class Drain:
+    """Drains one place. Keeps its connections until it is closed."""
+
+    def __init__(self, place: Place) -> None:
+        """Raises: PlaceError: The place's `.khive` or spool cannot be made or used."""
+        self.place = place
+        self.spool = Spool(place)
+        self.spool.make()
+        self.settings = usable_settings(place)
+        self._redactor = load_redactor(place, self.settings)
+        self._connections: dict[str, tuple[sqlite3.Connection, tuple[int, int] | None]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for tool in list(self._connections):
+            self._close(tool)
+
+    def run(self, wait_seconds: float = WAIT_SECONDS) -> Drained:
+        """Bring in all that lies in the spool, and what other spools hold for this place.
+
+        Events that were accepted before the call are in a database on return, or counted in
+        `left` with the reason. One drain runs at a time; another one waits for it.
+
+        Raises:
+            StoreBusyError: Another drain ran for longer than `wait_seconds`.
+            StoreUnavailableError: The spool's lock cannot be made.
+        """
+        with lock.held(self.spool.path / DRAIN_LOCK, wait_seconds):
+            self.spool.adopt_abandoned()
+            self._fetch_from_home()
+            stored = 0
+            errors: list[KhiveError] = []
+            here = [event for event in self.spool.events() if not event.away]
+            for tool in HOOK_EVENTS:
+                try:
+                    stored += self._drain_tool(tool, [e for e in here if e.tool == tool])
+                except (StoreError, PlaceError) as error:
+                    errors.append(error)
+            stored += self._bring_away()
+            return Drained(stored, len(self.spool.events()), tuple(errors))
+
+    def _drain_tool(self, tool: str, events: Sequence[Event]) -> int:
+        stored = 0
+        for batch in self._batches(events):
+            rows = [normalise(e, raw, self.settings, self._redactor) for e, raw in batch]
+            self._store(tool, rows, [event for event, _ in batch])
+            stored += len(rows)
+        return stored
+
+    def _batches(self, events: Sequence[Event]) -> Iterator[list[tuple[Event, bytes]]]:
+        batch: list[tuple[Event, bytes]] = []
+        size = 0
+        for event in events:
+            try:
+                raw = self.spool.read(event)
+            except OSError:
+                # Unreadable, a link or gone: what cannot be read cannot be stored; it stays as it
+                # is, counted as left, and must not hold up the events after it.
+                continue
+            batch.append((event, raw))
+            size += len(raw)
+            if len(batch) >= BATCH_EVENTS or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _store(self, tool: str, rows: list[Row], events: Sequence[Event]) -> None:
+        try:
+            self._insert(tool, rows)
+        except InvalidRecordError:
+            if len(rows) == 1:
+                self._quarantine(events[0])
+                return
+            # One row that SQLite cannot hold must not keep the others out.
+            for row, event in zip(rows, events, strict=True):
+                self._store(tool, [row], [event])
+            return
+        for event in events:
+            self.spool.remove(event)
+
+    def _insert(self, tool: str, rows: list[Row]) -> None:
+        purpose = HOOK_EVENTS[tool]
+        path = self.place.database(purpose.file)
+        timeout = self.settings.store_busy_timeout_seconds
+        known = self._connections.get(tool)
+        if known is not None and known[1] != identity(path):
+            self._close(tool)
+            known = None
+        if known is None:
+            known = open_writer(path, purpose, timeout), None
+            known = self._connections[tool] = known[0], identity(path)
+        with transaction(known[0], path, timeout) as connection:
+            connection.executemany(statements.insert_new(purpose.table), rows)
+
+    def _close(self, tool: str) -> None:
+        connection, _ = self._connections.pop(tool)
+        path = self.place.database(HOOK_EVENTS[tool].file)
+        # The last connection to close writes the WAL back: that too waits for its turn.
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock.held(lock.lock_path(path), WAIT_SECONDS))
+            except StoreError:
+                # Without its turn it must not write; the WAL stays for the next to open the file.
+                connection.execute("PRAGMA query_only = ON")
+            connection.close()
+
+    def _quarantine(self, event: Event) -> None:
+        make_directory(self.place.quarantine)
+        os.rename(self.spool.path / event.name, self.place.quarantine / event.name)
+
+    def _fetch_from_home(self) -> None:
+        home = home_place()
+        if home is None or home == self.place:
+            return
+        spool = Spool(home)
+        for event in spool.events():
+            if event.away:
+                project, payload = split_away(spool.read(event))
+                if Path(project) == self.place.root:
+                    self._hand_over(spool, event, self.place, payload)
+
+    def _bring_away(self) -> int:
+        """Bring events that lie here for other projects to those; how many were stored here."""
+        stored = 0
+        for event in self.spool.events():
+            if not event.away:
+                continue
+            project, payload = split_away(self.spool.read(event))
+            target = Place(project or self.place.root)
+            if project and os.path.isdir(project) and target != self.place:
+                try:
+                    self._hand_over(self.spool, event, target, payload)
+                    with Drain(target) as drain:
+                        drain.run()
+                except (OSError, KhiveError):
+                    # That project still cannot take it: it waits on here, where doctor counts it.
+                    continue
+            else:
+                # The project is gone. Its events stay in this place, with its path.
+                row = normalise(event, payload, self.settings, self._redactor, project)
+                try:
+                    self._store(event.tool, [row], [event])
+                    stored += 1
+                except (StoreError, PlaceError):
+                    continue
+        return stored
+
+    def _hand_over(self, spool: Spool, event: Event, target: Place, payload: bytes) -> None:
+        name = event.name.removesuffix(".away") + ".event"
+        os.close(arrival.keep(str(target.root), name, payload))
+        spool.remove(event)
+
+
+def usable_settings(place: Place) -> Settings:
+    """The settings of a place; the defaults where its file is wrong.
+
+    A mistake in config.toml must not stop the recording. The defaults are the careful ones, with
+    redaction on; `doctor` names the mistake.
+    """
+    try:
+        return configuration.load(place.config)
+    except InvalidSettingsError:
+        return Settings()
+
+
+def drain(place: Place) -> Drained:
+    """Bring in all that lies in the spool of a place, before something is read from it.
+
+    It never raises: what could not be brought in is counted in `left`, with the reasons.
+    """
+    spool = Spool(place)
+    if spool.is_empty() and not _waits_at_home(place):
+        return Drained(0, 0, ())
+    try:
+        with Drain(place) as draining:
+            return draining.run()
+    except (StoreError, PlaceError) as error:
+        return Drained(0, len(spool.events()), (error,))
+
+
+def _waits_at_home(place: Place) -> bool:
+    home = home_place()
+    return home is not None and home != place and any(e.away for e in Spool(home).events())

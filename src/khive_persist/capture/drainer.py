@@ -1,0 +1,100 @@
+"""The process that a hook starts to drain the spool: it stays for the burst, and leaves.
+
+    python -m khive_persist.capture.drainer PROJECT PIPE
+
+PIPE is the descriptor of the spool's `wake` pipe, open for reading. While any drainer holds it,
+hooks write a byte into the pipe instead of starting one.
+"""
+
+import os
+import select
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from khive_persist.capture.drain import Drain
+from khive_persist.capture.spool import DRAINER_LOCK
+from khive_persist.errors import KhiveError
+from khive_persist.place import Place
+from khive_persist.store.sqlite import lock
+
+# Events of one burst arrive within moments of each other: one commit serves them all.
+GATHER_SECONDS: Final = 0.02
+FIRST_RETRY_SECONDS: Final = 0.1
+LONGEST_RETRY_SECONDS: Final = 5.0
+GIVE_UP_SECONDS: Final = 300.0
+ANOTHER_SECONDS: Final = 2.0
+
+
+def main() -> int:
+    """Drain until nothing has come for `capture.linger_seconds`."""
+    os.chdir("/")
+    os.umask(0o077)
+    project, pipe = Path(sys.argv[1]), int(sys.argv[2])
+    _close_others(pipe)
+    try:
+        with Drain(Place(project)) as drain:
+            _serve(drain, pipe)
+            # From here on hooks start another drainer; what came until now is drained here.
+            os.close(pipe)
+            drain.run()
+    except (KhiveError, OSError):
+        # The events are in the spool: the next drain brings them in, and doctor says why not now.
+        return 1
+    return 0
+
+
+def _serve(drain: Drain, pipe: int) -> None:
+    try:
+        resident = lock.acquire(drain.spool.path / DRAINER_LOCK, ANOTHER_SECONDS)
+    except KhiveError:
+        return
+    try:
+        retry = FIRST_RETRY_SECONDS
+        last_success = time.monotonic()
+        while True:
+            left = _pass(drain)
+            if not left:
+                retry, last_success = FIRST_RETRY_SECONDS, time.monotonic()
+                if not _woken(pipe, drain.settings.capture_linger_seconds):
+                    return
+                time.sleep(GATHER_SECONDS)
+            elif time.monotonic() - last_success > GIVE_UP_SECONDS or not drain.spool.path.exists():
+                return
+            else:
+                _woken(pipe, retry)
+                retry = min(retry * 2, LONGEST_RETRY_SECONDS)
+    finally:
+        os.close(resident)
+
+
+def _pass(drain: Drain) -> bool:
+    """Drain once; whether something was left that is worth another try."""
+    try:
+        return bool(drain.run().errors)
+    except KhiveError:
+        return True
+
+
+def _woken(pipe: int, seconds: float) -> bool:
+    """Wait for a hook's byte; whether one came."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    if not poll.poll(seconds * 1000):
+        return False
+    # Another drainer that is about to leave may read it first; what it announced is in the spool.
+    with suppress(BlockingIOError):
+        os.read(pipe, 65_536)
+    return True
+
+
+def _close_others(pipe: int) -> None:
+    # A descriptor that the tool let its hook inherit must not stay open for as long as we stay.
+    os.closerange(3, pipe)
+    os.closerange(pipe + 1, 4096)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

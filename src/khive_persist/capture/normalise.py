@@ -1,0 +1,168 @@
+"""From what a tool sent to what is stored: one payload to one row. It never raises."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from khive_persist import clock
+from khive_persist.capture import tools
+from khive_persist.capture.spool import Event
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store import codec
+
+LION_CLASS: Final = "khive_persist.records.hook_event.HookEvent"
+KEPT_END_BYTES: Final = 65_536
+FIELD_CHARACTERS: Final = 16_384
+
+
+def normalise(
+    event: Event,
+    raw: bytes,
+    settings: Settings,
+    redactor: Redactor | None,
+    project: str = "",
+) -> codec.Row:
+    """The row of one event.
+
+    Args:
+        event: What its spool file's name tells.
+        raw: The payload's bytes, whatever they are.
+        settings: Its place's settings.
+        redactor: What takes secrets out, or None to leave them.
+        project: The path of the project that it belongs to, where that is not this place's.
+    """
+    marks: dict[str, Any] = {"cut": True} if event.cut else {}
+    if project:
+        marks["project"] = project
+    try:
+        content, redacted = _parsed(event, raw, settings, redactor, marks)
+    except ValueError as reason:
+        content, redacted = _unparsed(
+            event, raw, settings, redactor, marks | {"reason": str(reason)}
+        )
+    metadata: dict[str, Any] = {"lion_class": LION_CLASS}
+    if redacted:
+        metadata["redacted"] = redacted
+    created_at = clock.to_text(clock.from_ns(event.arrival_ns))
+    return event.id, content, codec.dump(metadata), created_at, None
+
+
+def _parsed(
+    event: Event,
+    raw: bytes,
+    settings: Settings,
+    redactor: Redactor | None,
+    marks: dict[str, Any],
+) -> tuple[str, dict[str, int]]:
+    """Raises ValueError where the bytes are no JSON that SQLite can read."""
+    if not raw.strip():
+        raise ValueError("empty")
+    text = _decoded(raw, marks)
+    payload = codec.load(text)
+    if codec.depth(text) > codec.MAX_DEPTH:
+        raise ValueError(f"nested deeper than {codec.MAX_DEPTH} levels")
+    redacted: dict[str, int] = {}
+    if redactor is not None:
+        text, redacted = redactor.redact_json(text)
+        if redacted:
+            payload = codec.load(text)
+    tool = tools.TOOLS[event.tool]
+    fields: dict[str, Any]
+    if isinstance(payload, Mapping):
+        fields = dict(tool.describe(payload))
+        if settings.gemini_model_events != "full":
+            lean = tool.without_conversation(payload)
+            if lean is not None:
+                text = codec.dump(lean)
+    else:
+        fields = {"event_type": "unknown"}
+        marks = marks | {"reason": "the payload is not an object"}
+    marks = marks | _shorten(fields) | fields.pop("metadata", {})
+    kept: Any = codec.Raw(text)
+    if len(raw) > settings.capture_max_payload_bytes:
+        kept = _ends(text, raw, settings)
+        marks = marks | {"truncated": True}
+    return _dump(event, fields, marks, kept), redacted
+
+
+def _unparsed(
+    event: Event,
+    raw: bytes,
+    settings: Settings,
+    redactor: Redactor | None,
+    marks: dict[str, Any],
+) -> tuple[str, dict[str, int]]:
+    redacted: dict[str, int] = {}
+    if redactor is not None:
+        raw, redacted = redactor.redact_bytes(raw)
+    kept: dict[str, Any]
+    try:
+        kept = {"encoding": "utf-8", "data": raw.decode()}
+    except UnicodeDecodeError:
+        kept = {"encoding": "base64", "data": base64.b64encode(raw).decode()}
+    if len(raw) > settings.capture_max_payload_bytes:
+        kept = {"encoding": kept["encoding"]} | _ends(kept["data"], raw, settings)
+        marks = marks | {"truncated": True}
+    return _dump(event, {"event_type": "unparsed"}, marks, kept), redacted
+
+
+def _decoded(raw: bytes, marks: dict[str, Any]) -> str:
+    encoding = json.detect_encoding(raw)
+    if encoding != "utf-8":
+        marks["encoding"] = encoding
+    try:
+        return raw.decode(encoding).strip(" \t\r\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not {encoding} ({error.reason} at byte {error.start})") from error
+
+
+def _shorten(fields: dict[str, Any]) -> dict[str, Any]:
+    """Cut fields that are too long to stand twice: the payload has the whole of them."""
+    cut = [
+        name
+        for name, value in fields.items()
+        if isinstance(value, str) and len(value) > FIELD_CHARACTERS
+    ]
+    for name in cut:
+        fields[name] = fields[name][:FIELD_CHARACTERS]
+    return {"cut_fields": cut} if cut else {}
+
+
+def _ends(text: str, raw: bytes, settings: Settings) -> dict[str, Any]:
+    kept = min(KEPT_END_BYTES, settings.capture_max_payload_bytes // 4)
+    return {
+        "truncated": {
+            "bytes": len(raw),
+            "sha256": hashlib.sha256(raw).hexdigest(),
+            "head": text[:kept],
+            "tail": text[-kept:],
+        }
+    }
+
+
+def _dump(event: Event, fields: dict[str, Any], marks: dict[str, Any], payload: Any) -> str:
+    content = fields | {"tool": event.tool}
+    if marks:
+        content["metadata"] = marks
+    content["payload"] = payload
+    try:
+        return codec.dump(content)
+    except ValueError:
+        # Escaped lone surrogates and numbers beyond 64 bits: valid in the payload, which stands as
+        # it came, but not in a field.
+        return codec.dump({name: _plain(value) for name, value in content.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int | float):
+        return value if codec.is_plain(value) else str(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value

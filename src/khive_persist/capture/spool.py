@@ -1,0 +1,142 @@
+"""The spool: events accepted and not yet in a database, one file each."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from khive_persist.capture import arrival
+from khive_persist.errors import CaptureError
+from khive_persist.place import Place, make_directory
+
+DRAIN_LOCK: Final = "drain.lock"
+DRAINER_LOCK: Final = "drainer.lock"
+
+_NAME: Final = re.compile(
+    r"(\d{20})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([a-z-]+)(\.cut)?\.(event|away)\Z"
+)
+_TEMPORARY: Final = re.compile(r"\.(.+\.(?:event|away))\.tmp\Z")
+# No hook lives for longer than its own deadline of two seconds.
+_ABANDONED_SECONDS: Final = 60.0
+
+
+class Event(NamedTuple):
+    """One accepted event, as the name of its file tells.
+
+    Attributes:
+        name: The file's name.
+        arrival_ns: When it arrived, in nanoseconds since the Unix epoch.
+        id: The id that it will have in the database.
+        tool: The tool that sent it.
+        cut: Whether its stdin was not read to the end.
+        away: Whether it lies here for another project, whose path stands before the payload.
+    """
+
+    name: str
+    arrival_ns: int
+    id: str
+    tool: str
+    cut: bool
+    away: bool
+
+
+def parse(name: str) -> Event | None:
+    """What a file's name tells; None for a file that is no event."""
+    found = _NAME.match(name)
+    if found is None:
+        return None
+    arrival_ns, id, tool, cut, kind = found.groups()
+    return Event(name, int(arrival_ns), id, tool, cut is not None, kind == "away")
+
+
+class Spool:
+    """The spool of one place."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.path = place.spool
+
+    def make(self) -> None:
+        """Make the spool where it is missing.
+
+        Raises:
+            PlaceError: It cannot be made, or a link stands in its place.
+        """
+        self.place.make()
+        make_directory(self.path)
+
+    def events(self) -> list[Event]:
+        """The events that lie here, in the order in which they arrived."""
+        return sorted(event for name in self._names() if (event := parse(name)))
+
+    def is_empty(self) -> bool:
+        """Whether no event lies here."""
+        return not any(parse(name) for name in self._names())
+
+    def accept(self, tool: str, payload: bytes) -> Event:
+        """Put one payload into the spool: it survives a power loss on return.
+
+        Raises:
+            CaptureError: It could not be kept.
+        """
+        name = arrival.file_name(tool, True)
+        try:
+            os.close(arrival.keep(str(self.place.root), name, payload))
+        except OSError as error:
+            raise CaptureError(f"{self.path}: {error.strerror}") from error
+        event = parse(name)
+        assert event is not None
+        return event
+
+    def read(self, event: Event) -> bytes:
+        """The bytes of an event's file."""
+        descriptor = os.open(self.path / event.name, os.O_RDONLY | os.O_NOFOLLOW)
+        with open(descriptor, "rb", buffering=0) as file:
+            return file.read()
+
+    def remove(self, event: Event) -> None:
+        """Remove an event that is stored elsewhere."""
+        os.unlink(self.path / event.name)
+
+    def adopt_abandoned(self) -> None:
+        """Make events of the files that killed hooks left behind.
+
+        Such an event was never acknowledged; what is there of it is kept, marked as cut.
+        """
+        for name in self._names():
+            found = _TEMPORARY.match(name)
+            if found is None or (event := parse(found[1])) is None:
+                continue
+            file = self.path / name
+            with suppress(FileNotFoundError):
+                status = file.stat()
+                if time.time() - status.st_mtime < _ABANDONED_SECONDS:
+                    continue
+                mark = f"_{event.tool}.cut."
+                name = found[1] if event.cut else found[1].replace(f"_{event.tool}.", mark)
+                if status.st_size:
+                    os.rename(file, self.path / name)
+                else:
+                    file.unlink()
+
+    def _names(self) -> Iterator[str]:
+        try:
+            with os.scandir(self.path) as entries:
+                yield from (entry.name for entry in entries)
+        except FileNotFoundError:
+            return
+
+
+def split_away(content: bytes) -> tuple[str, bytes]:
+    """The project's path and the payload of an event that lies away from its project."""
+    header, nul, payload = content.partition(b"\0")
+    return (os.fsdecode(header), payload) if nul else ("", content)
+
+
+def home_place() -> Place | None:
+    """The place of the home directory, which takes what a project's own cannot; None without."""
+    home = arrival.home()
+    return Place(Path(home)) if home else None

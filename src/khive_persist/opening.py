@@ -1,0 +1,178 @@
+"""Opening a store: its place, its settings, what is redacted, and the spool before it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import anyio
+import anyio.to_thread
+
+from khive_persist import settings as configuration
+from khive_persist.capture import arrival
+from khive_persist.capture.drain import drain
+from khive_persist.errors import InvalidRecordError, PlaceError
+from khive_persist.place import Place
+from khive_persist.purposes import Purpose
+from khive_persist.records.binding import bind, set_opener, unbind
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.node import Node
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.redaction import Redactor
+from khive_persist.sealing import load_redactor
+from khive_persist.store import codec
+from khive_persist.store.hook_events import HookEventStore
+from khive_persist.store.planner_sessions import PlannerSessionStore
+from khive_persist.store.reader import Reader
+from khive_persist.store.store import Store
+
+Record = TypeVar("Record", bound=Node)
+
+_SCHEME = "sqlite:"
+
+
+__all__ = [
+    "HookEvent",
+    "Node",
+    "PlannerSession",
+    "find_place",
+    "open_store",
+    "reading",
+    "save_planning_session",
+]
+
+
+def find_place(directory: Path | str | None = None) -> Place:
+    """The place that is meant: the named directory, KHIVE_DIR, upward from here, or home.
+
+    Raises:
+        PlaceError: None is named or found, and there is no home directory.
+    """
+    root = arrival.find_project(str(directory) if directory is not None else "")
+    if not root:
+        raise PlaceError("no .khive was found and HOME is not set", hint="name a directory")
+    return Place(root)
+
+
+@overload
+def open_store(
+    record: type[PlannerSession], url: str | None = None, *, dir: Path | str | None = None
+) -> AbstractAsyncContextManager[PlannerSessionStore]: ...
+@overload
+def open_store(
+    record: type[HookEvent], url: str | None = None, *, dir: Path | str | None = None
+) -> AbstractAsyncContextManager[HookEventStore]: ...
+@overload
+def open_store(
+    record: type[Record], url: str | None = None, *, dir: Path | str | None = None
+) -> AbstractAsyncContextManager[Store[Record]]: ...
+@asynccontextmanager
+async def open_store(
+    record: type[Any], url: str | None = None, *, dir: Path | str | None = None
+) -> AsyncIterator[Any]:
+    """Open the store of a class of records, for the time of an `async with`.
+
+    Its files lie in the place that `find_place(dir)` finds, made where it is missing; or the one
+    file is where `url` says. Inside, the class's own calls (`await session.save()`) use this store.
+    Reading hook events brings in first what waits in the spool.
+
+    Args:
+        record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
+        url: `sqlite:/path/to/file.db`, for a class with a single file.
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        InvalidRecordError: The class names no file, or `url` is of another kind.
+        PlaceError: There is no place, or it cannot be used.
+        StoreError: As its subclasses say.
+    """
+    place = find_place(dir)
+    named = None if url is None else _checked_url(record, url)
+    await anyio.to_thread.run_sync(place.make)
+    settings = configuration.load(place.config)
+    redactor = load_redactor(place, settings)
+    store = _STORES.get(record, Store)(
+        record,
+        lambda purpose: named or place.database(purpose.file),
+        busy_timeout_seconds=settings.store_busy_timeout_seconds,
+        before_read=partial(_drain, place) if issubclass(record, HookEvent) else None,
+        seal=partial(_seal, redactor) if redactor is not None else None,
+    )
+    await store.open()
+    bind(record, store)
+    try:
+        yield store
+    finally:
+        unbind(store)
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+async def save_planning_session(
+    content: Mapping[str, Any] | None = None, /, *, dir: Path | str | None = None, **fields: Any
+) -> PlannerSession:
+    """Save one plan in one call: committed and synced on return.
+
+        await save_planning_session(session_id="s1", task_description="…", complexity="complex")
+
+    A service that saves many keeps a store open instead: opening costs more than a save.
+
+    Raises:
+        InvalidRecordError: A field is missing or wrong.
+        StoreError: As its subclasses say; it is not saved.
+    """
+    try:
+        plan = PlannerSession(content={**(content or {}), **fields})
+    except ValueError as error:
+        raise InvalidRecordError(" ".join(str(error).split())) from error
+    async with open_store(PlannerSession, dir=dir) as plans:
+        return await plans.save(plan)
+
+
+@asynccontextmanager
+async def reading(place: Place, *purposes: Purpose) -> AsyncIterator[Reader]:
+    """Read several purposes of a place together, once what waits in its spool came in."""
+    await _drain(place)
+    reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+async def _drain(place: Place) -> None:
+    await anyio.to_thread.run_sync(drain, place)
+
+
+def _checked_url(record: type[Node], url: str) -> Path:
+    if not url.startswith(_SCHEME) or len(record.purposes()) != 1:
+        raise InvalidRecordError(
+            f"{url!r} cannot be opened for {record.__name__}",
+            hint="a class with one file opens sqlite:/path/to/file.db",
+        )
+    return Path(url.removeprefix(_SCHEME).removeprefix("//"))
+
+
+def _seal(redactor: Redactor, row: codec.Row) -> codec.Row:
+    id, content, metadata, created_at, embedding = row
+    found: dict[str, int] = {}
+    if content is not None:
+        content, found = redactor.redact_json(content)
+    if metadata is not None:
+        metadata, more = redactor.redact_json(metadata)
+        for kind, count in more.items():
+            found[kind] = found.get(kind, 0) + count
+    if found:
+        metadata = codec.dump(codec.load(metadata or "{}") | {"redacted": found})
+    return id, content, metadata, created_at, embedding
+
+
+_STORES: dict[type[Node], type[Store[Any]]] = {
+    PlannerSession: PlannerSessionStore,
+    HookEvent: HookEventStore,
+}
+
+# A record's own calls open a store for themselves where none is open.
+set_opener(open_store)
