@@ -1,0 +1,5 @@
+"""The command `khive-persist`."""
+
+from khive_persist.cli.root import main
+
+__all__ = ["main"]

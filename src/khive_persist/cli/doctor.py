@@ -1,0 +1,100 @@
+"""`khive-persist doctor`."""
+
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist.capture.registration import status
+from khive_persist.capture.tools import TOOLS
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import existing_place, with_place
+from khive_persist.cli.output import print_fields, print_json, print_table
+from khive_persist.doctor import Database, Report, examine
+from khive_persist.errors import InvalidSettingsError, PlaceError
+from khive_persist.place import Place, make_directory
+from khive_persist.store.sqlite.connection import set_aside
+from khive_persist.store.unmatched import Unmatched
+
+
+@click.command("doctor")
+@click.option("--set-aside", metavar="FILE", help="Move this damaged database to quarantine/.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@with_place
+@click.pass_context
+def command(
+    context: click.Context, set_aside: str | None, as_json: bool, directory: str | None
+) -> int:
+    """Say what is wrong: databases, spool, hooks, events without an end.
+
+    Exit code 1 where something was found that you should do something about. A tool call without an
+    end is no such thing: it may still run, or you pressed Esc.
+
+    \b
+      khive-persist doctor
+      khive-persist doctor --set-aside claude_hooks.db
+
+    A damaged database is left as it is, and its events wait in the spool. --set-aside moves it into
+    quarantine/, where nothing is ever deleted; the events then go into a new one.
+    """
+    place = existing_place(context, directory)
+    if set_aside is not None:
+        _set_aside(place, set_aside)
+    report = anyio.run(examine, place)
+    hooks, wrong_hooks = _hooks(place)
+    problems = report.problems + wrong_hooks
+    if as_json:
+        print_json(_as_json(report) | {"hooks": hooks, "problems": problems})
+    else:
+        _print(report, hooks)
+        for problem in problems:
+            click.echo(f"problem: {problem}")
+        click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
+    return FAILED if problems else DONE
+
+
+def _set_aside(place: Place, file: str) -> None:
+    path = place.khive / file
+    if path.parent != place.khive or path.suffix != ".db" or not path.is_file():
+        raise PlaceError(f"{file!r} is no database of {place.khive}")
+    make_directory(place.quarantine)
+    click.echo(f"{file} was moved to {set_aside(path, place.quarantine)}", err=True)
+
+
+def _hooks(place: Place) -> tuple[list[dict[str, Any]], list[str]]:
+    found, problems = [], []
+    for tool in TOOLS:
+        for scope in ("project", "user"):
+            try:
+                one = status(tool, scope, place.root)
+            except InvalidSettingsError as error:
+                problems.append(str(error))
+                continue
+            found.append({"tool": tool, "scope": scope, "state": one.state, "path": str(one.path)})
+            problems += one.problems
+    return found, problems
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return report._asdict() | {
+        "databases": [database._asdict() for database in report.databases],
+        "unmatched": [one._asdict() for one in report.unmatched],
+    }
+
+
+def _print(report: Report, hooks: list[dict[str, Any]]) -> None:
+    print_fields(report.versions | {"place": report.khive})
+    click.echo()
+    print_table(Database._fields, report.databases, "no databases yet")
+    click.echo()
+    print_table(("tool", "scope", "state", "path"), [tuple(h.values()) for h in hooks], "")
+    click.echo()
+    print_fields(
+        {
+            "events in the spool": sum(report.spool["events"].values()),
+            "files in quarantine": len(report.quarantined),
+            "tool calls without an end": report.unmatched_calls,
+        }
+    )
+    if report.unmatched:
+        print_table(Unmatched._fields, report.unmatched, "")

@@ -1,0 +1,108 @@
+"""Options that several commands share, under one name each."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from khive_persist import clock
+from khive_persist.capture.drain import drain
+from khive_persist.errors import PlaceError
+from khive_persist.opening import find_place
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGE: Final = re.compile(r"(\d{1,9})([smhdw])\Z")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Moment(click.ParamType[datetime]):
+    """An age as in `2h`, or a date or time in ISO form, in UTC unless it has an offset."""
+
+    name = "when"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            if age := _AGE.match(value):
+                return clock.now() - timedelta(**{_UNITS[age[2]]: int(age[1])})
+            return clock.as_utc(datetime.fromisoformat(value))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time: write 2h, 3d, 2026-11-01 or 2026-11-01T10:00+01:00")
+
+
+def with_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--dir`, also after the sub-command."""
+    return click.option(
+        "--dir", "directory", metavar="DIR", help="The directory that holds .khive."
+    )(function)
+
+
+def place_of(context: click.Context, directory: str | None) -> Place:
+    """The place that is meant."""
+    return find_place(Path(chosen) if (chosen := directory or context.obj) else None)
+
+
+def existing_place(context: click.Context, directory: str | None) -> Place:
+    """The place that is meant, to read from.
+
+    Raises:
+        PlaceError: It has no `.khive`: an empty one would look like a recorder without events.
+    """
+    place = place_of(context, directory)
+    if not place.exists():
+        raise PlaceError(f"{place.khive} is not there", hint="make it with khive-persist init")
+    return place
+
+
+def drained_place(context: click.Context, directory: str | None) -> Place:
+    """The place that is meant, with what waited in its spool brought in, or said to wait on."""
+    place = existing_place(context, directory)
+    result = drain(place)
+    if result.left:
+        reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
+        click.echo(
+            f"khive-persist: {result.left} events wait in {place.spool}: {reasons}", err=True
+        )
+    return place
+
+
+def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json` and `--jsonl`."""
+    jsonl = click.option(
+        "--jsonl", "form", flag_value="jsonl", help="One JSON document a line, for a program."
+    )
+    json = click.option("--json", "form", flag_value="json", help="One JSON document.")
+    default = click.option("--table", "form", flag_value="table", default=True, hidden=True)
+    return jsonl(json(default(function)))
+
+
+def with_filters(*names: str) -> Decorator:
+    """The filters of these names, and `--limit`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names):
+            function = _FILTERS[name](function)
+        return function
+
+    return decorate
+
+
+_FILTERS: Final[dict[str, Decorator]] = {
+    "session": click.option("--session", "session_id", metavar="ID", help="Of this session."),
+    "type": click.option("--type", "event_type", metavar="TYPE", help="As in pre_command."),
+    "tool": click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), help="Of this AI tool."),
+    "since": click.option("--since", type=Moment(), help="Not before: 2h, 3d, 2026-11-01."),
+    "until": click.option("--until", type=Moment(), help="Before: 2h, 3d, 2026-11-01."),
+    "complexity": click.option("--complexity", metavar="WORD", help="As in simple or complex."),
+    "min_confidence": click.option("--min-confidence", type=float, help="At least, 0 to 1."),
+    "max_cost": click.option("--max-cost", type=float, help="At most, in US dollars."),
+    "limit": click.option("--limit", type=click.IntRange(0), help="At most so many."),
+}

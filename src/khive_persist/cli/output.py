@@ -1,0 +1,114 @@
+"""How a command prints: a table for a person, JSON for a program."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from khive_persist import clock
+from khive_persist.records.node import Node
+from khive_persist.store import codec
+
+# A table in a pipe has no screen to fit: its cells are as wide as they need.
+_PIPE_WIDTH: Final = 10_000
+_CELL_CHARACTERS: Final = 400
+
+
+def document(record: Node) -> dict[str, Any]:
+    """A record as the JSON that commands print: its columns under their names."""
+    return {
+        "id": record.id,
+        "content": record.content,
+        "node_metadata": record.node_metadata,
+        "created_at": clock.to_text(record.created_at),
+        "embedding": record.embedding,
+    }
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, indented."""
+    click.echo(codec.dump_lossy(value, indent=True))
+
+
+class Documents:
+    """Prints documents one a line, or as one array; each is written as soon as it comes."""
+
+    def __init__(self, form: str) -> None:
+        self._lines = form == "jsonl"
+        self._count = 0
+
+    def write(self, document: Any) -> None:
+        """Print one more."""
+        text = codec.dump_lossy(document)
+        click.echo(
+            text if self._lines else f"{',' if self._count else '['}\n{text}", nl=self._lines
+        )
+        self._count += 1
+
+    def end(self) -> None:
+        """Close the array."""
+        if not self._lines:
+            click.echo("\n]" if self._count else "[]")
+
+
+def print_documents(form: str, documents: Iterable[Any]) -> None:
+    """Print documents that are all at hand."""
+    output = Documents(form)
+    for document in documents:
+        output.write(document)
+    output.end()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    """A table, or on stderr the line that says why there is none."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[Text(cell(value)) for value in row] for row in rows]
+    if not cells:
+        click.echo(empty, err=True)
+        return
+    screen = sys.stdout.isatty()
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis" if screen else "ignore")
+    for row in cells:
+        table.add_row(*row)
+    console = Console(width=None if screen else _PIPE_WIDTH, highlight=False, soft_wrap=not screen)
+    if screen:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """One value a line, with its name before it."""
+    width = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        click.echo(f"{name.ljust(width)}  {cell(value, limit=None)}")
+
+
+def cell(value: Any, limit: int | None = _CELL_CHARACTERS) -> str:
+    """A value on one line. What could move the cursor of a terminal is shown, not sent."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        text = f"{value:.10g}"
+    elif isinstance(value, (list, dict)):
+        text = codec.dump_lossy(value)
+    else:
+        text = str(value)
+    text = text if limit is None else text[:limit]
+    return "".join(c if c.isprintable() else _visible(c) for c in text)
+
+
+def _visible(character: str) -> str:
+    return character.encode("unicode_escape").decode()

@@ -1,0 +1,92 @@
+"""`khive-persist record`."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+from pydantic import ValidationError
+
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import place_of, with_place
+from khive_persist.cli.output import print_json
+from khive_persist.errors import InvalidRecordError
+from khive_persist.opening import open_store
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.store import codec
+
+
+@click.command("record")
+@click.argument("kind", type=click.Choice(["hook-event", "planner-session"]))
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), default="claude-code",
+              show_default=True, help="The tool that sent the events.")  # fmt: skip
+@click.option("--lines", is_flag=True, help="One document a line, as in JSON Lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_place
+@click.pass_context
+def command(
+    context: click.Context,
+    kind: str,
+    file: Any,
+    tool: str,
+    lines: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Record an event or a plan by hand, from FILE or stdin.
+
+    A hook-event is a payload as the tool sends it; whatever it is, it is kept. A planner-session is
+    the content of a plan; it needs session_id and task_description.
+
+    \b
+      khive-persist record planner-session plan.json
+      khive-persist record hook-event --tool codex --lines < payloads.jsonl
+
+    Prints the ids, and the file that the records are in.
+    """
+    place = place_of(context, directory)
+    read = file.read()
+    documents = [line for line in read.splitlines() if line.strip()] if lines else [read]
+    if kind == "planner-session":
+        ids, path, waiting = anyio.run(_save_plans, place, documents)
+    else:
+        ids, path, waiting = _record_events(place, tool, documents)
+    if as_json:
+        print_json({"ids": ids, "path": str(path), "waiting": waiting})
+    else:
+        for id in ids:
+            click.echo(id)
+        click.echo(f"{len(ids)} recorded in {path}", err=True)
+    if waiting:
+        click.echo(f"khive-persist: {waiting} events wait in {place.spool}", err=True)
+    return FAILED if waiting else DONE
+
+
+def _record_events(place: Place, tool: str, documents: list[bytes]) -> tuple[list[str], Path, int]:
+    spool = Spool(place)
+    ids = [spool.accept(tool, document).id for document in documents]
+    waiting = drain(place).left
+    return ids, place.database(HOOK_EVENTS[tool].file), waiting
+
+
+async def _save_plans(place: Place, documents: list[bytes]) -> tuple[list[str], Path, int]:
+    plans = [_plan(number, document) for number, document in enumerate(documents, 1)]
+    async with open_store(PlannerSession, dir=place.root) as store:
+        await store.save_many(plans)
+        return [plan.id for plan in plans], store.paths[0], 0
+
+
+def _plan(number: int, document: bytes) -> PlannerSession:
+    try:
+        return PlannerSession(content=codec.load(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidRecordError(f"document {number}: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise InvalidRecordError(f"document {number} is no JSON ({error})") from error

@@ -1,0 +1,118 @@
+"""The command's root: finds a sub-command, runs it, and turns errors into one line and a code."""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Any, Final, NoReturn
+
+import click
+
+from khive_persist.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
+from khive_persist.errors import InvalidQueryError, KhiveError
+
+# Each in a module of its own, which is imported only when it is called.
+COMMANDS: Final = {
+    "demo": "demo",
+    "doctor": "doctor",
+    "events": "events",
+    "hooks": "hooks",
+    "init": "init",
+    "query": "query",
+    "record": "record",
+    "sessions": "sessions",
+    "show": "show",
+    "stats": "stats",
+    "tail": "tail",
+}
+SUMMARIES: Final = {
+    "demo": "Record sample sessions of three tools and look at them.",
+    "doctor": "Say what is wrong: databases, spool, hooks, events without an end.",
+    "events": "List hook events, newest first.",
+    "hooks": "Install, show or remove the recording hooks of your AI tools.",
+    "init": "Make .khive here.",
+    "query": "Run SQL over all files, for reading only.",
+    "record": "Record an event or a plan by hand.",
+    "sessions": "List sessions, the latest first: what was planned and what happened.",
+    "show": "Show a record, or a whole session.",
+    "stats": "Count events, failures, plans and costs.",
+    "tail": "Show the latest events, and follow new ones.",
+}
+
+
+class Root(click.Group):
+    """A group that imports a sub-command when it is called, and lists them without importing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"khive_persist.cli.{COMMANDS[name]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--dir",
+    "directory",
+    metavar="DIR",
+    help="The directory that holds .khive. Else KHIVE_DIR, or found upward from here, or home.",
+)
+@click.version_option(package_name="khive-persist", prog_name="khive-persist")
+@click.pass_context
+def root(context: click.Context, directory: str | None) -> None:
+    """The flight recorder of AI coding agents.
+
+    Every hook event and plan of your agents' sessions, in SQLite files that you can query.
+
+    \b
+      khive-persist init                          make .khive here
+      khive-persist hooks install claude-code     record from now on
+      khive-persist tail                          watch it
+      khive-persist query "SELECT event_type, count(*) FROM events GROUP BY 1"
+    """
+    context.obj = directory
+
+
+def main() -> NoReturn:
+    """Run the command line: exit code 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    # As any filter of Unix: `khive-persist events | head` ends in silence.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str], **options: Any) -> int:
+    """Run one command line and give its exit code; errors go to stderr, one line each."""
+    try:
+        result = root.main(arguments, standalone_mode=False, prog_name="khive-persist", **options)
+    except click.UsageError as error:
+        return _fail(error.format_message(), WRONG_USE)
+    except InvalidQueryError as error:
+        return _fail(str(error), WRONG_USE)
+    except click.ClickException as error:
+        return _fail(error.format_message(), FAILED)
+    except KhiveError as error:
+        return _fail(str(error), FAILED)
+    except click.Abort:
+        return _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        return _fail(str(error), FAILED)
+    return result if isinstance(result, int) else DONE
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"khive-persist: {' '.join(message.split())}", err=True)
+    return code

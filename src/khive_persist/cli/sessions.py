@@ -1,0 +1,64 @@
+"""`khive-persist sessions`."""
+
+from datetime import datetime
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist import clock
+from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
+from khive_persist.cli.output import print_documents, print_table
+from khive_persist.opening import reading
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.store.sessions import SessionFilter, SessionSummary, list_sessions
+
+TABLE_LIMIT = 50
+
+
+@click.command("sessions")
+@with_place
+@with_filters(
+    "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "limit"
+)
+@with_output
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    directory: str | None,
+    form: str,
+    limit: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    **wanted: Any,
+) -> None:
+    """List sessions, the latest first: what was planned and what happened.
+
+    A session is the events of one session id together with the plan of the same id.
+
+    \b
+      khive-persist sessions --complexity complex --min-confidence 0.8
+      khive-persist sessions --since 1d --json
+
+    A table shows the latest 50 unless --limit says otherwise; JSON is all that match.
+    """
+    place = drained_place(context, directory)
+    chosen = SessionFilter(
+        since=clock.to_text(since) if since else None,
+        until=clock.to_text(until) if until else None,
+        **wanted,
+    )
+    if form == "table" and limit is None:
+        limit = TABLE_LIMIT
+    found = anyio.run(_list, place, chosen, limit)
+    if form == "table":
+        print_table(SessionSummary._fields, found, "no sessions")
+    else:
+        print_documents(form, [session._asdict() for session in found])
+
+
+async def _list(place: Place, wanted: SessionFilter, limit: int | None) -> list[SessionSummary]:
+    async with reading(place, PLANNER_SESSIONS, *HOOK_EVENTS.values()) as reader:
+        return await list_sessions(reader, wanted, limit)

@@ -1,0 +1,195 @@
+"""What is wrong with a place, if anything: the examination behind `khive-persist doctor`."""
+
+import os
+import platform
+import sqlite3
+import stat
+import time
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool, home_place, split_away
+from khive_persist.errors import InvalidSettingsError, KhiveError
+from khive_persist.opening import reading
+from khive_persist.place import Place
+from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite import migrations
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.unmatched import Unmatched, find_unmatched
+
+_UNMATCHED_SHOWN: Final = 20
+
+
+class Database(NamedTuple):
+    """One database file.
+
+    Attributes:
+        file: Its name in `.khive`.
+        bytes: Its size, sidecars included.
+        rows: How many records it has, or None where that cannot be read.
+        last: The `created_at` of its newest record, as text in UTC, or None.
+        problem: What is wrong with it, or an empty string.
+    """
+
+    file: str
+    bytes: int
+    rows: int | None
+    last: str | None
+    problem: str
+
+
+class Report(NamedTuple):
+    """What an examination found.
+
+    Attributes:
+        versions: Of this program, Python, SQLite and the schema.
+        khive: The path of `.khive`.
+        databases: Every database file.
+        spool: `events` that wait here by tool, `oldest_seconds`, and `waiting_elsewhere`: those
+            that lie in the home directory's spool for this place.
+        quarantined: The names in `quarantine/`.
+        unmatched: Tool calls without an end, the latest first, at most 20.
+        unmatched_calls: How many there are.
+        problems: What needs to be done something about, each one line; empty when all is well.
+    """
+
+    versions: dict[str, str]
+    khive: str
+    databases: list[Database]
+    spool: dict[str, Any]
+    quarantined: list[str]
+    unmatched: list[Unmatched]
+    unmatched_calls: int
+    problems: list[str]
+
+
+async def examine(place: Place) -> Report:
+    """Examine a place: every database is read in full, and what waits in the spool is drained."""
+    problems: list[str] = []
+    try:
+        configuration.load(place.config)
+    except InvalidSettingsError as error:
+        problems.append(f"{error}; the defaults hold until it is mended")
+    problems += _open_to_others(place)
+    drained = drain(place)
+    problems += [f"not drained: {error}" for error in drained.errors]
+    databases = [_examine_database(place, file) for file in _files(place)]
+    problems += [database.problem for database in databases if database.problem]
+    spool = _examine_spool(place)
+    waiting = sum(spool["events"].values())
+    if waiting:
+        problems.append(f"{waiting} events wait in {place.spool}")
+    if spool["waiting_elsewhere"]:
+        problems.append(
+            f"{spool['waiting_elsewhere']} events of {place.root} wait in the home's spool"
+        )
+    unmatched: list[Unmatched] = []
+    sound = {database.file for database in databases if not database.problem}
+    purposes = [purpose for purpose in HOOK_EVENTS.values() if purpose.file in sound]
+    try:
+        async with reading(place, *purposes) as reader:
+            unmatched = await find_unmatched(reader)
+    except KhiveError as error:
+        problems.append(str(error))
+    return Report(
+        versions={
+            "khive-persist": version("khive-persist"),
+            "python": platform.python_version(),
+            "sqlite": sqlite3.sqlite_version,
+            "schema": str(migrations.LATEST),
+        },
+        khive=str(place.khive),
+        databases=databases,
+        spool=spool,
+        quarantined=_names(place.quarantine),
+        unmatched=unmatched[:_UNMATCHED_SHOWN],
+        unmatched_calls=sum(one.calls for one in unmatched),
+        problems=problems,
+    )
+
+
+def _files(place: Place) -> list[str]:
+    known = [purpose.file for purpose in BUILT_IN]
+    others = sorted(name for name in _names(place.khive) if name.endswith(".db"))
+    there = [name for name in known if os.path.lexists(place.database(name))]
+    return there + [name for name in others if name not in known]
+
+
+def _examine_database(place: Place, file: str) -> Database:
+    path = place.database(file)
+    size = sum(
+        os.lstat(sidecar).st_size
+        for suffix in ("", "-wal", "-shm")
+        if os.path.lexists(sidecar := path.with_name(file + suffix))
+    )
+    problem = sqlite.check(path)
+    if problem:
+        return Database(file, size, None, None, problem)
+    table = next((purpose.table for purpose in BUILT_IN if purpose.file == file), path.stem)
+    try:
+        rows, last, malformed = _count(path, table)
+    except KhiveError as error:
+        return Database(file, size, None, None, str(error))
+    if malformed:
+        problem = f"{path}: the content of {malformed} rows is no JSON; its indexes cannot be made"
+    elif path.lstat().st_mode & 0o077:
+        problem = f"{path} is open to others: chmod 600 it"
+    return Database(file, size, rows, last, problem)
+
+
+def _count(path: Path, table: str) -> tuple[int, str | None, int]:
+    connection = sqlite.open_reader(path)
+    try:
+        with translated(path):
+            rows, last, malformed = connection.execute(
+                f"SELECT count(*), max(utc_text(created_at)),"
+                f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
+            ).fetchone()
+    finally:
+        connection.close()
+    return rows, last, malformed
+
+
+def _examine_spool(place: Place) -> dict[str, Any]:
+    events = Spool(place).events()
+    elsewhere = 0
+    home = home_place()
+    if home is not None and home != place:
+        spool = Spool(home)
+        elsewhere = sum(
+            split_away(spool.read(event))[0] == str(place.root)
+            for event in spool.events()
+            if event.away
+        )
+    oldest = (time.time_ns() - events[0].arrival_ns) / 1e9 if events else None
+    return {
+        "events": dict(Counter(event.tool for event in events)),
+        "oldest_seconds": oldest,
+        "waiting_elsewhere": elsewhere,
+    }
+
+
+def _open_to_others(place: Place) -> list[str]:
+    found = []
+    for path in (place.khive, place.spool):
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            continue
+        if stat.S_ISLNK(mode):
+            found.append(f"{path} is a symbolic link: it is not used; put a directory there")
+        elif mode & 0o077:
+            found.append(f"{path} is open to others: chmod 700 it")
+    return found
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []

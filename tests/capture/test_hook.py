@@ -1,0 +1,277 @@
+"""The hook as a tool runs it: what it keeps, and how it ends."""
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from khive_persist.capture import hook_path
+from khive_persist.capture.spool import Spool, split_away
+from khive_persist.place import Place
+from tests.payloads import Hook
+
+PAYLOAD = b'{"session_id":"s1","hook_event_name":"Stop","cwd":"/x"}\n'
+COMMAND = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
+DEADLINE_SECONDS = 2.0
+# The interpreter's own start, and what a busy machine adds, are not the hook's.
+START_SECONDS = 1.5
+NOBODY = 65534
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch, place: Place) -> Place:
+    """A place whose drainer is held off, so that what the hook wrote can be looked at."""
+    held = place.spool / "wake"
+    place.spool.mkdir(mode=0o700)
+    os.mkfifo(held, 0o600)
+    reader = os.open(held, os.O_RDWR | os.O_NONBLOCK)
+    monkeypatch.setattr(place, "reader", reader, raising=False)
+    return place
+
+
+def kept(place: Place) -> list[bytes]:
+    spool = Spool(place)
+    return [spool.read(event) for event in spool.events()]
+
+
+def test_an_event_is_kept_as_it_came_in_silence(quiet: Place, hook: Hook) -> None:
+    done = hook(PAYLOAD)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert kept(quiet) == [PAYLOAD]
+
+
+def test_everything_is_private_whatever_the_umask(place: Place, hook: Hook) -> None:
+    place.khive.chmod(0o700)
+    fresh = Place(place.root / "fresh")
+    fresh.root.mkdir()
+    done = hook(PAYLOAD, "claude-code", "--dir", str(fresh.root), preexec_fn=lambda: os.umask(0))
+    assert done.returncode == 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in fresh.khive.rglob("*")}
+    assert fresh.khive.stat().st_mode & 0o777 == 0o700
+    assert modes.pop("spool") == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("words", [[], ["--tool"], ["--tool", "vim"], ["--nonsense", "x"]])
+def test_wrong_use_is_one_line_and_never_two_or_more(words: list[str], place: Place) -> None:
+    done = subprocess.run(
+        [*COMMAND[:4], *words], input=PAYLOAD, capture_output=True, cwd=place.root, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"khive-hook: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_where_the_project_is_found(place: Place, hook: Hook, home: Path) -> None:
+    below = place.root / "a" / "b"
+    below.mkdir(parents=True)
+    elsewhere = place.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    environment = dict(os.environ)
+    assert hook(PAYLOAD, cwd=below).returncode == 0
+    by_variable = environment | {"CLAUDE_PROJECT_DIR": str(below)}
+    assert hook(PAYLOAD, cwd=elsewhere, env=by_variable).returncode == 0
+    by_name = environment | {"KHIVE_DIR": str(place.root)}
+    assert hook(PAYLOAD, cwd=elsewhere, env=by_name).returncode == 0
+    assert hook(PAYLOAD, "claude-code", f"--dir={place.root}", cwd=elsewhere).returncode == 0
+    assert hook(PAYLOAD, cwd=elsewhere).returncode == 0
+    with_drain = Spool(Place(home))
+    assert (home / ".khive").is_dir()
+    assert with_drain.path.is_dir()
+    assert not (elsewhere / ".khive").exists()
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[tuple[Path, Callable[..., "subprocess.CompletedProcess[bytes]"]]]:
+    """A directory that everybody may use, and the hook run as a user without rights."""
+    interpreter = Path("/usr/bin/python3")
+    if os.geteuid() != 0 or not interpreter.exists():
+        pytest.skip("only root can run as another user, and with an interpreter open to all")
+    with tempfile.TemporaryDirectory() as name:
+        shared = Path(name)
+        shared.chmod(0o755)
+        for file in ("hook.py", "arrival.py"):
+            shutil.copy(hook_path().with_name(file), shared)
+
+        def run(cwd: Path, home: Path) -> "subprocess.CompletedProcess[bytes]":
+            return subprocess.run(
+                [str(interpreter), *COMMAND[1:3], str(shared / "hook.py"), *COMMAND[4:]],
+                input=PAYLOAD, capture_output=True, cwd=cwd, env={"HOME": str(home)},
+                user=NOBODY, group=NOBODY, extra_groups=[], check=False,
+            )  # fmt: skip
+
+        yield shared, run
+
+
+def test_a_khive_of_another_user_is_passed_over(
+    as_nobody: tuple[Path, Callable[..., "subprocess.CompletedProcess[bytes]"]],
+) -> None:
+    shared, run = as_nobody
+    home, project = shared / "home", shared / "project"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    (project / ".khive").mkdir(parents=True)
+    (project / ".khive").chmod(0o777)
+    assert run(project, home).returncode == 0
+    assert len(Spool(Place(home)).events()) == 1
+    assert list((project / ".khive").iterdir()) == []
+
+
+def test_a_khive_that_may_not_be_written_to_leaves_it_to_home(
+    as_nobody: tuple[Path, Callable[..., "subprocess.CompletedProcess[bytes]"]],
+) -> None:
+    shared, run = as_nobody
+    home, project = shared / "home", shared / "project"
+    for path in (home, project / ".khive"):
+        path.mkdir(parents=True)
+        os.chown(path, NOBODY, NOBODY)
+    (project / ".khive").chmod(0o500)
+    assert run(project, home).returncode == 0
+    assert [event.away for event in Spool(Place(home)).events()] == [True]
+    home.joinpath(".khive", "spool").chmod(0o500)
+    done = run(project, home)
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_what_the_project_cannot_take_waits_at_home_and_moves_back(
+    place: Place, hook: Hook, home: Path
+) -> None:
+    place.spool.write_text("a file where the spool should be")
+    done = hook(PAYLOAD)
+    assert (done.returncode, done.stderr) == (0, b"")
+    (event,) = [e for e in Spool(Place(home)).events() if e.away]
+    assert split_away(Spool(Place(home)).read(event)) == (str(place.root), PAYLOAD)
+
+
+def test_where_nothing_takes_it_one_line_says_so(place: Place, hook: Hook, home: Path) -> None:
+    place.spool.write_text("a file where the spool should be")
+    (home / ".khive").write_text("and another")
+    done = hook(PAYLOAD)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"khive-hook: event not kept: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("place_of_link", [".khive", ".khive/spool"])
+def test_a_link_is_not_followed(
+    place_of_link: str, place: Place, hook: Hook, home: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    link = place.root / place_of_link
+    if link == place.khive:
+        place.config.unlink()
+        (place.khive / ".gitignore").unlink()
+        place.khive.rmdir()
+    link.symlink_to(target)
+    assert hook(PAYLOAD).returncode == 0
+    assert list(target.iterdir()) == []
+    assert [event.away for event in Spool(Place(home)).events()] == [True]
+
+
+def test_a_closed_stdin_is_an_empty_event(quiet: Place) -> None:
+    command = " ".join(["exec", *COMMAND, "<&-"])
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, cwd=quiet.root, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert kept(quiet) == [b""]
+
+
+def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(quiet: Place) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(b'{"half')
+        began = time.monotonic()
+        done = subprocess.run(
+            COMMAND, stdin=theirs, capture_output=True, cwd=quiet.root, check=False
+        )
+        took = time.monotonic() - began
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert took < DEADLINE_SECONDS + START_SECONDS
+    (event,) = Spool(quiet).events()
+    assert event.cut
+    assert kept(quiet) == [b'{"half']
+
+
+def test_an_endless_stdin_ends_in_time(quiet: Place) -> None:
+    with open("/dev/zero", "rb") as endless:
+        began = time.monotonic()
+        done = subprocess.run(
+            COMMAND, stdin=endless, capture_output=True, cwd=quiet.root, check=False
+        )
+        took = time.monotonic() - began
+    assert done.returncode in (0, 1)
+    assert done.stderr.count(b"\n") == done.returncode
+    assert took < DEADLINE_SECONDS + START_SECONDS
+    assert all(event.cut for event in Spool(quiet).events())
+
+
+def test_thirty_megabytes_are_kept_whole(quiet: Place, hook: Hook) -> None:
+    payload = b'{"x":"' + b"y" * 30_000_000 + b'"}'
+    assert hook(payload).returncode == 0
+    assert kept(quiet) == [payload]
+    assert not Spool(quiet).events()[0].cut
+
+
+def test_without_file_descriptors_it_says_so(place: Place, hook: Hook) -> None:
+    def leave_none() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))
+
+    done = hook(PAYLOAD, preexec_fn=leave_none, close_fds=True)
+    assert done.returncode in (0, 1)
+    assert done.stdout == b""
+    assert done.stderr.count(b"\n") == done.returncode
+    if done.returncode:
+        assert b"not kept" in done.stderr
+
+
+def test_a_full_disk_is_said_and_leaves_no_half(quiet: Place, hook: Hook) -> None:
+    def almost_full() -> None:
+        # A write beyond the limit fails as on a full disk, once the signal is ignored.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+
+    done = hook(PAYLOAD, preexec_fn=almost_full)
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert list(quiet.spool.iterdir()) == [quiet.spool / "wake"]
+
+
+def test_the_environment_does_not_reach_the_drainer(place: Place, hook: Hook) -> None:
+    secret = {"ANTHROPIC_API_KEY": "x" * 20, "KHIVE_DIR": str(place.root)}
+    assert hook(PAYLOAD, env=dict(os.environ) | secret).returncode == 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            if str(place.root).encode() in command and b"capture.drainer" in command:
+                assert b"ANTHROPIC_API_KEY" not in (process / "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
+def test_the_hook_imports_only_what_is_built_in(place: Place) -> None:
+    listing = subprocess.run(
+        [sys.executable, "-I", "-S", "-v", str(hook_path()), "--tool", "claude-code"],
+        input=PAYLOAD, capture_output=True, cwd=place.root, check=True, text=False,
+    ).stderr  # fmt: skip
+    floor = subprocess.run(
+        [sys.executable, "-I", "-S", "-v", "-c", "pass"], capture_output=True, check=True
+    ).stderr
+
+    def imported(log: bytes) -> set[bytes]:
+        return {line.split()[1] for line in log.splitlines() if line.startswith(b"import ")}
+
+    assert imported(listing) - imported(floor) <= {b"'arrival'", b"'_signal'"}

@@ -1,0 +1,57 @@
+"""What all tests share: a home and a place of their own, and the real hook to run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from khive_persist.capture import hook_path
+from khive_persist.place import Place
+from tests.payloads import Hook
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory of the test's own; the real one is never touched."""
+    path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(path))
+    for name in ("KHIVE_DIR", "CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CODEX_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A place whose drainers leave soon."""
+    made = Place(tmp_path / "project")
+    made.root.mkdir()
+    made.make()
+    made.config.write_text("[capture]\nlinger_seconds = 0.2\n")
+    return made
+
+
+@pytest.fixture
+def hook(place: Place) -> Hook:
+    """Run the hook as a tool does, in the place unless told otherwise."""
+
+    def run(
+        payload: bytes, tool: str = "claude-code", *words: str, **options: object
+    ) -> "subprocess.CompletedProcess[bytes]":
+        command = [sys.executable, "-I", "-S", str(hook_path()), "--tool", tool, *words]
+        return subprocess.run(
+            command,
+            input=payload,
+            capture_output=True,
+            timeout=10,
+            check=False,
+            **{"cwd": place.root, "env": dict(os.environ), **options},  # type: ignore[call-overload]
+        )
+
+    return run

@@ -1,0 +1,12 @@
+"""What the real tools sent, and how the hook is run with it."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+Hook = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def sample_payloads(tool: str) -> list[bytes]:
+    """What the real tool sent, a payload an item."""
+    return (Path(__file__).parent / "samples" / f"{tool}.jsonl").read_bytes().splitlines()
