@@ -3,8 +3,8 @@
 Importing this package imports nothing else: each name is brought in when it is first asked for.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# `typing` would take longer to import than all the rest; type checkers know this name too.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from khive_persist.errors import KhiveError
@@ -46,9 +46,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

@@ -58,6 +58,7 @@ class Spool:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.path = place.spool
+        self._prefix = f"{self.path}/"
 
     def make(self) -> None:
         """Make the spool where it is missing.
@@ -93,13 +94,19 @@ class Spool:
 
     def read(self, event: Event) -> bytes:
         """The bytes of an event's file."""
-        descriptor = os.open(self.path / event.name, os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, "rb", buffering=0) as file:
-            return file.read()
+        descriptor = os.open(self._prefix + event.name, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            size = os.fstat(descriptor).st_size
+            chunks = [os.read(descriptor, size + 1)]
+            while chunks[-1]:
+                chunks.append(os.read(descriptor, size + 1))
+        finally:
+            os.close(descriptor)
+        return b"".join(chunks)
 
     def remove(self, event: Event) -> None:
         """Remove an event that is stored elsewhere."""
-        os.unlink(self.path / event.name)
+        os.unlink(self._prefix + event.name)
 
     def adopt_abandoned(self) -> None:
         """Make events of the files that killed hooks left behind.

@@ -92,6 +92,9 @@ def run(arguments: list[str], **options: Any) -> int:
     """Run one command line and give its exit code; errors go to stderr, one line each."""
     try:
         result = root.main(arguments, standalone_mode=False, prog_name="khive-persist", **options)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return WRONG_USE
     except click.UsageError as error:
         return _fail(error.format_message(), WRONG_USE)
     except InvalidQueryError as error:
@@ -110,6 +113,11 @@ def run(arguments: list[str], **options: Any) -> int:
         return DONE
     except OSError as error:
         return _fail(str(error), FAILED)
+    except Exception as error:  # A mistake of ours; whoever called must still get one line.
+        if os.environ.get("KHIVE_DEBUG"):
+            raise
+        kind = type(error).__name__
+        return _fail(f"internal error: {kind}: {error} (KHIVE_DEBUG=1 shows where)", FAILED)
     return result if isinstance(result, int) else DONE
 
 

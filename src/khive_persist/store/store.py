@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -17,7 +16,8 @@ from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
-from khive_persist.store.sqlite.statements import COLUMNS, Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.tail import Tail
 from khive_persist.store.writer import Writer
 
 Record = TypeVar("Record", bound=Node)
@@ -100,24 +100,25 @@ class Store(Generic[Record]):
     async def save_many(self, records: Iterable[Record]) -> int:
         """Save records, in one transaction a file: committed and synced on return, all or none.
 
-        `records` is read as it goes, so that memory stays flat; while it is read no other saves
-        to these files.
+        Of a class with one file, `records` is read as it goes, so that memory stays flat; while it
+        is read no other saves to that file. Of one with several, all are read first.
 
         Returns:
             How many they were.
 
         Raises:
             InvalidRecordError: One of them is not JSON, or SQLite cannot hold it; none is saved.
-            StoreError: As its subclasses say; none is saved.
+            StoreError: As its subclasses say; none is saved to that file.
         """
         self._check_open()
         if len(self._writers) == 1:
             (writer,) = self._writers.values()
             return await writer.upsert_all(self._chunks(records))
-        by_writer: dict[Writer, list[Record]] = {}
+        # Made before the first is written: one that is not JSON must not come after a commit.
+        by_writer: dict[Writer, list[codec.Row]] = {}
         for record in records:
-            by_writer.setdefault(self._writer(record), []).append(record)
-        return sum([await w.upsert_all(self._chunks(some)) for w, some in by_writer.items()])
+            by_writer.setdefault(self._writer(record), []).append(self._row(record))
+        return sum([await writer.upsert_all([rows]) for writer, rows in by_writer.items()])
 
     async def delete(self, id: str) -> bool:
         """Delete a record: committed and synced on return; whether it was there."""
@@ -179,17 +180,17 @@ class Store(Generic[Record]):
         The order is that of storing, within each file. None is passed over, whichever process
         stores it and whatever its `created_at`.
         """
-        seen: dict[str, int] = dict(await self._fetch(_last_rowids))
-        return self._follow(seen, filters, poll_seconds)
+        tails = [Tail(purpose.name, self._fetch) for purpose in self._writers]
+        for tail in tails:
+            await tail.skip()
+        return self._follow(tails, filters, poll_seconds)
 
     async def _follow(
-        self, seen: dict[str, int], filters: tuple[Filter, ...], poll_seconds: float
+        self, tails: list[Tail], filters: tuple[Filter, ...], poll_seconds: float
     ) -> AsyncIterator[Record]:
         while True:
-            for purpose in self._writers:
-                after = seen.get(purpose.name, 0)
-                for rowid, *row in await self._fetch(partial(_after, purpose.name, after, filters)):
-                    seen[purpose.name] = rowid
+            for tail in tails:
+                for row in await tail.read(filters):
                     yield codec.from_row(self.record, row)
             await anyio.sleep(poll_seconds)
 
@@ -251,21 +252,3 @@ class Store(Generic[Record]):
         rest = iter(records)
         while chunk := [self._row(record) for record in islice(rest, _CHUNK_ROWS)]:
             yield chunk
-
-
-def _last_rowids(source: Source) -> Statement:
-    each = [
-        f"SELECT '{name}', coalesce(max(rowid), 0) FROM {table}"
-        for name, table in source.tables.items()
-    ]
-    return Statement(" UNION ALL ".join(each) or "SELECT '', 0", [])
-
-
-def _after(name: str, rowid: int, filters: Iterable[Filter], source: Source) -> Statement:
-    table = source.tables.get(name)
-    if table is None:
-        return Statement("SELECT 0 LIMIT 0", [])
-    found = select(Source(table, source.created_at, {}), filters, columns=f"rowid, {COLUMNS}")
-    return Statement(
-        f"{found.sql} AND rowid > ? ORDER BY rowid LIMIT ?", [*found.values, rowid, _CHUNK_ROWS]
-    )

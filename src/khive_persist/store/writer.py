@@ -1,24 +1,26 @@
 """The writing side of one file: one connection, and one commit for all who wait at once."""
 
+import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiosqlite
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 
-from khive_persist.errors import KhiveError, StoreError
+from khive_persist.errors import KhiveError, StoreClosedError, StoreError
 from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, open_writer
 from khive_persist.store.sqlite.errors import translated
 
 _FETCH_ROWS: Final = 64
+
+Result = TypeVar("Result")
 
 
 class _Ticket:
@@ -30,15 +32,17 @@ class _Ticket:
         self.changed = 0
         # Until the commit says otherwise: whoever waits must never take silence for success.
         self.error: KhiveError | None = StoreError("not written: its transaction did not end")
-        self.leads = False
-        self.woken = anyio.Event()
+        self.ended = anyio.Event()
 
 
 class Writer:
     """Writes to one file.
 
-    Concurrent calls share commits: who comes first commits for all who wait by then, so that many
-    tasks share one sync of the disk. aiosqlite's thread owns the connection.
+    Concurrent calls share commits: one task commits for all who wait by then, so that many tasks
+    share one sync of the disk. aiosqlite's thread owns the connection.
+
+    Nothing that a caller awaits here runs in the caller's own task: a cancelled await does not stop
+    its SQL, and no shield holds off `task.cancel()` or `asyncio.timeout`.
     """
 
     def __init__(self, path: Path, purpose: Purpose, busy_timeout_seconds: float) -> None:
@@ -47,8 +51,9 @@ class Writer:
         self._timeout = busy_timeout_seconds
         self._connection: aiosqlite.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._is_closed = False
         self._waiting: list[_Ticket] = []
-        self._has_leader = False
+        self._committer: asyncio.Task[None] | None = None
         self._turn = anyio.Lock()
 
     async def open(self) -> None:
@@ -57,15 +62,11 @@ class Writer:
         Raises:
             StoreError: As its subclasses say.
         """
-        async with self._turn:
-            with anyio.CancelScope(shield=True):
-                await self._open()
+        await _to_the_end(self._open_in_turn())
 
     async def close(self) -> None:
         """Close the connection once what has begun is committed."""
-        with anyio.CancelScope(shield=True):
-            async with self._turn:
-                await self._close()
+        await _to_the_end(self._close_in_turn())
 
     async def upsert(self, row: Sequence[Any]) -> None:
         """Save a row: committed and synced on return."""
@@ -77,54 +78,58 @@ class Writer:
 
     async def upsert_all(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
         """Save all of these rows in one transaction, or none; how many they were."""
+        return await _to_the_end(self._upsert_all_in_turn(chunks))
+
+    async def _open_in_turn(self) -> None:
+        async with self._turn:
+            await self._open()
+
+    async def _close_in_turn(self) -> None:
+        while self._committer is not None:
+            await asyncio.wait([self._committer])
+        async with self._turn:
+            self._is_closed = True
+            await self._close()
+
+    async def _upsert_all_in_turn(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
         count = 0
         sql = statements.upsert(self.purpose.table)
-        async with self._turn:
-            with anyio.CancelScope(shield=True):
-                async with self._transaction() as connection:
-                    for rows in chunks:
-                        await connection.executemany(sql, rows)
-                        count += len(rows)
+        async with self._turn, self._transaction() as connection:
+            for rows in chunks:
+                await connection.executemany(sql, rows)
+                count += len(rows)
         return count
 
     async def _write(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         """Cancelled before its transaction has begun, nothing is written; after, all of it is."""
         ticket = _Ticket(sql, rows)
         self._waiting.append(ticket)
+        if self._committer is None:
+            # It begins after the tasks that are ready now, and these join its first commit.
+            self._committer = asyncio.create_task(self._commit_waiting())
         try:
-            if self._has_leader:
-                await ticket.woken.wait()
-            else:
-                self._has_leader = ticket.leads = True
-                # Let the tasks that are ready now join this commit.
-                await anyio.lowlevel.checkpoint()
-            if ticket.leads:
-                await self._lead()
+            await ticket.ended.wait()
         finally:
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
-            if ticket.leads:
-                self._pass_lead()
         if ticket.error is not None:
             raise ticket.error
         return ticket.changed
 
-    async def _lead(self) -> None:
-        async with self._turn:
-            tickets, self._waiting = self._waiting, []
-            try:
-                with anyio.CancelScope(shield=True):
-                    await self._commit(tickets)
-            finally:
-                for ticket in tickets:
-                    ticket.woken.set()
-
-    def _pass_lead(self) -> None:
-        """Who has waited longest commits next, for all who came meanwhile."""
-        self._has_leader = bool(self._waiting)
-        if self._waiting:
-            self._waiting[0].leads = True
-            self._waiting[0].woken.set()
+    async def _commit_waiting(self) -> None:
+        """One commit after the other, each for all who wait by then, until nobody does."""
+        taken: list[_Ticket] = []
+        try:
+            while self._waiting:
+                async with self._turn:
+                    taken, self._waiting = self._waiting, []
+                    await self._commit(taken)
+                for ticket in taken:
+                    ticket.ended.set()
+        finally:
+            self._committer = None
+            for ticket in [*taken, *self._waiting]:
+                ticket.ended.set()
 
     async def _commit(self, tickets: list[_Ticket]) -> None:
         try:
@@ -149,13 +154,13 @@ class Writer:
         connection, descriptor = await self._at_the_head()
         try:
             with translated(self.path):
-                await connection.execute("BEGIN IMMEDIATE")
                 try:
+                    await connection.execute("BEGIN IMMEDIATE")
                     yield connection
                     await connection.commit()
                 except BaseException:
-                    if connection.in_transaction:
-                        await connection.rollback()
+                    # Where no transaction is open, as after a full disk, it does nothing.
+                    await connection.rollback()
                     raise
         finally:
             os.close(descriptor)
@@ -163,6 +168,8 @@ class Writer:
     async def _at_the_head(self) -> tuple[aiosqlite.Connection, int]:
         """The connection to the file that is there now, and the held lock of its writers."""
         while True:
+            if self._is_closed:
+                raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
             if self._connection is None:
                 await self._open()
             descriptor = await self._queue()
@@ -180,9 +187,11 @@ class Writer:
         return descriptor
 
     async def _open(self) -> None:
+        # Looked at before: a file that is replaced meanwhile must not be taken for the new one.
+        found = identity(self.path)
         with translated(self.path):
             self._connection = await aiosqlite.Connection(self._connect, _FETCH_ROWS)
-        self._identity = identity(self.path)
+        self._identity = found or identity(self.path)
 
     def _connect(self) -> sqlite3.Connection:
         return open_writer(self.path, self.purpose, self._timeout)
@@ -190,12 +199,27 @@ class Writer:
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # The last connection to close writes the WAL back: that too waits for its turn.
-            descriptor = await self._queue()
+            # The last connection to close writes the WAL back: that too waits for its turn. Who does
+            # not get it, as where the folder is gone, closes all the same.
+            descriptor = None
+            with suppress(StoreError):
+                descriptor = await self._queue()
             try:
                 await connection.close()
             finally:
-                os.close(descriptor)
+                if descriptor is not None:
+                    os.close(descriptor)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Await what must not stop half-way; who is cancelled leaves once it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([task])
+        raise
 
 
 def _merged(tickets: list[_Ticket]) -> list[_Ticket]:

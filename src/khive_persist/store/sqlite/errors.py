@@ -42,8 +42,10 @@ def translate(error: sqlite3.Error, path: Path | str) -> KhiveError:
     """Our error for one of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
-        # The driver's own, such as a value that no column can hold: no code comes with it.
-        return InvalidRecordError(f"{path}: {error}")
+        # The driver's own, of which no code comes: several statements in one, or a value that no
+        # column can hold.
+        wrong_sql = isinstance(error, sqlite3.ProgrammingError)
+        return (InvalidQueryError if wrong_sql else InvalidRecordError)(f"{path}: {error}")
     kind, hint = _ERRORS.get(code & PRIMARY, (StoreError, ""))
     return kind(f"{path}: {error}", hint=hint)
 

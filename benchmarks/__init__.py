@@ -1,0 +1,1 @@
+"""What DESIGN calls speed, measured side by side with its floor in one run."""

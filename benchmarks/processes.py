@@ -1,0 +1,193 @@
+"""Whole processes against the bare interpreter: the hook, the import, the command's help."""
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.samples import payload
+from benchmarks.table import Line, median_ratio, milliseconds
+from khive_persist.capture import hook_path
+from khive_persist.capture.drain import Drain
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.store.sqlite.connection import open_reader
+
+FLOOR = [sys.executable, "-I", "-S", "-c", "pass"]
+HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
+ORIGINAL_TIMES_FLOOR = 148.0
+UV_HOOK = "import json, sys; json.load(sys.stdin)\n"
+WRITERS = 32
+EACH = 12
+
+
+def measure(runs: int) -> list[Line]:
+    """Every line that is about a process."""
+    lines = []
+    with tempfile.TemporaryDirectory() as name:
+        place = Place(Path(name) / "project")
+        place.root.mkdir()
+        os.environ["KHIVE_DIR"] = str(place.root)
+        os.environ["HOME"] = name
+        for size in (2_048, 51_200):
+            stdin = Path(name) / f"{size}.json"
+            stdin.write_bytes(payload(size))
+            ours, floor = _paired(HOOK, FLOOR, stdin, runs)
+            ratio = median_ratio(ours, floor)
+            what = f"hook process, {size // 1024} KB, durable"
+            lines.append(
+                Line(
+                    what,
+                    milliseconds(ours),
+                    f"bare interpreter {milliseconds(floor)}",
+                    ratio,
+                    1.10,
+                    at_most=True,
+                )
+            )
+            if size == 2_048:
+                lines.append(
+                    Line(
+                        "the original's hook (148 × floor, as DESIGN measured it)",
+                        f"{ratio:.2f} × floor",
+                        "148 × floor",
+                        ORIGINAL_TIMES_FLOOR / ratio,
+                        100,
+                    )
+                )
+                lines += _uv(stdin, Path(name), runs)
+        lines.append(_many_at_once(Path(name) / "2048.json", place))
+    lines += _starts(runs)
+    return lines
+
+
+def _uv(stdin: Path, folder: Path, runs: int) -> list[Line]:
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+    if uv is None:
+        return []
+    script = folder / "uv_hook.py"
+    script.write_text(UV_HOOK)
+    command = [uv, "run", "--offline", "--no-project", "--python", sys.executable, str(script)]
+    theirs, ours = _paired(command, HOOK, stdin, max(runs // 4, 5))
+    return [
+        Line(
+            "a hook by `uv run`, which only parses its JSON",
+            milliseconds(ours),
+            milliseconds(theirs),
+            median_ratio(theirs, ours),
+            8,
+        )
+    ]
+
+
+def _many_at_once(stdin: Path, place: Place) -> Line:
+    """32 loops of hooks against the same 32 loops of the bare interpreter."""
+    with Drain(place) as drain:
+        drain.run()
+    before = _stored(place)
+    bare = _loops(FLOOR, stdin)
+    hooks = _loops(HOOK, stdin)
+    with Drain(place) as drain:
+        drain.run()
+    kept = _stored(place) - before + len(Spool(place).events())
+    lost = WRITERS * EACH - kept
+    return Line(
+        f"{WRITERS} hook processes at once, {lost} of {WRITERS * EACH} lost",
+        f"{hooks:.0f}/s",
+        f"bare interpreter {bare:.0f}/s",
+        hooks / bare if not lost else 0.0,
+        0.7,
+    )
+
+
+def _loops(command: Sequence[str], stdin: Path) -> float:
+    def loop() -> None:
+        for _ in range(EACH):
+            _run(command, stdin)
+
+    threads = [threading.Thread(target=loop) for _ in range(WRITERS)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return WRITERS * EACH / (time.perf_counter() - began)
+
+
+def _starts(runs: int) -> list[Line]:
+    with tempfile.TemporaryDirectory() as name:
+        empty = Path(name) / "empty_package"
+        empty.mkdir()
+        (empty / "__init__.py").write_text('"""Nothing."""\n')
+        stdin = Path(os.devnull)
+        path = f"import sys; sys.path.insert(0, {name!r}); "
+        bare = [sys.executable, "-I", "-c", path + "import empty_package"]
+        ours = [sys.executable, "-I", "-c", path + "import khive_persist"]
+        imported, nothing = _paired(ours, bare, stdin, runs)
+        program = [str(Path(sys.executable).with_name("khive-persist")), "--help"]
+        helped, started = _paired(program, [sys.executable, "-c", "pass"], stdin, runs)
+    more = statistics.median(helped) - statistics.median(started)
+    return [
+        Line(
+            "import khive_persist",
+            milliseconds(imported),
+            f"an empty package {milliseconds(nothing)}",
+            median_ratio(imported, nothing),
+            1.2,
+            at_most=True,
+        ),
+        Line(
+            "khive-persist --help, beyond the interpreter's start",
+            milliseconds(helped),
+            milliseconds(started),
+            more * 1e3,
+            150,
+            at_most=True,
+            unit="ms",
+        ),
+    ]
+
+
+def _stored(place: Place) -> int:
+    path = place.database(HOOK_EVENTS["claude-code"].file)
+    if not path.exists():
+        return 0
+    connection = open_reader(path)
+    try:
+        return int(connection.execute("SELECT count(*) FROM hook_events").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def _paired(
+    first: Sequence[str], second: Sequence[str], stdin: Path, runs: int
+) -> tuple[list[float], list[float]]:
+    """Both in turn, so that what else the machine does meets both; the first pair does not count."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for run in range(runs + 1):
+        for command, taken in zip((first, second), times, strict=True):
+            seconds = _run(command, stdin)
+            if run:
+                taken.append(seconds)
+    return times
+
+
+def _run(command: Sequence[str], stdin: Path) -> float:
+    source = os.open(stdin, os.O_RDONLY)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    actions = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, sink, 1)]
+    began = time.perf_counter()
+    process = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    _, status = os.waitpid(process, 0)
+    took = time.perf_counter() - began
+    os.close(source)
+    os.close(sink)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return took

@@ -1,0 +1,349 @@
+"""From the spool into the database: once, in order, and never at the price of what is there."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from khive_persist.capture import arrival
+from khive_persist.capture.drain import Drain, drain
+from khive_persist.capture.spool import Event, Spool, parse
+from khive_persist.errors import StoreBusyError, StoreDamagedError, StoreNewerError
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.store.sqlite.connection import open_writer
+from tests.payloads import Hook, sample_payloads
+
+PURPOSE = HOOK_EVENTS["claude-code"]
+VISIBLE_SECONDS = 10.0
+
+
+def rows(
+    place: Place, sql: str = "SELECT id, content FROM hook_events ORDER BY rowid"
+) -> list[Any]:
+    connection = sqlite3.connect(f"file:{place.database(PURPOSE.file)}?mode=ro", uri=True)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def payload(number: int) -> bytes:
+    return b'{"hook_event_name":"Stop","session_id":"s%d"}\n' % number
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process does; fails where it does not come."""
+    end = time.monotonic() + VISIBLE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "did not come"
+        threading.Event().wait(0.01)
+
+
+@pytest.mark.parametrize("tool", list(HOOK_EVENTS))
+def test_every_key_of_every_real_payload_is_kept(place: Place, tool: str) -> None:
+    spool = Spool(place)
+    sent = {spool.accept(tool, line).id: json.loads(line) for line in sample_payloads(tool)}
+    result = drain(place)
+    assert (result.stored, result.left, result.errors) == (len(sent), 0, ())
+    connection = sqlite3.connect(place.database(HOOK_EVENTS[tool].file))
+    stored = {
+        id: json.loads(text)
+        for id, text in connection.execute("SELECT id, content FROM hook_events")
+    }
+    connection.close()
+    assert stored.keys() == sent.keys()
+    for id, one in sent.items():
+        expected = dict(one)
+        if "llm_request" in expected:
+            # The conversation that Gemini repeats each time is left out by default.
+            expected["llm_request"] = {**expected["llm_request"], "messages": None}
+            stored[id]["payload"]["llm_request"]["messages"] = None
+        assert stored[id]["payload"] == expected
+        assert stored[id]["tool"] == tool
+        assert stored[id]["session_id"] == one["session_id"]
+
+
+def test_events_come_in_the_order_of_their_arrival(place: Place) -> None:
+    spool = Spool(place)
+    accepted = [spool.accept("claude-code", payload(n)).id for n in range(200)]
+    assert drain(place).stored == 200
+    assert [id for id, _ in rows(place)] == accepted
+    assert Spool(place).is_empty()
+
+
+def test_an_event_that_is_drained_again_is_stored_once(place: Place) -> None:
+    spool = Spool(place)
+    event = spool.accept("claude-code", payload(1))
+    copy = spool.read(event)
+    drain(place)
+    (spool.path / event.name).write_bytes(copy)
+    drain(place)
+    assert len(rows(place)) == 1
+    assert spool.is_empty()
+
+
+def test_two_drains_at_once_store_each_event_once(place: Place) -> None:
+    spool = Spool(place)
+    for number in range(300):
+        spool.accept("claude-code", payload(number))
+    threads = [threading.Thread(target=drain, args=(place,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(rows(place)) == 300
+
+
+def test_the_hook_alone_brings_its_event_into_the_database(place: Place, hook: Hook) -> None:
+    assert hook(payload(1)).returncode == 0
+    until(lambda: place.database(PURPOSE.file).exists() and bool(_stored(place)))
+    assert json.loads(rows(place)[0][1])["session_id"] == "s1"
+
+
+def test_a_drainer_stays_for_the_burst_and_leaves(place: Place, hook: Hook) -> None:
+    for number in range(5):
+        hook(payload(number))
+    until(lambda: _stored(place) == 5)
+    assert len(_drainers(place)) <= 1
+    until(lambda: not _drainers(place))
+    hook(payload(9))
+    until(lambda: _stored(place) == 6)
+
+
+def test_a_locked_database_keeps_no_hook_waiting(place: Place, hook: Hook) -> None:
+    open_writer(place.database(PURPOSE.file), PURPOSE).close()
+    holder = sqlite3.connect(place.database(PURPOSE.file), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    assert hook(payload(1)).returncode == 0
+    assert time.monotonic() - began < 1.5
+    holder.execute("ROLLBACK")
+    holder.close()
+    until(lambda: _stored(place) == 1)
+
+
+def test_a_lock_that_stays_leaves_the_event_in_the_spool(place: Place) -> None:
+    place.config.write_text("[store]\nbusy_timeout_seconds = 0.2\n")
+    open_writer(place.database(PURPOSE.file), PURPOSE).close()
+    Spool(place).accept("claude-code", payload(1))
+    holder = sqlite3.connect(place.database(PURPOSE.file), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    result = drain(place)
+    assert (result.stored, result.left) == (0, 1)
+    assert isinstance(result.errors[0], StoreBusyError)
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert drain(place).stored == 1
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "zeros"])
+def test_a_damaged_database_is_left_alone_and_the_event_waits(place: Place, damage: str) -> None:
+    path = place.database(PURPOSE.file)
+    spool = Spool(place)
+    for number in range(500):
+        spool.accept("claude-code", payload(number))
+    drain(place)
+    whole = path.read_bytes()
+    broken = {
+        "garbage": b"this is no database at all" * 100,
+        "cut": whole[: len(whole) // 3],
+        "zeros": whole[:100] + bytes(len(whole) - 100),
+    }[damage]
+    path.write_bytes(broken)
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    spool.accept("codex", payload(2))
+    spool.accept("claude-code", payload(1))
+    result = drain(place)
+    assert result.stored == 1, "the other tool's database is sound"
+    assert result.left == 1
+    assert isinstance(result.errors[0], StoreDamagedError)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+def test_a_newer_database_is_not_written_to(place: Place) -> None:
+    path = place.database(PURPOSE.file)
+    connection = open_writer(path, PURPOSE)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    before = path.read_bytes()
+    Spool(place).accept("claude-code", payload(1))
+    result = drain(place)
+    assert result.left == 1
+    assert isinstance(result.errors[0], StoreNewerError)
+    assert path.read_bytes() == before
+
+
+def test_a_link_in_place_of_the_database_is_not_followed(place: Place, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.db"
+    place.database(PURPOSE.file).symlink_to(outside)
+    Spool(place).accept("claude-code", payload(1))
+    result = drain(place)
+    assert (result.stored, result.left) == (0, 1)
+    assert not outside.exists()
+
+
+def test_a_deleted_database_is_made_anew(place: Place) -> None:
+    with Drain(place) as draining:
+        Spool(place).accept("claude-code", payload(1))
+        draining.run()
+        for file in place.khive.glob("claude_hooks.db*"):
+            file.unlink()
+        Spool(place).accept("claude-code", payload(2))
+        assert draining.run().stored == 1
+    assert json.loads(rows(place)[0][1])["session_id"] == "s2"
+
+
+def test_what_a_killed_hook_left_is_kept_marked_as_cut(place: Place) -> None:
+    spool = Spool(place)
+    spool.make()
+    name = arrival.file_name("claude-code", True)
+    left = spool.path / f".{name}.tmp"
+    left.write_bytes(b'{"half')
+    drain(place)
+    assert left.exists(), "its hook may still be at it"
+    os.utime(left, (1, 1))
+    event = spool.accept("claude-code", payload(1))
+    assert drain(place).stored == 2
+    contents = {id: json.loads(text) for id, text in rows(place)}
+    contents.pop(event.id)
+    (cut,) = contents.values()
+    assert cut["event_type"] == "unparsed"
+    assert cut["metadata"]["cut"] is True
+    assert cut["payload"]["data"] == '{"half'
+
+
+def test_an_unreadable_file_does_not_hold_up_the_others(place: Place, tmp_path: Path) -> None:
+    spool = Spool(place)
+    spool.make()
+    target = tmp_path / "secret"
+    target.write_bytes(payload(1))
+    (spool.path / arrival.file_name("claude-code", True)).symlink_to(target)
+    spool.accept("claude-code", payload(2))
+    result = drain(place)
+    assert (result.stored, result.left) == (1, 1)
+
+
+def test_events_that_wait_at_home_move_back(place: Place, hook: Hook, home: Path) -> None:
+    place.spool.write_text("in the way")
+    assert hook(payload(1)).returncode == 0
+    place.spool.unlink()
+    until(
+        lambda: (
+            not any(event.away for event in Spool(Place(home)).events()) or not _drainers_of(home)
+        )
+    )
+    assert drain(place).left == 0
+    until(lambda: _stored(place) == 1)
+    assert Spool(Place(home)).is_empty()
+
+
+def test_events_of_a_project_that_is_gone_stay_at_home(home: Path) -> None:
+    there = Place(home)
+    spool = Spool(there)
+    spool.make()
+    name = arrival.file_name("claude-code", True).removesuffix(".event") + ".away"
+    os.close(arrival.keep(str(home), name, b"/no/such/project\0" + payload(1)))
+    assert drain(there).stored == 1
+    content = json.loads(rows(there)[0][1])
+    assert content["metadata"]["project"] == "/no/such/project"
+    assert content["session_id"] == "s1"
+
+
+def test_wrong_settings_do_not_stop_the_recording(place: Place) -> None:
+    place.config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
+    Spool(place).accept("claude-code", payload(1))
+    assert drain(place).stored == 1
+
+
+def test_names_of_other_files_are_no_events() -> None:
+    good = arrival.file_name("claude-code", True)
+    assert parse(good) is not None
+    for name in ("wake", "drain.lock", f".{good}.tmp", good + "x", "../" + good, good.upper()):
+        assert parse(name) is None
+
+
+def test_an_id_is_a_uuid_that_sorts_by_time() -> None:
+    events = [parse(arrival.file_name("codex", True)) for _ in range(100)]
+    assert all(isinstance(event, Event) and event.id[14] == "7" for event in events)
+    times = [event.arrival_ns for event in events if event]
+    assert times == sorted(times)
+
+
+def test_a_drain_that_is_killed_anywhere_loses_and_doubles_nothing(place: Place) -> None:
+    """The crash points themselves; random kills are in the long run."""
+    spool = Spool(place)
+    accepted = {spool.accept("claude-code", payload(n)).id for n in range(20)}
+    for point in ("before-commit", "after-commit", "first-unlink"):
+        program = _KILLED.format(point=point, root=str(place.root))
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+        assert done.returncode == -9, done.stderr
+        drain(place)
+        assert {id for id, _ in rows(place)} == accepted
+        assert spool.is_empty()
+        accepted |= {spool.accept("claude-code", payload(n)).id for n in range(20)}
+
+
+_KILLED = """
+import os, signal, sqlite3
+from khive_persist.capture import drain as module
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+point = {point!r}
+with module.Drain(Place({root!r})) as draining:
+    if point == "before-commit":
+        opened = module.open_writer
+        def open_writer(*a, **k):
+            connection = opened(*a, **k)
+            connection.set_trace_callback(lambda sql: die() if sql == "COMMIT" else None)
+            return connection
+        module.open_writer = open_writer
+    elif point == "after-commit":
+        Spool.remove = die
+    else:
+        removed = Spool.remove
+        def remove(self, event):
+            removed(self, event)
+            die()
+        Spool.remove = remove
+    draining.run()
+"""
+
+
+def _stored(place: Place) -> int:
+    if not place.database(PURPOSE.file).exists():
+        return 0
+    try:
+        return int(rows(place, "SELECT count(*) FROM hook_events")[0][0])
+    except sqlite3.OperationalError:
+        # Made, and its table not yet.
+        return 0
+
+
+def _drainers(place: Place) -> list[int]:
+    return _drainers_of(place.root)
+
+
+def _drainers_of(root: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"khive_persist.capture.drainer" in words and os.fsencode(root) in words:
+            found.append(int(process.name))
+    return found

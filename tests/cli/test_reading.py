@@ -1,0 +1,272 @@
+"""What the reading commands show, to people and to programs."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from khive_persist import PlannerSession, open_store
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+from tests.cli.conftest import Khive
+from tests.payloads import sample_payloads
+
+PROGRAM = [sys.executable, "-m", "khive_persist.cli"]
+SESSION = "3aeaa724-c75a-4fc5-9e77-8feafee36ced"
+EVENTS = sum(len(sample_payloads(tool)) for tool in ("claude-code", "codex", "gemini-cli"))
+
+
+@pytest.fixture
+def planned(recorded: Place) -> Place:
+    async def save() -> None:
+        async with open_store(PlannerSession, dir=recorded.root) as plans:
+            for number in range(4):
+                await plans.save(
+                    PlannerSession(
+                        id=f"plan-{number}",
+                        content={
+                            "session_id": SESSION if number == 0 else f"other-{number}",
+                            "task_description": "do it",
+                            "complexity": "complex" if number % 2 == 0 else "simple",
+                            "confidence": 0.5 + number / 10,
+                            "planning_cost": number * 0.25,
+                        },
+                    )
+                )
+
+    anyio.run(save)
+    return recorded
+
+
+def test_events_reads_what_still_waits_in_the_spool(recorded: Place, khive: Khive) -> None:
+    done = khive("events", "--jsonl")
+    assert (done.code, done.err) == (0, "")
+    assert len(done.lines) == EVENTS
+    assert Spool(recorded).is_empty()
+    times = [event["created_at"] for event in done.lines]
+    assert times == sorted(times, reverse=True)
+
+
+def test_json_is_one_document_with_the_same_events(recorded: Place, khive: Khive) -> None:
+    assert khive("events", "--json").json == khive("events", "--jsonl").lines
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--tool", "codex"], lambda e: e["tool"] == "codex"),
+        (["--type", "pre_command"], lambda e: e["event_type"] == "pre_command"),
+        (["--session", "3aeaa724"], lambda e: e["session_id"] == SESSION),
+        (
+            ["--session", SESSION, "--type", "stop"],
+            lambda e: e["session_id"] == SESSION and e["event_type"] == "stop",
+        ),
+        (["--since", "1h"], lambda e: True),
+        (["--until", "2020-01-01"], lambda e: False),
+        (["--since", "2999-01-01T00:00+02:00"], lambda e: False),
+    ],
+)
+def test_filters_keep_what_they_say(
+    recorded: Place, khive: Khive, words: list[str], expected: Callable[[object], bool]
+) -> None:
+    everything = khive("events", "--jsonl").lines
+    found = khive("events", "--jsonl", *words).lines
+    assert found == [event for event in everything if expected(event["content"])]
+
+
+def test_limit_is_of_the_newest(recorded: Place, khive: Khive) -> None:
+    everything = khive("events", "--jsonl").lines
+    assert khive("events", "--jsonl", "--limit", "3").lines == everything[:3]
+    assert khive("events", "--jsonl", "--limit", "0").lines == []
+    assert len(khive("events", "--limit", "3").out.splitlines()) == 4
+    assert len(khive("events").out.splitlines()) == 51
+
+
+def test_no_events_is_said_on_stderr(place: Place, khive: Khive) -> None:
+    done = khive("events")
+    assert (done.code, done.out, done.err) == (0, "", "no events\n")
+    assert khive("events", "--json").json == []
+    assert khive("events", "--jsonl").out == ""
+
+
+def test_without_a_khive_reading_fails_in_one_line(tmp_path: Path, khive: Khive) -> None:
+    for command in (
+        ["events"],
+        ["sessions"],
+        ["stats"],
+        ["query", "SELECT 1"],
+        ["doctor"],
+        ["tail"],
+    ):
+        done = khive(*command, "--dir", str(tmp_path / "nowhere"))
+        assert (done.code, done.out) == (1, "")
+        assert done.err.count("\n") == 1
+        assert "khive-persist init" in done.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_sessions_join_plans_and_events(planned: Place, khive: Khive) -> None:
+    by_id = {session["session_id"]: session for session in khive("sessions", "--json").json}
+    assert by_id[SESSION]["complexity"] == "complex"
+    assert by_id[SESSION]["tool"] == "claude-code"
+    assert by_id[SESSION]["events"] > 10
+    assert by_id["other-1"]["events"] == 0
+    assert by_id["other-1"]["tool"] is None
+    assert sum(session["events"] for session in by_id.values()) == EVENTS
+    filtered = khive(
+        "sessions", "--complexity", "complex", "--min-confidence", "0.6", "--json"
+    ).json
+    assert [session["session_id"] for session in filtered] == ["other-2"]
+    cheap = khive("sessions", "--max-cost", "0.3", "--json").json
+    assert {session["session_id"] for session in cheap} == {SESSION, "other-1"}
+    assert [s["session_id"] for s in khive("sessions", "--session", "3aea", "--json").json] == [
+        SESSION
+    ]
+
+
+def test_show_finds_by_the_beginning_of_an_id(planned: Place, khive: Khive) -> None:
+    event = khive("events", "--jsonl", "--limit", "1").lines[0]
+    assert khive("show", event["id"], "--json").json == event
+    assert khive("show", "plan-2", "--json").json["content"]["planning_cost"] == 0.5
+    whole = khive("show", "3aeaa724", "--json").json
+    assert [plan["id"] for plan in whole["plans"]] == ["plan-0"]
+    assert {one["content"]["session_id"] for one in whole["events"]} == {SESSION}
+    several = khive("show", "plan-")
+    assert (several.code, several.out) == (1, "")
+    assert "plan-0, plan-1, plan-2" in several.err
+    nothing = khive("show", "no-such-id")
+    assert (nothing.code, nothing.out) == (1, "")
+
+
+def test_stats_count_what_is_there(planned: Place, khive: Khive) -> None:
+    counted = khive("stats", "--json").json
+    assert sum(entry["events"] for entry in counted["events"]) == EVENTS
+    assert counted["plans"]["total_sessions"] == 4
+    assert counted["plans"]["total_cost"] == pytest.approx(1.5)
+    codex = khive("stats", "--tool", "codex", "--json").json["events"]
+    assert sum(entry["events"] for entry in codex) == len(sample_payloads("codex"))
+    assert "pre_command" in khive("stats").out
+
+
+def test_query_reads_all_files_at_once(planned: Place, khive: Khive) -> None:
+    total = khive("query", "SELECT count(*) AS n FROM hook_events", "--json").json
+    assert total == [{"n": EVENTS}]
+    one = khive("query", "SELECT count(*) AS n FROM codex_hooks.hook_events", "--json").json
+    assert one == [{"n": len(sample_payloads("codex"))}]
+    joined = khive(
+        "query",
+        "SELECT p.complexity, count(*) AS n FROM plans p JOIN events e USING (session_id) GROUP BY 1",
+        "--jsonl",
+    ).lines
+    assert joined[0]["complexity"] == "complex"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM planner_sessions",
+        "UPDATE planner_sessions SET content = NULL",
+        "INSERT INTO planner_sessions (id) VALUES ('x')",
+        "CREATE TABLE mine (a)",
+        "CREATE TEMP TABLE mine (a)",
+        "DROP VIEW plans",
+        "ATTACH '/tmp/khive-should-not-exist.db' AS other",
+        "PRAGMA user_version = 7",
+        "PRAGMA journal_mode = DELETE",
+        "VACUUM",
+        "BEGIN IMMEDIATE",
+        "SELECT load_extension('x')",
+        "SELECT 1; DELETE FROM planner_sessions",
+        "SELEKT 1",
+        "",
+    ],
+)
+def test_query_refuses_whatever_would_write(planned: Place, khive: Khive, sql: str) -> None:
+    before = khive("query", "SELECT count(*) AS n FROM planner_sessions", "--json").out
+    done = khive("query", sql)
+    assert done.out == ""
+    assert done.err.count("\n") == 1
+    assert done.code == 2 if sql else done.err == "no rows\n"
+    assert khive("query", "SELECT count(*) AS n FROM planner_sessions", "--json").out == before
+    assert not Path("/tmp/khive-should-not-exist.db").exists()
+
+
+def test_the_union_uses_the_indexes_of_each_file(planned: Place, khive: Khive) -> None:
+    khive("events", "--limit", "1")
+    plan = khive(
+        "query",
+        "EXPLAIN QUERY PLAN SELECT * FROM hook_events"
+        " WHERE json_extract(content, '$.session_id') = 'x'",
+        "--json",
+    ).json
+    details = [step["detail"] for step in plan]
+    assert sum("USING INDEX hook_events_session_id_created_at_success" in d for d in details) == 3
+    assert not any(detail.startswith("SCAN hook_events") for detail in details)
+
+
+def test_a_damaged_file_is_named_and_the_others_are_read(planned: Place, khive: Khive) -> None:
+    khive("events", "--limit", "1")
+    planned.database("codex_hooks.db").write_bytes(b"no database at all" * 1000)
+    done = khive("query", "SELECT count(*) AS n FROM hook_events", "--json")
+    assert done.code == 1
+    assert "codex_hooks.db" in done.err
+    assert done.json == [{"n": EVENTS - len(sample_payloads("codex"))}]
+
+
+def test_payload_text_cannot_move_the_cursor(place: Place, khive: Khive) -> None:
+    nasty = {"hook_event_name": "Notification", "message": "a\x1b[2Jb\nc‮d", "session_id": "s"}
+    Spool(place).accept("claude-code", json.dumps(nasty).encode())
+    out = khive("events").out
+    assert "\x1b" not in out
+    assert "‮" not in out
+    assert "\\x1b[2Jb\\nc" in out
+    assert len(out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "command", [["events", "--jsonl"], ["events"], ["query", "SELECT * FROM events"]]
+)
+def test_a_reader_that_leaves_early_is_no_error(recorded: Place, command: list[str]) -> None:
+    words = " ".join(f"'{word}'" for word in [*PROGRAM, "--dir", str(recorded.root), *command])
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"{words} | head -n 1"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_tail_follows_what_other_processes_record(place: Place) -> None:
+    spool = Spool(place)
+    spool.accept("claude-code", b'{"hook_event_name":"Stop","session_id":"before"}')
+    command = [*PROGRAM, "--dir", str(place.root), "tail", "--jsonl"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        sessions = [json.loads(tail.stdout.readline())["content"]["session_id"]]
+        for number in range(3):
+            tool = ("codex", "claude-code", "gemini-cli")[number]
+            spool.accept(tool, b'{"hook_event_name":"Stop","session_id":"s%d"}' % number)
+            sessions.append(json.loads(tail.stdout.readline())["content"]["session_id"])
+        tail.terminate()
+    assert sessions == ["before", "s0", "s1", "s2"]
+
+
+def test_tail_without_following_ends(recorded: Place, khive: Khive) -> None:
+    done = khive("tail", "-n", "5", "--no-follow")
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 6
+    newest = khive("events", "--jsonl", "--limit", "5").lines
+    shown = khive("tail", "-n", "5", "--no-follow", "--jsonl").lines
+    assert shown == newest[::-1]
+
+
+def test_sqlite3_itself_reads_the_same(recorded: Place, khive: Khive) -> None:
+    khive("stats")
+    connection = sqlite3.connect(recorded.database("codex_hooks.db"))
+    count = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+    connection.close()
+    assert count == len(sample_payloads("codex"))

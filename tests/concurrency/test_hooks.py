@@ -1,0 +1,80 @@
+"""Many hooks at once."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from khive_persist.capture import hook_path
+from khive_persist.capture.drain import drain
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.store.sqlite.connection import open_writer
+
+PROCESSES = 64
+EACH = 50
+LOCKED_SECONDS = 5.0
+PURPOSE = HOOK_EVENTS["claude-code"]
+COMMAND = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
+
+
+def send(place: Place, worker: int) -> float:
+    """Send one worker's events one after the other; how long the slowest took, in seconds."""
+    slowest = 0.0
+    for number in range(EACH):
+        payload = {"hook_event_name": "Stop", "session_id": f"w{worker}", "number": number}
+        began = time.monotonic()
+        done = subprocess.run(
+            COMMAND, input=json.dumps(payload).encode(), capture_output=True, cwd=place.root,
+            check=False,
+        )  # fmt: skip
+        slowest = max(slowest, time.monotonic() - began)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    return slowest
+
+
+def stored(place: Place) -> list[tuple[str, int]]:
+    connection = sqlite3.connect(place.database(PURPOSE.file))
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        return connection.execute(
+            "SELECT json_extract(content, '$.session_id'), json_extract(content, '$.payload.number')"
+            " FROM hook_events"
+        ).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["free", "locked for 5 s"])
+def test_64_processes_times_50_events_are_stored_once_each(place: Place, locked: bool) -> None:
+    open_writer(place.database(PURPOSE.file), PURPOSE).close()
+    released = threading.Event()
+    holder = sqlite3.connect(
+        place.database(PURPOSE.file), isolation_level=None, check_same_thread=False
+    )
+    if locked:
+        holder.execute("BEGIN EXCLUSIVE")
+
+        def release() -> None:
+            holder.execute("ROLLBACK")
+            released.set()
+
+        threading.Timer(LOCKED_SECONDS, release).start()
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        slowest = max(pool.map(lambda worker: send(place, worker), range(PROCESSES)))
+    if locked:
+        # 64 processes share the cores; waiting for the lock would add its five seconds to one call.
+        assert slowest < LOCKED_SECONDS
+        released.wait()
+    holder.close()
+    result = drain(place)
+    assert (result.left, result.errors) == (0, ())
+    expected = [(f"w{worker}", number) for worker in range(PROCESSES) for number in range(EACH)]
+    assert sorted(stored(place)) == sorted(expected)
+    assert not [name for name in os.listdir(place.spool) if name.endswith((".event", ".tmp"))]

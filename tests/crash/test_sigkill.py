@@ -1,0 +1,143 @@
+"""SIGKILL at random moments: whatever was acknowledged is there, once, in a sound file."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from khive_persist.capture import hook_path
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+
+KILLS = 200
+FEW_KILLS = 12
+HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
+
+SAVER = """
+import sys, anyio
+from khive_persist import PlannerSession, open_store
+
+async def save(plans, worker, number):
+    id = f"{sys.argv[2]}-{worker}-{number}"
+    await plans.save(PlannerSession(id=id, content={"session_id": id, "task_description": "x" * 500}))
+    print(id, flush=True)
+
+async def work(plans, worker):
+    for number in range(100_000):
+        await save(plans, worker, number)
+
+async def main():
+    async with open_store(PlannerSession, dir=sys.argv[1]) as plans, anyio.create_task_group() as tasks:
+        for worker in range(8):
+            tasks.start_soon(work, plans, worker)
+
+anyio.run(main)
+"""
+
+
+def rounds() -> list[object]:
+    return [
+        pytest.param(FEW_KILLS, id="a few"),
+        pytest.param(KILLS, id="many", marks=pytest.mark.long),
+    ]
+
+
+def ids(path: Path, table: str) -> list[str]:
+    connection = sqlite3.connect(path)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        return [row[0] for row in connection.execute(f"SELECT id FROM {table}")]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("kills", rounds())
+@pytest.mark.timeout(1800)
+def test_killed_hooks(place: Place, kills: int) -> None:
+    some = random.Random(1)
+    acknowledged = []
+    for number in range(kills):
+        payload = json.dumps({"hook_event_name": "Stop", "session_id": f"s{number}"}).encode()
+        process = subprocess.Popen(HOOK, stdin=subprocess.PIPE, cwd=place.root)
+        timer = threading.Timer(some.uniform(0, 0.025), process.send_signal, [signal.SIGKILL])
+        timer.start()
+        try:
+            process.communicate(payload)
+        except BrokenPipeError:
+            process.wait()
+        timer.cancel()
+        if process.returncode == 0:
+            acknowledged.append(f"s{number}")
+    for name in os.listdir(place.spool):
+        if name.endswith(".tmp"):
+            os.utime(place.spool / name, (1, 1))
+    result = drain(place)
+    assert (result.left, result.errors) == (0, ())
+    connection = sqlite3.connect(place.database("claude_hooks.db"))
+    sessions = [row[0] for row in connection.execute("SELECT session_id FROM events")]
+    connection.close()
+    assert 0 < len(acknowledged) < kills
+    assert set(acknowledged) <= set(sessions)
+    known = [session for session in sessions if session is not None]
+    assert len(known) == len(set(known))
+
+
+@pytest.mark.parametrize("kills", rounds())
+@pytest.mark.timeout(1800)
+def test_killed_drainers(place: Place, kills: int) -> None:
+    some = random.Random(2)
+    spool = Spool(place)
+    accepted = []
+    command = [sys.executable, "-c", f"""
+from khive_persist.capture.drain import Drain
+from khive_persist.place import Place
+with Drain(Place({str(place.root)!r})) as drain:
+    print("ready", flush=True)
+    while True:
+        drain.run()
+"""]  # fmt: skip
+    for number in range(kills):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        killed = threading.Timer(some.uniform(0, 0.05), process.send_signal, [signal.SIGKILL])
+        killed.start()
+        while process.poll() is None:
+            payload = b'{"hook_event_name":"Stop","session_id":"s%d"}' % number
+            accepted.append(spool.accept("claude-code", payload).id)
+        process.stdout.close()
+    result = drain(place)
+    assert (result.left, result.errors) == (0, ())
+    assert sorted(ids(place.database("claude_hooks.db"), "hook_events")) == sorted(accepted)
+
+
+@pytest.mark.parametrize("kills", rounds())
+@pytest.mark.timeout(1800)
+def test_killed_savers(place: Place, kills: int) -> None:
+    some = random.Random(3)
+    acknowledged: list[str] = []
+    for number in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(place.root), str(number)],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        acknowledged.append(process.stdout.readline().strip())
+        threading.Timer(some.uniform(0, 0.1), process.send_signal, [signal.SIGKILL]).start()
+        rest, _ = process.communicate()
+        # The last line may be half of one: an id that was never said.
+        whole = rest[: rest.rfind("\n") + 1]
+        acknowledged += whole.splitlines()
+        assert process.returncode == -signal.SIGKILL
+    saved = ids(place.database("planner_sessions.db"), "planner_sessions")
+    assert len(acknowledged) > kills
+    assert set(acknowledged) <= set(saved)
+    assert len(saved) == len(set(saved))

@@ -1,0 +1,91 @@
+"""The built wheel, on each Python that is here."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OTHERS = ("3.12", "3.13")
+SMOKE = """
+import anyio, os, subprocess, sys
+from khive_persist import HookEvent, PlannerSession, field, open_store
+from khive_persist.capture import hook_path
+from khive_persist.cli.root import run
+
+async def main():
+    content = {"session_id": "s1", "task_description": "t", "confidence": 0.9}
+    async with open_store(PlannerSession) as plans:
+        await plans.save(PlannerSession(content=content))
+        assert len(await plans.find(field("confidence") > 0.8)) == 1
+    async with open_store(HookEvent) as events:
+        assert await events.count() == 1
+
+payload = b'{"hook_event_name":"Stop","session_id":"s1"}'
+command = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
+assert subprocess.run(command, input=payload).returncode == 0
+anyio.run(main)
+assert run(["sessions", "--json"]) == 0
+assert run(["doctor"]) == 0
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for file in ("config.toml", "py.typed", "store/sqlite/sql/001_records.sql", "capture/hook.py",
+                 "samples/codex.jsonl"):  # fmt: skip
+        assert f"khive_persist/{file}" in names
+    assert not [name for name in names if name.startswith(("tests", "benchmarks"))]
+
+
+@pytest.mark.parametrize("version", OTHERS)
+@pytest.mark.timeout(300)
+def test_the_wheel_works_on_other_pythons(wheel: Path, version: str, tmp_path: Path) -> None:
+    interpreter = _interpreter(version)
+    if interpreter is None:
+        pytest.skip(f"Python {version} is not on this machine")
+    environment = tmp_path / "environment"
+    subprocess.run([interpreter, "-m", "venv", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    project = tmp_path / "project"
+    (project / ".khive").mkdir(parents=True)
+    done = subprocess.run(
+        [python, "-c", SMOKE], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nothing is wrong" in done.stdout
+
+
+def _interpreter(version: str) -> str | None:
+    # pyenv's shims stand in the path for versions that are not chosen, and then fail.
+    candidates = [shutil.which(f"python{version}")]
+    candidates += [
+        str(path) for path in sorted(Path.home().glob(f".pyenv/versions/{version}*/bin/python"))
+    ]
+    candidates += [
+        str(path) for path in sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/python"))
+    ]
+    for candidate in candidates:
+        if candidate is not None:
+            check = subprocess.run(
+                [candidate, "-c", "import venv"], capture_output=True, check=False
+            )
+            if check.returncode == 0:
+                return candidate
+    return None
