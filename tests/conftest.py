@@ -22,7 +22,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """A home directory of the test's own; the real one is never touched."""
     path = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(path))
-    for name in ("KHIVE_DIR", "CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CODEX_HOME"):
+    for name in (
+        "KHIVE_DIR",
+        "CLAUDE_PROJECT_DIR",
+        "GEMINI_PROJECT_DIR",
+        "CLAUDE_CONFIG_DIR",
+        "CODEX_HOME",
+        "GEMINI_CLI_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     return path
 

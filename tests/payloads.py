@@ -2,11 +2,11 @@
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
+from importlib.resources import files
 
 Hook = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 def sample_payloads(tool: str) -> list[bytes]:
     """What the real tool sent, a payload an item."""
-    return (Path(__file__).parent / "samples" / f"{tool}.jsonl").read_bytes().splitlines()
+    return (files("khive_persist") / "samples" / f"{tool}.jsonl").read_bytes().splitlines()

@@ -72,7 +72,8 @@ def _hooks(place: Place) -> tuple[list[dict[str, Any]], list[str]]:
                 continue
             found.append({"tool": tool, "scope": scope, "state": one.state, "path": str(one.path)})
             problems += one.problems
-    return found, problems
+    # What concerns both scopes of a tool is said by each of them.
+    return found, list(dict.fromkeys(problems))
 
 
 def _as_json(report: Report) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
     found = [
         (tool, scope, status(tool, scope, root)) for tool in TOOLS for scope in get_args(Scope)
     ]
-    problems = [problem for _, _, one in found for problem in one.problems]
+    problems = list(dict.fromkeys(problem for _, _, one in found for problem in one.problems))
     if as_json:
         rows = [
             {"tool": t, "scope": s} | one._asdict() | {"path": str(one.path)} for t, s, one in found

@@ -1,0 +1,13 @@
+"""Registering our hook in an AI tool's settings file, and taking it out again."""
+
+from khive_persist.capture.registration.registration import (
+    Change,
+    State,
+    Status,
+    install,
+    settings_path,
+    status,
+    uninstall,
+)
+
+__all__ = ["Change", "State", "Status", "install", "settings_path", "status", "uninstall"]

@@ -1,0 +1,205 @@
+"""Claude Code: its words, and its hooks in `settings.json`.
+
+Seen on 2.1.197. Two of its thirty events are not registered, because a hook's being there changes
+what the tool does. A `WorktreeCreate` hook replaces the creation of the worktree. A
+`WorktreeRemove` hook that succeeds is taken for the removal of a worktree that a user's hook
+created, which then stays on the disk.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from khive_persist.capture.tools import fields
+from khive_persist.capture.tools.tool import Hook, Registration, Tool
+
+_KINDS: Final = {
+    "command": frozenset({"Bash", "PowerShell"}),
+    "edit": frozenset({"Edit", "Write", "MultiEdit", "NotebookEdit"}),
+    "agent_spawn": frozenset({"Agent", "Task"}),
+}
+# The text of what these events bring is their output.
+_TEXTS: Final = {
+    "Stop": "last_assistant_message",
+    "StopFailure": "last_assistant_message",
+    "SubagentStop": "last_assistant_message",
+    "MessageDisplay": "delta",
+    "Notification": "message",
+    "Elicitation": "message",
+    "PostCompact": "compact_summary",
+}
+_RESPONSE_TEXTS: Final = ("content", "result", "text", "message", "new_source")
+_EXIT_CODE: Final = re.compile(r"Exit code (\d{1,10})(?:\n|\Z)")
+
+
+def describe(payload: Mapping[str, object]) -> dict[str, object]:
+    """`Tool.describe` of Claude Code.
+
+    `success` is false for a tool that failed, was refused or was interrupted, and for a turn that
+    ended in an error. `output` of an edit is its diff; of `Stop` and `SubagentStop`, what the
+    agent said last; of a notification, its message. A failed call has its text in `error`.
+    `metadata`: `exit_code` of a failed command, `interrupted`, `mcp_server`, and of a started agent
+    `spawned_agent_type` and `spawned_agent_id`.
+    """
+    name = fields.string(payload, "hook_event_name")
+    tool = fields.string(payload, "tool_name")
+    tool_input = fields.mapping(payload, "tool_input")
+    content = fields.plain_fields(payload)
+    content["event_type"] = _event_type(name, tool)
+    if tool in _KINDS["command"]:
+        fields.add_command(content, tool_input)
+    fields.add_mcp_server(content, tool)
+    fields.add_paths(
+        content,
+        [payload.get("file_path"), *(tool_input.get(key) for key in fields.PATH_KEYS)],
+    )
+    if tool in _KINDS["agent_spawn"]:
+        _add_spawned_agent(content, tool_input, fields.mapping(payload, "tool_response"))
+    if name == "PostToolUse":
+        _add_response(content, payload.get("tool_response"))
+    elif name == "PostToolUseFailure":
+        _add_tool_failure(content, payload, tool)
+    elif name == "PermissionDenied":
+        fields.add_failure(content, fields.string(payload, "reason"))
+    elif name == "StopFailure":
+        fields.add_failure(
+            content, fields.string(payload, "error_details") or fields.string(payload, "error")
+        )
+    if name in _TEXTS:
+        fields.add_text(content, "output", fields.string(payload, _TEXTS[name]))
+    return content
+
+
+def _event_type(name: str, tool: str) -> str:
+    if name == "UserPromptSubmit":
+        return "prompt_submitted"
+    if name == "PreToolUse":
+        return fields.tool_event_type("pre", tool, _KINDS)
+    if name == "PostToolUse":
+        return fields.tool_event_type("post", tool, _KINDS)
+    if name == "PostToolUseFailure":
+        return fields.tool_event_type("post", tool, _KINDS, otherwise="post_tool_use_failure")
+    return fields.snake_case(name)
+
+
+def _add_response(content: dict[str, object], response: object) -> None:
+    content["success"] = True
+    fields.add_text(content, "output", _response_text(response))
+    if isinstance(response, dict):
+        error = fields.string(response, "error")
+        if response.get("interrupted") is True:
+            fields.add_metadata(content, "interrupted", True)
+            fields.add_failure(content, error)
+        elif error or response.get("success") is False:
+            fields.add_failure(content, error)
+
+
+def _add_tool_failure(content: dict[str, object], payload: Mapping[str, object], tool: str) -> None:
+    error = fields.string(payload, "error")
+    fields.add_failure(content, error)
+    if payload.get("is_interrupt") is True:
+        fields.add_metadata(content, "interrupted", True)
+    code = _EXIT_CODE.match(error) if tool in _KINDS["command"] else None
+    if code:
+        fields.add_metadata(content, "exit_code", int(code[1]))
+
+
+def _add_spawned_agent(
+    content: dict[str, object], tool_input: Mapping[str, object], response: Mapping[str, object]
+) -> None:
+    kind = fields.string(tool_input, "subagent_type")
+    agent = fields.string(response, "agentId") or fields.string(response, "agent_id")
+    if kind:
+        fields.add_metadata(content, "spawned_agent_type", kind)
+    if agent:
+        fields.add_metadata(content, "spawned_agent_id", agent)
+
+
+def _response_text(response: object) -> str:
+    if isinstance(response, str):
+        return response
+    if isinstance(response, list):
+        return fields.blocks_text(response)
+    if not isinstance(response, dict):
+        return fields.compact_json(response)
+    if "stdout" in response or "stderr" in response:
+        streams = (fields.string(response, name) for name in ("stdout", "stderr"))
+        return "\n".join(stream for stream in streams if stream)
+    patch = response.get("structuredPatch")
+    if isinstance(patch, list) and patch:
+        hunks = (hunk.get("lines") for hunk in patch if isinstance(hunk, dict))
+        return fields.blocks_text(
+            line for lines in hunks if isinstance(lines, list) for line in lines
+        )
+    file = fields.mapping(response, "file")
+    if "content" in file:
+        return fields.string(file, "content")
+    if "base64" in file:
+        return fields.blocks_text([{"type": response.get("type")}])
+    for name in _RESPONSE_TEXTS:
+        value = response.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, list) and value:
+            return fields.blocks_text(value)
+    return fields.compact_json(response)
+
+
+_SECONDS: Final = 5
+_EVENTS: Final = (
+    "SessionStart",
+    "SessionEnd",
+    "Setup",
+    "UserPromptSubmit",
+    "UserPromptExpansion",
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "PostToolBatch",
+    "PermissionRequest",
+    "PermissionDenied",
+    "Stop",
+    "StopFailure",
+    "SubagentStart",
+    "SubagentStop",
+    "PreCompact",
+    "PostCompact",
+    "Notification",
+    "MessageDisplay",
+    "TaskCreated",
+    "TaskCompleted",
+    "TeammateIdle",
+    "Elicitation",
+    "ElicitationResult",
+    "ConfigChange",
+    "InstructionsLoaded",
+    "CwdChanged",
+)
+# The files that change what an agent knows or may do, by name in its working directory; they need
+# not be there yet.
+_WATCHED_FILES: Final = "CLAUDE.md|AGENTS.md|.mcp.json|.env|.envrc"
+_TRUST: Final = (
+    "In the terminal Claude Code runs hooks, those of your user settings too, only in a folder that"
+    " you trust: say yes when it asks. `claude -p` does not ask.",
+)
+
+TOOL: Final = Tool(
+    name="claude-code",
+    title="Claude Code",
+    describe=describe,
+    registration=Registration(
+        project_file=".claude/settings.json",
+        user_file=".claude/settings.json",
+        user_variable="CLAUDE_CONFIG_DIR",
+        user_variable_file="settings.json",
+        hooks=(
+            *(Hook(event, _SECONDS) for event in _EVENTS),
+            Hook("FileChanged", _SECONDS, _WATCHED_FILES),
+        ),
+        entry_name="",
+        comments=False,
+        runs_once=True,
+        off_switch=(("disableAllHooks",), True),
+        by_hand={"project": _TRUST, "user": _TRUST},
+    ),
+)

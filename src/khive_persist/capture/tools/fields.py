@@ -1,0 +1,170 @@
+"""Reading the fields of an event from a payload that may hold anything.
+
+What a tool sent decides nothing here by its type: a value that is not of the field's type is left
+out, and named in `metadata.odd_fields`, as it still stands in the payload.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+PREVIEW_CHARACTERS: Final = 2_000
+MAX_FILE_PATHS: Final = 1_000
+# Longer than any file system takes: such a string is not a path.
+MAX_PATH_CHARACTERS: Final = 4_096
+MAX_EVENT_TYPE_CHARACTERS: Final = 64
+MAX_NUMBER: Final = 1e15
+
+PLAIN_FIELDS: Final = (
+    "hook_event_name",
+    "session_id",
+    "tool_name",
+    "tool_use_id",
+    "cwd",
+    "transcript_path",
+    "agent_id",
+    "agent_type",
+    "turn_id",
+    "prompt_id",
+    "model",
+)
+PATH_KEYS: Final = ("file_path", "notebook_path", "absolute_path", "path", "dir_path", "paths")
+
+_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NO_WORD: Final = re.compile(r"[^a-z0-9]+")
+
+
+def plain_fields(payload: Mapping[str, object]) -> dict[str, object]:
+    """The fields that every tool sends under the name of the SQL contract."""
+    content: dict[str, object] = {}
+    odd = []
+    for name in PLAIN_FIELDS:
+        value = payload.get(name)
+        if isinstance(value, str):
+            if value:
+                content[name] = value
+        elif value is not None:
+            odd.append(name)
+    duration = payload.get("duration_ms")
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        # Not so for NaN, nor for an integer that JSON and SQLite cannot hold.
+        if -MAX_NUMBER < duration < MAX_NUMBER:
+            content["duration_ms"] = duration
+        else:
+            odd.append("duration_ms")
+    elif duration is not None:
+        odd.append("duration_ms")
+    if odd:
+        add_metadata(content, "odd_fields", odd)
+    return content
+
+
+def add_text(content: dict[str, object], name: str, text: str) -> None:
+    """Set a field to the first characters of a text; an empty text sets nothing."""
+    if text:
+        content[name] = text[:PREVIEW_CHARACTERS]
+
+
+def add_command(content: dict[str, object], tool_input: Mapping[str, object]) -> None:
+    """Set `command` to the whole of what a tool that runs commands was given."""
+    command = string(tool_input, "command")
+    if command:
+        content["command"] = command
+
+
+def add_failure(content: dict[str, object], error: str) -> None:
+    """Set `success` to false, and `error` to why where that is known."""
+    content["success"] = False
+    add_text(content, "error", error)
+
+
+def add_exit_code(content: dict[str, object], code: int) -> None:
+    """Set what an exit code says; `metadata` has it where it is not 0."""
+    if code:
+        add_metadata(content, "exit_code", code)
+        add_failure(content, f"Exit code: {code}")
+    else:
+        content["success"] = True
+
+
+def add_metadata(content: dict[str, object], name: str, value: object) -> None:
+    """Set one key of `metadata`, which is there only when it has any."""
+    metadata = content.setdefault("metadata", {})
+    if isinstance(metadata, dict):
+        metadata[name] = value
+
+
+def add_mcp_server(content: dict[str, object], tool_name: str) -> None:
+    """Name the server of a tool called `mcp__server__tool`."""
+    if tool_name.startswith("mcp__"):
+        server, separator, _ = tool_name[len("mcp__") :].partition("__")
+        if server and separator:
+            add_metadata(content, "mcp_server", server)
+
+
+def add_paths(content: dict[str, object], candidates: Iterable[object]) -> None:
+    """Set `file_paths` to those candidates that are paths, each once, in order."""
+    paths: dict[str, None] = {}
+    for candidate in candidates:
+        for path in candidate if isinstance(candidate, list) else (candidate,):
+            if len(paths) == MAX_FILE_PATHS:
+                break
+            if isinstance(path, str) and 0 < len(path) <= MAX_PATH_CHARACTERS:
+                paths[path] = None
+    if paths:
+        content["file_paths"] = list(paths)
+
+
+def string(payload: Mapping[str, object], name: str) -> str:
+    """A string of the payload; an empty one where there is none."""
+    value = payload.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def mapping(payload: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """An object of the payload; an empty one where there is none."""
+    value = payload.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def blocks_text(blocks: Iterable[object]) -> str:
+    """The text of content blocks, a line each; one without text, such as an image, by its type."""
+    lines = []
+    for block in blocks:
+        if isinstance(block, str):
+            lines.append(block)
+        elif isinstance(block, dict):
+            text = block.get("text")
+            kind = block.get("type") or next(iter(block), "")
+            lines.append(text if isinstance(text, str) else f"[{kind}]")
+    return "\n".join(line for line in lines if line)
+
+
+def compact_json(value: object) -> str:
+    """A value as JSON in one line; an empty string where it is none, or nested too deep."""
+    if value is None:
+        return ""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        return ""
+
+
+def snake_case(name: object) -> str:
+    """An event's name as an event type: `[a-z0-9_]`, at most 64 characters, never empty."""
+    if not isinstance(name, str):
+        return "unknown"
+    words = _WORD_START.sub("_", name[: 4 * MAX_EVENT_TYPE_CHARACTERS]).lower()
+    kept = _NO_WORD.sub("_", words).strip("_")
+    return kept[:MAX_EVENT_TYPE_CHARACTERS].rstrip("_") or "unknown"
+
+
+def tool_event_type(
+    when: str, name: str, kinds: Mapping[str, frozenset[str]], otherwise: str = ""
+) -> str:
+    """`pre` or `post` and the kind of the tool; for one of no kind `tool_use`, or `otherwise`."""
+    for kind, names in kinds.items():
+        if name in names:
+            return f"{when}_{kind}"
+    return otherwise or f"{when}_tool_use"

@@ -1,0 +1,195 @@
+"""Gemini CLI: its words, and its hooks in `settings.json`.
+
+Seen on 0.61.0. Its three events around the model's calls repeat the whole conversation each time,
+`AfterModel` once a stream chunk: they are registered only when asked for.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from khive_persist.capture.tools import fields
+from khive_persist.capture.tools.tool import Hook, Registration, Tool
+
+_KINDS: Final = {
+    "command": frozenset({"run_shell_command"}),
+    "edit": frozenset({"write_file", "replace", "edit"}),
+    "agent_spawn": frozenset({"invoke_agent", "delegate_to_agent", "codebase_investigator"}),
+}
+_MODEL_EVENTS: Final = ("BeforeModel", "AfterModel", "BeforeToolSelection")
+# The events that are the same thing as one of Claude Code's, in its word.
+_SAME: Final = {
+    "BeforeAgent": "prompt_submitted",
+    "AfterAgent": "stop",
+    "PreCompress": "pre_compact",
+}
+_TEXTS: Final = {"AfterAgent": "prompt_response", "Notification": "message"}
+_WRAPPER: Final = ("<untrusted_context>\n", "\n</untrusted_context>")
+# What the tool adds behind the output of a command, in this order; it says an exit code only where
+# that is not 0.
+_SHELL_TAIL: Final = re.compile(
+    r"(?:\nExit Code: (\d{1,10}))?(?:\nSignal: (\S+))?"
+    r"(?:\nBackground PIDs: [^\n]*)?(?:\nProcess Group PGID: \d+)?\Z"
+)
+_SHELL_TAIL_CHARACTERS: Final = 2_000
+_SHELL_OUTPUT: Final = "Output: "
+_NO_OUTPUT: Final = "(empty)"
+_NOT_STARTED: Final = "(empty)\nError: "
+_CANCELLED: Final = ("Command was cancelled", "Command was automatically cancelled")
+
+
+def describe(payload: Mapping[str, object]) -> dict[str, object]:
+    """`Tool.describe` of Gemini CLI.
+
+    `success` of a command is what its exit code says, and is left out where it runs on in the
+    background. `output` is without the wrapper that marks it as untrusted for the model, and for a
+    command without the lines that Gemini adds; of `AfterAgent`, what the agent said; of a
+    notification, its message. A failed call has its text in `error`.
+    `metadata`: `exit_code` of a failed command, `interrupted`, `mcp_server`, and of a started agent
+    `spawned_agent_type`.
+    """
+    name = fields.string(payload, "hook_event_name")
+    tool = fields.string(payload, "tool_name")
+    tool_input = fields.mapping(payload, "tool_input")
+    details = fields.mapping(payload, "details")
+    content = fields.plain_fields(payload)
+    content["event_type"] = _event_type(name, tool)
+    if tool in _KINDS["command"]:
+        fields.add_command(content, tool_input)
+    elif name == "Notification":
+        fields.add_command(content, details)
+    server = fields.string(fields.mapping(payload, "mcp_context"), "server_name")
+    if server:
+        fields.add_metadata(content, "mcp_server", server)
+    fields.add_paths(
+        content, [*(tool_input.get(key) for key in fields.PATH_KEYS), details.get("filePath")]
+    )
+    agent = fields.string(tool_input, "agent_name")
+    if tool in _KINDS["agent_spawn"] and agent:
+        fields.add_metadata(content, "spawned_agent_type", agent)
+    model = fields.string(fields.mapping(payload, "llm_request"), "model")
+    if model:
+        content.setdefault("model", model)
+    if name == "AfterTool":
+        _add_response(content, fields.mapping(payload, "tool_response"), tool)
+    if name in _TEXTS:
+        fields.add_text(content, "output", fields.string(payload, _TEXTS[name]))
+    return content
+
+
+def without_conversation(payload: Mapping[str, object]) -> dict[str, object] | None:
+    """`Tool.without_conversation` of Gemini CLI.
+
+    In place of `llm_request.messages` stands `{"omitted": "conversation", "messages": n,
+    "bytes": n}`: how many they were, and their size as compact JSON.
+    """
+    request = payload.get("llm_request")
+    if payload.get("hook_event_name") not in _MODEL_EVENTS or not isinstance(request, dict):
+        return None
+    messages = request.get("messages")
+    if not isinstance(messages, list):
+        return None
+    size = len(fields.compact_json(messages).encode("utf-8", "surrogatepass"))
+    omitted = {"omitted": "conversation", "messages": len(messages), "bytes": size}
+    return {**payload, "llm_request": {**request, "messages": omitted}}
+
+
+def _event_type(name: str, tool: str) -> str:
+    if name == "BeforeTool":
+        return fields.tool_event_type("pre", tool, _KINDS)
+    if name == "AfterTool":
+        return fields.tool_event_type("post", tool, _KINDS)
+    return _SAME.get(name) or fields.snake_case(name)
+
+
+def _add_response(content: dict[str, object], response: Mapping[str, object], tool: str) -> None:
+    text = _response_text(response)
+    error = response.get("error")
+    if error:
+        reason = error if isinstance(error, str) else ""
+        if isinstance(error, dict):
+            reason = fields.string(error, "message")
+        fields.add_failure(content, reason or text)
+    elif tool in _KINDS["command"]:
+        _add_command_result(content, text)
+    else:
+        content["success"] = True
+        fields.add_text(content, "output", text)
+
+
+def _add_command_result(content: dict[str, object], text: str) -> None:
+    if text.startswith(_CANCELLED):
+        fields.add_metadata(content, "interrupted", True)
+        fields.add_failure(content, text)
+        return
+    if not text.startswith(_SHELL_OUTPUT):
+        fields.add_text(content, "output", text)
+        return
+    tail = _SHELL_TAIL.search(text, max(0, len(text) - _SHELL_TAIL_CHARACTERS))
+    code, signal = tail.groups() if tail else (None, None)
+    output = text[len(_SHELL_OUTPUT) : tail.start() if tail else None]
+    if output.startswith(_NOT_STARTED):
+        fields.add_failure(content, output.removeprefix(_NOT_STARTED))
+        return
+    fields.add_text(content, "output", "" if output == _NO_OUTPUT else output)
+    if code or not signal:
+        fields.add_exit_code(content, int(code or 0))
+    else:
+        fields.add_failure(content, f"Signal: {signal}")
+
+
+def _response_text(response: Mapping[str, object]) -> str:
+    said = response.get("llmContent")
+    if isinstance(said, str):
+        text = said
+    elif isinstance(said, list):
+        text = fields.blocks_text(said)
+    elif isinstance(said, dict):
+        text = fields.blocks_text([said])
+    else:
+        return fields.compact_json(dict(response)) if response else ""
+    begin, end = _WRAPPER
+    if text.startswith(begin) and text.endswith(end):
+        text = text[len(begin) : len(text) - len(end)]
+    return text
+
+
+_MILLISECONDS: Final = 5_000
+_TRUST: Final = (
+    "Gemini CLI runs hooks, those of your user settings too, only in a folder that it trusts:"
+    " say yes when it asks, or use `/permissions trust`.",
+)
+
+TOOL: Final = Tool(
+    name="gemini-cli",
+    title="Gemini CLI",
+    describe=describe,
+    without_conversation=without_conversation,
+    registration=Registration(
+        project_file=".gemini/settings.json",
+        user_file=".gemini/settings.json",
+        user_variable="GEMINI_CLI_HOME",
+        user_variable_file=".gemini/settings.json",
+        hooks=(
+            *(
+                Hook(event, _MILLISECONDS)
+                for event in (
+                    "SessionStart",
+                    "SessionEnd",
+                    "BeforeAgent",
+                    "AfterAgent",
+                    "BeforeTool",
+                    "AfterTool",
+                    "Notification",
+                    "PreCompress",
+                )
+            ),
+            *(Hook(event, _MILLISECONDS, model=True) for event in _MODEL_EVENTS),
+        ),
+        entry_name="khive-persist",
+        comments=True,
+        runs_once=True,
+        off_switch=(("hooksConfig", "enabled"), False),
+        by_hand={"project": _TRUST, "user": _TRUST},
+    ),
+)
