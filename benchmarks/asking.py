@@ -39,8 +39,7 @@ def measure(rows: int) -> list[Line]:
         for folder, count in ((many, rows), (few, FEW)):
             (folder / ".khive").mkdir(parents=True, mode=0o700)
             _fill(folder / ".khive" / PLANNER_SESSIONS.file, count)
-        lines = [*anyio.run(_ask, many, rows), _memory(many, few, rows)]
-    return lines
+        return [*anyio.run(_ask, many, rows), _memory(many, few, rows)]
 
 
 def stream(folder: str) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 from khive_persist import clock
 
 COMPLEXITIES = ("simple", "medium", "complex", "very_complex")
-WORDS = (
-    "return self value config async await store index query event session planner agent "
-    "import test result error path file line print string buffer handler request response"
-).split()
+PROSE = """return self value config async await store index query event session planner agent
+import test result error path file line print string buffer handler request response"""
+WORDS = PROSE.split()
 
 
 def prose(size: int, seed: int) -> str:

@@ -52,7 +52,7 @@ def hook(place: Place) -> Hook:
         payload: bytes, tool: str = "claude-code", *words: str, **options: object
     ) -> "subprocess.CompletedProcess[bytes]":
         command = [sys.executable, "-I", "-S", str(hook_path()), "--tool", tool, *words]
-        return subprocess.run(
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             command,
             input=payload,
             capture_output=True,
@@ -60,5 +60,6 @@ def hook(place: Place) -> Hook:
             check=False,
             **{"cwd": place.root, "env": dict(os.environ), **options},  # type: ignore[call-overload]
         )
+        return done
 
     return run

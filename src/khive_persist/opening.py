@@ -19,9 +19,7 @@ from khive_persist.records.binding import bind, set_opener, unbind
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
-from khive_persist.redaction import Redactor
-from khive_persist.sealing import load_redactor
-from khive_persist.store import codec
+from khive_persist.sealing import load_redactor, seal
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
@@ -98,7 +96,7 @@ async def open_store(
         lambda purpose: named or place.database(purpose.file),
         busy_timeout_seconds=settings.store_busy_timeout_seconds,
         before_read=partial(_drain, place) if issubclass(record, HookEvent) else None,
-        seal=partial(_seal, redactor) if redactor is not None else None,
+        seal=partial(seal, redactor) if redactor is not None else None,
     )
     await store.open()
     bind(record, store)
@@ -153,20 +151,6 @@ def _checked_url(record: type[Node], url: str) -> Path:
             hint="a class with one file opens sqlite:/path/to/file.db",
         )
     return Path(url.removeprefix(_SCHEME).removeprefix("//"))
-
-
-def _seal(redactor: Redactor, row: codec.Row) -> codec.Row:
-    id, content, metadata, created_at, embedding = row
-    found: dict[str, int] = {}
-    if content is not None:
-        content, found = redactor.redact_json(content)
-    if metadata is not None:
-        metadata, more = redactor.redact_json(metadata)
-        for kind, count in more.items():
-            found[kind] = found.get(kind, 0) + count
-    if found:
-        metadata = codec.dump(codec.load(metadata or "{}") | {"redacted": found})
-    return id, content, metadata, created_at, embedding
 
 
 _STORES: dict[type[Node], type[Store[Any]]] = {

@@ -20,10 +20,11 @@ from khive_persist.settings import Settings
 
 EVENT = Event("name", 1_763_716_516_123_456_789, "an-id", "claude-code", False, False)
 REDACTOR = Redactor(b"k" * 32)
+DEFAULTS = Settings()
 
 
 def content_of(
-    raw: bytes, tool: str = "claude-code", limits: Settings = Settings()
+    raw: bytes, tool: str = "claude-code", limits: Settings = DEFAULTS
 ) -> dict[str, Any]:
     row = normalise(EVENT._replace(tool=tool), raw, limits, REDACTOR)
     assert row[1] is not None
@@ -190,8 +191,9 @@ def test_all_of_it_goes_into_the_database_and_can_be_asked(place: Place) -> None
     assert check == "ok"
 
 
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | FLOATS | st.text(),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=20,
 )

@@ -44,8 +44,8 @@ def stored(place: Place) -> list[tuple[str, int]]:
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         return connection.execute(
-            "SELECT json_extract(content, '$.session_id'), json_extract(content, '$.payload.number')"
-            " FROM hook_events"
+            "SELECT session_id, json_extract(content, '$.payload.number')"
+            " FROM hook_events JOIN events USING (id)"
         ).fetchall()
     finally:
         connection.close()

@@ -27,7 +27,8 @@ from khive_persist import PlannerSession, open_store
 
 async def save(plans, worker, number):
     id = f"{sys.argv[2]}-{worker}-{number}"
-    await plans.save(PlannerSession(id=id, content={"session_id": id, "task_description": "x" * 500}))
+    content = {"session_id": id, "task_description": "x" * 500}
+    await plans.save(PlannerSession(id=id, content=content))
     print(id, flush=True)
 
 async def work(plans, worker):
@@ -35,9 +36,10 @@ async def work(plans, worker):
         await save(plans, worker, number)
 
 async def main():
-    async with open_store(PlannerSession, dir=sys.argv[1]) as plans, anyio.create_task_group() as tasks:
-        for worker in range(8):
-            tasks.start_soon(work, plans, worker)
+    async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
+        async with anyio.create_task_group() as tasks:
+            for worker in range(8):
+                tasks.start_soon(work, plans, worker)
 
 anyio.run(main)
 """

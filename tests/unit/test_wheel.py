@@ -61,7 +61,7 @@ def test_the_wheel_works_on_other_pythons(wheel: Path, version: str, tmp_path: P
     environment = tmp_path / "environment"
     subprocess.run([interpreter, "-m", "venv", str(environment)], check=True)
     python = environment / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    install = [str(python), "-m", "pip", "install", "--quiet", str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
     project = tmp_path / "project"
     (project / ".khive").mkdir(parents=True)

@@ -45,4 +45,6 @@ async def bound(record: type) -> AsyncIterator[Any]:
             f"no store is open for {record.__name__}", hint="use `async with open_store(...)`"
         )
     async with _openers[0](record) as store:
+        # It closes with this call: who calls next, in the midst of a stream, must not count on it.
+        unbind(store)
         yield store

@@ -1,7 +1,8 @@
 """`Node`: what every record is, and the node-style calls of a record's own class."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
@@ -109,10 +110,13 @@ class Node(BaseModel):
         *filters: Filter,
         order_by: QueryField | Order | Sequence[QueryField | Order] = (),
         limit: int | None = None,
-    ) -> AsyncIterator[Self]:
+    ) -> AsyncGenerator[Self, None]:
         """The records that pass every filter, one after the other. See `Store.stream`."""
-        async with bound(cls) as store:
-            async for record in store.stream(*filters, order_by=order_by, limit=limit):
+        async with (
+            bound(cls) as store,
+            aclosing(store.stream(*filters, order_by=order_by, limit=limit)) as records,
+        ):
+            async for record in records:
                 yield record
 
     @classmethod
@@ -148,7 +152,8 @@ class Node(BaseModel):
         if instant is None:
             metadata = metadata | {"unreadable_created_at": json.dumps(created_at, default=repr)}
             instant = clock.unreadable()
-        return cls.model_construct(
+        # pydantic's plugin for mypy takes `cls` for the class that is written here.
+        return cls.model_construct(  # type: ignore[return-value]
             id=id,
             content=content,
             node_metadata=metadata,
