@@ -1,6 +1,8 @@
 """The hook as a tool runs it: what it keeps, and how it ends."""
 
+import importlib.util
 import os
+import py_compile
 import resource
 import shutil
 import signal
@@ -264,6 +266,31 @@ def test_the_environment_does_not_reach_the_drainer(place: Place, hook: Hook) ->
                 assert b"ANTHROPIC_API_KEY" not in (process / "environ").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
+
+
+@pytest.mark.parametrize("damage", [b"", b"cut off", None], ids=["empty", "cut off", "none"])
+def test_a_damaged_bytecode_cache_does_not_stop_it(
+    quiet: Place, tmp_path: Path, damage: bytes | None
+) -> None:
+    folder = tmp_path / "capture"
+    folder.mkdir()
+    for file in ("hook.py", "arrival.py"):
+        shutil.copy(hook_path().with_name(file), folder)
+    cached = Path(importlib.util.cache_from_source(str(folder / "arrival.py")))
+    py_compile.compile(str(folder / "arrival.py"))
+    whole = cached.read_bytes()
+    if damage is None:
+        cached.unlink()
+    else:
+        cached.write_bytes(whole[:16] + damage)
+    before = sorted(cached.parent.iterdir())
+    done = subprocess.run(
+        [*COMMAND[:3], str(folder / "hook.py"), *COMMAND[4:]],
+        input=PAYLOAD, capture_output=True, cwd=quiet.root, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert kept(quiet) == [PAYLOAD]
+    assert sorted(cached.parent.iterdir()) == before, "a hook writes nothing outside .khive"
 
 
 def test_the_hook_imports_only_what_is_built_in(place: Place) -> None:

@@ -21,11 +21,11 @@ SECRETS = {
     "anthropic": "sk-ant-" + "api03-" + "x9Y8z7W6" * 11,
     "openai": "sk-proj-" + "q1W2e3R4" * 8,
     "jwt": "eyJ"
-    + "hbGciOiJIUzI1NiJ9"
-    + ".eyJ"
-    + "zdWIiOiIxMjM0NTY3ODkwIn0"
-    + "."
-    + "dozjgNryP4J3jVmNHl0w5N",
+     "hbGciOiJIUzI1NiJ9"
+     ".eyJ"
+     "zdWIiOiIxMjM0NTY3ODkwIn0"
+     "."
+     "dozjgNryP4J3jVmNHl0w5N",
     "url": "hunter2" + "-s3cret",
     "bearer": "tok3n" + "A9b8C7d6E5f4G3h2",
     "pem": "MIIEowIBAAKCAQEA7bq" + "K9x2Lw8Zr4Tn6",

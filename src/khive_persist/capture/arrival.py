@@ -12,12 +12,12 @@ drainer does the rest.
 import _signal  # type: ignore[import-not-found]
 import posix
 import sys
-from time import time_ns
+from time import monotonic, time_ns
 
 TOOLS = ("claude-code", "codex", "gemini-cli")
 PROJECT_VARIABLES = {"claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMINI_PROJECT_DIR"}
 READ_SECONDS = 1.3
-WRITE_SECONDS = 0.5
+ALL_SECONDS = 1.9
 READ_BYTES = 1 << 20
 MAX_BYTES = 64 << 20
 DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
@@ -193,22 +193,23 @@ def wake_drainer(project: str, spool: int) -> None:
 
 def record(tool: str, directory: str) -> None:
     """Read one payload and keep it: in the project's spool, else in the home directory's."""
+    began = monotonic()
     payload, complete = read_payload()
-    _signal.setitimer(_signal.ITIMER_REAL, WRITE_SECONDS)
+    # What reading has left over: a disk that many write to can take its time to sync.
+    _signal.setitimer(_signal.ITIMER_REAL, ALL_SECONDS - min(monotonic() - began, READ_SECONDS))
     name = file_name(tool, complete)
     project = find_project(directory, tool)
     try:
         spool = keep(project, name, payload)
-    except (OSError, Late, ValueError) as error:
+    except (OSError, ValueError) as error:
         refuge = home()
         if not refuge or refuge == project:
             raise Refusal("%s/.khive: %s" % (project, error)) from None
         away = name.removesuffix(".event") + ".away"
         header = project.encode(sys.getfilesystemencoding(), "surrogateescape") + b"\0"
-        _signal.setitimer(_signal.ITIMER_REAL, WRITE_SECONDS / 2)
         try:
             spool, project = keep(refuge, away, header + payload), refuge
-        except (OSError, Late, ValueError) as second:
+        except (OSError, ValueError) as second:
             raise Refusal(
                 "%s/.khive: %s; %s/.khive: %s" % (project, error, refuge, second)
             ) from None

@@ -6,8 +6,18 @@ of arrival.py would be a fifth of the run; an imported module is compiled once.
 
 import sys
 
-sys.path.insert(0, __file__.rpartition("/")[0])
+folder = __file__.rpartition("/")[0]
+sys.path.insert(0, folder)
+# On a full disk Python puts a cut-off file into its cache, and every later start would fail on it.
+sys.dont_write_bytecode = True
 
-import arrival
+try:
+    from arrival import main
+except (EOFError, ImportError, TypeError, ValueError):
+    # The cache of arrival.py is damaged: it is compiled anew, which is slower, and records.
+    names = {"__name__": "arrival"}
+    with open(folder + "/arrival.py", "rb") as source:
+        exec(compile(source.read(), "arrival.py", "exec"), names)
+    main = names["main"]
 
-arrival.main()
+main()
