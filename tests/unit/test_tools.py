@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.payloads import sample_payloads
 
 from khive_persist.capture import arrival
 from khive_persist.capture.tools import TOOLS, fields
 from khive_persist.capture.tools.gemini_cli import without_conversation
 from khive_persist.purposes import HOOK_EVENTS
+from tests.payloads import sample_payloads
 
 STRINGS = {
     "event_type",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.redaction import assignments, private_keys, rules
+from khive_persist.redaction import anchors, assignments, private_keys, rules
 from khive_persist.redaction.escapes import MARK, Unescaped, lower, may_hide, unescape
 from khive_persist.redaction.values import is_credentials, is_secret, is_template
 
@@ -130,7 +130,7 @@ class Redactor:
         for start, end, kind, check in rules.matches(text.flat, text.low):
             secret = text.flat[start:end]
             # What stands right before a placeholder was no secret when there was more of it.
-            if check and (not _CHECKS[check](secret)):
+            if check and (text.flat.startswith(MARK, end) or not _CHECKS[check](secret)):
                 continue
             if not self._stays(secret):
                 yield *text.span(start, end), kind, ""
@@ -157,11 +157,13 @@ def _probes() -> tuple[list[rules.Probe], list[rules.Probe]]:
 
 def _may_match(text: str) -> bool:
     """Whether it is worth while to unescape the text and look closely."""
+    low = lower(text)
+    if not anchors.may_hold(text, low):
+        return False
     plain, folded = _probes()
     for search in plain:
         if search(text):
             return True
-    low = lower(text)
     for search in folded:  # noqa: SIM110 - `any` of a generator costs a tenth of the whole
         if search(low):
             return True
