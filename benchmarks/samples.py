@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from khive_persist import clock
+from khive_persist.records.planner_session import PlannerSessionContent
 
 COMPLEXITIES = ("simple", "medium", "complex", "very_complex")
 PROSE = """return self value config async await store index query event session planner agent
@@ -56,7 +57,7 @@ def plan_rows(count: int) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def plan(number: int, some: random.Random, text: str) -> dict[str, Any]:
+def plan(number: int, some: random.Random, text: str) -> PlannerSessionContent:
     """The content of one plan."""
     return {
         "session_id": f"session-{number:08d}",

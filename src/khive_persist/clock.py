@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-CREATED_AT_FORMAT: Final = "%Y-%m-%d %H:%M:%S.%f"
+CREATED_AT_CHARACTERS: Final = len("YYYY-MM-DD HH:MM:SS.ffffff")
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -22,12 +22,15 @@ def from_ns(nanoseconds: int) -> datetime:
 
 def as_utc(instant: datetime) -> datetime:
     """The same instant in UTC; a naive one is taken as UTC."""
+    if instant.tzinfo is UTC:
+        return instant
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def to_text(instant: datetime) -> str:
     """`YYYY-MM-DD HH:MM:SS.ffffff` in UTC: the spelling of every `created_at` that we write."""
-    return as_utc(instant).strftime(CREATED_AT_FORMAT).rjust(26, "0")
+    # isoformat takes a quarter of the time of strftime, and pads years below 1000.
+    return as_utc(instant).isoformat(sep=" ", timespec="microseconds")[:CREATED_AT_CHARACTERS]
 
 
 def from_column(value: object) -> datetime | None:

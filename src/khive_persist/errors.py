@@ -4,6 +4,8 @@ KhiveError
 ├── InvalidRecordError (ValueError)      a record that cannot be stored as it is
 ├── InvalidQueryError (ValueError)       a filter, path, order, limit or SQL text that is wrong
 ├── InvalidSettingsError (ValueError)    config.toml, or a tool's settings file, that cannot be read
+├── InvalidFileError (ValueError)        a file to read, or to write to, that is not what it should be
+├── MissingExtraError (ImportError)      a package that only some commands need is not installed
 ├── NotFoundError (LookupError)          nothing, or more than one thing, has this id
 ├── PlaceError (OSError)                 no .khive, or one that may not be used
 ├── CaptureError (OSError)               an event that could not be put into the spool
@@ -52,6 +54,18 @@ class InvalidSettingsError(KhiveError, ValueError):
     """A settings file is not valid; it was left as it is."""
 
     code = "invalid_settings"
+
+
+class InvalidFileError(KhiveError, ValueError):
+    """A file that was named is not of the form that is asked for, or must not be written over."""
+
+    code = "invalid_file"
+
+
+class MissingExtraError(KhiveError, ImportError):
+    """A package that only some commands need is not installed; the hint says how to get it."""
+
+    code = "missing_extra"
 
 
 class NotFoundError(KhiveError, LookupError):

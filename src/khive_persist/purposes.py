@@ -1,6 +1,7 @@
 """Which record lives in which file and table. Standard library only."""
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
@@ -31,6 +32,10 @@ class Purpose(NamedTuple):
         """The file's name inside `.khive`."""
         return f"{self.name}.db"
 
+    def index_name(self, paths: Iterable[str]) -> str:
+        """What the index over these paths is called."""
+        return "_".join([self.table, *(path.replace(".", "_") for path in paths)])
+
 
 def purpose(
     name: str,
@@ -43,7 +48,8 @@ def purpose(
     """A checked `Purpose`: its names are plain words, so that they can stand in SQL and in a path.
 
     Raises:
-        InvalidRecordError: A name, or a path, has other characters than letters, digits and `_`.
+        InvalidRecordError: A name, or a path, has other characters than letters, digits and `_`; or
+            two indexes would have the same name.
     """
     made = Purpose(name, table or name, view, fields, indexes)
     words = [made.name, made.table, *([view] if view else [])]
@@ -55,6 +61,12 @@ def purpose(
             f"{wrong[0]!r} cannot name a file, a table or a field",
             hint="use letters, digits and underscores",
         )
+    # Every table has an index of that name already, and SQLite tells no case apart.
+    present = ("odd_created_at",)
+    names = [made.index_name(index).lower() for index in (*indexes, present)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRecordError(f"two indexes are named {twice}", hint="leave one out")
     return made
 
 

@@ -76,7 +76,7 @@ class Field:
 
     def in_(self, values: Iterable[Value]) -> Filter:
         """The field is one of these; of none at all, no record."""
-        return AnyOf(tuple(Compare(self, "==", _value(value)) for value in values))
+        return OneOf(self, tuple(_value(value) for value in values))
 
     def like(self, pattern: str) -> Filter:
         """SQL's LIKE: `%` is any text, `_` any character, ASCII letters of either case."""
@@ -113,6 +113,13 @@ class Compare(Filter):
 
     def __init__(self, field: Field, comparison: Comparison, value: Value) -> None:
         self.field, self.comparison, self.value = field, comparison, value
+
+
+class OneOf(Filter):
+    """One field and the values that it may have."""
+
+    def __init__(self, field: Field, values: tuple[Value, ...]) -> None:
+        self.field, self.values = field, values
 
 
 class Contains(Filter):
@@ -195,7 +202,7 @@ def _key(key: str) -> str:
     # SQLite's JSON path has no way to write these in a quoted key.
     if not isinstance(key, str) or not key or any(c in '"\\' or ord(c) < 32 for c in key):
         raise InvalidQueryError(f"{key!r} cannot stand in a path")
-    return f'"{key}"'
+    return f'"{_text(key)}"'
 
 
 def _filter(value: object) -> Filter:
@@ -211,11 +218,14 @@ def _value(value: Value) -> Value:
         raise InvalidQueryError(f"{value} does not fit 64 bits")
     if value is not None and not isinstance(value, (str, int, float, datetime)):
         raise InvalidQueryError(f"cannot compare with {type(value).__name__}")
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidQueryError("the text has a lone surrogate") from error
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidQueryError("the text has a lone surrogate") from error
     return value
 
 

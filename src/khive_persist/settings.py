@@ -1,6 +1,7 @@
 """`config.toml`: what a person may set, each with its default."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -42,7 +43,7 @@ def load(path: Path) -> Settings:
         raise InvalidSettingsError(f"{path} cannot be read ({error})") from error
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidSettingsError(f"{path}: {error}") from error
     given = {}
     for table, entries in tables.items():
@@ -57,7 +58,7 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
     name = f"{table}_{key}"
     where = f"{path}: {table}.{key}"
     default = Settings._field_defaults.get(name)
-    if name not in Settings._fields:
+    if name not in Settings._fields or "_" in table:
         raise InvalidSettingsError(f"{where} is no setting of this version")
     if name == "gemini_model_events":
         words = get_args(ModelEvents)
@@ -76,8 +77,10 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
         if not isinstance(value, bool):
             raise InvalidSettingsError(f"{where} is true or false")
     else:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not _MINIMUM[name] <= value < float("inf"):
-            raise InvalidSettingsError(f"{where} is a number from {_MINIMUM[name]:g}")
-        return float(value) if isinstance(default, float) else int(value)
+        whole = isinstance(default, int)
+        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not number or not _MINIMUM[name] <= value <= sys.float_info.max:
+            kind = "a whole number" if whole else "a number"
+            raise InvalidSettingsError(f"{where} is {kind} from {_MINIMUM[name]:g}")
+        return value if whole else float(value)
     return value

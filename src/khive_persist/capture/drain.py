@@ -147,15 +147,18 @@ class Drain:
         purpose = HOOK_EVENTS[tool]
         path = self.place.database(purpose.file)
         timeout = self.settings.store_busy_timeout_seconds
-        known = self._connections.get(tool)
-        if known is not None and known[1] != identity(path):
+        while True:
+            if tool not in self._connections:
+                # Looked at before: a file that is replaced meanwhile is not taken for the new one.
+                found = identity(path)
+                self._connections[tool] = open_writer(path, purpose, timeout), found
+            known, opened = self._connections[tool]
+            with transaction(known, path, timeout) as connection:
+                # Only under the lock of its writers is it sure to stay the one that lies there.
+                if opened is not None and identity(path) == opened:
+                    connection.executemany(statements.insert_new(purpose.table), rows)
+                    return
             self._close(tool)
-            known = None
-        if known is None:
-            known = open_writer(path, purpose, timeout), None
-            known = self._connections[tool] = known[0], identity(path)
-        with transaction(known[0], path, timeout) as connection:
-            connection.executemany(statements.insert_new(purpose.table), rows)
 
     def _close(self, tool: str) -> None:
         connection, _ = self._connections.pop(tool)

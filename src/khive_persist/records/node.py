@@ -21,7 +21,15 @@ MAX_ID_CHARACTERS = 200
 def _checked_id(value: str) -> str:
     if not value or len(value) > MAX_ID_CHARACTERS or "\0" in value:
         raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters and no NUL")
+    value.encode()
     return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return clock.as_utc(value)
+    except OverflowError as error:
+        raise ValueError("the time is out of range in UTC") from error
 
 
 class Node(BaseModel):
@@ -48,7 +56,7 @@ class Node(BaseModel):
     id: Annotated[str, AfterValidator(_checked_id)] = Field(default_factory=clock.new_id)
     content: Any = None
     node_metadata: dict[str, Any] = Field(default_factory=dict)
-    created_at: Annotated[datetime, AfterValidator(clock.as_utc)] = Field(default_factory=clock.now)
+    created_at: Annotated[datetime, AfterValidator(_in_utc)] = Field(default_factory=clock.now)
     embedding: list[float] | None = None
 
     @classmethod

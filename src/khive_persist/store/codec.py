@@ -24,15 +24,16 @@ class Raw:
         self.text = text
 
 
-def dump(value: Any) -> str:
-    """Compact JSON text.
+def dump(value: Any, *, indent: bool = False) -> str:
+    """JSON text, compact unless it is to be indented.
 
     Raises:
         InvalidRecordError: The value holds something that is no JSON: a number that is not finite
             or needs more than 64 bits, a lone surrogate, an object, too many levels.
     """
     try:
-        text = orjson.dumps(value, default=_raw, option=orjson.OPT_NON_STR_KEYS).decode()
+        option = orjson.OPT_INDENT_2 if indent else None
+        text = orjson.dumps(value, default=_raw, option=option).decode()
     except (TypeError, RecursionError) as error:
         raise InvalidRecordError(f"not JSON ({error})") from error
     # orjson writes NaN and the infinities as null: a value would be lost in silence.
@@ -106,14 +107,13 @@ def to_row(record: Any) -> Row:
     Raises:
         InvalidRecordError: A column is not JSON, or too deep for SQLite to query.
     """
+    # No value that orjson writes is too deep for SQLite: it stops at 254 levels.
     content = None if record.content is None else dump(record.content)
-    if content is not None and depth(content) > MAX_DEPTH:
-        raise InvalidRecordError(f"content is nested deeper than {MAX_DEPTH} levels")
-    metadata = {"lion_class": record.lion_class()} | record.node_metadata
+    own = {"lion_class": record.lion_class()}
     return (
         record.id,
         content,
-        dump(metadata),
+        dump(own | record.node_metadata if record.node_metadata else own),
         clock.to_text(record.created_at),
         None if record.embedding is None else dump(record.embedding),
     )

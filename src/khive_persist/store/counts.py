@@ -5,7 +5,7 @@ from typing import Any
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.query import Filter
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, extract, select
+from khive_persist.store.sqlite.statements import Source, Statement, select
 
 
 async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]:
@@ -25,15 +25,15 @@ async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]
 
 def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
     each, values = [], []
-    event_type = extract("$.event_type")
+    event_type = source.extract("$.event_type")
     for tool, purpose in HOOK_EVENTS.items():
         if purpose.name not in source.tables:
             continue
-        one = Source(source.tables[purpose.name], source.created_at, {})
+        one = source._replace(sql=source.tables[purpose.name])
         columns = (
             f"'{tool}' AS tool, {event_type} AS event_type, count(*) AS events,"
-            f" count(CASE WHEN {extract('$.success')} = 0 THEN 1 END) AS failures,"
-            f" count(DISTINCT {extract('$.session_id')}) AS sessions"
+            f" count(CASE WHEN {source.extract('$.success')} = 0 THEN 1 END) AS failures,"
+            f" count(DISTINCT {source.extract('$.session_id')}) AS sessions"
         )
         found = select(one, filters, columns=columns)
         each.append(f"{found.sql} GROUP BY {event_type}")

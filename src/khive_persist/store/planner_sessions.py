@@ -4,7 +4,7 @@ from typing import Any
 
 from khive_persist.query import column, field
 from khive_persist.records.planner_session import PlannerSession
-from khive_persist.store.sqlite.statements import Source, Statement, extract
+from khive_persist.store.sqlite.statements import Source, Statement
 from khive_persist.store.store import Store
 
 
@@ -42,9 +42,9 @@ class PlannerSessionStore(Store[PlannerSession]):
 
 
 def _by_complexity(source: Source) -> Statement:
-    complexity = extract("$.complexity")
-    agents, confidence = extract("$.agent_count"), extract("$.confidence")
-    cost = extract("$.planning_cost")
+    complexity = source.extract("$.complexity")
+    agents, confidence = source.extract("$.agent_count"), source.extract("$.confidence")
+    cost = source.extract("$.planning_cost")
     return Statement(
         f"SELECT {complexity}, count(*), total({agents}), count({agents}),"
         f" total({confidence}), count({confidence}), total({cost})"

@@ -1,14 +1,17 @@
 """The reading side of one or several files: a connection that cannot write."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
 import anyio
+import anyio.to_thread
 
+from khive_persist.errors import StoreClosedError
 from khive_persist.purposes import Purpose
+from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
@@ -31,7 +34,8 @@ class Reader:
         self._files = files
         self._connection: aiosqlite.Connection | None = None
         self._identities: tuple[Any, ...] = ()
-        self._source = union({}, odd=False)
+        self._source = union({})
+        self._is_closed = False
         self._reopening = anyio.Lock()
 
     async def fetch(self, build: Build) -> list[sqlite3.Row]:
@@ -46,41 +50,47 @@ class Reader:
             sql, values = build(self._source)
             return list(await connection.execute_fetchall(sql, values))
 
-    async def stream(self, build: Build) -> AsyncIterator[sqlite3.Row]:
+    async def stream(self, build: Build) -> AsyncGenerator[Any, None]:
         """The rows of a statement, one after the other, all of one moment, in flat memory."""
         with translated(self._names()):
-            # A connection of its own: an open cursor would hold the others to its moment.
-            connection = await aiosqlite.Connection(self._connect, _FETCH_ROWS)
+            # A connection of its own: an open cursor would hold the others to its moment. And none
+            # of aiosqlite's: who leaves an `async for` early must not leave a thread behind.
+            connection = await anyio.to_thread.run_sync(self._connect)
             try:
-                sql, values = build(await self._read_source(connection))
-                async with connection.execute(sql, values) as cursor:
-                    async for row in cursor:
+                sql, values = build(await anyio.to_thread.run_sync(self._read_source, connection))
+                cursor = await anyio.to_thread.run_sync(connection.execute, sql, values)
+                while rows := await anyio.to_thread.run_sync(cursor.fetchmany, _FETCH_ROWS):
+                    for row in rows:
                         yield row
             finally:
-                with anyio.CancelScope(shield=True):
-                    await connection.close()
+                connection.close()
 
     async def close(self) -> None:
-        """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with anyio.CancelScope(shield=True):
-                await connection.close()
+        """Close the connection, and open no other."""
+        with anyio.CancelScope(shield=True):
+            async with self._reopening:
+                self._is_closed = True
+                await self._disconnect()
 
     async def _current(self) -> aiosqlite.Connection:
         async with self._reopening:
+            if self._is_closed:
+                raise StoreClosedError(f"{self._names()}: closed", hint="open the store again")
             identities = tuple(sqlite.identity(path) for path, _ in self._files)
             if self._connection is None or identities != self._identities:
-                await self.close()
-                connection = await aiosqlite.Connection(self._connect, _FETCH_ROWS)
-                try:
-                    self._source = await self._read_source(connection)
-                except BaseException:
-                    with anyio.CancelScope(shield=True):
-                        await connection.close()
-                    raise
-                self._connection, self._identities = connection, identities
+                await self._disconnect()
+                self._connection = await owned(self._connect_and_look)
+                # A file without its table is one that is being made: it is looked at again.
+                self._identities = tuple(
+                    identity if purpose.name in self._source.tables else None
+                    for identity, (_, purpose) in zip(identities, self._files, strict=True)
+                )
             return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite.open_memory()
@@ -93,26 +103,33 @@ class Reader:
             raise
         return connection
 
-    async def _read_source(self, connection: aiosqlite.Connection) -> Source:
-        attached = {row[1] for row in await connection.execute_fetchall("PRAGMA database_list")}
+    def _connect_and_look(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            self._source = self._read_source(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _read_source(self, connection: sqlite3.Connection) -> Source:
+        attached = {row[1] for row in connection.execute("PRAGMA database_list")}
         tables = {}
-        odd = False
+        odd = guarded = False
         for number, (_, purpose) in enumerate(self._files):
             name, table = f"f{number}", purpose.table
             if name not in attached:
                 continue
-            made = f"SELECT count(*) FROM {name}.sqlite_schema WHERE name = ?"
-            if not (await _one(connection, made, [table])):
+            made = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ?"
+            schema = [row[0] or "" for row in connection.execute(made, [table])]
+            if not schema:
                 continue
             tables[purpose.name] = f"{name}.{table}"
             any_odd = f"SELECT EXISTS (SELECT 1 FROM {name}.{table} WHERE {ODD_CREATED_AT})"
-            odd = odd or bool(await _one(connection, any_odd, []))
-        return union(tables, odd=odd)
+            odd = odd or bool(connection.execute(any_odd).fetchone()[0])
+            # An index on a field of content takes no row whose content is no JSON.
+            guarded = guarded or not any("json_extract(content," in sql for sql in schema)
+        return union(tables, odd=odd, guarded=guarded)
 
     def _names(self) -> str:
         return ", ".join(str(path) for path, _ in self._files)
-
-
-async def _one(connection: aiosqlite.Connection, sql: str, values: list[Any]) -> Any:
-    (row,) = await connection.execute_fetchall(sql, values)
-    return row[0]

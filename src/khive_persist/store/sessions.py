@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.query import checked_count
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, extract
+from khive_persist.store.sqlite.statements import Source, Statement
 
 _PLAN_FIELDS: Final = (
     "task_description",
@@ -69,11 +69,11 @@ async def list_sessions(
 
 
 def _statement(source: Source, wanted: SessionFilter, limit: int | None) -> Statement:
-    session_id = extract("$.session_id")
+    session_id = source.extract("$.session_id")
     each = [
         f"SELECT {session_id} AS session_id, '{tool}' AS tool, min({source.created_at}) AS started,"
         f" max({source.created_at}) AS last, count(*) AS events,"
-        f" count(CASE WHEN {extract('$.success')} = 0 THEN 1 END) AS failures"
+        f" count(CASE WHEN {source.extract('$.success')} = 0 THEN 1 END) AS failures"
         f" FROM {source.tables[purpose.name]} WHERE {session_id} IS NOT NULL GROUP BY {session_id}"
         for tool, purpose in HOOK_EVENTS.items()
         if purpose.name in source.tables
@@ -81,7 +81,7 @@ def _statement(source: Source, wanted: SessionFilter, limit: int | None) -> Stat
         "SELECT NULL AS session_id, NULL AS tool, NULL AS started, NULL AS last,"
         " 0 AS events, 0 AS failures LIMIT 0"
     ]
-    fields = ", ".join(f"{extract(f'$.{name}')} AS {name}" for name in _PLAN_FIELDS)
+    fields = ", ".join(f"{source.extract(f'$.{name}')} AS {name}" for name in _PLAN_FIELDS)
     plans = (
         f"SELECT {session_id} AS session_id, {source.created_at} AS planned, {fields}"
         f" FROM {source.tables[PLANNER_SESSIONS.name]} WHERE {session_id} IS NOT NULL"

@@ -1,7 +1,17 @@
 """`Store`: the records of one class, saved and found."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -23,7 +33,7 @@ from khive_persist.store.writer import Writer
 Record = TypeVar("Record", bound=Node)
 Ordering = Field | Order | Sequence[Field | Order]
 
-_CHUNK_ROWS: Final = 500
+_CHUNK_ROWS: Final = 1_000
 
 
 class Store(Generic[Record]):
@@ -160,7 +170,7 @@ class Store(Generic[Record]):
 
     async def stream(
         self, *filters: Filter, order_by: Ordering = (), limit: int | None = None
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         """The records that pass every filter, one after the other, in flat memory.
 
         All are of the moment at which it began, whatever is saved meanwhile.
@@ -168,9 +178,10 @@ class Store(Generic[Record]):
         self._check_open()
         if self._before_read is not None:
             await self._before_read()
-        rows = self._reader.stream(lambda source: select(source, filters, order_by, limit))
-        async for row in rows:
-            yield codec.from_row(self.record, row)
+        build = partial(select, filters=filters, order_by=order_by, limit=limit)
+        async with aclosing(self._reader.stream(build)) as rows:
+            async for row in rows:
+                yield codec.from_row(self.record, row)
 
     async def follow(self, *filters: Filter, poll_seconds: float = 0.1) -> AsyncIterator[Record]:
         """The records that pass every filter and are stored after the await, as they come; no end.

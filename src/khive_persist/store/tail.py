@@ -17,7 +17,8 @@ class Tail:
     """What was added to one table since the last look.
 
     SQLite gives the rowid of a deleted last row again. So the latest rows are remembered, and the
-    table is read on from the last of them that is still there.
+    table is read on from the last of them that is still there. Where more were deleted at once, it
+    is read on from its end.
     """
 
     def __init__(self, purpose: str, fetch: Fetch) -> None:
@@ -37,8 +38,9 @@ class Tail:
         present = set(rows)
         while self._seen and self._seen[-1] not in present:
             self._seen.pop()
-            if not self._seen and not rows:
-                await self.skip()
+        if first and not rows:
+            await self.skip()
+            return []
         last = self._seen[-1][0] if self._seen else first - 1
         added = [row for row in rows if row[0] > last]
         if not added:

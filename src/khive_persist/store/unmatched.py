@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, extract
+from khive_persist.store.sqlite.statements import Source, Statement
 
 _PRE: Final = ("pre_command", "pre_edit", "pre_agent_spawn", "pre_tool_use")
 _POST: Final = (
@@ -37,13 +37,13 @@ async def find_unmatched(reader: Reader) -> list[Unmatched]:
 
 
 def _statement(source: Source) -> Statement:
-    use_id, event_type = extract("$.tool_use_id"), extract("$.event_type")
-    session_id, tool_name = extract("$.session_id"), extract("$.tool_name")
+    use_id, event_type = source.extract("$.tool_use_id"), source.extract("$.event_type")
+    session_id, tool_name = source.extract("$.session_id"), source.extract("$.tool_name")
     pre = ", ".join(f"'{name}'" for name in _PRE)
     post = ", ".join(f"'{name}'" for name in _POST)
-    ended = use_id.replace("content", "ended.content", 1)
-    ended_type = event_type.replace("content", "ended.content", 1)
-    own = use_id.replace("content", "begun.content", 1)
+    ended = use_id.replace("content", "ended.content")
+    ended_type = event_type.replace("content", "ended.content")
+    own = use_id.replace("content", "begun.content")
     each = []
     for tool, purpose in HOOK_EVENTS.items():
         table = source.tables.get(purpose.name)

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 import anyio
@@ -14,13 +14,21 @@ import anyio.to_thread
 
 from khive_persist.errors import KhiveError, StoreClosedError, StoreError
 from khive_persist.purposes import Purpose
+from khive_persist.store import codec
+from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, open_writer
 from khive_persist.store.sqlite.errors import translated
 
-_FETCH_ROWS: Final = 64
-
 Result = TypeVar("Result")
+
+
+class Merged(NamedTuple):
+    """How many rows were new, there already, and there with other content."""
+
+    new: int
+    same: int
+    changed: int
 
 
 class _Ticket:
@@ -80,6 +88,22 @@ class Writer:
         """Save all of these rows in one transaction, or none; how many they were."""
         return await _to_the_end(self._upsert_all_in_turn(chunks))
 
+    async def merge(
+        self,
+        rows: Sequence[Sequence[Any]],
+        *,
+        is_same: Callable[[Any, Any], bool],
+        update: bool = False,
+    ) -> Merged:
+        """Insert the rows whose ids are not there: committed and synced on return, all or none.
+
+        Args:
+            rows: Their five columns; each id once.
+            is_same: Whether a row that is there and the one that has its id say the same.
+            update: Replace a row that does not, `created_at` included; otherwise it stays.
+        """
+        return await _to_the_end(self._merge_in_turn(rows, is_same, update))
+
     async def _open_in_turn(self) -> None:
         async with self._turn:
             await self._open()
@@ -99,6 +123,21 @@ class Writer:
                 await connection.executemany(sql, rows)
                 count += len(rows)
         return count
+
+    async def _merge_in_turn(
+        self, rows: Sequence[Sequence[Any]], is_same: Callable[[Any, Any], bool], update: bool
+    ) -> Merged:
+        table = self.purpose.table
+        ids = codec.dump([row[0] for row in rows])
+        async with self._turn, self._transaction() as connection:
+            found = await connection.execute_fetchall(statements.rows_of_ids(table), [ids])
+            there = {row[0]: tuple(row) for row in found}
+            new = [row for row in rows if row[0] not in there]
+            changed = [r for r in rows if r[0] in there and not is_same(there[r[0]], tuple(r))]
+            await connection.executemany(statements.insert_new(table), new)
+            if update:
+                await connection.executemany(statements.replace(table), changed)
+        return Merged(len(new), len(rows) - len(new) - len(changed), len(changed))
 
     async def _write(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         """Cancelled before its transaction has begun, nothing is written; after, all of it is."""
@@ -123,7 +162,9 @@ class Writer:
             while self._waiting:
                 async with self._turn:
                     taken, self._waiting = self._waiting, []
-                    await self._commit(taken)
+                    # All who waited may have been cancelled meanwhile.
+                    if taken:
+                        await self._commit(taken)
                 for ticket in taken:
                     ticket.ended.set()
         finally:
@@ -135,8 +176,11 @@ class Writer:
         try:
             async with self._transaction() as connection:
                 for ticket in _merged(tickets):
-                    cursor = await connection.executemany(ticket.sql, ticket.rows)
-                    ticket.changed = cursor.rowcount
+                    # No name for the cursor: an error would keep it in its traceback, and the file
+                    # open with it after it was closed.
+                    ticket.changed = (
+                        await connection.executemany(ticket.sql, ticket.rows)
+                    ).rowcount
         except KhiveError as error:
             if len(tickets) > 1 and not isinstance(error, TimeoutError):
                 # One bad row must not refuse the others that shared its commit.
@@ -173,7 +217,8 @@ class Writer:
             if self._connection is None:
                 await self._open()
             descriptor = await self._queue()
-            if self._connection is not None and identity(self.path) == self._identity:
+            found = identity(self.path)
+            if self._connection is not None and found is not None and found == self._identity:
                 return self._connection, descriptor
             # The file was restored, rebuilt or set aside since it was opened.
             os.close(descriptor)
@@ -187,11 +232,11 @@ class Writer:
         return descriptor
 
     async def _open(self) -> None:
-        # Looked at before: a file that is replaced meanwhile must not be taken for the new one.
-        found = identity(self.path)
+        # Looked at before: a file that is replaced meanwhile must not be taken for the new one. One
+        # that was not there yet has no identity, and is opened once more before it is written to.
+        self._identity = identity(self.path)
         with translated(self.path):
-            self._connection = await aiosqlite.Connection(self._connect, _FETCH_ROWS)
-        self._identity = found or identity(self.path)
+            self._connection = await owned(self._connect)
 
     def _connect(self) -> sqlite3.Connection:
         return open_writer(self.path, self.purpose, self._timeout)
@@ -199,8 +244,8 @@ class Writer:
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # The last connection to close writes the WAL back: that too waits for its turn. Who does
-            # not get it, as where the folder is gone, closes all the same.
+            # The last connection to close writes the WAL back: that too waits for its turn. Where
+            # there is none, as in a folder that is gone, it closes all the same.
             descriptor = None
             with suppress(StoreError):
                 descriptor = await self._queue()

@@ -12,11 +12,13 @@ from khive_persist import clock
 from khive_persist.errors import StoreError, StoreUnavailableError
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.purposes import Purpose
-from khive_persist.store.sqlite import lock, migrations
-from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite import migrations, switch
+from khive_persist.store.sqlite.errors import PRIMARY, translated
 
 PAGE_BYTES: Final = 16_384
 DEFAULT_BUSY_TIMEOUT_SECONDS: Final = 30.0
+# SQLite takes a larger number for 0.
+_LONGEST_BUSY_TIMEOUT_MILLISECONDS: Final = 2**31 - 1
 
 
 def open_writer(
@@ -30,13 +32,16 @@ def open_writer(
         StoreError: As its subclasses say; the file is as it was.
     """
     refuse_link(path)
-    with lock.held(lock.lock_path(path), busy_timeout_seconds), translated(path):
+    with switch.in_turn(path, busy_timeout_seconds), translated(path):
         if not path.exists():
             _create(path)
+        milliseconds = min(int(busy_timeout_seconds * 1000), _LONGEST_BUSY_TIMEOUT_MILLISECONDS)
+        busy_timeout = f"PRAGMA busy_timeout = {milliseconds}"
+        _look_first(path, busy_timeout)
         connection = _connect(path, "rw")
         try:
             # First of all: the pragmas after it can meet a lock too.
-            connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1000)}")
+            connection.execute(busy_timeout)
             connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
             migrations.refuse_newer(connection, path)
             if _is_empty(connection):
@@ -66,6 +71,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         StoreDamagedError: It is no SQLite file.
     """
     refuse_link(path)
+    switch.settle(path.parent)
     with translated(path):
         connection = _connect(path, "ro")
         prepare_reader(connection)
@@ -74,7 +80,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def open_memory() -> sqlite3.Connection:
     """A connection without a file, to attach the databases that are read together."""
-    connection = sqlite3.connect("file::memory:", uri=True, isolation_level=None)
+    connection = sqlite3.connect(
+        "file::memory:", uri=True, isolation_level=None, check_same_thread=False
+    )
     prepare_reader(connection)
     return connection
 
@@ -96,6 +104,7 @@ def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
         StoreDamagedError: It is no SQLite file.
     """
     refuse_link(path)
+    switch.settle(path.parent)
     with translated(path):
         connection.execute(f"ATTACH ? AS {name}", (_uri(path, _reading_mode(path)),))
         connection.execute(f"SELECT count(*) FROM {name}.sqlite_schema").fetchone()
@@ -148,7 +157,7 @@ def set_aside(path: Path, quarantine: Path) -> Path:
     """Move a database and its sidecars into a new folder of the quarantine; that folder."""
     folder = quarantine / f"{path.name}.{clock.new_id()}"
     folder.mkdir(mode=0o700)
-    with lock.held(lock.lock_path(path), DEFAULT_BUSY_TIMEOUT_SECONDS):
+    with switch.in_turn(path, DEFAULT_BUSY_TIMEOUT_SECONDS):
         for suffix in ("-wal", "-shm", "-journal", ""):
             sidecar = path.with_name(path.name + suffix)
             if os.path.lexists(sidecar):
@@ -173,7 +182,12 @@ def _trusted_schema() -> str:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file lies at a path: it changes when the file is replaced; None where there is none."""
+    """Which file lies at a path: it changes when the file is replaced; None where there is none.
+
+    Nor is there one while a switch of the folder's databases is pending: who opens it finishes it.
+    """
+    if switch.is_pending(path.parent):
+        return None
     try:
         found = os.stat(path)
     except OSError:
@@ -196,6 +210,27 @@ def _reading_mode(path: Path) -> str:
 
 def _uri(path: Path, mode: str) -> str:
     return f"file:{quote(str(path))}?mode={mode}"
+
+
+def _look_first(path: Path, busy_timeout: str) -> None:
+    """Refuse a damaged or a newer file through a connection that cannot write.
+
+    One that can would write the WAL back into the file when it closes.
+    """
+    connection = _connect(path, "ro")
+    try:
+        connection.execute(busy_timeout)
+        migrations.refuse_newer(connection, path)
+        _is_empty(connection)
+    except sqlite3.OperationalError as error:
+        # A journal that a crash left is rolled back by who can write.
+        if error.sqlite_errorcode & PRIMARY not in {
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_CANTOPEN,
+        }:
+            raise
+    finally:
+        connection.close()
 
 
 def _create(path: Path) -> None:

@@ -24,6 +24,7 @@ _ERRORS: Final[dict[int, tuple[type[KhiveError], str]]] = {
     sqlite3.SQLITE_ERROR: (InvalidQueryError, ""),
     sqlite3.SQLITE_BUSY: (StoreBusyError, "another program holds its lock; try again"),
     sqlite3.SQLITE_LOCKED: (StoreBusyError, "another program holds its lock; try again"),
+    sqlite3.SQLITE_PROTOCOL: (StoreBusyError, "another program holds its lock; try again"),
     sqlite3.SQLITE_READONLY: (StoreUnavailableError, "make the file and its folder writable"),
     sqlite3.SQLITE_CANTOPEN: (StoreUnavailableError, "check that it is there and may be opened"),
     sqlite3.SQLITE_PERM: (StoreUnavailableError, "check its permissions"),
@@ -57,5 +58,6 @@ def translated(path: Path | str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translate(error, path) from error
-    except OverflowError as error:
+    except (OverflowError, UnicodeEncodeError) as error:
+        # The driver's own: an integer beyond 64 bits, a lone surrogate.
         raise InvalidRecordError(f"{path}: {error}") from error

@@ -28,19 +28,17 @@ def try_acquire(path: Path) -> int | None:
         StoreUnavailableError: The lock's file cannot be made or opened.
     """
     try:
-        descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE
-        )
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
     except OSError as error:
         raise StoreUnavailableError(f"{path}: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
     return descriptor
 
 
@@ -77,3 +75,13 @@ def held(path: Path, timeout_seconds: float) -> Iterator[None]:
 def lock_path(database: Path) -> Path:
     """Where a database's lock lies."""
     return database.with_name(database.name + ".lock")
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        descriptor = os.open(path, flags | os.O_CREAT, PRIVATE_FILE)
+        os.fchmod(descriptor, PRIVATE_FILE)
+        return descriptor

@@ -69,7 +69,9 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
             connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A full disk has rolled it back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 

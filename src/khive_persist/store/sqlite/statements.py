@@ -19,6 +19,7 @@ from khive_persist.query import (
     Field,
     Filter,
     Not,
+    OneOf,
     Order,
     checked_count,
 )
@@ -53,23 +54,29 @@ class Source(NamedTuple):
         sql: A table, or several together.
         created_at: The expression that is `created_at` as text that sorts by time.
         tables: The tables, by the name of their purpose.
+        content: The expression that is `content` as JSON.
     """
 
     sql: str
     created_at: str
     tables: Mapping[str, str]
+    content: str = "content"
+
+    def extract(self, path: str) -> str:
+        """A field of content."""
+        return extract(path, self.content)
 
 
-def extract(path: str) -> str:
+def extract(path: str, content: str = "content") -> str:
     """A field of content, spelled as the expression indexes spell it: otherwise none is used."""
-    return "json_extract(content, '{}')".format(path.replace("'", "''"))
+    return f"json_extract({content}, '{_quoted(path)}')"
 
 
 def indexes(purpose: Purpose) -> dict[str, str]:
     """The indexes of a table, by name, as the statements that make them."""
     made = {}
     for paths in purpose.indexes:
-        name = "_".join([purpose.table, *(path.replace(".", "_") for path in paths)])
+        name = purpose.index_name(paths)
         terms = [path if path == "created_at" else extract(f"$.{path}") for path in paths]
         made[name] = f"CREATE INDEX {name} ON {purpose.table} ({', '.join(terms)})"
     return made
@@ -86,7 +93,9 @@ def views(purpose: Purpose) -> dict[str, str]:
 
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
     """Whether a row's content is no JSON, so that json_extract fails on it."""
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE NOT json_valid(content))"
+    # Versions before 3.41 say that NULL is not valid, though json_extract takes it.
+    where = "content IS NOT NULL AND NOT json_valid(content)"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {where})"
     return bool(connection.execute(sql).fetchone()[0])
 
 
@@ -99,6 +108,16 @@ def upsert(table: str) -> str:
     )
 
 
+def replace(table: str) -> str:
+    """Put a row in the place of the one that has its id, all columns of it."""
+    return upsert(table) + ", created_at = excluded.created_at"
+
+
+def rows_of_ids(table: str) -> str:
+    """The rows whose ids are in a JSON array."""
+    return f"SELECT {COLUMNS} FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
+
+
 def insert_new(table: str) -> str:
     """Insert a row unless its id is there."""
     return f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
@@ -109,19 +128,21 @@ def delete(table: str) -> str:
     return f"DELETE FROM {table} WHERE id = ?"
 
 
-def union(tables: Mapping[str, str], *, odd: bool) -> Source:
+def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False) -> Source:
     """Several tables as one.
 
     Args:
         tables: Qualified names by purpose; none at all is a table without rows.
         odd: Whether some row's `created_at` is not spelled as ours.
+        guarded: Whether some row's content can be no JSON, on which json_extract fails.
     """
     created_at = "utc_text(created_at)" if odd else "created_at"
+    content = "CASE WHEN json_valid(content) THEN content END" if guarded else "content"
     if len(tables) == 1:
-        return Source(next(iter(tables.values())), created_at, tables)
+        return Source(next(iter(tables.values())), created_at, tables, content)
     nothing = "SELECT " + ", ".join(f"NULL AS {name}" for name in COLUMNS.split(", ")) + " LIMIT 0"
     each = [f"SELECT {COLUMNS} FROM {table}" for table in tables.values()]
-    return Source(f"({' UNION ALL '.join(each or [nothing])})", created_at, tables)
+    return Source(f"({' UNION ALL '.join(each or [nothing])})", created_at, tables, content)
 
 
 def select(
@@ -134,7 +155,10 @@ def select(
 ) -> Statement:
     """The rows that pass every filter, in order; without one, as they were inserted."""
     values: list[Any] = []
-    where = _condition(All(tuple(filters)), source, values)
+    try:
+        where = _condition(All(tuple(filters)), source, values)
+    except RecursionError as error:
+        raise InvalidQueryError("the filter is nested too deeply") from error
     terms = [order_by] if isinstance(order_by, Field | Order) else list(order_by)
     order = ", ".join(_order(term, source) for term in terms)
     sql = f"SELECT {columns} FROM {source.sql} WHERE {where}"
@@ -161,7 +185,7 @@ def _order(term: Field | Order, source: Source) -> str:
 def _operand(field: Field, source: Source) -> str:
     if field.column == "created_at":
         return source.created_at
-    return field.column or extract(field.path)
+    return field.column or source.extract(field.path)
 
 
 def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
@@ -172,10 +196,16 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
             return " OR ".join(f"({_condition(part, source, values)})" for part in parts) or "0"
         case Not(filter=part):
             return f"({_condition(part, source, values)}) IS NOT TRUE"
+        case OneOf(field=field, values=given):
+            operand = _operand(field, source)
+            present = [_bound(field, value) for value in given if value is not None]
+            values += present
+            found = f"{operand} IN ({', '.join('?' * len(present))})"
+            return f"{found} OR {operand} IS NULL" if None in given else found
         case Contains(field=field, value=value):
             values.append(_bound(field, value))
-            array = f"json_each(content, '{_quoted(field.path)}')"
-            is_array = f"json_type(content, '{_quoted(field.path)}') = 'array'"
+            at = f"{source.content}, '{_quoted(field.path)}'"
+            array, is_array = f"json_each({at})", f"json_type({at}) = 'array'"
             return f"{is_array} AND EXISTS (SELECT 1 FROM {array} WHERE value IS ?)"
         case Compare(field=field, comparison=comparison, value=value):
             operand = _operand(field, source)

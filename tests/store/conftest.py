@@ -1,0 +1,38 @@
+"""Open stores in a folder of the test's own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from khive_persist.place import Place
+from khive_persist.store.hook_events import HookEventStore
+from khive_persist.store.planner_sessions import PlannerSessionStore
+from tests.store.records import event_store, plan_store
+
+
+@pytest.fixture
+def folder(place: Place) -> Path:
+    return place.khive
+
+
+@pytest.fixture
+def database(folder: Path) -> Path:
+    """Where the plans lie."""
+    return folder / "planner_sessions.db"
+
+
+@pytest.fixture
+async def plans(folder: Path) -> AsyncIterator[PlannerSessionStore]:
+    store = plan_store(folder)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def events(folder: Path) -> AsyncIterator[HookEventStore]:
+    store = event_store(folder)
+    await store.open()
+    yield store
+    await store.close()

@@ -1,0 +1,40 @@
+"""Plans and events to store, and stores to put them in, without what `open_store` adds."""
+
+from pathlib import Path
+from typing import Any
+
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.store.hook_events import HookEventStore
+from khive_persist.store.planner_sessions import PlannerSessionStore
+
+
+def plan(session_id: str = "s1", **content: Any) -> PlannerSession:
+    return PlannerSession.model_validate(
+        {"content": {"session_id": session_id, "task_description": "", **content}}
+    )
+
+
+def event(event_type: str = "stop", **content: Any) -> HookEvent:
+    return HookEvent.model_validate({"content": {"event_type": event_type, **content}})
+
+
+def refused_by_sqlite(**content: Any) -> PlannerSession:
+    """A plan that is JSON, but that the table does not take."""
+    return PlannerSession.model_construct(**{**dict(plan(**content)), "id": None})
+
+
+def plan_store(folder: Path, busy_timeout_seconds: float = 10) -> PlannerSessionStore:
+    return PlannerSessionStore(
+        PlannerSession,
+        lambda purpose: folder / purpose.file,
+        busy_timeout_seconds=busy_timeout_seconds,
+    )
+
+
+def event_store(folder: Path) -> HookEventStore:
+    return HookEventStore(HookEvent, lambda purpose: folder / purpose.file)
+
+
+def costs(plans: list[PlannerSession]) -> list[Any]:
+    return [one.content.get("planning_cost") for one in plans]

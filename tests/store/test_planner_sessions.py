@@ -1,0 +1,79 @@
+"""What is asked of plans."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.store.planner_sessions import PlannerSessionStore
+from tests.store.records import costs, plan
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def hourly(hours: int, session_id: str, **content: object) -> PlannerSession:
+    made = plan(session_id, planning_cost=hours, **content)
+    made.created_at = NOON + timedelta(hours=hours)
+    return made
+
+
+async def test_the_plans_of_a_session_come_oldest_first(plans: PlannerSessionStore) -> None:
+    for hours, session_id in ((2, "a"), (1, "b"), (0, "a"), (3, "a")):
+        await plans.save(hourly(hours, session_id))
+    assert costs(await plans.get_by_session_id("a")) == [0, 2, 3]
+    assert await plans.get_by_session_id("A") == []
+
+
+async def test_the_plans_of_a_complexity_come_newest_first(plans: PlannerSessionStore) -> None:
+    for hours, complexity in ((2, "complex"), (1, "simple"), (0, "complex"), (3, "complex")):
+        await plans.save(hourly(hours, "s", complexity=complexity))
+    assert costs(await plans.get_by_complexity("complex")) == [3, 2, 0]
+    assert costs(await plans.get_by_complexity("complex", limit=2)) == [3, 2]
+
+
+async def test_stats_of_nothing(plans: PlannerSessionStore) -> None:
+    assert await plans.get_stats() == {
+        "total_sessions": 0,
+        "complexities": {},
+        "avg_agent_count": None,
+        "avg_confidence": None,
+        "total_cost": 0,
+    }
+
+
+async def test_stats_average_over_the_plans_that_have_a_value(plans: PlannerSessionStore) -> None:
+    await plans.save_many(
+        [
+            plan(complexity="simple", agent_count=2, confidence=0.5, planning_cost=0.25),
+            plan(complexity="complex", agent_count=4, planning_cost=1),
+            plan(complexity="complex", agent_count=None, confidence=1.0),
+            plan(complexity="own word", agent_count=0),
+            plan(),
+        ]
+    )
+    assert await plans.get_stats() == {
+        "total_sessions": 5,
+        "complexities": {"complex": 2, "own word": 1, "simple": 1},
+        "avg_agent_count": 2,
+        "avg_confidence": 0.75,
+        "total_cost": 1.25,
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"session_id": "s"},
+        {"session_id": "s", "task_description": "", "confidence": 1.01},
+        {"session_id": "s", "task_description": "", "planning_cost": -1},
+        {"session_id": "s", "task_description": "", "agent_count": -1},
+        {"session_id": "s", "task_description": "", "evaluations": [{"cost": float("inf")}]},
+        {"session_id": 5, "task_description": ""},
+        [],
+    ],
+)
+def test_a_plan_that_breaks_its_contract_is_not_made(content: object) -> None:
+    with pytest.raises(ValidationError):
+        PlannerSession.model_validate({"content": content})

@@ -1,0 +1,94 @@
+"""`config.toml`: each setting, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.settings import Settings, load
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def test_without_a_file_or_with_an_empty_one_the_defaults_hold(config: Path) -> None:
+    assert load(config) == Settings()
+    config.touch()
+    assert load(config) == Settings()
+
+
+GIVEN: list[tuple[str, str, Any]] = [
+    ("capture.max_payload_bytes = 10_000", "capture_max_payload_bytes", 10_000),
+    ("capture.linger_seconds = 0", "capture_linger_seconds", 0.0),
+    ("redaction.enabled = false", "redaction_enabled", False),
+    ("redaction.allow = ['test-.*', 'x']", "redaction_allow", ("test-.*", "x")),
+    ("gemini.model_events = 'full'", "gemini_model_events", "full"),
+    ("store.busy_timeout_seconds = 0.5", "store_busy_timeout_seconds", 0.5),
+]
+
+
+@pytest.mark.parametrize(("line", "name", "value"), GIVEN)
+def test_a_setting_is_taken_and_the_others_stay(
+    line: str, name: str, value: Any, config: Path
+) -> None:
+    config.write_text(line)
+    found = load(config)
+    assert found == Settings()._replace(**{name: value})
+    assert type(getattr(found, name)) is type(getattr(Settings(), name))
+
+
+def test_every_setting_is_tried_here() -> None:
+    assert {name for _, name, _ in GIVEN} == set(Settings._fields)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("capture.max_payload_bytes = 4095", "capture.max_payload_bytes"),
+        ("capture.max_payload_bytes = '1 MB'", "capture.max_payload_bytes"),
+        ("capture.max_payload_bytes = 5000.7", "capture.max_payload_bytes"),
+        ("capture.max_payload_bytes = true", "capture.max_payload_bytes"),
+        ("capture.linger_seconds = -1", "capture.linger_seconds"),
+        ("capture.linger_seconds = inf", "capture.linger_seconds"),
+        ("capture.linger_seconds = nan", "capture.linger_seconds"),
+        (f"capture.linger_seconds = 1{'0' * 400}", "capture.linger_seconds"),
+        ("redaction.enabled = 1", "redaction.enabled"),
+        ("redaction.enabled = 'no'", "redaction.enabled"),
+        ("redaction.allow = 'x'", "redaction.allow"),
+        ("redaction.allow = [1]", "redaction.allow"),
+        ("redaction.allow = ['(']", "redaction.allow"),
+        ("gemini.model_events = 'some'", "gemini.model_events"),
+        ("gemini.model_events = ['full']", "gemini.model_events"),
+        ("store.busy_timeout_seconds = 0", "store.busy_timeout_seconds"),
+        ("store.busy_timeout_seconds = {}", "store.busy_timeout_seconds"),
+        ("store.colour = 'red'", "store.colour"),
+        ("store_busy.timeout_seconds = 5", "store_busy.timeout_seconds"),
+        ("colour = 'red'", "colour"),
+        ("[capture", ""),
+        ("capture.linger_seconds = 1\ncapture.linger_seconds = 2", ""),
+        (f"a = {'9' * 5_000}", ""),
+        (f"a = {'[' * 5_000}", ""),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_place(line: str, name: str, config: Path) -> None:
+    config.write_text(line)
+    with pytest.raises(InvalidSettingsError) as raised:
+        load(config)
+    assert str(config) in str(raised.value)
+    assert name in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = '\0'"])
+def test_bytes_that_are_no_toml_are_refused(content: bytes, config: Path) -> None:
+    config.write_bytes(content)
+    with pytest.raises(InvalidSettingsError):
+        load(config)
+
+
+def test_what_is_no_file_is_refused(config: Path) -> None:
+    config.mkdir()
+    with pytest.raises(InvalidSettingsError, match="cannot be read"):
+        load(config)
