@@ -347,3 +347,24 @@ def _drainers_of(root: Path) -> list[int]:
         if b"khive_persist.capture.drainer" in words and os.fsencode(root) in words:
             found.append(int(process.name))
     return found
+
+
+def test_an_event_that_we_fail_on_is_set_aside_and_the_others_are_stored(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from khive_persist.redaction import Redactor
+
+    spool = Spool(place)
+    bad = spool.accept("claude-code", b'{"hook_event_name":"Stop","session_id":"bad"}')
+    spool.accept("claude-code", payload(1))
+
+    def broken(self: Redactor, text: Any) -> Any:
+        if "bad" in str(text):
+            raise RuntimeError("a mistake of ours")
+        return text, {}
+
+    monkeypatch.setattr(Redactor, "redact_json", broken)
+    monkeypatch.setattr(Redactor, "redact_bytes", broken)
+    assert drain(place).left == 0
+    assert len(rows(place)) == 1
+    assert (place.quarantine / bad.name).read_bytes().endswith(b'"bad"}')

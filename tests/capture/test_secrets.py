@@ -20,12 +20,7 @@ SECRETS = {
     "github": "ghp_" + "A1b2C3d4" * 4 + "E5f6",
     "anthropic": "sk-ant-" + "api03-" + "x9Y8z7W6" * 11,
     "openai": "sk-proj-" + "q1W2e3R4" * 8,
-    "jwt": "eyJ"
-     "hbGciOiJIUzI1NiJ9"
-     ".eyJ"
-     "zdWIiOiIxMjM0NTY3ODkwIn0"
-     "."
-     "dozjgNryP4J3jVmNHl0w5N",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
     "url": "hunter2" + "-s3cret",
     "bearer": "tok3n" + "A9b8C7d6E5f4G3h2",
     "pem": "MIIEowIBAAKCAQEA7bq" + "K9x2Lw8Zr4Tn6",

@@ -83,9 +83,15 @@ COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], boo
     "==": (lambda at, value: at == value, lambda found, value: found == value),
     "!=": (lambda at, value: at != value, lambda found, value: found != value),
     "<": (lambda at, value: at < value, lambda found, value: found is not None and found < value),
-    "<=": (lambda at, value: at <= value, lambda found, value: found is not None and found <= value),
+    "<=": (
+        lambda at, value: at <= value,
+        lambda found, value: found is not None and found <= value,
+    ),
     ">": (lambda at, value: at > value, lambda found, value: found is not None and found > value),
-    ">=": (lambda at, value: at >= value, lambda found, value: found is not None and found >= value),
+    ">=": (
+        lambda at, value: at >= value,
+        lambda found, value: found is not None and found >= value,
+    ),
 }
 
 
@@ -115,13 +121,17 @@ def one_of(draw: st.DrawFn) -> Asked:
 
 @st.composite
 def matched(draw: st.DrawFn) -> Asked:
-    pattern = draw(st.text(st.sampled_from("aAbB%_éÉ.*[") | st.characters(codec="ascii"), max_size=5))
+    pattern = draw(
+        st.text(st.sampled_from("aAbB%_éÉ.*[") | st.characters(codec="ascii"), max_size=5)
+    )
     pattern = pattern.replace("\0", "")
     expression = like(pattern)
     return Asked(
         field("text").like(pattern),
-        lambda content: bool(expression.fullmatch(content.get("text") or ""))
-        and content.get("text") is not None,
+        lambda content: (
+            bool(expression.fullmatch(content.get("text") or ""))
+            and content.get("text") is not None
+        ),
         f"text like {pattern!r}",
     )
 
@@ -244,9 +254,11 @@ def test_a_filter_finds_what_python_finds(
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.sampled_from(["text", "integer", "float"]).flatmap(
-    lambda name: st.tuples(st.just(name), st.lists(OF_TYPE[name], min_size=1, max_size=12))
-))
+@given(
+    st.sampled_from(["text", "integer", "float"]).flatmap(
+        lambda name: st.tuples(st.just(name), st.lists(OF_TYPE[name], min_size=1, max_size=12))
+    )
+)
 def test_an_order_is_that_of_python(notes: Notes, drawn: tuple[str, list[Any]]) -> None:
     name, values = drawn
     notes.hold([{name: value} for value in values])

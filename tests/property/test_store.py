@@ -32,6 +32,8 @@ JSON = st.recursive(
     lambda parts: st.lists(parts, max_size=5) | st.dictionaries(TEXTS, parts, max_size=5),
     max_leaves=30,
 )
+# A bare number is the one JSON that a record's content cannot be.
+CONTENT = JSON.filter(lambda value: isinstance(value, bool) or not isinstance(value, int | float))
 SURROGATES = st.text(st.characters(categories=["Cs"]), min_size=1, max_size=3)
 NOT_JSON: st.SearchStrategy[tuple[Any, str]] = (
     st.sampled_from([float("nan"), float("inf"), float("-inf")]).map(lambda v: (v, "NaN"))
@@ -81,7 +83,9 @@ IN_ONE_FOLDER = settings(
 
 
 @settings(IN_ONE_FOLDER, max_examples=150)
-@given(st.lists(st.tuples(JSON, st.dictionaries(TEXTS, JSON, max_size=3)), min_size=1, max_size=5))
+@given(
+    st.lists(st.tuples(CONTENT, st.dictionaries(TEXTS, JSON, max_size=3)), min_size=1, max_size=5)
+)
 @example([(nested(250), {}), ("\0", {"": None}), ({"": {"\0": -0.0}}, {"null": "null"})])
 async def test_any_json_comes_back_as_it_was(
     folder: Path, drawn: list[tuple[Any, dict[str, Any]]]
@@ -106,8 +110,8 @@ async def test_what_is_no_json_is_refused_and_the_reason_is_said(
     store = opened(folder)
     await store.open()
     made = {
-        "content": lambda: Note(content=value),
-        "key": lambda: Note(content={value: 1} if isinstance(value, str | float) else [value]),
+        "content": lambda: Note(content=[value]),
+        "key": lambda: Note(content={value: 1} if isinstance(value, str) else {"x": value}),
         "node_metadata": lambda: Note(node_metadata={"x": value}),
         "deep": lambda: Note(content={"a": [None, {"b": value}]}),
     }[where]()
@@ -117,6 +121,29 @@ async def test_what_is_no_json_is_refused_and_the_reason_is_said(
     with pytest.raises(InvalidRecordError, match=reason):
         await store.save_many([Note(), made])
     assert await store.count() == before
+    await store.close()
+
+
+@pytest.mark.parametrize("number", [5.0, 0, 2**64 - 1, float("nan")])
+async def test_a_bare_number_which_the_column_would_change_is_refused(
+    number: float, folder: Path
+) -> None:
+    store = opened(folder)
+    await store.open()
+    with pytest.raises(InvalidRecordError, match="bare number: put it in an object"):
+        await store.save(Note(content=number))
+    saved = await store.save(Note(content=True))
+    assert (await store.get(saved.id)).content is True
+    await store.close()
+
+
+@pytest.mark.parametrize("key", [float("nan"), 1, None, (1, 2)])
+async def test_a_key_that_is_no_text_is_refused(key: object, folder: Path) -> None:
+    """Two keys could become one: 1 and "1"."""
+    store = opened(folder)
+    await store.open()
+    with pytest.raises(InvalidRecordError, match="Dict key must be str"):
+        await store.save(Note(content={key: 1}))
     await store.close()
 
 
@@ -261,9 +288,7 @@ class Move(NamedTuple):
 
 
 MOVES = st.lists(
-    st.builds(
-        Move, st.integers(0, 12), st.booleans(), st.none() | st.none() | st.integers(0, 25)
-    ),
+    st.builds(Move, st.integers(0, 12), st.booleans(), st.none() | st.none() | st.integers(0, 25)),
     max_size=25,
 )
 

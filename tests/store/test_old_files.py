@@ -22,7 +22,7 @@ from tests.store.records import event, plan, plan_store
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BY_TIME = [row.id for row in sorted(ROWS, key=lambda row: row.minute or 0) if row.minute]
 WITHOUT_TIME = {row.id for row in ROWS if row.minute is None}
-CREATED_AT = column("created_at")
+created_at = column("created_at")
 
 
 @asynccontextmanager
@@ -75,11 +75,11 @@ async def test_a_time_that_cannot_be_read_is_told_from_one_that_can(
 
 
 async def test_dates_sort_by_instant_whatever_their_spelling(old: PlannerSessionStore) -> None:
-    ascending = ids(await old.find(order_by=CREATED_AT))
+    ascending = ids(await old.find(order_by=created_at))
     assert set(ascending[: len(WITHOUT_TIME)]) == WITHOUT_TIME
     assert ascending[len(WITHOUT_TIME) :] == BY_TIME
     assert ids(await old.get_recent(4)) == BY_TIME[:-5:-1]
-    assert [one.id async for one in old.stream(CREATED_AT >= NOON, order_by=CREATED_AT)] == BY_TIME
+    assert [one.id async for one in old.stream(created_at >= NOON, order_by=created_at)] == BY_TIME
 
 
 async def test_dates_filter_by_instant_whatever_their_spelling(old: PlannerSessionStore) -> None:
@@ -88,10 +88,10 @@ async def test_dates_filter_by_instant_whatever_their_spelling(old: PlannerSessi
         "offset",
         "epoch text",
     ]
-    assert ids(await old.find(CREATED_AT == "2026-11-01 13:20+01:00")) == ["offset"]
-    undated = await old.find(CREATED_AT.is_null())
+    assert ids(await old.find(created_at == "2026-11-01 13:20+01:00")) == ["offset"]
+    undated = await old.find(created_at.is_null())
     assert set(ids(undated)) == WITHOUT_TIME
-    assert await old.count(CREATED_AT < minute(20)) == 3
+    assert await old.count(created_at < minute(20)) == 3
     stats = await old.stats()
     assert (stats["total"], stats["last"]) == (len(ROWS), minute(45))
     assert stats["first"] == minute(5)
@@ -146,8 +146,8 @@ async def test_only_reading_changes_no_byte(folder: Path, database: Path) -> Non
     old_files.make(database, [*ROWS, MALFORMED])
     before = old_files.digest(folder)
     reader = Reader([(database, PLANNER_SESSIONS)])
-    filters: tuple[Filter, ...] = (CREATED_AT >= NOON,)
-    found = await reader.fetch(lambda source: select(source, filters, order_by=CREATED_AT))
+    filters: tuple[Filter, ...] = (created_at >= NOON,)
+    found = await reader.fetch(lambda source: select(source, filters, order_by=created_at))
     assert [row[0] for row in found] == [*BY_TIME, "nan"]
     streamed = [row[0] async for row in reader.stream(lambda source: select(source, filters))]
     assert set(streamed) == {row[0] for row in found}

@@ -29,7 +29,7 @@ from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
 from khive_persist.store.sqlite import lock, statements
-from khive_persist.store.sqlite.connection import identity, open_writer
+from khive_persist.store.sqlite.connection import identity, make, open_writer
 from khive_persist.store.sqlite.transaction import transaction
 
 BATCH_EVENTS: Final = 512
@@ -106,8 +106,16 @@ class Drain:
     def _drain_tool(self, tool: str, events: Sequence[Event]) -> int:
         stored = 0
         for batch in self._batches(events):
-            rows = [normalise(e, raw, self.settings, self._redactor) for e, raw in batch]
-            self._store(tool, rows, [event for event, _ in batch])
+            rows = []
+            events_of_rows = []
+            for event, raw in batch:
+                try:
+                    rows.append(normalise(event, raw, self.settings, self._redactor))
+                except Exception:  # A mistake of ours in one event must not keep out the others.
+                    self._quarantine(event)
+                else:
+                    events_of_rows.append(event)
+            self._store(tool, rows, events_of_rows)
             stored += len(rows)
         return stored
 
@@ -149,6 +157,7 @@ class Drain:
         timeout = self.settings.store_busy_timeout_seconds
         while True:
             if tool not in self._connections:
+                make(path)
                 # Looked at before: a file that is replaced meanwhile is not taken for the new one.
                 found = identity(path)
                 self._connections[tool] = open_writer(path, purpose, timeout), found

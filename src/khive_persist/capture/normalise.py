@@ -1,4 +1,4 @@
-"""From what a tool sent to what is stored: one payload to one row. It never raises."""
+"""From what a tool sent to what is stored: one payload to one row."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ def normalise(
         marks["project"] = project
     try:
         content, redacted = _parsed(event, raw, settings, redactor, marks)
-    except ValueError as reason:
+    except Exception as reason:  # Also a mistake of ours in reading it: its bytes are kept.
         content, redacted = _unparsed(
             event, raw, settings, redactor, marks | {"reason": str(reason)}
         )

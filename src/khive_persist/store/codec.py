@@ -11,6 +11,8 @@ from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 
 Row = tuple[str, str | None, str | None, str, str | None]
+# As a file has it: an old one spells created_at otherwise, or as a number.
+StoredRow = tuple[str, str | None, str | None, str | float | None, str | None]
 
 # SQLite reads at most 1,000 levels of JSON, and orjson 1,024. A payload lies one level deep.
 MAX_DEPTH: Final = 990
@@ -105,8 +107,12 @@ def to_row(record: Any) -> Row:
     """A record as its five columns.
 
     Raises:
-        InvalidRecordError: A column is not JSON, or too deep for SQLite to query.
+        InvalidRecordError: A column is not JSON, too deep for SQLite to query, or content is a bare
+            number.
     """
+    if isinstance(record.content, int | float) and not isinstance(record.content, bool):
+        # The column's type is numeric to SQLite: it would make 5 of 5.0.
+        raise InvalidRecordError("content is a bare number", hint="put it in an object")
     # No value that orjson writes is too deep for SQLite: it stops at 254 levels.
     content = None if record.content is None else dump(record.content)
     own = {"lion_class": record.lion_class()}

@@ -17,7 +17,7 @@ from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import lock, statements
-from khive_persist.store.sqlite.connection import identity, open_writer
+from khive_persist.store.sqlite.connection import identity, make, open_writer
 from khive_persist.store.sqlite.errors import translated
 
 Result = TypeVar("Result")
@@ -232,13 +232,13 @@ class Writer:
         return descriptor
 
     async def _open(self) -> None:
-        # Looked at before: a file that is replaced meanwhile must not be taken for the new one. One
-        # that was not there yet has no identity, and is opened once more before it is written to.
-        self._identity = identity(self.path)
         with translated(self.path):
             self._connection = await owned(self._connect)
 
     def _connect(self) -> sqlite3.Connection:
+        make(self.path)
+        # Looked at before: a file that is replaced meanwhile must not be taken for the new one.
+        self._identity = identity(self.path)
         return open_writer(self.path, self.purpose, self._timeout)
 
     async def _close(self) -> None:

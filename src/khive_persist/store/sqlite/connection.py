@@ -63,6 +63,17 @@ def open_writer(
     return connection
 
 
+def make(path: Path) -> None:
+    """Make an empty database where there is none, so that it has an `identity` before it is opened.
+
+    Raises:
+        StoreUnavailableError: It cannot be made, or a link lies there.
+    """
+    refuse_link(path)
+    if not path.exists():
+        _create(path)
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open one database for reading only.
 
