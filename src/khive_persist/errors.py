@@ -9,6 +9,8 @@ KhiveError
 ├── NotFoundError (LookupError)          nothing, or more than one thing, has this id
 ├── PlaceError (OSError)                 no .khive, or one that may not be used
 ├── CaptureError (OSError)               an event that could not be put into the spool
+├── BackupError (RuntimeError)           a backup that could not be made, read or restored
+│   └── BackupDamagedError               its bytes are not those that were written
 └── StoreError (RuntimeError)            a database that did not do as it was asked
     ├── StoreBusyError (TimeoutError)    another program held its lock for too long
     ├── StoreClosedError                 the store was used outside its `async with`
@@ -84,6 +86,18 @@ class CaptureError(KhiveError, OSError):
     """An event could be put into no spool: it is not kept."""
 
     code = "capture"
+
+
+class BackupError(KhiveError, RuntimeError):
+    """A backup could not be made, read or restored; what was there before is as it was."""
+
+    code = "backup"
+
+
+class BackupDamagedError(BackupError):
+    """A backup's bytes are not those that were written, or say what no backup says."""
+
+    code = "backup_damaged"
 
 
 class StoreError(KhiveError, RuntimeError):

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from khive_persist.errors import InvalidSettingsError
 
 ModelEvents = Literal["off", "without_conversation", "full"]
+Compression = Literal["auto", "zstd", "none"]
 
 
 class Settings(NamedTuple):
@@ -20,12 +21,23 @@ class Settings(NamedTuple):
     redaction_allow: tuple[str, ...] = ()
     gemini_model_events: ModelEvents = "off"
     store_busy_timeout_seconds: float = 30.0
+    backup_destination: str = ""
+    backup_compression: Compression = "auto"
+    backup_recipients: tuple[str, ...] = ()
+    backup_keep_count: int = 10
+    backup_keep_days: float = 30.0
 
 
 _MINIMUM: Final[dict[str, float]] = {
     "capture_max_payload_bytes": 4_096,
     "capture_linger_seconds": 0,
     "store_busy_timeout_seconds": 0.1,
+    "backup_keep_count": 0,
+    "backup_keep_days": 0,
+}
+_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "gemini_model_events": get_args(ModelEvents),
+    "backup_compression": get_args(Compression),
 }
 
 
@@ -60,19 +72,21 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
     default = Settings._field_defaults.get(name)
     if name not in Settings._fields or "_" in table:
         raise InvalidSettingsError(f"{where} is no setting of this version")
-    if name == "gemini_model_events":
-        words = get_args(ModelEvents)
+    if words := _WORDS.get(name):
         if value not in words:
             raise InvalidSettingsError(f"{where} is one of " + ", ".join(words))
     elif isinstance(default, tuple):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise InvalidSettingsError(f"{where} is a list of regular expressions")
-        for item in value:
+            raise InvalidSettingsError(f"{where} is a list of strings")
+        for item in value if name == "redaction_allow" else ():
             try:
                 re.compile(item)
             except re.error as error:
                 raise InvalidSettingsError(f"{where}: {item!r}: {error}") from error
         return tuple(value)
+    elif isinstance(default, str):
+        if not isinstance(value, str):
+            raise InvalidSettingsError(f"{where} is a string")
     elif isinstance(default, bool):
         if not isinstance(value, bool):
             raise InvalidSettingsError(f"{where} is true or false")

@@ -18,6 +18,7 @@ from khive_persist.query import column, field
 from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.store import Store
+from tests.store.records import opened
 
 TEXTS = st.text(st.characters(codec="utf-8"))
 SCALARS = (
@@ -73,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opened(folder: Path) -> Store[Note]:
+def note_store(folder: Path) -> Store[Note]:
     return Store(Note, lambda what: folder / what.file, busy_timeout_seconds=10)
 
 
@@ -90,15 +91,13 @@ IN_ONE_FOLDER = settings(
 async def test_any_json_comes_back_as_it_was(
     folder: Path, drawn: list[tuple[Any, dict[str, Any]]]
 ) -> None:
-    store = opened(folder)
-    await store.open()
-    for content, metadata in drawn:
-        saved = await store.save(Note(content=content, node_metadata=metadata))
-        found = await store.get(saved.id)
-        assert same(found.content, content)
-        assert same({"lion_class": found.lion_class()} | metadata, found.node_metadata)
-        assert found.created_at == saved.created_at
-    await store.close()
+    async with opened(note_store(folder)) as store:
+        for content, metadata in drawn:
+            saved = await store.save(Note(content=content, node_metadata=metadata))
+            found = await store.get(saved.id)
+            assert same(found.content, content)
+            assert same({"lion_class": found.lion_class()} | metadata, found.node_metadata)
+            assert found.created_at == saved.created_at
 
 
 @settings(IN_ONE_FOLDER, max_examples=60)
@@ -107,53 +106,45 @@ async def test_what_is_no_json_is_refused_and_the_reason_is_said(
     folder: Path, bad: tuple[Any, str], where: str
 ) -> None:
     value, reason = bad
-    store = opened(folder)
-    await store.open()
-    made = {
-        "content": lambda: Note(content=[value]),
-        "key": lambda: Note(content={value: 1} if isinstance(value, str) else {"x": value}),
-        "node_metadata": lambda: Note(node_metadata={"x": value}),
-        "deep": lambda: Note(content={"a": [None, {"b": value}]}),
-    }[where]()
-    before = await store.count()
-    with pytest.raises(InvalidRecordError, match=reason):
-        await store.save(made)
-    with pytest.raises(InvalidRecordError, match=reason):
-        await store.save_many([Note(), made])
-    assert await store.count() == before
-    await store.close()
+    async with opened(note_store(folder)) as store:
+        made = {
+            "content": lambda: Note(content=[value]),
+            "key": lambda: Note(content={value: 1} if isinstance(value, str) else {"x": value}),
+            "node_metadata": lambda: Note(node_metadata={"x": value}),
+            "deep": lambda: Note(content={"a": [None, {"b": value}]}),
+        }[where]()
+        before = await store.count()
+        with pytest.raises(InvalidRecordError, match=reason):
+            await store.save(made)
+        with pytest.raises(InvalidRecordError, match=reason):
+            await store.save_many([Note(), made])
+        assert await store.count() == before
 
 
 @pytest.mark.parametrize("number", [5.0, 0, 2**64 - 1, float("nan")])
 async def test_a_bare_number_which_the_column_would_change_is_refused(
     number: float, folder: Path
 ) -> None:
-    store = opened(folder)
-    await store.open()
-    with pytest.raises(InvalidRecordError, match="bare number: put it in an object"):
-        await store.save(Note(content=number))
-    saved = await store.save(Note(content=True))
-    assert (await store.get(saved.id)).content is True
-    await store.close()
+    async with opened(note_store(folder)) as store:
+        with pytest.raises(InvalidRecordError, match="bare number: put it in an object"):
+            await store.save(Note(content=number))
+        saved = await store.save(Note(content=True))
+        assert (await store.get(saved.id)).content is True
 
 
 @pytest.mark.parametrize("key", [float("nan"), 1, None, (1, 2)])
 async def test_a_key_that_is_no_text_is_refused(key: object, folder: Path) -> None:
     """Two keys could become one: 1 and "1"."""
-    store = opened(folder)
-    await store.open()
-    with pytest.raises(InvalidRecordError, match="Dict key must be str"):
-        await store.save(Note(content={key: 1}))
-    await store.close()
+    async with opened(note_store(folder)) as store:
+        with pytest.raises(InvalidRecordError, match="Dict key must be str"):
+            await store.save(Note(content={key: 1}))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 async def test_an_embedding_that_is_not_finite_is_refused(bad: float, folder: Path) -> None:
-    store = opened(folder)
-    await store.open()
-    with pytest.raises(InvalidRecordError, match="NaN"):
-        await store.save(Note(embedding=[1.0, bad]))
-    await store.close()
+    async with opened(note_store(folder)) as store:
+        with pytest.raises(InvalidRecordError, match="NaN"):
+            await store.save(Note(embedding=[1.0, bad]))
 
 
 @given(JSON)
@@ -192,7 +183,7 @@ class AgainstADict(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.store = opened(self.folder)
+        self.store = note_store(self.folder)
         self.runner.run(self.store.open())
 
     def saved(self, notes: list[Note]) -> None:
@@ -298,47 +289,45 @@ MOVES = st.lists(
 async def test_all_that_was_acknowledged_is_there_whoever_is_cancelled(
     folder: Path, moves: list[Move]
 ) -> None:
-    store = opened(folder)
-    await store.open()
-    acknowledged: set[str] = set()
-    refused: set[str] = set()
+    async with opened(note_store(folder)) as store:
+        acknowledged: set[str] = set()
+        refused: set[str] = set()
 
-    async def save(number: int, move: Move) -> None:
-        note = Note(content={"number": number})
-        if move.bad:
-            note = Note.model_construct(**{**dict(note), "id": None})
-        for _ in range(move.after):
-            await asyncio.sleep(0)
-        try:
-            await store.save(note)
-        except InvalidRecordError:
-            assert move.bad
-            refused.add(f"{number}")
-        else:
-            assert not move.bad
-            acknowledged.add(note.id)
+        async def save(number: int, move: Move) -> None:
+            note = Note(content={"number": number})
+            if move.bad:
+                note = Note.model_construct(**{**dict(note), "id": None})
+            for _ in range(move.after):
+                await asyncio.sleep(0)
+            try:
+                await store.save(note)
+            except InvalidRecordError:
+                assert move.bad
+                refused.add(f"{number}")
+            else:
+                assert not move.bad
+                acknowledged.add(note.id)
 
-    async def cancel(task: "asyncio.Task[None]", after: int) -> None:
-        for _ in range(after):
-            await asyncio.sleep(0)
-        task.cancel()
+        async def cancel(task: "asyncio.Task[None]", after: int) -> None:
+            for _ in range(after):
+                await asyncio.sleep(0)
+            task.cancel()
 
-    async with asyncio.timeout(20):
-        saves = [asyncio.create_task(save(number, move)) for number, move in enumerate(moves)]
-        cancels = [
-            asyncio.create_task(cancel(task, move.cancelled_after))
-            for task, move in zip(saves, moves, strict=True)
-            if move.cancelled_after is not None
-        ]
-        for task in [*saves, *cancels]:
-            with suppress(asyncio.CancelledError):
-                await task
-        kept = {one.id for one in await store.find()}
-        assert acknowledged <= kept
-        untouched = [move for move in moves if move.cancelled_after is None]
-        assert len(acknowledged) + len(refused) >= len(untouched)
-        last = await store.save(Note())
-        assert (await store.get(last.id)).id == last.id
-    for id in {*kept, last.id}:
-        await store.delete(id)
-    await store.close()
+        async with asyncio.timeout(20):
+            saves = [asyncio.create_task(save(number, move)) for number, move in enumerate(moves)]
+            cancels = [
+                asyncio.create_task(cancel(task, move.cancelled_after))
+                for task, move in zip(saves, moves, strict=True)
+                if move.cancelled_after is not None
+            ]
+            for task in [*saves, *cancels]:
+                with suppress(asyncio.CancelledError):
+                    await task
+            kept = {one.id for one in await store.find()}
+            assert acknowledged <= kept
+            untouched = [move for move in moves if move.cancelled_after is None]
+            assert len(acknowledged) + len(refused) >= len(untouched)
+            last = await store.save(Note())
+            assert (await store.get(last.id)).id == last.id
+        for id in {*kept, last.id}:
+            await store.delete(id)

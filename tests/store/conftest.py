@@ -8,7 +8,7 @@ import pytest
 from khive_persist.place import Place
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import event_store, plan_store
+from tests.store.records import event_store, opened, plan_store
 
 
 @pytest.fixture
@@ -24,15 +24,11 @@ def database(folder: Path) -> Path:
 
 @pytest.fixture
 async def plans(folder: Path) -> AsyncIterator[PlannerSessionStore]:
-    store = plan_store(folder)
-    await store.open()
-    yield store
-    await store.close()
+    async with opened(plan_store(folder)) as store:
+        yield store
 
 
 @pytest.fixture
 async def events(folder: Path) -> AsyncIterator[HookEventStore]:
-    store = event_store(folder)
-    await store.open()
-    yield store
-    await store.close()
+    async with opened(event_store(folder)) as store:
+        yield store

@@ -1,12 +1,17 @@
 """Plans and events to store, and stores to put them in, without what `open_store` adds."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
+from khive_persist.store.store import Store
+
+AnyStore = TypeVar("AnyStore", bound=Store[Any])
 
 
 def plan(session_id: str = "s1", **content: Any) -> PlannerSession:
@@ -38,3 +43,13 @@ def event_store(folder: Path) -> HookEventStore:
 
 def costs(plans: list[PlannerSession]) -> list[Any]:
     return [one.content.get("planning_cost") for one in plans]
+
+
+@asynccontextmanager
+async def opened(store: AnyStore) -> AsyncIterator[AnyStore]:
+    """Closed also where the test fails: the thread of an open one keeps the program alive."""
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()

@@ -23,16 +23,14 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import check, set_aside
 from khive_persist.store.sqlite.statements import select
 from tests.store import old_files
-from tests.store.records import event, plan, plan_store
+from tests.store.records import event, opened, plan, plan_store
 
 ROWS = 120
 
 
 async def fill(folder: Path) -> None:
-    store = plan_store(folder)
-    await store.open()
-    await store.save_many(plan(f"s{number}", text="x" * 2_000) for number in range(ROWS))
-    await store.close()
+    async with opened(plan_store(folder)) as store:
+        await store.save_many(plan(f"s{number}", text="x" * 2_000) for number in range(ROWS))
 
 
 async def ids_read(path: Path) -> set[str]:
@@ -224,14 +222,12 @@ async def test_a_newer_file_among_those_of_events_is_read_with_the_others(
     await events.save(event(tool="gemini-cli"))
     await events.close()
     make_newer(folder / "codex_hooks.db")
-    store = type(events)(events.record, lambda purpose: folder / purpose.file)
-    await store.open()
-    assert await store.count() == 2
-    with pytest.raises(StoreNewerError):
-        await store.save(event(tool="codex"))
-    await store.save(event(tool="gemini-cli"))
-    assert await store.count() == 3
-    await store.close()
+    async with opened(type(events)(events.record, lambda purpose: folder / purpose.file)) as store:
+        assert await store.count() == 2
+        with pytest.raises(StoreNewerError):
+            await store.save(event(tool="codex"))
+        await store.save(event(tool="gemini-cli"))
+        assert await store.count() == 3
 
 
 async def replace_with_other(folder: Path, database: Path) -> set[str]:
@@ -282,13 +278,11 @@ async def test_a_file_that_was_deleted_is_made_again_at_the_next_save(
 
 
 async def test_a_folder_that_is_gone_is_an_error_and_closing_is_not(folder: Path) -> None:
-    store = plan_store(folder)
-    await store.open()
-    await store.save(plan())
-    shutil.rmtree(folder)
-    with pytest.raises(StoreError):
+    async with opened(plan_store(folder)) as store:
         await store.save(plan())
-    await store.close()
+        shutil.rmtree(folder)
+        with pytest.raises(StoreError):
+            await store.save(plan())
     assert not folder.exists()
 
 

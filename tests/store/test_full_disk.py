@@ -12,7 +12,7 @@ import pytest
 from khive_persist.errors import StoreFullError, StoreUnavailableError
 from khive_persist.store.sqlite.connection import check
 from tests.store import old_files
-from tests.store.records import plan, plan_store
+from tests.store.records import opened, plan, plan_store
 
 DISK_BYTES = 3_000_000
 FULL = (StoreFullError, StoreUnavailableError)
@@ -43,43 +43,37 @@ def fill_up(disk: Path) -> Path:
 
 
 async def test_what_finds_no_room_is_refused_and_what_is_there_stays(disk: Path) -> None:
-    store = plan_store(disk)
-    await store.open()
-    kept = {(await store.save(plan(f"s{number}"))).id for number in range(5)}
-    ballast = fill_up(disk)
+    async with opened(plan_store(disk)) as store:
+        kept = {(await store.save(plan(f"s{number}"))).id for number in range(5)}
+        ballast = fill_up(disk)
 
-    async def save_on() -> None:
-        while True:
-            kept.add((await store.save(plan(text="x" * 20_000))).id)
+        async def save_on() -> None:
+            while True:
+                kept.add((await store.save(plan(text="x" * 20_000))).id)
 
-    with pytest.raises(FULL):
-        await save_on()
-    assert {one.id for one in await store.find()} == kept
-    with pytest.raises(FULL):
-        await store.save_many(plan(text="x" * 20_000) for _ in range(1_000))
-    assert {one.id for one in await store.find()} == kept
-    ballast.unlink()
-    kept.add((await store.save(plan(text="x" * 20_000))).id)
-    await store.close()
+        with pytest.raises(FULL):
+            await save_on()
+        assert {one.id for one in await store.find()} == kept
+        with pytest.raises(FULL):
+            await store.save_many(plan(text="x" * 20_000) for _ in range(1_000))
+        assert {one.id for one in await store.find()} == kept
+        ballast.unlink()
+        kept.add((await store.save(plan(text="x" * 20_000))).id)
     assert check(store.paths[0]) == ""
-    again = plan_store(disk)
-    await again.open()
-    assert {one.id for one in await again.find()} == kept
-    await again.close()
+    async with opened(plan_store(disk)) as again:
+        assert {one.id for one in await again.find()} == kept
 
 
 async def test_all_who_share_a_commit_that_finds_no_room_are_refused(disk: Path) -> None:
-    store = plan_store(disk)
-    await store.open()
-    ballast = fill_up(disk)
-    saves = (store.save(plan(text="x" * 100_000)) for _ in range(8))
-    ended = await asyncio.gather(*saves, return_exceptions=True)
-    assert all(isinstance(one, FULL) for one in ended)
-    assert await store.count() == 0
-    ballast.unlink()
-    await store.save(plan())
-    assert await store.count() == 1
-    await store.close()
+    async with opened(plan_store(disk)) as store:
+        ballast = fill_up(disk)
+        saves = (store.save(plan(text="x" * 100_000)) for _ in range(8))
+        ended = await asyncio.gather(*saves, return_exceptions=True)
+        assert all(isinstance(one, FULL) for one in ended)
+        assert await store.count() == 0
+        ballast.unlink()
+        await store.save(plan())
+        assert await store.count() == 1
 
 
 async def test_a_file_that_cannot_be_made_is_refused(disk: Path) -> None:
@@ -88,9 +82,8 @@ async def test_a_file_that_cannot_be_made_is_refused(disk: Path) -> None:
     with pytest.raises(FULL):
         await store.open()
     ballast.unlink()
-    await store.open()
-    await store.save(plan())
-    await store.close()
+    async with opened(store):
+        await store.save(plan())
 
 
 async def test_an_old_file_whose_indexes_find_no_room_stays_as_it_is(disk: Path) -> None:
@@ -104,9 +97,8 @@ async def test_an_old_file_whose_indexes_find_no_room_stays_as_it_is(disk: Path)
         await store.open()
     assert old_files.stored(path) == before
     ballast.unlink()
-    await store.open()
-    assert await store.count() == 5_000
-    await store.close()
+    async with opened(store):
+        assert await store.count() == 5_000
 
 
 LIMITED = """
@@ -116,22 +108,20 @@ from pathlib import Path
 import anyio
 
 from khive_persist.errors import KhiveError
-from tests.store.records import plan, plan_store
+from tests.store.records import opened, plan, plan_store
 
 async def main() -> None:
-    store = plan_store(Path(sys.argv[1]))
-    await store.open()
-    kept = {(await store.save(plan())).id}
-    resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, resource.RLIM_INFINITY))
-    try:
-        while True:
-            kept.add((await store.save(plan(text="x" * 20_000))).id)
-    except KhiveError as error:
-        print(error.code, len(kept), kept == {one.id for one in await store.find()})
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    await store.save(plan())
-    print(await store.count() - len(kept))
-    await store.close()
+    async with opened(plan_store(Path(sys.argv[1]))) as store:
+        kept = {(await store.save(plan())).id}
+        resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, resource.RLIM_INFINITY))
+        try:
+            while True:
+                kept.add((await store.save(plan(text="x" * 20_000))).id)
+        except KhiveError as error:
+            print(error.code, len(kept), kept == {one.id for one in await store.find()})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        await store.save(plan())
+        print(await store.count() - len(kept))
 
 anyio.run(main)
 """

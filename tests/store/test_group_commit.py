@@ -12,7 +12,7 @@ import pytest
 
 from khive_persist.errors import InvalidRecordError
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import plan, plan_store, refused_by_sqlite
+from tests.store.records import opened, plan, plan_store, refused_by_sqlite
 
 TASKS = 64
 FRAME_HEADER_BYTES = 24
@@ -207,13 +207,11 @@ async def test_save_many_is_whole_or_not_at_all_when_cancelled(
 ) -> None:
     with anyio.fail_after(60):
         for steps in range(0, 60, 3):
-            store = plan_store(folder)
-            await store.open()
-            before = await store.count()
-            await cancel(store.save_many([plan() for _ in range(1_001)]), steps)
-            assert await store.count() - before in {0, 1_001}
-            await store.save(plan())
-            await store.close()
+            async with opened(plan_store(folder)) as store:
+                before = await store.count()
+                await cancel(store.save_many([plan() for _ in range(1_001)]), steps)
+                assert await store.count() - before in {0, 1_001}
+                await store.save(plan())
 
 
 @CANCELS
@@ -226,8 +224,6 @@ async def test_a_cancelled_opening_and_a_cancelled_closing_leave_nothing_behind(
             await cancel(store.open(), steps)
             await cancel(store.close(), steps)
             await store.close()
-            other = plan_store(folder, busy_timeout_seconds=1)
-            await other.open()
-            await other.save(plan())
-            await other.close()
+            async with opened(plan_store(folder, busy_timeout_seconds=1)) as other:
+                await other.save(plan())
     assert not list(folder.glob("*-wal"))

@@ -17,7 +17,7 @@ from khive_persist.errors import StoreBusyError
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import lock
 from tests.store import old_files
-from tests.store.records import plan, plan_store
+from tests.store.records import opened, plan, plan_store
 
 HOLDER = """
 import sqlite3, sys
@@ -61,27 +61,25 @@ async def waits(database: Path) -> None:
 async def test_a_lock_that_is_held_too_long_is_an_error_in_time_and_loses_nothing(
     folder: Path, database: Path
 ) -> None:
-    store = plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)
-    await store.open()
-    kept = await store.save(plan())
-    refused = []
+    async with opened(plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)) as store:
+        kept = await store.save(plan())
+        refused = []
 
-    async def save() -> None:
-        with pytest.raises(StoreBusyError, match=database.name):
-            await store.save(plan())
-        refused.append(1)
+        async def save() -> None:
+            with pytest.raises(StoreBusyError, match=database.name):
+                await store.save(plan())
+            refused.append(1)
 
-    with held(database):
-        start = time.monotonic()
-        async with anyio.create_task_group() as group:
-            for _ in range(8):
-                group.start_soon(save)
-        assert SHORT_SECONDS <= time.monotonic() - start < SHORT_SECONDS + 3
-        assert len(refused) == 8
-        assert [one.id for one in await store.find()] == [kept.id]
-    after = await store.save(plan())
-    assert {one.id for one in await store.find()} == {kept.id, after.id}
-    await store.close()
+        with held(database):
+            start = time.monotonic()
+            async with anyio.create_task_group() as group:
+                for _ in range(32):
+                    group.start_soon(save)
+            assert SHORT_SECONDS <= time.monotonic() - start < SHORT_SECONDS + 3
+            assert len(refused) == 32
+            assert [one.id for one in await store.find()] == [kept.id]
+        after = await store.save(plan())
+        assert {one.id for one in await store.find()} == {kept.id, after.id}
 
 
 async def test_a_lock_that_is_released_in_time_is_waited_for(
@@ -104,53 +102,50 @@ async def test_an_old_file_that_is_held_is_busy_and_not_damaged(
     store = plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)
     with held(database), pytest.raises(StoreBusyError):
         await store.open()
-    await store.open()
-    assert await store.count() == len(before)
-    await store.close()
+    async with opened(store):
+        assert await store.count() == len(before)
     assert old_files.stored(database) == before
 
 
 async def test_an_old_file_that_is_released_in_time_is_opened(folder: Path, database: Path) -> None:
     old_files.make(database)
-    store = plan_store(folder)
+
+    async def open_and_save() -> None:
+        async with opened(plan_store(folder)) as store:
+            await store.save(plan())
+
     with held(database) as process:
         async with anyio.create_task_group() as group:
-            group.start_soon(store.open)
+            group.start_soon(open_and_save)
             await waits(database)
             release(process)
-    await store.save(plan())
-    await store.close()
+    assert len(old_files.stored(database)) == len(old_files.ROWS) + 1
 
 
 async def test_a_writer_of_ours_that_holds_its_place_too_long_is_an_error_in_time(
     folder: Path, database: Path
 ) -> None:
-    store = plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)
-    await store.open()
-    with lock.held(lock.lock_path(database), 1):
-        start = time.monotonic()
-        with pytest.raises(StoreBusyError, match="held by other writers"):
-            await store.save(plan())
-        with pytest.raises(StoreBusyError):
-            await store.save_many([plan()])
-        assert time.monotonic() - start < 2 * SHORT_SECONDS + 3
-    assert await store.count() == 0
-    await store.save(plan())
-    await store.close()
+    async with opened(plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)) as store:
+        with lock.held(lock.lock_path(database), 1):
+            start = time.monotonic()
+            with pytest.raises(StoreBusyError, match="held by other writers"):
+                await store.save(plan())
+            with pytest.raises(StoreBusyError):
+                await store.save_many([plan()])
+            assert time.monotonic() - start < 2 * SHORT_SECONDS + 3
+        assert await store.count() == 0
+        await store.save(plan())
 
 
 async def test_a_store_closes_also_while_another_holds_its_place(
     folder: Path, database: Path
 ) -> None:
-    store = plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)
-    await store.open()
-    await store.save(plan())
-    with lock.held(lock.lock_path(database), 1):
-        await store.close()
-    again = plan_store(folder)
-    await again.open()
-    assert await again.count() == 1
-    await again.close()
+    async with opened(plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)) as store:
+        await store.save(plan())
+        with lock.held(lock.lock_path(database), 1):
+            await store.close()
+    async with opened(plan_store(folder)) as again:
+        assert await again.count() == 1
 
 
 async def test_only_one_at_a_time_is_at_the_head_of_the_queue(database: Path) -> None:

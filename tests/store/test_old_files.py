@@ -1,7 +1,6 @@
 """Files that the original wrote: read as they are, written to beside what is there."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
 from tests.store import old_files
 from tests.store.old_files import MALFORMED, ROWS
-from tests.store.records import event, plan, plan_store
+from tests.store.records import event, opened, plan, plan_store
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BY_TIME = [row.id for row in sorted(ROWS, key=lambda row: row.minute or 0) if row.minute]
@@ -25,18 +24,10 @@ WITHOUT_TIME = {row.id for row in ROWS if row.minute is None}
 created_at = column("created_at")
 
 
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[PlannerSessionStore]:
-    store = plan_store(folder)
-    await store.open()
-    yield store
-    await store.close()
-
-
 @pytest.fixture
 async def old(folder: Path, database: Path) -> AsyncIterator[PlannerSessionStore]:
     old_files.make(database)
-    async with opened(folder) as store:
+    async with opened(plan_store(folder)) as store:
         yield store
 
 
@@ -121,7 +112,7 @@ async def test_old_and_new_rows_are_sorted_together(old: PlannerSessionStore) ->
 async def test_new_rows_leave_the_bytes_of_old_ones(folder: Path, database: Path) -> None:
     old_files.make(database)
     before = old_files.stored(database)
-    async with opened(folder) as store:
+    async with opened(plan_store(folder)) as store:
         await store.save_many(plan(f"new {number}") for number in range(50))
         await store.get_stats()
         await store.delete((await store.get_recent(1))[0].id)
@@ -158,7 +149,7 @@ async def test_only_reading_changes_no_byte(folder: Path, database: Path) -> Non
 async def test_a_row_that_is_no_json_hides_no_other(folder: Path, database: Path) -> None:
     old_files.make(database, [*ROWS, MALFORMED])
     before = old_files.stored(database)
-    async with opened(folder) as store:
+    async with opened(plan_store(folder)) as store:
         assert len(await store.find()) == len(ROWS) + 1
         assert str((await store.get("nan")).content) == MALFORMED.content
         assert ids(await store.get_by_date_range(minute(45), minute(60))) == ["empty", "nan"]
@@ -171,7 +162,7 @@ async def test_a_row_that_is_no_json_hides_no_other(folder: Path, database: Path
         assert (await store.get_stats())["total_sessions"] == len(ROWS) + 2
     after = old_files.stored(database)
     assert {id: after[id] for id in before} == before
-    async with opened(folder) as store:
+    async with opened(plan_store(folder)) as store:
         assert await store.count() == len(ROWS) + 2
 
 
@@ -193,7 +184,7 @@ async def test_a_class_is_named_and_never_imported(folder: Path, database: Path)
     """`lion_class` of an old row is data: a file from elsewhere must not choose what is run."""
     hostile = ROWS[0]._replace(node_metadata='{"lion_class": "os.system"}')
     old_files.make(database, [hostile])
-    async with opened(folder) as store:
+    async with opened(plan_store(folder)) as store:
         (found,) = await store.find()
     assert type(found) is PlannerSession
     assert found.node_metadata == {"lion_class": "os.system"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.store import old_files
-from tests.store.records import plan, plan_store
+from tests.store.records import opened, plan, plan_store
 
 NOBODY = 65_534
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ from khive_persist.errors import KhiveError
 from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
-from tests.store.records import plan, plan_store
+from tests.store.records import opened, plan, plan_store
 
 folder = Path(sys.argv[1])
 
@@ -135,10 +135,8 @@ def as_nobody(folder: Path) -> list[str]:
 
 
 async def fill(folder: Path) -> Path:
-    store = plan_store(folder)
-    await store.open()
-    await store.save_many(plan() for _ in range(3))
-    await store.close()
+    async with opened(plan_store(folder)) as store:
+        await store.save_many(plan() for _ in range(3))
     for path in folder.iterdir():
         path.chmod(0o644)
     return store.paths[0]

@@ -15,7 +15,7 @@ from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from tests.store.records import event, plan, plan_store
+from tests.store.records import event, opened, plan, plan_store
 from tests.store.sqlite_program import needs_program, query_plan, rows
 
 COMPLEX = "SELECT * FROM planner_sessions WHERE json_extract(content, '$.complexity') = 'complex'"
@@ -252,9 +252,8 @@ async def test_a_question_over_all_tools_uses_the_index_of_each_and_sorts_nothin
 async def test_a_question_about_plans_uses_an_index_and_sorts_nothing(
     question: Asked, index: str, folder: Path
 ) -> None:
-    store = plan_store(folder)
-    await store.open()
-    await store.close()
+    async with opened(plan_store(folder)) as store:
+        pass
     reader = Reader([(store.paths[0], PLANNER_SESSIONS)])
     steps = [row[3] for row in await reader.fetch(question)]
     await reader.close()

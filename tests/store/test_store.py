@@ -18,7 +18,7 @@ from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import costs, event, plan, plan_store, refused_by_sqlite
+from tests.store.records import costs, event, opened, plan, plan_store, refused_by_sqlite
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -268,19 +268,15 @@ async def test_a_store_outside_its_opening_refuses_every_verb(verb: str, folder:
 
 
 async def test_a_save_that_comes_while_the_store_closes_is_refused_or_kept(folder: Path) -> None:
-    store = plan_store(folder)
-    await store.open()
-    saves = [asyncio.create_task(store.save_many([plan()])) for _ in range(5)]
-    reads = [asyncio.create_task(store.find()) for _ in range(5)]
-    await asyncio.sleep(0)
-    await store.close()
+    async with opened(plan_store(folder)) as store:
+        saves = [asyncio.create_task(store.save_many([plan()])) for _ in range(5)]
+        reads = [asyncio.create_task(store.find()) for _ in range(5)]
+        await asyncio.sleep(0)
     ended = await asyncio.gather(*saves, *reads, return_exceptions=True)
     refused = [one for one in ended if isinstance(one, BaseException)]
     assert all(isinstance(one, StoreClosedError) for one in refused)
-    again = plan_store(folder)
-    await again.open()
-    assert await again.count() == sum(one == 1 for one in ended)
-    await again.close()
+    async with opened(plan_store(folder)) as again:
+        assert await again.count() == sum(one == 1 for one in ended)
 
 
 EARLY_LEAVING = """

@@ -27,6 +27,11 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("redaction.allow = ['test-.*', 'x']", "redaction_allow", ("test-.*", "x")),
     ("gemini.model_events = 'full'", "gemini_model_events", "full"),
     ("store.busy_timeout_seconds = 0.5", "store_busy_timeout_seconds", 0.5),
+    ("backup.destination = 's3://bucket/prefix'", "backup_destination", "s3://bucket/prefix"),
+    ("backup.compression = 'none'", "backup_compression", "none"),
+    ("backup.recipients = ['age1(', '/keys']", "backup_recipients", ("age1(", "/keys")),
+    ("backup.keep_count = 0", "backup_keep_count", 0),
+    ("backup.keep_days = 7", "backup_keep_days", 7.0),
 ]
 
 
@@ -64,6 +69,11 @@ def test_every_setting_is_tried_here() -> None:
         ("gemini.model_events = ['full']", "gemini.model_events"),
         ("store.busy_timeout_seconds = 0", "store.busy_timeout_seconds"),
         ("store.busy_timeout_seconds = {}", "store.busy_timeout_seconds"),
+        ("backup.destination = 3", "backup.destination"),
+        ("backup.compression = 'gzip'", "backup.compression"),
+        ("backup.recipients = 'age1'", "backup.recipients"),
+        ("backup.keep_count = -1", "backup.keep_count"),
+        ("backup.keep_days = '7'", "backup.keep_days"),
         ("store.colour = 'red'", "store.colour"),
         ("store_busy.timeout_seconds = 5", "store_busy.timeout_seconds"),
         ("colour = 'red'", "colour"),

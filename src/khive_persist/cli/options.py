@@ -14,6 +14,7 @@ from khive_persist.errors import PlaceError
 from khive_persist.opening import find_place
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.store.sqlite import switch
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGE: Final = re.compile(r"(\d{1,9})([smhdw])\Z")
@@ -59,6 +60,8 @@ def existing_place(context: click.Context, directory: str | None) -> Place:
     place = place_of(context, directory)
     if not place.exists():
         raise PlaceError(f"{place.khive} is not there", hint="make it with khive-persist init")
+    # A restore that was killed half-way is finished before anything is looked at.
+    switch.settle(place.khive)
     return place
 
 

@@ -13,10 +13,13 @@ from khive_persist.errors import InvalidQueryError, KhiveError
 
 # Each in a module of its own, which is imported only when it is called.
 COMMANDS: Final = {
+    "backup": "backup",
     "demo": "demo",
     "doctor": "doctor",
     "events": "events",
+    "export": "export",
     "hooks": "hooks",
+    "import": "import_",
     "init": "init",
     "query": "query",
     "record": "record",
@@ -26,10 +29,13 @@ COMMANDS: Final = {
     "tail": "tail",
 }
 SUMMARIES: Final = {
+    "backup": "Make, verify and restore backups.",
     "demo": "Record sample sessions of three tools and look at them.",
     "doctor": "Say what is wrong: databases, spool, hooks, events without an end.",
     "events": "List hook events, newest first.",
+    "export": "Export records to a file for other programs.",
     "hooks": "Install, show or remove the recording hooks of your AI tools.",
+    "import": "Import records from SOURCE: what export wrote, a mirror, or an old database.",
     "init": "Make .khive here.",
     "query": "Run SQL over all files, for reading only.",
     "record": "Record an event or a plan by hand.",

@@ -13,6 +13,7 @@ from khive_persist.errors import StoreClosedError
 from khive_persist.purposes import Purpose
 from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite import switch
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
 
@@ -96,6 +97,8 @@ class Reader:
         connection = sqlite.open_memory()
         try:
             for number, (path, _) in enumerate(self._files):
+                # It may take the file away.
+                switch.settle(path.parent)
                 if path.exists():
                     sqlite.attach(connection, path, f"f{number}")
         except BaseException:

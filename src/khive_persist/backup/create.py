@@ -1,0 +1,226 @@
+"""Making a backup."""
+
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist import clock
+from khive_persist.backup import index as index_file
+from khive_persist.backup import manifest as manifest_file
+from khive_persist.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
+from khive_persist.backup.coding import Coding, encode
+from khive_persist.backup.destination import Destination, Sink
+from khive_persist.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
+from khive_persist.backup.manifest import CONFIG, DATABASE, MIRROR, File, Manifest, StoredObject
+from khive_persist.backup.progress import Progress, silent
+from khive_persist.backup.staging import staging
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.errors import BackupError, KhiveError
+from khive_persist.place import Place
+from khive_persist.store.sqlite import snapshot, switch
+
+_PLAIN: Final = Coding("none")
+
+
+def create_backup(
+    place: Place,
+    destination: Destination,
+    *,
+    since: str = "",
+    coding: Coding = _PLAIN,
+    identities: tuple[Any, ...] = (),
+    progress: Progress = silent,
+) -> Manifest:
+    """Back up every database of a place, config.toml and the mirror, while others write.
+
+    Everything that was acknowledged before the call is in it, what waited in the spool too; each
+    database is as it was at one moment. On return the backup is in the destination, durably.
+    Stopped before, it is not there: its manifest is written last.
+
+    Args:
+        place: What to back up.
+        destination: Where to.
+        since: The id of a backup, or `latest`: only what that one's chain lacks is stored.
+        coding: How it is stored.
+        identities: To read the index of `since`, where that is encrypted.
+        progress: Called with the number of bytes that were read since.
+
+    Raises:
+        NotFoundError: There is no backup `since`.
+        BackupError: The destination cannot be used; events could not be drained; or a database has
+            a name that cannot be restored.
+        StoreError: A database cannot be read, or is damaged.
+    """
+    # The earliest moment of any of its databases: later backups in one chain sort later.
+    began = clock.now()
+    _drain_all(place)
+    parent: Manifest | None = None
+    known: frozenset[bytes] = frozenset()
+    if since:
+        catalogue = read_catalogue(destination)
+        parent = catalogue.find(since)
+        catalogue.chain(parent)
+        known = read_index(destination, parent, identities).digests()
+    id = f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    with staging(place) as folder:
+        reading = _Reading(place, folder, known, progress)
+        try:
+            pack = _write(destination, id, PACK, reading.new_pieces(), coding)
+            content = index_file.dump(Index(tuple(reading.entries)))
+            index = _write(destination, id, index_file.NAME, iter([content]), coding)
+            mirror = [entry for entry in reading.entries if "/" in entry.name]
+            manifest = Manifest(
+                format=manifest_file.FORMAT,
+                id=id,
+                created_at=clock.to_text(began),
+                kind="full" if parent is None else "incremental",
+                parent=None if parent is None else parent.id,
+                compression=coding.compression,
+                encryption=coding.encryption,
+                files=tuple(reading.files),
+                mirror_files=len(mirror),
+                mirror_bytes=sum(entry.size for entry in mirror),
+                index=index,
+                pack=pack,
+            )
+            content = manifest_file.dump(manifest)
+            destination.write(id, manifest_file.NAME, lambda sink: _all_of(content, sink))
+        except BaseException:
+            with suppress(KhiveError):
+                destination.delete(id, OBJECTS)
+            raise
+    return manifest
+
+
+class _Reading:
+    """Reads a place, file after file."""
+
+    def __init__(
+        self, place: Place, folder: Path, known: frozenset[bytes], progress: Progress
+    ) -> None:
+        self.entries: list[Entry] = []
+        self.files: list[File] = []
+        self._place = place
+        self._folder = folder
+        self._known = set(known)
+        self._progress = progress
+        self._databases = _databases(place)
+        self._mirror = _mirror_files(place)
+
+    def new_pieces(self) -> Iterator[bytes]:
+        """The pieces that are not known yet, each once; `entries` and `files` grow with them."""
+        for name in self._databases:
+            copy = self._folder / name
+            try:
+                snapshot.take(self._place.database(name), copy)
+                # A damaged one must not stand among good backups, unseen until it is needed.
+                contents = snapshot.examine(copy, fully=False)
+                entry = yield from self._pieces(name, copy)
+            finally:
+                copy.unlink(missing_ok=True)
+            self.files.append(_file(entry, contents))
+        if _is_file(self._place.config):
+            self.files.append(_file((yield from self._pieces(CONFIG, self._place.config)), None))
+        # After the databases: a record of theirs is in the mirror by then.
+        for path in self._mirror:
+            with suppress(FileNotFoundError):
+                yield from self._pieces(f"{MIRROR}/{path.name}", path)
+
+    def _pieces(self, name: str, path: Path) -> Generator[bytes, None, Entry]:
+        sha256, size, digests = hashlib.sha256(), 0, []
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                sha256.update(piece)
+                size += len(piece)
+                digest = hashlib.sha256(piece).digest()
+                digests.append(digest)
+                if digest not in self._known:
+                    self._known.add(digest)
+                    yield piece
+                self._progress(len(piece))
+                if len(piece) < PIECE_BYTES:
+                    # The end as it is now: nothing may follow a short piece.
+                    break
+        entry = Entry(name, size, sha256.hexdigest(), tuple(digests))
+        self.entries.append(entry)
+        return entry
+
+
+def _drain_all(place: Place) -> None:
+    """Bring every event that waits into its database.
+
+    Raises:
+        BackupError: One that was accepted before is still in the spool.
+    """
+    spool = Spool(place)
+    before = {event.name for event in spool.events() if not event.away}
+    result = drain(place)
+    left = before & {event.name for event in spool.events()}
+    if left:
+        reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
+        raise BackupError(
+            f"{len(left)} events wait in {place.spool} and would be missing: {reasons}",
+            hint="see khive-persist doctor",
+        )
+
+
+def _databases(place: Place) -> list[str]:
+    names = sorted(name for name in os.listdir(place.khive) if switch.is_database(name))
+    wrong = [name for name in names if not DATABASE.match(name)]
+    if wrong:
+        raise BackupError(
+            f"{place.khive / wrong[0]} cannot be backed up under this name",
+            hint="use letters, digits, . _ and -",
+        )
+    return names
+
+
+def _mirror_files(place: Place) -> list[Path]:
+    folder = place.khive / MIRROR
+    try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            return []
+    except FileNotFoundError:
+        return []
+    # Files that are not the mirror's own stay where they are, and are not ours to copy.
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if MIRROR_FILE.match(f"{MIRROR}/{path.name}") and _is_file(path)
+    ]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _file(entry: Entry, contents: snapshot.Contents | None) -> File:
+    return File(
+        name=entry.name,
+        bytes=entry.size,
+        sha256=entry.sha256,
+        rows=None if contents is None else contents.rows,
+        schema_version=None if contents is None else contents.schema_version,
+    )
+
+
+def _write(
+    destination: Destination, id: str, name: str, plain: Iterator[bytes], coding: Coding
+) -> StoredObject:
+    written: list[StoredObject] = []
+    destination.write(id, name, lambda sink: written.append(encode(plain, sink, coding)))
+    return written[0]
+
+
+def _all_of(content: bytes, sink: Sink) -> None:
+    sink.write(content)

@@ -1,0 +1,174 @@
+"""`manifest.json`: what a backup is, and the digests of all that belongs to it."""
+
+import hashlib
+import re
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from khive_persist import clock
+from khive_persist.errors import BackupDamagedError
+from khive_persist.store import codec
+
+NAME: Final = "manifest.json"
+FORMAT: Final = 1
+MAX_BYTES: Final = 16 << 20
+MAX_INDEX_BYTES: Final = 1 << 30
+CONFIG: Final = "config.toml"
+MIRROR: Final = "sessions"
+
+ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\Z")
+DATABASE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.db\Z")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
+
+Compression = Literal["none", "zstd"]
+Encryption = Literal["none", "age"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Size = Annotated[int, Field(ge=0, lt=1 << 62)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StoredObject(_Part):
+    """An object as it lies in the destination.
+
+    Attributes:
+        bytes: Its size there.
+        sha256: Of its bytes there.
+        content_bytes: The size of what it holds, once decrypted and decompressed.
+    """
+
+    bytes: Size
+    sha256: Digest
+    content_bytes: Size
+
+
+class File(_Part):
+    """A database, or config.toml, as it is once restored.
+
+    Attributes:
+        name: Its name in `.khive`.
+        bytes: Its size.
+        sha256: Of its content.
+        rows: Of a database: how many rows each table has.
+        schema_version: Of a database: its `PRAGMA user_version`.
+    """
+
+    name: str
+    bytes: Size
+    sha256: Digest
+    rows: dict[str, Size] | None = None
+    schema_version: int | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        is_database = self.rows is not None and self.schema_version is not None
+        if not (DATABASE.match(self.name) if is_database else self.name == CONFIG):
+            raise ValueError(f"{self.name!r} is no name of a file of .khive")
+        return self
+
+
+class Manifest(_Part):
+    """One backup.
+
+    Attributes:
+        format: Of the manifest and of all it names.
+        id: Its name in the destination.
+        created_at: When it began, as `created_at` of records is spelled.
+        kind: Whether it has all, or what its parent's chain lacks.
+        parent: The backup that it is based on.
+        compression: Of both objects.
+        encryption: Of both objects.
+        files: The databases, and config.toml where there was one.
+        mirror_files: How many files of `sessions/` it has.
+        mirror_bytes: Their size.
+        index: Which pieces each file is made of.
+        pack: The pieces that no ancestor has.
+    """
+
+    format: Literal[1]
+    id: str
+    created_at: str
+    kind: Literal["full", "incremental"]
+    parent: str | None
+    compression: Compression
+    encryption: Encryption
+    files: tuple[File, ...]
+    mirror_files: Size
+    mirror_bytes: Size
+    index: StoredObject
+    pack: StoredObject
+
+    @property
+    def created(self) -> datetime:
+        """When it began."""
+        return clock.from_column(self.created_at) or clock.unreadable()
+
+    @property
+    def stored_bytes(self) -> int:
+        """What it takes in the destination, its manifest apart."""
+        return self.index.bytes + self.pack.bytes
+
+    @property
+    def content_bytes(self) -> int:
+        """The size of all its files, once restored."""
+        return sum(file.bytes for file in self.files) + self.mirror_bytes
+
+    @property
+    def rows(self) -> int:
+        """How many rows its databases have."""
+        return sum(sum(file.rows.values()) for file in self.files if file.rows is not None)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [file.name.casefold() for file in self.files]
+        if len(set(names)) != len(names):
+            raise ValueError("a file is named twice")
+        if (self.kind == "full") != (self.parent is None):
+            raise ValueError("a full backup has no parent, and an incremental one has")
+        if not all(ID.match(id) for id in (self.id, self.parent) if id is not None):
+            raise ValueError("an id is none")
+        if clock.from_column(self.created_at) is None:
+            raise ValueError("created_at is no time")
+        if self.index.content_bytes > MAX_INDEX_BYTES:
+            raise ValueError("the index is too large")
+        return self
+
+
+def dump(manifest: Manifest) -> bytes:
+    """A manifest as the bytes of its file, with their own digest."""
+    inner = manifest.model_dump(mode="json")
+    return codec.dump({"manifest": inner, "sha256": _digest(inner)}, indent=True).encode() + b"\n"
+
+
+def load(id: str, content: bytes) -> Manifest:
+    """The manifest of a backup.
+
+    Raises:
+        BackupDamagedError: It is not, byte for byte, what `dump` wrote, or says what none can say.
+    """
+    try:
+        document = codec.load(content)
+        inner = document["manifest"]
+        if (found := inner["format"]) > FORMAT:
+            raise BackupDamagedError(
+                f"backup {id} has format {found}, this khive-persist knows {FORMAT}",
+                hint="upgrade khive-persist",
+            )
+        manifest = Manifest.model_validate_json(codec.dump(inner))
+        # Written anew: a byte that was changed where JSON does not mind is seen too.
+        if manifest.id != id or document["sha256"] != _digest(inner) or dump(manifest) != content:
+            raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise BackupDamagedError(f"backup {id}: {NAME} is not valid ({reason})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BackupDamagedError(f"backup {id}: {NAME} is damaged ({error})") from error
+    return manifest
+
+
+def _digest(inner: object) -> str:
+    return hashlib.sha256(codec.dump(inner).encode()).hexdigest()

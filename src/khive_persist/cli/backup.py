@@ -1,0 +1,323 @@
+"""`khive-persist backup create|list|verify|restore|prune`."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from khive_persist import settings as configuration
+from khive_persist.backup.catalogue import Catalogue, read_catalogue
+from khive_persist.backup.coding import Coding, has_zstd
+from khive_persist.backup.create import create_backup
+from khive_persist.backup.destination import Destination, open_destination
+from khive_persist.backup.keys import read_identities, read_recipients
+from khive_persist.backup.manifest import Manifest
+from khive_persist.backup.prune import abandoned, delete_backups, prunable
+from khive_persist.backup.restore import restore_backup
+from khive_persist.backup.staging import sweep
+from khive_persist.backup.verify import verify_backups
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import existing_place, place_of, with_place
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.progress import progress
+from khive_persist.place import Place
+from khive_persist.settings import Settings
+from khive_persist.store.sqlite import switch
+
+COLUMNS = (
+    "id",
+    "created_at",
+    "kind",
+    "parent",
+    "rows",
+    "content_bytes",
+    "stored_bytes",
+    "stored_as",
+)
+
+
+@click.group("backup")
+def command() -> None:
+    """Make, verify and restore backups of all databases.
+
+    \b
+      khive-persist backup create
+      khive-persist backup create --since latest --recipient age1…
+      khive-persist backup restore latest
+
+    A backup is made while others write. Everything that was recorded before is in it. It lies in
+    .khive/backups, or where --destination or config.toml say.
+    """
+
+
+def _with_destination(function: Callable[..., Any]) -> Callable[..., Any]:
+    destination = click.option(
+        "--destination", metavar="WHERE", help="A folder, or s3://bucket/prefix."
+    )
+    endpoint = click.option(
+        "--endpoint", metavar="URL", default="", help="Of the S3 service; else AWS_ENDPOINT_URL."
+    )
+    as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+    return destination(endpoint(as_json(with_place(function))))
+
+
+_with_identities = click.option(
+    "--identity", "identities", multiple=True, metavar="FILE", help="A file with an age secret key."
+)
+_with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@command.command("create")
+@_with_destination
+@click.option("--since", metavar="ID", default="", help="Store only what changed since; or latest.")
+@click.option(
+    "--recipient", "recipients", multiple=True, metavar="KEY",
+    help="Encrypt for this age or SSH public key, or the keys in a file.",
+)  # fmt: skip
+@click.option("--compression", type=click.Choice(["auto", "zstd", "none"]), help="Default: auto.")
+@_with_identities
+@click.pass_context
+def create_command(
+    context: click.Context,
+    destination: str | None,
+    endpoint: str,
+    as_json: bool,
+    directory: str | None,
+    since: str,
+    recipients: tuple[str, ...],
+    compression: configuration.Compression | None,
+    identities: tuple[str, ...],
+) -> None:
+    """Back up every database, config.toml and the mirror, while others write.
+
+    With --since it can be restored only together with that backup, and with what that one is based
+    on. Where that one is encrypted, --identity is needed to know what it has.
+    """
+    place = existing_place(context, directory)
+    settings = configuration.load(place.config)
+    chosen = compression or settings.backup_compression
+    if chosen == "auto":
+        chosen = "zstd" if has_zstd() else "none"
+    coding = Coding(chosen, read_recipients(recipients or settings.backup_recipients))
+    target = _destination(place, settings, destination, endpoint)
+    secret = read_identities(identities)
+    with progress("bytes") as advance:
+        made = create_backup(
+            place, target, since=since, coding=coding, identities=secret, progress=advance
+        )
+    if as_json:
+        print_json(_as_json(made))
+    else:
+        click.echo(
+            f"{made.id}: {made.rows} rows, {made.content_bytes} bytes, of which"
+            f" {made.stored_bytes} were stored in {target} ({_stored_as(made)})"
+        )
+
+
+@command.command("list")
+@_with_destination
+@click.pass_context
+def list_command(
+    context: click.Context,
+    destination: str | None,
+    endpoint: str,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """List backups, the oldest first.
+
+    Exit code 1 where the manifest of one is damaged.
+    """
+    place = place_of(context, directory)
+    target = _destination(place, configuration.load(place.config), destination, endpoint)
+    catalogue = read_catalogue(target)
+    found = list(catalogue.manifests.values())
+    damaged = {id: str(error) for id, error in catalogue.damaged.items()}
+    if as_json:
+        print_json({"backups": [_as_json(one) for one in found], "damaged": damaged})
+    else:
+        rows = [[_as_json(one)[name] for name in COLUMNS] for one in found]
+        print_table(COLUMNS, rows, f"no backups in {target}")
+        for problem in damaged.values():
+            click.echo(f"problem: {problem}")
+    return FAILED if damaged else DONE
+
+
+@command.command("verify")
+@_with_destination
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.pass_context
+def verify_command(
+    context: click.Context,
+    destination: str | None,
+    endpoint: str,
+    as_json: bool,
+    directory: str | None,
+    ids: tuple[str, ...],
+) -> int:
+    """Compare every byte of backups, and of what they are based on, with their digests.
+
+    Of all backups, if none is named. No key is needed. Exit code 1 where one cannot be restored.
+    """
+    place = place_of(context, directory)
+    target = _destination(place, configuration.load(place.config), destination, endpoint)
+    catalogue = read_catalogue(target)
+    wanted = ids or (*catalogue.manifests, *catalogue.damaged)
+    total = sum(one.stored_bytes for one in catalogue.manifests.values()) if not ids else None
+    with progress("bytes", total) as advance:
+        found = verify_backups(target, catalogue, wanted, advance)
+    if as_json:
+        print_json([one._asdict() for one in found])
+    else:
+        rows = [(one.id, "; ".join(one.problems) or "sound") for one in found]
+        print_table(("id", "state"), rows, f"no backups in {target}")
+    return FAILED if any(one.problems for one in found) else DONE
+
+
+@command.command("restore")
+@_with_destination
+@click.argument("id", metavar="ID|latest")
+@_with_identities
+@_with_yes
+@click.pass_context
+def restore_command(
+    context: click.Context,
+    destination: str | None,
+    endpoint: str,
+    as_json: bool,
+    directory: str | None,
+    id: str,
+    identities: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Make all databases and the mirror those of a backup.
+
+    Everything is checked before anything is replaced. What is replaced is moved to quarantine/.
+    Interrupted at any point, all of the old is there, or all of the new. config.toml is restored
+    only where there is none. Events that wait in the spool come into the restored databases.
+    """
+    place = place_of(context, directory)
+    settings = configuration.load(place.config)
+    target = _destination(place, settings, destination, endpoint)
+    secret = read_identities(identities)
+    catalogue = read_catalogue(target)
+    manifest = catalogue.find(id)
+    chain = catalogue.chain(manifest)
+    there = _databases(place)
+    if there:
+        _confirm(
+            f"replace {', '.join(there)} in {place.khive} by those of {manifest.id}",
+            yes=yes,
+        )
+    with progress("bytes", sum(one.pack.content_bytes for one in chain)) as advance:
+        done = restore_backup(
+            place, target, catalogue, manifest, identities=secret, progress=advance
+        )
+    if as_json:
+        print_json(
+            {
+                "backup": _as_json(manifest),
+                "set_aside": done.set_aside and str(done.set_aside),
+                "config_kept": done.config_kept,
+            }
+        )
+        return
+    click.echo(f"{manifest.id} restored: {manifest.rows} rows in {place.khive}")
+    if done.set_aside is not None:
+        click.echo(f"what was there before is in {done.set_aside}")
+    if done.config_kept:
+        click.echo(f"{place.config} is another than the backup's, and was left as it is")
+
+
+@command.command("prune")
+@_with_destination
+@click.option("--keep-count", type=click.IntRange(0), help="Keep so many of the newest.")
+@click.option("--keep-days", type=click.FloatRange(0), help="Keep those of so many days.")
+@click.option("--dry-run", is_flag=True, help="Only say which would go.")
+@_with_yes
+@click.pass_context
+def prune_command(
+    context: click.Context,
+    destination: str | None,
+    endpoint: str,
+    as_json: bool,
+    directory: str | None,
+    keep_count: int | None,
+    keep_days: float | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Delete old backups.
+
+    A backup stays if either rule keeps it, or if one that stays is based on it. Without options,
+    the rules are those of config.toml; with one option, that alone. What was begun and not finished
+    more than a day ago goes too.
+    """
+    place = place_of(context, directory)
+    settings = configuration.load(place.config)
+    if keep_count is None and keep_days is None:
+        keep_count, keep_days = settings.backup_keep_count, settings.backup_keep_days
+    target = _destination(place, settings, destination, endpoint)
+    catalogue = read_catalogue(target)
+    going = prunable(catalogue, keep_count=keep_count or 0, keep_days=keep_days or 0)
+    ids = [one.id for one in going] + abandoned(catalogue)
+    if ids and not dry_run:
+        _confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {target}", yes=yes)
+        delete_backups(target, ids)
+    if as_json:
+        print_json({"deleted": [] if dry_run else ids, "would_delete": ids if dry_run else []})
+        return
+    verb = "would be deleted" if dry_run else "deleted"
+    for id in ids:
+        click.echo(f"{id} {verb}")
+    if not ids:
+        click.echo("nothing to delete")
+
+
+def _destination(place: Place, settings: Settings, named: str | None, endpoint: str) -> Destination:
+    if place.exists():
+        sweep(place)
+    # An option's path is relative to where it was typed, a setting's to its place.
+    if named and "://" not in named:
+        named = os.path.abspath(Path(named).expanduser())
+    return open_destination(place, named or settings.backup_destination, endpoint)
+
+
+def _databases(place: Place) -> list[str]:
+    if not place.exists():
+        return []
+    return sorted(name for name in os.listdir(place.khive) if switch.is_database(name))
+
+
+def _count(catalogue: Catalogue) -> int:
+    return len(catalogue.manifests) + len(catalogue.damaged) + len(catalogue.unfinished)
+
+
+def _confirm(what: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"this would {what}: say --yes")
+    click.confirm(f"{what}?", abort=True, err=True)
+
+
+def _stored_as(manifest: Manifest) -> str:
+    used = [word for word in (manifest.compression, manifest.encryption) if word != "none"]
+    return " + ".join(used) or "plain"
+
+
+def _as_json(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "id": manifest.id,
+        "created_at": manifest.created_at,
+        "kind": manifest.kind,
+        "parent": manifest.parent,
+        "rows": manifest.rows,
+        "content_bytes": manifest.content_bytes,
+        "stored_bytes": manifest.stored_bytes,
+        "stored_as": _stored_as(manifest),
+        "files": {file.name: file.rows for file in manifest.files if file.rows is not None},
+    }

@@ -1,0 +1,129 @@
+"""`khive-persist export`."""
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import click
+
+from khive_persist.cli.events import begins
+from khive_persist.cli.options import drained_place, with_filters, with_place
+from khive_persist.cli.progress import is_watched, progress
+from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
+from khive_persist.place import Place
+from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.query import Filter, column, field
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.planner_session import PlannerSession
+
+_PURPOSES: Final = [*(purpose.name for purpose in BUILT_IN), "events", "all"]
+_STDOUT: Final = "-"
+
+
+@click.command("export")
+@click.option("--purpose", type=click.Choice(_PURPOSES), default="all", show_default=True,
+              help="What to export; events are those of all tools.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(FORMS),
+              help="Else by the ending of FILE, else jsonl.")  # fmt: skip
+@click.option("--output", "-o", metavar="FILE", default=_STDOUT, help="Else stdout, as is -.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@with_place
+@with_filters("session", "type", "tool", "since", "until", "complexity", "min_confidence",
+              "max_cost", "limit")  # fmt: skip
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    purpose: str,
+    form: Form | None,
+    output: str,
+    force: bool,
+    directory: str | None,
+    limit: int | None,
+    **wanted: Any,
+) -> None:
+    """Export records to a file for other programs.
+
+    \b
+      khive-persist export --purpose planner_sessions --complexity complex -o plans.xlsx
+      khive-persist export --purpose events --since 7d -o week.parquet
+      khive-persist export --session 3aeaa724 | jq .content
+
+    JSON, JSON Lines, CSV and Parquet hold all of a record, and `import` takes them back; Excel cuts
+    cells of more than 32,767 characters. A filter that only plans or only events have leaves out
+    the others. The file is there as a whole or not at all.
+    """
+    place = drained_place(context, directory)
+    parts = _parts(purpose, **wanted)
+    if not parts:
+        raise click.UsageError(f"no {purpose} can pass these filters together")
+    target = None if output == _STDOUT else Path(output)
+    if form is None:
+        form = _form(target)
+    anyio.run(partial(_export, place, parts, target, form, limit=limit, force=force))
+
+
+def _parts(
+    purpose: str,
+    session_id: str | None,
+    event_type: str | None,
+    tool: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    complexity: str | None,
+    min_confidence: float | None,
+    max_cost: float | None,
+) -> list[Part]:
+    both: list[Filter] = []
+    if session_id is not None:
+        both.append(begins(session_id))
+    if since is not None:
+        both.append(column("created_at") >= since)
+    if until is not None:
+        both.append(column("created_at") < until)
+    of_plans: list[Filter] = []
+    if complexity is not None:
+        of_plans.append(field("complexity") == complexity)
+    if min_confidence is not None:
+        of_plans.append(field("confidence") >= min_confidence)
+    if max_cost is not None:
+        of_plans.append(field("planning_cost") <= max_cost)
+    of_events = [field("event_type") == event_type] if event_type is not None else []
+    parts = []
+    if not of_events and tool is None and purpose in (PLANNER_SESSIONS.name, "all"):
+        parts.append(Part(PlannerSession, PLANNER_SESSIONS, (*both, *of_plans)))
+    for name, events in HOOK_EVENTS.items():
+        if not of_plans and tool in (None, name) and purpose in (events.name, "events", "all"):
+            parts.append(Part(HookEvent, events, (*both, *of_events)))
+    return parts
+
+
+def _form(target: Path | None) -> Form:
+    if target is None:
+        return "jsonl"
+    ending = target.suffix.removeprefix(".").lower()
+    for form in FORMS:
+        if ending == form:
+            return form
+    raise click.UsageError(f"{target.name} does not say its format: name it with --format")
+
+
+async def _export(
+    place: Place,
+    parts: list[Part],
+    target: Path | None,
+    form: Form,
+    *,
+    limit: int | None,
+    force: bool,
+) -> None:
+    total = None
+    if is_watched():
+        total = await count_rows(place, parts)
+        total = total if limit is None else min(total, limit)
+    with progress("rows", total) as advance:
+        count = await export(place, parts, target, form, limit=limit, force=force, advance=advance)
+    if target is not None:
+        click.echo(f"{count} exported to {target}", err=True)

@@ -1,0 +1,235 @@
+"""Rows of a file, a folder or another place into this one."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import anyio.to_thread
+
+from khive_persist import settings as configuration
+from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError
+from khive_persist.exchange.aside import Aside
+from khive_persist.exchange.reading.source import read_source
+from khive_persist.exchange.rows import Found, checked, is_same, purpose_of
+from khive_persist.place import Place
+from khive_persist.purposes import BUILT_IN, Purpose
+from khive_persist.redaction import Redactor
+from khive_persist.sealing import load_redactor, seal
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.writer import Writer
+
+_BATCH_ROWS: Final = 500
+_BATCH_CHARACTERS: Final = 4 << 20
+
+
+class Counts(NamedTuple):
+    """What became of the rows of one purpose.
+
+    Attributes:
+        new: Stored.
+        same: There already.
+        changed: There already under their id, with other content: left as they were, or with
+            `update` replaced.
+    """
+
+    new: int = 0
+    same: int = 0
+    changed: int = 0
+
+
+class Imported(NamedTuple):
+    """What an import did.
+
+    Attributes:
+        purposes: The counts, by the name of the purpose.
+        refused: How many things in the source were not stored.
+        listed: The first of them, each with its place in the source and the reason.
+        aside: The file in which they are kept, or an empty string.
+    """
+
+    purposes: dict[str, Counts]
+    refused: int
+    listed: list[tuple[str, str]]
+    aside: str
+
+
+class _Ready(NamedTuple):
+    """A row that may be stored, and what it was made of."""
+
+    purpose: Purpose
+    row: StoredRow
+    found: Found
+
+
+async def import_rows(
+    place: Place,
+    source: Path | IO[bytes],
+    *,
+    update: bool = False,
+    default: Purpose | None = None,
+    purposes: tuple[Purpose, ...] = (),
+    advance: Callable[[int], None] | None = None,
+) -> Imported:
+    """Store what a source has: committed and synced on return.
+
+    A row is known by its id, so that importing again changes nothing, and an import that was killed
+    is completed by running it again. All five columns are stored as they are, whatever the age of
+    the row, but for secrets, which are taken out as from everything that is stored. A row that is
+    no JSON, has no id, or does not say where it belongs is refused and kept aside in `quarantine/`;
+    the others are stored. Cancelled, what was committed by then stays.
+
+    Args:
+        place: Where to, made where it is missing.
+        source: JSON, JSON Lines, CSV or Parquet, packed with gzip or zstd or not; a mirror folder;
+            a `.khive`; a database, also of an old khive; or an open file with JSON or CSV.
+        update: Replace a row that is there with other content.
+        default: Where rows belong that do not say it.
+        purposes: Purposes of your own that rows may name, besides the built-in ones.
+        advance: Called with the number of rows each time some were looked at.
+
+    Raises:
+        InvalidFileError: The source's content is unknown or damaged; rows before the damage are
+            stored.
+        InvalidSettingsError: config.toml is wrong.
+        MissingExtraError: Reading the source needs a package that is not here.
+        StoreError: As its subclasses say; what was committed before stays.
+        OSError: The source cannot be read.
+    """
+    await anyio.to_thread.run_sync(place.make)
+    settings = configuration.load(place.config)
+    redactor = load_redactor(place, settings)
+    name = source.name if isinstance(source, Path) else "stdin"
+    aside = Aside(place, name, redactor)
+    known = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
+    found = await anyio.to_thread.run_sync(read_source, source)
+    rows = _ready(found, known, default, redactor, aside)
+    merging = _Merging(place, settings.store_busy_timeout_seconds, aside, update=update)
+    try:
+        async with AsyncExitStack() as stack:
+            stack.callback(rows.close)
+            stack.push_async_callback(merging.close)
+            while batch := await anyio.to_thread.run_sync(_take, rows):
+                await merging.merge([item for item in batch if item is not None])
+                if advance is not None:
+                    advance(len(batch))
+        kept = aside.finish()
+    finally:
+        aside.close()
+    return Imported(merging.counts, aside.count, aside.listed, kept)
+
+
+class _Merging:
+    """The writers of the files that rows go to, and what became of the rows."""
+
+    def __init__(
+        self, place: Place, busy_timeout_seconds: float, aside: Aside, *, update: bool
+    ) -> None:
+        self._place = place
+        self._timeout = busy_timeout_seconds
+        self._aside = aside
+        self._update = update
+        self._writers: dict[Purpose, Writer] = {}
+        self.counts: dict[str, Counts] = {}
+
+    async def close(self) -> None:
+        for writer in self._writers.values():
+            await writer.close()
+
+    async def merge(self, batch: list[_Ready]) -> None:
+        """Store a batch, in one transaction a file."""
+        # Two rows of one id come one after the other, for the second is compared with the first.
+        waiting: dict[tuple[Purpose, str], _Ready] = {}
+        for item in batch:
+            if (item.purpose, item.row[0]) in waiting:
+                await self._merge_distinct(list(waiting.values()))
+                waiting.clear()
+            waiting[item.purpose, item.row[0]] = item
+        await self._merge_distinct(list(waiting.values()))
+
+    async def _merge_distinct(self, batch: list[_Ready]) -> None:
+        by_purpose: dict[Purpose, list[_Ready]] = {}
+        for item in batch:
+            by_purpose.setdefault(item.purpose, []).append(item)
+        for purpose, items in by_purpose.items():
+            await self._merge_into(purpose, items)
+
+    async def _merge_into(self, purpose: Purpose, items: list[_Ready]) -> None:
+        writer = self._writers.get(purpose)
+        if writer is None:
+            path = self._place.database(purpose.file)
+            writer = self._writers[purpose] = Writer(path, purpose, self._timeout)
+        rows = [item.row for item in items]
+        try:
+            merged = await writer.merge(rows, is_same=is_same, update=self._update)
+        except (InvalidRecordError, InvalidQueryError) as error:
+            if len(items) == 1:
+                self._aside.add(items[0].found, _reason(error))
+                return
+            # One row that SQLite cannot hold must not keep the others out.
+            for item in items:
+                await self._merge_into(purpose, [item])
+            return
+        before = self.counts.get(purpose.name, Counts())
+        self.counts[purpose.name] = Counts(
+            before.new + merged.new, before.same + merged.same, before.changed + merged.changed
+        )
+
+
+def _ready(
+    source: Iterator[Found],
+    known: Mapping[str, Purpose],
+    default: Purpose | None,
+    redactor: Redactor | None,
+    aside: Aside,
+) -> Generator[_Ready | None, None, None]:
+    """Each row without secrets; None for one that was refused."""
+    for found in source:
+        if found.row is None:
+            aside.add(found, found.reason)
+            yield None
+            continue
+        try:
+            row = checked(found.row)
+            try:
+                purpose = purpose_of(row, known, found.purpose)
+            except InvalidRecordError:
+                if default is None or found.purpose is not None:
+                    raise
+                purpose = default
+        except InvalidRecordError as error:
+            aside.add(found, _reason(error))
+            yield None
+        else:
+            yield _Ready(purpose, row if redactor is None else _sealed(redactor, row), found)
+
+
+def _take(rows: Iterator[_Ready | None]) -> list[_Ready | None]:
+    batch: list[_Ready | None] = []
+    characters = 0
+    for item in rows:
+        batch.append(item)
+        characters += len(item.row[1] or "") if item is not None else 0
+        if len(batch) == _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
+            break
+    return batch
+
+
+def _sealed(redactor: Redactor, row: StoredRow) -> StoredRow:
+    """A row without secrets. An old one may have no metadata to mark it in."""
+    id, content, metadata, created_at, embedding = row
+    if isinstance(created_at, str):
+        created_at, _ = redactor.redact_text(created_at)
+    if embedding is not None and '"' in embedding:
+        embedding, _ = redactor.redact_json(embedding)
+    if metadata is None or metadata.lstrip().startswith("{"):
+        _, sealed, metadata, _, _ = seal(redactor, (id, content, metadata, "", None))
+        content = content and sealed
+    else:
+        content = content and redactor.redact_json(content)[0]
+        metadata, _ = redactor.redact_json(metadata)
+    return id, content, metadata, created_at, embedding
+
+
+def _reason(error: KhiveError) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,92 @@
+"""Folders: the JSON mirror of a place, or the databases of a `.khive`."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+from khive_persist.capture.spool import Spool
+from khive_persist.errors import InvalidFileError
+from khive_persist.exchange.formats import unpacked
+from khive_persist.exchange.reading.database import read_database
+from khive_persist.exchange.reading.documents import read_lines, read_values
+from khive_persist.exchange.rows import Found
+from khive_persist.place import KHIVE, Place
+from khive_persist.store import codec
+
+_MIRRORED: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(json|jsonl)\Z")
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a file is named as the mirror names its streams of events."""
+    found = _MIRRORED.match(path.name)
+    return found is not None and found[1] == "jsonl"
+
+
+def read_folder(path: Path) -> Iterator[Found]:
+    """The rows of a mirror folder, or of all databases of a `.khive` or of what holds one.
+
+    A file that the mirror did not name is left alone, and found as one without a row.
+
+    Raises:
+        InvalidFileError: It is neither.
+        StoreError: As its subclasses say.
+    """
+    if (path / KHIVE).is_dir():
+        path /= KHIVE
+    if databases := sorted(path.glob("*.db")):
+        waiting = len(Spool(Place(path.parent)).events()) if path.name == KHIVE else 0
+        if waiting:
+            yield Found(
+                "spool", None, reason=f"{waiting} events wait there: drain that place first"
+            )
+        for database in databases:
+            yield from read_database(database, own=True)
+        return
+    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    if not any(_MIRRORED.match(file.name) for file in files):
+        raise InvalidFileError(f"{path} is no .khive and no mirror of one")
+    for file in files:
+        if not _MIRRORED.match(file.name) or file.is_symlink() or not file.is_file():
+            yield Found(file.name, None, reason="not a file of a mirror, left alone")
+            continue
+        for found in read_stream(file) if is_stream(file) else _read_document(file):
+            yield found._replace(where=f"{file.name}: {found.where}")
+
+
+def read_stream(path: Path) -> Iterator[Found]:
+    """The rows of one stream of the mirror, where the last line of an id is the one that counts."""
+    last: dict[Any, str] = {}
+    for found, id in _lines(path):
+        last[id] = found.where
+    for found, id in _lines(path):
+        if id is None or (last[id] == found.where and _deleted_id(found) is None):
+            yield found
+
+
+def _lines(path: Path) -> Iterator[tuple[Found, str | None]]:
+    with path.open("rb") as file, unpacked(file, str(path)) as plain:
+        for found in read_lines(as_characters(plain)):
+            yield found, found.row[0] if found.row is not None else _deleted_id(found)
+
+
+def _read_document(path: Path) -> Iterator[Found]:
+    with path.open("rb") as file, unpacked(file, str(path)) as plain:
+        yield from read_values(as_characters(plain))
+
+
+def as_characters(plain: IO[bytes]) -> IO[str]:
+    """The text of a file: what is no UTF-8 is seen later, by its lone surrogates."""
+    return io.TextIOWrapper(plain, "utf-8-sig", errors="surrogateescape", newline="\n")
+
+
+def _deleted_id(found: Found) -> str | None:
+    """The id of a line that says that its event was deleted."""
+    if not isinstance(found.raw, str) or '"deleted":true' not in found.raw:
+        return None
+    document = codec.column(found.raw)
+    if isinstance(document, dict) and document.get("deleted") is True:
+        id = document.get("id")
+        return id if isinstance(id, str) else None
+    return None

@@ -1,0 +1,54 @@
+"""Parquet as `writing/parquet.py` writes it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist import clock
+from khive_persist.errors import InvalidFileError
+from khive_persist.exchange.columns import ENVELOPE
+from khive_persist.exchange.rows import Found
+from khive_persist.exchange.writing.parquet import SPELLING, load_pyarrow
+from khive_persist.store import codec
+
+MAGIC: Final = b"PAR1"
+_BATCH_ROWS: Final = 256
+
+
+def read_parquet(path: Path) -> Iterator[Found]:
+    """The rows of a Parquet file.
+
+    Raises:
+        InvalidFileError: It is damaged, or was not exported by khive-persist.
+        MissingExtraError: pyarrow is not here.
+    """
+    arrow, parquet = load_pyarrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            wanted = [*ENVELOPE, SPELLING]
+            if not set(wanted) <= set(file.schema_arrow.names):
+                raise InvalidFileError(f"{path} was not exported by khive-persist")
+            number = 0
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield _found(f"row {number}", values)
+    except arrow.ArrowException as error:
+        raise InvalidFileError(f"{path} is damaged ({error})") from error
+
+
+def _found(where: str, values: dict[str, Any]) -> Found:
+    instant, spelling = values["created_at"], values[SPELLING]
+    raw = {**values, "created_at": None if instant is None else clock.to_text(instant)}
+    try:
+        created_at = codec.load(spelling) if spelling is not None else raw["created_at"]
+    except ValueError:
+        return Found(where, raw, reason=f"{SPELLING} is no JSON")
+    row = (
+        values["id"],
+        values["content"],
+        values["node_metadata"],
+        created_at,
+        values["embedding"],
+    )
+    return Found(where, raw, row, purpose=values["purpose"])

@@ -1,0 +1,87 @@
+"""What was named to import: which kind of file it is, by its content and never by its name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from khive_persist.errors import InvalidFileError
+from khive_persist.exchange.formats import describe, unpacked
+from khive_persist.exchange.reading.csv import read_csv
+from khive_persist.exchange.reading.database import is_database, read_database
+from khive_persist.exchange.reading.documents import read_lines, read_values
+from khive_persist.exchange.reading.folder import (
+    as_characters,
+    is_stream,
+    read_folder,
+    read_stream,
+)
+from khive_persist.exchange.reading.parquet import MAGIC, read_parquet
+from khive_persist.exchange.rows import Found
+from khive_persist.store import codec
+
+_SQLITE: Final = b"SQLite format 3\0"
+_HEAD_BYTES: Final = 1 << 16
+_WHITE: Final = b" \t\r\n\xef\xbb\xbf"
+
+
+def read_source(source: Path | IO[bytes]) -> Iterator[Found]:
+    """Everything that a file, a folder or a pipe has.
+
+    Args:
+        source: A path, or an open file such as stdin.
+
+    Raises:
+        InvalidFileError: Its content is unknown or damaged.
+        MissingExtraError: Reading it needs a package that is not here.
+        StoreError: It is a database that cannot be read.
+        OSError: It cannot be read.
+    """
+    if not isinstance(source, Path):
+        return _read_text(source, "stdin")
+    path = source.resolve()
+    if path.is_dir():
+        return read_folder(path)
+    if path.is_file() and is_database(path):
+        return read_database(path)
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> Iterator[Found]:
+    with path.open("rb") as file:
+        head = file.read(len(_SQLITE))
+        if head == _SQLITE:
+            raise InvalidFileError(f"{path} is a damaged SQLite file")
+        if not head.startswith(MAGIC):
+            if is_stream(path):
+                yield from read_stream(path)
+                return
+            file.seek(0)
+            yield from _read_text(file, str(path))
+            return
+    yield from read_parquet(path)
+
+
+def _read_text(file: IO[bytes], name: str) -> Iterator[Found]:
+    with unpacked(file, name) as plain:
+        head = plain.peek(_HEAD_BYTES)
+        text = as_characters(plain)
+        begin = head.lstrip(_WHITE)
+        if not begin or begin.startswith((b"[", b"{")):
+            # Nothing at all is an export of no rows.
+            yield from read_lines(text) if _is_lines(begin) else read_values(text)
+        elif b"," not in begin:
+            raise InvalidFileError(f"{name}: unknown content, {describe(head)}")
+        else:
+            yield from read_csv(text, name)
+
+
+def _is_lines(head: bytes) -> bool:
+    """Whether the first line is a document, or the next one begins as one does."""
+    first, _, rest = head.partition(b"\n")
+    if not first.startswith(b"{"):
+        return False
+    try:
+        codec.load(first)
+    except ValueError:
+        return rest.startswith(b"{")
+    return True

@@ -1,0 +1,156 @@
+"""A row on its way: what a file can hold of it, whether it may be stored, whether two are one."""
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.errors import InvalidRecordError
+from khive_persist.purposes import PLANNER_SESSIONS, Purpose
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.node import MAX_ID_CHARACTERS
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+
+JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
+
+
+class Found(NamedTuple):
+    """What a source has at one place.
+
+    Attributes:
+        where: The place, for a person: `line 3`.
+        raw: What stands there, to keep aside if it cannot be stored.
+        row: The row, or None where there is none to be read.
+        reason: Why there is none.
+        purpose: Where it says that it belongs, or its name; None where it does not say.
+    """
+
+    where: str
+    raw: Any
+    row: StoredRow | None = None
+    reason: str = ""
+    purpose: Purpose | str | None = None
+
+
+def as_text(row: Any) -> StoredRow:
+    """A row as SQLite gave it, with every column but `created_at` as text or None.
+
+    JSON that is a number is one in the table too, for its columns are NUMERIC: its text gives the
+    same number again. A BLOB has no spelling in JSON and becomes text, byte for byte where it is.
+    """
+    id, content, node_metadata, created_at, embedding = row
+    if isinstance(created_at, float) and math.isinf(created_at):
+        created_at = _infinite(created_at)
+    elif isinstance(created_at, bytes):
+        created_at = _text(created_at)
+    return str(_text(id)), _text(content), _text(node_metadata), created_at, _text(embedding)
+
+
+def checked(row: StoredRow) -> StoredRow:
+    """The row, if every program that reads the table can read it.
+
+    Raises:
+        InvalidRecordError: Its id is no id; a column is no JSON or too deep for SQLite; text is no
+            Unicode; `created_at` is neither text nor a number.
+    """
+    id, _, _, created_at, _ = row
+    if not isinstance(id, str) or not 0 < len(id) <= MAX_ID_CHARACTERS or "\0" in id:
+        raise InvalidRecordError(f"an id has 1 to {MAX_ID_CHARACTERS} characters and no NUL")
+    if created_at is not None and not isinstance(created_at, str | int | float):
+        raise InvalidRecordError("created_at is neither text nor a number")
+    if isinstance(created_at, bool):
+        raise InvalidRecordError("created_at is neither text nor a number")
+    for name, value in zip(("id", "created_at"), (id, created_at), strict=True):
+        _check_unicode(name, value)
+    for name, text in zip(JSON_COLUMNS, (row[1], row[2], row[4]), strict=True):
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise InvalidRecordError(f"{name} is not text")
+        _check_unicode(name, text)
+        try:
+            codec.load(text)
+        except ValueError as error:
+            raise InvalidRecordError(f"{name} is no JSON ({error})") from error
+        if codec.depth(text) > codec.MAX_DEPTH:
+            raise InvalidRecordError(f"{name} is nested deeper than {codec.MAX_DEPTH} levels")
+    return row
+
+
+def is_same(one: StoredRow, other: StoredRow) -> bool:
+    """Whether two rows say the same: JSON by its value, `created_at` by its instant or its text.
+
+    NULL and JSON's null are the same: old files have either for an embedding that is not there.
+    """
+    if one == other:
+        return True
+    one, other = as_text(one), as_text(other)
+    return (
+        one[0] == other[0]
+        and _instant(one[3]) == _instant(other[3])
+        and all(one[at] == other[at] or _value(one[at]) == _value(other[at]) for at in (1, 2, 4))
+    )
+
+
+def purpose_of(
+    row: StoredRow, known: Mapping[str, Purpose], named: Purpose | str | None
+) -> Purpose:
+    """Where a row belongs: what it says itself, else what its class or its content tells.
+
+    Raises:
+        InvalidRecordError: It cannot be told, or the name is not known here.
+    """
+    if isinstance(named, Purpose):
+        return named
+    if named is not None:
+        if named not in known:
+            raise InvalidRecordError(f"the purpose {named!r} is not known here")
+        return known[named]
+    metadata, content = codec.column(row[2]), codec.column(row[1])
+    lion_class = metadata.get("lion_class") if isinstance(metadata, dict) else None
+    kind = str(lion_class).rpartition(".")[2]
+    if isinstance(content, dict):
+        if kind == "HookEvent" or "event_type" in content:
+            return HookEvent.purpose_of(content)
+        if kind == "PlannerSession" or "task_description" in content:
+            return PLANNER_SESSIONS
+    raise InvalidRecordError("it does not say what it is", hint="name it with --purpose")
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    if isinstance(value, float) and math.isinf(value):
+        return _infinite(value)
+    return repr(value)
+
+
+def _infinite(value: float) -> str:
+    # As SQLite's own .dump writes it.
+    return "9e999" if value > 0 else "-9e999"
+
+
+def _check_unicode(name: str, value: object) -> None:
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRecordError(f"{name} is no UTF-8 text") from error
+
+
+def _value(text: Any) -> str:
+    value = codec.column(text)
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def _instant(value: Any) -> Any:
+    instant = clock.from_column(value)
+    return value if instant is None else instant

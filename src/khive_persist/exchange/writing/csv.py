@@ -1,0 +1,55 @@
+"""Rows as CSV (RFC 4180): text always in quotes, numbers and what is missing never.
+
+So NULL and an empty text differ, and a number and the text of its digits.
+"""
+
+from collections.abc import Sequence
+from typing import IO, Any
+
+from khive_persist.exchange.columns import ENVELOPE
+from khive_persist.exchange.formulas import neutralise
+from khive_persist.exchange.writing import Table, all_columns, values
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+
+
+class CsvWriter:
+    """Writes one header with the columns of all tables, then a line a row."""
+
+    def __init__(self, file: IO[bytes], tables: Sequence[Table]) -> None:
+        self._file = file
+        self._columns = all_columns(tables)
+        self._table = tables[0]
+        names = [*ENVELOPE[:3], *(column.name for column in self._columns), *ENVELOPE[3:]]
+        self._file.write(_line(names))
+
+    def begin(self, table: Table) -> None:
+        self._table = table
+
+    def write(self, rows: Sequence[StoredRow]) -> None:
+        for row in rows:
+            id, content, metadata, created_at, embedding = row
+            fields = values(self._table, self._columns, codec.column(content))
+            cells = [id, self._table.purpose.name, created_at, *fields, content, metadata]
+            self._file.write(_line([*cells, embedding]))
+
+    def end(self) -> None:
+        return
+
+    def abandon(self) -> None:
+        return
+
+
+def _line(cells: Sequence[Any]) -> bytes:
+    return (",".join(map(_cell, cells)) + "\r\n").encode("utf-8", "replace")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = neutralise(value if isinstance(value, str) else codec.dump_lossy(value))
+    return '"' + text.replace('"', '""') + '"'

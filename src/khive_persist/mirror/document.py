@@ -1,0 +1,71 @@
+"""One record as a JSON document, and back to its row."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from khive_persist.errors import InvalidRecordError
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+
+DATA_MODEL_VERSION: Final = 1
+_JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
+
+
+def to_document(purpose: str, row: StoredRow) -> dict[str, Any]:
+    """A row as its document.
+
+    The JSON columns stand as JSON. Where writing one anew would not give the same text, as with
+    numbers that Python cannot hold or a file's own white space, the text stands under `text` too.
+    """
+    id, content, node_metadata, created_at, embedding = row
+    document: dict[str, Any] = {
+        "dataModelVersion": DATA_MODEL_VERSION,
+        "id": id,
+        "purpose": purpose,
+        "created_at": created_at,
+    }
+    texts = {}
+    for name, text in zip(_JSON_COLUMNS, (content, node_metadata, embedding), strict=True):
+        document[name], is_exact = _value(text)
+        if not is_exact:
+            texts[name] = text
+    if texts:
+        document["text"] = texts
+    return document
+
+
+def to_row(document: Any) -> tuple[str, StoredRow]:
+    """The purpose and the row of a document.
+
+    Raises:
+        InvalidRecordError: It is no document of ours, or one of a newer version.
+    """
+    if not isinstance(document, Mapping) or not isinstance(document.get("id"), str):
+        raise InvalidRecordError("no document of khive-persist: it has no id")
+    version = document.get("dataModelVersion")
+    if not isinstance(version, int) or version > DATA_MODEL_VERSION:
+        raise InvalidRecordError(f"dataModelVersion {version!r} is not known")
+    purpose = document.get("purpose")
+    created_at = document.get("created_at")
+    if not isinstance(purpose, str) or not isinstance(created_at, str | float | int | None):
+        raise InvalidRecordError("purpose or created_at is missing or of the wrong type")
+    texts = document.get("text", {})
+    content, node_metadata, embedding = (
+        texts[name] if name in texts else _text(document.get(name)) for name in _JSON_COLUMNS
+    )
+    return purpose, (document["id"], content, node_metadata, created_at, embedding)
+
+
+def _value(text: str | None) -> tuple[Any, bool]:
+    """A column's value, and whether its text can be told from it."""
+    if text is None:
+        return None, True
+    try:
+        value = codec.load(text)
+        return value, value is not None and codec.dump(value) == text
+    except ValueError:
+        return None, False
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else codec.dump(value)

@@ -1,0 +1,96 @@
+"""A copy of a database as it is at one moment, whoever writes to it meanwhile."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from khive_persist.errors import StoreDamagedError
+from khive_persist.place import PRIVATE_FILE
+from khive_persist.store.sqlite import migrations
+from khive_persist.store.sqlite.connection import open_reader, prepare_reader
+from khive_persist.store.sqlite.errors import translated
+
+_PAGES_A_STEP: Final = 1024
+
+
+class Contents(NamedTuple):
+    """What a copy holds.
+
+    Attributes:
+        rows: How many rows each table has.
+        schema_version: Its `PRAGMA user_version`.
+    """
+
+    rows: dict[str, int]
+    schema_version: int
+
+
+def take(source: Path, target: Path) -> None:
+    """Copy a database through SQLite's backup API; writers go on.
+
+    All that was committed before the call is in the copy. Pages that did not change lie where they
+    lay in an earlier copy.
+
+    Args:
+        source: The database.
+        target: A new file, 0600.
+
+    Raises:
+        StoreError: As its subclasses say; what there is of the copy is to be thrown away.
+    """
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    reading = open_reader(source)
+    try:
+        writing = sqlite3.connect(target, isolation_level=None)
+        try:
+            with translated(source):
+                # Or the copy would begin anew at every commit of another process.
+                reading.execute("BEGIN")
+                reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                writing.execute("PRAGMA journal_mode = OFF")
+                writing.execute("PRAGMA synchronous = OFF")
+                reading.backup(writing, pages=_PAGES_A_STEP, progress=_let_signals_in)
+        finally:
+            writing.close()
+    finally:
+        reading.close()
+
+
+def examine(path: Path, *, fully: bool) -> Contents:
+    """Look at a copy that nobody writes to.
+
+    Args:
+        path: The copy; nothing is made beside it.
+        fully: Whether each index is compared with its table too, which takes much longer.
+
+    Raises:
+        StoreDamagedError: It is no sound database.
+    """
+    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        prepare_reader(connection)
+        with translated(path):
+            check = "integrity_check" if fully else "quick_check"
+            found = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
+            if found != ["ok"]:
+                raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(found).splitlines()[:3]))
+            # A virtual table would call a module that is not ours.
+            tables = connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'table'"
+                " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                " AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
+            ).fetchall()
+            rows = {}
+            for (name,) in tables:
+                quoted = '"' + name.replace('"', '""') + '"'
+                rows[name] = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
+            return Contents(rows, migrations.version(connection))
+    finally:
+        connection.close()
+
+
+def _let_signals_in(_status: int, _left: int, _total: int) -> None:
+    """Python looks at Ctrl-C only while it runs itself."""

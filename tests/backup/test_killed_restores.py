@@ -1,0 +1,176 @@
+"""A restore that is killed: all of the old is there or all of the new, once a command has run."""
+
+import random
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+
+from khive_persist.backup.create import create_backup
+from khive_persist.backup.folder import Folder
+from khive_persist.cli.root import run
+from khive_persist.errors import StoreBusyError
+from khive_persist.place import Place
+from khive_persist.store.sqlite import lock, switch
+from tests.backup.records import Rows, elsewhere, mirror, restored, rows, save_plans
+
+# Counts what the process does to the file system, and kills it before the n-th of these.
+RESTORER = """
+import os, signal, sys
+from khive_persist.cli.root import run
+
+DONE = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"}
+at, left = 0, int(sys.argv[2])
+
+def look(event, arguments):
+    global at
+    if event in DONE and ".khive" in os.fsdecode(str(arguments[0])):
+        at += 1
+        if at == left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+command = ["--dir", sys.argv[1], "backup", "restore", "latest", "--yes"]
+command += ["--destination", sys.argv[3]]
+run(["--dir", sys.argv[1], "backup", "list"])
+sys.addaudithook(look)
+code = run(command)
+print(at)
+sys.exit(code)
+"""
+
+COMMANDS = ("events", "stats", "sessions")
+State = tuple[Rows, dict[str, bytes]]
+
+
+def restore_killed_at(
+    place: Place, folder: Folder, step: int
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", RESTORER, str(place.root), str(step), str(folder.path)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def state(place: Place) -> State:
+    return rows(place), mirror(place)
+
+
+def make_old(place: Place) -> None:
+    """Something else in the one database, one more database, and one less; another mirror."""
+    place.make()
+    save_plans(place, "old", 30)
+    save_plans(place, "old", 10, file="codex_hooks.db")
+    folder = place.khive / "sessions"
+    folder.mkdir(0o700)
+    (folder / "planner_session_2026_11_20_00000000.json").write_text("{}")
+
+
+@pytest.fixture
+def backups(saved: Place, tmp_path: Path) -> Folder:
+    """Backups of another place, outside of any."""
+    folder = Folder(tmp_path / "backups")
+    create_backup(saved, folder)
+    return folder
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "kills", [pytest.param(15, id="a few"), pytest.param(200, id="many", marks=pytest.mark.long)]
+)
+def test_old_or_new_and_never_a_mix(
+    saved: Place, backups: Folder, tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = state(saved)
+    whole = elsewhere(tmp_path, "whole")
+    make_old(whole)
+    steps = int(restore_killed_at(whole, backups, 0).stdout.split()[-1])
+    some = random.Random()
+    # The last ones are where files are exchanged; each is tried once before any is twice.
+    chosen = list(range(steps, 0, -1))[: kills // 2]
+    chosen += [some.randint(1, steps) for _ in range(kills - len(chosen))]
+    ends: list[str] = []
+    pending = 0
+    for number, step in enumerate(chosen):
+        place = elsewhere(tmp_path, f"killed-{number}")
+        make_old(place)
+        old = state(place)
+        # An open connection keeps a WAL beside the old file, with a row that only it has.
+        holding = sqlite3.connect(place.database("planner_sessions.db"))
+        holding.execute("DELETE FROM planner_sessions WHERE id = 'old-7'")
+        holding.commit()
+        old[0]["planner_sessions.db"] = holding.execute(
+            "SELECT * FROM planner_sessions ORDER BY id"
+        ).fetchall()
+        assert restore_killed_at(place, backups, step).returncode == -SIGKILL, step
+        pending += switch.is_pending(place.khive)
+        assert run(["--dir", str(place.root), COMMANDS[number % 3]]) == 0
+        assert not switch.is_pending(place.khive)
+        found = state(place)
+        assert found in (old, new), f"a mix, killed at step {step} of {steps}"
+        ends.append("old" if found == old else "new")
+        holding.close()
+        assert state(place) == found
+        if found == new:
+            (aside,) = place.quarantine.glob("restore.*")
+            names = {path.name for path in aside.iterdir()}
+            assert {"planner_sessions.db", "codex_hooks.db", "sessions"} <= names
+        assert run(["--dir", str(place.root), "backup", "list"]) == 0
+        assert not list(place.khive.glob("staging/*"))
+    assert set(ends) == {"old", "new"}
+    assert pending
+
+
+def test_a_store_that_is_open_finishes_what_was_begun(
+    saved: Place, backups: Folder, tmp_path: Path
+) -> None:
+    """Killed between two files, the next who opens either gets the new one of both."""
+    whole = elsewhere(tmp_path, "whole")
+    make_old(whole)
+    steps = int(restore_killed_at(whole, backups, 0).stdout.split()[-1])
+    for step in range(steps, 0, -1):
+        place = elsewhere(tmp_path, f"killed-{step}")
+        make_old(place)
+        restore_killed_at(place, backups, step)
+        if not switch.is_pending(place.khive):
+            continue
+        save_plans(place, "later", 1)
+        assert not switch.is_pending(place.khive)
+        found = {row[0] for row in rows(place)["planner_sessions.db"]}
+        assert found == {row[0] for row in rows(saved)["planner_sessions.db"]} | {"later-0"}
+        break
+    else:
+        pytest.fail("no step left a switch pending")
+
+
+def test_a_writer_holds_off_a_restore_and_nothing_is_changed(
+    saved: Place, backups: Folder, tmp_path: Path
+) -> None:
+    place = elsewhere(tmp_path)
+    make_old(place)
+    old = state(place)
+    incoming = tmp_path / "elsewhere" / ".khive" / "incoming"
+    incoming.mkdir()
+    (incoming / "planner_sessions.db").write_bytes(b"")
+    with lock.held(lock.lock_path(place.database("codex_hooks.db")), 1):
+        with pytest.raises(StoreBusyError):
+            switch.perform(place.khive, incoming, place.quarantine, ("sessions",), 0.05)
+    assert state(place) == old
+
+
+def test_what_is_restored_twice_is_set_aside_twice(
+    saved: Place, backups: Folder, tmp_path: Path
+) -> None:
+    place = elsewhere(tmp_path)
+    make_old(place)
+    old = state(place)
+    first, second = restored(place, backups), restored(place, backups)
+    assert state(place) == state(saved)
+    assert first.set_aside != second.set_aside
+    assert first.set_aside is not None
+    kept = Place(tmp_path / "kept")
+    kept.root.mkdir()
+    first.set_aside.rename(kept.khive)
+    assert state(kept) == old

@@ -1,0 +1,76 @@
+"""Backups and restores while four processes write."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from khive_persist.backup.coding import Coding
+from khive_persist.backup.create import create_backup
+from khive_persist.backup.folder import Folder
+from khive_persist.capture.drain import drain
+from khive_persist.place import Place
+from tests.backup.records import elsewhere, restored, rows
+from tests.backup.writers import writing
+
+
+def ids(place: Place) -> set[object]:
+    return {row[0] for file in rows(place).values() for row in file}
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "backups", [pytest.param(10, id="a few"), pytest.param(100, id="many", marks=pytest.mark.long)]
+)
+def test_each_backup_has_what_was_acknowledged_before(
+    place: Place, folder: Folder, tmp_path: Path, backups: int
+) -> None:
+    with writing(place) as writers:
+        for number in range(backups):
+            for writer in writers:
+                writer.wait_for(5)
+            before = {id for writer in writers for id in tuple(writer.acknowledged)}
+            # Every third is a full one.
+            since = "latest" if number % 3 else ""
+            made = create_backup(place, folder, since=since, coding=Coding("zstd"))
+            other = elsewhere(tmp_path, str(number))
+            restored(other, folder, made.id)
+            assert before <= ids(other)
+            shutil.rmtree(other.root)
+    assert [writer.errors for writer in writers] == [""] * 4
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "restores", [pytest.param(3, id="a few"), pytest.param(50, id="many", marks=pytest.mark.long)]
+)
+def test_writers_go_on_with_what_was_restored_and_lose_nothing(
+    place: Place, folder: Folder, restores: int
+) -> None:
+    with writing(place) as writers:
+        for writer in writers:
+            writer.wait_for(10)
+        create_backup(place, folder)
+        for _ in range(restores):
+            for writer in writers:
+                writer.wait_for(60)
+            assert restored(place, folder).set_aside is not None
+        since = [len(writer.acknowledged) for writer in writers]
+        for writer in writers:
+            writer.wait_for(60)
+    assert [writer.errors for writer in writers] == [""] * 4
+    assert drain(place).left == 0
+    here = ids(place)
+    acknowledged = {id for writer in writers for id in writer.acknowledged}
+    assert {id for w, n in zip(writers, since, strict=True) for id in w.acknowledged[n:]} <= here
+    # What the restores took away is kept: each was committed to a file that was set aside whole.
+    aside = set()
+    for path in place.quarantine.glob("restore.*/*.db"):
+        connection = sqlite3.connect(path)
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        table = "planner_sessions" if path.stem == "planner_sessions" else "hook_events"
+        aside |= {row[0] for row in connection.execute(f"SELECT id FROM {table}")}
+        connection.close()
+    assert acknowledged <= here | aside
+    assert not acknowledged <= here

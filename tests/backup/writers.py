@@ -1,0 +1,110 @@
+"""Processes that save and record without end, and say what was acknowledged."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from khive_persist.place import Place
+
+SAVER = """
+import sys, anyio
+from khive_persist import PlannerSession, open_store
+
+async def main():
+    async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
+        for number in range(1_000_000):
+            id = f"{sys.argv[2]}-{number}"
+            content = {"session_id": id, "task_description": "x" * 200}
+            await plans.save(PlannerSession(id=id, content=content))
+            print(id, flush=True)
+
+anyio.run(main)
+"""
+
+RECORDER = """
+import sys
+from khive_persist.capture.drain import Drain
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+
+place = Place(sys.argv[1])
+spool = Spool(place)
+with Drain(place) as drain:
+    for number in range(1_000_000):
+        print(spool.accept(sys.argv[2], b'{"hook_event_name":"Stop"}').id, flush=True)
+        if number % 50 == 49:
+            drain.run(60)
+"""
+
+
+class Writer:
+    """One process.
+
+    Attributes:
+        acknowledged: The ids of what was kept, in order; it grows.
+        errors: What it wrote on stderr, once it was stopped.
+    """
+
+    def __init__(self, program: str, *words: str) -> None:
+        self.acknowledged: list[str] = []
+        self.errors = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._grown = threading.Condition()
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            # Half of a line was never said.
+            if line.endswith("\n"):
+                with self._grown:
+                    self.acknowledged.append(line.strip())
+                    self._grown.notify()
+
+    def wait_for(self, more: int) -> None:
+        """Wait until so many more are acknowledged."""
+        with self._grown:
+            wanted = len(self.acknowledged) + more
+            assert self._grown.wait_for(lambda: len(self.acknowledged) >= wanted, 60), (
+                self._failed()
+            )
+
+    def stop(self) -> None:
+        """Kill it, and read what it still had said."""
+        self._process.kill()
+        self._reading.join()
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self.errors = self._process.stderr.read()
+        self._process.stdout.close()
+        self._process.stderr.close()
+        self._process.wait()
+
+    def _failed(self) -> str:
+        return f"a writer stands still, its exit code is {self._process.poll()}"
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[list[Writer]]:
+    """Two processes that save plans and two that record events, all at work."""
+    with ExitStack() as stack:
+        writers = []
+        for program, word in (
+            (SAVER, "a"),
+            (SAVER, "b"),
+            (RECORDER, "claude-code"),
+            (RECORDER, "codex"),
+        ):
+            writers.append(Writer(program, str(place.root), word))
+            stack.callback(writers[-1].stop)
+        for writer in writers:
+            writer.wait_for(1)
+        yield writers

@@ -1,0 +1,78 @@
+"""Rows put into a place past all checks, and what an import of them does."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from khive_persist.exchange.export import Form, Part, export, parts_of
+from khive_persist.exchange.importing import Imported, import_rows
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.store.sqlite import statements
+from khive_persist.store.sqlite.connection import open_writer
+
+PLANS = "planner_sessions.db"
+CLAUDE = HOOK_EVENTS["claude-code"]
+METADATA = '{"lion_class":"khive_persist.records.planner_session.PlannerSession"}'
+LOSSLESS: tuple[Form, ...] = ("json", "jsonl", "csv", "parquet")
+
+
+def made(root: Path, *, redacts: bool = True) -> Place:
+    place = Place(root)
+    place.root.mkdir(parents=True, exist_ok=True)
+    place.make()
+    if not redacts:
+        place.config.write_text("[redaction]\nenabled = false\n")
+    return place
+
+
+def row(id: str, content: str | None = '{"session_id":"s","task_description":"t"}',
+        created_at: object = "2026-11-01 12:00:00.000000", metadata: str | None = METADATA,
+        embedding: str | None = None) -> tuple[Any, ...]:  # fmt: skip
+    return id, content, metadata, created_at, embedding
+
+
+def put(place: Place, rows: Iterable[Sequence[Any]], purpose: Purpose = PLANNER_SESSIONS) -> Path:
+    path = place.database(purpose.file)
+    with closing(open_writer(path, purpose)) as connection:
+        connection.execute("BEGIN")
+        connection.executemany(statements.insert_new(purpose.table), rows)
+        connection.execute("COMMIT")
+    return path
+
+
+def stored(path: Path, table: str = "planner_sessions") -> dict[str, tuple[Any, ...]]:
+    """Every column of every row with its type, by id."""
+    columns = ", ".join(f"typeof({name}), {name}" for name in statements.COLUMNS.split(", "))
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[1]: row for row in connection.execute(f"SELECT {columns} FROM {table}")}
+
+
+def everything(place: Place) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """The rows of every database of a place."""
+    tables = {p.file: p.table for p in (PLANNER_SESSIONS, *HOOK_EVENTS.values())}
+    return {path.name: stored(path, tables[path.name]) for path in sorted(place.khive.glob("*.db"))}
+
+
+def all_parts() -> list[Part]:
+    return [*parts_of(PlannerSession), *parts_of(HookEvent)]
+
+
+def write(place: Place, target: Path, form: Form, parts: list[Part] | None = None) -> int:
+    async def run() -> int:
+        return await export(place, parts or parts_of(PlannerSession), target, form)
+
+    return anyio.run(run)
+
+
+def read(place: Place, source: Path, **options: Any) -> Imported:
+    async def run() -> Imported:
+        return await import_rows(place, source, **options)
+
+    return anyio.run(run)

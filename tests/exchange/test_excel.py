@@ -1,0 +1,84 @@
+"""Excel: read back by another library."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from khive_persist.exchange.export import parts_of
+from khive_persist.exchange.writing import Table
+from khive_persist.exchange.writing.excel import CELL_CHARACTERS, ExcelWriter
+from khive_persist.place import Place
+from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.records.hook_event import HookEvent
+from tests.exchange.rows import CLAUDE, all_parts, put, row, write
+
+
+def test_a_sheet_a_purpose_with_typed_cells(place: Place, tmp_path: Path) -> None:
+    content = {"session_id": "=1+1", "task_description": "a\x01é😀\n", "agent_count": 3,
+               "confidence": -0.5, "planning_cost": 2**60}  # fmt: skip
+    put(place, [row("a", json.dumps(content), "2026-11-01T13:00:00.25+01:00"),
+                row("b", None, "yesterday")])  # fmt: skip
+    put(place, [row("e", '{"event_type":"stop","success":true}')], CLAUDE)
+    assert write(place, tmp_path / "x.xlsx", "xlsx", all_parts()) == 3
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    assert book.sheetnames == ["planner_sessions", "claude_hooks", "codex_hooks", "gemini_hooks"]
+    sheet = book["planner_sessions"]
+    header, first, second = sheet.iter_rows(values_only=True)
+    assert sheet.freeze_panes == "A2"
+    found = dict(zip(header, first, strict=True))
+    assert found["id"] == "a"
+    assert found["created_at"] == datetime(2026, 11, 1, 12, 0, 0, 250_000)  # noqa: DTZ001
+    assert found["session_id"] == "'=1+1"
+    assert sheet["C2"].data_type == "s"
+    assert found["task_description"] == "a_x0001_é😀\n"
+    assert (found["agent_count"], found["confidence"]) == (3, -0.5)
+    assert found["planning_cost"] == str(2**60)
+    assert found["content"] == json.dumps(content)
+    assert dict(zip(header, second, strict=True))["created_at"] == "yesterday"
+    events = book["claude_hooks"]
+    titles = [cell.value for cell in events[1]]
+    assert events.cell(2, titles.index("success") + 1).value is True
+    assert book["codex_hooks"].max_row == 1
+
+
+@pytest.mark.parametrize("character", ["x", "😀", "="])
+def test_a_long_cell_is_cut_and_marked(place: Place, tmp_path: Path, character: str) -> None:
+    put(place, [row("a", json.dumps({"task_description": character * 70_000}))])
+    put(place, [row("b", json.dumps({"task_description": "y" * CELL_CHARACTERS}))])
+    write(place, tmp_path / "x.xlsx", "xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "x.xlsx")["planner_sessions"]
+    text = sheet["D2"].value
+    units = len(text.encode("utf-16-le")) // 2
+    assert CELL_CHARACTERS - 2 <= units <= CELL_CHARACTERS
+    assert text.endswith(f"… [cut: {70_000 + (character == '=')} characters]")
+    assert sheet["D3"].value == "y" * CELL_CHARACTERS
+
+
+def test_a_full_sheet_goes_on_in_another(tmp_path: Path) -> None:
+    with (tmp_path / "x.xlsx").open("wb") as file:
+        writer = ExcelWriter(file, tmp_path, sheet_rows=4)
+        writer.begin(Table(PLANNER_SESSIONS, ()))
+        writer.write([row(str(number)) for number in range(7)])
+        writer.begin(Table(CLAUDE, ()))
+        writer.write([row("e")])
+        writer.end()
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    rows = {
+        sheet.title: [cell.value for cell in next(sheet.iter_cols(max_col=1))] for sheet in book
+    }
+    assert rows == {
+        "planner_sessions": ["id", "0", "1", "2"],
+        "planner_sessions 2": ["id", "3", "4", "5"],
+        "planner_sessions 3": ["id", "6"],
+        "claude_hooks": ["id", "e"],
+    }
+    assert book["planner_sessions 2"].freeze_panes == "A2"
+
+
+def test_events_of_one_tool(place: Place, tmp_path: Path) -> None:
+    put(place, [row("e", '{"event_type":"stop"}')], CLAUDE)
+    write(place, tmp_path / "x.xlsx", "xlsx", parts_of(HookEvent)[:1])
+    assert openpyxl.load_workbook(tmp_path / "x.xlsx").sheetnames == ["claude_hooks"]
