@@ -4,7 +4,7 @@ KhiveError
 ├── InvalidRecordError (ValueError)      a record that cannot be stored as it is
 ├── InvalidQueryError (ValueError)       a filter, path, order, limit or SQL text that is wrong
 ├── InvalidSettingsError (ValueError)    config.toml, or a tool's settings file, that cannot be read
-├── InvalidFileError (ValueError)        a file to read, or to write to, that is not what it should be
+├── InvalidFileError (ValueError)        a named file that is not what it should be
 ├── MissingExtraError (ImportError)      a package that only some commands need is not installed
 ├── NotFoundError (LookupError)          nothing, or more than one thing, has this id
 ├── PlaceError (OSError)                 no .khive, or one that may not be used

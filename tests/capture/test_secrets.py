@@ -41,8 +41,13 @@ STAYS = ("9fceb02d0ae598e95dc970b74767f19372d61af8", "3aeaa724-c75a-4fc5-9e77-8f
 
 def payloads(text: str) -> list[bytes]:
     """The text in a command, an output, a nested key, lines of a patch, and no JSON at all."""
-    common = {"session_id": "s1", "cwd": STAYS[2], "commit": STAYS[0], "uuid": STAYS[1]}
-    documents = [
+    common: dict[str, object] = {
+        "session_id": "s1",
+        "cwd": STAYS[2],
+        "commit": STAYS[0],
+        "uuid": STAYS[1],
+    }
+    documents: list[dict[str, object]] = [
         {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": text}},
         {"hook_event_name": "PostToolUse", "tool_name": "Bash", "tool_response": {"stdout": text}},
         {"hook_event_name": "Stop", "deep": [{"er": {text: text}}]},
