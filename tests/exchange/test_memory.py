@@ -18,7 +18,7 @@ LIMIT_MEGABYTES = 200
 GROWTH_MEGABYTES = 20
 
 EXPORT = """
-import resource, sys, anyio
+import sys, anyio
 from pathlib import Path
 from khive_persist.exchange.export import export, parts_of
 from khive_persist.place import Place
@@ -28,7 +28,9 @@ async def run(root, target, form):
     return await export(Place(root), parts_of(HookEvent), Path(target), form, force=True)
 
 count = anyio.run(run, *sys.argv[1:])
-print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not ru_maxrss: that has the peak of whoever started the process in it.
+(peak,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
+print(count, int(peak.split()[1]) // 1024)
 """
 
 
