@@ -17,7 +17,8 @@ demo: $(READY)
 	$(BIN)/khive-persist demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "crowd and not long"
 
 test-long: $(READY)
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600

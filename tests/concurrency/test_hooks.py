@@ -51,6 +51,7 @@ def stored(place: Place) -> list[tuple[str, int]]:
         connection.close()
 
 
+@pytest.mark.crowd
 @pytest.mark.parametrize("locked", [False, True], ids=["free", "locked for 5 s"])
 def test_64_processes_times_50_events_are_stored_once_each(place: Place, locked: bool) -> None:
     open_writer(place.database(PURPOSE.file), PURPOSE).close()

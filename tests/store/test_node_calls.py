@@ -1,5 +1,8 @@
 """The calls of a record's own class, with and without an open store."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -94,6 +97,18 @@ async def test_calls_of_a_task_go_to_the_store_that_was_open_where_it_began() ->
     assert await PlannerSession.count() == 5
 
 
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_call_in_the_midst_of_a_stream_does_not_end_with_it(steps: int) -> None:
+    await plan().save()
+    plans = PlannerSession.stream()
+    await anext(plans)
+    count = asyncio.create_task(PlannerSession.count())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await plans.aclose()
+    assert await count == 1
+
+
 async def test_stores_of_several_classes_are_open_at_once(here: Place) -> None:
     async with (
         open_store(PlannerSession) as plans,
@@ -120,18 +135,14 @@ async def test_a_class_of_ones_own_has_its_own_file_table_view_and_index(here: P
     async with open_store(TrainingSession) as trainings:
         (path,) = trainings.paths
         assert path == here.khive / "training_sessions.db"
-    import sqlite3
-
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT athlete, load_weekly FROM trainings").fetchall() == [
-        ("kim", 7)
-    ]
-    (plan_of_query,) = connection.execute(
-        "EXPLAIN QUERY PLAN SELECT * FROM training_sessions"
-        " WHERE json_extract(content, '$.athlete') = 'kim' ORDER BY created_at"
-    ).fetchall()
-    assert "training_sessions_athlete_created_at" in plan_of_query[3]
-    connection.close()
+    with closing(sqlite3.connect(path)) as connection:
+        seen = connection.execute("SELECT athlete, load_weekly FROM trainings").fetchall()
+        (step,) = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT * FROM training_sessions"
+            " WHERE json_extract(content, '$.athlete') = 'kim' ORDER BY created_at"
+        ).fetchall()
+    assert seen == [("kim", 7)]
+    assert "USING INDEX training_sessions_athlete_created_at" in step[3]
 
 
 async def test_a_class_without_a_file_says_so() -> None:
