@@ -11,8 +11,7 @@ from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
 from khive_persist.capture.drain import drain
 from khive_persist.place import Place
-from khive_persist.store.sqlite import snapshot
-from tests.backup.records import elsewhere, restored, rows, save_plans
+from tests.backup.records import elsewhere, restored, rows
 from tests.backup.writers import writing
 
 
@@ -40,17 +39,6 @@ def test_each_backup_has_what_was_acknowledged_before(
             assert before <= ids(other)
             shutil.rmtree(other.root)
     assert [writer.errors for writer in writers] == [""] * 4
-
-
-def test_commits_of_others_do_not_make_a_copy_begin_anew(place: Place, tmp_path: Path) -> None:
-    """It takes many steps, and between any two of them somebody commits."""
-    for number in range(8):
-        save_plans(place, f"large-{number}", 2_000)
-    source = place.database("planner_sessions.db")
-    assert source.stat().st_size > 40 << 20
-    with writing(place):
-        snapshot.take(source, tmp_path / "copy.db")
-    assert snapshot.examine(tmp_path / "copy.db", fully=False).rows["planner_sessions"] >= 16_000
 
 
 @pytest.mark.timeout(600)

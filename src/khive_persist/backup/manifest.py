@@ -159,8 +159,8 @@ def load(id: str, content: bytes) -> Manifest:
                 hint="upgrade khive-persist",
             )
         manifest = Manifest.model_validate_json(codec.dump(inner))
-        # Written anew, with its digest: a byte that was changed where JSON does not mind is seen too.
-        if manifest.id != id or dump(manifest) != content:
+        # Written anew: a byte that was changed where JSON does not mind is seen too.
+        if manifest.id != id or document["sha256"] != _digest(inner) or dump(manifest) != content:
             raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
