@@ -44,7 +44,9 @@ def seal(redactor: Redactor, row: codec.Row) -> codec.Row:
     # Nearly every row has none, and one look at both columns costs half of two.
     if not redactor.redact_json(f"[{content or 'null'},{metadata or 'null'}]")[1]:
         return row
-    content, found = redactor.redact_json(content or "null")
+    found: dict[str, int] = {}
+    if content is not None:
+        content, found = redactor.redact_json(content)
     metadata, more = redactor.redact_json(metadata or "{}")
     kinds = found.keys() | more.keys()
     counts = {kind: found.get(kind, 0) + more.get(kind, 0) for kind in sorted(kinds)}

@@ -158,6 +158,8 @@ def test_a_bar_is_for_a_terminal_and_for_long_work(capfd: pytest.CaptureFixture[
         "    while time.monotonic() < end: pass\n"
         "    advance(1)\n"
     )
+    piped = subprocess.run([sys.executable, "-c", program, "1.1"], capture_output=True, check=True)
+    assert piped.stderr == b""
     for seconds, shown in (("0", False), ("1.1", True)):
         ours, theirs = pty.openpty()
         words = [sys.executable, "-c", program, seconds]
