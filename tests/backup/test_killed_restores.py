@@ -1,12 +1,9 @@
 """A restore that is killed: all of the old is there or all of the new, once a command has run."""
 
-import json
-import os
 import random
 import sqlite3
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from signal import SIGKILL
 
@@ -17,7 +14,7 @@ from khive_persist.backup.folder import Folder
 from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock, snapshot, switch
+from khive_persist.store.sqlite import lock, switch
 from tests.backup.records import Rows, elsewhere, mirror, restored, rows, save_plans
 
 # Counts what the process does to the file system, and kills it before the n-th of these.
@@ -177,29 +174,3 @@ def test_what_is_restored_twice_is_set_aside_twice(
     kept.root.mkdir()
     first.set_aside.rename(kept.khive)
     assert state(kept) == old
-
-
-def test_a_writer_that_waited_while_a_switch_began_goes_on_with_the_new_file(
-    saved: Place, tmp_path: Path
-) -> None:
-    """Who switches has died before it replaced anything; the writer was past its first look."""
-    place = elsewhere(tmp_path)
-    make_old(place)
-    name = "planner_sessions.db"
-    incoming, outgoing = place.khive / "incoming", place.khive / "outgoing"
-    incoming.mkdir()
-    outgoing.mkdir()
-    snapshot.take(saved.database(name), incoming / name)
-    path = lock.lock_path(place.database(name))
-    held = lock.acquire(path, 1)
-    writer = threading.Thread(target=save_plans, args=(place, "later", 1))
-    writer.start()
-    while sum(os.path.realpath(fd) == str(path) for fd in Path("/proc/self/fd").iterdir()) < 2:
-        assert writer.is_alive()
-    pending = switch.Switch("incoming", "outgoing", (name,), (), (name,))
-    (place.khive / switch.JOURNAL).write_text(json.dumps(pending._asdict()))
-    os.close(held)
-    writer.join()
-    found = {row[0] for row in rows(place)[name]}
-    assert found == {row[0] for row in rows(saved)[name]} | {"later-0"}
-    assert {path.name for path in outgoing.iterdir()} >= {name}
