@@ -38,17 +38,30 @@ def load_redactor(place: Place, settings: Settings) -> Redactor | None:
     return Redactor(key, settings.redaction_allow)
 
 
-def seal(redactor: Redactor, row: codec.Row) -> codec.Row:
-    """A row without secrets in its JSON; `redacted` in its metadata says how many of which kind."""
+def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
+    """A row without secrets in its JSON; `redacted` in its metadata says how many of which kind.
+
+    Metadata that is no JSON object cannot say so; it is redacted all the same.
+    """
     id, content, metadata, created_at, embedding = row
-    # Nearly every row has none, and one look at both columns costs half of two.
-    if not redactor.redact_json(f"[{content or 'null'},{metadata or 'null'}]")[1]:
+    counts: dict[str, int] = {}
+    content = _redacted(redactor, content, counts)
+    metadata = _redacted(redactor, metadata, counts)
+    # Numbers hold no secret, and there can be thousands.
+    if embedding is not None and '"' in embedding:
+        embedding = _redacted(redactor, embedding, counts)
+    if not counts:
         return row
-    found: dict[str, int] = {}
-    if content is not None:
-        content, found = redactor.redact_json(content)
-    metadata, more = redactor.redact_json(metadata or "{}")
-    kinds = found.keys() | more.keys()
-    counts = {kind: found.get(kind, 0) + more.get(kind, 0) for kind in sorted(kinds)}
-    metadata = codec.dump(codec.load(metadata) | {"redacted": counts})
+    said = codec.column(metadata)
+    if said is None or isinstance(said, dict):
+        metadata = codec.dump_lossy((said or {}) | {"redacted": dict(sorted(counts.items()))})
     return id, content, metadata, created_at, embedding
+
+
+def _redacted(redactor: Redactor, text: str | None, counts: dict[str, int]) -> str | None:
+    if text is None:
+        return None
+    text, found = redactor.redact_json(text)
+    for kind, count in found.items():
+        counts[kind] = counts.get(kind, 0) + count
+    return text

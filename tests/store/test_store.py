@@ -14,12 +14,22 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import InvalidRecordError, NotFoundError, StoreClosedError
+from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.query import Field, Order, column, field
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import costs, event, opened, plan, plan_store, refused_by_sqlite
+from khive_persist.store.sqlite import lock
+from tests.store.records import (
+    costs,
+    event,
+    event_store,
+    opened,
+    plan,
+    plan_store,
+    refused_by_sqlite,
+)
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -268,30 +278,69 @@ async def test_a_store_outside_its_opening_refuses_every_verb(verb: str, folder:
         await CALLS[verb](store)
 
 
-@pytest.mark.parametrize("steps", range(8))
-async def test_what_comes_while_the_store_closes_is_refused_or_done(
-    steps: int, folder: Path
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """A connection that nobody closes has a thread that keeps the program alive."""
+    before = threading.enumerate()
+    yield
+    for thread in threading.enumerate():
+        if thread not in before and "AnyIO" not in thread.name:
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+async def test_a_read_that_closing_overtakes_is_refused_and_opens_nothing(
+    no_thread_is_left: None, folder: Path
 ) -> None:
-    """And opens nothing again: a connection that nobody closes keeps the program alive."""
-    threads = threading.active_count()
-    async with opened(plan_store(folder)) as store:
-        saves = [asyncio.create_task(store.save_many([plan()])) for _ in range(3)]
-        saves += [asyncio.create_task(_saved(store)) for _ in range(3)]
-        reads = [asyncio.create_task(store.count()) for _ in range(3)]
-        for _ in range(steps):
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def before_read() -> None:
+        asked.set()
+        await closed.wait()
+
+    store = HookEventStore(HookEvent, lambda what: folder / what.file, before_read=before_read)
+    async with opened(store):
+        await store.save(event())
+        reading = asyncio.create_task(store.count())
+        await asked.wait()
+    closed.set()
+    with pytest.raises(StoreClosedError):
+        await reading
+
+
+async def test_a_save_that_closing_overtakes_is_refused_and_opens_nothing(
+    no_thread_is_left: None, folder: Path
+) -> None:
+    """It waits for the last file while the others are closed already."""
+    async with opened(event_store(folder)) as store:
+        first, middle, last = HOOK_EVENTS
+        for tool in HOOK_EVENTS:
+            await store.save(event(tool=tool))
+        wal = folder / f"{HOOK_EVENTS[middle].file}-wal"
+        assert wal.exists()
+        with lock.held(lock.lock_path(folder / HOOK_EVENTS[last].file), 1):
+            some = [event(tool=tool) for tool in (last, middle, first)]
+            saving = asyncio.create_task(store.save_many(some))
             await asyncio.sleep(0)
-    ended = await asyncio.gather(*saves, *reads, return_exceptions=True)
-    refused = [one for one in ended if isinstance(one, BaseException)]
-    assert all(isinstance(one, StoreClosedError) for one in refused)
+            closing = asyncio.create_task(store.close())
+            async with asyncio.timeout(10):
+                while wal.exists():
+                    await asyncio.sleep(0)
+        await closing
+        with pytest.raises(StoreClosedError):
+            await saving
+    async with opened(event_store(folder)) as again:
+        assert await again.count() == 4
+
+
+async def test_what_was_begun_before_closing_is_done(no_thread_is_left: None, folder: Path) -> None:
+    async with opened(plan_store(folder)) as store:
+        begun: list[asyncio.Task[Any]] = [asyncio.create_task(store.save(plan())) for _ in range(5)]
+        begun.append(asyncio.create_task(store.save_many([plan(), plan()])))
+        await asyncio.sleep(0)
+    await asyncio.gather(*begun)
     async with opened(plan_store(folder)) as again:
-        assert await again.count() == sum(not isinstance(one, Exception) for one in ended[:6])
-    # A worker of anyio may be left, and waits for the next.
-    assert threading.active_count() <= threads + 3
-
-
-async def _saved(store: PlannerSessionStore) -> int:
-    await store.save(plan())
-    return 1
+        assert await again.count() == 7
 
 
 EARLY_LEAVING = """

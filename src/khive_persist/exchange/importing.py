@@ -216,19 +216,11 @@ def _take(rows: Iterator[_Ready | None]) -> list[_Ready | None]:
 
 
 def _sealed(redactor: Redactor, row: StoredRow) -> StoredRow:
-    """A row without secrets. An old one may have no metadata to mark it in."""
+    """A row without secrets, in what should be its time, too."""
     id, content, metadata, created_at, embedding = row
     if isinstance(created_at, str):
         created_at, _ = redactor.redact_text(created_at)
-    if embedding is not None and '"' in embedding:
-        embedding, _ = redactor.redact_json(embedding)
-    if metadata is None or metadata.lstrip().startswith("{"):
-        _, sealed, metadata, _, _ = seal(redactor, (id, content, metadata, "", None))
-        content = content and sealed
-    else:
-        content = content and redactor.redact_json(content)[0]
-        metadata, _ = redactor.redact_json(metadata)
-    return id, content, metadata, created_at, embedding
+    return seal(redactor, (id, content, metadata, created_at, embedding))
 
 
 def _reason(error: KhiveError) -> str:

@@ -157,9 +157,9 @@ def _probes() -> tuple[list[rules.Probe], list[rules.Probe]]:
 
 def _may_match(text: str) -> bool:
     """Whether it is worth while to unescape the text and look closely."""
-    low = lower(text)
-    if not anchors.may_hold(text, low):
+    if not anchors.may_hold(text):
         return False
+    low = lower(text)
     plain, folded = _probes()
     for search in plain:
         if search(text):

@@ -49,7 +49,7 @@ class Store(Generic[Record]):
         *,
         busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS,
         before_read: Callable[[], Awaitable[None]] | None = None,
-        seal: Callable[[codec.Row], codec.Row] | None = None,
+        seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -125,7 +125,7 @@ class Store(Generic[Record]):
             (writer,) = self._writers.values()
             return await writer.upsert_all(self._chunks(records))
         # Made before the first is written: one that is not JSON must not come after a commit.
-        by_writer: dict[Writer, list[codec.Row]] = {}
+        by_writer: dict[Writer, list[codec.StoredRow]] = {}
         for record in records:
             by_writer.setdefault(self._writer(record), []).append(self._row(record))
         return sum([await writer.upsert_all([rows]) for writer, rows in by_writer.items()])
@@ -249,7 +249,7 @@ class Store(Generic[Record]):
                 hint="use it inside its `async with open_store(...)`",
             )
 
-    def _row(self, record: Record) -> codec.Row:
+    def _row(self, record: Record) -> codec.StoredRow:
         row = codec.to_row(record)
         return row if self._seal is None else self._seal(row)
 
@@ -259,7 +259,7 @@ class Store(Generic[Record]):
     def _existing_writers(self) -> list[Writer]:
         return [writer for writer in self._writers.values() if writer.path.exists()]
 
-    def _chunks(self, records: Iterable[Record]) -> Iterator[list[codec.Row]]:
+    def _chunks(self, records: Iterable[Record]) -> Iterator[list[codec.StoredRow]]:
         rest = iter(records)
         while chunk := [self._row(record) for record in islice(rest, _CHUNK_ROWS)]:
             yield chunk
