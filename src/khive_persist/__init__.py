@@ -7,6 +7,7 @@ Importing this package imports nothing else: each name is brought in when it is 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from khive_persist.copies import rebuild, verify
     from khive_persist.errors import KhiveError
     from khive_persist.opening import (
         HookEvent,
@@ -28,7 +29,9 @@ __all__ = [
     "field",
     "open_store",
     "purpose",
+    "rebuild",
     "save_planning_session",
+    "verify",
 ]
 
 # Records come by way of opening, which lets their own calls (`await session.save()`) open a store.
@@ -42,7 +45,9 @@ _HOMES = {
     "field": "query",
     "open_store": "opening",
     "purpose": "purposes",
+    "rebuild": "copies",
     "save_planning_session": "opening",
+    "verify": "copies",
 }
 
 

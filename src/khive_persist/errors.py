@@ -9,6 +9,7 @@ KhiveError
 ├── NotFoundError (LookupError)          nothing, or more than one thing, has this id
 ├── PlaceError (OSError)                 no .khive, or one that may not be used
 ├── CaptureError (OSError)               an event that could not be put into the spool
+├── MirrorError (OSError)                a second copy that could not be written or read
 ├── BackupError (RuntimeError)           a backup that could not be made, read or restored
 │   └── BackupDamagedError               its bytes are not those that were written
 └── StoreError (RuntimeError)            a database that did not do as it was asked
@@ -98,6 +99,12 @@ class BackupDamagedError(BackupError):
     """A backup's bytes are not those that were written, or say what no backup says."""
 
     code = "backup_damaged"
+
+
+class MirrorError(KhiveError, OSError):
+    """A second copy could not be written or read; the database has what was saved."""
+
+    code = "mirror"
 
 
 class StoreError(KhiveError, RuntimeError):

@@ -13,12 +13,14 @@ from khive_persist import settings as configuration
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import drain
 from khive_persist.errors import InvalidRecordError, PlaceError
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.records.binding import bind, set_opener, unbind
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
@@ -72,8 +74,10 @@ async def open_store(
     """Open the store of a class of records, for the time of an `async with`.
 
     Its files lie in the place that `find_place(dir)` finds, made where it is missing; or the one
-    file is where `url` says. Inside, the class's own calls (`await session.save()`) use this store.
-    Reading hook events brings in first what waits in the spool.
+    file is where `url` says. Each record is kept a second time, as JSON in the place's `sessions/`,
+    unless config.toml turns that off or `url` names the file. Inside, the class's own calls
+    (`await session.save()`) use this store. Reading hook events brings in first what waits in the
+    spool.
 
     Args:
         record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
@@ -91,12 +95,16 @@ async def open_store(
     await anyio.to_thread.run_sync(place.make)
     settings = configuration.load(place.config)
     redactor = load_redactor(place, settings)
+    if named is None:
+        for purpose in record.purposes():
+            await anyio.to_thread.run_sync(remember, place, purpose)
     store = _STORES.get(record, Store)(
         record,
         lambda purpose: named or place.database(purpose.file),
         busy_timeout_seconds=settings.store_busy_timeout_seconds,
         before_read=partial(_drain, place) if issubclass(record, HookEvent) else None,
         seal=partial(seal, redactor) if redactor is not None else None,
+        listener_of=Mirror(place, settings).of if named is None else None,
     )
     await store.open()
     bind(record, store)

@@ -44,6 +44,11 @@ class Place:
         return self.khive / "spool"
 
     @property
+    def sessions(self) -> Path:
+        """The mirror: every record a second time, as JSON."""
+        return self.khive / "sessions"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged files, kept aside, never deleted."""
         return self.khive / "quarantine"
@@ -106,6 +111,15 @@ def make_directory(path: Path) -> None:
         return
     if made:
         sync_directory(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:

@@ -19,6 +19,9 @@ class Purpose(NamedTuple):
         view: A view with the indexed fields as plain columns, or an empty string for none.
         fields: The fields of `content` that the view shows, by dotted path.
         indexes: Each an index: dotted paths into `content`, in order; `created_at` is the column.
+        document: What the names of its files in the mirror begin with: `planner_session`.
+        is_stream: Whether its mirror is a file a session, of a line a record, and not a file a
+            record.
     """
 
     name: str
@@ -26,6 +29,8 @@ class Purpose(NamedTuple):
     view: str = ""
     fields: tuple[str, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
+    document: str = ""
+    is_stream: bool = False
 
     @property
     def file(self) -> str:
@@ -44,6 +49,8 @@ def purpose(
     view: str = "",
     fields: tuple[str, ...] = (),
     indexes: tuple[tuple[str, ...], ...] = (),
+    document: str = "",
+    is_stream: bool = False,
 ) -> Purpose:
     """A checked `Purpose`: its names are plain words, so that they can stand in SQL and in a path.
 
@@ -51,8 +58,8 @@ def purpose(
         InvalidRecordError: A name, or a path, has other characters than letters, digits and `_`; or
             two indexes would have the same name.
     """
-    made = Purpose(name, table or name, view, fields, indexes)
-    words = [made.name, made.table, *([view] if view else [])]
+    made = Purpose(name, table or name, view, fields, indexes, document or name, is_stream)
+    words = [made.name, made.table, made.document, *([view] if view else [])]
     paths = [*fields, *(path for index in indexes for path in index)]
     wrong = [word for word in words if not _NAME.match(word)]
     wrong += [path for path in paths if not _PATH.match(path)]
@@ -73,6 +80,7 @@ def purpose(
 PLANNER_SESSIONS: Final = purpose(
     "planner_sessions",
     view="plans",
+    document="planner_session",
     fields=(
         "session_id",
         "task_description",
@@ -120,7 +128,15 @@ _EVENT_INDEXES: Final = (
 
 # One file a tool: the key is the tool's name as `khive-hook --tool` takes it.
 HOOK_EVENTS: Final[dict[str, Purpose]] = {
-    tool: purpose(name, "hook_events", view="events", fields=_EVENT_FIELDS, indexes=_EVENT_INDEXES)
+    tool: purpose(
+        name,
+        "hook_events",
+        view="events",
+        fields=_EVENT_FIELDS,
+        indexes=_EVENT_INDEXES,
+        document="hook_events",
+        is_stream=True,
+    )
     for tool, name in (
         ("claude-code", "claude_hooks"),
         ("codex", "codex_hooks"),

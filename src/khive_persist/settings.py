@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     redaction_allow: tuple[str, ...] = ()
     gemini_model_events: ModelEvents = "off"
     store_busy_timeout_seconds: float = 30.0
+    mirror_off: tuple[str, ...] = ()
     backup_destination: str = ""
     backup_compression: Compression = "auto"
     backup_recipients: tuple[str, ...] = ()

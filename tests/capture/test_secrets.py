@@ -117,11 +117,12 @@ def test_redaction_can_be_turned_off_and_has_exceptions(place: Place) -> None:
     place.config.write_text("[redaction]\nallow = ['ghp_[A-Za-z0-9]+']\n")
     spool.accept("claude-code", payload)
     drain(place)
-    assert found_in(place.khive, SECRETS["github"])
+    allowed = found_in(place.khive, SECRETS["github"])
+    assert allowed
     place.config.write_text("[redaction]\nenabled = false\n")
     spool.accept("codex", payload)
     drain(place)
-    assert len(found_in(place.khive, SECRETS["github"])) == 2
+    assert len(found_in(place.khive, SECRETS["github"])) > len(allowed)
 
 
 def test_the_same_secret_has_the_same_placeholder_here_and_another_elsewhere(

@@ -138,9 +138,9 @@ def test_events_that_wait_in_the_other_place_are_told(place: Place, tmp_path: Pa
 def test_a_mirror_comes_in_and_its_last_line_counts(place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "sessions"
     folder.mkdir()
-    plan = to_document("planner_sessions", row("a"))
+    plan = to_document(PLANNER_SESSIONS, row("a"))
     write_document(folder / "planner_session_2026_11_01_aaaaaaaa.json", plan)
-    events = [to_document("codex_hooks", row(id, f'{{"event_type":"{word}"}}'))
+    events = [to_document(HOOK_EVENTS["codex"], row(id, f'{{"event_type":"{word}"}}'))
               for id, word in (("e", "old"), ("gone", "stop"), ("e", "new"))]  # fmt: skip
     gone = '{"dataModelVersion":1,"id":"gone","deleted":true}'
     lines(folder / "hook_events_2026_11_01_ssssssss.jsonl", *events, gone, '{"id": "torn", "con')

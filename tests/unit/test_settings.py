@@ -27,6 +27,7 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("redaction.allow = ['test-.*', 'x']", "redaction_allow", ("test-.*", "x")),
     ("gemini.model_events = 'full'", "gemini_model_events", "full"),
     ("store.busy_timeout_seconds = 0.5", "store_busy_timeout_seconds", 0.5),
+    ("mirror.off = ['codex_hooks']", "mirror_off", ("codex_hooks",)),
     ("backup.destination = 's3://bucket/prefix'", "backup_destination", "s3://bucket/prefix"),
     ("backup.compression = 'none'", "backup_compression", "none"),
     ("backup.recipients = ['age1(', '/keys']", "backup_recipients", ("age1(", "/keys")),

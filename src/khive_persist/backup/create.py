@@ -18,11 +18,11 @@ from khive_persist.backup.destination import Destination, Sink
 from khive_persist.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
 from khive_persist.backup.manifest import CONFIG, DATABASE, MIRROR, File, Manifest, StoredObject
 from khive_persist.backup.progress import Progress, silent
-from khive_persist.backup.staging import staging
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import BackupError, KhiveError
 from khive_persist.place import Place
+from khive_persist.staging import staging
 from khive_persist.store.sqlite import snapshot, switch
 
 _PLAIN: Final = Coding("none")

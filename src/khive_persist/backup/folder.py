@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import IO, Final
 
 from khive_persist.backup.manifest import ID
-from khive_persist.errors import BackupDamagedError, BackupError, KhiveError, NotFoundError
-from khive_persist.place import PRIVATE_DIRECTORY, PRIVATE_FILE, make_directory, sync_directory
+from khive_persist.errors import (
+    BackupDamagedError,
+    BackupError,
+    KhiveError,
+    NotFoundError,
+    PlaceError,
+)
+from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
 
 _READ_BYTES: Final = 1 << 20
 
@@ -54,8 +60,9 @@ class Folder:
         """Make an object: 0600, synced, and then only under its name."""
         folder = self.path / id
         with self._told():
+            # One that a person made keeps the mode that it was given.
             if not self.path.exists():
-                os.mkdir(self.path, PRIVATE_DIRECTORY)
+                make_directory(self.path)
             make_directory(folder)
             temporary = folder / f".{name}.tmp"
             try:
@@ -90,6 +97,8 @@ class Folder:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except PlaceError as error:
+            raise BackupError(error.args[0], hint=error.hint) from error
         except OSError as error:
             if isinstance(error, KhiveError):
                 raise

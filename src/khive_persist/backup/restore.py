@@ -1,11 +1,14 @@
 """Bringing a backup back: put together aside, checked, and only then in place of what is there."""
 
+import errno
 import hashlib
 import os
 import shutil
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from khive_persist import clock
 from khive_persist.backup.catalogue import PACK, Catalogue, read_index
@@ -14,25 +17,24 @@ from khive_persist.backup.destination import Destination
 from khive_persist.backup.index import Index
 from khive_persist.backup.manifest import CONFIG, MIRROR, File, Manifest
 from khive_persist.backup.progress import Progress, silent
-from khive_persist.backup.staging import staging
 from khive_persist.errors import (
     BackupDamagedError,
+    KhiveError,
     StoreError,
     StoreFullError,
     StoreNewerError,
+    StoreUnavailableError,
 )
 from khive_persist.place import (
-    PRIVATE_DIRECTORY,
     PRIVATE_FILE,
     Place,
     make_directory,
     sync_directory,
     write_private,
 )
+from khive_persist.staging import staging
 from khive_persist.store.sqlite import migrations, snapshot, switch
 from khive_persist.store.sqlite.connection import refuse_link
-
-_READ_BYTES: Final = 1 << 20
 
 
 class Restored(NamedTuple):
@@ -90,11 +92,12 @@ def restore_backup(
         _refuse_larger(folder, manifest)
         indexes = [read_index(destination, one, identities) for one in chain]
         incoming = folder / "incoming"
-        _Assembly(incoming, indexes[-1], progress).run(destination, chain, indexes, identities)
-        for file in manifest.files:
-            _check(incoming, file, manifest)
-        config = _take_config(incoming)
-        _sync(incoming)
+        with _told(incoming):
+            _Assembly(incoming, indexes[-1], progress).run(destination, chain, indexes, identities)
+            for file in manifest.files:
+                _check(incoming, file, manifest)
+            config = _take_config(incoming)
+            _sync(incoming)
         make_directory(place.quarantine)
         outgoing = place.quarantine / f"restore.{clock.new_id()}"
         for name in os.listdir(place.khive):
@@ -139,19 +142,16 @@ class _Assembly:
             self._what, self._expected, self._at = what, pieces, 0
             stored = destination.read(one.id, PACK)
             decode(what, stored, one.pack, one.compression, one.encryption, identities, self._take)
-        if self._places:
-            raise BackupDamagedError(f"backup {chain[-1].id}: its chain lacks pieces of it")
         for entry in self._wanted.entries:
             # Of one piece, it is the piece's own digest, which was compared.
             if len(entry.pieces) > 1 and _sha256(self._folder / entry.name) != entry.sha256:
                 raise BackupDamagedError(f"{entry.name}: its SHA-256 is another")
 
     def _make_files(self) -> None:
-        self._folder.mkdir(PRIVATE_DIRECTORY)
+        make_directory(self._folder)
         for entry in self._wanted.entries:
             path = self._folder / entry.name
-            if "/" in entry.name:
-                path.parent.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
+            make_directory(path.parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             descriptor = os.open(path, flags, PRIVATE_FILE)
             os.fchmod(descriptor, PRIVATE_FILE)
@@ -211,6 +211,20 @@ def _check(incoming: Path, file: File, manifest: Manifest) -> None:
         raise BackupDamagedError(
             f"backup {manifest.id}: {file.name} has other rows than its manifest says"
         )
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Raise what the file system says of the new files as ours."""
+    try:
+        yield
+    except KhiveError:
+        raise
+    except OSError as error:
+        message = f"{folder}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError(message, hint="free some space") from error
+        raise StoreUnavailableError(message, hint="check the disk") from error
 
 
 def _take_config(incoming: Path) -> bytes | None:

@@ -6,8 +6,9 @@ drain, at whatever point, the next one ends with the same rows.
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -20,14 +21,17 @@ from khive_persist.errors import (
     InvalidRecordError,
     InvalidSettingsError,
     KhiveError,
+    MirrorError,
     PlaceError,
     StoreError,
 )
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place, make_directory
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
-from khive_persist.store.codec import Row
+from khive_persist.store import codec
+from khive_persist.store.codec import Row, StoredRow
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, make, open_writer
 from khive_persist.store.sqlite.transaction import transaction
@@ -61,6 +65,7 @@ class Drain:
         self.spool.make()
         self.settings = usable_settings(place)
         self._redactor = load_redactor(place, self.settings)
+        self._mirror = Mirror(place, self.settings)
         self._connections: dict[str, tuple[sqlite3.Connection, tuple[int, int] | None]] = {}
 
     def __enter__(self) -> Self:
@@ -98,7 +103,7 @@ class Drain:
             for tool in HOOK_EVENTS:
                 try:
                     stored += self._drain_tool(tool, [e for e in here if e.tool == tool])
-                except (StoreError, PlaceError) as error:
+                except (StoreError, PlaceError, MirrorError) as error:
                     errors.append(error)
             stored += self._bring_away()
             return Drained(stored, len(self.spool.events()), tuple(errors))
@@ -162,12 +167,27 @@ class Drain:
                 found = identity(path)
                 self._connections[tool] = open_writer(path, purpose, timeout), found
             known, opened = self._connections[tool]
-            with transaction(known, path, timeout) as connection:
+            after: list[Callable[[], None]] = []
+            with transaction(known, path, timeout, after) as connection:
                 # Only under the lock of its writers is it sure to stay the one that lies there.
                 if opened is not None and identity(path) == opened:
-                    connection.executemany(statements.insert_new(purpose.table), rows)
+                    sql = statements.insert_new(purpose.table)
+                    new = connection.executemany(sql, rows).rowcount
+                    if self._mirror.of(purpose) is not None:
+                        after.append(partial(self._copy, purpose, connection, rows, new))
                     return
             self._close(tool)
+
+    def _copy(
+        self, purpose: Purpose, connection: sqlite3.Connection, rows: list[Row], new: int
+    ) -> None:
+        copied: Sequence[StoredRow] = rows
+        if new < len(rows):
+            # Of a drain that was killed. The rows that it stored may be spelled otherwise.
+            ids = codec.dump([row[0] for row in rows])
+            found = connection.execute(statements.rows_of_ids(purpose.table), [ids])
+            copied = [codec.as_text(row) for row in found]
+        self._mirror.written(purpose, copied, may_be_there=new < len(rows))
 
     def _close(self, tool: str) -> None:
         connection, _ = self._connections.pop(tool)
@@ -218,7 +238,7 @@ class Drain:
                 try:
                     self._store(event.tool, [row], [event])
                     stored += 1
-                except (StoreError, PlaceError):
+                except (StoreError, PlaceError, MirrorError):
                     continue
         return stored
 

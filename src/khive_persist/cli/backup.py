@@ -17,7 +17,6 @@ from khive_persist.backup.keys import read_identities, read_recipients
 from khive_persist.backup.manifest import Manifest
 from khive_persist.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.backup.restore import restore_backup
-from khive_persist.backup.staging import sweep
 from khive_persist.backup.verify import verify_backups
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, place_of, with_place
@@ -25,6 +24,7 @@ from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.place import Place
 from khive_persist.settings import Settings
+from khive_persist.staging import sweep
 from khive_persist.store.sqlite import switch
 
 COLUMNS = (

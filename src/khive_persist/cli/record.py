@@ -12,10 +12,11 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import place_of, with_place
 from khive_persist.cli.output import print_json
+from khive_persist.copies import second_copies
 from khive_persist.errors import InvalidRecordError
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store import codec
 
@@ -47,21 +48,29 @@ def command(
       khive-persist record planner-session plan.json
       khive-persist record hook-event --tool codex --lines < payloads.jsonl
 
-    Prints the ids, and the file that the records are in.
+    Prints the ids, and the places of both copies: the database, and the JSON in sessions/.
     """
     place = place_of(context, directory)
     read = file.read()
     documents = [line for line in read.splitlines() if line.strip()] if lines else [read]
     if kind == "planner-session":
         ids, path, waiting = anyio.run(_save_plans, place, documents)
+        purpose = PLANNER_SESSIONS
     else:
         ids, path, waiting = _record_events(place, tool, documents)
+        purpose = HOOK_EVENTS[tool]
+    copies = second_copies(place, purpose, ids)
     if as_json:
-        print_json({"ids": ids, "path": str(path), "waiting": waiting})
+        print_json(
+            {"ids": ids, "path": str(path), "copies": list(map(str, copies)), "waiting": waiting}
+        )
     else:
         for id in ids:
             click.echo(id)
         click.echo(f"{len(ids)} recorded in {path}", err=True)
+        if copies:
+            more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
+            click.echo(f"and in {copies[0]}{more}", err=True)
     if waiting:
         click.echo(f"khive-persist: {waiting} events wait in {place.spool}", err=True)
     return FAILED if waiting else DONE

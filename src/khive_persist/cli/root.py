@@ -22,11 +22,14 @@ COMMANDS: Final = {
     "import": "import_",
     "init": "init",
     "query": "query",
+    "rebuild": "rebuild",
     "record": "record",
+    "schema": "schema",
     "sessions": "sessions",
     "show": "show",
     "stats": "stats",
     "tail": "tail",
+    "verify": "verify",
 }
 SUMMARIES: Final = {
     "backup": "Make, verify and restore backups.",
@@ -38,11 +41,14 @@ SUMMARIES: Final = {
     "import": "Import records from SOURCE: what export wrote, a mirror, or an old database.",
     "init": "Make .khive here.",
     "query": "Run SQL over all files, for reading only.",
+    "rebuild": "Make one copy of the records anew from the other.",
     "record": "Record an event or a plan by hand.",
+    "schema": "Print the JSON Schema of the files in sessions/.",
     "sessions": "List sessions, the latest first: what was planned and what happened.",
     "show": "Show a record, or a whole session.",
     "stats": "Count events, failures, plans and costs.",
     "tail": "Show the latest events, and follow new ones.",
+    "verify": "Prove that both copies of the records are equal.",
 }
 
 

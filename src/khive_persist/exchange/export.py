@@ -12,7 +12,6 @@ import anyio.to_thread
 
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.columns import columns_of
-from khive_persist.exchange.rows import as_text
 from khive_persist.exchange.target import check_target, replacing
 from khive_persist.exchange.writing import RowWriter, Table
 from khive_persist.exchange.writing.csv import CsvWriter
@@ -24,6 +23,7 @@ from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.query import Filter
 from khive_persist.records.node import Node
+from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
@@ -128,7 +128,7 @@ async def _write_rows(
     build = partial(select, filters=part.filters, limit=limit)
     async with aclosing(reader.stream(build)) as rows:
         async for row in rows:
-            chunk.append(as_text(row))
+            chunk.append(codec.as_text(row))
             characters += len(chunk[-1][1] or "")
             if len(chunk) == _CHUNK_ROWS or characters >= _CHUNK_CHARACTERS:
                 await flush()

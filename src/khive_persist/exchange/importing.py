@@ -12,10 +12,12 @@ from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveErr
 from khive_persist.exchange.aside import Aside
 from khive_persist.exchange.reading.source import read_source
 from khive_persist.exchange.rows import Found, checked, is_same, purpose_of
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, Purpose
 from khive_persist.redaction import Redactor
 from khive_persist.sealing import load_redactor, seal
+from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.writer import Writer
 
@@ -104,7 +106,7 @@ async def import_rows(
     known = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
     found = await anyio.to_thread.run_sync(read_source, source)
     rows = _ready(found, known, default, redactor, aside)
-    merging = _Merging(place, settings.store_busy_timeout_seconds, aside, update=update)
+    merging = _Merging(place, settings, aside, update=update)
     try:
         async with AsyncExitStack() as stack:
             stack.callback(rows.close)
@@ -122,13 +124,12 @@ async def import_rows(
 class _Merging:
     """The writers of the files that rows go to, and what became of the rows."""
 
-    def __init__(
-        self, place: Place, busy_timeout_seconds: float, aside: Aside, *, update: bool
-    ) -> None:
+    def __init__(self, place: Place, settings: Settings, aside: Aside, *, update: bool) -> None:
         self._place = place
-        self._timeout = busy_timeout_seconds
+        self._timeout = settings.store_busy_timeout_seconds
         self._aside = aside
         self._update = update
+        self._mirror = Mirror(place, settings)
         self._writers: dict[Purpose, Writer] = {}
         self.counts: dict[str, Counts] = {}
 
@@ -158,7 +159,9 @@ class _Merging:
         writer = self._writers.get(purpose)
         if writer is None:
             path = self._place.database(purpose.file)
-            writer = self._writers[purpose] = Writer(path, purpose, self._timeout)
+            writer = self._writers[purpose] = Writer(
+                path, purpose, self._timeout, self._mirror.of(purpose)
+            )
         rows = [item.row for item in items]
         try:
             merged = await writer.merge(rows, is_same=is_same, update=self._update)

@@ -1,8 +1,6 @@
 """A row on its way: what a file can hold of it, whether it may be stored, whether two are one."""
 
-import base64
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -33,20 +31,6 @@ class Found(NamedTuple):
     row: StoredRow | None = None
     reason: str = ""
     purpose: Purpose | str | None = None
-
-
-def as_text(row: Any) -> StoredRow:
-    """A row as SQLite gave it, with every column but `created_at` as text or None.
-
-    JSON that is a number is one in the table too, for its columns are NUMERIC: its text gives the
-    same number again. A BLOB has no spelling in JSON and becomes text, byte for byte where it is.
-    """
-    id, content, node_metadata, created_at, embedding = row
-    if isinstance(created_at, float) and math.isinf(created_at):
-        created_at = _infinite(created_at)
-    elif isinstance(created_at, bytes):
-        created_at = _text(created_at)
-    return str(_text(id)), _text(content), _text(node_metadata), created_at, _text(embedding)
 
 
 def checked(row: StoredRow) -> StoredRow:
@@ -87,7 +71,7 @@ def is_same(one: StoredRow, other: StoredRow) -> bool:
     """
     if one == other:
         return True
-    one, other = as_text(one), as_text(other)
+    one, other = codec.as_text(one), codec.as_text(other)
     return (
         one[0] == other[0]
         and _instant(one[3]) == _instant(other[3])
@@ -118,24 +102,6 @@ def purpose_of(
         if kind == "PlannerSession" or "task_description" in content:
             return PLANNER_SESSIONS
     raise InvalidRecordError("it does not say what it is", hint="name it with --purpose")
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return base64.b64encode(value).decode()
-    if isinstance(value, float) and math.isinf(value):
-        return _infinite(value)
-    return repr(value)
-
-
-def _infinite(value: float) -> str:
-    # As SQLite's own .dump writes it.
-    return "9e999" if value > 0 else "-9e999"
 
 
 def _check_unicode(name: str, value: object) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist.errors import InvalidRecordError
+from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
@@ -11,19 +12,22 @@ DATA_MODEL_VERSION: Final = 1
 _JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
 
 
-def to_document(purpose: str, row: StoredRow) -> dict[str, Any]:
+def to_document(purpose: Purpose, row: StoredRow) -> dict[str, Any]:
     """A row as its document.
 
-    The JSON columns stand as JSON. Where writing one anew would not give the same text, as with
-    numbers that Python cannot hold or a file's own white space, the text stands under `text` too.
+    `table` stands in it where that has another name than the purpose. The JSON columns stand as
+    JSON. Where writing one anew would not give the same text, as with numbers that Python cannot
+    hold or a file's own white space, the text stands under `text` too.
     """
     id, content, node_metadata, created_at, embedding = row
     document: dict[str, Any] = {
         "dataModelVersion": DATA_MODEL_VERSION,
         "id": id,
-        "purpose": purpose,
+        "purpose": purpose.name,
         "created_at": created_at,
     }
+    if purpose.table != purpose.name:
+        document["table"] = purpose.table
     texts = {}
     for name, text in zip(_JSON_COLUMNS, (content, node_metadata, embedding), strict=True):
         document[name], is_exact = _value(text)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
+from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -32,6 +33,11 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("the time is out of range in UTC") from error
 
 
+def _new_id() -> str:
+    # Not one that begins with the time: the names of the mirror's files begin with these 8 digits.
+    return str(uuid4())
+
+
 class Node(BaseModel):
     """One record: a row of its purpose's table.
 
@@ -53,7 +59,7 @@ class Node(BaseModel):
 
     purpose: ClassVar[Purpose]
 
-    id: Annotated[str, AfterValidator(_checked_id)] = Field(default_factory=clock.new_id)
+    id: Annotated[str, AfterValidator(_checked_id)] = Field(default_factory=_new_id)
     content: Any = None
     node_metadata: dict[str, Any] = Field(default_factory=dict)
     created_at: Annotated[datetime, AfterValidator(_in_utc)] = Field(default_factory=clock.now)

@@ -1,5 +1,6 @@
 """JSON text and values, both ways."""
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -125,6 +126,20 @@ def to_row(record: Any) -> Row:
     )
 
 
+def as_text(row: Any) -> StoredRow:
+    """A row as SQLite gave it, with every column but `created_at` as text or None.
+
+    JSON that is a number is one in the table too, for its columns are NUMERIC: its text gives the
+    same number again. A BLOB has no spelling in JSON and becomes text, byte for byte where it is.
+    """
+    id, content, node_metadata, created_at, embedding = row
+    if isinstance(created_at, float) and math.isinf(created_at):
+        created_at = _infinite(created_at)
+    elif isinstance(created_at, bytes):
+        created_at = _text(created_at)
+    return str(_text(id)), _text(content), _text(node_metadata), created_at, _text(embedding)
+
+
 def from_row(record: type[Any], row: Sequence[Any]) -> Any:
     """A record from its five columns, of any age. A column that is no JSON is given as its text."""
     id, content, metadata, created_at, embedding = row
@@ -139,6 +154,24 @@ def column(value: Any) -> Any:
         return load(value)
     except ValueError:
         return value
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    if isinstance(value, float) and math.isinf(value):
+        return _infinite(value)
+    return repr(value)
+
+
+def _infinite(value: float) -> str:
+    # As SQLite's own .dump writes it.
+    return "9e999" if value > 0 else "-9e999"
 
 
 def _raw(value: Any) -> Any:

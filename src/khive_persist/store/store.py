@@ -28,7 +28,7 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.tail import Tail
-from khive_persist.store.writer import Writer
+from khive_persist.store.writer import Listener, Writer
 
 Record = TypeVar("Record", bound=Node)
 Ordering = Field | Order | Sequence[Field | Order]
@@ -50,6 +50,7 @@ class Store(Generic[Record]):
         busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS,
         before_read: Callable[[], Awaitable[None]] | None = None,
         seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
+        listener_of: Callable[[Purpose], Listener | None] | None = None,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -59,13 +60,19 @@ class Store(Generic[Record]):
             busy_timeout_seconds: How long a write waits for other programs.
             before_read: Awaited before each read, to bring in what waits outside the database.
             seal: Given each row before it is written; what it returns is written.
+            listener_of: Who is told what is committed to the file of a purpose.
         """
         self.record = record
         self.is_open = False
         self._seal = seal
         self._before_read = before_read
         self._writers = {
-            purpose: Writer(path_of(purpose), purpose, busy_timeout_seconds)
+            purpose: Writer(
+                path_of(purpose),
+                purpose,
+                busy_timeout_seconds,
+                listener_of(purpose) if listener_of is not None else None,
+            )
             for purpose in record.purposes()
         }
         self._reader = Reader([(w.path, p) for p, w in self._writers.items()])

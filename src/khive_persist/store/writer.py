@@ -5,22 +5,36 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import aiosqlite
 import anyio
 import anyio.to_thread
 
-from khive_persist.errors import KhiveError, StoreClosedError, StoreError
+from khive_persist.errors import KhiveError, MirrorError, StoreClosedError, StoreError
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
 from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, make, open_writer
 from khive_persist.store.sqlite.errors import translated
 
 Result = TypeVar("Result")
+
+_TOLD_ROWS: Final = 256
+
+
+class Listener(Protocol):
+    """Told what was committed, in a thread, before the lock of the file's writers is given back."""
+
+    def written(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
+        """These rows were saved, and are so in the file now."""
+
+    def removed(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
+        """These rows were there, and are no longer, or not so."""
 
 
 class Merged(NamedTuple):
@@ -31,11 +45,20 @@ class Merged(NamedTuple):
     changed: int
 
 
+class _Changes:
+    """What a transaction did, for the one who listens."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, None] = {}
+        self.removed: dict[str, StoredRow] = {}
+
+
 class _Ticket:
     """Rows that one caller waits for."""
 
-    def __init__(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def __init__(self, sql: str, rows: Sequence[Sequence[Any]], *, is_delete: bool = False) -> None:
         self.sql = sql
+        self.is_delete = is_delete
         self.rows = rows
         self.changed = 0
         # Until the commit says otherwise: whoever waits must never take silence for success.
@@ -53,10 +76,17 @@ class Writer:
     its SQL, and no shield holds off `task.cancel()` or `asyncio.timeout`.
     """
 
-    def __init__(self, path: Path, purpose: Purpose, busy_timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        purpose: Purpose,
+        busy_timeout_seconds: float,
+        listener: Listener | None = None,
+    ) -> None:
         self.path = path
         self.purpose = purpose
         self._timeout = busy_timeout_seconds
+        self._listener = listener
         self._connection: aiosqlite.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._is_closed = False
@@ -78,11 +108,12 @@ class Writer:
 
     async def upsert(self, row: Sequence[Any]) -> None:
         """Save a row: committed and synced on return."""
-        await self._write(statements.upsert(self.purpose.table), [row])
+        await self._write(_Ticket(statements.upsert(self.purpose.table), [row]))
 
     async def delete(self, id: str) -> bool:
         """Delete a row: committed and synced on return; whether it was there."""
-        return await self._write(statements.delete(self.purpose.table), [(id,)]) > 0
+        sql = statements.delete(self.purpose.table)
+        return await self._write(_Ticket(sql, [(id,)], is_delete=True)) > 0
 
     async def upsert_all(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
         """Save all of these rows in one transaction, or none; how many they were."""
@@ -118,8 +149,9 @@ class Writer:
     async def _upsert_all_in_turn(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
         count = 0
         sql = statements.upsert(self.purpose.table)
-        async with self._turn, self._transaction() as connection:
+        async with self._turn, self._transaction() as (connection, changes):
             for rows in chunks:
+                await self._note_saved(connection, changes, rows)
                 await connection.executemany(sql, rows)
                 count += len(rows)
         return count
@@ -129,19 +161,25 @@ class Writer:
     ) -> Merged:
         table = self.purpose.table
         ids = codec.dump([row[0] for row in rows])
-        async with self._turn, self._transaction() as connection:
+        async with self._turn, self._transaction() as (connection, changes):
             found = await connection.execute_fetchall(statements.rows_of_ids(table), [ids])
             there = {row[0]: tuple(row) for row in found}
             new = [row for row in rows if row[0] not in there]
             changed = [r for r in rows if r[0] in there and not is_same(there[r[0]], tuple(r))]
             await connection.executemany(statements.insert_new(table), new)
+            changes.written.update((row[0], None) for row in new)
             if update:
                 await connection.executemany(statements.replace(table), changed)
+                changes.written.update((row[0], None) for row in changed)
+                changes.removed.update(
+                    (row[0], there[row[0]])
+                    for row in changed
+                    if self.purpose.is_stream or row[3] != there[row[0]][3]
+                )
         return Merged(len(new), len(rows) - len(new) - len(changed), len(changed))
 
-    async def _write(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+    async def _write(self, ticket: _Ticket) -> int:
         """Cancelled before its transaction has begun, nothing is written; after, all of it is."""
-        ticket = _Ticket(sql, rows)
         self._waiting.append(ticket)
         if self._committer is None:
             # It begins after the tasks that are ready now, and these join its first commit.
@@ -174,13 +212,20 @@ class Writer:
 
     async def _commit(self, tickets: list[_Ticket]) -> None:
         try:
-            async with self._transaction() as connection:
+            async with self._transaction() as (connection, changes):
                 for ticket in _merged(tickets):
+                    if ticket.is_delete:
+                        await self._note_before(connection, changes, ticket.rows)
+                    else:
+                        await self._note_saved(connection, changes, ticket.rows)
                     # No name for the cursor: an error would keep it in its traceback, and the file
                     # open with it after it was closed.
                     ticket.changed = (
                         await connection.executemany(ticket.sql, ticket.rows)
                     ).rowcount
+        except MirrorError as error:
+            for ticket in tickets:
+                ticket.error = error
         except KhiveError as error:
             if len(tickets) > 1 and not isinstance(error, TimeoutError):
                 # One bad row must not refuse the others that shared its commit.
@@ -194,20 +239,59 @@ class Writer:
                 ticket.error = None
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def _transaction(self) -> AsyncIterator[tuple[aiosqlite.Connection, _Changes]]:
         connection, descriptor = await self._at_the_head()
+        changes = _Changes()
         try:
             with translated(self.path):
                 try:
                     await connection.execute("BEGIN IMMEDIATE")
-                    yield connection
+                    yield connection, changes
                     await connection.commit()
                 except BaseException:
                     # Where no transaction is open, as after a full disk, it does nothing.
                     await connection.rollback()
                     raise
+                if self._listener is not None:
+                    await self._tell(self._listener, connection, changes)
         finally:
             os.close(descriptor)
+
+    async def _note_saved(
+        self, connection: aiosqlite.Connection, changes: _Changes, rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if self._listener is None:
+            return
+        if self.purpose.is_stream:
+            # One that is saved again may have changed its session.
+            await self._note_before(connection, changes, rows)
+        changes.written.update((row[0], None) for row in rows)
+
+    async def _note_before(
+        self, connection: aiosqlite.Connection, changes: _Changes, rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if self._listener is None:
+            return
+        for row in await self._rows_of(connection, [row[0] for row in rows]):
+            # What the listener knows of is what was there before the transaction.
+            changes.removed.setdefault(row[0], row)
+
+    async def _tell(
+        self, listener: Listener, connection: aiosqlite.Connection, changes: _Changes
+    ) -> None:
+        if changes.removed:
+            removed = list(changes.removed.values())
+            await anyio.to_thread.run_sync(listener.removed, self.purpose, removed)
+        ids = iter(changes.written)
+        while some := list(islice(ids, _TOLD_ROWS)):
+            rows = await self._rows_of(connection, some)
+            await anyio.to_thread.run_sync(listener.written, self.purpose, rows)
+
+    async def _rows_of(self, connection: aiosqlite.Connection, ids: list[str]) -> list[StoredRow]:
+        sql = statements.rows_of_ids(self.purpose.table)
+        return [
+            codec.as_text(row) for row in await connection.execute_fetchall(sql, [codec.dump(ids)])
+        ]
 
     async def _at_the_head(self) -> tuple[aiosqlite.Connection, int]:
         """The connection to the file that is there now, and the held lock of its writers."""
@@ -269,8 +353,6 @@ async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
 
 def _merged(tickets: list[_Ticket]) -> list[_Ticket]:
     """The tickets as few statements: neighbours with the same SQL run as one."""
-    if len(tickets) == 1 or any(ticket.sql != tickets[0].sql for ticket in tickets):
-        return tickets
-    if tickets[0].sql.startswith("DELETE"):
+    if len(tickets) == 1 or any(ticket.is_delete for ticket in tickets):
         return tickets
     return [_Ticket(tickets[0].sql, [row for ticket in tickets for row in ticket.rows])]

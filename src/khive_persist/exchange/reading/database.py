@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.rows import Found, as_text
+from khive_persist.exchange.rows import Found
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
+from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_reader
 from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
 from khive_persist.store.sqlite.statements import COLUMNS
@@ -68,7 +69,7 @@ def read_database(path: Path, *, own: bool = False) -> Iterator[Found]:
                     if row[0] is None:
                         yield Found(where, row, reason="it has no id", purpose=belongs)
                     else:
-                        yield Found(where, row, as_text(row), purpose=belongs)
+                        yield Found(where, row, codec.as_text(row), purpose=belongs)
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

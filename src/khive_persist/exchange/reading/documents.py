@@ -13,7 +13,7 @@ from khive_persist.store import codec
 MAX_DOCUMENT_CHARACTERS: Final = 64 << 20
 _CHUNK_CHARACTERS: Final = 1 << 20
 _MEMBERS: Final = frozenset(
-    {"id", "purpose", "created_at", *JSON_COLUMNS, "text", "dataModelVersion"}
+    {"id", "purpose", "table", "created_at", *JSON_COLUMNS, "text", "dataModelVersion"}
 )
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _RESUMED: Final = re.compile(r"\n(?=[^\s\]},])")

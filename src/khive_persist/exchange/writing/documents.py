@@ -5,6 +5,7 @@ from typing import IO
 
 from khive_persist.exchange.writing import Table
 from khive_persist.mirror.document import to_document
+from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
@@ -15,13 +16,14 @@ class DocumentWriter:
     def __init__(self, file: IO[bytes], *, array: bool) -> None:
         self._file = file
         self._array = array
-        self._purpose = ""
+        self._purpose: Purpose | None = None
         self._is_first = True
 
     def begin(self, table: Table) -> None:
-        self._purpose = table.purpose.name
+        self._purpose = table.purpose
 
     def write(self, rows: Sequence[StoredRow]) -> None:
+        assert self._purpose is not None
         for row in rows:
             line = codec.dump(to_document(self._purpose, row)).encode()
             if not self._array:

@@ -7,11 +7,12 @@ database, and looks for the journal under it.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from khive_persist import clock
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.place import make_directory, sync_directory, write_private
 from khive_persist.store import codec
@@ -85,10 +86,13 @@ def perform(
     outgoing: Path,
     folders: tuple[str, ...] = (),
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    *,
+    whole: bool = True,
+    prepare: Callable[[], None] | None = None,
 ) -> None:
     """Replace all databases of a folder, and some folders beside them, by those that lie ready.
 
-    A database that has no successor goes too. Killed at any point, all of the old stays, or the new
+    Killed at any point, all of the old stays, or the new
     comes: at once, or with the next opening of a database. On return it is done and synced.
 
     Args:
@@ -98,6 +102,9 @@ def perform(
             empty.
         folders: Names of folders that go with them; each comes where it lies in `incoming`.
         timeout_seconds: How long to wait for the writers of each database.
+        whole: Whether databases without a successor go too; otherwise they stay.
+        prepare: Called once nobody writes any more, to bring the new files up to date; what it
+            raises leaves the old ones.
 
     Raises:
         StoreBusyError: Others held a lock for longer than that; nothing was changed.
@@ -106,11 +113,13 @@ def perform(
     arriving = tuple(sorted(name for name in os.listdir(incoming)))
     while True:
         settle(folder, timeout_seconds)
-        names = _databases(folder, arriving, folders)
+        names = _databases(folder, arriving, folders, whole=whole)
         with _told(folder), _held(folder, names, timeout_seconds):
             # Made by somebody since: it has to be locked too, and each lock has its place in order.
-            if is_pending(folder) or _databases(folder, arriving, folders) != names:
+            if is_pending(folder) or _databases(folder, arriving, folders, whole=whole) != names:
                 continue
+            if prepare is not None:
+                prepare()
             make_directory(outgoing)
             switch = Switch(
                 str(incoming.relative_to(folder)), str(outgoing.relative_to(folder)),
@@ -122,9 +131,9 @@ def perform(
 
 
 def _databases(
-    folder: Path, arriving: tuple[str, ...], folders: tuple[str, ...]
+    folder: Path, arriving: tuple[str, ...], folders: tuple[str, ...], *, whole: bool
 ) -> tuple[str, ...]:
-    present = {name for name in os.listdir(folder) if is_database(name)}
+    present = {name for name in os.listdir(folder) if is_database(name)} if whole else set()
     return tuple(sorted(present | set(arriving).difference(folders)))
 
 
@@ -139,13 +148,7 @@ def _carry_out(folder: Path, switch: Switch) -> None:
     for name in switch.databases:
         _replace(folder, incoming, outgoing, name, comes=name in switch.arriving)
     for name in switch.folders:
-        comes = name in switch.arriving
-        if comes and not os.path.lexists(incoming / name):
-            continue
-        if os.path.lexists(folder / name):
-            os.rename(folder / name, outgoing / name)
-        if comes:
-            os.rename(incoming / name, folder / name)
+        _replace_folder(folder, incoming, outgoing, name, comes=name in switch.arriving)
     sync_directory(outgoing)
     sync_directory(folder)
     os.unlink(folder / JOURNAL)
@@ -156,8 +159,8 @@ def _carry_out(folder: Path, switch: Switch) -> None:
 
 def _replace(folder: Path, incoming: Path, outgoing: Path, name: str, *, comes: bool) -> None:
     live, staged, aside = folder / name, incoming / name, outgoing / name
-    if comes and not os.path.lexists(staged):
-        # It was replaced before: the sidecars that lie here belong to the new file.
+    if not os.path.lexists(staged) if comes else os.path.lexists(aside):
+        # It was replaced before: what lies here, sidecars too, has come since.
         return
     if comes and os.path.lexists(live) and not os.path.lexists(aside):
         # A second name: at no moment is there no database.
@@ -172,6 +175,20 @@ def _replace(folder: Path, incoming: Path, outgoing: Path, name: str, *, comes: 
         os.replace(staged, live)
     elif os.path.lexists(live):
         os.rename(live, aside)
+
+
+def _replace_folder(
+    folder: Path, incoming: Path, outgoing: Path, name: str, *, comes: bool
+) -> None:
+    live, staged, aside = folder / name, incoming / name, outgoing / name
+    if not os.path.lexists(staged) if comes else os.path.lexists(aside):
+        return
+    if os.path.lexists(live):
+        # Between its going and the other's coming, somebody else may have made it again.
+        again = os.path.lexists(aside)
+        os.rename(live, outgoing / f"{name}.{clock.new_id()}" if again else aside)
+    if comes:
+        os.rename(staged, live)
 
 
 def _read(folder: Path) -> Switch | None:

@@ -1,7 +1,7 @@
 """One write transaction, from the queue of writers to the commit."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +11,18 @@ from khive_persist.store.sqlite.errors import translated
 
 @contextmanager
 def transaction(
-    connection: sqlite3.Connection, path: Path, busy_timeout_seconds: float
+    connection: sqlite3.Connection,
+    path: Path,
+    busy_timeout_seconds: float,
+    after: Iterable[Callable[[], None]] = (),
 ) -> Iterator[sqlite3.Connection]:
     """Write to a database: committed and synced at the end, or rolled back as a whole.
+
+    Args:
+        connection: One that `open_writer` opened.
+        path: Its file.
+        busy_timeout_seconds: How long to wait for others.
+        after: Called when it is committed, while other writers still wait.
 
     Raises:
         StoreError: As its subclasses say; nothing was written.
@@ -27,3 +36,5 @@ def transaction(
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        for call in after:
+            call()

@@ -1,0 +1,148 @@
+"""The two copies of every record: proving them equal, and making one anew from the other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import anyio.to_thread
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.errors import InvalidQueryError
+from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
+from khive_persist.mirror.verify import Difference, Tally, compared
+from khive_persist.opening import find_place
+from khive_persist.place import Place
+from khive_persist.purposes import Purpose
+from khive_persist.records.node import Node
+from khive_persist.register import known_purposes
+from khive_persist.store.sqlite import rows
+
+__all__ = [
+    "Difference",
+    "Rebuilt",
+    "Tally",
+    "Verified",
+    "mirrored",
+    "rebuild",
+    "second_copies",
+    "verify",
+]
+
+Source = Literal["mirror", "database"]
+
+LISTED: Final = 1_000
+
+
+class Verified(NamedTuple):
+    """How the two copies compare.
+
+    Attributes:
+        is_equal: Whether every record is in both, the same, and nothing is damaged.
+        tallies: Counts by the name of the purpose.
+        differences: The first 1,000 of them; `khive-persist verify` lists all.
+    """
+
+    is_equal: bool
+    tallies: dict[str, Tally]
+    differences: list[Difference]
+
+
+async def verify(*records: type[Node], dir: Path | str | None = None) -> Verified:
+    """Compare each record of the databases with its second copy in `sessions/`.
+
+    What waits in the spool is brought in before.
+
+    Args:
+        records: Which classes; without one, all that this place knows.
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        PlaceError: There is no place, or it cannot be written to, as a comparison has to.
+        StoreError: Writers did not give up a database for the time of a look.
+    """
+    place = find_place(dir)
+    purposes = mirrored(place, records)
+
+    def run() -> Verified:
+        drain(place)
+        with compared(place, purposes) as comparison:
+            first = [d for d, _ in zip(comparison.differences(), range(LISTED), strict=False)]
+            return Verified(comparison.is_equal, comparison.tallies, first)
+
+    return await anyio.to_thread.run_sync(run)
+
+
+async def rebuild(
+    source: Source,
+    *records: type[Node],
+    dir: Path | str | None = None,
+    discard_unmirrored: bool = False,
+) -> Rebuilt:
+    """Make one copy anew from the other: synced, and compared again, on return.
+
+        await rebuild("mirror")      # the databases from sessions/
+        await rebuild("database")    # sessions/ from the databases
+
+    What is replaced goes to `quarantine/`. What is equal already is left as it is, so that running
+    it again changes nothing. What waits in the spool is brought in.
+
+    Args:
+        source: The copy that is right.
+        records: Which classes; without one, all that this place knows.
+        dir: The directory that holds `.khive`.
+        discard_unmirrored: Replace a database, too, that has records which the mirror has not.
+            They are then in quarantine only.
+
+    Raises:
+        InvalidQueryError: `source` is another word.
+        NotFoundError: The mirror has nothing to rebuild from.
+        MirrorError: The mirror lacks records that a database has; or a file cannot be written.
+        StoreError: As its subclasses say; the old databases are there.
+        OSError: The mirror cannot be read.
+    """
+    if source not in ("mirror", "database"):
+        raise InvalidQueryError(f"{source!r} is no copy", hint="name mirror or database")
+    place = find_place(dir)
+    purposes = mirrored(place, records)
+
+    def run() -> Rebuilt:
+        drain(place)
+        if source == "database":
+            return rebuild_mirror(place, purposes)
+        done = rebuild_databases(place, purposes, may_discard=lambda _: discard_unmirrored)
+        # What a damaged database could not take has waited.
+        drain(place)
+        return done
+
+    return await anyio.to_thread.run_sync(run)
+
+
+def mirrored(place: Place, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:
+    """The purposes that have a second copy: those of the classes, or all that the place knows.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        InvalidRecordError: A class names no file.
+    """
+    off = configuration.load(place.config).mirror_off
+    named = [purpose for record in records for purpose in record.purposes()]
+    return tuple(p for p in named or known_purposes(place) if p.name not in off)
+
+
+def second_copies(place: Place, purpose: Purpose, ids: Sequence[str]) -> list[Path]:
+    """The files of the mirror that have these records, each once.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        StoreError: The database cannot be read.
+    """
+    mirror = Mirror(place, configuration.load(place.config)).of(purpose)
+    database = place.database(purpose.file)
+    if mirror is None or not database.exists():
+        return []
+    found = rows.read_ids(database, purpose.table, list(ids))
+    paths = (mirror.path(purpose, row) for row in found)
+    return sorted({path for path in paths if path is not None and path.exists()})

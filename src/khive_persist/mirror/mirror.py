@@ -1,0 +1,91 @@
+"""`Mirror`: keeps the second copy of what the stores of a place have committed."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from khive_persist.errors import KhiveError, MirrorError
+from khive_persist.mirror import streams
+from khive_persist.mirror.documents import Documents
+from khive_persist.mirror.streams import Streams, session_of
+from khive_persist.place import Place
+from khive_persist.purposes import Purpose
+from khive_persist.settings import Settings
+from khive_persist.store.codec import StoredRow
+
+
+class Mirror:
+    """The mirror of one place: `sessions/`.
+
+    It is told of each commit while the lock of that database is still held, so both copies get
+    their changes in one order.
+    """
+
+    def __init__(self, place: Place, settings: Settings) -> None:
+        self._folder = place.sessions
+        self._off = frozenset(settings.mirror_off)
+        self._kinds: dict[Purpose, Documents | Streams] = {}
+
+    def of(self, purpose: Purpose) -> Self | None:
+        """This mirror, where the records of the purpose have a second copy."""
+        return None if purpose.name in self._off else self
+
+    def path(self, purpose: Purpose, row: StoredRow) -> Path | None:
+        """The file that has a record, or will have it; None for a session that has none yet."""
+        kind = self._kind(purpose)
+        if isinstance(kind, Streams):
+            return kind.path(session_of(row))
+        return kind.path(row[0], row[3])
+
+    def written(
+        self, purpose: Purpose, rows: Sequence[StoredRow], *, may_be_there: bool = False
+    ) -> None:
+        """Keep what was committed: synced on return.
+
+        Args:
+            purpose: Where.
+            rows: As they are in the database now.
+            may_be_there: Whether the mirror may have these very records, as after a crash.
+
+        Raises:
+            MirrorError: It cannot be written. The database has it; `rebuild --from-database`
+                brings the mirror to the same.
+        """
+        kind = self._kind(purpose)
+        if isinstance(kind, Streams):
+            _told(purpose, lambda: kind.write(rows, may_be_there=may_be_there))
+        else:
+            _told(purpose, lambda: kind.write(rows))
+
+    def removed(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
+        """Take out what was deleted from the database, given as it was.
+
+        Raises:
+            MirrorError: It cannot be taken out; the database no longer has it.
+        """
+        kind = self._kind(purpose)
+        _told(purpose, lambda: kind.remove(rows))
+
+    def retract(self, purpose: Purpose, file: str, ids: Sequence[str]) -> None:
+        """Say in a stream of `sessions/` that records were deleted: their lines no longer count.
+
+        Raises:
+            MirrorError: It cannot be written.
+        """
+        _told(purpose, lambda: streams.retract(self._folder / file, purpose, ids))
+
+    def _kind(self, purpose: Purpose) -> Documents | Streams:
+        if purpose not in self._kinds:
+            kind = Streams if purpose.is_stream else Documents
+            self._kinds[purpose] = kind(self._folder, purpose)
+        return self._kinds[purpose]
+
+
+def _told(purpose: Purpose, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except (OSError, KhiveError) as error:
+        raise MirrorError(
+            f"{purpose.file} has it, but not its second copy ({error})",
+            hint="run khive-persist rebuild --from-database",
+        ) from error

@@ -1,0 +1,89 @@
+"""The JSON Schema of the mirror's documents: a file of a plan, or a line of a stream of events."""
+
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from khive_persist.mirror.document import DATA_MODEL_VERSION
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.records.hook_event import HookEventContent
+from khive_persist.records.planner_session import PlannerSessionContent
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_CONTENTS: Final = {"planner_session": PlannerSessionContent, "hook_event": HookEventContent}
+
+
+def schema() -> dict[str, Any]:
+    """The schema of `dataModelVersion` 1, in JSON Schema 2020-12."""
+    made, definitions = TypeAdapter.json_schemas(
+        [(name, "validation", TypeAdapter(content)) for name, content in _CONTENTS.items()],
+        ref_template="#/$defs/{model}",
+    )
+    contents = {name: made[name, "validation"] for name in _CONTENTS}
+    return {
+        "$schema": _DIALECT,
+        "$id": f"urn:khive-persist:document:{DATA_MODEL_VERSION}",
+        "title": "A record of khive-persist, as its mirror keeps it",
+        "oneOf": [{"$ref": "#/$defs/Record"}, {"$ref": "#/$defs/Deletion"}],
+        "$defs": {
+            "Record": _record(contents),
+            "Deletion": _DELETION,
+            **definitions.get("$defs", {}),
+        },
+    }
+
+
+def _record(contents: dict[str, Any]) -> dict[str, Any]:
+    events = [purpose.name for purpose in HOOK_EVENTS.values()]
+    return {
+        "description": "One row. A database is made again from these.",
+        "type": "object",
+        "required": ["dataModelVersion", "id", "purpose", "created_at"],
+        "properties": {
+            "dataModelVersion": {"const": DATA_MODEL_VERSION},
+            "id": {"type": "string", "minLength": 1},
+            "purpose": {"type": "string", "description": "The database's name, without .db."},
+            "table": {"type": "string", "description": "Its table, where that is another name."},
+            "created_at": {
+                "type": ["string", "number", "null"],
+                "description": "UTC, YYYY-MM-DD HH:MM:SS.ffffff; otherwise as an old file had it.",
+            },
+            "content": {},
+            "node_metadata": {},
+            "embedding": {},
+            "text": {
+                "description": "The exact text of columns that JSON would spell otherwise.",
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "propertyNames": {"enum": ["content", "node_metadata", "embedding"]},
+            },
+        },
+        "additionalProperties": False,
+        "allOf": [
+            _where([PLANNER_SESSIONS.name], contents["planner_session"]),
+            _where(events, contents["hook_event"]),
+        ],
+    }
+
+
+def _where(purposes: list[str], content: dict[str, Any]) -> dict[str, Any]:
+    """What content is, where the purpose is one of these and no old file's own."""
+    return {
+        "if": {"properties": {"purpose": {"enum": purposes}}, "required": ["purpose"]},
+        "then": {"properties": {"content": content}},
+    }
+
+
+_DELETION: Final = {
+    "description": "A line of a stream: the record of this id, above it, was deleted.",
+    "type": "object",
+    "required": ["dataModelVersion", "id", "purpose", "deleted"],
+    "properties": {
+        "dataModelVersion": {"const": DATA_MODEL_VERSION},
+        "id": {"type": "string", "minLength": 1},
+        "purpose": {"type": "string"},
+        "session_id": {"type": "string"},
+        "deleted": {"const": True},
+    },
+    "additionalProperties": False,
+}
