@@ -35,7 +35,7 @@ def measure() -> list[Line]:
                 rates.append(EVENTS / _drain(place))
             lines += _sizes(place, name)
     rate = statistics.median(rates)
-    what = f"spool to database, {PAYLOAD_BYTES // 1024} KB payloads"
+    what = f"spool to database and mirror, {PAYLOAD_BYTES // 1024} KB payloads"
     goal = 5_000
     return [Line(what, f"{rate:,.0f} events/s", f"{goal:,} events/s", rate / goal, 1.0), *lines]
 

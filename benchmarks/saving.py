@@ -12,6 +12,7 @@ import anyio
 from benchmarks.samples import plan, prose
 from benchmarks.table import Line, median_ratio, milliseconds
 from khive_persist import PlannerSession, open_store
+from khive_persist.place import Place, sync_directory, sync_file
 from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_writer
@@ -29,8 +30,11 @@ def measure() -> list[Line]:
 
 
 async def _measure(folder: Path) -> list[Line]:
-    (folder / "many").mkdir()
-    together, alone, many, raw_many = [], [], [], []
+    for name in ("many", "mirrored"):
+        (folder / name).mkdir()
+    for name in (".", "many"):
+        _without_mirror(folder / name)
+    together, alone, many, raw_many, mirrored = [], [], [], [], []
     async with open_store(PlannerSession, dir=folder) as plans:
         for number in range(ROUNDS + 1):
             records = _records(TASKS, number)
@@ -53,6 +57,12 @@ async def _measure(folder: Path) -> list[Line]:
             many.append(time.perf_counter() - began)
             raw_many.append(_execute_many(raw, _records(MANY, number)))
     raw.close()
+    async with open_store(PlannerSession, dir=folder / "mirrored") as plans:
+        for number in range(ROUNDS + 1):
+            records = _records(TASKS, number)
+            began = time.perf_counter()
+            await plans.save_many(records)
+            mirrored.append(time.perf_counter() - began)
     return [
         Line(
             f"a durable save from each of {TASKS} tasks, against one commit a row (FULL)",
@@ -68,7 +78,35 @@ async def _measure(folder: Path) -> list[Line]:
             median_ratio(raw_many[1:], many[1:]),
             0.5,
         ),
+        Line(
+            f"save_many of {TASKS} models and their mirror, against synced files alone",
+            milliseconds(mirrored[1:]),
+            milliseconds(files := [_write_files(folder, number) for number in range(ROUNDS)]),
+            median_ratio(files, mirrored[1:]),
+            0.5,
+        ),
     ]
+
+
+def _without_mirror(folder: Path) -> None:
+    place = Place(folder)
+    place.make()
+    place.config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+
+
+def _write_files(folder: Path, number: int) -> float:
+    """What a file a record costs by itself: written beside, synced, renamed; the folder synced."""
+    texts = [str(record.content) for record in _records(TASKS, number)]
+    target = folder / "files"
+    target.mkdir(exist_ok=True)
+    began = time.perf_counter()
+    for at, text in enumerate(texts):
+        path = target / f"{number}-{at}.tmp"
+        path.write_text(text)
+        sync_file(path)
+        path.rename(path.with_suffix(".json"))
+    sync_directory(target)
+    return time.perf_counter() - began
 
 
 def _records(count: int, seed: int) -> list[PlannerSession]:

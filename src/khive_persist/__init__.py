@@ -7,8 +7,11 @@ Importing this package imports nothing else: each name is brought in when it is 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from khive_persist.autosave import Autosave
+    from khive_persist.callbacks import CallbackMetadata
     from khive_persist.copies import rebuild, verify
     from khive_persist.errors import KhiveError
+    from khive_persist.exchange.files import load_document, save_document
     from khive_persist.opening import (
         HookEvent,
         Node,
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from khive_persist.query import column, field
 
 __all__ = [
+    "Autosave",
+    "CallbackMetadata",
     "HookEvent",
     "KhiveError",
     "Node",
@@ -27,15 +32,19 @@ __all__ = [
     "Purpose",
     "column",
     "field",
+    "load_document",
     "open_store",
     "purpose",
     "rebuild",
+    "save_document",
     "save_planning_session",
     "verify",
 ]
 
 # Records come by way of opening, which lets their own calls (`await session.save()`) open a store.
 _HOMES = {
+    "Autosave": "autosave",
+    "CallbackMetadata": "callbacks",
     "HookEvent": "opening",
     "KhiveError": "errors",
     "Node": "opening",
@@ -43,9 +52,11 @@ _HOMES = {
     "Purpose": "purposes",
     "column": "query",
     "field": "query",
+    "load_document": "exchange.files",
     "open_store": "opening",
     "purpose": "purposes",
     "rebuild": "copies",
+    "save_document": "exchange.files",
     "save_planning_session": "opening",
     "verify": "copies",
 }

@@ -8,7 +8,7 @@ import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.errors import InvalidQueryError
+from khive_persist.errors import InvalidQueryError, PlaceError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.verify import Difference, Tally, compared
@@ -63,7 +63,7 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
         PlaceError: There is no place, or it cannot be written to, as a comparison has to.
         StoreError: Writers did not give up a database for the time of a look.
     """
-    place = find_place(dir)
+    place = _existing(dir)
     purposes = mirrored(place, records)
 
     def run() -> Verified:
@@ -98,14 +98,15 @@ async def rebuild(
 
     Raises:
         InvalidQueryError: `source` is another word.
-        NotFoundError: The mirror has nothing to rebuild from.
+        NotFoundError: There is no mirror, or no database, to rebuild from.
         MirrorError: The mirror lacks records that a database has; or a file cannot be written.
+        PlaceError: There is no place, or it cannot be written to.
         StoreError: As its subclasses say; the old databases are there.
         OSError: The mirror cannot be read.
     """
     if source not in ("mirror", "database"):
         raise InvalidQueryError(f"{source!r} is no copy", hint="name mirror or database")
-    place = find_place(dir)
+    place = _existing(dir)
     purposes = mirrored(place, records)
 
     def run() -> Rebuilt:
@@ -118,6 +119,13 @@ async def rebuild(
         return done
 
     return await anyio.to_thread.run_sync(run)
+
+
+def _existing(directory: Path | str | None) -> Place:
+    place = find_place(directory)
+    if not place.exists():
+        raise PlaceError(f"{place.khive} is not there", hint="name the directory that holds it")
+    return place
 
 
 def mirrored(place: Place, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:

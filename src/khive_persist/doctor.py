@@ -176,13 +176,14 @@ def _examine_spool(place: Place) -> dict[str, Any]:
 
 def _open_to_others(place: Place) -> list[str]:
     found = []
-    for path in (place.khive, place.spool):
+    for path in (place.khive, place.spool, place.sessions):
         try:
             mode = os.lstat(path).st_mode
         except FileNotFoundError:
             continue
-        if stat.S_ISLNK(mode):
-            found.append(f"{path} is a symbolic link: it is not used; put a directory there")
+        if not stat.S_ISDIR(mode):
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
+            found.append(f"{path} is {kind}: it is not used; put a directory there")
         elif mode & 0o077:
             found.append(f"{path} is open to others: chmod 700 it")
     return found

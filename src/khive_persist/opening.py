@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 import anyio
 import anyio.to_thread
 
 from khive_persist import settings as configuration
+from khive_persist.callbacks import CallbackOptions, Callbacks
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import drain
 from khive_persist.errors import InvalidRecordError, PlaceError
@@ -57,19 +58,35 @@ def find_place(directory: Path | str | None = None) -> Place:
 
 @overload
 def open_store(
-    record: type[PlannerSession], url: str | None = None, *, dir: Path | str | None = None
+    record: type[PlannerSession],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[PlannerSessionStore]: ...
 @overload
 def open_store(
-    record: type[HookEvent], url: str | None = None, *, dir: Path | str | None = None
+    record: type[HookEvent],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[HookEventStore]: ...
 @overload
 def open_store(
-    record: type[Record], url: str | None = None, *, dir: Path | str | None = None
+    record: type[Record],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[Store[Record]]: ...
 @asynccontextmanager
 async def open_store(
-    record: type[Any], url: str | None = None, *, dir: Path | str | None = None
+    record: type[Any],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """Open the store of a class of records, for the time of an `async with`.
 
@@ -83,6 +100,8 @@ async def open_store(
         record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
         url: `sqlite:/path/to/file.db`, for a class with a single file.
         dir: The directory that holds `.khive`.
+        callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
+            this store saved, loaded, or could not do. See `CallbackOptions`.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -105,6 +124,7 @@ async def open_store(
         before_read=partial(_drain, place) if issubclass(record, HookEvent) else None,
         seal=partial(seal, redactor) if redactor is not None else None,
         listener_of=Mirror(place, settings).of if named is None else None,
+        callbacks=Callbacks(**callbacks) if callbacks else None,
     )
     await store.open()
     bind(record, store)

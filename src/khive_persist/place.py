@@ -49,6 +49,11 @@ class Place:
         return self.khive / "sessions"
 
     @property
+    def backups(self) -> Path:
+        """Where backups lie unless the settings name another place."""
+        return self.khive / "backups"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged files, kept aside, never deleted."""
         return self.khive / "quarantine"

@@ -144,4 +144,35 @@ HOOK_EVENTS: Final[dict[str, Purpose]] = {
     )
 }
 
+CONVERSATIONS: Final = purpose(
+    "conversations",
+    "messages",
+    view="conversation",
+    fields=(
+        "session_id",
+        "tool",
+        "role",
+        "kind",
+        "line",
+        "turn_id",
+        "text",
+        "thinking",
+        "model",
+        "tokens.input",
+        "tokens.cache_read",
+        "tokens.cache_write",
+        "tokens.output",
+        "tokens.reasoning",
+        "agent_id",
+        "parent_agent_id",
+        "message_id",
+        "request_id",
+        "cwd",
+        "transcript_path",
+    ),
+    indexes=(("session_id", "created_at"), ("agent_id", "created_at"), ("created_at",)),
+    document="messages",
+    is_stream=True,
+)
+
 BUILT_IN: Final = (PLANNER_SESSIONS, *HOOK_EVENTS.values())

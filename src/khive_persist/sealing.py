@@ -52,10 +52,29 @@ def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
         embedding = _redacted(redactor, embedding, counts)
     if not counts:
         return row
+    return id, content, with_counts(metadata, counts), created_at, embedding
+
+
+def with_counts(metadata: str | None, counts: dict[str, int]) -> str | None:
+    """Metadata that says, with what it said before, how many secrets of which kind were taken."""
     said = codec.column(metadata)
-    if said is None or isinstance(said, dict):
-        metadata = codec.dump_lossy((said or {}) | {"redacted": dict(sorted(counts.items()))})
-    return id, content, metadata, created_at, embedding
+    if said is not None and not isinstance(said, dict):
+        return metadata
+    return codec.dump_lossy((said or {}) | {"redacted": _sum(redacted_counts(metadata), counts)})
+
+
+def redacted_counts(metadata: str | None) -> dict[str, int]:
+    """How many secrets of which kind metadata says were taken out."""
+    said = codec.column(metadata)
+    counts = said.get("redacted") if isinstance(said, dict) else None
+    if not isinstance(counts, dict):
+        return {}
+    return {kind: count for kind, count in counts.items() if isinstance(count, int)}
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    kinds = sorted(one.keys() | other.keys())
+    return {kind: one.get(kind, 0) + other.get(kind, 0) for kind in kinds}
 
 
 def _redacted(redactor: Redactor, text: str | None, counts: dict[str, int]) -> str | None:

@@ -22,6 +22,7 @@ class Settings(NamedTuple):
     gemini_model_events: ModelEvents = "off"
     store_busy_timeout_seconds: float = 30.0
     mirror_off: tuple[str, ...] = ()
+    retention_rules: tuple[str, ...] = ()
     backup_destination: str = ""
     backup_compression: Compression = "auto"
     backup_recipients: tuple[str, ...] = ()

@@ -56,6 +56,16 @@ def mirror(place: Place) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (place.khive / "sessions").glob("*")}
 
 
+def make_old(place: Place) -> None:
+    """Something else in the one database, one more database, and one less; another mirror."""
+    place.make()
+    save_plans(place, "old", 30)
+    save_plans(place, "old", 10, file="codex_hooks.db")
+    folder = place.khive / "sessions"
+    folder.mkdir(0o700)
+    (folder / "planner_session_2026_11_20_00000000.json").write_text("{}")
+
+
 def elsewhere(tmp_path: Path, name: str = "elsewhere") -> Place:
     """A place without anything."""
     other = Place(tmp_path / name)

@@ -36,7 +36,11 @@ def test_a_backup_is_made_listed_verified_and_restored(saved: Place, khive: Khiv
     save_plans(saved, "more", 3)
     second = khive("backup", "create", "--since", "latest", "--json").json
     assert (second["kind"], second["parent"]) == ("incremental", first["id"])
-    assert khive("backup", "list", "--json").json == {"backups": [first, second], "damaged": {}}
+    assert khive("backup", "list", "--json").json == {
+        "backups": [first, second],
+        "damaged": {},
+        "unfinished": [],
+    }
     assert khive("backup", "list").out.count("zstd") == 2
     assert [one["problems"] for one in khive("backup", "verify", "--json").json] == [[], []]
     done = khive("backup", "restore", first["id"][:24], "--yes", "--json").json
@@ -133,6 +137,19 @@ def test_damage_is_said_and_is_no_success(saved: Place, khive: Khive) -> None:
     done = khive("backup", "list")
     assert (done.code, "manifest.json is damaged" in done.out) == (1, True)
     assert khive("backup", "verify").code == 1
+
+
+def test_a_backup_that_lost_its_manifest_is_not_passed_over(saved: Place, khive: Khive) -> None:
+    id = khive("backup", "create", "--json").json["id"]
+    (saved.khive / "backups" / id / "manifest.json").unlink()
+    assert khive("backup", "list", "--json").json["unfinished"] == [id]
+    for words in (["list"], ["verify"]):
+        done = khive("backup", *words)
+        # It may be one that is being made.
+        assert (done.code, f"unfinished: {id} has no manifest" in done.out) == (0, True)
+    for words in (["verify", id], ["restore", id, "--yes"]):
+        done = khive("backup", *words)
+        assert (done.code, f"backup {id}: manifest.json is missing" in done.err) == (1, True)
 
 
 def test_a_plain_backup_needs_no_extra(saved: Place) -> None:

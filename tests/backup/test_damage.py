@@ -51,9 +51,13 @@ def refused(place: Place, folder: Folder, last: Manifest, other: Place) -> str:
     return str(raised.value)
 
 
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(6, id="a few"), pytest.param(200, id="many", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("coding", CODINGS)
 def test_flipped_bits_and_cut_ends_are_found_and_named(
-    saved: Place, folder: Folder, tmp_path: Path, coding: str
+    saved: Place, folder: Folder, tmp_path: Path, coding: str, rounds: int
 ) -> None:
     last = chain(saved, folder, CODINGS[coding])
     other = elsewhere(tmp_path)
@@ -61,7 +65,7 @@ def test_flipped_bits_and_cut_ends_are_found_and_named(
     objects = sorted(path for path in folder.path.rglob("*") if path.is_file())
     assert len(objects) == 6
     some = random.Random()
-    for path in objects * 6:
+    for path in objects * rounds:
         whole = path.read_bytes()
         at = some.randrange(len(whole))
         if some.random() < 0.3:
@@ -87,7 +91,7 @@ def test_what_stands_after_the_end_is_found(saved: Place, folder: Folder, tmp_pa
     for name in ("pack", "index", "manifest.json"):
         path = folder.path / last.id / name
         whole = path.read_bytes()
-        path.write_bytes(whole + b"x")
+        path.write_bytes(whole + b" ")
         refused(saved, folder, last, elsewhere(tmp_path, name))
         path.write_bytes(whole)
 
@@ -161,6 +165,10 @@ def rename_mirror(name: str) -> dict[str, Any]:
     return {"change_index": lambda files: files[-1].update(name=name)}
 
 
+def mirror_of(files: list[Document]) -> list[Document]:
+    return [file for file in files if "/" in file["name"]]
+
+
 def twice(manifest: Document) -> None:
     manifest["files"].append(manifest["files"][0])
 
@@ -183,9 +191,12 @@ HOSTILE: dict[str, dict[str, Any]] = {
         "change": lambda m: m["files"].append(m["files"][0] | {"name": "CLAUDE_hooks.db"}),
         "change_index": lambda files: files.append(files[0] | {"name": "CLAUDE_hooks.db"}),
     },
+    "a database twice in the manifest": {"change": twice},
+    "a database twice in the index": {"change_index": lambda files: files.append(files[0])},
     "a mirror file twice": {
+        # The first of them is empty.
         "change": lambda m: m.update(mirror_files=m["mirror_files"] + 1),
-        "change_index": lambda files: files.append(files[-1] | {"bytes": 0, "pieces": ""}),
+        "change_index": lambda files: files.append(mirror_of(files)[1]),
     },
     "a negative size": {"change_index": lambda files: files[-1].update(bytes=-1)},
     "a size that is no number": {"change_index": lambda files: files[-1].update(bytes=True)},
@@ -199,9 +210,14 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "a parent that is a path": {"change": lambda m: m.update(kind="incremental", parent="../..")},
     "itself as parent": {"change": lambda m: m.update(kind="incremental", parent=m["id"])},
     "a parent of a full one": {"change": lambda m: m.update(parent=m["id"])},
+    "no parent of an incremental one": {"change": lambda m: m.update(kind="incremental")},
     "an unknown compression": {"change": lambda m: m.update(compression="zip")},
-    "a newer format": {"change": lambda m: m.update(format=2)},
+    "a time that is none": {"change": lambda m: m.update(created_at="yesterday")},
     "a format that is none": {"change": lambda m: m.update(format="one")},
+    "a database that nobody would check": {"change": lambda m: m["files"][0].update(rows=None)},
+    "a database without a version": {
+        "change": lambda m: m["files"][0].update(schema_version=None),
+    },
     "other rows": {"change": lambda m: m["files"][0]["rows"].update(hook_events=19)},
     "a pack of another size": {"change": lambda m: m["pack"].update(content_bytes=5)},
     "a piece that no pack has": {
@@ -222,6 +238,24 @@ def test_a_hostile_backup_is_refused_and_writes_nothing(
     refused(saved, folder, made, other)
     grown = set(tmp_path.rglob("*")) - set(before)
     assert grown <= {other.khive / "staging"}
+
+
+def test_a_piece_that_is_not_what_the_index_says_is_refused(
+    saved: Place, folder: Folder, tmp_path: Path
+) -> None:
+    made = create_backup(saved, folder)
+    path = folder.path / made.id / "pack"
+    # The end of the pack is the end of a small file.
+    pack = path.read_bytes()[:-2] + b"??"
+    path.write_bytes(pack)
+    forge(folder, made.id, lambda m: m["pack"].update(sha256=hashlib.sha256(pack).hexdigest()))
+    assert "a piece is another" in refused(saved, folder, made, elsewhere(tmp_path))
+
+
+def test_a_format_of_tomorrow_is_refused(saved: Place, folder: Folder, tmp_path: Path) -> None:
+    made = create_backup(saved, folder)
+    forge(folder, made.id, lambda m: m.update(format=2))
+    assert "upgrade" in refused(saved, folder, made, elsewhere(tmp_path))
 
 
 def test_a_schema_of_tomorrow_is_refused(saved: Place, folder: Folder, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
 from khive_persist.place import Place
 from khive_persist.store.sqlite import lock, switch
-from tests.backup.records import Rows, elsewhere, mirror, restored, rows, save_plans
+from tests.backup.records import Rows, elsewhere, make_old, mirror, restored, rows
 
 # Counts what the process does to the file system, and kills it before the n-th of these.
 RESTORER = """
@@ -56,16 +56,6 @@ def restore_killed_at(
 
 def state(place: Place) -> State:
     return rows(place), mirror(place)
-
-
-def make_old(place: Place) -> None:
-    """Something else in the one database, one more database, and one less; another mirror."""
-    place.make()
-    save_plans(place, "old", 30)
-    save_plans(place, "old", 10, file="codex_hooks.db")
-    folder = place.khive / "sessions"
-    folder.mkdir(0o700)
-    (folder / "planner_session_2026_11_20_00000000.json").write_text("{}")
 
 
 @pytest.fixture
@@ -121,28 +111,6 @@ def test_old_or_new_and_never_a_mix(
         assert not list(place.khive.glob("staging/*"))
     assert set(ends) == {"old", "new"}
     assert pending
-
-
-def test_a_store_that_is_open_finishes_what_was_begun(
-    saved: Place, backups: Folder, tmp_path: Path
-) -> None:
-    """Killed between two files, the next who opens either gets the new one of both."""
-    whole = elsewhere(tmp_path, "whole")
-    make_old(whole)
-    steps = int(restore_killed_at(whole, backups, 0).stdout.split()[-1])
-    for step in range(steps, 0, -1):
-        place = elsewhere(tmp_path, f"killed-{step}")
-        make_old(place)
-        restore_killed_at(place, backups, step)
-        if not switch.is_pending(place.khive):
-            continue
-        save_plans(place, "later", 1)
-        assert not switch.is_pending(place.khive)
-        found = {row[0] for row in rows(place)["planner_sessions.db"]}
-        assert found == {row[0] for row in rows(saved)["planner_sessions.db"]} | {"later-0"}
-        break
-    else:
-        pytest.fail("no step left a switch pending")
 
 
 def test_a_writer_holds_off_a_restore_and_nothing_is_changed(

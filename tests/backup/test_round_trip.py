@@ -178,6 +178,35 @@ def test_all_that_is_made_is_private(saved: Place, folder: Folder) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
 
 
+def test_a_folder_is_made_for_its_owner_whatever_the_umask(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "backups")
+    id = "20261121T000000Z-00000000"
+    before = os.umask(0o777)
+    try:
+        folder.write(id, "pack", lambda file: file.flush())
+    finally:
+        os.umask(before)
+    paths = (folder.path, folder.path / id, folder.path / id / "pack")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o700, 0o700, 0o600]
+
+
+def test_a_folder_that_was_there_keeps_its_mode(saved: Place, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "shared")
+    folder.path.mkdir()
+    folder.path.chmod(0o750)
+    create_backup(saved, folder)
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o750
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_the_backup(
+    saved: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for name in ("file", "file/below", "absent/below"):
+        with pytest.raises(BackupError, match=f"{name}.*(Not a dir|No such)"):
+            create_backup(saved, Folder(tmp_path / name))
+
+
 def test_a_bucket_keeps_backups_as_a_folder_does(
     saved: Place, bucket: str, tmp_path: Path, keys: tuple[str, Path]
 ) -> None:

@@ -26,10 +26,12 @@ def ids(place: Place) -> set[object]:
 def test_each_backup_has_what_was_acknowledged_before(
     place: Place, folder: Folder, tmp_path: Path, backups: int
 ) -> None:
-    with writing(place) as writers:
+    # Without end, they would write the more, the longer a backup of all that takes.
+    with writing(place, 150) as writers:
         for number in range(backups):
-            for writer in writers:
-                writer.wait_for(5)
+            written = [writer.go_on(150) for writer in writers]
+            for writer, count in zip(writers, written, strict=True):
+                writer.wait_until(count + 5)
             before = {id for writer in writers for id in tuple(writer.acknowledged)}
             # Every third is a full one.
             since = "latest" if number % 3 else ""
@@ -48,7 +50,7 @@ def test_each_backup_has_what_was_acknowledged_before(
 def test_writers_go_on_with_what_was_restored_and_lose_nothing(
     place: Place, folder: Folder, restores: int
 ) -> None:
-    with writing(place) as writers:
+    with writing(place, 1_000_000) as writers:
         for writer in writers:
             writer.wait_for(10)
         create_backup(place, folder)

@@ -1,4 +1,4 @@
-"""Processes that save and record without end, and say what was acknowledged."""
+"""Processes that save and record as much as they may, and say what was acknowledged."""
 
 import subprocess
 import sys
@@ -8,13 +8,23 @@ from contextlib import ExitStack, contextmanager
 
 from khive_persist.place import Place
 
+NUMBERS = """
+import sys
+
+def numbers():
+    number = 0
+    for line in sys.stdin:
+        for number in range(number + 1, number + 1 + int(line)):
+            yield number
+"""
+
 SAVER = """
-import sys, anyio
+import anyio
 from khive_persist import PlannerSession, open_store
 
 async def main():
     async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
-        for number in range(1_000_000):
+        for number in numbers():
             id = f"{sys.argv[2]}-{number}"
             content = {"session_id": id, "task_description": "x" * 200}
             await plans.save(PlannerSession(id=id, content=content))
@@ -24,7 +34,6 @@ anyio.run(main)
 """
 
 RECORDER = """
-import sys
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
@@ -32,7 +41,7 @@ from khive_persist.place import Place
 place = Place(sys.argv[1])
 spool = Spool(place)
 with Drain(place) as drain:
-    for number in range(1_000_000):
+    for number in numbers():
         print(spool.accept(sys.argv[2], b'{"hook_event_name":"Stop"}').id, flush=True)
         if number % 50 == 49:
             drain.run(60)
@@ -51,7 +60,8 @@ class Writer:
         self.acknowledged: list[str] = []
         self.errors = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program, *words],
+            [sys.executable, "-c", NUMBERS + program, *words],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -69,10 +79,21 @@ class Writer:
                     self.acknowledged.append(line.strip())
                     self._grown.notify()
 
+    def go_on(self, more: int) -> int:
+        """Let it write so many more; how many were acknowledged before."""
+        assert self._process.stdin is not None
+        before = len(self.acknowledged)
+        self._process.stdin.write(f"{more}\n")
+        self._process.stdin.flush()
+        return before
+
     def wait_for(self, more: int) -> None:
         """Wait until so many more are acknowledged."""
+        self.wait_until(len(self.acknowledged) + more)
+
+    def wait_until(self, wanted: int) -> None:
+        """Wait until so many are acknowledged."""
         with self._grown:
-            wanted = len(self.acknowledged) + more
             assert self._grown.wait_for(lambda: len(self.acknowledged) >= wanted, 60), (
                 self._failed()
             )
@@ -81,9 +102,11 @@ class Writer:
         """Kill it, and read what it still had said."""
         self._process.kill()
         self._reading.join()
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self.errors = self._process.stderr.read()
+        self._process.stdin.close()
         self._process.stdout.close()
         self._process.stderr.close()
         self._process.wait()
@@ -93,8 +116,13 @@ class Writer:
 
 
 @contextmanager
-def writing(place: Place) -> Iterator[list[Writer]]:
-    """Two processes that save plans and two that record events, all at work."""
+def writing(place: Place, most: int) -> Iterator[list[Writer]]:
+    """Two processes that save plans and two that record events, all at work.
+
+    Args:
+        place: Where.
+        most: How many each of them may write before it is told to go on.
+    """
     with ExitStack() as stack:
         writers = []
         for program, word in (
@@ -106,5 +134,7 @@ def writing(place: Place) -> Iterator[list[Writer]]:
             writers.append(Writer(program, str(place.root), word))
             stack.callback(writers[-1].stop)
         for writer in writers:
-            writer.wait_for(1)
+            writer.go_on(most)
+        for writer in writers:
+            writer.wait_until(1)
         yield writers

@@ -28,6 +28,7 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("gemini.model_events = 'full'", "gemini_model_events", "full"),
     ("store.busy_timeout_seconds = 0.5", "store_busy_timeout_seconds", 0.5),
     ("mirror.off = ['codex_hooks']", "mirror_off", ("codex_hooks",)),
+    ("retention.rules = ['* keep_age=9d']", "retention_rules", ("* keep_age=9d",)),
     ("backup.destination = 's3://bucket/prefix'", "backup_destination", "s3://bucket/prefix"),
     ("backup.compression = 'none'", "backup_compression", "none"),
     ("backup.recipients = ['age1(', '/keys']", "backup_recipients", ("age1(", "/keys")),

@@ -12,6 +12,7 @@ from khive_persist.errors import BackupDamagedError, NotFoundError
 
 LATEST: Final = "latest"
 PACK: Final = "pack"
+UNFINISHED: Final = "it is being made, or was stopped before its end"
 # The manifest first: without it the rest is no backup.
 OBJECTS: Final = (manifest.NAME, index.NAME, PACK)
 
@@ -33,17 +34,20 @@ class Catalogue(NamedTuple):
         """The backup that is meant: its id, the beginning of it, or `latest`.
 
         Raises:
-            NotFoundError: There is none, or more than one.
+            NotFoundError: There is none, or more than one, or it has no manifest.
             BackupDamagedError: Its manifest is damaged.
         """
         if name == LATEST:
             if not self.manifests:
                 raise NotFoundError("there is no backup", hint="khive-persist backup create")
             return next(reversed(self.manifests.values()))
-        ids = [id for id in (*self.manifests, *self.damaged) if id.startswith(name)]
+        known = (*self.manifests, *self.damaged, *self.unfinished)
+        ids = [id for id in known if id.startswith(name)]
         if len(ids) != 1:
             many = f"{len(ids)} backups begin with {name!r}" if ids else f"no backup {name!r}"
             raise NotFoundError(many, hint="khive-persist backup list")
+        if ids[0] in self.unfinished:
+            raise NotFoundError(f"backup {ids[0]}: {manifest.NAME} is missing", hint=UNFINISHED)
         if ids[0] in self.damaged:
             raise self.damaged[ids[0]]
         return self.manifests[ids[0]]

@@ -130,8 +130,6 @@ def _decrypt(what: str, stored: Iterator[bytes], sink: Sink, identities: tuple[A
         if error.errno is not None:
             raise
         raise BackupDamagedError(f"{what} cannot be decrypted ({error})") from error
-    # age stops at the end of its own format: what stands after it is looked at as well.
-    reading.drain()
 
 
 class _Measured:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.backup.catalogue import Catalogue, read_catalogue
+from khive_persist.backup.catalogue import UNFINISHED, Catalogue, read_catalogue
 from khive_persist.backup.coding import Coding, has_zstd
 from khive_persist.backup.create import create_backup
 from khive_persist.backup.destination import Destination, open_destination
@@ -137,12 +137,19 @@ def list_command(
     found = list(catalogue.manifests.values())
     damaged = {id: str(error) for id, error in catalogue.damaged.items()}
     if as_json:
-        print_json({"backups": [_as_json(one) for one in found], "damaged": damaged})
+        print_json(
+            {
+                "backups": [_as_json(one) for one in found],
+                "damaged": damaged,
+                "unfinished": catalogue.unfinished,
+            }
+        )
     else:
         rows = [[_as_json(one)[name] for name in COLUMNS] for one in found]
         print_table(COLUMNS, rows, f"no backups in {target}")
         for problem in damaged.values():
             click.echo(f"problem: {problem}")
+        _say_unfinished(catalogue)
     return FAILED if damaged else DONE
 
 
@@ -174,6 +181,7 @@ def verify_command(
     else:
         rows = [(one.id, "; ".join(one.problems) or "sound") for one in found]
         print_table(("id", "state"), rows, f"no backups in {target}")
+        _say_unfinished(catalogue)
     return FAILED if any(one.problems for one in found) else DONE
 
 
@@ -294,6 +302,11 @@ def _databases(place: Place) -> list[str]:
 
 def _count(catalogue: Catalogue) -> int:
     return len(catalogue.manifests) + len(catalogue.damaged) + len(catalogue.unfinished)
+
+
+def _say_unfinished(catalogue: Catalogue) -> None:
+    for id in catalogue.unfinished:
+        click.echo(f"unfinished: {id} has no manifest: {UNFINISHED}")
 
 
 def _confirm(what: str, *, yes: bool) -> None:

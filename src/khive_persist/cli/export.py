@@ -13,18 +13,20 @@ from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.query import Filter, column, field
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.register import known_purposes
 
-_PURPOSES: Final = [*(purpose.name for purpose in BUILT_IN), "events", "all"]
 _STDOUT: Final = "-"
 
 
 @click.command("export")
-@click.option("--purpose", type=click.Choice(_PURPOSES), default="all", show_default=True,
-              help="What to export; events are those of all tools.")  # fmt: skip
+@click.option("--purpose", metavar="NAME", default="all", show_default=True,
+              help="What to export: planner_sessions, claude_hooks, one of your own; events are"
+              " those of all tools.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(FORMS),
               help="Else by the ending of FILE, else jsonl.")  # fmt: skip
 @click.option("--output", "-o", metavar="FILE", default=_STDOUT, help="Else stdout, as is -.")
@@ -56,7 +58,11 @@ def command(
     the others. The file is there as a whole or not at all.
     """
     place = drained_place(context, directory)
-    parts = _parts(purpose, **wanted)
+    own = known_purposes(place)[len(BUILT_IN) :]
+    names = [*(one.name for one in (*BUILT_IN, *own)), "events", "all"]
+    if purpose not in names:
+        raise click.UsageError(f"{purpose!r} is none of " + ", ".join(names))
+    parts = _parts(purpose, own, **wanted)
     if not parts:
         raise click.UsageError(f"no {purpose} can pass these filters together")
     target = None if output == _STDOUT else Path(output)
@@ -67,6 +73,7 @@ def command(
 
 def _parts(
     purpose: str,
+    own: tuple[Purpose, ...],
     session_id: str | None,
     event_type: str | None,
     tool: str | None,
@@ -97,6 +104,8 @@ def _parts(
     for name, events in HOOK_EVENTS.items():
         if not of_plans and tool in (None, name) and purpose in (events.name, "events", "all"):
             parts.append(Part(HookEvent, events, (*both, *of_events)))
+    if not of_plans and not of_events and tool is None:
+        parts += [Part(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
     return parts
 
 

@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 import anyio
 import click
@@ -15,14 +15,13 @@ from khive_persist.cli.progress import progress
 from khive_persist.exchange.importing import Imported, import_rows
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, Purpose
-
-_PURPOSES: Final = {purpose.name: purpose for purpose in BUILT_IN}
+from khive_persist.register import known_purposes
 
 
 @click.command("import")
 @click.argument("source", type=click.Path(exists=True, allow_dash=True))
-@click.option("--purpose", type=click.Choice(list(_PURPOSES)),
-              help="What rows are that do not say it.")  # fmt: skip
+@click.option("--purpose", metavar="NAME",
+              help="What rows are that do not say it: planner_sessions, …")  # fmt: skip
 @click.option("--update", is_flag=True, help="Replace records that are here with other content.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_place
@@ -48,8 +47,12 @@ def command(
     """
     place = place_of(context, directory)
     of: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
-    default = _PURPOSES[purpose] if purpose is not None else None
-    done = anyio.run(partial(_import, place, of, update=update, default=default))
+    known = {one.name: one for one in known_purposes(place)}
+    if purpose is not None and purpose not in known:
+        raise click.UsageError(f"{purpose!r} is none of " + ", ".join(known))
+    default = known[purpose] if purpose is not None else None
+    own = tuple(known.values())[len(BUILT_IN) :]
+    done = anyio.run(partial(_import, place, of, update=update, default=default, purposes=own))
     if as_json:
         print_json(
             {
@@ -66,10 +69,17 @@ def command(
 
 
 async def _import(
-    place: Place, source: IO[bytes] | Path, *, update: bool, default: Purpose | None
+    place: Place,
+    source: IO[bytes] | Path,
+    *,
+    update: bool,
+    default: Purpose | None,
+    purposes: tuple[Purpose, ...],
 ) -> Imported:
     with progress("rows") as advance:
-        return await import_rows(place, source, update=update, default=default, advance=advance)
+        return await import_rows(
+            place, source, update=update, default=default, purposes=purposes, advance=advance
+        )
 
 
 def _print(done: Imported, place: Place, *, update: bool) -> None:
@@ -80,7 +90,7 @@ def _print(done: Imported, place: Place, *, update: bool) -> None:
     if done.aside:
         click.echo(f"khive-persist: what was refused is in {done.aside}", err=True)
     for name, counts in done.purposes.items():
-        path = place.database(_PURPOSES[name].file if name in _PURPOSES else f"{name}.db")
+        path = place.database(f"{name}.db")
         line = f"{path}: {counts.new} new, {counts.same} same, {counts.changed} changed"
         if counts.changed:
             line += " and replaced" if update else " and left as they are (--update replaces them)"

@@ -6,7 +6,7 @@ import click
 
 from khive_persist.capture.drain import drain
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import place_of, with_place
+from khive_persist.cli.options import drained_place, existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.cli.verify import COLUMNS, tally_rows
@@ -42,8 +42,7 @@ def command(
     """
     if source is None:
         raise click.UsageError("say which copy is right: --from-mirror or --from-database")
-    place = place_of(context, directory)
-    place.make()
+    place = existing_place(context, directory)
     purposes = mirrored(place)
     drain(place)
     with progress("records") as advance:
@@ -53,8 +52,8 @@ def command(
             done = rebuild_databases(
                 place, purposes, advance, may_discard=lambda count: yes or _agrees(count)
             )
-            # What a damaged database could not take has waited.
-            drain(place)
+    # What a damaged database could not take has waited.
+    drained_place(context, directory)
     if as_json:
         print_json(
             done._asdict()

@@ -4,10 +4,9 @@ from typing import Any
 
 import click
 
-from khive_persist.capture.drain import drain
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import existing_place, with_place
-from khive_persist.cli.output import Documents, print_json, print_table
+from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.output import Documents, cell, print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import Comparison, Tally, compared
@@ -33,9 +32,8 @@ def command(context: click.Context, as_json: bool, as_lines: bool, directory: st
     A record that is missing in one copy comes back with `khive-persist rebuild`. A file in
     sessions/ that is not ours is named and left alone.
     """
-    place = existing_place(context, directory)
+    place = drained_place(context, directory)
     purposes = mirrored(place)
-    waiting = drain(place)
     with progress("records") as advance, compared(place, purposes, advance) as comparison:
         if as_json:
             print_json(_as_json(comparison))
@@ -46,8 +44,6 @@ def command(context: click.Context, as_json: bool, as_lines: bool, directory: st
             output.end()
         else:
             _print(comparison)
-    if waiting.left:
-        click.echo(f"khive-persist: {waiting.left} events wait in {place.spool}", err=True)
     return DONE if comparison.is_equal else FAILED
 
 
@@ -61,7 +57,7 @@ def _print(comparison: Comparison) -> None:
     for difference in comparison.differences():
         at = f"{difference.file}:{difference.line}" if difference.line else difference.file
         subject = " ".join(part for part in (difference.purpose, difference.id, at) if part)
-        click.echo(f"{difference.kind}  {subject}  {difference.reason}")
+        click.echo(f"{difference.kind}  {cell(subject, None)}  {cell(difference.reason, None)}")
     click.echo("both copies are equal" if comparison.is_equal else "the copies differ")
 
 

@@ -3,14 +3,15 @@
 import gzip
 import importlib
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, Literal, get_args
+from typing import IO, Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist.errors import InvalidFileError, MissingExtraError
-from khive_persist.place import write_private
+from khive_persist.exchange.target import replacing
 from khive_persist.store import codec
 
 Format = Literal["json", "json-compact", "json-gzip", "json-zstd"]
@@ -18,10 +19,29 @@ Packing = Literal["plain", "gzip", "zstd"]
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 MAX_DOCUMENT_BYTES: Final = 1 << 30
+_READ_FORMATS: Final[dict[Packing, Format]] = {
+    "plain": "json",
+    "gzip": "json-gzip",
+    "zstd": "json-zstd",
+}
 _MAGIC: Final[dict[bytes, Packing]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _HEAD_BYTES: Final = 64
 _CHUNK_BYTES: Final = 1 << 20
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+class ReadDocument(NamedTuple):
+    """What a file held.
+
+    Attributes:
+        document: Its document.
+        format: Its format; `json` for both of those that are not packed.
+        bytes: The size of the file.
+    """
+
+    document: Any
+    format: Format
+    bytes: int
 
 
 def write_document(path: Path, document: Any, format: Format = "json") -> int:
@@ -36,24 +56,41 @@ def write_document(path: Path, document: Any, format: Format = "json") -> int:
         The bytes of the file.
 
     Raises:
-        InvalidFileError: There is no such format.
+        InvalidFileError: There is no such format, no such folder, or no file can be there.
         InvalidRecordError: The document is not JSON.
         MissingExtraError: `json-zstd` needs a package that is not here.
         OSError: It cannot be written; what was there is as it was.
     """
+    return write_json(path, to_json(document, format), format)
+
+
+def to_json(document: Any, format: Format) -> bytes:
+    """A document as a file of this format has it before it is packed.
+
+    Raises:
+        InvalidFileError: There is no such format.
+        InvalidRecordError: The document is not JSON.
+    """
     if format not in FORMATS:
         raise InvalidFileError(f"{format!r} is no format", hint="one of " + ", ".join(FORMATS))
-    raw = codec.dump(document, indent=format == "json").encode()
+    return codec.dump(document, indent=format == "json").encode()
+
+
+def write_json(path: Path, plain: bytes, format: Format) -> int:
+    """Write what `to_json` gave. As `write_document`."""
+    raw = plain
     if format == "json-gzip":
         # Without a time in it, the same document gives the same bytes.
-        raw = gzip.compress(raw, mtime=0)
+        raw = gzip.compress(plain, mtime=0)
     elif format == "json-zstd":
-        raw = _zstd().compress(raw)
-    write_private(path, raw)
+        raw = _zstd().compress(plain)
+    # Under a name of its own until then: several threads may write the same file.
+    with replacing(path, force=True) as file:
+        file.write(raw)
     return len(raw)
 
 
-def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
+def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDocument:
     """The document of a file of any of the formats, whatever its name.
 
     Args:
@@ -65,15 +102,18 @@ def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
         MissingExtraError: It is packed with zstd, and the package for it is not here.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file, unpacked(file, str(path)) as plain:
-        raw = plain.read(max_bytes + 1)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        packing = detect(file.peek(_HEAD_BYTES))
+        with unpacked(file, str(path)) as plain:
+            raw = plain.read(max_bytes + 1)
     if len(raw) > max_bytes:
         raise InvalidFileError(f"{path} unpacks to more than {max_bytes} bytes")
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw.lstrip()[:1] or raw.lstrip()[:1] not in b'{["-0123456789tfn':
         raise InvalidFileError(f"{path}: unknown content, {describe(raw)}")
     try:
-        return codec.load(raw)
+        return ReadDocument(codec.load(raw), _READ_FORMATS[packing], size)
     except ValueError as error:
         raise InvalidFileError(f"{path} is no JSON ({error})") from error
 

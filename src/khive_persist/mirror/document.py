@@ -1,5 +1,6 @@
 """One record as a JSON document, and back to its row."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,17 +48,32 @@ def to_row(document: Any) -> tuple[str, StoredRow]:
     if not isinstance(document, Mapping) or not isinstance(document.get("id"), str):
         raise InvalidRecordError("no document of khive-persist: it has no id")
     version = document.get("dataModelVersion")
-    if not isinstance(version, int) or version > DATA_MODEL_VERSION:
+    if type(version) is not int or not 1 <= version <= DATA_MODEL_VERSION:
         raise InvalidRecordError(f"dataModelVersion {version!r} is not known")
     purpose = document.get("purpose")
     created_at = document.get("created_at")
-    if not isinstance(purpose, str) or not isinstance(created_at, str | float | int | None):
+    if not isinstance(purpose, str) or not _is_instant(created_at):
         raise InvalidRecordError("purpose or created_at is missing or of the wrong type")
     texts = document.get("text", {})
+    if not isinstance(texts, dict) or not texts.keys() <= {*_JSON_COLUMNS}:
+        raise InvalidRecordError("text is not that of columns")
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise InvalidRecordError(f"{name} is not text")
+    for text in (document["id"], purpose, created_at, *texts.values()):
+        _check_unicode(text)
     content, node_metadata, embedding = (
         texts[name] if name in texts else _text(document.get(name)) for name in _JSON_COLUMNS
     )
     return purpose, (document["id"], content, node_metadata, created_at, embedding)
+
+
+def content_of(document: Mapping[str, Any]) -> Any:
+    """The content of a document, also where only its text could be written."""
+    content, texts = document.get("content"), document.get("text")
+    if content is None and isinstance(texts, dict):
+        return codec.column(texts.get("content"))
+    return content
 
 
 def _value(text: str | None) -> tuple[Any, bool]:
@@ -66,10 +82,31 @@ def _value(text: str | None) -> tuple[Any, bool]:
         return None, True
     try:
         value = codec.load(text)
-        return value, value is not None and codec.dump(value) == text
+        if value is not None and codec.spells(value, text):
+            return value, True
+        # What the document could not hold stands as its text only.
+        codec.dump([value])
     except ValueError:
         return None, False
+    return value, False
 
 
 def _text(value: Any) -> str | None:
     return None if value is None else codec.dump(value)
+
+
+def _check_unicode(value: Any) -> None:
+    # An escaped half of a surrogate pair: no database takes it, and we wrote it in no text.
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRecordError("no UTF-8 text") from error
+
+
+def _is_instant(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return codec.is_plain(value)
+    return value is None or isinstance(value, str)

@@ -1,9 +1,8 @@
 """Making one copy anew from the other. What is replaced goes to `quarantine/`."""
 
 import os
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -11,19 +10,25 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import MirrorError, NotFoundError
 from khive_persist.mirror import names, scan
+from khive_persist.mirror.building import Building
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.revise import remove_unfinished
+from khive_persist.mirror.turn import LOCK_SECONDS, sharing, turn
 from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
-from khive_persist.place import Place, make_directory, sync_directory, sync_file
+from khive_persist.place import Place, make_directory, sync_directory
 from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import lock, rows, statements, switch
-from khive_persist.store.sqlite.connection import make, open_writer
+from khive_persist.store.sqlite import rows, switch
+from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.ledger import Entry
 
-_BATCH: Final = 500
-_LOCK_SECONDS: Final = 30.0
+# Each is synced by itself; others wait for the turn.
+_BATCH_DOCUMENTS: Final = 50
+# Of a session they are synced together.
+_BATCH_LINES: Final = 2_000
+_WAITING_CHARACTERS: Final = 8 << 20
 
 
 class Rebuilt(NamedTuple):
@@ -88,18 +93,16 @@ def rebuild_databases(
         )
     outgoing = place.quarantine / f"rebuild.{clock.new_id()}"
     if wanted:
-        with staging(place) as folder:
-            incoming = folder / "incoming"
-            make_directory(incoming)
-            building = _Building(place, wanted, incoming, advance)
-            try:
-                building.read()
-                make_directory(place.quarantine)
-                switch.perform(
-                    place.khive, incoming, outgoing, whole=False, prepare=building.finish
-                )
-            finally:
-                building.close()
+        with (
+            staging(place) as folder,
+            translated(folder),
+            closing(Building(place, wanted, folder, advance)) as building,
+        ):
+            building.read()
+            make_directory(place.quarantine)
+            switch.perform(
+                place.khive, building.incoming, outgoing, whole=False, prepare=building.finish
+            )
     return _proven(place, purposes, wanted, only_there, outgoing, advance)
 
 
@@ -109,25 +112,30 @@ def rebuild_mirror(
     """Make the mirror what the databases are: synced and proven on return.
 
     Only what differs is written. A file that is replaced, or has no record in the database any
-    more, goes to quarantine; a stream that is damaged keeps its sound lines. Who writes meanwhile
-    goes on. Killed at any point, each file is the old or the new one; running it again goes on.
+    more, goes to quarantine; a stream that is damaged keeps its sound lines. A purpose that has no
+    database is left as it is. Who writes meanwhile goes on. Killed at any point, each file is the
+    old or the new one; running it again goes on.
 
     Raises:
+        NotFoundError: There is no database of these purposes, but a mirror.
         StoreError: A database cannot be read, or its writers did not give it up.
         MirrorError: A file cannot be written.
         OSError: As the file system says.
     """
     outgoing = place.quarantine / f"rebuild.{clock.new_id()}"
     with compared(place, purposes, advance) as before:
-        aside = _Aside(place, outgoing)
-        aside.take_damaged(before)
+        present = [p for p in purposes if place.database(p.file).exists()]
+        if not present and any(tally.copies for tally in before.tallies.values()):
+            raise NotFoundError(f"{place.khive} has no database to rebuild the mirror from")
+        aside = _Aside(before, outgoing)
         wanted = []
-        for purpose in purposes:
-            tally = before.tallies[purpose.name]
-            _remove_unfinished(place, purpose)
-            if purpose.name not in before.unreadable and not tally.is_equal:
-                _Copying(place, purpose, aside).run(before, advance)
-                wanted.append(purpose)
+        for purpose in present:
+            remove_unfinished(place, purpose, LOCK_SECONDS)
+            if purpose.name not in before.unreadable:
+                is_mended = aside.take_damaged(purpose)
+                if is_mended or not before.tallies[purpose.name].is_equal:
+                    _Copying(before, purpose, aside).run(advance)
+                    wanted.append(purpose)
         aside.sync()
     return _proven(place, purposes, wanted, 0, outgoing, advance)
 
@@ -150,95 +158,19 @@ def _proven(
         )
 
 
-class _Building:
-    """Databases made from the mirror, in a folder of their own."""
-
-    def __init__(
-        self, place: Place, purposes: Sequence[Purpose], incoming: Path, advance: Advance
-    ) -> None:
-        self._place = place
-        self._advance = advance
-        self._incoming = incoming
-        self._purposes = {purpose.name: purpose for purpose in purposes}
-        self._read_at: dict[str, tuple[int, int, int]] = {}
-        self._connections: dict[str, sqlite3.Connection] = {}
-        self._open()
-
-    def read(self) -> None:
-        """Take in every file, while others may write to them."""
-        for file in scan.files(self._place.sessions):
-            self._take(file)
-
-    def finish(self) -> None:
-        """Take in what has changed since, now that nobody writes, and close the databases."""
-        present = scan.files(self._place.sessions)
-        if not self._read_at.keys() <= set(present):
-            # A record was deleted since: what it was cannot be told from its file any more.
-            self.close()
-            for purpose in self._purposes.values():
-                (self._incoming / purpose.file).unlink()
-            self._read_at.clear()
-            self._open()
-        for file in present:
-            if self._read_at.get(file) != _state(self._place.sessions / file):
-                self._take(file)
-        self.close()
-        for path in self._incoming.iterdir():
-            sync_file(path)
-        sync_directory(self._incoming)
-
-    def close(self) -> None:
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
-
-    def _open(self) -> None:
-        for purpose in self._purposes.values():
-            path = self._incoming / purpose.file
-            make(path)
-            connection = open_writer(path, purpose)
-            lock.lock_path(path).unlink()
-            # Nothing is lost with an unfinished file, and a finished one is synced as a whole.
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            connection.execute("PRAGMA synchronous = OFF")
-            self._connections[purpose.name] = connection
-
-    def _take(self, file: str) -> None:
-        named = names.parse(file)
-        if named is None or all(named[0] != p.document for p in self._purposes.values()):
-            return
-        self._read_at[file] = _state(self._place.sessions / file)
-        copies = scan.read(self._place.sessions, file)
-        while some := list(islice(copies, _BATCH)):
-            for name, mine in groupby(some, key=lambda copy: copy.purpose):
-                if name in self._connections:
-                    self._put(self._purposes[name], mine)
-            self._advance(len(some))
-
-    def _put(self, purpose: Purpose, copies: Iterator[scan.Copy]) -> None:
-        connection = self._connections[purpose.name]
-        connection.execute("BEGIN")
-        for copy in copies:
-            if copy.problem:
-                continue
-            if copy.row is None:
-                connection.execute(statements.delete(purpose.table), (copy.id,))
-            else:
-                connection.execute(statements.replace(purpose.table), copy.row)
-        connection.execute("COMMIT")
-
-
 class _Aside:
     """The folder in quarantine that takes what a rebuild replaces."""
 
-    def __init__(self, place: Place, folder: Path) -> None:
-        self._sessions = place.sessions
-        self._quarantine = place.quarantine
+    def __init__(self, comparison: Comparison, folder: Path) -> None:
+        self._comparison = comparison
+        self._place = comparison.place
+        self._sessions = comparison.place.sessions
         self._folder = folder
 
     def keep(self, file: str) -> None:
         """Give a file a second name there, for it will be replaced."""
-        self._make()
+        make_directory(self._place.quarantine)
+        make_directory(self._folder)
         with suppress(FileExistsError, FileNotFoundError):
             os.link(self._sessions / file, self._folder / file, follow_symlinks=False)
 
@@ -248,113 +180,109 @@ class _Aside:
         with suppress(FileNotFoundError):
             os.unlink(self._sessions / file)
 
-    def take_damaged(self, comparison: Comparison) -> None:
-        """Move documents that cannot be read there, and mend streams, which keep sound lines."""
+    def take_damaged(self, purpose: Purpose) -> bool:
+        """Move documents that cannot be read there, and mend streams, which keep sound lines.
+
+        Returns:
+            Whether there was one.
+        """
         damaged = {
-            problem.file
-            for problem in comparison.problems
-            if problem.kind in ("damaged", "torn") and names.parse(problem.file)
+            problem.file: None
+            for problem in self._comparison.problems()
+            if problem.kind in ("damaged", "torn") and names.split(problem.file, purpose)
         }
-        for file in sorted(damaged):
-            mine = [
-                p
-                for p in comparison.purposes.values()
-                if names.parse(file) == (p.document, p.is_stream)
-            ]
-            for purpose in mine:
-                path = comparison.place.database(purpose.file)
-                with lock.held(lock.lock_path(path), _LOCK_SECONDS):
+        for file in damaged:
+            with turn(self._place, sharing(self._comparison.known.values(), purpose)):
+                # It may have been written anew since, or mended for another purpose.
+                if any(map(scan.is_damaged, scan.read(self._sessions, file))):
                     if purpose.is_stream:
-                        self._mend(file)
+                        self._mend(file, purpose)
                     else:
                         self.move(file)
-                break
+        return bool(damaged)
 
     def sync(self) -> None:
         """Make durable what was moved."""
-        for folder in (self._folder, self._quarantine, self._sessions):
+        for folder in (self._folder, self._place.quarantine, self._sessions):
             with suppress(FileNotFoundError):
                 sync_directory(folder)
 
-    def _mend(self, file: str) -> None:
+    def _mend(self, file: str, purpose: Purpose) -> None:
         self.keep(file)
         path = self._sessions / file
-        with suppress(FileNotFoundError):
-            scan.rewrite(path, scan.sound_lines(path))
-
-    def _make(self) -> None:
-        make_directory(self._quarantine)
-        make_directory(self._folder)
+        mended = scan.write_beside(path, scan.sound_lines(path), purpose)
+        if mended.stat().st_size:
+            os.replace(mended, path)
+        else:
+            mended.unlink()
+            path.unlink()
 
 
 class _Copying:
     """Brings the mirror of one purpose to what its database has."""
 
-    def __init__(self, place: Place, purpose: Purpose, aside: _Aside) -> None:
-        self._place = place
+    def __init__(self, comparison: Comparison, purpose: Purpose, aside: _Aside) -> None:
+        self._place = comparison.place
+        self._ledger = comparison.ledger
+        self._sharing = sharing(comparison.known.values(), purpose)
         self._purpose = purpose
-        self._database = place.database(purpose.file)
-        self._mirror = Mirror(place, Settings())
+        self._database = self._place.database(purpose.file)
+        self._mirror = Mirror(self._place, Settings())
         self._aside = aside
 
-    def run(self, comparison: Comparison, advance: Advance) -> None:
+    def run(self, advance: Advance) -> None:
         """Go through the differences, a batch at a time in the turn of the writers."""
-        name = self._purpose.name
+        settle = self._settle_streams if self._purpose.is_stream else self._settle_documents
+        batch = _BATCH_LINES if self._purpose.is_stream else _BATCH_DOCUMENTS
         for kind in ("twice_in_mirror", "missing_in_database", "differs", "missing_in_mirror"):
-            entries = comparison.ledger.found(kind, name)
-            while some := list(islice(entries, _BATCH)):
-                with lock.held(lock.lock_path(self._database), _LOCK_SECONDS):
-                    present = self._rows([entry.id for entry in some])
-                    if self._purpose.is_stream:
-                        self._settle_streams(kind, some, present)
-                    else:
-                        self._settle_documents(kind, some, present)
+            entries = self._ledger.found(kind, self._purpose.name)
+            while some := list(islice(entries, batch)):
+                with turn(self._place, self._sharing):
+                    settle(kind, some)
                 advance(len(some))
 
-    def _rows(self, ids: list[str]) -> dict[str, StoredRow]:
-        if not self._database.exists():
-            return {}
-        found = rows.read_ids(self._database, self._purpose.table, ids)
-        return {row[0]: row for row in found}
+    def _rows(self, entries: list[Entry]) -> list[StoredRow]:
+        ids = [entry.id for entry in entries]
+        return rows.read_ids(self._database, self._purpose.table, ids)
 
-    def _settle_documents(
-        self, kind: str, entries: list[Entry], present: dict[str, StoredRow]
-    ) -> None:
+    def _settle_documents(self, kind: str, entries: list[Entry]) -> None:
+        present = {row[0]: row for row in self._rows(entries)}
         for entry in entries:
             row = present.get(entry.id)
-            if kind == "differs" and row is not None:
-                own = self._mirror.path(self._purpose, row)
-                if own is not None and own.name == entry.file:
-                    self._aside.keep(entry.file)
-                    continue
-            if entry.file and (kind != "missing_in_database" or row is None):
+            if not entry.file or not self._holds(entry):
+                continue
+            if kind == "differs" and row is not None and self._own(row) == entry.file:
+                self._aside.keep(entry.file)
+            elif kind != "missing_in_database" or row is None:
                 self._aside.move(entry.file)
         if kind != "twice_in_mirror":
             self._mirror.written(self._purpose, list(present.values()))
 
-    def _settle_streams(
-        self, kind: str, entries: list[Entry], present: dict[str, StoredRow]
-    ) -> None:
-        gone = [
-            entry
-            for entry in entries
-            if kind == "twice_in_mirror" or (entry.file and entry.id not in present)
-        ]
-        for file, some in groupby(gone, key=lambda entry: entry.file):
-            self._mirror.retract(self._purpose, file, [entry.id for entry in some])
-        if kind != "twice_in_mirror":
-            self._mirror.written(self._purpose, list(present.values()))
+    def _settle_streams(self, kind: str, entries: list[Entry]) -> None:
+        waiting: list[StoredRow] = []
+        for begin in range(0, len(entries), _BATCH_DOCUMENTS):
+            some = entries[begin : begin + _BATCH_DOCUMENTS]
+            present = self._rows(some)
+            own = {row[0]: self._own(row) for row in present}
+            gone = [
+                entry
+                for entry in some
+                if entry.file and (kind == "twice_in_mirror" or own.get(entry.id) != entry.file)
+            ]
+            for file, lines in groupby(gone, key=lambda entry: entry.file):
+                self._mirror.retract(self._purpose, file, [entry.id for entry in lines])
+            if kind != "twice_in_mirror":
+                waiting += present
+            if sum(len(row[1] or "") for row in waiting) > _WAITING_CHARACTERS:
+                self._mirror.written(self._purpose, waiting)
+                waiting = []
+        self._mirror.written(self._purpose, waiting)
 
+    def _own(self, row: StoredRow) -> str:
+        path = self._mirror.path(self._purpose, row)
+        return path.name if path is not None else ""
 
-def _remove_unfinished(place: Place, purpose: Purpose) -> None:
-    """Remove what killed writers left of files that never got their name."""
-    with lock.held(lock.lock_path(place.database(purpose.file)), _LOCK_SECONDS):
-        for name in scan.unfinished(place.sessions):
-            if names.parse(name[1:].removesuffix(".tmp")) == (purpose.document, purpose.is_stream):
-                (place.sessions / name).unlink()
-
-
-def _state(path: Path) -> tuple[int, int, int]:
-    """Changes when a file is written to or replaced."""
-    found = os.stat(path, follow_symlinks=False)
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    def _holds(self, entry: Entry) -> bool:
+        """Whether a document is still this record's."""
+        copies = scan.read(self._place.sessions, entry.file)
+        return any((copy.purpose, copy.id) == (entry.purpose, entry.id) for copy in copies)

@@ -67,10 +67,10 @@ def _record(contents: dict[str, Any]) -> dict[str, Any]:
 
 
 def _where(purposes: list[str], content: dict[str, Any]) -> dict[str, Any]:
-    """What content is, where the purpose is one of these and no old file's own."""
+    """What content is, where the purpose is one of these and it does not stand as text only."""
     return {
         "if": {"properties": {"purpose": {"enum": purposes}}, "required": ["purpose"]},
-        "then": {"properties": {"content": content}},
+        "then": {"properties": {"content": {"anyOf": [content, {"type": "null"}]}}},
     }
 
 

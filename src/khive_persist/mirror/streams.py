@@ -4,14 +4,15 @@ Of several lines with one id the last counts; one that says `"deleted":true` tak
 """
 
 import os
+import stat
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import MirrorError
 from khive_persist.mirror import names
-from khive_persist.mirror.document import DATA_MODEL_VERSION, to_document
+from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of, to_document
 from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec
@@ -22,6 +23,17 @@ NO_SESSION: Final = "no-session"
 NAMES_LOCK: Final = ".names.lock"
 _LOCK_SECONDS: Final = 30.0
 _LAST_BYTES: Final = 65_536
+# What each line of ours begins with.
+_BEGIN: Final = b'{"dataModelVersion":'
+
+
+class _Entry(NamedTuple):
+    """A line to append, and what decides where to."""
+
+    session: str
+    id: str
+    line: bytes
+    created_at: object
 
 
 class Streams:
@@ -35,7 +47,7 @@ class Streams:
         self._purpose = purpose
         self._paths: dict[str, Path] = {}
         self._named: dict[str, list[Path]] = {}
-        self._listed_at = -1
+        self._listed_at: object = None
 
     def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
         """Append records: in order, synced on return.
@@ -52,18 +64,29 @@ class Streams:
             OSError: They cannot be written; some may be.
             MirrorError: The names that a file could have are taken by others.
         """
-        documents = [to_document(self._purpose, row) for row in rows]
-        self._append(documents, [row[3] for row in rows], may_be_there)
+        self._append(
+            (
+                _Entry(session_of(row), row[0], _line(to_document(self._purpose, row)), row[3])
+                for row in rows
+            ),
+            may_be_there,
+        )
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
         """Say of records that they were deleted; their lines no longer count."""
-        documents = [_deleted(self._purpose, row[0], session_of(row)) for row in rows]
-        self._append(documents, [row[3] for row in rows], may_be_there=False)
+        self._append(
+            (
+                _Entry(session, row[0], _deletion(self._purpose, row[0], session), row[3])
+                for row in rows
+                for session in [session_of(row)]
+            ),
+            may_be_there=False,
+        )
 
     def path(self, session: str) -> Path | None:
         """The file of a session; None where there is none."""
         known = self._paths.get(session)
-        if known is not None and known.exists():
+        if known is not None and _is_file(known):
             return known
         self._list()
         for ending in names.endings(session, self._purpose.name):
@@ -73,48 +96,80 @@ class Streams:
                     return path
         return None
 
-    def _append(
-        self, documents: list[dict[str, Any]], created_at: list[object], may_be_there: bool
-    ) -> None:
+    def _append(self, entries: Iterable[_Entry], may_be_there: bool) -> None:
         make_directory(self._folder)
-        sessions: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
-        days: dict[str, object] = {}
-        for document, instant in zip(documents, created_at, strict=True):
-            session = session_in(document)
-            sessions[session].append((document["id"], _line(document)))
-            days.setdefault(session, instant)
-        for session, entries in sessions.items():
+        sessions: dict[str, list[_Entry]] = defaultdict(list)
+        for entry in entries:
+            sessions[entry.session].append(entry)
+        for session, some in sessions.items():
             path = self.path(session)
             if path is not None:
-                _append_to(path, entries, may_be_there)
-                continue
-            # Another purpose may want the same name, whose writers have another lock.
-            with lock.held(self._folder / NAMES_LOCK, _LOCK_SECONDS):
-                path = self.path(session) or self._free_path(session, days[session])
-                _append_to(path, entries, may_be_there)
-                sync_directory(self._folder)
+                _append_to(path, some, may_be_there)
+            else:
+                self._begin(session, some, may_be_there)
+
+    def _begin(self, session: str, entries: list[_Entry], may_be_there: bool) -> None:
+        # Another purpose may want the same name, whose writers have another lock.
+        with lock.held(self._folder / NAMES_LOCK, _LOCK_SECONDS):
+            path = self.path(session)
+            is_known = self._listed_at == self._state()
+            if path is None:
+                path = self._free_path(session, entries[0].created_at)
+                self._say_that_one_is_made()
+            _append_to(path, entries, may_be_there)
+            sync_directory(self._folder)
             self._paths[session] = path
+            if is_known:
+                # Nobody makes a stream meanwhile: with this one the list is complete.
+                day_and_ending = names.split(path.name, self._purpose)
+                assert day_and_ending is not None
+                self._add(day_and_ending[1], path)
+                self._listed_at = self._state()
 
     def _list(self) -> None:
         """Look again what files there are, if that has changed."""
-        changed_at = os.stat(self._folder).st_mtime_ns if self._folder.exists() else -1
-        if changed_at == self._listed_at:
+        state = self._state()
+        if state == self._listed_at:
             return
-        named: dict[str, list[Path]] = defaultdict(list)
-        begin = f"{self._purpose.document}_"
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(begin) and entry.name.endswith(".jsonl"):
-                    named[names.ending(entry.name)].append(self._folder / entry.name)
-        self._named = {ending: sorted(paths) for ending, paths in named.items()}
-        self._listed_at = changed_at
+        self._named.clear()
+        try:
+            found = os.listdir(self._folder)
+        except FileNotFoundError:
+            found = []
+        for name in sorted(found):
+            if (day_and_ending := names.split(name, self._purpose)) is not None:
+                self._add(day_and_ending[1], self._folder / name)
+        self._listed_at = state
+
+    def _add(self, ending: str, path: Path) -> None:
+        paths = self._named.setdefault(ending, [])
+        if path not in paths:
+            paths.append(path)
+
+    def _state(self) -> object:
+        """Changes with the names in the folder.
+
+        The time of a folder stands still for some milliseconds, in which another process may make a
+        stream: those are counted, too.
+        """
+        try:
+            return os.stat(self._folder).st_mtime_ns, _size(self._folder / NAMES_LOCK)
+        except FileNotFoundError:
+            return None
+
+    def _say_that_one_is_made(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+        descriptor = os.open(self._folder / NAMES_LOCK, flags)
+        try:
+            os.write(descriptor, b"\n")
+        finally:
+            os.close(descriptor)
 
     def _free_path(self, session: str, created_at: object) -> Path:
         begin = f"{self._purpose.document}_{names.day(created_at)}_"
         for ending in names.endings(session, self._purpose.name):
             path = self._folder / f"{begin}{ending}.jsonl"
-            # One without a whole line is what a killed writer left of its first.
-            if not os.path.lexists(path) or not any(_whole_lines(path)):
+            if not os.path.lexists(path) or _is_unfinished(path):
                 return path
         raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
 
@@ -122,19 +177,25 @@ class Streams:
 def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
     """Say in this very file of some ids that they were deleted: synced on return."""
     _, session = holder(path) or ("", NO_SESSION)
-    documents = [_deleted(purpose, id, session) for id in ids]
-    lines = [(str(document["id"]), _line(document)) for document in documents]
+    lines = [_Entry(session, id, _deletion(purpose, id, session), None) for id in ids]
     _append_to(path, lines, may_be_there=False)
 
 
 def session_of(row: StoredRow) -> str:
     """The session that a record belongs to; a word of ours for one of none."""
-    return session_in({"content": codec.column(row[1])})
+    return _session(codec.column(row[1]))
+
+
+def session_in(document: dict[str, Any]) -> str:
+    """The session that a line's document belongs to."""
+    return _session(document if document.get("deleted") is True else content_of(document))
 
 
 def holder(path: Path) -> tuple[str, str] | None:
     """The purpose and the session of a file, by its first sound line; None where it has none."""
-    for line in _whole_lines(path):
+    if not _is_file(path):
+        return None
+    for line in _lines(path):
         told = told_by(codec.column(line))
         if told is not None:
             return told
@@ -148,45 +209,69 @@ def told_by(document: Any) -> tuple[str, str] | None:
     return document["purpose"], session_in(document)
 
 
-def session_in(document: dict[str, Any]) -> str:
-    """The session that a line's document belongs to."""
-    content = document.get("content")
-    session = (content if isinstance(content, dict) else document).get("session_id")
+def _session(content: Any) -> str:
+    session = content.get("session_id") if isinstance(content, dict) else None
     return session if isinstance(session, str) and session else NO_SESSION
 
 
-def _deleted(purpose: Purpose, id: str, session: str) -> dict[str, Any]:
-    return {
-        "dataModelVersion": DATA_MODEL_VERSION,
-        "id": id,
-        "purpose": purpose.name,
-        "session_id": session,
-        "deleted": True,
-    }
+def _deletion(purpose: Purpose, id: str, session: str) -> bytes:
+    return _line(
+        {
+            "dataModelVersion": DATA_MODEL_VERSION,
+            "id": id,
+            "purpose": purpose.name,
+            # Half a surrogate pair has no spelling here; the file has a line that tells.
+            "session_id": session.encode("utf-8", "replace").decode(),
+            "deleted": True,
+        }
+    )
 
 
 def _line(document: dict[str, Any]) -> bytes:
-    return codec.dump(document).encode() + b"\n"
+    # It was read from JSON: nothing in it has no spelling there, and to look again takes long.
+    return codec.dump_lossy(document).encode() + b"\n"
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield line
+        yield from file
 
 
-def _append_to(path: Path, entries: list[tuple[str, bytes]], may_be_there: bool) -> None:
+def _is_file(path: Path) -> bool:
+    """Whether a file lies there; a link, a folder or a pipe is none, and not to be read."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a file is empty, or what a killed writer left of its first line."""
+    if not _is_file(path):
+        return False
+    with path.open("rb") as file:
+        first = file.readline()
+    return not first.endswith(b"\n") and first[: len(_BEGIN)] == _BEGIN[: len(first)]
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _append_to(path: Path, entries: list[_Entry], may_be_there: bool) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     descriptor = os.open(path, flags, PRIVATE_FILE)
     try:
         os.fchmod(descriptor, PRIVATE_FILE)
         size = _without_torn_line(descriptor)
         if may_be_there and size:
-            there = _last_lines(path, {id for id, _ in entries})
-            entries = [(id, line) for id, line in entries if there.get(id) != line]
+            there = _last_lines(path, {entry.id for entry in entries})
+            entries = [entry for entry in entries if there.get(entry.id) != entry.line]
         try:
-            _write_all(descriptor, b"".join(line for _, line in entries))
+            _write_all(descriptor, b"".join(entry.line for entry in entries))
             os.fsync(descriptor)
         except OSError:
             os.ftruncate(descriptor, size)
@@ -205,14 +290,19 @@ def _without_torn_line(descriptor: int) -> int:
             end = begin + found + 1
             break
         end = begin
-    if end < size:
-        os.ftruncate(descriptor, end)
+    if end == size:
+        return end
+    if told_by(codec.column(os.pread(descriptor, size - end, end))) is not None:
+        # All of a line, whose end an editor took away.
+        _write_all(descriptor, b"\n")
+        return size + 1
+    os.ftruncate(descriptor, end)
     return end
 
 
 def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for line in _whole_lines(path):
+    for line in _lines(path):
         document = codec.column(line)
         if isinstance(document, dict) and document.get("id") in ids:
             found[document["id"]] = line

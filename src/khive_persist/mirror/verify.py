@@ -1,27 +1,31 @@
 """Proving that the databases and the mirror say the same, row by row."""
 
 import hashlib
+import itertools
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from typing import Final, NamedTuple
 
-from khive_persist.errors import StoreError
+from khive_persist.errors import MirrorError, StoreDamagedError
 from khive_persist.mirror import names, scan
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.turn import sharing, turn
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
+from khive_persist.register import known_purposes
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import lock, rows
+from khive_persist.store.sqlite import rows
+from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.ledger import KINDS, Entry, Ledger
 
 Advance = Callable[[int], None]
 
 _BATCH: Final = 500
-_LOCK_SECONDS: Final = 30.0
 
 
 class Tally(NamedTuple):
@@ -77,33 +81,36 @@ class Comparison:
 
     Attributes:
         tallies: By the name of the purpose.
-        problems: What is no record, `not_ours` among it.
-        unreadable: The purposes whose database cannot be read.
+        unreadable: The names of the purposes whose database is damaged.
     """
 
     def __init__(self, place: Place, purposes: Sequence[Purpose], ledger: Ledger) -> None:
         self.place = place
         self.purposes = {purpose.name: purpose for purpose in purposes}
+        self.known = {known.name: known for known in known_purposes(place)} | self.purposes
         self.ledger = ledger
         self.tallies: dict[str, Tally] = {}
-        self.problems: list[Difference] = []
         self.unreadable: set[str] = set()
-        self._marks: dict[str, tuple[int, scan.Mark]] = {}
 
     @property
     def is_equal(self) -> bool:
         """Whether every record is in both copies, the same, and nothing is damaged."""
-        return all(tally.is_equal for tally in self.tallies.values()) and not any(
-            problem.kind != "not_ours" for problem in self.problems
+        return all(tally.is_equal for tally in self.tallies.values()) and (
+            not self.ledger.has_problem_but("not_ours")
         )
 
     def differences(self) -> Iterator[Difference]:
         """Each difference: of the purposes in turn, then what is no record."""
         for name in self.tallies:
-            for kind in KINDS:
-                for entry in self.ledger.found(kind, name):
-                    yield Difference(kind, *entry, _REASONS[kind])
-        yield from self.problems
+            if name not in self.unreadable:
+                for kind in KINDS:
+                    for entry in self.ledger.found(kind, name):
+                        yield Difference(kind, *entry, _REASONS[kind])
+        yield from self.problems()
+
+    def problems(self) -> Iterator[Difference]:
+        """What is no record, `not_ours` among it."""
+        return itertools.starmap(Difference, self.ledger.problems())
 
     def read(self, advance: Advance) -> None:
         """Look at everything; then once more, in the turn of the writers, at what differed."""
@@ -112,9 +119,11 @@ class Comparison:
         for file in scan.files(self.place.sessions):
             self._read_file(file, advance)
         for purpose in self.purposes.values():
-            if purpose.name not in self.unreadable:
+            if not purpose.is_stream and purpose.name not in self.unreadable:
                 self._look_again(purpose)
-        self.problems.sort()
+        streams = [purpose for purpose in self.purposes.values() if purpose.is_stream]
+        for document in {purpose.document: None for purpose in streams}:
+            self._catch_up([purpose for purpose in streams if purpose.document == document])
         for name in self.purposes:
             self.tallies[name] = self._tally(name)
 
@@ -125,98 +134,120 @@ class Comparison:
 
     def _read_database(self, purpose: Purpose, advance: Advance) -> None:
         path = self.place.database(purpose.file)
-        if not path.exists():
+        if not os.path.lexists(path):
             return
         try:
             for batch in rows.read_all(path, purpose.table):
                 self.ledger.add_rows(purpose.name, [(row[0], digest(row)) for row in batch])
                 advance(len(batch))
-        except StoreError as error:
+        except StoreDamagedError as error:
             self.unreadable.add(purpose.name)
-            self.problems.append(
-                Difference("damaged", purpose.name, "", purpose.file, 0, str(error))
-            )
+            reason = " ".join(str(error).split())
+            self.ledger.add_problem("damaged", purpose.name, "", purpose.file, 0, reason)
 
     def _read_file(self, file: str, advance: Advance) -> None:
-        """Read a file, or what was added to it since."""
-        try:
-            inode = os.stat(self.place.sessions / file, follow_symlinks=False).st_ino
-        except FileNotFoundError:
-            return
-        known, mark = self._marks.get(file, (inode, scan.START))
+        """Read a file; of a stream, what was added to it since."""
+        line = end = 0
+        if names.is_stream(file):
+            try:
+                status = os.stat(self.place.sessions / file, follow_symlinks=False)
+            except FileNotFoundError:
+                self.ledger.drop_file(file)
+                return
+            state = str(status.st_ino)
+            known, line, end = self.ledger.mark(file) or (state, 0, 0)
+            if known != state or status.st_size < end:
+                # It was written anew: what was read of it no longer counts.
+                self.ledger.drop_file(file)
+                line = end = 0
+            self.ledger.drop_problems(file, "torn")
+            if status.st_size == end:
+                return
         count = 0
-        for copy in scan.read(self.place.sessions, file, mark if known == inode else scan.START):
+        for copy in scan.read(self.place.sessions, file, scan.Mark(line, end)):
             self._note(copy)
-            if copy.problem != scan.TORN:
-                self._marks[file] = inode, scan.Mark(copy.line, copy.end)
+            if copy.end > end:
+                line, end = copy.line, copy.end
             count += 1
             if count % _BATCH == 0:
                 advance(_BATCH)
         advance(count % _BATCH)
+        if names.is_stream(file):
+            self.ledger.set_mark(file, state, line, end)
 
     def _note(self, copy: scan.Copy) -> None:
-        if copy.problem:
-            kind = _kind_of(copy.problem)
-            self.problems.append(
-                Difference(kind, copy.purpose, copy.id, copy.file, copy.line, copy.problem)
+        purpose = self.known.get(copy.purpose)
+        if copy.problem == scan.NOT_OURS or not self._can_be_of(copy, purpose):
+            # Said once of the whole file. Its name can be of bytes that are no text.
+            file = os.fsencode(copy.file).decode("utf-8", "backslashreplace")
+            self.ledger.add_problem("not_ours", "", "", file, 0, scan.NOT_OURS)
+        elif copy.problem:
+            kind = "torn" if copy.problem == scan.TORN else "damaged"
+            self.ledger.add_problem(kind, copy.purpose, copy.id, copy.file, copy.line, copy.problem)
+        elif purpose is None:
+            reason = f"the purpose {copy.purpose!r} is not known here"
+            self.ledger.add_problem(
+                "unknown_purpose", copy.purpose, copy.id, copy.file, copy.line, reason
             )
         elif copy.row is None:
             self.ledger.drop_copy(copy.purpose, copy.id, copy.file)
-        elif copy.purpose not in self.purposes:
-            self.problems.append(
-                Difference(
-                    "unknown_purpose", copy.purpose, copy.id, copy.file, copy.line,
-                    f"the purpose {copy.purpose!r} is not known here",
-                )
-            )  # fmt: skip
-        else:
+        elif copy.purpose in self.purposes:
             entry = Entry(copy.purpose, copy.id, copy.file, copy.line)
             self.ledger.add_copy(entry, digest(copy.row))
 
+    def _can_be_of(self, copy: scan.Copy, purpose: Purpose | None) -> bool:
+        """Whether a file's name is one that the purpose's writer gives, or any's that is known."""
+        if purpose is not None:
+            return names.split(copy.file, purpose) is not None
+        return not copy.problem or any(names.split(copy.file, p) for p in self.known.values())
+
     def _look_again(self, purpose: Purpose) -> None:
-        """Settle what only differed because somebody wrote meanwhile."""
-        if purpose.is_stream:
-            self._catch_up(purpose)
-            return
+        """Settle what of a purpose of documents only differed because somebody wrote meanwhile."""
         mirror = Mirror(self.place, Settings())
-        path = self.place.database(purpose.file)
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
             while some := list(islice(entries, _BATCH)):
-                with lock.held(lock.lock_path(path), _LOCK_SECONDS):
+                with turn(self.place, [purpose]):
                     self._settle(purpose, mirror, [entry.id for entry in some])
 
-    def _catch_up(self, purpose: Purpose) -> None:
-        """Bring both sides of a purpose of streams, which only grow, to one moment."""
-        path = self.place.database(purpose.file)
+    def _catch_up(self, purposes: Sequence[Purpose]) -> None:
+        """Bring both sides of streams, which only grow, to one moment.
+
+        Together those whose files begin with the same word: only then nobody writes to one.
+        """
         with ExitStack() as stack:
-            with lock.held(lock.lock_path(path), _LOCK_SECONDS):
-                snapshot = stack.enter_context(rows.snapshot(path)) if path.exists() else None
-                self.problems = [
-                    problem
-                    for problem in self.problems
-                    if problem.kind != "torn" or not _is_of(problem.file, purpose)
-                ]
-                for file in scan.files(self.place.sessions):
-                    if _is_of(file, purpose):
+            snapshots = {}
+            with turn(self.place, sharing(self.known.values(), purposes[0])):
+                for purpose in purposes:
+                    path = self.place.database(purpose.file)
+                    if purpose.name not in self.unreadable and path.exists():
+                        snapshots[purpose] = stack.enter_context(rows.snapshot(path))
+                for file in sorted({*scan.files(self.place.sessions), *self.ledger.marked()}):
+                    if names.split(file, purposes[0]) is not None:
                         self._read_file(file, lambda _: None)
-            for kind in KINDS:
-                entries = self.ledger.found(kind, purpose.name)
-                while some := [entry.id for entry in islice(entries, _BATCH)]:
-                    found = rows.fetch_ids(snapshot, purpose.table, some) if snapshot else []
-                    self._put_rows(purpose, some, found)
+            for purpose in purposes:
+                if purpose.name not in self.unreadable:
+                    self._settle_rows(purpose, snapshots.get(purpose))
+
+    def _settle_rows(self, purpose: Purpose, snapshot: sqlite3.Connection | None) -> None:
+        for kind in KINDS:
+            entries = self.ledger.found(kind, purpose.name)
+            while some := [entry.id for entry in islice(entries, _BATCH)]:
+                found = rows.fetch_ids(snapshot, purpose.table, some) if snapshot else []
+                self._put_rows(purpose, some, found)
 
     def _settle(self, purpose: Purpose, mirror: Mirror, ids: list[str]) -> None:
         database = self.place.database(purpose.file)
         found = rows.read_ids(database, purpose.table, ids) if database.exists() else []
         files = {file for id in ids for file in self.ledger.files_of(purpose.name, id)}
-        files |= {path.name for row in found if (path := mirror.path(purpose, row)) is not None}
+        for row in found:
+            # All its names may be taken: then it has no file.
+            with suppress(MirrorError):
+                if (path := mirror.path(purpose, row)) is not None:
+                    files.add(path.name)
         self._put_rows(purpose, ids, found)
-        for id in ids:
-            for file in self.ledger.files_of(purpose.name, id):
-                self.ledger.drop_copy(purpose.name, id, file)
-        self.problems = [problem for problem in self.problems if problem.file not in files]
         for file in sorted(files):
+            self.ledger.drop_file(file)
             self._read_file(file, lambda _: None)
 
     def _put_rows(self, purpose: Purpose, ids: list[str], found: list[StoredRow]) -> None:
@@ -250,16 +281,19 @@ def compared(
 
     Raises:
         PlaceError: The place cannot be written to, as the comparison has to.
-        StoreError: The writers did not give up a database for the time of a look.
+        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+        MirrorError: `sessions` is no folder.
+        StoreError: The writers did not give up a database for the time of a look, or it cannot be
+            read for another reason than damage, as a newer one.
     """
-    with staging(place) as folder:
-        ledger = Ledger(folder / "ledger.db")
-        try:
-            comparison = Comparison(place, purposes, ledger)
-            comparison.read(advance)
-            yield comparison
-        finally:
-            ledger.close()
+    with (
+        staging(place) as folder,
+        translated(folder / "ledger.db"),
+        closing(Ledger(folder / "ledger.db")) as ledger,
+    ):
+        comparison = Comparison(place, purposes, ledger)
+        comparison.read(advance)
+        yield comparison
 
 
 def digest(row: StoredRow) -> bytes:
@@ -272,11 +306,3 @@ def digest(row: StoredRow) -> bytes:
         hashed.update(f"{kind} {len(part)} ".encode())
         hashed.update(part)
     return hashed.digest()
-
-
-def _is_of(file: str, purpose: Purpose) -> bool:
-    return names.parse(file) == (purpose.document, True)
-
-
-def _kind_of(problem: str) -> str:
-    return {scan.NOT_OURS: "not_ours", scan.TORN: "torn"}.get(problem, "damaged")

@@ -57,6 +57,15 @@ def dump_lossy(value: Any, *, indent: bool = False) -> str:
         return text.encode("utf-8", "replace").decode()
 
 
+def spells(value: Any, text: str) -> bool:
+    """Whether this very text is what `dump` gives for a value, in a larger document, too."""
+    try:
+        # In brackets: one level deeper it may be too deep.
+        return orjson.dumps([value]) == b"[%b]" % text.encode("utf-8", "surrogatepass")
+    except (TypeError, RecursionError):
+        return False
+
+
 def load(text: str | bytes) -> Any:
     """The value of a JSON document, also of one that orjson alone does not read.
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,13 @@ class Reader:
 
     async def stream(self, build: Build) -> AsyncGenerator[Any, None]:
         """The rows of a statement, one after the other, all of one moment, in flat memory."""
+        async with aclosing(self.pages(build)) as pages:
+            async for rows in pages:
+                for row in rows:
+                    yield row
+
+    async def pages(self, build: Build) -> AsyncGenerator[list[Any], None]:
+        """The rows of a statement, some at a time, all of one moment, in flat memory."""
         with translated(self._names()):
             # A connection of its own: an open cursor would hold the others to its moment. And none
             # of aiosqlite's: who leaves an `async for` early must not leave a thread behind.
@@ -61,8 +69,7 @@ class Reader:
                 sql, values = build(await anyio.to_thread.run_sync(self._read_source, connection))
                 cursor = await anyio.to_thread.run_sync(connection.execute, sql, values)
                 while rows := await anyio.to_thread.run_sync(cursor.fetchmany, _FETCH_ROWS):
-                    for row in rows:
-                        yield row
+                    yield rows
             finally:
                 connection.close()
 

@@ -9,7 +9,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 import anyio
 
 from khive_persist import clock
+from khive_persist.callbacks import SQLITE, Callbacks, Reporter, Tally
 from khive_persist.errors import NotFoundError, StoreClosedError
 from khive_persist.purposes import Purpose
 from khive_persist.query import Field, Filter, Order, column
@@ -51,6 +52,7 @@ class Store(Generic[Record]):
         before_read: Callable[[], Awaitable[None]] | None = None,
         seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
         listener_of: Callable[[Purpose], Listener | None] | None = None,
+        callbacks: Callbacks | None = None,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -61,6 +63,7 @@ class Store(Generic[Record]):
             before_read: Awaited before each read, to bring in what waits outside the database.
             seal: Given each row before it is written; what it returns is written.
             listener_of: Who is told what is committed to the file of a purpose.
+            callbacks: Told of what is saved, is loaded, or fails.
         """
         self.record = record
         self.is_open = False
@@ -76,6 +79,8 @@ class Store(Generic[Record]):
             for purpose in record.purposes()
         }
         self._reader = Reader([(w.path, p) for p, w in self._writers.items()])
+        self._reporter = None if callbacks is None else Reporter(callbacks, self.paths, SQLITE)
+        self._reporting: AbstractAsyncContextManager[None] = self._reporter or nullcontext()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -111,7 +116,11 @@ class Store(Generic[Record]):
             StoreError: As its subclasses say; it is not saved.
         """
         self._check_open()
-        await self._writer(record).upsert(self._row(record))
+        async with self._reporting:
+            writer, row = self._writer(record), self._row(record)
+            await writer.upsert(row)
+        if self._reporter is not None:
+            await self._reporter.saved(writer.path, Tally([row]))
         return record
 
     async def save_many(self, records: Iterable[Record]) -> int:
@@ -128,19 +137,21 @@ class Store(Generic[Record]):
             StoreError: As its subclasses say; none is saved to that file.
         """
         self._check_open()
-        if len(self._writers) == 1:
-            (writer,) = self._writers.values()
-            return await writer.upsert_all(self._chunks(records))
-        # Made before the first is written: one that is not JSON must not come after a commit.
-        by_writer: dict[Writer, list[codec.StoredRow]] = {}
-        for record in records:
-            by_writer.setdefault(self._writer(record), []).append(self._row(record))
-        return sum([await writer.upsert_all([rows]) for writer, rows in by_writer.items()])
+        async with self._reporting:
+            if len(self._writers) == 1:
+                (writer,) = self._writers.values()
+                return await self._upsert_all(writer, self._chunks(records))
+            # Made before the first is written: one that is not JSON must not come after a commit.
+            by_writer: dict[Writer, list[codec.StoredRow]] = {}
+            for record in records:
+                by_writer.setdefault(self._writer(record), []).append(self._row(record))
+            return sum([await self._upsert_all(to, [rows]) for to, rows in by_writer.items()])
 
     async def delete(self, id: str) -> bool:
         """Delete a record: committed and synced on return; whether it was there."""
         self._check_open()
-        return any([await writer.delete(id) for writer in self._existing_writers()])
+        async with self._reporting:
+            return any([await writer.delete(id) for writer in self._existing_writers()])
 
     async def get(self, id: str) -> Record:
         """The record with this id.
@@ -172,8 +183,9 @@ class Store(Generic[Record]):
             InvalidQueryError: A filter, the order or a number is wrong.
             StoreError: As its subclasses say.
         """
-        rows = await self._fetch(lambda source: select(source, filters, order_by, limit, offset))
-        return [codec.from_row(self.record, row) for row in rows]
+        return await self._records(
+            await self._fetch(lambda source: select(source, filters, order_by, limit, offset))
+        )
 
     async def stream(
         self, *filters: Filter, order_by: Ordering = (), limit: int | None = None
@@ -183,12 +195,13 @@ class Store(Generic[Record]):
         All are of the moment at which it began, whatever is saved meanwhile.
         """
         self._check_open()
-        if self._before_read is not None:
-            await self._before_read()
         build = partial(select, filters=filters, order_by=order_by, limit=limit)
-        async with aclosing(self._reader.stream(build)) as rows:
-            async for row in rows:
-                yield codec.from_row(self.record, row)
+        async with self._reporting, aclosing(self._reader.pages(build)) as pages:
+            if self._before_read is not None:
+                await self._before_read()
+            async for rows in pages:
+                for record in await self._records(rows):
+                    yield record
 
     async def follow(self, *filters: Filter, poll_seconds: float = 0.1) -> AsyncIterator[Record]:
         """The records that pass every filter and are stored after the await, as they come; no end.
@@ -208,8 +221,8 @@ class Store(Generic[Record]):
     ) -> AsyncIterator[Record]:
         while True:
             for tail in tails:
-                for row in await tail.read(filters):
-                    yield codec.from_row(self.record, row)
+                for record in await self._records(await tail.read(filters)):
+                    yield record
             await anyio.sleep(poll_seconds)
 
     async def count(self, *filters: Filter) -> int:
@@ -245,9 +258,23 @@ class Store(Generic[Record]):
 
     async def _fetch(self, build: Callable[[Source], Statement]) -> list[Any]:
         self._check_open()
-        if self._before_read is not None:
-            await self._before_read()
-        return await self._reader.fetch(build)
+        async with self._reporting:
+            if self._before_read is not None:
+                await self._before_read()
+            return await self._reader.fetch(build)
+
+    async def _records(self, rows: Sequence[Any]) -> list[Record]:
+        if self._reporter is not None:
+            await self._reporter.loaded(rows)
+        return [codec.from_row(self.record, row) for row in rows]
+
+    async def _upsert_all(self, writer: Writer, chunks: Iterable[Sequence[codec.StoredRow]]) -> int:
+        if self._reporter is None:
+            return await writer.upsert_all(chunks)
+        tally = Tally()
+        count = await writer.upsert_all(tally.counting(chunks))
+        await self._reporter.saved(writer.path, tally)
+        return count
 
     def _check_open(self) -> None:
         if not self.is_open:

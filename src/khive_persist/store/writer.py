@@ -21,6 +21,7 @@ from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, make, open_writer
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.rows import in_order
 
 Result = TypeVar("Result")
 
@@ -289,9 +290,7 @@ class Writer:
 
     async def _rows_of(self, connection: aiosqlite.Connection, ids: list[str]) -> list[StoredRow]:
         sql = statements.rows_of_ids(self.purpose.table)
-        return [
-            codec.as_text(row) for row in await connection.execute_fetchall(sql, [codec.dump(ids)])
-        ]
+        return in_order(ids, await connection.execute_fetchall(sql, [codec.dump(ids)]))
 
     async def _at_the_head(self) -> tuple[aiosqlite.Connection, int]:
         """The connection to the file that is there now, and the held lock of its writers."""

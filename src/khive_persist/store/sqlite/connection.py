@@ -39,6 +39,7 @@ def open_writer(
         busy_timeout = f"PRAGMA busy_timeout = {milliseconds}"
         _look_first(path, busy_timeout)
         connection = _connect(path, "rw")
+        connection.text_factory = _as_text
         try:
             # First of all: the pragmas after it can meet a lock too.
             connection.execute(busy_timeout)
@@ -102,9 +103,8 @@ def prepare_reader(connection: sqlite3.Connection) -> None:
     """Set what every reading connection has."""
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
-    connection.create_function("utc_text", 1, _utc_text, deterministic=True)
-    # JSON may hold a lone surrogate as an escape; what json_extract makes of it is no UTF-8.
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    connection.create_function("utc_text", 1, utc_text, deterministic=True)
+    connection.text_factory = _as_text
 
 
 def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
@@ -206,6 +206,12 @@ def identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _as_text(raw: bytes) -> str:
+    # JSON may hold a lone surrogate as an escape; what json_extract makes of it is no UTF-8. Nor is
+    # every text in an old file.
+    return raw.decode("utf-8", "replace")
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = _uri(path, mode if mode == "rw" else _reading_mode(path))
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
@@ -265,6 +271,7 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
 
 
-def _utc_text(value: object) -> str | None:
+def utc_text(value: object) -> str | None:
+    """A `created_at` of any age as UTC text that sorts; None where it cannot be read."""
     instant = clock.from_column(value)
     return None if instant is None else clock.to_text(instant)

@@ -1,30 +1,55 @@
 """The rows of one table, as text, for who copies or compares them."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from khive_persist.errors import StoreDamagedError
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import statements
+from khive_persist.store.sqlite import migrations, statements
 from khive_persist.store.sqlite.connection import open_reader
 from khive_persist.store.sqlite.errors import translated
 
+_DAMAGED: Final = "see khive-persist doctor"
 _BATCH: Final = 500
+_BATCH_CHARACTERS: Final = 4 << 20
 
 
 def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
     """All rows as they are at one moment, in batches, as they were inserted.
 
+    A file that is just being made has none.
+
     Raises:
-        StoreError: As its subclasses say.
+        StoreDamagedError: SQLite finds a fault in the file, its indexes included, or its table has
+            other columns.
+        StoreError: As its other subclasses say.
     """
     with closing(open_reader(path)) as connection, translated(path):
-        cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {table}")
-        while batch := cursor.fetchmany(_BATCH):
-            yield [codec.as_text(row) for row in batch]
+        connection.execute("BEGIN")
+        migrations.refuse_newer(connection, path)
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
+        if found != ["ok"]:
+            raise StoreDamagedError(f"{path}: {' '.join(found[0].split())}", hint=_DAMAGED)
+        if not _has_table(connection, table):
+            return
+        try:
+            cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {table}")
+        except sqlite3.OperationalError as error:
+            raise StoreDamagedError(f"{path}: {error}", hint=_DAMAGED) from error
+        batch: list[StoredRow] = []
+        size = 0
+        for row in cursor:
+            batch.append(codec.as_text(row))
+            size += sum(len(text) for text in (batch[-1][1], batch[-1][2], batch[-1][4]) if text)
+            if len(batch) == _BATCH or size >= _BATCH_CHARACTERS:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
 
 
 @contextmanager
@@ -51,6 +76,19 @@ def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
 
 
 def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> list[StoredRow]:
-    """As `read_ids`, through an open connection."""
-    sql = statements.rows_of_ids(table)
-    return [codec.as_text(row) for row in connection.execute(sql, [codec.dump(ids)])]
+    """As `read_ids`, through an open connection; in the order of the ids."""
+    if not _has_table(connection, table):
+        return []
+    found = connection.execute(statements.rows_of_ids(table), [codec.dump(ids)])
+    return in_order(ids, found)
+
+
+def in_order(ids: Iterable[str], found: Iterable[Any]) -> list[StoredRow]:
+    """Rows as SQLite gave them, as text, in the order of their ids."""
+    rows = {row[0]: codec.as_text(row) for row in found}
+    return [rows[id] for id in dict.fromkeys(ids) if id in rows]
+
+
+def _has_table(connection: sqlite3.Connection, table: str) -> bool:
+    sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)"
+    return bool(connection.execute(sql, (table,)).fetchone()[0])

@@ -86,7 +86,7 @@ def views(purpose: Purpose) -> dict[str, str]:
     """The view of a table, by name, as the statement that makes it."""
     if not purpose.view:
         return {}
-    fields = [f"{extract(f'$.{path}')} AS {path.replace('.', '_')}" for path in purpose.fields]
+    fields = [f'{extract(f"$.{path}")} AS "{path.replace(".", "_")}"' for path in purpose.fields]
     columns = ", ".join(["id", "created_at", *fields])
     return {purpose.view: f"CREATE VIEW {purpose.view} AS SELECT {columns} FROM {purpose.table}"}
 

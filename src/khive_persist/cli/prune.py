@@ -1,0 +1,116 @@
+"""`khive-persist prune`."""
+
+from typing import Any
+
+import click
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.cli.asking import confirm
+from khive_persist.cli.exit_codes import DONE
+from khive_persist.cli.options import existing_place, with_place
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.progress import progress
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.register import known_purposes
+from khive_persist.retention import rules
+from khive_persist.retention.prune import Pruned, prune
+from khive_persist.settings import Settings
+
+
+class _Limit(click.ParamType[Any]):
+    def __init__(self, name: str, parse: Any) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except InvalidSettingsError as error:
+            self.fail(str(error))
+
+
+_AGE = _Limit("age", rules.age)
+_SIZE = _Limit("size", rules.size)
+
+
+@click.command("prune")
+@click.option("--keep-age", type=_AGE, help="Older records go: 12h, 90d, 8w.")
+@click.option("--keep-count", type=click.IntRange(0), help="Only the newest so many stay.")
+@click.option("--keep-bytes", type=_SIZE, help="Only the newest stay that hold so much: 2GB.")
+@click.option("--keep-payload-age", type=_AGE, help="Older events lose their payload only.")
+@click.option("--purpose", metavar="NAME", help="Of this purpose: planner_sessions, …")
+@click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), help="Of this AI tool.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_place
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    purpose: str | None,
+    tool: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    directory: str | None,
+    **limits: Any,
+) -> int:
+    """Remove what is too old or too much, from databases and mirror.
+
+    \b
+      khive-persist prune --dry-run                         by the rules of config.toml
+      khive-persist prune --keep-age 90d --tool codex
+      khive-persist prune --keep-payload-age 14d            small facts stay, fat payloads go
+      khive-persist prune --purpose planner_sessions --keep-bytes 2GB --yes
+
+    Each limit is counted for each purpose (a database) by itself; the newest stay. Records whose
+    time cannot be read stay, too. The files get smaller. Backups are pruned with `backup prune`.
+    """
+    if tool is not None and purpose is not None:
+        raise click.UsageError("name a tool or a purpose, not both")
+    place = existing_place(context, directory)
+    settings = configuration.load(place.config)
+    named = HOOK_EVENTS[tool].name if tool is not None else purpose
+    work = _work(place, settings, rules.Rule("*", **limits), named)
+    drain(place)
+    if not dry_run:
+        confirm(f"remove records of {', '.join(one.name for one, _ in work)}", yes=yes)
+    done = {}
+    with progress("records") as advance:
+        for one, rule in work:
+            done[one.name] = prune(place, one, rule, settings, dry_run=dry_run, advance=advance)
+    if as_json:
+        print_json(
+            {"dry_run": dry_run, "purposes": {name: p._asdict() for name, p in done.items()}}
+        )
+    else:
+        rows = [[name, *pruned] for name, pruned in done.items()]
+        print_table(("purpose", *Pruned._fields), rows, "no records")
+        if dry_run:
+            click.echo("nothing was removed: this was a dry run")
+    return DONE
+
+
+def _work(
+    place: Place, settings: Settings, given: rules.Rule, named: str | None
+) -> list[tuple[Purpose, rules.Rule]]:
+    known = {one.name: one for one in known_purposes(place)}
+    if named is not None and named not in known:
+        raise click.UsageError(f"{named!r} is none of " + ", ".join(known))
+    wanted = [known[named]] if named is not None else list(known.values())
+    if any(limit is not None for limit in given[1:]):
+        return [(one, given) for one in wanted]
+    written = tuple(rules.parse(text) for text in settings.retention_rules)
+    unknown = [rule.purpose for rule in written if rule.purpose not in (*known, "*")]
+    if unknown:
+        raise InvalidSettingsError(f"retention.rules: {unknown[0]!r} is no purpose of this place")
+    work = [(one, rule) for one in wanted if (rule := rules.rule_of(written, one.name)) is not None]
+    if not work:
+        raise click.UsageError("say what is kept: --keep-age, …, or retention.rules in config.toml")
+    return work

@@ -1,0 +1,175 @@
+"""Databases made from the mirror, in a folder of their own, while others write to it."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from khive_persist.mirror import names, scan
+from khive_persist.mirror.verify import Advance
+from khive_persist.place import Place, make_directory, sync_directory, sync_file
+from khive_persist.purposes import Purpose
+from khive_persist.store.sqlite import lock, migrations, statements
+from khive_persist.store.sqlite.connection import make, open_writer
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.ledger import Entry, Ledger
+
+_BATCH_ROWS: Final = 2_000
+_BATCH_CHARACTERS: Final = 16 << 20
+_CACHE_KIB: Final = 65_536
+
+
+class Building:
+    """New databases of some purposes.
+
+    Which file each row came from is noted in a ledger beside them, so that the end, for which the
+    writers wait, has to look only at what changed.
+
+    Attributes:
+        incoming: The folder of the databases.
+    """
+
+    def __init__(
+        self, place: Place, purposes: Sequence[Purpose], folder: Path, advance: Advance
+    ) -> None:
+        """Begin in an empty folder."""
+        self.incoming = folder / "incoming"
+        self._sessions = place.sessions
+        self._advance = advance
+        self._purposes = {purpose.name: purpose for purpose in purposes}
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._waiting_rows = self._waiting_characters = 0
+        self._sources = Ledger(folder / "sources.db")
+        make_directory(self.incoming)
+        for purpose in purposes:
+            self._connections[purpose.name] = self._open(purpose)
+
+    def read(self) -> None:
+        """Take in every file, while others may write to them."""
+        for file in scan.files(self._sessions):
+            self._take(file)
+        self._commit()
+        for name, connection in self._connections.items():
+            # Made at once from all rows, and not at all where a row's content is no JSON.
+            with translated(self.incoming / self._purposes[name].file):
+                connection.execute("COMMIT")
+                migrations.migrate(connection, self._purposes[name])
+                connection.execute("BEGIN")
+
+    def finish(self) -> None:
+        """Take in what has changed since, now that nobody writes, and close the databases."""
+        present = scan.files(self._sessions)
+        changed = [file for file in present if self._has_changed(file)]
+        for file in {*self._sources.marked()}.difference(present):
+            self._forget(file)
+        for file in changed:
+            if not names.is_stream(file):
+                self._forget(file)
+        for file in changed:
+            self._take(file)
+        self._commit()
+        for name, connection in self._connections.items():
+            with translated(self.incoming / self._purposes[name].file):
+                connection.execute("COMMIT")
+                # Or the first to write would have to wait for all who read, to turn it on.
+                connection.execute("PRAGMA journal_mode = WAL")
+        self.close()
+        for path in self.incoming.iterdir():
+            sync_file(path)
+        sync_directory(self.incoming)
+
+    def close(self) -> None:
+        """Close the databases."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+        self._sources.close()
+
+    def _open(self, purpose: Purpose) -> sqlite3.Connection:
+        path = self.incoming / purpose.file
+        make(path)
+        connection = open_writer(path, purpose._replace(view="", indexes=()))
+        lock.lock_path(path).unlink()
+        # Nothing is lost with an unfinished file, and a finished one is synced as a whole.
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute("BEGIN")
+        return connection
+
+    def _state(self, file: str) -> tuple[str, int]:
+        """What changes when a file is written anew, or a document at all; and its size."""
+        found = os.stat(self._sessions / file, follow_symlinks=False)
+        if names.is_stream(file):
+            return f"{found.st_ino}", found.st_size
+        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", 0
+
+    def _has_changed(self, file: str) -> bool:
+        if not self._is_of_these(file):
+            return False
+        state, size = self._state(file)
+        known = self._sources.mark(file)
+        return known is None or known[0] != state or known[2] != size
+
+    def _is_of_these(self, file: str) -> bool:
+        return any(names.split(file, purpose) for purpose in self._purposes.values())
+
+    def _take(self, file: str) -> None:
+        """Take in a file; of a stream, what was added to it since."""
+        if not self._is_of_these(file):
+            return
+        try:
+            state, size = self._state(file)
+        except FileNotFoundError:
+            self._forget(file)
+            return
+        known, line, end = self._sources.mark(file) or (state, 0, 0)
+        if known != state or size < end:
+            self._forget(file)
+            line = end = 0
+        mark = scan.Mark(line, end)
+        gone = scan.deletions(self._sessions, file, mark) if names.is_stream(file) else {}
+        for copy in scan.read(self._sessions, file, mark):
+            # What is deleted further down does not come at all: in another file its id may live on.
+            if copy.row is None or copy.line > gone.get(copy.id, -1):
+                self._put(copy)
+            if copy.end > end:
+                line, end = copy.line, copy.end
+        self._sources.set_mark(file, state, line, end)
+
+    def _put(self, copy: scan.Copy) -> None:
+        connection = self._connections.get(copy.purpose)
+        if connection is None or copy.problem:
+            return
+        purpose = self._purposes[copy.purpose]
+        if names.split(copy.file, purpose) is None:
+            return
+        if copy.row is None:
+            self._drop(copy.purpose, copy.id, copy.file)
+            return
+        with translated(self.incoming / purpose.file):
+            connection.execute(statements.replace(purpose.table), copy.row)
+        self._sources.add_copy(Entry(copy.purpose, copy.id, copy.file, copy.line), b"")
+        self._waiting_rows += 1
+        self._waiting_characters += len(copy.row[1] or "") + len(copy.row[4] or "")
+        if self._waiting_rows >= _BATCH_ROWS or self._waiting_characters >= _BATCH_CHARACTERS:
+            self._commit()
+
+    def _commit(self) -> None:
+        for connection in self._connections.values():
+            connection.execute("COMMIT")
+            connection.execute("BEGIN")
+        self._advance(self._waiting_rows)
+        self._waiting_rows = self._waiting_characters = 0
+
+    def _forget(self, file: str) -> None:
+        for purpose, id in self._sources.copies_in(file):
+            self._drop(purpose, id, file)
+        self._sources.drop_file(file)
+
+    def _drop(self, purpose: str, id: str, file: str) -> None:
+        if self._sources.files_of(purpose, id) == [file]:
+            sql = statements.delete(self._purposes[purpose].table)
+            self._connections[purpose].execute(sql, (id,))
+        self._sources.drop_copy(purpose, id, file)

@@ -1,0 +1,130 @@
+"""Changing or removing many records of the mirror, so that nothing of them is left in its files."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from khive_persist.mirror import names, scan
+from khive_persist.mirror.document import to_document
+from khive_persist.mirror.documents import Documents
+from khive_persist.place import Place, sync_directory
+from khive_persist.purposes import Purpose
+from khive_persist.store import codec
+from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite.revise import Change
+
+
+def revise(
+    place: Place,
+    purpose: Purpose,
+    change: Change,
+    timeout_seconds: float,
+    *,
+    until: str | None = None,
+    is_gone: Callable[[bytes], bool] = lambda _: False,
+) -> Iterator[int]:
+    """Change or remove records, a file at a time in the turn of the writers: synced when it ends.
+
+    A stream is written anew without what no longer counts: lines of deleted records, and earlier
+    lines of a record. A file without records goes.
+
+    Args:
+        place: Where.
+        purpose: Whose records.
+        change: As for a database.
+        timeout_seconds: How long to wait for the writers.
+        until: Only files of this day or an earlier one, as `2026_11_21`.
+        is_gone: Whether a line or file that is no record goes, too.
+
+    Yields:
+        How many records were looked at, file by file.
+
+    Raises:
+        OSError: A file cannot be written; those before are done.
+        StoreBusyError: The writers did not give up their lock.
+    """
+    database = place.database(purpose.file)
+    for file in scan.files(place.sessions):
+        day_and_ending = names.split(file, purpose)
+        if day_and_ending is None or (until is not None and day_and_ending[0] > until):
+            continue
+        with lock.held(lock.lock_path(database), timeout_seconds):
+            path = place.sessions / file
+            if path.is_symlink() or not path.exists():
+                continue
+            if purpose.is_stream:
+                yield _revise_stream(path, purpose, change, is_gone)
+            else:
+                yield _revise_document(place, path, purpose, change, is_gone)
+    if place.sessions.exists():
+        sync_directory(place.sessions)
+
+
+def remove_unfinished(place: Place, purpose: Purpose, timeout_seconds: float) -> None:
+    """Remove what killed writers left of files that never got their name."""
+    with lock.held(lock.lock_path(place.database(purpose.file)), timeout_seconds):
+        for name in scan.unfinished(place.sessions, purpose):
+            (place.sessions / name).unlink()
+
+
+def _revise_document(
+    place: Place, path: Path, purpose: Purpose, change: Change, is_gone: Callable[[bytes], bool]
+) -> int:
+    (copy,) = scan.read(path.parent, path.name)
+    if copy.problem:
+        if copy.problem != scan.NOT_OURS and is_gone(path.read_bytes()):
+            path.unlink()
+        return 0
+    if copy.row is None or copy.purpose != purpose.name:
+        return 0
+    new = change(copy.row)
+    if new is None:
+        path.unlink()
+    elif new != copy.row:
+        Documents(place.sessions, purpose).write([new])
+    return 1
+
+
+def _revise_stream(
+    path: Path, purpose: Purpose, change: Change, is_gone: Callable[[bytes], bool]
+) -> int:
+    last: dict[Any, int] = {}
+    for copy in scan.read(path.parent, path.name):
+        if not copy.problem:
+            if copy.purpose != purpose.name:
+                return 0
+            last[copy.id] = copy.line if copy.row is not None else 0
+    count = 0
+    is_other = False
+
+    def lines() -> Iterator[bytes]:
+        nonlocal count, is_other
+        with path.open("rb") as raw:
+            for copy, line in zip(scan.read(path.parent, path.name), raw, strict=False):
+                if copy.problem:
+                    if is_gone(line):
+                        is_other = True
+                    else:
+                        yield line
+                elif copy.row is None or last[copy.id] != copy.line:
+                    is_other = True
+                else:
+                    count += 1
+                    new = change(copy.row)
+                    if new == copy.row:
+                        yield line
+                        continue
+                    is_other = True
+                    if new is not None:
+                        yield codec.dump(to_document(purpose, new)).encode() + b"\n"
+
+    written = scan.write_beside(path, lines(), purpose)
+    if not is_other:
+        written.unlink()
+    elif written.stat().st_size:
+        os.replace(written, path)
+    else:
+        written.unlink()
+        path.unlink()
+    return count

@@ -1,0 +1,149 @@
+"""Removing what is too old or too much, and payloads that nobody needs any more."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.mirror import revise as copies
+from khive_persist.place import Place
+from khive_persist.purposes import Purpose
+from khive_persist.retention.rules import Rule
+from khive_persist.settings import Settings
+from khive_persist.staging import staging
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite.revise import Revised, Where, boundary, rehearse, revise
+from khive_persist.store.sqlite.shrink import shrink
+
+Advance = Callable[[int], None]
+
+# A payload that is no larger is a small fact itself.
+FAT_PAYLOAD_BYTES: Final = 1_024
+
+
+class Pruned(NamedTuple):
+    """What was done with the records of one purpose, or would be.
+
+    Attributes:
+        removed: How many records went.
+        payloads: How many lost their payload only.
+        freed_bytes: How many bytes of JSON that were, in the database.
+        file_bytes_before: The size of the database before.
+        file_bytes: Its size now; the same in a dry run.
+    """
+
+    removed: int
+    payloads: int
+    freed_bytes: int
+    file_bytes_before: int
+    file_bytes: int
+
+
+def prune(
+    place: Place,
+    purpose: Purpose,
+    rule: Rule,
+    settings: Settings,
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
+    advance: Advance = lambda _: None,
+) -> Pruned:
+    """Apply a rule to a database and its mirror: committed and synced on return.
+
+    Records whose time cannot be read stay. The mirror goes first: killed in between, the next prune
+    finds the rest. The database file gets smaller by the pages that were freed.
+
+    Args:
+        place: Where.
+        purpose: Which records.
+        rule: What stays of them.
+        settings: Those of the place.
+        now: The instant that ages are counted from.
+        dry_run: Only count.
+        advance: Called with the number of records that were looked at since.
+
+    Raises:
+        StoreError: As its subclasses say; what was done by then stays done.
+        OSError: A file of the mirror cannot be written.
+    """
+    path = place.database(purpose.file)
+    if not path.exists():
+        return Pruned(0, 0, 0, 0, 0)
+    before = path.stat().st_size
+    instant = now or clock.now()
+    limit = _limit(place, purpose, rule, instant)
+    payload_age = rule.keep_payload_age
+    thin = clock.to_text(instant - payload_age) if payload_age is not None else ""
+    change = partial(_change, limit, thin)
+    where = Where(
+        "{created_at} < ? OR ({created_at} = ? AND id < ?)", (max(limit[0], thin), *limit)
+    )
+    batches = rehearse(path, purpose, change, where)
+    if not dry_run:
+        timeout = settings.store_busy_timeout_seconds
+        until = max(limit[0], thin)[:10].replace("-", "_")
+        for looked_at in copies.revise(place, purpose, change, timeout, until=until):
+            advance(looked_at)
+        batches = revise(path, purpose, change, timeout, where)
+    total = Revised()
+    for batch in batches:
+        total = total.plus(batch)
+        advance(batch.looked_at)
+    if not dry_run and (total.removed or total.changed):
+        with staging(place) as folder:
+            # Payloads are parts of pages, which only get full again when all are written anew.
+            timeout = settings.store_busy_timeout_seconds
+            shrink(path, purpose, folder, timeout, thoroughly=total.changed > 0)
+    after = path.stat().st_size
+    return Pruned(total.removed, total.changed, total.freed_bytes, before, after)
+
+
+def _limit(place: Place, purpose: Purpose, rule: Rule, now: datetime) -> tuple[str, str]:
+    """The time and the id that the oldest record has which stays; what is below goes."""
+    limits = [("", "")]
+    if rule.keep_age is not None:
+        limits.append((clock.to_text(now - rule.keep_age), ""))
+    if rule.keep_count is not None or rule.keep_bytes is not None:
+        found = boundary(
+            place.database(purpose.file),
+            purpose.table,
+            keep_count=rule.keep_count,
+            keep_bytes=rule.keep_bytes,
+        )
+        limits.append(found or ("", ""))
+    return max(limits)
+
+
+def _change(limit: tuple[str, str], thin: str, row: StoredRow) -> StoredRow | None:
+    instant = clock.from_column(row[3])
+    if instant is None:
+        return row
+    text = clock.to_text(instant)
+    if (text, row[0]) < limit:
+        return None
+    return without_payload(row) if text < thin else row
+
+
+def without_payload(row: StoredRow) -> StoredRow:
+    """A row whose content has, in place of a fat `payload`, its size and SHA-256.
+
+    Content that has none, a small one, or lost it before, stays as it is.
+    """
+    content = codec.column(row[1])
+    if not isinstance(content, dict) or "payload" not in content:
+        return row
+    payload: Any = content["payload"]
+    text = codec.dump_lossy(payload).encode()
+    if len(text) <= FAT_PAYLOAD_BYTES:
+        return row
+    size, digest = len(text), hashlib.sha256(text).hexdigest()
+    marks = content.get("metadata")
+    content = content | {
+        "payload": {"dropped": {"bytes": size, "sha256": digest}},
+        "metadata": (marks if isinstance(marks, dict) else {}) | {"payload_dropped": True},
+    }
+    return (row[0], codec.dump_lossy(content), *row[2:])

@@ -1,0 +1,104 @@
+"""What is kept, and for how long: rules of config.toml, or of the command line."""
+
+import re
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from khive_persist.errors import InvalidSettingsError
+
+_AGE: Final = re.compile(r"(\d{1,6})([hdw])\Z")
+_AGE_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
+_BYTES: Final = re.compile(r"(\d{1,15})(B|KB|MB|GB|TB)?\Z")
+_BYTE_UNITS: Final = {None: 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_ANY: Final = "*"
+
+
+class Rule(NamedTuple):
+    """What stays of the records of one purpose; None sets no limit.
+
+    Attributes:
+        purpose: The name of the purpose, or `*` for each that no rule before it names.
+        keep_age: Records that are older go.
+        keep_count: Only the newest so many stay.
+        keep_bytes: Only the newest stay whose JSON columns hold so many bytes together.
+        keep_payload_age: Events that are older lose their payload, and keep all other fields.
+    """
+
+    purpose: str = _ANY
+    keep_age: timedelta | None = None
+    keep_count: int | None = None
+    keep_bytes: int | None = None
+    keep_payload_age: timedelta | None = None
+
+
+def parse(text: str) -> Rule:
+    """A rule as config.toml has it: `claude_hooks keep_age=90d keep_payload_age=14d`.
+
+    Raises:
+        InvalidSettingsError: It is none.
+    """
+    purpose, *limits = text.split() or [""]
+    given: dict[str, Any] = {"purpose": purpose}
+    for limit in limits:
+        name, separator, value = limit.partition("=")
+        if name not in Rule._fields[1:] or not separator or name in given:
+            raise InvalidSettingsError(
+                f"retention.rules: {text!r}: {limit!r} is no limit",
+                hint="write keep_age=90d, keep_count=10000, keep_bytes=2GB or keep_payload_age=14d",
+            )
+        given[name] = _PARSERS[name](value)
+    if len(given) == 1:
+        raise InvalidSettingsError(f"retention.rules: {text!r} sets no limit")
+    return Rule(**given)
+
+
+def age(text: str) -> timedelta:
+    """`90d`, `12h` or `8w`.
+
+    Raises:
+        InvalidSettingsError: It is none.
+    """
+    found = _AGE.match(text)
+    if found is None:
+        raise InvalidSettingsError(f"{text!r} is no age", hint="write 12h, 90d or 8w")
+    return timedelta(**{_AGE_UNITS[found[2]]: int(found[1])})
+
+
+def count(text: str) -> int:
+    """A whole number.
+
+    Raises:
+        InvalidSettingsError: It is none.
+    """
+    if not text.isdecimal() or not text.isascii():
+        raise InvalidSettingsError(f"{text!r} is no count", hint="write a whole number")
+    return int(text)
+
+
+def size(text: str) -> int:
+    """Bytes: `500MB`, `2GB` or a number; the units are powers of 1,000.
+
+    Raises:
+        InvalidSettingsError: It is none.
+    """
+    found = _BYTES.match(text)
+    if found is None:
+        raise InvalidSettingsError(f"{text!r} is no size", hint="write 500MB, 2GB or a number")
+    return int(found[1]) * _BYTE_UNITS[found[2]]
+
+
+def rule_of(rules: tuple[Rule, ...], purpose: str) -> Rule | None:
+    """The rule that holds for a purpose: the first that names it, else the first for all."""
+    for name in (purpose, _ANY):
+        for rule in rules:
+            if rule.purpose == name:
+                return rule
+    return None
+
+
+_PARSERS: Final = {
+    "keep_age": age,
+    "keep_count": count,
+    "keep_bytes": size,
+    "keep_payload_age": age,
+}

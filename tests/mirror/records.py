@@ -1,0 +1,197 @@
+"""Records in a place, and both copies of them read in the plainest way there is."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.copies import mirrored
+from khive_persist.mirror.verify import Comparison, compared
+from khive_persist.opening import open_store
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.node import Node
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.register import known_purposes
+
+CLAUDE = HOOK_EVENTS["claude-code"]
+CODEX = HOOK_EVENTS["codex"]
+DAY = "2026-11-01T12:00:00Z"
+NOON = "2026-11-01 12:00:00.000000"
+
+
+def plan(id: str, created_at: str = DAY, **content: Any) -> PlannerSession:
+    content = {"session_id": "s1", "task_description": "do it", **content}
+    return PlannerSession.model_validate({"id": id, "content": content, "created_at": created_at})
+
+
+def event(id: str, session_id: str | None = "s1", created_at: str = DAY, **content: Any
+          ) -> HookEvent:  # fmt: skip
+    content = {"event_type": "stop", "tool": "claude-code", **content}
+    if session_id is not None:
+        content["session_id"] = session_id
+    return HookEvent.model_validate({"id": id, "content": content, "created_at": created_at})
+
+
+def save(place: Place, *records: Node) -> None:
+    """Each in a commit of its own."""
+
+    async def run() -> None:
+        async with open_store(type(records[0]), dir=place.root) as store:
+            for record in records:
+                await store.save(record)
+
+    anyio.run(run)
+
+
+def save_many(place: Place, records: list[Node]) -> None:
+    async def run() -> None:
+        async with open_store(type(records[0]), dir=place.root) as store:
+            await store.save_many(records)
+
+    anyio.run(run)
+
+
+def delete(place: Place, record: type[Node], *ids: str) -> list[bool]:
+    async def run() -> list[bool]:
+        async with open_store(record, dir=place.root) as store:
+            return [await store.delete(id) for id in ids]
+
+    return anyio.run(run)
+
+
+def hook(place: Place, session: str | None, number: int, tool: str = "claude-code") -> str:
+    """An event in the spool, as the hook leaves it; its id."""
+    payload = {"hook_event_name": "Stop", "number": number}
+    if session is not None:
+        payload["session_id"] = session
+    return Spool(place).accept(tool, json.dumps(payload).encode()).id
+
+
+def drained(place: Place) -> None:
+    result = drain(place)
+    assert (result.left, result.errors) == (0, ())
+
+
+def files(place: Place) -> list[str]:
+    """The names in sessions/, but for hidden ones."""
+    if not place.sessions.exists():
+        return []
+    return sorted(path.name for path in place.sessions.iterdir() if path.name[0] != ".")
+
+
+def unfinished(place: Place) -> list[str]:
+    return [path.name for path in place.sessions.glob(".*.tmp")]
+
+
+def document(place: Place, name: str) -> Any:
+    return json.loads((place.sessions / name).read_bytes())
+
+
+def lines(place: Place, name: str) -> list[Any]:
+    content = (place.sessions / name).read_bytes()
+    assert content.endswith(b"\n")
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def set_row(place: Place, sql: str, *values: object, purpose: Purpose = PLANNER_SESSIONS) -> None:
+    """Change a database past all of our code."""
+    with closing(sqlite3.connect(place.database(purpose.file))) as connection, connection:
+        connection.execute(sql.replace("TABLE", purpose.table), values)
+
+
+def rows(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[tuple[Any, ...]]:
+    """Every column of every row with its type, by id."""
+    path = place.database(purpose.file)
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(
+            "SELECT typeof(id), id, typeof(content), content, typeof(node_metadata), node_metadata,"
+            " typeof(created_at), created_at, typeof(embedding), embedding"
+            f" FROM {purpose.table} ORDER BY id"
+        ).fetchall()
+
+
+def everything(place: Place) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of all databases."""
+    return {purpose.name: rows(place, purpose) for purpose in known_purposes(place)}
+
+
+def ids(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[str]:
+    """In the order of storing."""
+    path = place.database(purpose.file)
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path)) as connection:
+        sql = f"SELECT id FROM {purpose.table} ORDER BY rowid"
+        return [id for (id,) in connection.execute(sql)]
+
+
+def copied(place: Place) -> dict[tuple[str, str], Any]:
+    """Content and created_at of every record of the mirror, by purpose and id; each is there once.
+
+    Of several lines in one file the last counts, as its documentation says.
+    """
+    found: dict[tuple[str, str], Any] = {}
+    for name in files(place):
+        here: dict[tuple[str, str], Any] = {}
+        for one in lines(place, name) if name.endswith(".jsonl") else [document(place, name)]:
+            key = one["purpose"], one["id"]
+            here.pop(key, None)
+            if not one.get("deleted"):
+                here[key] = one["content"], one["created_at"]
+        assert not here.keys() & found.keys(), "in two files"
+        found |= here
+    return found
+
+
+def recorded(place: Place) -> dict[tuple[str, str], Any]:
+    """The same of the databases."""
+    return {
+        (name, row[1]): (json.loads(row[3]), row[7])
+        for name, found in everything(place).items()
+        for row in found
+    }
+
+
+def assert_equal(place: Place) -> None:
+    """Both copies have the same, by what is in them and by what `verify` says."""
+    assert copied(place) == recorded(place)
+    with compared(place, mirrored(place)) as comparison:
+        assert list(comparison.differences()) == []
+        assert comparison.is_equal
+
+
+@contextmanager
+def comparing(place: Place) -> Iterator[Comparison]:
+    with compared(place, mirrored(place)) as comparison:
+        yield comparison
+
+
+def found(place: Place) -> list[tuple[str, str]]:
+    """Kind and id, or file where there is none, of each difference that `verify` finds."""
+    with comparing(place) as comparison:
+        return sorted((one.kind, one.id or one.file) for one in comparison.differences())
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, links as where they lead to."""
+    return {
+        str(path.relative_to(folder)): (
+            str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def with_ids(records: Iterable[tuple[str, str]]) -> list[str]:
+    return [id for _, id in records]

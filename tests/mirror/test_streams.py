@@ -1,0 +1,391 @@
+"""Events are lines, in the order of their arrival, in a file a session; each is there once."""
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import anyio
+import jsonschema
+import pytest
+
+from khive_persist import HookEvent, open_store
+from khive_persist.capture.drain import Drain, drain
+from khive_persist.capture.spool import Spool
+from khive_persist.errors import MirrorError
+from khive_persist.mirror.schema import schema
+from khive_persist.mirror.streams import Streams
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.records.hook_event import HookEvent as Event
+from tests.mirror.records import (
+    CLAUDE,
+    CODEX,
+    assert_equal,
+    copied,
+    delete,
+    drained,
+    event,
+    everything,
+    files,
+    found,
+    hook,
+    ids,
+    lines,
+    recorded,
+    save,
+    save_many,
+    tree,
+)
+from tests.payloads import sample_payloads
+
+S1 = "hook_events_2026_11_01_s1.jsonl"
+
+
+def valid(found: Any) -> None:
+    jsonschema.Draft202012Validator(schema()).validate(found)
+
+
+def test_real_events_are_lines_of_the_schema(place: Place) -> None:
+    for tool in HOOK_EVENTS:
+        for payload in sample_payloads(tool):
+            Spool(place).accept(tool, payload)
+    drained(place)
+    sessions = {
+        (name, content.get("session_id"))
+        for (name, _), (content, _) in recorded(place).items()
+    }
+    assert len(files(place)) == len(sessions)
+    for name in files(place):
+        for line in lines(place, name):
+            valid(line)
+            assert len({one["content"]["session_id"] for one in lines(place, name)}) == 1
+    assert_equal(place)
+
+
+def test_the_order_is_that_of_arrival(place: Place) -> None:
+    arrived = [hook(place, f"session-{n % 3}", n) for n in range(300)]
+    drained(place)
+    by_session = [[one["id"] for one in lines(place, name)] for name in files(place)]
+    assert sorted(by_session) == sorted([arrived[at::3] for at in range(3)])
+
+
+def test_the_order_is_that_of_saving(place: Place) -> None:
+    """Ids of our own do not sort by time."""
+    saved = [f"{(n * 7919) % 1000:03}" for n in range(600)]
+    save_many(place, [event(id, "s1") for id in saved])
+    assert [one["id"] for one in lines(place, S1)] == saved == ids(place, CLAUDE)
+
+
+def test_a_session_is_one_file_over_days_drains_and_processes(place: Place) -> None:
+    save(place, event("a", created_at="2026-11-01T23:59:59Z"))
+    save(place, event("b", created_at="2026-11-02T00:00:01Z"))
+    hook(place, "s1", 1)
+    drained(place)
+    assert files(place) == [S1]
+    assert len(lines(place, S1)) == 3
+    assert_equal(place)
+
+
+def test_two_tools_with_one_session_have_a_file_each(place: Place) -> None:
+    for number in range(3):
+        hook(place, "shared-session", number, "claude-code")
+        hook(place, "shared-session", number, "codex")
+        hook(place, "shared-session", number, "gemini-cli")
+        drained(place)
+    assert len(files(place)) == 3
+    for name in files(place):
+        assert len({one["purpose"] for one in lines(place, name)}) == 1
+        assert len(lines(place, name)) == 3
+    assert_equal(place)
+
+
+ODD = [
+    "../..", "../../../etc/cron.d/x", "/etc/passwd", "x" * 5_000, "x" * 5_000 + "y", "..", ".", " ",
+    "a\nb", "a b", "session/1", "session/2", "sessio", "é" * 2_000, "😀", "\ud800", "\x00", "\x00\x00",
+    "no-session", "plan_2026_11_01_a", "plan_2026_11_01_b", "2026_11_01_2026_11_01_x",
+]  # fmt: skip
+
+
+def test_no_session_leads_out_of_the_folder_or_into_anothers_file(place: Place) -> None:
+    before = tree(place.root.parent).keys()
+    for number, session in enumerate([*ODD, None, 5, "", ["x"]]):
+        for _ in range(2):
+            payload = json.dumps({"hook_event_name": "Stop", "session_id": session, "n": number})
+            Spool(place).accept("claude-code", payload.encode())
+        drained(place)
+    # What names no session shares a file, and so does the session of that very name.
+    assert len(files(place)) == len(ODD)
+    for name in files(place):
+        numbers = {one["content"]["payload"]["n"] for one in lines(place, name)}
+        assert len(numbers) == 1 or "no-sessi" in name
+    changed = tree(place.root.parent).keys() - before
+    assert all(name.startswith(f"{place.root.name}/.khive/") for name in changed)
+    assert_equal(place)
+
+
+@pytest.mark.parametrize("number", ["1" * 30, "1e400", '"\\ud800"', "1.0", "[" * 600 + "]" * 600])
+def test_content_that_python_spells_otherwise_stays_in_its_session(
+    place: Place, number: str
+) -> None:
+    """Only its text can be written then; which session it belongs to is in it all the same."""
+    payload = f'{{"hook_event_name": "Stop", "session_id": "s1", "n": {number}}}'
+    Spool(place).accept("claude-code", payload.encode())
+    drained(place)
+    (id,) = ids(place, CLAUDE)
+    (name,) = files(place)
+    assert name.endswith("_s1.jsonl")
+    (line,) = lines(place, name)
+    valid(line)
+    content = everything(place)["claude_hooks"][0][3]
+    assert line.get("text", {}).get("content", json.dumps(line["content"])) in (
+        content, json.dumps(json.loads(content)),
+    )  # fmt: skip
+    assert found(place) == []
+    assert delete(place, HookEvent, id) == [True]
+    assert found(place) == []
+    assert files(place) == [name]
+    valid(lines(place, name)[-1])
+
+
+@pytest.mark.parametrize("levels", [250, 251, 252, 253, 254, 255, 256])
+def test_content_of_as_many_levels_as_can_be_saved_is_copied(place: Place, levels: int) -> None:
+    nested: Any = 0
+    for _ in range(levels):
+        nested = [nested]
+    try:
+        save(place, event("a", nested=nested))
+    except ValueError:
+        assert levels > 252, "that many can be saved"
+    assert found(place) == []
+
+
+def test_saved_again_deleted_and_moved_between_sessions(place: Place) -> None:
+    save(place, event("a", "s1"), event("b", "s1"), event("c", "s2"))
+    save(place, event("a", "s1", command="again"))
+    assert_equal(place)
+    save(place, event("b", "s2"))
+    assert_equal(place)
+    assert {key[1]: content["session_id"] for key, (content, _) in copied(place).items()} == {
+        "a": "s1", "b": "s2", "c": "s2",
+    }  # fmt: skip
+    save(place, event("b", "s1"), event("b", "s0"))
+    assert_equal(place)
+    assert delete(place, HookEvent, "a", "c", "nobody") == [True, True, False]
+    assert_equal(place)
+    assert {key[1] for key in copied(place)} == {"b"}
+    save(place, event("a", "s2"))
+    assert_equal(place)
+    for name in files(place):
+        for line in lines(place, name):
+            valid(line)
+
+
+def test_what_becomes_of_an_event_in_one_commit(place: Place) -> None:
+    async def run() -> None:
+        async with open_store(HookEvent, dir=place.root) as events:
+            await events.save(event("there before", "s1"))
+            async with anyio.create_task_group() as tasks:
+                for step in (
+                    lambda: events.save(event("there before", "s2")),
+                    lambda: events.delete("there before"),
+                    lambda: events.save(event("there before", "s3")),
+                    lambda: events.save(event("comes and goes", "s1")),
+                    lambda: events.delete("comes and goes"),
+                    lambda: events.save(event("twice", "s1")),
+                    lambda: events.save(event("twice", "s2")),
+                ):
+                    tasks.start_soon(step)  # type: ignore[arg-type]
+
+    anyio.run(run)
+    assert_equal(place)
+
+
+@pytest.mark.parametrize("torn", [b'{"dataModelVersion":1,"id":"x', b'{"da', b"{", b"\xff" * 70_000])
+def test_a_torn_last_line_is_cut_off_at_the_next_append(place: Place, torn: bytes) -> None:
+    save(place, event("a"))
+    path = place.sessions / S1
+    whole = path.read_bytes()
+    with path.open("ab") as file:
+        file.write(torn)
+    assert found(place) == [("torn", S1)]
+    save(place, event("b"))
+    assert path.read_bytes().startswith(whole)
+    assert [one["id"] for one in lines(place, S1)] == ["a", "b"]
+    assert_equal(place)
+
+
+def test_a_torn_first_line_is_cut_off_with_the_first_event(place: Place) -> None:
+    """Killed in the very first append, whose event is in the spool still."""
+    place.sessions.mkdir(mode=0o700)
+    for torn in (b"", b"{", b'{"dataModelVersion":1,"id":"x'):
+        (place.sessions / S1).write_bytes(torn)
+        save(place, event("a"))
+        assert files(place) == [S1]
+        assert_equal(place)
+        delete(place, HookEvent, "a")
+        (place.sessions / S1).unlink()
+
+
+def test_a_last_line_that_an_editor_took_the_end_from_stays(place: Place) -> None:
+    save(place, event("a"), event("b"))
+    path = place.sessions / S1
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    assert found(place) == []
+    save(place, event("c"))
+    assert [one["id"] for one in lines(place, S1)] == ["a", "b", "c"]
+    assert_equal(place)
+
+
+def test_what_is_in_the_way_and_not_ours_is_left_alone(place: Place, tmp_path: Path) -> None:
+    place.sessions.mkdir(mode=0o700)
+    outside = tmp_path / "outside.jsonl"
+    outside.write_text("")
+    begin = place.sessions / "hook_events_2026_11_01_"
+    Path(f"{begin}note.jsonl").write_text("a note of mine, without an end")
+    Path(f"{begin}folder.jsonl").mkdir()
+    Path(f"{begin}link.jsonl").symlink_to(outside)
+    Path(f"{begin}nowhere.jsonl").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(f"{begin}pipe.jsonl")
+    before = tree(place.sessions)
+    in_the_way = ["note", "folder", "link", "nowhere", "pipe"]
+    for number in range(2):
+        save(place, *(event(f"{session}{number}", session) for session in in_the_way))
+    assert {name: tree(place.sessions)[name] for name in before} == before
+    assert outside.read_text() == ""
+    assert not (tmp_path / "nowhere").exists()
+    assert len(list(place.sessions.glob("*.jsonl"))) == 2 * len(in_the_way)
+    assert found(place) == sorted(
+        ("not_ours", f"{begin.name}{session}.jsonl") for session in in_the_way
+    )
+
+
+def test_an_event_that_is_drained_again_has_one_line(place: Place) -> None:
+    spool = Spool(place)
+    hook(place, "s1", 1)
+    (waiting,) = spool.events()
+    payload = spool.read(waiting)
+    drained(place)
+    hook(place, "s1", 2)
+    (spool.path / waiting.name).write_bytes(payload)
+    drained(place)
+    (name,) = files(place)
+    assert len(lines(place, name)) == 2
+    assert_equal(place)
+
+
+def test_what_another_process_began_is_gone_on_with(place: Place) -> None:
+    """Found within the few milliseconds, too, in which the folder's time stands still."""
+    one, other = Streams(place.sessions, CLAUDE), Streams(place.sessions, CLAUDE)
+    for number in range(300):
+        session = f"session-{number}"
+        row = (f"id{number}", json.dumps({"session_id": session}), None, "2026-11-01", None)
+        assert other.path(session) is None
+        one.write([row])
+        other.write([row])
+    assert len(files(place)) == 300
+
+
+def test_a_place_with_many_sessions_is_listed_once(place: Place) -> None:
+    """Else each new session would look at all that are there."""
+    streams = Streams(place.sessions, CLAUDE)
+    rows = [(f"{n}", json.dumps({"session_id": f"n{n}"}), None, None, None) for n in range(400)]
+    streams.write(rows[:1])
+    listed: list[str] = []
+    listdir = os.listdir
+
+    def counting(folder: Any = ".") -> list[str]:
+        listed.append(str(folder))
+        return listdir(folder)
+
+    os.listdir = counting
+    try:
+        streams.write(rows[1:])
+    finally:
+        os.listdir = listdir
+    assert len(files(place)) == 400
+    assert len(listed) <= 2
+
+
+def test_threads_of_two_tools_that_want_the_same_names(place: Place) -> None:
+    """Each purpose has a lock of its own; the names are one matter for both."""
+    failed: list[BaseException] = []
+
+    def write(purpose: Any, kind: str) -> None:
+        streams = Streams(place.sessions, purpose)
+        try:
+            for number in range(200):
+                content = json.dumps({"session_id": f"session-{number}"})
+                streams.write([(f"{kind}{number}", content, None, "2026-11-01", None)])
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [
+        threading.Thread(target=write, args=pair) for pair in ((CLAUDE, "a"), (CODEX, "b"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(files(place)) == 400
+    assert len(copied(place)) == 400
+
+
+@pytest.mark.parametrize("in_the_way", ["file", "link"])
+def test_a_folder_that_cannot_be_written_is_said(
+    place: Place, tmp_path: Path, in_the_way: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if in_the_way == "file":
+        place.sessions.write_text("mine")
+    else:
+        place.sessions.symlink_to(elsewhere)
+    with pytest.raises(MirrorError, match=r"has it, but not its second copy .*sessions is "):
+        save(place, event("a"))
+    assert ids(place, CLAUDE) == ["a"]
+    waiting = [hook(place, "s1", n) for n in range(3)]
+    result = drain(place)
+    assert (result.stored, result.left) == (0, 3)
+    (error,) = result.errors
+    assert isinstance(error, MirrorError)
+    assert ids(place, CLAUDE) == ["a", *waiting], "they are in the database, and wait for the copy"
+    assert list(elsewhere.iterdir()) == []
+    with pytest.raises(MirrorError):
+        found(place)
+    place.sessions.unlink()
+    drained(place)
+    assert len(copied(place)) == 3
+    assert found(place) == [("missing_in_mirror", "a")]
+
+
+def test_an_append_that_fails_half_way_leaves_no_line_and_the_events_wait(place: Place) -> None:
+    """Two sessions in one batch, of which the second cannot be written: all come again, once."""
+    hook(place, "s1", 0)
+    hook(place, "s2", 0)
+    drained(place)
+    broken = place.sessions / files(place)[1]
+    kept = broken.read_bytes()
+    with Drain(place) as draining:
+        hook(place, "s1", 1)
+        hook(place, "s2", 1)
+        # Known to the drain as the file of s2, and then no file any more.
+        assert draining.run().left == 0
+        before = broken.read_bytes()
+        broken.unlink()
+        broken.mkdir()
+        other = place.sessions / "gone"
+        for tries in range(2):
+            hook(place, "s1", 2 + tries)
+            hook(place, "s2", 2 + tries)
+            draining.run()
+        broken.rmdir()
+        del other
+        broken.write_bytes(before)
+    assert kept
+    drained(place)
+    found_twice = copied(place)
+    assert len(found_twice) == len(recorded(place)) == 8
+    assert isinstance(Event, type)

@@ -1,0 +1,171 @@
+"""Prune: by age, count and size; payloads only; both copies; files get smaller."""
+
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.retention.prune import prune
+from khive_persist.retention.rules import Rule, parse, rule_of
+from khive_persist.settings import Settings
+from khive_persist.store.sqlite.connection import open_writer
+from tests.retention.events import FAT, NOW, are_equal, contents, put_events, put_plans
+
+CODEX = HOOK_EVENTS["codex"]
+SETTINGS = Settings()
+
+
+def run(place: Place, rule: Rule, *, dry_run: bool = False) -> tuple[int, int]:
+    done = prune(place, CODEX, rule, SETTINGS, now=NOW, dry_run=dry_run)
+    return done.removed, done.payloads
+
+
+def test_older_records_go_from_both_copies_and_younger_stay(place: Place) -> None:
+    ids = put_events(place, 40, 31, 30, 29, 0)
+    assert run(place, Rule(keep_age=timedelta(days=30))) == (2, 0)
+    assert list(contents(place)) == ids[2:]
+    assert are_equal(place)
+    assert len(list(place.sessions.glob("*.jsonl"))) == 3
+
+
+def test_the_newest_stay_whatever_order_they_came_in(place: Place) -> None:
+    ids = put_events(place, 1, 3, 2, 5, 4)
+    assert run(place, Rule(keep_count=2)) == (3, 0)
+    assert set(contents(place)) == {ids[0], ids[2]}
+    assert are_equal(place)
+
+
+def test_the_newest_stay_that_hold_so_many_bytes(place: Place) -> None:
+    ids = put_events(place, 5, 4, 3, 2, 1)
+    each = len(FAT)
+    assert run(place, Rule(keep_bytes=3 * each)) == (3, 0)
+    assert list(contents(place)) == ids[3:]
+    assert run(place, Rule(keep_bytes=3 * each)) == (0, 0)
+    assert run(place, Rule(keep_bytes=10)) == (2, 0)
+    assert contents(place) == {}
+    assert are_equal(place)
+
+
+def test_the_strictest_limit_holds(place: Place) -> None:
+    put_events(place, 5, 4, 3, 2, 1)
+    assert run(place, Rule(keep_count=4, keep_age=timedelta(days=3, hours=1))) == (2, 0)
+
+
+def test_old_events_lose_their_payload_and_keep_their_facts(place: Place) -> None:
+    old, new = put_events(place, 20, 1)
+    assert run(place, Rule(keep_payload_age=timedelta(days=14))) == (0, 1)
+    found = contents(place)
+    assert found[new]["payload"]["text"] == FAT
+    assert found[old]["command"] == "make"
+    assert found[old]["metadata"] == {"payload_dropped": True}
+    assert set(found[old]["payload"]["dropped"]) == {"bytes", "sha256"}
+    assert FAT[:100] not in str(found[old])
+    assert are_equal(place)
+    assert run(place, Rule(keep_payload_age=timedelta(days=14))) == (0, 0)
+
+
+def test_a_small_payload_stays(place: Place) -> None:
+    put_events(place, 20, payload={"small": True})
+    assert run(place, Rule(keep_payload_age=timedelta(0))) == (0, 0)
+
+
+def test_a_dry_run_counts_the_same_and_changes_nothing(place: Place) -> None:
+    put_events(place, 40, 20, 1)
+    rule = Rule(keep_age=timedelta(days=30), keep_payload_age=timedelta(days=10))
+    before = contents(place)
+    assert run(place, rule, dry_run=True) == (1, 1)
+    assert contents(place) == before
+    assert are_equal(place)
+    assert run(place, rule) == (1, 1)
+
+
+@pytest.mark.parametrize("rule", [Rule(keep_count=5), Rule(keep_payload_age=timedelta(days=2))])
+def test_the_file_gets_smaller(place: Place, rule: Rule) -> None:
+    put_events(place, *[3 + number / 1_000 for number in range(400)])
+    done = prune(place, CODEX, rule, SETTINGS, now=NOW)
+    assert done.file_bytes < done.file_bytes_before / 4
+    assert done.file_bytes == place.database(CODEX.file).stat().st_size
+
+
+def test_a_record_without_a_time_stays(place: Place) -> None:
+    put_events(place, 9)
+    connection = open_writer(place.database(CODEX.file), CODEX)
+    connection.execute("UPDATE hook_events SET created_at = 'some day'")
+    connection.close()
+    assert run(place, Rule(keep_age=timedelta(0), keep_count=0, keep_bytes=0)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["2026-10-01T10:00:00+02:00", "2026-10-01 08:00:00", 1_790_841_600.5]
+)
+def test_times_as_old_files_spell_them_count(place: Place, spelling: str | float) -> None:
+    put_events(place, 1, 2)
+    connection = open_writer(place.database(CODEX.file), CODEX)
+    connection.execute(
+        "UPDATE hook_events SET created_at = ? WHERE rowid ="
+        " (SELECT rowid FROM hook_events ORDER BY created_at LIMIT 1)",
+        (spelling,),
+    )
+    connection.close()
+    assert run(place, Rule(keep_age=timedelta(days=30))) == (1, 0)
+
+
+def test_other_purposes_stay(place: Place) -> None:
+    put_events(place, 40)
+    put_events(place, 40, tool="gemini-cli")
+    put_plans(place, ["s1", "s2"])
+    run(place, Rule(keep_age=timedelta(0)))
+    assert contents(place) == {}
+    assert len(contents(place, "gemini_hooks.db")) == 1
+    assert len(contents(place, "planner_sessions.db")) == 2
+    assert are_equal(place)
+
+
+def test_plans_lose_their_files_too(place: Place) -> None:
+    put_plans(place, ["s1", "s2", "s3"])
+    done = prune(place, PLANNER_SESSIONS, Rule(keep_count=1), SETTINGS)
+    assert done.removed == 2
+    assert len(list(place.sessions.glob("*.json"))) == 1
+    assert are_equal(place)
+
+
+def test_an_old_file_without_auto_vacuum_gets_smaller_too(place: Place) -> None:
+    place.make()
+    connection = sqlite3.connect(place.database(CODEX.file))
+    connection.execute(
+        "CREATE TABLE hook_events (id VARCHAR NOT NULL PRIMARY KEY, content JSON,"
+        " node_metadata JSON, created_at DATETIME, embedding JSON)"
+    )
+    connection.executemany(
+        "INSERT INTO hook_events VALUES (?, ?, NULL, '2020-01-01T00:00:00', 'null')",
+        [(f"id-{number}", f'{{"event_type":"stop","x":"{FAT}"}}') for number in range(300)],
+    )
+    connection.commit()
+    connection.close()
+    done = prune(place, CODEX, Rule(keep_count=3), SETTINGS)
+    assert done.removed == 297
+    assert done.file_bytes < done.file_bytes_before / 4
+
+
+def test_rules_of_the_settings(place: Place) -> None:
+    rules = tuple(
+        map(parse, ["codex_hooks keep_age=12h keep_bytes=2GB", "* keep_count=7", "* keep_age=1w"])
+    )
+    assert rule_of(rules, "codex_hooks") == Rule(
+        "codex_hooks", keep_age=timedelta(hours=12), keep_bytes=2 * 10**9
+    )
+    assert rule_of(rules, "planner_sessions") == Rule("*", keep_count=7)
+    assert rule_of(rules[:1], "planner_sessions") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "x keep_age", "x keep_age=", "x keep_age=3", "x keep_age=-3d", "x keep_count=1.5",
+     "x keep_bytes=2XB", "x purpose=y", "x keep_age=1d keep_age=2d", "x older=1d"],
+)  # fmt: skip
+def test_a_rule_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSettingsError):
+        parse(text)
