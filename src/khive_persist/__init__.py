@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from khive_persist.errors import KhiveError
     from khive_persist.exchange.files import load_document, save_document
     from khive_persist.opening import (
+        FocusChain,
         HookEvent,
+        Message,
         Node,
         PlannerSession,
         open_store,
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Autosave",
     "CallbackMetadata",
+    "FocusChain",
     "HookEvent",
     "KhiveError",
+    "Message",
     "Node",
     "PlannerSession",
     "Purpose",
@@ -45,8 +49,10 @@ __all__ = [
 _HOMES = {
     "Autosave": "autosave",
     "CallbackMetadata": "callbacks",
+    "FocusChain": "opening",
     "HookEvent": "opening",
     "KhiveError": "errors",
+    "Message": "opening",
     "Node": "opening",
     "PlannerSession": "opening",
     "Purpose": "purposes",

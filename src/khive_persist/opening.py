@@ -18,7 +18,9 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.records.binding import bind, set_opener, unbind
+from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import remember
@@ -34,7 +36,9 @@ _SCHEME = "sqlite:"
 
 
 __all__ = [
+    "FocusChain",
     "HookEvent",
+    "Message",
     "Node",
     "PlannerSession",
     "find_place",

@@ -175,4 +175,13 @@ CONVERSATIONS: Final = purpose(
     is_stream=True,
 )
 
-BUILT_IN: Final = (PLANNER_SESSIONS, *HOOK_EVENTS.values())
+FOCUS_CHAINS: Final = purpose(
+    "focus_chains",
+    view="focus",
+    fields=("session_id", "tool", "agent_id", "position", "turn_id", "tool_use_id", "explanation"),
+    indexes=(("session_id", "created_at"), ("created_at",)),
+    document="focus_chains",
+    is_stream=True,
+)
+
+BUILT_IN: Final = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, FOCUS_CHAINS)

@@ -15,7 +15,9 @@ from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.query import Filter, column, field
+from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import known_purposes
@@ -104,6 +106,13 @@ def _parts(
     for name, events in HOOK_EVENTS.items():
         if not of_plans and tool in (None, name) and purpose in (events.name, "events", "all"):
             parts.append(Part(HookEvent, events, (*both, *of_events)))
+    if not of_plans and not of_events:
+        of_tool = [] if tool is None else [field("tool") == tool]
+        parts += [
+            Part(record, record.purpose, (*both, *of_tool))
+            for record in (Message, FocusChain)
+            if purpose in (record.purpose.name, "all")
+        ]
     if not of_plans and not of_events and tool is None:
         parts += [Part(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
     return parts

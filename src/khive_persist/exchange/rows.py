@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import PLANNER_SESSIONS, Purpose
+from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS, PLANNER_SESSIONS, Purpose
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.node import MAX_ID_CHARACTERS
 from khive_persist.store import codec
@@ -101,6 +101,10 @@ def purpose_of(
             return HookEvent.purpose_of(content)
         if kind == "PlannerSession" or "task_description" in content:
             return PLANNER_SESSIONS
+        if kind == "Message":
+            return CONVERSATIONS
+        if kind == "FocusChain":
+            return FOCUS_CHAINS
     raise InvalidRecordError("it does not say what it is", hint="name it with --purpose")
 
 

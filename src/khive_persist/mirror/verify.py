@@ -82,6 +82,7 @@ class Comparison:
     Attributes:
         tallies: By the name of the purpose.
         unreadable: The names of the purposes whose database is damaged.
+        is_equal: Whether every record is in both copies, the same, and nothing is damaged.
     """
 
     def __init__(self, place: Place, purposes: Sequence[Purpose], ledger: Ledger) -> None:
@@ -91,13 +92,7 @@ class Comparison:
         self.ledger = ledger
         self.tallies: dict[str, Tally] = {}
         self.unreadable: set[str] = set()
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether every record is in both copies, the same, and nothing is damaged."""
-        return all(tally.is_equal for tally in self.tallies.values()) and (
-            not self.ledger.has_problem_but("not_ours")
-        )
+        self.is_equal = False
 
     def differences(self) -> Iterator[Difference]:
         """Each difference: of the purposes in turn, then what is no record."""
@@ -126,6 +121,9 @@ class Comparison:
             self._catch_up([purpose for purpose in streams if purpose.document == document])
         for name in self.purposes:
             self.tallies[name] = self._tally(name)
+        self.is_equal = all(tally.is_equal for tally in self.tallies.values()) and (
+            not self.ledger.has_problem_but("not_ours")
+        )
 
     def _tally(self, name: str) -> Tally:
         if name in self.unreadable:
@@ -155,7 +153,7 @@ class Comparison:
                 self.ledger.drop_file(file)
                 return
             state = str(status.st_ino)
-            known, line, end = self.ledger.mark(file) or (state, 0, 0)
+            known, line, end = self.ledger.mark(file) or (state, 0, -1)
             if known != state or status.st_size < end:
                 # It was written anew: what was read of it no longer counts.
                 self.ledger.drop_file(file)
@@ -163,6 +161,7 @@ class Comparison:
             self.ledger.drop_problems(file, "torn")
             if status.st_size == end:
                 return
+            end = max(end, 0)
         count = 0
         for copy in scan.read(self.place.sessions, file, scan.Mark(line, end)):
             self._note(copy)

@@ -1,0 +1,87 @@
+"""`Message`: one message of a conversation, from a tool's transcript."""
+
+from typing import Annotated, Any, ClassVar, Required
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from khive_persist.purposes import CONVERSATIONS, Purpose
+from khive_persist.records.node import Node
+
+Count = Annotated[int, Field(ge=0)]
+
+
+@with_config(ConfigDict(extra="allow"))
+class ToolCall(TypedDict, total=False):
+    """A tool that the model asked for. `tool_use_id` links it to its hook events and its result."""
+
+    tool_use_id: str
+    name: str
+    input: Any
+
+
+@with_config(ConfigDict(extra="allow"))
+class ToolResult(TypedDict, total=False):
+    """What a tool answered."""
+
+    tool_use_id: str
+    output: Any
+    is_error: bool
+
+
+@with_config(ConfigDict(extra="allow"))
+class Tokens(TypedDict, total=False):
+    """Tokens by class; no token is in two of them, but for `reasoning`, which `output` includes.
+
+    `usage` of the message has the tool's own numbers, which overlap otherwise in each tool.
+    """
+
+    input: Count
+    cache_read: Count
+    cache_write: Count
+    output: Count
+    reasoning: Count
+
+
+@with_config(ConfigDict(extra="allow"))
+class MessageContent(TypedDict, total=False):
+    """The content of a message. A field that it does not have is absent.
+
+    `role` is user, assistant, tool, system or developer; `kind` is `message`, or what else the
+    line of the transcript was. `line` is that of the transcript, from 1. `payload` is the line of
+    a kind that has no fields of its own here.
+    """
+
+    tool: Required[str]
+    role: Required[str]
+    kind: str
+    session_id: str
+    message_id: str
+    line: Count
+    turn_id: str
+    text: str
+    thinking: str
+    tool_calls: list[ToolCall]
+    tool_results: list[ToolResult]
+    model: str
+    tokens: Tokens
+    usage: dict[str, Any]
+    request_id: str
+    stop_reason: str
+    parent_id: str
+    agent_id: str
+    agent_type: str
+    parent_agent_id: str
+    cwd: str
+    git_branch: str
+    transcript_path: str
+    metadata: dict[str, Any]
+    payload: Any
+
+
+class Message(Node):
+    """One message, whatever the number of lines, files and sessions that repeat it."""
+
+    purpose: ClassVar[Purpose] = CONVERSATIONS
+
+    content: MessageContent
