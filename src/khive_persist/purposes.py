@@ -161,6 +161,7 @@ CONVERSATIONS: Final = purpose(
         "tokens.input",
         "tokens.cache_read",
         "tokens.cache_write",
+        "tokens.cache_write_1h",
         "tokens.output",
         "tokens.reasoning",
         "agent_id",
@@ -184,4 +185,18 @@ FOCUS_CHAINS: Final = purpose(
     is_stream=True,
 )
 
-BUILT_IN: Final = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, FOCUS_CHAINS)
+OUTCOMES: Final = purpose(
+    "outcomes",
+    view="verdicts",
+    fields=("session_id", "verdict", "source", "note"),
+    indexes=(("session_id", "created_at"), ("created_at",)),
+    document="outcome",
+)
+
+BUILT_IN: Final = (
+    PLANNER_SESSIONS,
+    *HOOK_EVENTS.values(),
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    OUTCOMES,
+)

@@ -10,6 +10,7 @@ from khive_persist.errors import InvalidSettingsError
 
 ModelEvents = Literal["off", "without_conversation", "full"]
 Compression = Literal["auto", "zstd", "none"]
+OutcomesRule = Literal["none", "failures"]
 
 
 class Settings(NamedTuple):
@@ -23,6 +24,10 @@ class Settings(NamedTuple):
     store_busy_timeout_seconds: float = 30.0
     mirror_off: tuple[str, ...] = ()
     retention_rules: tuple[str, ...] = ()
+    cost_prices: tuple[str, ...] = ()
+    sync_at_stop: bool = True
+    outcomes_rule: OutcomesRule = "none"
+    outcomes_failure_rate: float = 0.2
     backup_destination: str = ""
     backup_compression: Compression = "auto"
     backup_recipients: tuple[str, ...] = ()
@@ -34,11 +39,13 @@ _MINIMUM: Final[dict[str, float]] = {
     "capture_max_payload_bytes": 4_096,
     "capture_linger_seconds": 0,
     "store_busy_timeout_seconds": 0.1,
+    "outcomes_failure_rate": 0,
     "backup_keep_count": 0,
     "backup_keep_days": 0,
 }
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "gemini_model_events": get_args(ModelEvents),
+    "outcomes_rule": get_args(OutcomesRule),
     "backup_compression": get_args(Compression),
 }
 

@@ -31,6 +31,7 @@ from khive_persist.place import Place, make_directory
 from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
+from khive_persist.store import codec
 from khive_persist.store.codec import Row, StoredRow
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, make, open_writer
@@ -40,6 +41,10 @@ from khive_persist.store.sqlite.transaction import transaction
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
 WAIT_SECONDS: Final = 10.0
+# Of a session, or a turn of it: what was said until then is in the tool's transcript.
+_ENDS: Final = tuple(
+    f'"event_type":"{word}"' for word in ("stop", "session_end", "subagent_stop", "pre_compact")
+)
 _REMOVERS: Final = 4
 _FEW: Final = 32
 
@@ -69,6 +74,7 @@ class Drain:
         self.settings = usable_settings(place)
         self._redactor = load_redactor(place, self.settings)
         self._mirror = Mirror(place, self.settings)
+        self._ended: dict[Path, None] = {}
         self._connections: dict[str, tuple[sqlite3.Connection, tuple[int, int] | None]] = {}
 
     def __enter__(self) -> Self:
@@ -124,8 +130,25 @@ class Drain:
                 else:
                     events_of_rows.append(event)
             self._store(tool, rows, events_of_rows)
+            self._note_ended(rows)
             stored += len(rows)
         return stored
+
+    def take_ended(self) -> list[Path]:
+        """The transcripts of sessions that have stopped or ended since this was last asked."""
+        ended, self._ended = self._ended, {}
+        return list(ended)
+
+    def _note_ended(self, rows: list[Row]) -> None:
+        for row in rows:
+            if not any(word in (row[1] or "") for word in _ENDS):
+                continue
+            content = codec.column(row[1])
+            payload = content.get("payload")
+            agents = payload.get("agent_transcript_path") if isinstance(payload, dict) else None
+            for path in (content.get("transcript_path"), agents):
+                if isinstance(path, str) and "\0" not in path:
+                    self._ended[Path(path)] = None
 
     def _batches(self, events: Sequence[Event]) -> Iterator[list[tuple[Event, bytes]]]:
         batch: list[tuple[Event, bytes]] = []

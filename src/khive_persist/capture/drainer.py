@@ -8,9 +8,11 @@ hooks write a byte into the pipe instead of starting one.
 
 import os
 import select
+import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,8 @@ FIRST_RETRY_SECONDS: Final = 0.1
 LONGEST_RETRY_SECONDS: Final = 5.0
 GIVE_UP_SECONDS: Final = 300.0
 ANOTHER_SECONDS: Final = 2.0
+# The agent and its tools come first.
+_NICENESS: Final = 10
 
 
 def main() -> int:
@@ -40,6 +44,7 @@ def main() -> int:
             # From here on hooks start another drainer; what came until now is drained here.
             os.close(pipe)
             drain.run()
+            _Syncing(drain).start()
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
         return 1
@@ -54,8 +59,10 @@ def _serve(drain: Drain, pipe: int) -> None:
     try:
         retry = FIRST_RETRY_SECONDS
         last_success = time.monotonic()
+        syncing = _Syncing(drain)
         while True:
             left = _pass(drain)
+            syncing.start()
             if not left:
                 retry, last_success = FIRST_RETRY_SECONDS, time.monotonic()
                 if not _woken(pipe, drain.settings.capture_linger_seconds):
@@ -68,6 +75,35 @@ def _serve(drain: Drain, pipe: int) -> None:
                 retry = min(retry * 2, LONGEST_RETRY_SECONDS)
     finally:
         os.close(resident)
+
+
+class _Syncing:
+    """Starts `khive-persist sync` for sessions that have stopped, one at a time."""
+
+    def __init__(self, drain: Drain) -> None:
+        self._drain = drain
+        self._waiting: dict[Path, None] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start one for what has ended since, unless one still runs: then with the next events."""
+        self._waiting |= dict.fromkeys(filter(Path.is_file, self._drain.take_ended()))
+        if self._process is not None and self._process.poll() is None:
+            return
+        if not self._waiting or not self._drain.settings.sync_at_stop:
+            return
+        root = str(self._drain.place.root)
+        command = [sys.executable, "-m", "khive_persist.cli", "--dir", root, "sync", "--"]
+        command += [str(path) for path in self._waiting]
+        self._waiting.clear()
+        self._process = subprocess.Popen(  # noqa: S603 - paths of files, each a word of its own
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=partial(os.nice, _NICENESS),
+        )
 
 
 def _pass(drain: Drain) -> bool:

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "sessions": "sessions",
     "show": "show",
     "stats": "stats",
+    "sync": "sync",
     "tail": "tail",
     "verify": "verify",
 }
@@ -53,6 +54,7 @@ SUMMARIES: Final = {
     "sessions": "List sessions, the latest first: what was planned and what happened.",
     "show": "Show a record, or a whole session.",
     "stats": "Count events, failures, plans and costs.",
+    "sync": "Read the tools' transcripts: every message, once.",
     "tail": "Show the latest events, and follow new ones.",
     "verify": "Prove that both copies of the records are equal.",
 }

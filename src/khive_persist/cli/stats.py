@@ -6,20 +6,25 @@ from typing import Any
 import anyio
 import click
 
+from khive_persist import settings as configuration
 from khive_persist.cli.events import filters
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.prices import PriceTable
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.query import Filter
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.counts import count_events
+from khive_persist.transcripts.totals import BY, By, TokenTotal, token_totals
 
 
 @click.command("stats")
 @with_place
 @with_filters("session", "type", "tool", "since", "until")
+@click.option("--by", type=click.Choice(BY), default="model", show_default=True,
+              help="What tokens and costs are counted by.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def command(
@@ -31,29 +36,43 @@ def command(
     tool: str | None,
     since: datetime | None,
     until: datetime | None,
+    by: By,
 ) -> None:
     """Count events, failures, plans and costs.
 
-    The filters are for the events; the plans are counted as a whole.
+    The filters are for events and messages; the plans are counted as a whole. Tokens are those of
+    the tools' transcripts, which `sync` reads; each message counts once. A model without a price
+    has tokens and no cost: give it one in config.toml, under [cost].
 
     \b
       khive-persist stats --since 1d
+      khive-persist stats --by project --since 7d
       khive-persist stats --json | jq .plans.total_cost
     """
     place = drained_place(context, directory)
     wanted = filters(session_id, event_type, tool, since, until)
-    found = anyio.run(_stats, place, wanted)
+    of_messages = filters(session_id, None, tool, since, until)
+    prices = PriceTable(configuration.load(place.config).cost_prices)
+    found = anyio.run(_stats, place, wanted, of_messages, by, prices)
     if as_json:
         print_json(found)
         return
     rows = [tuple(entry.values()) for entry in found["events"]]
     print_table(("tool", "event_type", "events", "failures", "sessions"), rows, "no events")
     click.echo()
+    totals = [tuple(entry.values()) for entry in found["tokens"]]
+    print_table((by, *TokenTotal._fields[1:]), totals, "no messages: see khive-persist sync")
+    click.echo()
     print_fields({f"plans {name}": value for name, value in found["plans"].items()})
 
 
-async def _stats(place: Place, wanted: list[Filter]) -> dict[str, Any]:
+async def _stats(
+    place: Place, wanted: list[Filter], of_messages: list[Filter], by: By, prices: PriceTable
+) -> dict[str, Any]:
     async with reading(place, *HOOK_EVENTS.values()) as reader:
         events = await count_events(reader, *wanted)
+    async with reading(place, CONVERSATIONS) as reader:
+        totals = await token_totals(reader, by, prices, *of_messages)
+    tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
     async with open_store(PlannerSession, dir=place.root) as plans:
-        return {"events": events, "plans": await plans.get_stats()}
+        return {"events": events, "tokens": tokens, "plans": await plans.get_stats()}

@@ -39,6 +39,7 @@ class Tokens(TypedDict, total=False):
     input: Count
     cache_read: Count
     cache_write: Count
+    cache_write_1h: Count
     output: Count
     reasoning: Count
 

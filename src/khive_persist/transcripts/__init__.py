@@ -1,0 +1,1 @@
+"""What the tools' transcripts say, as messages: each once, whatever repeats it."""

@@ -1,0 +1,150 @@
+"""Gemini CLI's transcripts: `~/.gemini/tmp/<project>/chats/session-*.jsonl`.
+
+A header names the session; `{"$set": …}` patches it, and may bring messages; a message is written
+again with its tool calls, and the last line of an id counts. A subagent has a file of its own in a
+folder that is named after its parent.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist.transcripts.piece import Line, Piece, present, text_of
+
+TOOL: Final = "gemini-cli"
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """What a transcript's place tells: whose subagent it is, and of which project."""
+    state = {}
+    chats = path.parent
+    if chats.name != "chats":
+        state["parent_session"] = chats.name
+        chats = chats.parent
+    with suppress(OSError, UnicodeDecodeError):
+        state["cwd"] = (chats.parent / ".project_root").read_text("utf-8").strip()
+    return state
+
+
+class Reader:
+    """Reads lines of one transcript.
+
+    Attributes:
+        state: The session, and whose subagent it is.
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def read(self, document: Mapping[str, Any]) -> Line:
+        """What one line says."""
+        if "sessionId" in document:
+            self._meet(document)
+            return Line("header")
+        if "$set" in document:
+            patch = document["$set"]
+            messages = patch.get("messages") if isinstance(patch, Mapping) else None
+            return Line("$set", tuple(self._messages(messages)))
+        if text_of(document.get("id")) and "type" in document:
+            return Line(str(document["type"]), tuple(self._messages([document])))
+        return Line(",".join(sorted(map(str, document)))[:80], is_known="$rewindTo" in document)
+
+    def _meet(self, header: Mapping[str, Any]) -> None:
+        own = text_of(header.get("sessionId"))
+        parent = text_of(self.state.get("parent_session"))
+        is_subagent = header.get("kind") == "subagent" and parent is not None
+        self.state |= present(
+            session_id=parent if is_subagent else own,
+            agent_id=own if is_subagent else None,
+            chat_id=own,
+            cwd=self.state.get("cwd") or _first(header.get("directories")),
+        )
+
+    def _messages(self, messages: Any) -> Iterator[Piece]:
+        for message in messages if isinstance(messages, list) else []:
+            if isinstance(message, Mapping) and (id := text_of(message.get("id"))):
+                # The same id stands for the same context in every session.
+                key = f"{self.state.get('chat_id', '')} {id}"
+                fields = self._fields(message, id)
+                yield Piece(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
+
+    def _fields(self, message: Mapping[str, Any], id: str) -> dict[str, Any]:
+        kind = str(message.get("type"))
+        content = message.get("content")
+        results = _results(content)
+        roles = {"gemini": "assistant", "user": "tool" if results else "user"}
+        usage = message.get("tokens")
+        fields = present(
+            session_id=self.state.get("session_id"),
+            agent_id=self.state.get("agent_id"),
+            cwd=self.state.get("cwd"),
+            role=roles.get(kind, "system"),
+            kind="message" if kind in roles else kind,
+            message_id=id,
+            text=_text(content),
+            thinking=_thoughts(message.get("thoughts")),
+            tool_calls=_calls(message.get("toolCalls")),
+            tool_results=results,
+            model=message.get("model"),
+            usage=dict(usage) if isinstance(usage, Mapping) else None,
+            tokens=_tokens(usage) if isinstance(usage, Mapping) else None,
+        )
+        return fields if kind in roles else fields | {"payload": dict(message)}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") for part in parts if isinstance(part, Mapping))
+    return "\n".join(text for text in texts if isinstance(text, str) and text)
+
+
+def _thoughts(thoughts: Any) -> str:
+    listed = [one for one in thoughts if isinstance(one, Mapping)] if _is_list(thoughts) else []
+    words = ("subject", "description")
+    return "\n".join(" ".join(str(one[w]) for w in words if w in one) for one in listed)
+
+
+def _calls(calls: Any) -> list[dict[str, Any]]:
+    return [
+        {"tool_use_id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
+        | present(status=call.get("status"), result=call.get("result"))
+        for call in (calls if _is_list(calls) else [])
+        if isinstance(call, Mapping)
+    ]
+
+
+def _first(values: Any) -> Any:
+    return values[0] if isinstance(values, list) and values else None
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _results(content: Any) -> list[dict[str, Any]]:
+    found = []
+    for part in content if isinstance(content, list) else []:
+        answer = part.get("functionResponse") if isinstance(part, Mapping) else None
+        if isinstance(answer, Mapping):
+            response = answer.get("response")
+            failed = isinstance(response, Mapping) and "error" in response
+            found.append({"tool_use_id": answer.get("id"), "output": response, "is_error": failed})
+    return found
+
+
+def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Gemini counts cached tokens as input, too; thoughts are apart from output."""
+
+    def number(name: str) -> int:
+        value = usage.get(name)
+        return value if isinstance(value, int) and value > 0 else 0
+
+    return {
+        "input": max(0, number("input") - number("cached")) + number("tool"),
+        "cache_read": number("cached"),
+        "output": number("output") + number("thoughts"),
+        "reasoning": number("thoughts"),
+    }

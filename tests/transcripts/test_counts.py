@@ -1,0 +1,168 @@
+"""Messages, tokens and tool calls of real transcripts against a count made straight from them."""
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from khive_persist.place import Place
+from khive_persist.settings import Settings
+from khive_persist.transcripts.finding import tool_of
+from khive_persist.transcripts.sync import Sync
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def transcripts(tool: str) -> list[Path]:
+    return sorted((SAMPLES / tool).rglob("*.jsonl"))
+
+
+def lines(path: Path) -> Iterator[Any]:
+    yield from map(json.loads, path.read_text("utf-8").splitlines())
+
+
+def synced(place: Place, tool: str) -> None:
+    sync = Sync(place, Settings(), None)
+    for path in transcripts(tool):
+        sync.run(path, tool)
+
+
+def rows(place: Place, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def stored_calls(place: Place) -> list[tuple[str, str]]:
+    return rows(
+        place,
+        "SELECT json_extract(value, '$.tool_use_id'), json_extract(value, '$.name')"
+        " FROM messages, json_each(content, '$.tool_calls') ORDER BY 1",
+    )
+
+
+def stored_tokens(place: Place) -> Counter[str]:
+    found = rows(place, "SELECT json_extract(content, '$.usage') FROM messages")
+    return added(json.loads(usage) for (usage,) in found if usage)
+
+
+def added(usages: Any) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for usage in usages:
+        total.update({name: n for name, n in usage.items() if isinstance(n, int)})
+    return total
+
+
+def test_claude_code(place: Place) -> None:
+    synced(place, "claude-code")
+    usages, calls, users = {}, {}, set()
+    for path in transcripts("claude-code"):
+        for line in lines(path):
+            message = line.get("message", {})
+            if line["type"] == "assistant":
+                usages[message["id"], line.get("requestId")] = message["usage"]
+                for block in message["content"]:
+                    if block["type"] == "tool_use":
+                        calls[block["id"]] = block["name"]
+            elif line["type"] == "user":
+                users.add(line["uuid"])
+    assert stored_tokens(place) == added(usages.values())
+    assert stored_calls(place) == sorted(calls.items())
+    roles = dict(rows(place, "SELECT role, count(*) FROM conversation GROUP BY role"))
+    assert roles["assistant"] == len(usages)
+    assert roles["user"] + roles["tool"] == len(users)
+
+
+def test_codex(place: Place) -> None:
+    synced(place, "codex")
+    usages, calls, items = [], {}, set()
+    for path in transcripts("codex"):
+        for line in lines(path):
+            payload = line["payload"]
+            if line["type"] == "token_usage_record":
+                usages.append(payload["usage"])
+            elif line["type"] == "response_item":
+                items.add(payload["id"])
+                if payload["type"] == "function_call":
+                    calls[payload["call_id"]] = payload["name"]
+    assert stored_tokens(place) == added(usages)
+    assert stored_calls(place) == sorted(calls.items())
+    assert rows(place, "SELECT count(*) FROM messages") == [(len(items),)]
+
+
+def test_gemini_cli(place: Place) -> None:
+    synced(place, "gemini-cli")
+    last: dict[tuple[str, str], Any] = {}
+    for path in transcripts("gemini-cli"):
+        chat = ""
+        for line in lines(path):
+            chat = line.get("sessionId", chat)
+            for message in [line, *line.get("$set", {}).get("messages", [])]:
+                if "id" in message:
+                    last[chat, message["id"]] = message
+    assert rows(place, "SELECT count(*) FROM messages") == [(len(last),)]
+    assert stored_tokens(place) == added(m["tokens"] for m in last.values() if "tokens" in m)
+    calls = [(call["id"], call["name"]) for m in last.values() for call in m.get("toolCalls", [])]
+    assert stored_calls(place) == sorted(calls)
+
+
+@pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
+def test_the_tool_is_told_from_the_lines(tool: str) -> None:
+    assert {tool_of(path) for path in transcripts(tool)} == {tool}
+
+
+@pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
+def test_read_again_and_from_other_files_a_message_is_one(
+    place: Place, tmp_path: Path, tool: str
+) -> None:
+    synced(place, tool)
+    before = rows(place, "SELECT * FROM messages ORDER BY id")
+    synced(place, tool)
+    shutil.rmtree(place.khive / "sync")
+    synced(place, tool)
+    for path in transcripts(tool):
+        copy = tmp_path / "copies" / path.relative_to(SAMPLES)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+        Sync(place, Settings(), None).run(copy, tool)
+    assert rows(place, "SELECT * FROM messages ORDER BY id") == before
+
+
+def test_no_token_is_in_two_classes(place: Place) -> None:
+    for tool in ("claude-code", "codex", "gemini-cli"):
+        synced(place, tool)
+    classes = ["input", "cache_read", "cache_write", "cache_write_1h", "output"]
+    columns = " + ".join(f"coalesce(sum(tokens_{name}), 0)" for name in classes)
+    found = dict(rows(place, f"SELECT tool, {columns} FROM conversation GROUP BY tool"))
+    totals: Counter[str] = Counter()
+    for (usage, tool) in rows(
+        place, "SELECT json_extract(content, '$.usage'), json_extract(content, '$.tool')"
+        " FROM messages"
+    ):  # fmt: skip
+        said = json.loads(usage) if usage else {}
+        if tool == "claude-code":
+            names = ("input_tokens", "output_tokens", "cache_creation_input_tokens")
+            totals[tool] += sum(said.get(n, 0) for n in (*names, "cache_read_input_tokens"))
+        else:
+            totals[tool] += said.get("total_tokens", said.get("total", 0))
+    assert found == dict(totals)
+
+
+def test_subagents_are_under_their_parents(place: Place) -> None:
+    for tool in ("claude-code", "codex", "gemini-cli"):
+        synced(place, tool)
+    found = rows(
+        place, "SELECT DISTINCT tool, session_id, agent_id FROM conversation"
+        " WHERE agent_id IS NOT NULL ORDER BY tool"
+    )  # fmt: skip
+    assert found == [
+        ("claude-code", "949752ba-dbca-4cef-aed8-56a872909535", "a3950f7d282fa0dfb"),
+        ("codex", "01a1fba8-60b7-76a3-a735-c47a2f5f82a7", "01a1fba8-6276-7f21-94e1-7cf20a5d5103"),
+        ("gemini-cli", "e2b09b57-9ba8-43f1-a562-a8721b660dcb",
+         "1022d2c9-d581-44f9-9df4-f6da4bbc882f"),
+    ]  # fmt: skip
