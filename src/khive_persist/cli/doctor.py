@@ -8,22 +8,29 @@ import click
 from khive_persist.capture.registration import status
 from khive_persist.capture.tools import TOOLS
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import existing_place, with_place
+from khive_persist.cli.options import drained_place, existing_place, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.doctor import Database, Report, examine
 from khive_persist.errors import InvalidSettingsError, PlaceError
 from khive_persist.place import Place, make_directory
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.store.unmatched import Unmatched
+from khive_persist.transcripts.accounting import Account, account
 
 
 @click.command("doctor")
 @click.option("--set-aside", metavar="FILE", help="Move this damaged database to quarantine/.")
+@click.option("--session", "session_id", metavar="ID",
+              help="Reconcile this session's events with its transcript.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_place
 @click.pass_context
 def command(
-    context: click.Context, set_aside: str | None, as_json: bool, directory: str | None
+    context: click.Context,
+    set_aside: str | None,
+    session_id: str | None,
+    as_json: bool,
+    directory: str | None,
 ) -> int:
     """Say what is wrong: databases, spool, hooks, events without an end.
 
@@ -33,11 +40,19 @@ def command(
     \b
       khive-persist doctor
       khive-persist doctor --set-aside claude_hooks.db
+      khive-persist doctor --session 3aeaa724-c75a-4fc5-9e77-8feafee36ced
 
     A damaged database is left as it is, and its events wait in the spool. --set-aside moves it into
     quarantine/, where nothing is ever deleted; the events then go into a new one.
+
+    --session counts what was received of one session, and lists the tool calls of its transcript
+    that lack an event, with the reason as far as it can be told. `sync` reads the transcript first,
+    and `sync --backfill` writes what is missing.
     """
     place = existing_place(context, directory)
+    if session_id is not None:
+        drained_place(context, directory)
+        return _account(anyio.run(account, place, session_id), as_json=as_json)
     if set_aside is not None:
         _set_aside(place, set_aside)
     report = anyio.run(examine, place)
@@ -51,6 +66,34 @@ def command(
             click.echo(f"problem: {problem}")
         click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
     return FAILED if problems else DONE
+
+
+def _account(found: Account, *, as_json: bool) -> int:
+    lacking = found.incomplete
+    if as_json:
+        calls = {"calls": [call._asdict() for call in found.calls]}
+        print_json(found._asdict() | calls | {"incomplete": [call._asdict() for call in lacking]})
+    else:
+        print_fields(
+            {
+                "session": found.session_id,
+                "events received": found.events,
+                "events reconstructed": found.reconstructed,
+                "messages of transcripts": found.messages,
+                "tool calls of transcripts": len(found.calls),
+                "tool calls that lack an event": len(lacking),
+                "events after the end": found.after_end,
+            }
+        )
+        if lacking:
+            rows = [
+                (call.created_at, call.tool, call.name, call.tool_use_id, lack, call.reason)
+                for call in lacking
+                for lack in ["after" if call.has_pre else "before"]
+            ]
+            click.echo()
+            print_table(("created_at", "tool", "name", "tool_use_id", "lacks", "reason"), rows, "")
+    return FAILED if lacking or not found.events + found.messages else DONE
 
 
 def _set_aside(place: Place, file: str) -> None:

@@ -20,6 +20,7 @@ from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.sealing import load_redactor
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.transcripts.accounting import backfill, sessions_of
 from khive_persist.transcripts.finding import Transcript, find, tool_of
 from khive_persist.transcripts.sync import Sync, Synced
 
@@ -31,6 +32,8 @@ COLUMNS = ("tool", "new", "changed", "lines", "unknown", "damaged", "transcript"
     "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
 )
 @click.option("--all", "is_all", is_flag=True, help="Transcripts of all projects.")
+@click.option("--backfill", "is_backfill", is_flag=True,
+              help="Write the events that tool calls should have had.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_place
 @click.pass_context
@@ -38,6 +41,7 @@ def command(
     context: click.Context,
     paths: tuple[Path, ...],
     is_all: bool,
+    is_backfill: bool,
     as_json: bool,
     directory: str | None,
 ) -> int:
@@ -52,6 +56,9 @@ def command(
     and delete it after a while. Here it stays. Only what is new is read; a message that stands on
     several lines, in several files or in a resumed session is one message. Lines of a kind that is
     not known are kept as they are, and counted.
+
+    --backfill also writes the hook events that are missing, as of a time when no hooks were
+    installed. They are marked as reconstructed; `doctor --session` shows what is missing and why.
     """
     place = drained_place(context, directory)
     settings = configuration.load(place.config)
@@ -70,15 +77,23 @@ def command(
                 failed.append((path, error.strerror or str(error)))
             except KhiveError as error:
                 failed.append((path, str(error)))
+    written = anyio.run(_backfill, place, [one.path for _, one in done]) if is_backfill else 0
     if as_json:
         documents = [{"tool": tool} | one._asdict() | {"path": str(one.path)} for tool, one in done]
         refused = [{"path": str(path), "reason": reason} for path, reason in failed]
-        print_json({"transcripts": documents, "failed": refused})
+        print_json({"transcripts": documents, "failed": refused, "reconstructed": written})
     else:
         _print(done, place)
+        if is_backfill:
+            click.echo(f"{written} events reconstructed", err=True)
     for path, reason in failed:
         click.echo(f"khive-persist: {path}: {reason}", err=True)
     return FAILED if failed else DONE
+
+
+async def _backfill(place: Place, paths: list[Path]) -> int:
+    sessions = await sessions_of(place, [str(path) for path in paths])
+    return sum([await backfill(place, session_id) for session_id in sessions])
 
 
 def _print(done: list[tuple[str, Synced]], place: Place) -> None:

@@ -6,8 +6,8 @@ from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
-_PRE: Final = ("pre_command", "pre_edit", "pre_agent_spawn", "pre_tool_use")
-_POST: Final = (
+PRE: Final = ("pre_command", "pre_edit", "pre_agent_spawn", "pre_tool_use")
+POST: Final = (
     "post_command", "post_edit", "post_agent_spawn", "post_tool_use", "post_tool_use_failure",
     "permission_denied",
 )  # fmt: skip
@@ -39,8 +39,8 @@ async def find_unmatched(reader: Reader) -> list[Unmatched]:
 def _statement(source: Source) -> Statement:
     use_id, event_type = source.extract("$.tool_use_id"), source.extract("$.event_type")
     session_id, tool_name = source.extract("$.session_id"), source.extract("$.tool_name")
-    pre = ", ".join(f"'{name}'" for name in _PRE)
-    post = ", ".join(f"'{name}'" for name in _POST)
+    pre = ", ".join(f"'{name}'" for name in PRE)
+    post = ", ".join(f"'{name}'" for name in POST)
     ended = use_id.replace("content", "ended.content")
     ended_type = event_type.replace("content", "ended.content")
     own = use_id.replace("content", "begun.content")

@@ -25,6 +25,7 @@ from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.transaction import transaction
 from khive_persist.transcripts import claude_code, codex, gemini_cli
+from khive_persist.transcripts.focus import Focus
 from khive_persist.transcripts.lines import GrowingFile, Position, RawLine
 from khive_persist.transcripts.merging import merged
 from khive_persist.transcripts.piece import Line, Piece, row_id
@@ -69,6 +70,7 @@ class Sync:
         self._place = place
         self._redactor = redactor
         self._mirror = Mirror(place, settings).of(CONVERSATIONS)
+        self._focus = Focus(place, settings, redactor)
         self._timeout = settings.store_busy_timeout_seconds
         self._path = place.database(CONVERSATIONS.file)
 
@@ -119,6 +121,7 @@ class Sync:
                         for piece in line.pieces
                     ]
                 new, changed = self._store(connection, tool, pieces)
+                self._focus.follow(connection, tool, pieces, reader.state)
                 last = batch[-1]
                 memory.save(file.position(last.number, last.end), reader.state, tool)
                 read = last.end - (batch[0].end - len(batch[0].content))
