@@ -31,6 +31,8 @@ class Settings(NamedTuple):
     backup_destination: str = ""
     backup_compression: Compression = "auto"
     backup_recipients: tuple[str, ...] = ()
+    backup_every_hours: float = 0.0
+    backup_full_every_days: float = 7.0
     backup_keep_count: int = 10
     backup_keep_days: float = 30.0
 
@@ -40,6 +42,8 @@ _MINIMUM: Final[dict[str, float]] = {
     "capture_linger_seconds": 0,
     "store_busy_timeout_seconds": 0.1,
     "outcomes_failure_rate": 0,
+    "backup_every_hours": 0,
+    "backup_full_every_days": 0,
     "backup_keep_count": 0,
     "backup_keep_days": 0,
 }

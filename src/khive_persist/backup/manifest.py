@@ -150,13 +150,16 @@ def load(id: str, content: bytes) -> Manifest:
     try:
         document = codec.load(content)
         inner = document["manifest"]
+        # First of all: a digit that was changed must not be taken for another version.
+        if document["sha256"] != _digest(inner):
+            raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
         if (found := inner["format"]) > FORMAT:
             raise BackupDamagedError(
                 f"backup {id} has format {found}, this khive-persist knows {FORMAT}",
                 hint="upgrade khive-persist",
             )
         manifest = Manifest.model_validate_json(codec.dump(inner))
-        # Written anew, digest and all: what was changed where JSON does not mind is seen too.
+        # Written anew: what was changed where JSON does not mind is seen too.
         if manifest.id != id or dump(manifest) != content:
             raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
     except ValidationError as error:

@@ -1,13 +1,13 @@
 """`khive-persist backup create|list|verify|restore|prune`."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.backup.catalogue import UNFINISHED, Catalogue, read_catalogue
 from khive_persist.backup.coding import Coding, has_zstd
@@ -17,7 +17,9 @@ from khive_persist.backup.keys import read_identities, read_recipients
 from khive_persist.backup.manifest import Manifest
 from khive_persist.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.backup.restore import restore_backup
+from khive_persist.backup.schedule import LATEST, due
 from khive_persist.backup.verify import verify_backups
+from khive_persist.cli.asking import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, place_of, with_place
 from khive_persist.cli.output import print_json, print_table
@@ -73,6 +75,7 @@ _with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 @command.command("create")
 @_with_destination
 @click.option("--since", metavar="ID", default="", help="Store only what changed since; or latest.")
+@click.option("--if-due", is_flag=True, help="Only if the schedule of config.toml says so.")
 @click.option(
     "--recipient", "recipients", multiple=True, metavar="KEY",
     help="Encrypt for this age or SSH public key, or the keys in a file.",
@@ -87,6 +90,7 @@ def create_command(
     as_json: bool,
     directory: str | None,
     since: str,
+    if_due: bool,
     recipients: tuple[str, ...],
     compression: configuration.Compression | None,
     identities: tuple[str, ...],
@@ -95,6 +99,10 @@ def create_command(
 
     With --since it can be restored only together with that backup, and with what that one is based
     on. Where that one is encrypted, --identity is needed to know what it has.
+
+    With --if-due nothing is done until the schedule under [backup] in config.toml says so; it also
+    says whether the backup is full, and what had its time is deleted then. Start it as often as you
+    like, as from cron.
     """
     place = existing_place(context, directory)
     settings = configuration.load(place.config)
@@ -104,10 +112,22 @@ def create_command(
     coding = Coding(chosen, read_recipients(recipients or settings.backup_recipients))
     target = _destination(place, settings, destination, endpoint)
     secret = read_identities(identities)
+    if if_due:
+        if since:
+            raise click.UsageError("--if-due decides by itself what the backup is based on")
+        if not settings.backup_every_hours:
+            raise click.UsageError("config.toml has no schedule: set backup.every_hours")
+        kind = due(read_catalogue(target), settings, clock.now())
+        if kind is None:
+            click.echo("no backup is due", err=True)
+            return
+        since = LATEST if kind == "incremental" else ""
     with progress("bytes") as advance:
         made = create_backup(
             place, target, since=since, coding=coding, identities=secret, progress=advance
         )
+    if if_due:
+        _prune(target, settings.backup_keep_count, settings.backup_keep_days)
     if as_json:
         print_json(_as_json(made))
     else:
@@ -216,7 +236,7 @@ def restore_command(
     chain = catalogue.chain(manifest)
     there = _databases(place)
     if there:
-        _confirm(
+        confirm(
             f"replace {', '.join(there)} in {place.khive} by those of {manifest.id}",
             yes=yes,
         )
@@ -270,10 +290,9 @@ def prune_command(
         keep_count, keep_days = settings.backup_keep_count, settings.backup_keep_days
     target = _destination(place, settings, destination, endpoint)
     catalogue = read_catalogue(target)
-    going = prunable(catalogue, keep_count=keep_count or 0, keep_days=keep_days or 0)
-    ids = [one.id for one in going] + abandoned(catalogue)
+    ids = _gone(catalogue, keep_count or 0, keep_days or 0)
     if ids and not dry_run:
-        _confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {target}", yes=yes)
+        confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {target}", yes=yes)
         delete_backups(target, ids)
     if as_json:
         print_json({"deleted": [] if dry_run else ids, "would_delete": ids if dry_run else []})
@@ -309,12 +328,13 @@ def _say_unfinished(catalogue: Catalogue) -> None:
         click.echo(f"unfinished: {id} has no manifest: {UNFINISHED}")
 
 
-def _confirm(what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"this would {what}: say --yes")
-    click.confirm(f"{what}?", abort=True, err=True)
+def _gone(catalogue: Catalogue, keep_count: int, keep_days: float) -> list[str]:
+    going = prunable(catalogue, keep_count=keep_count, keep_days=keep_days)
+    return [one.id for one in going] + abandoned(catalogue)
+
+
+def _prune(target: Destination, keep_count: int, keep_days: float) -> None:
+    delete_backups(target, _gone(read_catalogue(target), keep_count, keep_days))
 
 
 def _stored_as(manifest: Manifest) -> str:
