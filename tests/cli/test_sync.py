@@ -110,3 +110,25 @@ def test_a_price_that_a_person_gives_is_taken(place: Place, khive: Khive) -> Non
     assert found["cost"] == pytest.approx((9_800 + 2 * 208) / 10**6)
     place.config.write_text("[cost]\nprices = ['mock-*']\n")
     assert khive("stats").code == 1
+
+
+def test_show_tells_a_session_as_one_story(khive: Khive) -> None:
+    khive("sync", str(SAMPLES))
+    lines = khive("show", CLAUDE[:8]).out.splitlines()
+    assert lines[0] == "2026-11-21"
+    assert lines[1].startswith("01:11:52  prompt")
+    assert any(line.endswith("[188 tokens, $0.0020]") for line in lines)
+    (nested,) = [line for line in lines if "echo from-subagent" in line]
+    assert nested.startswith("01:12:08      tool")
+    assert not any("\x1b" in line for line in lines)
+    whole = khive("show", CLAUDE, "--json").json
+    assert set(whole) == {"plans", "events", "messages", "focus_chains"}
+    assert len(whole["messages"]) == 88
+
+
+def test_show_sends_nothing_to_the_terminal_that_moves_it(place: Place, khive: Khive) -> None:
+    line = {"type": "user", "uuid": "u", "sessionId": "s-odd", "message": {"content": "\x1b[2Jx"}}
+    path = place.root / "t.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    khive("sync", str(path))
+    assert "\x1b[2J" not in khive("show", "s-odd").out

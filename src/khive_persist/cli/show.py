@@ -1,72 +1,92 @@
 """`khive-persist show`."""
 
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 
-from khive_persist.cli import events as events_command
+from khive_persist import settings as configuration
+from khive_persist.cli.events import begins
 from khive_persist.cli.options import drained_place, with_output, with_place
-from khive_persist.cli.output import (
-    document,
-    print_documents,
-    print_fields,
-    print_json,
-    print_table,
-)
+from khive_persist.cli.output import cell, document, print_documents, print_fields, print_json
 from khive_persist.errors import NotFoundError
 from khive_persist.opening import open_store
+from khive_persist.prices import PriceTable
 from khive_persist.query import column
+from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.codec import dump_lossy
+from khive_persist.story import Entry, Session, tell
 
 MAX_NAMED = 3
+COLOURS = {"prompt": "cyan", "tool": "yellow", "focus": "magenta", "plan": "blue", "event": "white"}
 
 
 @click.command("show")
 @click.argument("id")
+@click.option("--thinking", is_flag=True, help="Also what the model thought.")
+@click.option("--no-pager", is_flag=True, help="Print a long story at once, on a terminal too.")
 @with_place
 @with_output
 @click.pass_context
-def command(context: click.Context, id: str, directory: str | None, form: str) -> None:
+def command(
+    context: click.Context,
+    id: str,
+    thinking: bool,
+    no_pager: bool,
+    directory: str | None,
+    form: str,
+) -> None:
     """Show a record, or a whole session.
 
-    ID is a record's id or a session's, or the beginning of one. Of a session: its plan, and its
-    events in the order in which they arrived.
+    ID is a record's id or a session's, or the beginning of one. A session is told as one story:
+    its plan, prompts and answers, each tool call with its outcome, edits as diffs, subagents
+    indented, to-dos, gaps, and tokens and costs as they grow. What was said comes from the tool's
+    transcript: see `sync`. JSON is all records of the session.
 
     \b
       khive-persist show 01a1fbc0 --json
       khive-persist show 3aeaa724-c75a-4fc5-9e77-8feafee36ced
+      khive-persist show 3aeaa724 --thinking | less -R
     """
     place = drained_place(context, directory)
     records = anyio.run(_records, place.root, id)
     if records:
         _print_record(records[0], form)
         return
-    plans, events = anyio.run(_session, place.root, id)
-    if not plans and not events:
+    session = anyio.run(read_session, place.root, id)
+    if not any(session):
         raise NotFoundError(f"no record or session has an id that begins with {id!r}")
     if form == "jsonl":
-        print_documents(form, map(document, [*plans, *events]))
+        print_documents(form, (document(record) for records in session for record in records))
     elif form == "json":
-        print_json({"plans": [*map(document, plans)], "events": [*map(document, events)]})
+        names = session._asdict()
+        print_json({name: [*map(document, records)] for name, records in names.items()})
     else:
-        for plan in plans:
-            _print_record(plan, form)
-            click.echo()
-        print_table(events_command.COLUMNS, map(events_command.row, events), "no events")
+        prices = PriceTable(configuration.load(place.config).cost_prices)
+        lines = _story(tell(session, prices, thinking=thinking))
+        if sys.stdout.isatty() and not no_pager:
+            click.echo_via_pager(f"{line}\n" for line in lines)
+        else:
+            for line in lines:
+                click.echo(line)
 
 
 async def _records(root: Path, id: str) -> list[Node]:
-    begins = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
+    begins_so = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
     found: list[Node] = []
     async with open_store(HookEvent, dir=root) as events:
-        found += await events.find(begins, limit=MAX_NAMED + 1)
+        found += await events.find(begins_so, limit=MAX_NAMED + 1)
     async with open_store(PlannerSession, dir=root) as plans:
-        found += await plans.find(begins, limit=MAX_NAMED + 1)
+        found += await plans.find(begins_so, limit=MAX_NAMED + 1)
+    async with open_store(Message, dir=root) as messages:
+        found += await messages.find(begins_so, limit=MAX_NAMED + 1)
     if len(found) > 1 and (exact := [record for record in found if record.id == id]):
         return exact
     if len(found) > 1:
@@ -75,21 +95,58 @@ async def _records(root: Path, id: str) -> list[Node]:
     return found
 
 
-async def _session(root: Path, id: str) -> tuple[list[PlannerSession], list[HookEvent]]:
-    wanted = events_command.begins(id)
-    order = column("created_at")
-    async with open_store(HookEvent, dir=root) as store:
-        events = await store.find(wanted, order_by=order)
-    async with open_store(PlannerSession, dir=root) as store_of_plans:
-        plans = await store_of_plans.find(wanted, order_by=order)
-    sessions = {str(record.content["session_id"]) for record in [*events, *plans]}
+async def read_session(root: Path, id: str) -> Session:
+    """All that is recorded of the session whose id is this, or begins so.
+
+    Raises:
+        NotFoundError: Several sessions begin so.
+    """
+    found: list[Any] = []
+    for record in (PlannerSession, HookEvent, Message, FocusChain):
+        async with open_store(record, dir=root) as store:
+            found.append(await store.find(begins(id), order_by=column("created_at")))
+    sessions = {str(one.content["session_id"]) for records in found for one in records}
     if len(sessions) > 1 and id not in sessions:
         some = ", ".join(sorted(sessions)[:MAX_NAMED])
         raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
     if id in sessions:
-        events = [event for event in events if event.content.get("session_id") == id]
-        plans = [plan for plan in plans if plan.content.get("session_id") == id]
-    return plans, events
+        found = [[one for one in rs if one.content.get("session_id") == id] for rs in found]
+    return Session(*found)
+
+
+def _story(entries: Iterable[Entry]) -> Iterator[str]:
+    """The lines of a story; colours are for a terminal only, where click leaves them."""
+    day = ""
+    told: tuple[int, float | None] = (0, None)
+    for entry in entries:
+        if f"{entry.created_at:%Y-%m-%d}" != day:
+            day = f"{entry.created_at:%Y-%m-%d}"
+            yield click.style(day, bold=True)
+        indent = "    " * entry.depth
+        if entry.kind == "gap":
+            yield click.style(f"          {indent}… {entry.title}", dim=True)
+            continue
+        mark = "  failed" if entry.is_failed else ""
+        colour = "red" if entry.is_failed else COLOURS.get(entry.kind)
+        head = f"{entry.created_at:%H:%M:%S}  {indent}{entry.kind:<8}"
+        now = (entry.tokens, entry.cost)
+        running = click.style(_running(*now), dim=True) if now != told else ""
+        told = now
+        yield (
+            click.style(head, dim=True) + click.style(cell(entry.title), fg=colour) + mark + running
+        )
+        for line in entry.lines:
+            yield " " * 18 + indent + _styled(entry, cell(line, limit=None))
+
+
+def _running(tokens: int, cost: float | None) -> str:
+    return f"  [{tokens:,} tokens" + (f", ${cost:.4f}]" if cost is not None else "]")
+
+
+def _styled(entry: Entry, line: str) -> str:
+    if entry.kind == "tool" and line[:1] in "+-" and line:
+        return click.style(line, fg="green" if line[0] == "+" else "red")
+    return click.style(line, dim=entry.kind in ("tool", "thinking"))
 
 
 def _print_record(record: Node, form: str) -> None:

@@ -1,0 +1,164 @@
+"""A session as one story: what is told, in which order, once, and how deep."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from khive_persist.prices import PriceTable
+from khive_persist.records.focus_chain import FocusChain
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.message import Message
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.story import Entry, Session, diff, duration, tell
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PRICES = PriceTable(["m input=1 output=2"])
+
+
+def message(at: int, role: str, **fields: Any) -> Message:
+    content = {"tool": "claude-code", "role": role, "kind": "message", "session_id": "s"} | fields
+    return Message.model_validate({"content": content, "created_at": NOON + timedelta(seconds=at)})
+
+
+def event(at: int, event_type: str, **fields: Any) -> HookEvent:
+    content = {"event_type": event_type, "session_id": "s"} | fields
+    return HookEvent.model_validate(
+        {"content": content, "created_at": NOON + timedelta(seconds=at)}
+    )
+
+
+def told(**session: Any) -> list[Entry]:
+    return tell(Session(**session), PRICES)
+
+
+def call(use_id: str, name: str = "Bash", **asked: Any) -> dict[str, Any]:
+    return {"tool_calls": [{"tool_use_id": use_id, "name": name, "input": asked}]}
+
+
+def result(use_id: str, output: Any, *, is_error: bool = False) -> dict[str, Any]:
+    one = {"tool_use_id": use_id, "output": output, "is_error": is_error}
+    return {"tool_results": [one]}
+
+
+def test_a_call_and_its_result_are_one_entry_and_its_events_add_nothing() -> None:
+    entries = told(
+        messages=[
+            message(0, "user", text="do it\nplease"),
+            message(1, "assistant", text="I will", **call("t1", command="make")),
+            message(2, "tool", **result("t1", "ok\nfine")),
+        ],
+        events=[
+            event(1, "pre_command", tool_use_id="t1"),
+            event(2, "post_command", tool_use_id="t1"),
+            event(0, "prompt_submitted"),
+            event(3, "stop"),
+        ],
+    )
+    assert [(e.kind, e.title, e.lines) for e in entries] == [
+        ("prompt", "do it", ("please",)),
+        ("message", "I will", ()),
+        ("tool", "Bash make", ("ok", "fine")),
+    ]
+
+
+def test_without_a_transcript_events_tell() -> None:
+    entries = told(
+        events=[
+            event(0, "prompt_submitted", payload={"prompt": "do it"}),
+            event(1, "pre_command", tool_use_id="t1", tool_name="Bash",
+                  payload={"tool_input": {"command": "make"}}),
+            event(2, "post_command", tool_use_id="t1", success=False, error="broken"),
+            event(3, "post_command", tool_name="run_shell_command", success=True, output="done",
+                  payload={"tool_input": {"command": "ls"}}),
+        ]
+    )  # fmt: skip
+    assert [(e.kind, e.title, e.lines, e.is_failed) for e in entries] == [
+        ("prompt", "do it", (), False),
+        ("tool", "Bash make", ("broken",), True),
+        ("tool", "run_shell_command ls", ("done",), False),
+    ]
+
+
+def test_failures_of_all_tools_are_seen() -> None:
+    outputs = [("x", True), ("Process exited with code 2\nOutput:\nx", False),
+               ("Process exited with code 0\nx", False)]  # fmt: skip
+    messages = []
+    for number, (output, is_error) in enumerate(outputs):
+        messages.append(message(number, "assistant", **call(f"t{number}")))
+        messages.append(message(number, "tool", **result(f"t{number}", output, is_error=is_error)))
+    assert [entry.is_failed for entry in told(messages=messages)] == [True, True, False]
+    (lost,) = told(messages=[message(0, "assistant", **call("t9", command="sleep"))])
+    assert lost.title == "Bash sleep  (no result)"
+
+
+def test_tokens_and_costs_run_and_an_unknown_price_is_none() -> None:
+    used = {"model": "m", "tokens": {"input": 10**6, "output": 10**6, "reasoning": 5}}
+    entries = told(
+        messages=[
+            message(0, "assistant", text="a", model="?", tokens={"output": 3}),
+            message(1, "assistant", text="b", **used),
+            message(2, "assistant", **used),
+            message(3, "user", text="c"),
+        ]
+    )
+    assert [(e.tokens, e.cost) for e in entries] == [
+        (3, None), (2_000_003, 3.0), (4_000_003, 6.0), (4_000_003, 6.0)
+    ]  # fmt: skip
+
+
+def test_subagents_are_indented_to_any_depth() -> None:
+    entries = told(
+        messages=[
+            message(0, "assistant", text="top"),
+            message(1, "assistant", text="c", agent_id="c", parent_agent_id="b"),
+            message(2, "assistant", text="a", agent_id="a"),
+            message(3, "assistant", text="b", agent_id="b", parent_agent_id="a"),
+        ]
+    )
+    assert {entry.title: entry.depth for entry in entries} == {"top": 0, "a": 1, "b": 2, "c": 3}
+
+
+def test_agents_that_are_each_other_s_parents_end() -> None:
+    entries = told(
+        messages=[
+            message(0, "assistant", text="a", agent_id="a", parent_agent_id="b"),
+            message(1, "assistant", text="b", agent_id="b", parent_agent_id="a"),
+        ]
+    )
+    assert len(entries) == 2
+
+
+def test_plans_to_dos_gaps_and_thinking() -> None:
+    plan = PlannerSession(
+        content={"session_id": "s", "task_description": "task", "confidence": 0.5}, created_at=NOON
+    )
+    focus = FocusChain.model_validate({
+        "content": {"session_id": "s", "items": [], "added": ["one"], "completed": ["two"]},
+        "created_at": NOON + timedelta(seconds=1),
+    })  # fmt: skip
+    messages = [message(3_600, "assistant", text="late", thinking="hm")]
+    session = Session(plans=[plan], focus_chains=[focus], messages=messages)
+    assert [(e.kind, e.title) for e in tell(session, PRICES)] == [
+        ("plan", "task"), ("focus", "to-dos"), ("gap", "nothing for 59m 59s"), ("message", "late"),
+    ]  # fmt: skip
+    assert "thinking" in [entry.kind for entry in tell(session, PRICES, thinking=True)]
+
+
+def test_edits_are_diffs() -> None:
+    assert diff({"old_string": "a\nb", "new_string": "a\nc"}) == [
+        "@@ -1,2 +1,2 @@",
+        " a",
+        "-b",
+        "+c",
+    ]
+    assert diff({"edits": [{"old_string": "a", "new_string": "b"}]})[1:] == ["-a", "+b"]
+    assert diff({"input": "*** Begin Patch\n+x"}) == ["*** Begin Patch", "+x"]
+    assert diff({"file_path": "/f", "content": "x\ny"}) == ["+x", "+y"]
+    for odd in ({}, {"edits": [None, 5]}, {"content": 5}, {"old_string": 1, "new_string": "x"}):
+        assert diff(odd) == []
+
+
+def test_durations() -> None:
+    seconds = [0, 12, 184, 7_500, 90_000]
+    assert [duration(timedelta(seconds=s)) for s in seconds] == [
+        "0s", "12s", "3m 4s", "2h 5m", "1d 1h"
+    ]  # fmt: skip
