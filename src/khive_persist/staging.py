@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist import clock
-from khive_persist.place import PRIVATE_DIRECTORY, Place, make_directory
+from khive_persist.place import Place, make_directory
 from khive_persist.store.sqlite import switch
 
 FOLDER: Final = "staging"
@@ -32,7 +32,7 @@ def staging(place: Place) -> Iterator[Path]:
     with _locked(place.khive / FOLDER):
         _remove_left_over(place.khive / FOLDER)
         path = place.khive / FOLDER / clock.new_id()
-        path.mkdir(PRIVATE_DIRECTORY)
+        make_directory(path)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         # Says, for as long as this process lives, that the folder is no left-over.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -69,7 +69,9 @@ def _remove_left_over(folder: Path) -> None:
         except BlockingIOError:
             continue
         else:
-            shutil.rmtree(folder / name, ignore_errors=True)
+            # One whose owner was killed since may hold the new files of a switch that has begun.
+            if not switch.is_pending(folder.parent):
+                shutil.rmtree(folder / name, ignore_errors=True)
         finally:
             os.close(descriptor)
 

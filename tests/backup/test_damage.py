@@ -258,6 +258,15 @@ def test_a_format_of_tomorrow_is_refused(saved: Place, folder: Folder, tmp_path:
     assert "upgrade" in refused(saved, folder, made, elsewhere(tmp_path))
 
 
+def test_a_changed_digit_is_not_taken_for_a_format_of_tomorrow(
+    saved: Place, folder: Folder, tmp_path: Path
+) -> None:
+    made = create_backup(saved, folder)
+    path = folder.path / made.id / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 3'))
+    assert "not as it was written" in refused(saved, folder, made, elsewhere(tmp_path))
+
+
 def test_a_schema_of_tomorrow_is_refused(saved: Place, folder: Folder, tmp_path: Path) -> None:
     made = create_backup(saved, folder)
     forge(folder, made.id, lambda m: m["files"][0].update(schema_version=999))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -24,7 +24,7 @@ def catalogue(*hours_ago: float, full: tuple[float, ...] = ()) -> Catalogue:
         )
         for hours in hours_ago
     }
-    return cast("Any", SimpleNamespace(manifests=made))
+    return cast("Catalogue", SimpleNamespace(manifests=made))
 
 
 @pytest.mark.parametrize(
