@@ -7,6 +7,9 @@ Importing this package imports nothing else: each name is brought in when it is 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from khive_persist.analysis.outcomes import calibration, outcomes
+    from khive_persist.analysis.similar import similar_plans
+    from khive_persist.analysis.verdicts import record_outcome
     from khive_persist.autosave import Autosave
     from khive_persist.callbacks import CallbackMetadata
     from khive_persist.copies import rebuild, verify
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
         HookEvent,
         Message,
         Node,
+        Outcome,
         PlannerSession,
         open_store,
         save_planning_session,
@@ -32,16 +36,21 @@ __all__ = [
     "KhiveError",
     "Message",
     "Node",
+    "Outcome",
     "PlannerSession",
     "Purpose",
+    "calibration",
     "column",
     "field",
     "load_document",
     "open_store",
+    "outcomes",
     "purpose",
     "rebuild",
+    "record_outcome",
     "save_document",
     "save_planning_session",
+    "similar_plans",
     "verify",
 ]
 
@@ -54,16 +63,21 @@ _HOMES = {
     "KhiveError": "errors",
     "Message": "opening",
     "Node": "opening",
+    "Outcome": "opening",
     "PlannerSession": "opening",
     "Purpose": "purposes",
+    "calibration": "analysis.outcomes",
     "column": "query",
     "field": "query",
     "load_document": "exchange.files",
     "open_store": "opening",
+    "outcomes": "analysis.outcomes",
     "purpose": "purposes",
     "rebuild": "copies",
+    "record_outcome": "analysis.verdicts",
     "save_document": "exchange.files",
     "save_planning_session": "opening",
+    "similar_plans": "analysis.similar",
     "verify": "copies",
 }
 

@@ -1,6 +1,6 @@
 """Opening a store: its place, its settings, what is redacted, and the spool before it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,17 +14,21 @@ from khive_persist.callbacks import CallbackOptions, Callbacks
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import drain
 from khive_persist.errors import InvalidRecordError, PlaceError
+from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
+from khive_persist.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.records.binding import bind, set_opener, unbind
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.message import Message
 from khive_persist.records.node import Node
+from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.focus_chains import FocusChainStore
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
@@ -40,6 +44,7 @@ __all__ = [
     "HookEvent",
     "Message",
     "Node",
+    "Outcome",
     "PlannerSession",
     "find_place",
     "open_store",
@@ -78,6 +83,14 @@ def open_store(
 ) -> AbstractAsyncContextManager[HookEventStore]: ...
 @overload
 def open_store(
+    record: type[FocusChain],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    **callbacks: Unpack[CallbackOptions],
+) -> AbstractAsyncContextManager[FocusChainStore]: ...
+@overload
+def open_store(
     record: type[Record],
     url: str | None = None,
     *,
@@ -97,8 +110,8 @@ async def open_store(
     Its files lie in the place that `find_place(dir)` finds, made where it is missing; or the one
     file is where `url` says. Each record is kept a second time, as JSON in the place's `sessions/`,
     unless config.toml turns that off or `url` names the file. Inside, the class's own calls
-    (`await session.save()`) use this store. Reading hook events brings in first what waits in the
-    spool.
+    (`await session.save()`) use this store. Reading hook events, or the history of a to-do list,
+    brings in first what waits in the spool.
 
     Args:
         record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
@@ -121,14 +134,20 @@ async def open_store(
     if named is None:
         for purpose in record.purposes():
             await anyio.to_thread.run_sync(remember, place, purpose)
+    timeout = settings.store_busy_timeout_seconds
+    sealing = partial(seal, redactor) if redactor is not None else None
+    options: dict[str, Any] = {}
+    if record is FocusChain and named is None:
+        options["gather"] = partial(_gather, place, timeout, sealing, Mirror(place, settings))
     store = _STORES.get(record, Store)(
         record,
         lambda purpose: named or place.database(purpose.file),
-        busy_timeout_seconds=settings.store_busy_timeout_seconds,
+        busy_timeout_seconds=timeout,
         before_read=partial(_drain, place) if issubclass(record, HookEvent) else None,
-        seal=partial(seal, redactor) if redactor is not None else None,
+        seal=sealing,
         listener_of=Mirror(place, settings).of if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
+        **options,
     )
     await store.open()
     bind(record, store)
@@ -176,6 +195,23 @@ async def _drain(place: Place) -> None:
     await anyio.to_thread.run_sync(drain, place)
 
 
+async def _gather(
+    place: Place,
+    busy_timeout_seconds: float,
+    sealing: Callable[[StoredRow], StoredRow] | None,
+    mirror: Mirror,
+    session_id: str,
+) -> None:
+    await _drain(place)
+    await gather(
+        place,
+        session_id,
+        busy_timeout_seconds=busy_timeout_seconds,
+        seal=sealing,
+        listener=mirror.of(FOCUS_CHAINS),
+    )
+
+
 def _checked_url(record: type[Node], url: str) -> Path:
     if not url.startswith(_SCHEME) or len(record.purposes()) != 1:
         raise InvalidRecordError(
@@ -188,6 +224,7 @@ def _checked_url(record: type[Node], url: str) -> Path:
 _STORES: dict[type[Node], type[Store[Any]]] = {
     PlannerSession: PlannerSessionStore,
     HookEvent: HookEventStore,
+    FocusChain: FocusChainStore,
 }
 
 # A record's own calls open a store for themselves where none is open.

@@ -298,6 +298,7 @@ import os, signal, sqlite3
 from khive_persist.capture import drain as module
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
+from khive_persist.store.sqlite import file_writer
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -305,12 +306,12 @@ def die(*_):
 point = {point!r}
 with module.Drain(Place({root!r})) as draining:
     if point == "before-commit":
-        opened = module.open_writer
+        opened = file_writer.open_writer
         def open_writer(*a, **k):
             connection = opened(*a, **k)
             connection.set_trace_callback(lambda sql: die() if sql == "COMMIT" else None)
             return connection
-        module.open_writer = open_writer
+        file_writer.open_writer = open_writer
     elif point == "after-commit":
         Spool.remove = die
     else:

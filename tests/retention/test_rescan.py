@@ -49,7 +49,7 @@ def test_a_dry_run_shows_counts_and_changes_nothing(place: Place) -> None:
     stored_with_secrets(place)
     before = contents(place)
     assert [one.kinds for one in run(place, dry_run=True)] == [
-        {"github_token": 2}, {}, {"github_token": 3}, {}, {}, {}
+        {"github_token": 2}, {}, {"github_token": 3}, {}, {}, {}, {}
     ]  # fmt: skip
     assert contents(place) == before
 

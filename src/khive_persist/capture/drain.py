@@ -8,7 +8,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -34,9 +33,8 @@ from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import Row, StoredRow
 from khive_persist.store.sqlite import lock, statements
-from khive_persist.store.sqlite.connection import identity, make, open_writer
+from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids
-from khive_persist.store.sqlite.transaction import transaction
 
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
@@ -75,7 +73,7 @@ class Drain:
         self._redactor = load_redactor(place, self.settings)
         self._mirror = Mirror(place, self.settings)
         self._ended: dict[Path, None] = {}
-        self._connections: dict[str, tuple[sqlite3.Connection, tuple[int, int] | None]] = {}
+        self._writers: dict[str, FileWriter] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +88,8 @@ class Drain:
 
     def close(self) -> None:
         """Close the connections."""
-        for tool in list(self._connections):
-            self._close(tool)
+        for writer in self._writers.values():
+            writer.close()
 
     def run(self, wait_seconds: float = WAIT_SECONDS) -> Drained:
         """Bring in all that lies in the spool, and what other spools hold for this place.
@@ -197,25 +195,15 @@ class Drain:
 
     def _insert(self, tool: str, rows: list[Row]) -> None:
         purpose = HOOK_EVENTS[tool]
-        path = self.place.database(purpose.file)
-        timeout = self.settings.store_busy_timeout_seconds
-        while True:
-            if tool not in self._connections:
-                make(path)
-                # Looked at before: a file that is replaced meanwhile is not taken for the new one.
-                found = identity(path)
-                self._connections[tool] = open_writer(path, purpose, timeout), found
-            known, opened = self._connections[tool]
-            after: list[Callable[[], None]] = []
-            with transaction(known, path, timeout, after) as connection:
-                # Only under the lock of its writers is it sure to stay the one that lies there.
-                if opened is not None and identity(path) == opened:
-                    sql = statements.insert_new(purpose.table)
-                    new = connection.executemany(sql, rows).rowcount
-                    if self._mirror.of(purpose) is not None:
-                        after.append(partial(self._copy, purpose, connection, rows, new))
-                    return
-            self._close(tool)
+        if tool not in self._writers:
+            path = self.place.database(purpose.file)
+            timeout = self.settings.store_busy_timeout_seconds
+            self._writers[tool] = FileWriter(path, purpose, timeout)
+        after: list[Callable[[], None]] = []
+        with self._writers[tool].transaction(after) as connection:
+            new = connection.executemany(statements.insert_new(purpose.table), rows).rowcount
+            if self._mirror.of(purpose) is not None:
+                after.append(partial(self._copy, purpose, connection, rows, new))
 
     def _copy(
         self, purpose: Purpose, connection: sqlite3.Connection, rows: list[Row], new: int
@@ -225,18 +213,6 @@ class Drain:
             # Of a drain that was killed. The rows that it stored may be spelled otherwise.
             copied = fetch_ids(connection, purpose.table, [row[0] for row in rows])
         self._mirror.written(purpose, copied, may_be_there=new < len(rows))
-
-    def _close(self, tool: str) -> None:
-        connection, _ = self._connections.pop(tool)
-        path = self.place.database(HOOK_EVENTS[tool].file)
-        # The last connection to close writes the WAL back: that too waits for its turn.
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(lock.held(lock.lock_path(path), WAIT_SECONDS))
-            except StoreError:
-                # Without its turn it must not write; the WAL stays for the next to open the file.
-                connection.execute("PRAGMA query_only = ON")
-            connection.close()
 
     def _quarantine(self, event: Event) -> None:
         make_directory(self.place.quarantine)

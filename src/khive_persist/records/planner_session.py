@@ -27,6 +27,7 @@ class Evaluation(TypedDict, total=False):
 class PlannerSessionContent(TypedDict, total=False):
     """The content of a planner session. Unknown fields are kept.
 
+    `agent_session_id` is the session of the agent that carries it out, where that is another.
     `complexity` is one of simple, medium, complex, very_complex by custom; others are kept.
     `planning_cost` is in US dollars, `confidence` from 0 to 1.
     """
@@ -42,6 +43,7 @@ class PlannerSessionContent(TypedDict, total=False):
     consensus: dict[str, Any]
     execution_plan: Any
     phases: list[Any]
+    agent_session_id: str | None
     metadata: dict[str, Any]
 
 

@@ -20,6 +20,30 @@ class HookEventStore(Store[HookEvent]):
         """The events of one session, in the order in which they arrived."""
         return await self.find(field("session_id") == session_id, order_by=column("created_at"))
 
+    async def events_during(
+        self,
+        session_id: str,
+        start: datetime,
+        end: datetime | None = None,
+        agent_id: str | None = None,
+    ) -> list[HookEvent]:
+        """The events of a session between two instants, both included, in order.
+
+        Args:
+            session_id: The session.
+            start: From when on. A naive time is UTC.
+            end: Until when; None for no end.
+            agent_id: Of this subagent alone. Without one, of the main agent and of all that worked
+                for it.
+        """
+        created_at = column("created_at")
+        wanted = [field("session_id") == session_id, created_at >= start]
+        if end is not None:
+            wanted.append(created_at <= end)
+        if agent_id is not None:
+            wanted.append(field("agent_id") == agent_id)
+        return await self.find(*wanted, order_by=created_at)
+
     async def get_since(self, instant: datetime) -> list[HookEvent]:
         """The events that arrived at `instant` or later, in order. A naive time is UTC."""
         created_at = column("created_at")

@@ -34,8 +34,10 @@ class Listener(Protocol):
     def written(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
         """These rows were saved, and are so in the file now."""
 
-    def removed(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
-        """These rows were there, and are no longer, or not so."""
+    def removed(
+        self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow]
+    ) -> None:
+        """These rows were there, and are no longer, or are as `now` has them, which is told."""
 
 
 class Merged(NamedTuple):
@@ -120,6 +122,17 @@ class Writer:
         """Save all of these rows in one transaction, or none; how many they were."""
         return await _to_the_end(self._upsert_all_in_turn(chunks))
 
+    async def revise(
+        self,
+        sessions: list[str],
+        make: Callable[[list[StoredRow]], Sequence[StoredRow]],
+    ) -> None:
+        """Save what is made of the rows of some sessions: committed and synced on return.
+
+        Nobody else writes between the reading of those rows and the commit.
+        """
+        await _to_the_end(self._revise_in_turn(sessions, make))
+
     async def merge(
         self,
         rows: Sequence[Sequence[Any]],
@@ -156,6 +169,19 @@ class Writer:
                 await connection.executemany(sql, rows)
                 count += len(rows)
         return count
+
+    async def _revise_in_turn(
+        self,
+        sessions: list[str],
+        make: Callable[[list[StoredRow]], Sequence[StoredRow]],
+    ) -> None:
+        table = self.purpose.table
+        async with self._turn, self._transaction() as (connection, changes):
+            named = [codec.dump_lossy(sessions)]
+            found = await connection.execute_fetchall(statements.rows_of_sessions(table), named)
+            rows = make([codec.as_text(row) for row in found])
+            await self._note_saved(connection, changes, rows)
+            await connection.executemany(statements.upsert(table), rows)
 
     async def _merge_in_turn(
         self, rows: Sequence[Sequence[Any]], is_same: Callable[[Any, Any], bool], update: bool
@@ -280,13 +306,15 @@ class Writer:
     async def _tell(
         self, listener: Listener, connection: aiosqlite.Connection, changes: _Changes
     ) -> None:
-        if changes.removed:
-            removed = list(changes.removed.values())
-            await anyio.to_thread.run_sync(listener.removed, self.purpose, removed)
         ids = iter(changes.written)
         while some := list(islice(ids, _TOLD_ROWS)):
             rows = await self._rows_of(connection, some)
             await anyio.to_thread.run_sync(listener.written, self.purpose, rows)
+        # Not before: killed in between, one of the two places must have the record.
+        gone = iter(changes.removed.values())
+        while before := list(islice(gone, _TOLD_ROWS)):
+            now = await self._rows_of(connection, [row[0] for row in before])
+            await anyio.to_thread.run_sync(listener.removed, self.purpose, before, now)
 
     async def _rows_of(self, connection: aiosqlite.Connection, ids: list[str]) -> list[StoredRow]:
         sql = statements.rows_of_ids(self.purpose.table)

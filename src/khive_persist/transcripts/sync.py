@@ -21,9 +21,8 @@ from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.connection import open_writer
+from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids
-from khive_persist.store.sqlite.transaction import transaction
 from khive_persist.transcripts import claude_code, codex, gemini_cli
 from khive_persist.transcripts.focus import Focus
 from khive_persist.transcripts.lines import GrowingFile, Position, RawLine
@@ -92,12 +91,13 @@ class Sync:
             MirrorError: The second copy cannot be written.
         """
         memory = _Memory(self._place, transcript)
-        known, state = memory.load()
+        # What was read into a database that is gone has to be read again.
+        known, state = memory.load() if self._path.exists() else (Position(), {})
         result = Synced(transcript)
         unknown: Counter[str] = Counter()
         with (
             closing(GrowingFile(transcript, known)) as file,
-            closing(open_writer(self._path, CONVERSATIONS, self._timeout)) as connection,
+            FileWriter(self._path, CONVERSATIONS, self._timeout) as writer,
         ):
             if not file.is_known:
                 state = _first_state(transcript, tool)
@@ -120,8 +120,9 @@ class Sync:
                         )
                         for piece in line.pieces
                     ]
-                new, changed = self._store(connection, tool, pieces)
-                self._focus.follow(connection, tool, pieces, reader.state)
+                # The first batch may be one that was stored by a sync that was killed then.
+                new, changed = self._store(writer, tool, pieces, again=not result.lines)
+                self._focus.follow(writer.connection, tool, pieces, reader.state)
                 last = batch[-1]
                 memory.save(file.position(last.number, last.end), reader.state, tool)
                 read = last.end - (batch[0].end - len(batch[0].content))
@@ -135,11 +136,11 @@ class Sync:
         return result._replace(unknown=dict(unknown))
 
     def _store(
-        self, connection: sqlite3.Connection, tool: str, pieces: list[Piece]
+        self, writer: FileWriter, tool: str, pieces: list[Piece], *, again: bool
     ) -> tuple[int, int]:
         ids = [row_id(tool, piece.key) for piece in pieces]
         after: list[Callable[[], None]] = []
-        with transaction(connection, self._path, self._timeout, after):
+        with writer.transaction(after) as connection:
             found = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))
             before = {row[0]: row for row in found}
             contents = {id: codec.column(row[1]) for id, row in before.items()}
@@ -154,15 +155,16 @@ class Sync:
             rows = [self._row(id, content, instants[id]) for id, content in touched.items()]
             fresh = [row for row in rows if row[0] not in before or row[1] != before[row[0]][1]]
             connection.executemany(statements.upsert(CONVERSATIONS.table), fresh)
-            if self._mirror is not None and fresh:
-                after.append(partial(self._copy, connection, [row[0] for row in fresh]))
+            copied = list(dict.fromkeys(ids)) if again else [row[0] for row in fresh]
+            if self._mirror is not None and copied:
+                after.append(partial(self._copy, connection, copied, may_be_there=again))
         new = sum(row[0] not in before for row in fresh)
         return new, len(fresh) - new
 
-    def _copy(self, connection: sqlite3.Connection, ids: list[str]) -> None:
+    def _copy(self, connection: sqlite3.Connection, ids: list[str], *, may_be_there: bool) -> None:
         assert self._mirror is not None
         rows = fetch_ids(connection, CONVERSATIONS.table, ids)
-        self._mirror.written(CONVERSATIONS, rows)
+        self._mirror.written(CONVERSATIONS, rows, may_be_there=may_be_there)
 
     def _row(self, id: str, content: dict[str, Any], created_at: str) -> StoredRow:
         row = (id, codec.dump_lossy(content), _METADATA, created_at, None)

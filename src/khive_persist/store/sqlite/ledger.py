@@ -71,13 +71,17 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Make it in a new file; it can be thrown away at any time."""
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("PRAGMA synchronous = OFF")
-        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._connection.executescript(_SCHEMA)
-        # One that is never ended: nothing here has to last.
-        self._connection.execute("BEGIN")
         self._count = 0
+        try:
+            self._connection.execute("PRAGMA journal_mode = OFF")
+            self._connection.execute("PRAGMA synchronous = OFF")
+            self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            self._connection.executescript(_SCHEMA)
+            # One that is never ended: nothing here has to last.
+            self._connection.execute("BEGIN")
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the file."""

@@ -83,6 +83,26 @@ def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> lis
     return in_order(ids, found)
 
 
+def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow]:
+    """The rows of these sessions, as they were inserted.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with closing(open_reader(path)) as connection, translated(path):
+        return fetch_sessions(connection, table, sessions)
+
+
+def fetch_sessions(
+    connection: sqlite3.Connection, table: str, sessions: list[str]
+) -> list[StoredRow]:
+    """As `read_sessions`, through an open connection."""
+    if not _has_table(connection, table):
+        return []
+    sql = statements.rows_of_sessions(table)
+    return [codec.as_text(row) for row in connection.execute(sql, [codec.dump_lossy(sessions)])]
+
+
 def in_order(ids: Iterable[str], found: Iterable[Any]) -> list[StoredRow]:
     """Rows as SQLite gave them, as text, in the order of their ids."""
     rows = {row[0]: codec.as_text(row) for row in found}

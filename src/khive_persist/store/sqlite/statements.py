@@ -118,6 +118,12 @@ def rows_of_ids(table: str) -> str:
     return f"SELECT {COLUMNS} FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
 
 
+def rows_of_sessions(table: str) -> str:
+    """The rows of the sessions whose ids are in a JSON array."""
+    sessions = f"{extract('$.session_id')} IN (SELECT value FROM json_each(?))"
+    return f"SELECT {COLUMNS} FROM {table} WHERE {sessions}"
+
+
 def insert_new(table: str) -> str:
     """Insert a row unless its id is there."""
     return f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"

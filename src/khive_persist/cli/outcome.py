@@ -1,0 +1,57 @@
+"""`khive-persist outcome set`."""
+
+import anyio
+import click
+
+from khive_persist.analysis.verdicts import find_session, record_outcome
+from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.output import document, print_json
+from khive_persist.place import Place
+from khive_persist.records.outcome import VERDICTS, Outcome, Verdict
+
+
+@click.group("outcome")
+def command() -> None:
+    """Say how a session ended.
+
+    \b
+      khive-persist outcome set 3aeaa724 success
+      khive-persist outcome set 3aeaa724 partial --note "the tests are missing"
+
+    `khive-persist outcomes` shows it beside the plan, and reckons from it how far the planner's
+    confidence can be trusted.
+    """
+
+
+@command.command("set")
+@click.argument("session")
+@click.argument("verdict", type=click.Choice(VERDICTS), metavar="VERDICT")
+@click.option("--note", metavar="TEXT", help="Why.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_place
+@click.pass_context
+def set_(
+    context: click.Context,
+    session: str,
+    verdict: Verdict,
+    note: str | None,
+    as_json: bool,
+    directory: str | None,
+) -> None:
+    """Record a verdict on a session: success, partial or failure.
+
+    SESSION is the id of the agent's session or of the plan's, or the beginning of one. What was
+    recorded before stays; the latest counts. Prints the verdict's id.
+    """
+    place = drained_place(context, directory)
+    saved = anyio.run(_set, place, session, verdict, note)
+    if as_json:
+        print_json(document(saved))
+    else:
+        click.echo(saved.id)
+        click.echo(f"{verdict} recorded for session {saved.content['session_id']}", err=True)
+
+
+async def _set(place: Place, session: str, verdict: Verdict, note: str | None) -> Outcome:
+    whole = await find_session(place, session)
+    return await record_outcome(whole, verdict, note=note, dir=place.root)

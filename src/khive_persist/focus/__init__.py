@@ -1,0 +1,1 @@
+"""To-do lists of agents, from the tool calls that write them."""

@@ -1,0 +1,309 @@
+"""Focus chains: snapshots in their order, each with what changed since the one before.
+
+A snapshot may come late: a transcript is read long after the events of its session. So whoever adds
+one weaves it in where it belongs, and the snapshots after it are told anew.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.callbacks import Tally
+from khive_persist.purposes import FOCUS_CHAINS, Purpose
+from khive_persist.query import column, field
+from khive_persist.records import focus_list
+from khive_persist.records.focus_chain import FocusChain
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite import rows as stored
+from khive_persist.store.sqlite import statements
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.store import Store
+from khive_persist.store.writer import Listener
+
+# Who told of a snapshot; of two that tell of the same, the later in this list is right.
+TASK_EVENTS: Final = "task_events"
+HOOKS: Final = "hooks"
+TRANSCRIPT: Final = "transcript"
+_SOURCES: Final = (TASK_EVENTS, HOOKS, TRANSCRIPT)
+_CHANGES: Final = focus_list.Changes._fields
+
+Chain = tuple[str, str | None]
+_Place = tuple[str, tuple[int, ...], str]
+
+
+class FocusChainStore(Store[FocusChain]):
+    """The snapshots of `focus_chains.db`."""
+
+    def __init__(
+        self,
+        record: type[FocusChain],
+        path_of: Callable[[Purpose], Path],
+        *,
+        gather: Callable[[str], Awaitable[None]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Prepare a store; see `Store`.
+
+        Args:
+            record: The class of its records.
+            path_of: Where the file of a purpose lies.
+            gather: Awaited with a session's id before its history is read, to bring in what only
+                its hook events tell.
+            options: As `Store` takes them.
+        """
+        super().__init__(record, path_of, **options)
+        self._gather = gather
+
+    async def save(self, record: FocusChain) -> FocusChain:
+        """Save a snapshot: committed and synced on return.
+
+        What changed since the snapshot before, of the same session and agent, and its `position`
+        are filled in, in the record, too; a snapshot that comes late is put in where its
+        `created_at` belongs. Whoever else writes waits meanwhile, so no position is there twice.
+
+        Raises:
+            InvalidRecordError: It is not JSON, or SQLite cannot hold it.
+            StoreError: As its subclasses say; it is not saved.
+        """
+        await self.save_many([record])
+        return record
+
+    async def save_many(self, records: Iterable[FocusChain]) -> int:
+        """Save snapshots as `save` does, in one transaction: all or none; how many they were."""
+        self._check_open()
+        given = list(records)
+        async with self._reporting:
+            new = [self._row(record) for record in given]
+            known: dict[str, StoredRow] = {}
+
+            def made(rows: list[StoredRow]) -> list[StoredRow]:
+                changed = woven(rows, new)
+                known.update((row[0], row) for row in [*rows, *changed])
+                return changed
+
+            (writer,) = self._writers.values()
+            await writer.revise(sessions_of(new), made)
+        if self._reporter is not None:
+            tally = Tally()
+            list(tally.counting([new]))
+            await self._reporter.saved(writer.path, tally)
+        for record in given:
+            told = codec.column(known[record.id][1])
+            for name in ("position", *_CHANGES):
+                record.content.pop(name, None)  # type: ignore[misc]
+                if name in told:
+                    record.content[name] = told[name]  # type: ignore[literal-required]
+        return len(given)
+
+    async def get_history(self, session_id: str) -> list[FocusChain]:
+        """Every snapshot of a session, of all its agents, oldest first."""
+        if self._gather is not None:
+            self._check_open()
+            await self._gather(session_id)
+        order = (column("created_at"), field("position"))
+        return await self.find(field("session_id") == session_id, order_by=order)
+
+    async def get_current(self, session_id: str, agent_id: str | None = None) -> FocusChain | None:
+        """The last snapshot of one agent; of the session's main agent without an id.
+
+        None where the agent has none.
+        """
+        history = await self.get_history(session_id)
+        own = [one for one in history if one.content.get("agent_id") == agent_id]
+        return own[-1] if own else None
+
+
+class _Snapshot(NamedTuple):
+    row: StoredRow
+    content: dict[str, Any]
+
+    @property
+    def chain(self) -> Chain:
+        agent = self.content.get("agent_id")
+        return str(self.content.get("session_id")), agent if isinstance(agent, str) else None
+
+    @property
+    def place(self) -> _Place:
+        at = clock.from_column(self.row[3])
+        order = self._metadata.get("order", ())
+        if not isinstance(order, list) or not all(isinstance(n, int) for n in order):
+            order = ()
+        return clock.to_text(at or clock.unreadable()), tuple(order), self.row[0]
+
+    @property
+    def keys(self) -> dict[str, str]:
+        keys = self._metadata.get("told_by")
+        told = keys.items() if isinstance(keys, dict) else ()
+        return {source: key for source, key in told if isinstance(key, str)}
+
+    @property
+    def alias(self) -> str | None:
+        alias = self._metadata.get("alias")
+        return alias if isinstance(alias, str) else None
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What it was made with, without what was told of it."""
+        derived = {"position", *_CHANGES}
+        if "change" in self._metadata:
+            derived.add("items")
+        return {name: value for name, value in self.content.items() if name not in derived}
+
+    @property
+    def written(self) -> tuple[Any, ...]:
+        """What is to be saved, however its JSON is spelled."""
+        return self.content, *self.row[2:]
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        metadata = self.content.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
+
+    def items_after(self, before: focus_list.Items) -> list[dict[str, Any]]:
+        change = self._metadata.get("change")
+        if isinstance(change, dict):
+            return focus_list.updated(before, change)
+        return focus_list.sound_items(self.content.get("items"))
+
+    def told(self, before: "_Snapshot | None") -> "_Snapshot":
+        """Itself with what changed since the snapshot before."""
+        old = [] if before is None else focus_list.sound_items(before.content.get("items"))
+        items = self.items_after(old)
+        changes = focus_list.changes(old, items)
+        last = 0 if before is None else before.content.get("position")
+        position = last + 1 if isinstance(last, int) else 1
+        listed = {"items": items} if "change" in self._metadata else {}
+        found = {name: value for name, value in changes._asdict().items() if value}
+        content = self.said | listed | {"position": position} | found
+        return _Snapshot((self.row[0], codec.dump_lossy(content), *self.row[2:]), content)
+
+
+def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow]:
+    """The rows that are new or other, once new snapshots stand among those of their sessions.
+
+    A snapshot that is there already, under its id or by who told of it, changes nothing; one that
+    an earlier source told of is told by the better source. The same again gives no rows.
+
+    Args:
+        rows: All snapshots of these sessions, as they are in the table.
+        new: Rows of snapshots without `position` and changes. `metadata` of their content may have
+            `told_by`, what each source calls the snapshot; `alias`, what another source would;
+            `order` among those of one instant, as numbers; and `change`, of one item, which `items`
+            is made from.
+    """
+    known = _Known(rows)
+    before = {id: one.written for id, one in known.by_id.items()}
+    touched: dict[Chain, _Place] = {}
+    for row in new:
+        one = _snapshot(row)
+        assert one is not None
+        old = known.find(one)
+        made = one if old is None else _joined(old, one)
+        if old is not None and (made.said, made.row[2:]) == (old.said, old.row[2:]):
+            continue
+        known.put(made)
+        for each in (made, old):
+            if each is not None:
+                touched[each.chain] = min(each.place, touched.get(each.chain, each.place))
+    for chain, first in touched.items():
+        own = [one for one in known.by_id.values() if one.chain == chain]
+        last = None
+        for one in sorted(own, key=lambda one: one.place):
+            last = one if one.place < first else one.told(last)
+            known.put(last)
+    return [one.row for id, one in known.by_id.items() if one.written != before.get(id)]
+
+
+def weave_in(
+    path: Path, new: Sequence[StoredRow], busy_timeout_seconds: float, listener: Listener | None
+) -> int:
+    """Save snapshots as `woven` says: committed and synced on return; how many rows changed.
+
+    Without a change nothing is opened for writing, and no file is made.
+
+    Args:
+        path: The file.
+        new: As `woven` takes them.
+        busy_timeout_seconds: How long to wait for other writers.
+        listener: Told of what was committed.
+
+    Raises:
+        StoreError: As its subclasses say; nothing was written.
+        MirrorError: The listener could not keep it.
+    """
+    sessions = sessions_of(new)
+    table = FOCUS_CHAINS.table
+    found = stored.read_sessions(path, table, sessions) if path.exists() else []
+    if not woven(found, new):
+        return 0
+    after: list[Callable[[], None]] = []
+    with FileWriter(path, FOCUS_CHAINS, busy_timeout_seconds) as writer:
+        with writer.transaction(after) as connection:
+            changed = woven(stored.fetch_sessions(connection, table, sessions), new)
+            connection.executemany(statements.upsert(table), changed)
+            if listener is not None and changed:
+                after.append(partial(listener.written, FOCUS_CHAINS, changed))
+        return len(changed)
+
+
+def sessions_of(rows: Iterable[StoredRow]) -> list[str]:
+    """The sessions that rows of snapshots belong to."""
+    contents = (codec.column(row[1]) for row in rows)
+    return list(dict.fromkeys(str(c["session_id"]) for c in contents))
+
+
+def _snapshot(row: StoredRow) -> _Snapshot | None:
+    content = codec.column(row[1])
+    return _Snapshot(row, content) if isinstance(content, dict) else None
+
+
+class _Known:
+    """The snapshots that are there, by id, and by what their sources call them."""
+
+    def __init__(self, rows: Iterable[StoredRow]) -> None:
+        self.by_id: dict[str, _Snapshot] = {}
+        self._by_key: dict[tuple[str, str], str] = {}
+        self._by_alias: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            if (one := _snapshot(row)) is not None:
+                self.put(one)
+
+    def put(self, one: _Snapshot) -> None:
+        id, session = one.row[0], one.chain[0]
+        self._by_key |= {(session, key): id for key in one.keys.values()}
+        if one.alias is not None and id not in self.by_id:
+            self._by_alias.setdefault((session, one.alias), []).append(id)
+        self.by_id[id] = one
+
+    def find(self, one: _Snapshot) -> _Snapshot | None:
+        """The one of the same id, or of the same session that tells of the same thing."""
+        if one.row[0] in self.by_id:
+            return self.by_id[one.row[0]]
+        session, keys = one.chain[0], one.keys
+        for key in keys.values():
+            if (session, key) in self._by_key:
+                return self.by_id[self._by_key[session, key]]
+        if one.alias is None:
+            return None
+        alike = (self.by_id[id] for id in self._by_alias.get((session, one.alias), ()))
+        # One that the same source told of is another time of the same thing.
+        free = (other for other in alike if not other.keys.keys() & keys.keys())
+        return min(free, key=lambda other: other.place, default=None)
+
+
+def _joined(known: _Snapshot, one: _Snapshot) -> _Snapshot:
+    """A snapshot that is there, with what is said of it now."""
+    keys = known.keys | one.keys
+    best = one if _rank(one.keys) >= _rank(known.keys) else known
+    content = best.content
+    if keys:
+        content = content | {"metadata": {**content.get("metadata", {}), "told_by": keys}}
+    (id, _, _, created_at, _), (_, _, metadata, _, embedding) = known.row, best.row
+    return _Snapshot((id, codec.dump_lossy(content), metadata, created_at, embedding), content)
+
+
+def _rank(keys: Mapping[str, str]) -> int:
+    return max((_SOURCES.index(source) for source in keys if source in _SOURCES), default=-1)

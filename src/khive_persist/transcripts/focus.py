@@ -1,0 +1,145 @@
+"""Snapshots of to-do lists from the tool calls of messages, as they are stored."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.focus.calls import TOOLS, told
+from khive_persist.focus.snapshots import snapshot_row
+from khive_persist.mirror.mirror import Mirror
+from khive_persist.place import Place
+from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS
+from khive_persist.redaction import Redactor
+from khive_persist.sealing import seal
+from khive_persist.settings import Settings
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
+from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.transcripts.piece import Piece, row_id
+
+# In a reader's state: the calls that have no result yet, each with the row of its message. The call
+# itself is read from there: the state is no place for what was not redacted.
+_PENDING: Final = "focus_pending"
+_DONE: Final = "success"
+
+
+class _Ended(NamedTuple):
+    use_id: str
+    call_row: str
+    result_row: str
+
+
+class Focus:
+    """Follows a sync: keeps each snapshot of the to-do lists of the messages that it stores."""
+
+    def __init__(self, place: Place, settings: Settings, redactor: Redactor | None) -> None:
+        self._path = place.database(FOCUS_CHAINS.file)
+        self._timeout = settings.store_busy_timeout_seconds
+        self._seal = None if redactor is None else partial(seal, redactor)
+        self._mirror = Mirror(place, settings).of(FOCUS_CHAINS)
+
+    def follow(
+        self,
+        connection: sqlite3.Connection,
+        tool: str,
+        pieces: Sequence[Piece],
+        state: dict[str, Any],
+    ) -> int:
+        """Save the snapshots that end with these pieces: committed and synced on return.
+
+        A call counts once its result is there and says that it did not fail. To be called when the
+        pieces are committed and before the position after them is remembered: killed between, the
+        next sync tells the same, and nothing is there twice.
+
+        Args:
+            connection: To the messages.
+            tool: Whose transcript it is.
+            pieces: What was stored, in the order of the lines.
+            state: The reader's, kept from batch to batch; the calls without a result are noted in
+                it.
+
+        Returns:
+            How many snapshots are new, or told anew.
+
+        Raises:
+            StoreError: As its subclasses say; nothing was written.
+            MirrorError: The second copy cannot be written.
+        """
+        ended = list(_ended(tool, pieces, state))
+        if not ended:
+            return 0
+        ids = [id for one in ended for id in (one.call_row, one.result_row)]
+        found = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))
+        messages = {row[0]: row for row in found}
+        new = [row for one in ended if (row := _row(tool, one, messages)) is not None]
+        if self._seal is not None:
+            new = [self._seal(row) for row in new]
+        return weave_in(self._path, new, self._timeout, self._mirror) if new else 0
+
+
+def _ended(tool: str, pieces: Sequence[Piece], state: dict[str, Any]) -> Iterator[_Ended]:
+    pending: dict[str, str] = dict(state.pop(_PENDING, {}))
+    for piece in pieces:
+        id = row_id(tool, piece.key)
+        for call in piece.fields.get("tool_calls", ()):
+            use_id = call.get("tool_use_id")
+            if call.get("name") not in TOOLS or not isinstance(use_id, str):
+                continue
+            if "status" in call:
+                # Gemini writes a call with its result; before it is there, the call comes again.
+                yield _Ended(use_id, id, id)
+            else:
+                pending[use_id] = id
+        for result in piece.fields.get("tool_results", ()):
+            use_id = result.get("tool_use_id")
+            if isinstance(use_id, str) and use_id in pending:
+                yield _Ended(use_id, pending.pop(use_id), id)
+    if pending:
+        state[_PENDING] = pending
+
+
+def _row(tool: str, ended: _Ended, messages: dict[str, StoredRow]) -> StoredRow | None:
+    message, answer = (_content(messages.get(id)) for id in ended[1:])
+    calls = _listed(message, "tool_calls", ended.use_id)
+    results = _listed(answer, "tool_results", ended.use_id)
+    session = message.get("session_id")
+    if not calls or not isinstance(session, str):
+        return None
+    (number, call), result = calls[0], results[0][1] if results else {}
+    if call.get("status", _DONE) != _DONE or result.get("is_error") is True:
+        return None
+    output = result.get("output", call.get("result"))
+    given = answer.get("tool_use_result")
+    # One object stands beside all results of a message.
+    if isinstance(given, dict) and len(answer.get("tool_results", ())) == 1:
+        output = given
+    what = told(call["name"], call.get("input"), output)
+    at = clock.from_column(messages[ended.result_row][3])
+    if what is None or at is None:
+        return None
+    line = answer.get("line")
+    return snapshot_row(
+        what,
+        session_id=session,
+        tool=tool,
+        source=TRANSCRIPT,
+        key=ended.use_id,
+        created_at=clock.to_text(at),
+        order=(line if isinstance(line, int) else 0, number),
+        agent_id=message.get("agent_id"),
+        turn_id=message.get("turn_id") or answer.get("turn_id"),
+        tool_use_id=ended.use_id,
+    )
+
+
+def _content(row: StoredRow | None) -> dict[str, Any]:
+    content = None if row is None else codec.column(row[1])
+    return content if isinstance(content, dict) else {}
+
+
+def _listed(content: dict[str, Any], name: str, use_id: str) -> list[tuple[int, dict[str, Any]]]:
+    listed = enumerate(content.get(name, ()))
+    return [(number, one) for number, one in listed if one.get("tool_use_id") == use_id]
