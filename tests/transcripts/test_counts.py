@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from khive_persist.mirror.schema import schema
 from khive_persist.place import Place
 from khive_persist.settings import Settings
 from khive_persist.transcripts.finding import tool_of
@@ -166,3 +168,14 @@ def test_subagents_are_under_their_parents(place: Place) -> None:
         ("gemini-cli", "e2b09b57-9ba8-43f1-a562-a8721b660dcb",
          "1022d2c9-d581-44f9-9df4-f6da4bbc882f"),
     ]  # fmt: skip
+
+
+def test_the_mirror_of_messages_is_as_the_schema_says(place: Place) -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    for tool in ("claude-code", "codex", "gemini-cli"):
+        synced(place, tool)
+    files = [path for path in place.sessions.iterdir() if path.suffix == ".jsonl"]
+    assert {path.name.split("_")[0] for path in files} == {"messages", "focus"}
+    for path in files:
+        for line in lines(path):
+            validator.validate(line)

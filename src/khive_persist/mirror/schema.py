@@ -5,12 +5,21 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from khive_persist.mirror.document import DATA_MODEL_VERSION
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.records.focus_chain import FocusChainContent
 from khive_persist.records.hook_event import HookEventContent
+from khive_persist.records.message import MessageContent
+from khive_persist.records.outcome import OutcomeContent
 from khive_persist.records.planner_session import PlannerSessionContent
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_CONTENTS: Final = {"planner_session": PlannerSessionContent, "hook_event": HookEventContent}
+_CONTENTS: Final[dict[str, Any]] = {
+    "planner_session": PlannerSessionContent,
+    "hook_event": HookEventContent,
+    "message": MessageContent,
+    "focus_chain": FocusChainContent,
+    "outcome": OutcomeContent,
+}
 
 
 def schema() -> dict[str, Any]:
@@ -62,6 +71,9 @@ def _record(contents: dict[str, Any]) -> dict[str, Any]:
         "allOf": [
             _where([PLANNER_SESSIONS.name], contents["planner_session"]),
             _where(events, contents["hook_event"]),
+            _where([CONVERSATIONS.name], contents["message"]),
+            _where([FOCUS_CHAINS.name], contents["focus_chain"]),
+            _where([OUTCOMES.name], contents["outcome"]),
         ],
     }
 

@@ -70,7 +70,8 @@ async def token_totals(
             at = clock.from_column(created_at) or clock.unreadable()
             cost = prices.cost_of(model if isinstance(model, str) else None, tokens, at)
             if cost is None:
-                total[6] += 1
+                # What used no token costs nothing, whatever its model.
+                total[6] += any(count.values())
             else:
                 total[5] = (total[5] or 0.0) + cost
     totals = [TokenTotal(None if group is None else str(group), *sums[group]) for group in sums]
