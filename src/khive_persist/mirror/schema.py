@@ -5,7 +5,13 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from khive_persist.mirror.document import DATA_MODEL_VERSION
-from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.purposes import (
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    HOOK_EVENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+)
 from khive_persist.records.focus_chain import FocusChainContent
 from khive_persist.records.hook_event import HookEventContent
 from khive_persist.records.message import MessageContent
