@@ -113,6 +113,9 @@ def rows(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[tuple[Any, .
     if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as connection:
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            # Killed while it was made.
+            return []
         return connection.execute(
             "SELECT typeof(id), id, typeof(content), content, typeof(node_metadata), node_metadata,"
             " typeof(created_at), created_at, typeof(embedding), embedding"
@@ -135,6 +138,12 @@ def ids(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[str]:
         return [id for (id,) in connection.execute(sql)]
 
 
+def content_of(document: Any) -> Any:
+    """What JSON cannot say of it in the same text stands as its text."""
+    texts = document.get("text", {})
+    return json.loads(texts["content"]) if "content" in texts else document["content"]
+
+
 def copied(place: Place) -> dict[tuple[str, str], Any]:
     """Content and created_at of every record of the mirror, by purpose and id; each is there once.
 
@@ -147,7 +156,7 @@ def copied(place: Place) -> dict[tuple[str, str], Any]:
             key = one["purpose"], one["id"]
             here.pop(key, None)
             if not one.get("deleted"):
-                here[key] = one["content"], one["created_at"]
+                here[key] = content_of(one), one["created_at"]
         assert not here.keys() & found.keys(), "in two files"
         found |= here
     return found

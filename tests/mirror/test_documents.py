@@ -115,6 +115,51 @@ drained(place)
     assert place.sessions.stat().st_mode & 0o777 == 0o700
 
 
+def operations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What the operating system is asked for below sessions/, in order, with the name of it."""
+    asked: list[tuple[str, str]] = []
+    fsync, link, replace = os.fsync, os.link, os.replace
+
+    def note(operation: str, path: str) -> None:
+        if "/sessions" in path:
+            asked.append((operation, path.rpartition("/")[2]))
+
+    def fsynced(descriptor: int) -> None:
+        note("sync", os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    def linked(source: Any, target: Any, **options: Any) -> None:
+        note("name", str(target))
+        link(source, target, **options)
+
+    def replaced(source: Any, target: Any, **options: Any) -> None:
+        note("name", str(target))
+        replace(source, target, **options)
+
+    monkeypatch.setattr(os, "fsync", fsynced)
+    monkeypatch.setattr(os, "link", linked)
+    monkeypatch.setattr(os, "replace", replaced)
+    return asked
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["new", "replaced"])
+def test_it_survives_a_power_loss(
+    place: Place, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """Its bytes are synced before it has its name, and its name before the save returns."""
+    if is_there:
+        save(place, plan("0123456789ab"))
+    name = "planner_session_2026_11_01_01234567.json"
+    asked = operations(monkeypatch)
+    save(place, plan("0123456789ab", again=True))
+    assert asked == [
+        ("sync", names.unfinished(name, PLANNER_SESSIONS)), ("name", name), ("sync", "sessions"),
+    ]  # fmt: skip
+    asked.clear()
+    delete(place, PlannerSession, "0123456789ab")
+    assert asked == [("sync", "sessions")]
+
+
 def test_saved_again_it_is_replaced_and_keeps_its_time(place: Place) -> None:
     save(place, plan("0123456789ab", complexity="simple"))
     (name,) = files(place)
@@ -147,7 +192,7 @@ def test_what_becomes_of_it_in_one_commit_is_what_the_file_says(place: Place) ->
                     lambda: plans.save(plan("twice", complexity="simple")),
                     lambda: plans.save(plan("twice", complexity="complex")),
                 ):
-                    tasks.start_soon(step)  # type: ignore[arg-type]
+                    tasks.start_soon(step)
 
     anyio.run(run)
     assert len(files(place)) == 2
@@ -156,10 +201,11 @@ def test_what_becomes_of_it_in_one_commit_is_what_the_file_says(place: Place) ->
 
 ODD = [
     "a", "abcdefgh", "abcdefghi", "ABCDEFGH", "AbCdEfGh", "x" * 200, "x" * 199 + "y", "y" * 101,
-    "..", ".", "../../..", "../" * 20 + "etc/passwd", "/etc/passwd", "a/b", "a\\b", "a b", " ", "  ",
-    "\n", "\t", "\x01\x02", "%00", "\\0", "-rf", "--help", "_", "__", ".hidden", "a.json", "é", "é" * 8,
-    "ééééééé/", "日本語の計画です", "😀" * 3, "\u202eabc", "con", "NUL", "*", "?", "a;b", "$(id)", "'", '"',
-    "plan_2026_11_01_a", "plan_2026_11_01_b", "2026_11_01_2026_11_02_x", "2026_11_01", "lock",
+    "..", ".", "../../..", "../" * 20 + "etc/passwd", "/etc/passwd", "a/b", "a\\b", "a b", " ",
+    "  ", "\n", "\t", "\x01\x02", "%00", "\\0", "-rf", "--help", "_", "__", ".hidden", "a.json",
+    "é", "é" * 8, "ééééééé/", "日本語の計画です", "😀" * 3, "\u202eabc", "con", "NUL", "*", "?",
+    "a;b", "$(id)", "'", '"', "plan_2026_11_01_a", "plan_2026_11_01_b", "2026_11_01_2026_11_02_x",
+    "2026_11_01", "lock",
 ]  # fmt: skip
 
 
@@ -281,8 +327,9 @@ async def test_a_file_that_is_named_has_no_mirror(place: Place, tmp_path: Path) 
     url = f"sqlite:{tmp_path / 'elsewhere.db'}"
     async with open_store(PlannerSession, url, dir=place.root) as plans:
         await plans.save(plan("a"))
+        assert not place.sessions.exists()
         await plans.delete("a")
-    assert files(place) == []
+    assert not place.sessions.exists()
     assert sorted(path.name for path in tmp_path.glob("elsewhere*")) == [
         "elsewhere.db",
         "elsewhere.db.lock",

@@ -1,4 +1,4 @@
-"""A record of a user's own has its mirror, and the commands know it in a process without its class."""
+"""A record of a user's own has its mirror, and the commands know it without its class."""
 
 import json
 import sqlite3

@@ -41,9 +41,13 @@ class Building:
         self._connections: dict[str, sqlite3.Connection] = {}
         self._waiting_rows = self._waiting_characters = 0
         self._sources = Ledger(folder / "sources.db")
-        make_directory(self.incoming)
-        for purpose in purposes:
-            self._connections[purpose.name] = self._open(purpose)
+        try:
+            make_directory(self.incoming)
+            for purpose in purposes:
+                self._open(purpose)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self) -> None:
         """Take in every file, while others may write to them."""
@@ -86,17 +90,17 @@ class Building:
         self._connections.clear()
         self._sources.close()
 
-    def _open(self, purpose: Purpose) -> sqlite3.Connection:
+    def _open(self, purpose: Purpose) -> None:
         path = self.incoming / purpose.file
         make(path)
         connection = open_writer(path, purpose._replace(view="", indexes=()))
+        self._connections[purpose.name] = connection
         lock.lock_path(path).unlink()
         # Nothing is lost with an unfinished file, and a finished one is synced as a whole.
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("BEGIN")
-        return connection
 
     def _state(self, file: str) -> tuple[str, int]:
         """What changes when a file is written anew, or a document at all; and its size."""

@@ -42,6 +42,10 @@ class Documents:
         """
         return self._find(id, created_at)[0]
 
+    def place(self, row: StoredRow) -> str:
+        """Tells apart where the copies of a record may lie: the day is in the name."""
+        return names.day(row[3])
+
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Write records: all of them, synced, each file as a whole or not at all.
 

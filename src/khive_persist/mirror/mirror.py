@@ -57,14 +57,24 @@ class Mirror:
         else:
             _told(purpose, lambda: kind.write(rows))
 
-    def removed(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
-        """Take out what was deleted from the database, given as it was.
+    def removed(
+        self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow] = ()
+    ) -> None:
+        """Take out what was deleted from the database, or has its copy in another place now.
+
+        Args:
+            purpose: Where.
+            rows: As they were.
+            now: Those of them that are there still, as they are; their new copies are written.
 
         Raises:
             MirrorError: It cannot be taken out; the database no longer has it.
         """
         kind = self._kind(purpose)
-        _told(purpose, lambda: kind.remove(rows))
+        places = {row[0]: kind.place(row) for row in now}
+        gone = [row for row in rows if places.get(row[0]) != kind.place(row)]
+        if gone:
+            _told(purpose, lambda: kind.remove(gone))
 
     def retract(self, purpose: Purpose, file: str, ids: Sequence[str]) -> None:
         """Say in a stream of `sessions/` that records were deleted: their lines no longer count.

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
     path = folder / file
     is_stream = names.is_stream(file)
     try:
-        if is_stream is None or not stat.S_ISREG(os.lstat(path).st_mode):
+        if is_stream is None or not _is_file(path):
             yield Copy(file, 0, problem=NOT_OURS)
         elif is_stream:
             yield from _stream(path, mark)
@@ -137,17 +138,22 @@ def _is_its_file(
 def deletions(folder: Path, file: str, mark: Mark = START) -> dict[str, int]:
     """The ids that a stream says were deleted, and the last line of each that says so."""
     found: dict[str, int] = {}
-    try:
-        with (folder / file).open("rb") as opened:
-            opened.seek(mark.end)
-            for number, line in enumerate(opened, mark.line + 1):
-                if b'"deleted":true' in line:
-                    copy = _copy(file, number, line, is_stream=True)
-                    if not copy.problem and copy.row is None:
-                        found[copy.id] = number
-    except FileNotFoundError:
-        return {}
+    path = folder / file
+    # What cannot be read is told by `read`.
+    with suppress(OSError):
+        if _is_file(path):
+            with path.open("rb") as opened:
+                opened.seek(mark.end)
+                for number, line in enumerate(opened, mark.line + 1):
+                    if b'"deleted":true' in line:
+                        copy = _copy(file, number, line, is_stream=True)
+                        if not copy.problem and copy.row is None:
+                            found[copy.id] = number
     return found
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 def is_damaged(copy: Copy) -> bool:

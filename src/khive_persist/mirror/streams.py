@@ -45,9 +45,13 @@ class Streams:
     def __init__(self, folder: Path, purpose: Purpose) -> None:
         self._folder = folder
         self._purpose = purpose
-        self._paths: dict[str, Path] = {}
+        self._paths: dict[str, tuple[Path, object]] = {}
         self._named: dict[str, list[Path]] = {}
         self._listed_at: object = None
+
+    def place(self, row: StoredRow) -> str:
+        """Tells apart where the lines of a record may lie."""
+        return session_of(row)
 
     def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
         """Append records: in order, synced on return.
@@ -85,16 +89,31 @@ class Streams:
 
     def path(self, session: str) -> Path | None:
         """The file of a session; None where there is none."""
-        known = self._paths.get(session)
-        if known is not None and _is_file(known):
-            return known
+        if session in self._paths:
+            path, seen = self._paths[session]
+            if seen == self._seen(path) or self._is_of(path, session):
+                return path
         self._list()
         for ending in names.endings(session, self._purpose.name):
             for path in self._named.get(ending, ()):
-                if holder(path) == (self._purpose.name, session):
-                    self._paths[session] = path
+                if self._is_of(path, session):
                     return path
+        self._paths.pop(session, None)
         return None
+
+    def _is_of(self, path: Path, session: str) -> bool:
+        seen = self._seen(path)
+        if holder(path) != (self._purpose.name, session):
+            return False
+        self._paths[session] = path, seen
+        return True
+
+    def _seen(self, path: Path) -> object:
+        """Changes when a file is replaced: a purge may remove it, and another take its name."""
+        try:
+            return os.lstat(path).st_ino, _size(self._folder / NAMES_LOCK)
+        except FileNotFoundError:
+            return None
 
     def _append(self, entries: Iterable[_Entry], may_be_there: bool) -> None:
         make_directory(self._folder)
@@ -118,7 +137,7 @@ class Streams:
                 self._say_that_one_is_made()
             _append_to(path, entries, may_be_there)
             sync_directory(self._folder)
-            self._paths[session] = path
+            self._paths[session] = path, self._seen(path)
             if is_known:
                 # Nobody makes a stream meanwhile: with this one the list is complete.
                 day_and_ending = names.split(path.name, self._purpose)

@@ -1,0 +1,317 @@
+"""`verify`, `rebuild` and `schema`, as a person and a program call them; `record` names both."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from khive_persist.capture.drain import drain
+from khive_persist.cli.root import run
+from khive_persist.place import Place
+from khive_persist.store.sqlite import lock
+from tests.cli.conftest import Khive
+from tests.mirror.records import document, event, everything, files, hook, plan, save
+
+PLAN = "planner_session_2026_11_01_plan0001.json"
+STREAM = "hook_events_2026_11_01_s1.jsonl"
+
+
+@pytest.fixture
+def both(place: Place) -> Place:
+    save(place, *(plan(f"plan000{n}") for n in range(3)))
+    save(place, *(event(f"e{n}", "s1") for n in range(3)))
+    return place
+
+
+def break_both(place: Place) -> None:
+    (place.sessions / PLAN).write_text("{")
+    with (place.sessions / STREAM).open("ab") as file:
+        file.write(b'{"dataModelVersion":1')
+    (place.sessions / "README.md").write_text("mine")
+
+
+def test_verify_says_that_all_is_equal(both: Place, khive: Khive) -> None:
+    hook(both, "s1", 1)
+    done = khive("verify")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1] == "both copies are equal"
+    assert "claude_hooks" in done.out
+    assert khive("verify", "--json").json == {
+        "is_equal": True,
+        "purposes": {
+            name: {"rows": rows, "copies": rows, "missing_in_mirror": 0, "missing_in_database": 0,
+                   "differs": 0, "twice_in_mirror": 0}
+            for name, found in everything(both).items() for rows in [len(found)]
+        },
+        "differences": [],
+    }  # fmt: skip
+    assert khive("verify", "--jsonl").out == ""
+
+
+def test_verify_lists_each_difference_on_a_line(both: Place, khive: Khive) -> None:
+    break_both(both)
+    done = khive("verify")
+    assert done.code == 1
+    said = done.out.splitlines()
+    assert said[-1] == "the copies differ"
+    told = [line.split("  ", 2)[:2] for line in said if "  " in line][3:]
+    assert told == [
+        ["missing_in_mirror", "planner_sessions plan0001"],
+        ["damaged", PLAN],
+        ["not_ours", "README.md"],
+        ["torn", f"{STREAM}:4"],
+    ]
+    one = khive("verify", "--json")
+    assert (one.code, one.json["is_equal"]) == (1, False)
+    lines = khive("verify", "--jsonl")
+    assert lines.code == 1
+    assert lines.lines == one.json["differences"]
+    assert lines.lines[0] == {
+        "kind": "missing_in_mirror", "purpose": "planner_sessions", "id": "plan0001", "file": "",
+        "line": 0, "reason": "only in the database",
+    }  # fmt: skip
+
+
+def test_what_is_not_ours_is_no_failure(both: Place, khive: Khive) -> None:
+    (both.sessions / "README.md").write_text("mine")
+    done = khive("verify")
+    assert done.code == 0
+    assert "not_ours  README.md" in done.out
+
+
+def test_no_name_moves_the_cursor(place: Place, khive: Khive) -> None:
+    save(place, plan("a\x1b[31m\nb"))
+    for name in files(place):
+        (place.sessions / name).unlink()
+    with open(os.fsencode(place.sessions) + b"/\x1b[2J\n\xff", "wb"):
+        pass
+    done = khive("verify")
+    assert done.code == 1
+    # What a terminal would obey is not sent to a pipe in any case; a line's end is.
+    assert [line.split()[0] for line in done.out.splitlines()] == [
+        "purpose", "planner_sessions", "missing_in_mirror", "not_ours", "the",
+    ]  # fmt: skip
+    assert len(khive("verify", "--jsonl").lines) == 2
+
+
+def test_head_ends_it_quietly(place: Place) -> None:
+    save(place, plan("a"))
+    many = 20_000
+    with (place.sessions / STREAM).open("w") as file:
+        file.writelines("{}\n" for _ in range(many))
+    command = f"{sys.executable} -m khive_persist.cli --dir {place.root} verify --jsonl"
+    done = subprocess.run(
+        f"set -o pipefail; {command} | head -n 2; echo ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    *told, code = done.stdout.splitlines()
+    assert (len(told), done.stderr) == (2, "")
+    assert code in ("0", "1", "141"), "told by its reader to go"
+    assert json.loads(told[0])["kind"] == "damaged"
+
+
+def test_a_damaged_and_a_missing_database_are_named(both: Place, khive: Khive) -> None:
+    both.database("claude_hooks.db").write_bytes(b"no database" * 1_000)
+    both.database("planner_sessions.db").unlink()
+    done = khive("verify")
+    assert done.code == 1
+    assert "damaged  claude_hooks claude_hooks.db" in done.out
+    assert done.out.count("missing_in_database  planner_sessions plan") == 3
+
+
+def test_a_mirror_that_cannot_be_written_is_said_in_one_line(
+    both: Place, khive: Khive, tmp_path: Path
+) -> None:
+    shutil.rmtree(both.sessions)
+    for is_link in (False, True):
+        if is_link:
+            both.sessions.symlink_to(tmp_path)
+        else:
+            both.sessions.touch()
+        hook(both, "s1", 1)
+        for command in ("verify", "rebuild"):
+            words = [] if command == "verify" else ["--from-database"]
+            done = khive(command, *words)
+            assert done.code == 1
+            assert "move it away" in done.err.splitlines()[-1]
+            assert "Traceback" not in done.err
+        doctor = khive("doctor")
+        assert doctor.code == 1
+        (said,) = [line for line in doctor.out.splitlines() if "put a directory there" in line]
+        assert str(both.sessions) in said
+        assert any("wait in" in line for line in doctor.out.splitlines())
+        both.sessions.unlink()
+    assert khive("rebuild", "--from-database").code == 0
+    assert khive("doctor").code == 0
+
+
+def test_events_that_wait_on_are_said(both: Place, khive: Khive) -> None:
+    both.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
+    hook(both, "s1", 1)
+    with lock.held(lock.lock_path(both.database("claude_hooks.db")), 1):
+        assert drain(both).left == 1
+    both.database("claude_hooks.db").write_bytes(b"no database" * 1_000)
+    done = khive("verify")
+    assert done.err.startswith("khive-persist: 1 events wait in ")
+    assert done.err.count("\n") == 1
+
+
+def test_rebuild_from_the_mirror(both: Place, khive: Khive) -> None:
+    before = everything(both)
+    both.database("planner_sessions.db").write_bytes(b"no database" * 1_000)
+    hook(both, "s1", 1)
+    done = khive("rebuild", "--from-mirror")
+    assert (done.code, done.err) == (0, "")
+    assert "made anew: planner_sessions" in done.out
+    assert f"what was replaced lies in {both.quarantine}/rebuild." in done.out
+    assert done.out.splitlines()[-1] == "both copies are equal"
+    assert everything(both)["planner_sessions"] == before["planner_sessions"]
+    again = khive("rebuild", "--from-mirror", "--json")
+    assert again.code == 0
+    assert again.json["rebuilt"] == []
+    assert again.json["set_aside"] is None
+    assert "nothing had to be made anew" in khive("rebuild", "--from-mirror").out
+
+
+def test_rebuild_asks_before_it_sets_records_aside(both: Place, khive: Khive) -> None:
+    (both.sessions / PLAN).unlink()
+    before = everything(both)
+    done = khive("rebuild", "--from-mirror")
+    assert (done.code, done.out) == (1, "")
+    assert "1 records are in a database and not in" in done.err
+    assert done.err.count("\n") == 1
+    assert everything(both) == before
+    done = khive("rebuild", "--from-mirror", "--yes")
+    assert done.code == 0
+    assert "1 records are only there" in done.out
+
+
+def test_rebuild_from_the_database(both: Place, khive: Khive) -> None:
+    break_both(both)
+    done = khive("rebuild", "--from-database", "--json")
+    assert done.code == 0
+    assert done.json["is_equal"] is True
+    assert done.json["rebuilt"] == ["planner_sessions", "claude_hooks"]
+    assert {path.name for path in Path(done.json["set_aside"]).iterdir()} == {PLAN, STREAM}
+    assert document(both, PLAN)["id"] == "plan0001"
+    assert khive("verify").code == 0
+
+
+def test_what_cannot_be_made_equal_is_said(both: Place, khive: Khive) -> None:
+    both.database("planner_sessions.db").unlink()
+    done = khive("rebuild", "--from-database")
+    assert done.code == 1
+    assert done.out.splitlines()[-1] == (
+        f"the copies differ still: see khive-persist --dir {both.root} verify"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("rebuild",), 2),
+        (("rebuild", "--from-mirror", "--from-backup"), 2),
+        (("rebuild", "somewhere"), 2),
+        (("verify", "--fix"), 2),
+        (("verify", "planner_sessions"), 2),
+        (("schema", "--json", "x"), 2),
+    ],
+)
+def test_wrong_use_is_one_line(
+    both: Place, khive: Khive, words: tuple[str, ...], code: int
+) -> None:
+    done = khive(*words)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("verify",), ("rebuild", "--from-mirror"), ("rebuild", "--from-database", "--yes")]
+)
+def test_where_nothing_is_it_says_so_and_makes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    for before in ([*words, "--dir", str(tmp_path)], ["--dir", str(tmp_path), *words]):
+        assert run(before) == 1
+        said = capsys.readouterr().err
+        assert "is not there: make it with khive-persist init" in said
+        assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_settings_and_descriptions_are_one_line(both: Place, khive: Khive) -> None:
+    both.config.write_text("[mirror]\noff = 'planner_sessions'\n")
+    for words in (("verify",), ("rebuild", "--from-mirror")):
+        done = khive(*words)
+        assert done.code == 1
+        assert "mirror.off is a list of strings" in done.err.splitlines()[-1]
+    both.config.unlink()
+    (both.khive / "purposes").mkdir()
+    (both.khive / "purposes" / "x.json").write_text("[]")
+    done = khive("verify")
+    assert done.code == 1
+    assert done.err.count("\n") == 1
+
+
+def test_schema_is_that_of_the_files(both: Place, khive: Khive) -> None:
+    done = khive("schema")
+    assert (done.code, done.err) == (0, "")
+    jsonschema.Draft202012Validator.check_schema(done.json)
+    checked = jsonschema.Draft202012Validator(done.json)
+    for name in files(both):
+        for line in (both.sessions / name).read_text().splitlines() if name == STREAM else [
+            (both.sessions / name).read_text()
+        ]:  # fmt: skip
+            checked.validate(json.loads(line))
+    wrong = document(both, PLAN)
+    changes: tuple[dict[str, object], ...] = (
+        {"content": wrong["content"] | {"confidence": 2}},
+        {"content": {"session_id": "s"}},
+        {"dataModelVersion": 2},
+        {"id": 5},
+        {"surplus": 1},
+        {"created_at": []},
+    )
+    for change in changes:
+        with pytest.raises(jsonschema.ValidationError):
+            checked.validate(wrong | change)
+
+
+def test_record_names_both_places(place: Place, khive: Khive, tmp_path: Path) -> None:
+    source = tmp_path / "plan.json"
+    source.write_text('{"session_id": "s1", "task_description": "do it"}')
+    done = khive("record", "planner-session", str(source))
+    (name,) = files(place)
+    assert done.err.splitlines() == [
+        f"1 recorded in {place.database('planner_sessions.db')}",
+        f"and in {place.sessions / name}",
+    ]
+    assert document(place, name)["id"] == done.out.strip()
+    source.write_text('{"session_id": "s1"}\n{"session_id": "s2"}\n{"session_id": "s1"}\n')
+    as_json = khive("record", "hook-event", "--lines", str(source), "--json").json
+    assert len(as_json["ids"]) == 3
+    assert [Path(path).name for path in as_json["copies"]] == [
+        name for name in files(place) if name.startswith("hook")
+    ]
+    done = khive("record", "hook-event", "--lines", str(source))
+    assert done.err.splitlines()[1].endswith(" and 1 more")
+
+
+def test_record_where_the_mirror_is_off(place: Place, khive: Khive, tmp_path: Path) -> None:
+    place.config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+    source = tmp_path / "plan.json"
+    source.write_text('{"session_id": "s1", "task_description": "do it"}')
+    done = khive("record", "planner-session", str(source))
+    assert done.err.splitlines() == [f"1 recorded in {place.database('planner_sessions.db')}"]
+
+
+def test_equal_plans_are_compared_without_the_turn_of_the_writers(
+    both: Place, khive: Khive
+) -> None:
+    with lock.held(lock.lock_path(both.database("planner_sessions.db")), 1):
+        assert khive("verify").code == 0

@@ -1,0 +1,260 @@
+"""SIGKILL between database and mirror: what was acknowledged is in both, the rest is explained."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from khive_persist.copies import mirrored
+from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
+from khive_persist.place import Place
+from tests.mirror.records import (
+    assert_equal,
+    comparing,
+    content_of,
+    drained,
+    event,
+    files,
+    plan,
+    recorded,
+    save,
+    unfinished,
+)
+
+# Five tasks save plans and events, change, move and delete them, and share their commits; beside
+# them a thread accepts events and drains them, as the hook and its drainer do.
+WORKER = """
+import sys, threading
+import anyio
+from khive_persist import HookEvent, PlannerSession, open_store
+from khive_persist.capture.drain import Drain
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+
+root, round = sys.argv[1], int(sys.argv[2])
+# Half of a line is said by nobody, and the lines of two tasks do not mix.
+saying = threading.Lock()
+
+def say(*words):
+    with saying:
+        print(*words, flush=True)
+
+async def save_plans(plans, worker):
+    for number in range(100_000):
+        kept = f"plan-{worker}-{number % 7}"
+        content = {"session_id": "s", "task_description": "x" * 300, "number": number + round}
+        await plans.save(PlannerSession(id=kept, content=content))
+        say(kept, number + round)
+        if number % 5 == 0:
+            other = PlannerSession(content=content)
+            await plans.save(other)
+            await plans.delete(other.id)
+            say(other.id, "gone")
+
+async def save_events(events, worker):
+    for number in range(100_000):
+        kept = f"event-{worker}-{number % 7}"
+        content = {"event_type": "stop", "tool": ("codex", "claude-code")[worker % 2],
+                   "session_id": f"session-{number % 4}", "number": number + round}
+        await events.save(HookEvent(id=kept, content=content))
+        say(kept, number + round)
+        if number % 5 == 0:
+            other = HookEvent(content=content)
+            await events.save(other)
+            await events.delete(other.id)
+            say(other.id, "gone")
+
+def record():
+    place = Place(root)
+    spool = Spool(place)
+    with Drain(place) as drain:
+        for number in range(100_000):
+            payload = b'{"hook_event_name":"Stop","session_id":"session-%d"}' % (number % 3)
+            say(spool.accept("claude-code", payload).id, "spooled")
+            if number % 8 == 7:
+                drain.run(60)
+
+async def main():
+    async with (
+        open_store(PlannerSession, dir=root) as plans,
+        open_store(HookEvent, dir=root) as events,
+        anyio.create_task_group() as tasks,
+    ):
+        threading.Thread(target=record, daemon=True).start()
+        for worker in range(3):
+            tasks.start_soon(save_plans, plans, worker)
+        for worker in range(2):
+            tasks.start_soon(save_events, events, worker)
+
+anyio.run(main)
+"""
+
+
+def killed_at_work(place: Place, round: int, seconds: float) -> dict[str, str]:
+    """What it said last of each id before it was killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(place.root), str(round * 100_000)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = [process.stdout.readline()]
+    threading.Timer(seconds, process.send_signal, [signal.SIGKILL]).start()
+    rest, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    said += rest[: rest.rfind("\n") + 1].splitlines()
+    pairs = (line.split() for line in said)
+    return {id: word for id, word in pairs}  # noqa: C416 - mypy sees that they are two words
+
+
+def copies(place: Place) -> dict[str, dict[str, Any]]:
+    """Each record of the mirror by its id, in each file that has it; a torn line is none."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in files(place):
+        path = place.sessions / name
+        if name.endswith(".json"):
+            some = [json.loads(path.read_bytes())]
+        else:
+            whole = path.read_bytes()
+            some = [json.loads(line) for line in whole[: whole.rfind(b"\n") + 1].splitlines()]
+        for one in some:
+            by_file = found.setdefault(one["id"], {})
+            by_file.pop(name, None)
+            if not one.get("deleted"):
+                by_file[name] = content_of(one)
+    return {id: by_file for id, by_file in found.items() if by_file}
+
+
+def assert_acknowledged(place: Place, said: dict[str, str]) -> None:
+    """In the database and in the mirror, or as the hook's word goes: in the spool and in none."""
+    database = {id: content for (_, id), (content, _) in recorded(place).items()}
+    mirror = copies(place)
+    spooled = {path.name.split("_")[1] for path in place.spool.glob("*.event")}
+    for id, word in said.items():
+        if word == "gone":
+            assert id not in database
+            assert id not in mirror
+        elif word == "spooled":
+            assert id in spooled or (id in database and id in mirror), id
+        else:
+            assert database[id]["number"] >= int(word), id
+            assert max(one["number"] for one in mirror[id].values()) >= int(word), id
+
+
+def assert_explained(place: Place) -> None:
+    """The ids in which they differ, found in the plainest way, are those that verify names."""
+    database = {id: content for (_, id), (content, _) in recorded(place).items()}
+    mirror = copies(place)
+    plainly = {
+        id
+        for id in database.keys() | mirror.keys()
+        if list(mirror.get(id, {}).values()) != [database.get(id)]
+    }
+    with comparing(place) as comparison:
+        told = list(comparison.differences())
+    assert {one.id for one in told if one.kind != "torn"} == plainly
+    assert {one.kind for one in told} <= {
+        "missing_in_mirror", "missing_in_database", "differs", "twice_in_mirror", "torn",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(15, id="a few"), pytest.param(500, id="many", marks=pytest.mark.long)],
+)
+@pytest.mark.timeout(3600)
+def test_killed_between_the_two_copies(place: Place, kills: int) -> None:
+    some = random.Random(4)
+    said: dict[str, str] = {}
+    differed = 0
+    # A kill in 40 lets a file grow to more than its readers hold at once.
+    for number in range(kills):
+        said |= killed_at_work(place, number, some.uniform(0, 0.12))
+        assert_acknowledged(place, said)
+        assert_explained(place)
+        with comparing(place) as comparison:
+            differed += not comparison.is_equal
+        if number % 3 == 0:
+            drained(place)
+            assert rebuild_mirror(place, mirrored(place)).is_equal
+            assert_equal(place)
+            assert unfinished(place) == []
+            assert_acknowledged(place, said)
+    assert differed, "none was killed between the two"
+    # The mirror alone, as the last kill left it.
+    for path in place.khive.glob("*.db*"):
+        path.unlink()
+    rebuild_databases(place, mirrored(place))
+    drained(place)
+    rebuild_mirror(place, mirrored(place))
+    assert_acknowledged(place, said)
+    assert_equal(place)
+
+
+STEPS = {
+    "before the mirror": "Mirror.written = lambda *a, **k: die()",
+    "before what was there is taken out": "Mirror.removed = lambda *a, **k: die()",
+    "before the file has its name": "os.link = os.replace = lambda *a, **k: die()",
+    "after the file has its name": """
+link, replace = os.link, os.replace
+os.link = lambda *a, **k: (link(*a, **k), die())
+os.replace = lambda *a, **k: (replace(*a, **k), die())
+""",
+}
+
+CHANGED = """
+import os, signal, sys
+from khive_persist.mirror.mirror import Mirror
+from tests.mirror.records import *
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+place = Place(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "act"),
+    [
+        ("before the mirror", "save(place, plan('plan0001', changed=True))"),
+        ("before the mirror", "save(place, plan('new'))"),
+        ("before the mirror", "save(place, event('event', 's2', changed=True))"),
+        ("before the mirror", "save(place, event('event', 's1', changed=True))"),
+        ("before what was there is taken out", "delete(place, PlannerSession, 'plan0001')"),
+        ("before what was there is taken out", "delete(place, HookEvent, 'event')"),
+        ("before what was there is taken out", "save(place, event('event', 's2', changed=True))"),
+        ("before the file has its name", "save(place, plan('new'))"),
+        ("before the file has its name", "save(place, plan('plan0001', changed=True))"),
+        ("after the file has its name", "save(place, plan('new'))"),
+        ("after the file has its name", "save(place, plan('plan0001', changed=True))"),
+    ],
+)
+def test_killed_at_each_step(place: Place, step: str, act: str) -> None:
+    """One of both copies has what was acknowledged before, at any step."""
+    save(place, plan("plan0001"), plan("plan0002"))
+    save(place, event("event", "s1"), event("other", "s1"))
+    done = subprocess.run(
+        [sys.executable, "-c", CHANGED + STEPS[step] + "\n" + act, str(place.root)],
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert_explained(place)
+    known = {"plan0001", "plan0002", "event", "other"}
+    if "delete" not in act:
+        assert known <= copies(place).keys()
+        assert known <= {id for _, id in recorded(place)}
+    # Again, and whole: no name was lost to what a killed writer left.
+    save(place, plan("plan0001", again=True), plan("new", again=True))
+    save(place, event("event", "s1", again=True), event("new", "s3", again=True))
+    assert rebuild_mirror(place, mirrored(place)).is_equal
+    assert_equal(place)
+    assert unfinished(place) == []

@@ -1,0 +1,140 @@
+"""A drain that is killed at each of its steps: run again, every event is once in both copies."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+from tests.mirror.records import (
+    CLAUDE,
+    CODEX,
+    assert_equal,
+    copied,
+    drained,
+    files,
+    found,
+    hook,
+    ids,
+    lines,
+    recorded,
+)
+
+# Each patches what the operating system or SQLite is asked for, so that it dies just there.
+STEPS = {
+    "before the commit": "on_commit(lambda: die())",
+    "after the commit": "Mirror.written = lambda *a, **k: die()",
+    "before the first byte": "on_write(lambda write, d, b: die())",
+    "in the middle of the first line": "on_write(lambda write, d, b: (write(d, b[:100]), die()))",
+    "in the middle of the append": "on_write(lambda write, d, b: (write(d, b[:-100]), die()))",
+    "before the end of the last line": "on_write(lambda write, d, b: (write(d, b[:-1]), die()))",
+    "after the append": "on_write(lambda write, d, b: (write(d, b), die()))",
+    "after the first of two streams": """
+written = []
+def second(write, descriptor, content):
+    written.append(descriptor)
+    if len(written) == 2:
+        die()
+    return write(descriptor, content)
+on_write(second)
+""",
+    "before the first unlink": "Spool.remove = lambda *a: die()",
+    "after the first unlink": """
+remove = Spool.remove
+Spool.remove = lambda self, event: (remove(self, event), die())
+""",
+}
+
+KILLED = """
+import os, signal, sys
+from khive_persist.capture import drain as module
+from khive_persist.store.sqlite import file_writer
+from khive_persist.capture.spool import Spool
+from khive_persist.mirror.mirror import Mirror
+from khive_persist.place import Place
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def on_commit(act):
+    opened = file_writer.open_writer
+    def open_writer(*a, **k):
+        connection = opened(*a, **k)
+        connection.set_trace_callback(lambda sql: act() if sql == "COMMIT" else None)
+        return connection
+    file_writer.open_writer = open_writer
+
+def on_write(act):
+    write = os.write
+    def to_stream(descriptor, content):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if not path.endswith(".jsonl"):
+            return write(descriptor, content)
+        return act(write, descriptor, bytes(content))
+    os.write = to_stream
+
+"""
+
+RUN = """
+with module.Drain(Place(sys.argv[1])) as draining:
+    draining.run()
+"""
+
+
+def killed(place: Place, step: str, *, surely: bool = True) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(place.root)],
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == -signal.SIGKILL or not (surely or done.returncode), done.stderr
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new streams", "old streams"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_drain_that_is_killed(place: Place, step: str, is_new: bool) -> None:
+    arrived = []
+    if not is_new:
+        arrived += [hook(place, f"session-{n % 2}", n) for n in range(4)]
+        drained(place)
+    arrived += [hook(place, f"session-{n % 2}", n) for n in range(40)]
+    killed(place, step)
+    if step == "before the commit":
+        assert len(recorded(place)) == len(arrived) - 40
+    else:
+        assert len(recorded(place)) == len(arrived)
+    for difference, _ in found(place):
+        assert difference in ("missing_in_mirror", "torn")
+    # And again: it may come further, for what is there is not written again.
+    killed(place, step, surely=False)
+    drained(place)
+    assert Spool(place).is_empty()
+    assert ids(place, CLAUDE) == arrived
+    assert_equal(place)
+    assert sorted(len(lines(place, name)) for name in files(place)) == [len(arrived) // 2] * 2
+    assert [one["id"] for name in files(place) for one in lines(place, name)] in (
+        arrived[0::2] + arrived[1::2],
+        arrived[1::2] + arrived[0::2],
+    )
+
+
+def test_the_torn_first_line_of_another_session_takes_no_name_for_good(place: Place) -> None:
+    """Killed in its first append; before it runs again another tool wants that very name."""
+    hook(place, "same", 0, "claude-code")
+    killed(place, "in the middle of the first line")
+    assert len(files(place)) == 1
+    waiting = [event for event in Spool(place).events() if event.tool == "claude-code"]
+    moved = place.root / waiting[0].name
+    (place.spool / waiting[0].name).rename(moved)
+    hook(place, "same", 1, "codex")
+    drained(place)
+    moved.rename(place.spool / waiting[0].name)
+    drained(place)
+    assert len(files(place)) == 2
+    assert len(copied(place)) == len(ids(place, CLAUDE) + ids(place, CODEX)) == 2
+    assert_equal(place)
