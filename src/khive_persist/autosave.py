@@ -156,11 +156,12 @@ class Autosave:
                 saved.append(one.record)
                 self.last_save_time = clock.now()
 
-        # Those of a round at once: the store commits them together.
-        async with self._turn, anyio.create_task_group() as group:
+        # Those of a round at once: the store commits them together. Not anyio's group: of a task of
+        # its that is cancelled before it begins, a coroutine is left that nobody awaited.
+        async with self._turn, asyncio.TaskGroup() as group:
             for number, one in enumerate(tuple(self._tracked.values()), start=1):
                 if one.has_changed():
-                    group.start_soon(save, one)
+                    group.create_task(save(one))
                 if number % _COMPARED_AT_ONCE == 0:
                     await anyio.lowlevel.checkpoint()
         return AutosaveRound(tuple(saved), tuple(failed))

@@ -79,8 +79,9 @@ INSTANTS = (
 )  # fmt: skip
 ROW = st.builds(
     row,
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1,
-            max_size=200),
+    st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=200
+    ),
     st.none() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps(value, indent=1)),
     INSTANTS,
     st.sampled_from([None, METADATA, "{}", "null", '{"a":"=1"}']),

@@ -20,6 +20,7 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
+from khive_persist.mirror.verify import compared
 from khive_persist.place import Place
 from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.store.sqlite import lock
@@ -435,6 +436,26 @@ def test_nothing_is_left_and_nothing_is_written_elsewhere(both: Place) -> None:
             raise RuntimeError("whoever looked did not come to an end")
     assert list(staged.iterdir()) == []
     assert names() - before <= {str(staged)}
+
+
+def test_a_name_that_goes_to_another_record_meanwhile_is_no_difference(place: Place) -> None:
+    """Both had been read; then one went, and another, which is looked at again, got its name."""
+    save(place, plan("sharedxx-a"), plan("sharedxx-z"))
+    looked: list[int] = []
+
+    def meanwhile(count: int) -> None:
+        looked.append(count)
+        if len(looked) == 1:
+            # The rows were read, and no file.
+            save(place, plan("sharedxx-z", changed=True))
+        elif len(looked) == 1 + 2:
+            delete(place, PlannerSession, "sharedxx-a", "sharedxx-z")
+            save(place, plan("sharedxx-z"), plan("sharedxx-w"))
+
+    with compared(place, [PLANNER_SESSIONS], meanwhile) as comparison:
+        assert list(comparison.differences()) == []
+        assert comparison.is_equal
+    assert len(looked) >= 3
 
 
 def test_writers_that_do_not_give_up_their_turn_are_not_waited_for_without_end(

@@ -1,6 +1,7 @@
 """Autosave: what a round saves, when rounds come, and what cannot keep them from coming."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -443,3 +444,20 @@ async def test_rounds_do_not_run_into_each_other(plans: PlannerSessionStore, wat
             for _ in range(5):
                 group.start_soon(autosave.save_now)
         assert watch.saves == 1
+
+
+async def test_saves_that_are_cancelled_before_they_begin_leave_nothing_behind(
+    plans: PlannerSessionStore,
+) -> None:
+    async with Autosave(plans, every_seconds=NEVER) as autosave:
+        autosave.track(plan("one"))
+        before = asyncio.all_tasks()
+        saving = asyncio.create_task(autosave.save_now())
+        while len(asyncio.all_tasks() - before) < 2:
+            await asyncio.sleep(0)
+        for one in asyncio.all_tasks() - before:
+            one.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await saving
+        gc.collect()
+    assert (await stored(plans)).keys() == {"one"}

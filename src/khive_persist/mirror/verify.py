@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from typing import Final, NamedTuple
@@ -235,19 +235,34 @@ class Comparison:
                 found = rows.fetch_ids(snapshot, purpose.table, some) if snapshot else []
                 self._put_rows(purpose, some, found)
 
-    def _settle(self, purpose: Purpose, mirror: Mirror, ids: list[str]) -> None:
+    def _settle(self, purpose: Purpose, mirror: Mirror, ids: Iterable[str]) -> None:
+        """Bring both sides of some records to this moment, and of all that share a file with them.
+
+        A name that became free may have gone to another record since.
+        """
         database = self.place.database(purpose.file)
-        found = rows.read_ids(database, purpose.table, ids) if database.exists() else []
-        files = {file for id in ids for file in self.ledger.files_of(purpose.name, id)}
-        for row in found:
-            # All its names may be taken: then it has no file.
-            with suppress(MirrorError):
-                if (path := mirror.path(purpose, row)) is not None:
-                    files.add(path.name)
-        self._put_rows(purpose, ids, found)
-        for file in sorted(files):
-            self.ledger.drop_file(file)
-            self._read_file(file, lambda _: None)
+        todo, done, read = set(ids), set[str](), set[str]()
+        while todo:
+            found = rows.read_ids(database, purpose.table, [*todo]) if database.exists() else []
+            files = {file for id in todo for file in self.ledger.files_of(purpose.name, id)}
+            for row in found:
+                # All its names may be taken: then it has no file.
+                with suppress(MirrorError):
+                    if (path := mirror.path(purpose, row)) is not None:
+                        files.add(path.name)
+            self._put_rows(purpose, [*todo], found)
+            done |= todo
+            files -= read
+            todo = self._ids_in(purpose, files)
+            for file in sorted(files):
+                self.ledger.drop_file(file)
+                self._read_file(file, lambda _: None)
+            todo = (todo | self._ids_in(purpose, files)) - done
+            read |= files
+
+    def _ids_in(self, purpose: Purpose, files: Iterable[str]) -> set[str]:
+        found = (entry for file in files for entry in self.ledger.copies_in(file))
+        return {id for name, id in found if name == purpose.name}
 
     def _put_rows(self, purpose: Purpose, ids: list[str], found: list[StoredRow]) -> None:
         for id in ids:
