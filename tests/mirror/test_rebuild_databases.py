@@ -22,10 +22,14 @@ from khive_persist.errors import (
     PlaceError,
     StoreNewerError,
 )
+from khive_persist.mirror import scan
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases
 from khive_persist.place import Place
 from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite.rows import read_ids
 from tests.exchange.rows import everything as typed_rows
 from tests.mirror.records import (
     CLAUDE,
@@ -425,6 +429,34 @@ def test_what_changes_while_it_reads_is_taken_in_at_the_end(both: Place) -> None
     assert after["claude_hooks"].pop("moved")
     assert after == {name: {row[1]: row for row in some} for name, some in expected.items()}
     assert_equal(both)
+
+
+def test_an_event_that_moves_while_both_its_files_are_read(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its new line is read, then its old one, and only then the line that takes that out."""
+    save(place, event("moved", "zzz"), event("stays", "aaa"), event("stays too", "zzz"))
+    set_row(place, "DELETE FROM TABLE WHERE id = 'stays'", purpose=CLAUDE)
+    lookahead = scan.deletions
+    seen: list[str] = []
+
+    def meanwhile(folder: Path, file: str, mark: scan.Mark = scan.START) -> dict[str, int]:
+        found = lookahead(folder, file, mark)
+        seen.append(file)
+        if seen == [f"hook_events_2026_11_01_{session}.jsonl" for session in ("aaa", "zzz")]:
+            mirror.removed(CLAUDE, [old])
+        return found
+
+    (old,) = read_ids(place.database(EVENTS), CLAUDE.table, ["moved"])
+    new = (old[0], (old[1] or "").replace("zzz", "aaa"), *old[2:])
+    mirror = Mirror(place, Settings())
+    mirror.written(CLAUDE, [new])
+    set_row(place, "UPDATE TABLE SET content = ? WHERE id = 'moved'", new[1], purpose=CLAUDE)
+    monkeypatch.setattr(scan, "deletions", meanwhile)
+    assert make_anew(place).is_equal
+    assert len(seen) > 2
+    assert ids(place, CLAUDE) == ["stays", "moved", "stays too"]
+    assert_equal(place)
 
 
 def test_the_writers_wait_only_for_the_end(both: Place) -> None:

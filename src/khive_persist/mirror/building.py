@@ -64,14 +64,16 @@ class Building:
     def finish(self) -> None:
         """Take in what has changed since, now that nobody writes, and close the databases."""
         present = scan.files(self._sessions)
-        changed = [file for file in present if self._has_changed(file)]
         for file in {*self._sources.marked()}.difference(present):
             self._forget(file)
-        for file in changed:
-            if not names.is_stream(file):
-                self._forget(file)
-        for file in changed:
-            self._take(file)
+        # Once more what the first round has shown to be read too early.
+        for _ in range(2):
+            changed = [file for file in present if self._has_changed(file)]
+            for file in changed:
+                if not names.is_stream(file):
+                    self._forget(file)
+            for file in changed:
+                self._take(file)
         self._commit()
         for name, connection in self._connections.items():
             with translated(self.incoming / self._purposes[name].file):
@@ -173,7 +175,15 @@ class Building:
         self._sources.drop_file(file)
 
     def _drop(self, purpose: str, id: str, file: str) -> None:
-        if self._sources.files_of(purpose, id) == [file]:
+        """Take out the record that a file had."""
+        files = self._sources.files_of(purpose, id)
+        if file not in files:
+            return
+        self._sources.drop_copy(purpose, id, file)
+        others = [other for other in files if other != file]
+        for other in others:
+            # What is there may be what this file had: the other is read once more in the end.
+            self._sources.drop_mark(other)
+        if not others:
             sql = statements.delete(self._purposes[purpose].table)
             self._connections[purpose].execute(sql, (id,))
-        self._sources.drop_copy(purpose, id, file)

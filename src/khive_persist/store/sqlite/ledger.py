@@ -149,6 +149,10 @@ class Ledger:
         sql = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)"
         self._connection.execute(sql, (file, state, line, end))
 
+    def drop_mark(self, file: str) -> None:
+        """Forget how far a file was read, and nothing else of it."""
+        self._connection.execute("DELETE FROM marks WHERE file = ?", (file,))
+
     def marked(self) -> list[str]:
         """The files of which it was noted how far they were read."""
         return [file for (file,) in self._connection.execute("SELECT file FROM marks")]
