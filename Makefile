@@ -13,14 +13,23 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --group dev --editable .
 	touch $@
 
+# Pages are tested in a real browser. Where it cannot be installed, those tests say that they skip.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$$CHROMIUM" \
+	|| if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else echo "no Chromium: apt-get install chromium, or the tests of pages are skipped"; fi
+
 demo: $(READY)
 	$(BIN)/khive-persist demo
 
-test: $(READY)
+test: $(READY) browser
 	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
 	$(BIN)/python -m pytest -m "crowd and not long"
 
-test-long: $(READY)
+test-long: $(READY) browser
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600
 
 bench: $(READY)

@@ -9,6 +9,7 @@ KhiveError
 ├── NotFoundError (LookupError)          nothing, or more than one thing, has this id
 ├── PlaceError (OSError)                 no .khive, or one that may not be used
 ├── CaptureError (OSError)               an event that could not be put into the spool
+├── EmissionError (OSError)              a replay whose target takes nothing at all
 ├── MirrorError (OSError)                a second copy that could not be written or read
 ├── BackupError (RuntimeError)           a backup that could not be made, read or restored
 │   └── BackupDamagedError               its bytes are not those that were written
@@ -87,6 +88,12 @@ class CaptureError(KhiveError, OSError):
     """An event could be put into no spool: it is not kept."""
 
     code = "capture"
+
+
+class EmissionError(KhiveError, OSError):
+    """A replayed payload cannot be sent: the command does not start, or the server is not there."""
+
+    code = "emission"
 
 
 class BackupError(KhiveError, RuntimeError):

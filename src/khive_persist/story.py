@@ -16,6 +16,7 @@ from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.message import Message
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.session import Session
 from khive_persist.store.unmatched import POST, PRE
 
 Kind = Literal[
@@ -62,15 +63,6 @@ class Entry(NamedTuple):
     is_failed: bool = False
     tokens: int = 0
     cost: float | None = None
-
-
-class Session(NamedTuple):
-    """What is recorded of one session, each in order of time."""
-
-    plans: Sequence[PlannerSession] = ()
-    events: Sequence[HookEvent] = ()
-    messages: Sequence[Message] = ()
-    focus_chains: Sequence[FocusChain] = ()
 
 
 def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:

@@ -12,6 +12,7 @@ from khive_persist.cli.output import Documents, cell, document, print_table
 from khive_persist.opening import open_store
 from khive_persist.query import Filter, column, field
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.session import begins
 
 TABLE_LIMIT = 50
 COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "what")
@@ -64,12 +65,6 @@ def filters(
     if until is not None:
         found.append(column("created_at") < until)
     return found
-
-
-def begins(session_id: str) -> Filter:
-    """The session of this id, or of an id that begins so."""
-    # A range and not LIKE, so that the index serves; U+10FFFF sorts after whatever can follow.
-    return (field("session_id") >= session_id) & (field("session_id") <= session_id + "\U0010ffff")
 
 
 def summary(content: dict[str, Any]) -> str:

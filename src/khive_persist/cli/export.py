@@ -8,7 +8,6 @@ from typing import Any, Final
 import anyio
 import click
 
-from khive_persist.cli.events import begins
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
@@ -22,6 +21,7 @@ from khive_persist.records.node import Node
 from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import known_purposes
+from khive_persist.session import begins
 
 _STDOUT: Final = "-"
 

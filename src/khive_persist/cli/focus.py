@@ -18,6 +18,7 @@ from khive_persist.opening import open_store
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.focus_list import IN_PROGRESS, Work, sound_items, work
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.session import begins
 
 MAX_NAMED = 3
 MAIN = "main"
@@ -93,7 +94,7 @@ async def _chains(
     root: Path, begin: str, agent: str | None, with_events: bool
 ) -> tuple[str, list[Chain]]:
     async with open_store(HookEvent, dir=root) as events, open_store(FocusChain, dir=root) as lists:
-        wanted = events_command.begins(begin)
+        wanted = begins(begin)
         told = [*await events.find(wanted, TELLING), *await lists.find(wanted)]
         session = _one({str(record.content["session_id"]) for record in told}, begin)
         by_agent: dict[str | None, list[FocusChain]] = {}

@@ -1,7 +1,6 @@
 """`khive-persist show`."""
 
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +8,22 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.cli.events import begins
 from khive_persist.cli.options import drained_place, with_output, with_place
-from khive_persist.cli.output import cell, document, print_documents, print_fields, print_json
+from khive_persist.cli.output import document, print_documents, print_fields, print_json
+from khive_persist.cli.story_lines import StoryLines
 from khive_persist.errors import NotFoundError
 from khive_persist.opening import open_store
 from khive_persist.prices import PriceTable
 from khive_persist.query import column
-from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.session import read_session
 from khive_persist.store.codec import dump_lossy
-from khive_persist.story import Entry, Session, tell
+from khive_persist.story import tell
 
 MAX_NAMED = 3
-COLOURS = {"prompt": "cyan", "tool": "yellow", "focus": "magenta", "plan": "blue", "event": "white"}
 
 
 @click.command("show")
@@ -70,7 +68,9 @@ def command(
         print_json({name: [*map(document, records)] for name, records in names.items()})
     else:
         prices = PriceTable(configuration.load(place.config).cost_prices)
-        lines = _story(tell(session, prices, thinking=thinking))
+        story = StoryLines()
+        entries = tell(session, prices, thinking=thinking)
+        lines = (line for entry in entries for line in story.of(entry))
         if sys.stdout.isatty() and not no_pager:
             click.echo_via_pager(f"{line}\n" for line in lines)
         else:
@@ -93,60 +93,6 @@ async def _records(root: Path, id: str) -> list[Node]:
         some = ", ".join(record.id for record in found[:MAX_NAMED])
         raise NotFoundError(f"several ids begin with {id!r}: {some}", hint="write more of it")
     return found
-
-
-async def read_session(root: Path, id: str) -> Session:
-    """All that is recorded of the session whose id is this, or begins so.
-
-    Raises:
-        NotFoundError: Several sessions begin so.
-    """
-    found: list[Any] = []
-    for record in (PlannerSession, HookEvent, Message, FocusChain):
-        async with open_store(record, dir=root) as store:
-            found.append(await store.find(begins(id), order_by=column("created_at")))
-    sessions = {str(one.content["session_id"]) for records in found for one in records}
-    if len(sessions) > 1 and id not in sessions:
-        some = ", ".join(sorted(sessions)[:MAX_NAMED])
-        raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
-    if id in sessions:
-        found = [[one for one in rs if one.content.get("session_id") == id] for rs in found]
-    return Session(*found)
-
-
-def _story(entries: Iterable[Entry]) -> Iterator[str]:
-    """The lines of a story; colours are for a terminal only, where click leaves them."""
-    day = ""
-    told: tuple[int, float | None] = (0, None)
-    for entry in entries:
-        if f"{entry.created_at:%Y-%m-%d}" != day:
-            day = f"{entry.created_at:%Y-%m-%d}"
-            yield click.style(day, bold=True)
-        indent = "    " * entry.depth
-        if entry.kind == "gap":
-            yield click.style(f"          {indent}… {entry.title}", dim=True)
-            continue
-        mark = "  failed" if entry.is_failed else ""
-        colour = "red" if entry.is_failed else COLOURS.get(entry.kind)
-        head = f"{entry.created_at:%H:%M:%S}  {indent}{entry.kind:<8}"
-        now = (entry.tokens, entry.cost)
-        running = click.style(_running(*now), dim=True) if now != told else ""
-        told = now
-        yield (
-            click.style(head, dim=True) + click.style(cell(entry.title), fg=colour) + mark + running
-        )
-        for line in entry.lines:
-            yield " " * 18 + indent + _styled(entry, cell(line, limit=None))
-
-
-def _running(tokens: int, cost: float | None) -> str:
-    return f"  [{tokens:,} tokens" + (f", ${cost:.4f}]" if cost is not None else "]")
-
-
-def _styled(entry: Entry, line: str) -> str:
-    if entry.kind == "tool" and line[:1] in "+-" and line:
-        return click.style(line, fg="green" if line[0] == "+" else "red")
-    return click.style(line, dim=entry.kind in ("tool", "thinking"))
 
 
 def _print_record(record: Node, form: str) -> None:

@@ -1,0 +1,101 @@
+"""The payloads of a session as its tool sent them, from what was stored of them."""
+
+import base64
+from collections.abc import Mapping
+from contextlib import aclosing
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.opening import reading
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.query import Filter
+from khive_persist.store import codec
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+RECONSTRUCTED: Final = "made from a transcript, no tool sent it"
+
+
+class Original(NamedTuple):
+    """One payload.
+
+    Attributes:
+        id: Its event's.
+        tool: Which tool sent it.
+        created_at: When it arrived.
+        payload: Its bytes; None where they cannot be given.
+        reason: Why they cannot be, in words; else empty.
+        is_redacted: Whether placeholders stand in it for secrets.
+    """
+
+    id: str
+    tool: str
+    created_at: datetime
+    payload: bytes | None
+    reason: str = ""
+    is_redacted: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a tool sent it and it was not kept as a whole."""
+        return self.payload is None and self.reason != RECONSTRUCTED
+
+
+async def originals(place: Place, wanted: Filter) -> list[Original]:
+    """What the tools sent of the events that pass a filter, in the order of arrival.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    found: list[Original] = []
+    async with (
+        reading(place, *HOOK_EVENTS.values()) as reader,
+        aclosing(reader.stream(partial(_statement, wanted))) as rows,
+    ):
+        async for id, created_at, content, text, metadata in rows:
+            at = clock.from_column(created_at) or clock.unreadable()
+            found.append(_original(id, at, content, text, metadata))
+    # Ids are of version 7: among events of one microsecond they give the order of arrival.
+    return sorted(found, key=lambda one: (one.created_at, one.id))
+
+
+def _statement(wanted: Filter, source: Source) -> Statement:
+    columns = (
+        f"id, {source.created_at}, {source.content}, {source.extract('$.payload')}, node_metadata"
+    )
+    return select(source, [wanted], columns=columns)
+
+
+def _original(id: str, at: datetime, row: str, extracted: Any, metadata: Any) -> Original:
+    content = codec.column(row)
+    marks = content.get("metadata") or {}
+    kept = content.get("payload")
+    stored = codec.column(metadata)
+    is_redacted = isinstance(stored, Mapping) and bool(stored.get("redacted"))
+    one = Original(id, str(content.get("tool")), at, None, is_redacted=is_redacted)
+    if marks.get("reconstructed"):
+        return one._replace(reason=RECONSTRUCTED)
+    if marks.get("truncated"):
+        return one._replace(reason="longer than the limit, only its ends were kept")
+    if marks.get("cut"):
+        return one._replace(reason="its hook did not get all of it")
+    if "payload" not in content:
+        return one._replace(reason="stored without a payload")
+    if content.get("event_type") == "unparsed" and isinstance(kept, Mapping):
+        data = str(kept.get("data", ""))
+        is_base64 = kept.get("encoding") == "base64"
+        return one._replace(payload=base64.b64decode(data) if is_base64 else data.encode())
+    json = _as_it_came(row, content)
+    if json is None:
+        # SQLite's answer has each number and duplicate key as in the row, only the spaces are lost.
+        json = str(extracted) if isinstance(kept, dict | list) else codec.dump(kept)
+    return one._replace(payload=json.encode(str(marks.get("encoding", "utf-8"))))
+
+
+def _as_it_came(row: str, content: dict[str, Any]) -> str | None:
+    """The payload's text from a row that the drain wrote, where it stands last and untouched."""
+    rest = {name: value for name, value in content.items() if name != "payload"}
+    beginning = f'{codec.dump(rest)[:-1]},"payload":'
+    return row[len(beginning) : -1] if row.startswith(beginning) else None

@@ -1,0 +1,50 @@
+"""`Session`: all that is recorded of one session, in every file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist.errors import NotFoundError
+from khive_persist.opening import open_store
+from khive_persist.query import Filter, column, field
+from khive_persist.records.focus_chain import FocusChain
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.message import Message
+from khive_persist.records.planner_session import PlannerSession
+
+_MAX_NAMED: Final = 3
+
+
+class Session(NamedTuple):
+    """What is recorded of one session, each in order of time."""
+
+    plans: Sequence[PlannerSession] = ()
+    events: Sequence[HookEvent] = ()
+    messages: Sequence[Message] = ()
+    focus_chains: Sequence[FocusChain] = ()
+
+
+async def read_session(root: Path, id: str) -> Session:
+    """All that is recorded of the session whose id is this, or begins so; empty where nothing is.
+
+    Raises:
+        NotFoundError: Several sessions begin so.
+        StoreError: As its subclasses say.
+    """
+    found: list[Any] = []
+    for record in (PlannerSession, HookEvent, Message, FocusChain):
+        async with open_store(record, dir=root) as store:
+            found.append(await store.find(begins(id), order_by=column("created_at")))
+    sessions = {str(one.content["session_id"]) for records in found for one in records}
+    if len(sessions) > 1 and id not in sessions:
+        some = ", ".join(sorted(sessions)[:_MAX_NAMED])
+        raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
+    if id in sessions:
+        found = [[one for one in rs if one.content.get("session_id") == id] for rs in found]
+    return Session(*found)
+
+
+def begins(session_id: str) -> Filter:
+    """The session of this id, or of an id that begins so."""
+    # A range and not LIKE, so that the index serves; U+10FFFF sorts after whatever can follow.
+    return (field("session_id") >= session_id) & (field("session_id") <= session_id + "\U0010ffff")
