@@ -13,6 +13,7 @@ import pytest
 from khive_persist import PlannerSession, open_store
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
+from khive_persist.records.message import Message
 from tests.cli.conftest import Khive
 from tests.payloads import sample_payloads
 
@@ -127,6 +128,28 @@ def test_sessions_join_plans_and_events(planned: Place, khive: Khive) -> None:
     assert [s["session_id"] for s in khive("sessions", "--session", "3aea", "--json").json] == [
         SESSION
     ]
+
+
+def test_sessions_have_messages_and_the_latest_verdict(planned: Place, khive: Khive) -> None:
+    async def save() -> None:
+        async with open_store(Message, dir=planned.root) as messages:
+            for number in range(3):
+                content = {"tool": "codex", "role": "user", "session_id": "said"}
+                at = f"2027-01-01T00:00:0{number}Z"
+                await messages.save(Message.model_validate({"content": content, "created_at": at}))
+
+    anyio.run(save)
+    assert khive("outcome", "set", "said", "failure").code == 0
+    assert khive("outcome", "set", "said", "partial").code == 0
+    said, *others = khive("sessions", "--json").json
+    assert said["session_id"] == "said"
+    assert (said["tool"], said["messages"], said["events"]) == ("codex", 3, 0)
+    assert (said["started"], said["last"]) == (
+        "2027-01-01 00:00:00.000000", "2027-01-01 00:00:02.000000",
+    )  # fmt: skip
+    assert said["verdict"] == "partial"
+    assert {(one["messages"], one["verdict"]) for one in others} == {(0, None)}
+    assert len(khive("sessions", "--tool", "codex", "--since", "2026-12-31", "--json").json) == 1
 
 
 def test_show_finds_by_the_beginning_of_an_id(planned: Place, khive: Khive) -> None:

@@ -11,7 +11,7 @@ from khive_persist.cli.options import drained_place, with_filters, with_output, 
 from khive_persist.cli.output import print_documents, print_table
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.store.sessions import SessionFilter, SessionSummary, list_sessions
 
 TABLE_LIMIT = 50
@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """List sessions, the latest first: what was planned and what happened.
 
-    A session is the events of one session id together with the plan of the same id.
+    A session is the events and messages of one session id, with the plan and verdict of that id.
 
     \b
       khive-persist sessions --complexity complex --min-confidence 0.8
@@ -60,5 +60,6 @@ def command(
 
 
 async def _list(place: Place, wanted: SessionFilter, limit: int | None) -> list[SessionSummary]:
-    async with reading(place, PLANNER_SESSIONS, *HOOK_EVENTS.values()) as reader:
+    purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
+    async with reading(place, *purposes) as reader:
         return await list_sessions(reader, wanted, limit)

@@ -1,8 +1,8 @@
-"""Sessions: the events of an agent's session, and the plan of the same `session_id`."""
+"""Sessions: events, messages, the plan and the verdict of one `session_id`."""
 
 from typing import Final, NamedTuple
 
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.query import checked_count
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
@@ -33,7 +33,7 @@ class SessionSummary(NamedTuple):
     """One session.
 
     `started` and `last` are text in UTC; the plan's fields are None where there is no plan, `tool`
-    where there are no events.
+    where there are neither events nor messages, and `verdict`, the latest, where nobody gave one.
     """
 
     session_id: str
@@ -42,20 +42,22 @@ class SessionSummary(NamedTuple):
     last: str | None
     events: int
     failures: int
+    messages: int
     task_description: str | None
     complexity: str | None
     agent_count: int | None
     confidence: float | None
     planning_cost: float | None
+    verdict: str | None
 
 
 async def list_sessions(
     reader: Reader, wanted: SessionFilter, limit: int | None = None
 ) -> list[SessionSummary]:
-    """The sessions that pass, the one with the latest event or plan first.
+    """The sessions that pass, the one with the latest event, message or plan first.
 
     Args:
-        reader: Reads the event files and the plan file.
+        reader: Reads the files of events, messages, plans and verdicts, or some of them.
         wanted: Which.
         limit: At most so many.
 
@@ -69,6 +71,34 @@ async def list_sessions(
 
 
 def _statement(source: Source, wanted: SessionFilter, limit: int | None) -> Statement:
+    plan_columns = ", ".join(f"p.{name}" for name in _PLAN_FIELDS)
+    conditions, values = _conditions(wanted)
+    return Statement(
+        f"WITH e AS ({_events(source)}), m AS ({_messages(source)}), p AS ({_plans(source)}),"
+        f" v AS ({_verdicts(source)}), s AS (SELECT session_id FROM e UNION"
+        " SELECT session_id FROM m UNION SELECT session_id FROM p),"
+        " found AS (SELECT s.session_id, coalesce(e.tool, m.tool) AS tool,"
+        f" {_of_all('min', 'started')} AS started, {_of_all('max', 'last')} AS last,"
+        " coalesce(e.events, 0), coalesce(e.failures, 0), coalesce(m.messages, 0),"
+        f" {plan_columns}, v.verdict"
+        " FROM s LEFT JOIN e ON e.session_id = s.session_id"
+        " LEFT JOIN m ON m.session_id = s.session_id"
+        " LEFT JOIN p ON p.session_id = s.session_id"
+        " LEFT JOIN v ON v.session_id = s.session_id)"
+        f" SELECT * FROM found WHERE {' AND '.join(conditions) or '1'}"
+        " ORDER BY last DESC LIMIT ?",
+        [*values, -1 if limit is None else limit],
+    )
+
+
+def _of_all(function: str, name: str) -> str:
+    """The first or the last of three instants; SQLite's own functions give NULL for any NULL."""
+    names = (f"e.{name}", f"m.{name}", "p.planned")
+    each = [f"coalesce({', '.join(names[n:] + names[:n])})" for n in range(len(names))]
+    return f"{function}({', '.join(each)})"
+
+
+def _events(source: Source) -> str:
     session_id = source.extract("$.session_id")
     each = [
         f"SELECT {session_id} AS session_id, '{tool}' AS tool, min({source.created_at}) AS started,"
@@ -77,33 +107,48 @@ def _statement(source: Source, wanted: SessionFilter, limit: int | None) -> Stat
         f" FROM {source.tables[purpose.name]} WHERE {session_id} IS NOT NULL GROUP BY {session_id}"
         for tool, purpose in HOOK_EVENTS.items()
         if purpose.name in source.tables
-    ] or [
-        "SELECT NULL AS session_id, NULL AS tool, NULL AS started, NULL AS last,"
-        " 0 AS events, 0 AS failures LIMIT 0"
     ]
+    names = ("session_id", "tool", "started", "last", "events", "failures")
+    return " UNION ALL ".join(each) or _nothing(names)
+
+
+def _messages(source: Source) -> str:
+    if CONVERSATIONS.name not in source.tables:
+        return _nothing(("session_id", "tool", "started", "last", "messages"))
+    session_id = source.extract("$.session_id")
+    return (
+        f"SELECT {session_id} AS session_id, min({source.extract('$.tool')}) AS tool,"
+        f" min({source.created_at}) AS started, max({source.created_at}) AS last,"
+        f" count(*) AS messages FROM {source.tables[CONVERSATIONS.name]}"
+        f" WHERE {session_id} IS NOT NULL GROUP BY {session_id}"
+    )
+
+
+def _plans(source: Source) -> str:
+    if PLANNER_SESSIONS.name not in source.tables:
+        return _nothing(("session_id", "planned", *_PLAN_FIELDS))
+    session_id = source.extract("$.session_id")
     fields = ", ".join(f"{source.extract(f'$.{name}')} AS {name}" for name in _PLAN_FIELDS)
-    plans = (
+    return (
         f"SELECT {session_id} AS session_id, {source.created_at} AS planned, {fields}"
         f" FROM {source.tables[PLANNER_SESSIONS.name]} WHERE {session_id} IS NOT NULL"
-        if PLANNER_SESSIONS.name in source.tables
-        else "SELECT NULL AS session_id, NULL AS planned, "
-        + ", ".join(f"NULL AS {name}" for name in _PLAN_FIELDS)
-        + " LIMIT 0"
     )
-    conditions, values = _conditions(wanted)
-    columns = ", ".join(f"p.{name}" for name in _PLAN_FIELDS)
-    return Statement(
-        f"WITH e AS ({' UNION ALL '.join(each)}), p AS ({plans}),"
-        " s AS (SELECT session_id FROM e UNION SELECT session_id FROM p),"
-        " found AS (SELECT s.session_id, e.tool, coalesce(e.started, p.planned) AS started,"
-        " max(coalesce(e.last, p.planned), coalesce(p.planned, e.last)) AS last,"
-        f" coalesce(e.events, 0), coalesce(e.failures, 0), {columns}"
-        " FROM s LEFT JOIN e ON e.session_id = s.session_id"
-        " LEFT JOIN p ON p.session_id = s.session_id)"
-        f" SELECT * FROM found WHERE {' AND '.join(conditions) or '1'}"
-        " ORDER BY last DESC LIMIT ?",
-        [*values, -1 if limit is None else limit],
+
+
+def _verdicts(source: Source) -> str:
+    if OUTCOMES.name not in source.tables:
+        return _nothing(("session_id", "verdict"))
+    session_id = source.extract("$.session_id")
+    # SQLite gives the bare column of the row that has the maximum.
+    return (
+        f"SELECT session_id, verdict FROM (SELECT {session_id} AS session_id,"
+        f" {source.extract('$.verdict')} AS verdict, max({source.created_at})"
+        f" FROM {source.tables[OUTCOMES.name]} GROUP BY {session_id})"
     )
+
+
+def _nothing(names: tuple[str, ...]) -> str:
+    return f"SELECT {', '.join(f'NULL AS {name}' for name in names)} LIMIT 0"
 
 
 def _conditions(wanted: SessionFilter) -> tuple[list[str], list[object]]:
