@@ -5,12 +5,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
-from khive_persist import PlannerSession, open_store
+from khive_persist import PlannerSession, open_store, record_outcome
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 from khive_persist.records.message import Message
@@ -141,6 +142,7 @@ def test_sessions_have_messages_and_the_latest_verdict(planned: Place, khive: Kh
     anyio.run(save)
     assert khive("outcome", "set", "said", "failure").code == 0
     assert khive("outcome", "set", "said", "partial").code == 0
+    anyio.run(partial(record_outcome, "said", "success", source="rule", dir=planned.root))
     said, *others = khive("sessions", "--json").json
     assert said["session_id"] == "said"
     assert (said["tool"], said["messages"], said["events"]) == ("codex", 3, 0)

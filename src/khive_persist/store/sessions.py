@@ -33,7 +33,7 @@ class SessionSummary(NamedTuple):
     """One session.
 
     `started` and `last` are text in UTC; the plan's fields are None where there is no plan, `tool`
-    where there are neither events nor messages, and `verdict`, the latest, where nobody gave one.
+    where there are neither events nor messages, and `verdict`, the one that counts, where there is none.
     """
 
     session_id: str
@@ -139,10 +139,11 @@ def _verdicts(source: Source) -> str:
     if OUTCOMES.name not in source.tables:
         return _nothing(("session_id", "verdict"))
     session_id = source.extract("$.session_id")
-    # SQLite gives the bare column of the row that has the maximum.
+    # A person's counts before a rule's. SQLite gives the bare column of the row with the maximum.
+    rank = f"({source.extract('$.source')} IS NOT 'rule') || {source.created_at}"
     return (
         f"SELECT session_id, verdict FROM (SELECT {session_id} AS session_id,"
-        f" {source.extract('$.verdict')} AS verdict, max({source.created_at})"
+        f" {source.extract('$.verdict')} AS verdict, max({rank})"
         f" FROM {source.tables[OUTCOMES.name]} GROUP BY {session_id})"
     )
 
