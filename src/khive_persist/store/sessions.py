@@ -33,7 +33,8 @@ class SessionSummary(NamedTuple):
     """One session.
 
     `started` and `last` are text in UTC; the plan's fields are None where there is no plan, `tool`
-    where there are neither events nor messages, and `verdict`, the one that counts, where there is none.
+    where there are neither events nor messages, and `verdict`, the one that counts, where nobody
+    gave one.
     """
 
     session_id: str
