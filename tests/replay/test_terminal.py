@@ -94,17 +94,22 @@ def test_keys_pause_step_seek_and_change_the_speed(place: Place) -> None:
     six(place)
     with replaying(place) as terminal:
         terminal.read_until("please do")
-        terminal.press(b" ")
-        terminal.read_until("[paused]")
         terminal.press(b"n")
         terminal.read_until("I begin")
-        terminal.read_until("2/6")
+        terminal.read_until("[paused] 0:05 of 0:30  2/6")
+        terminal.clear()
+        terminal.press(b" ")
+        terminal.read_until("[1x]")
+        terminal.press(b" ")
+        terminal.read_until("[paused]")
         terminal.press(b"n")
         assert "second-command" not in terminal.read_until("first-output")
         terminal.clear()
         terminal.press(b"b")
         # What was shown is shown anew, without the last.
-        assert "first-command" not in terminal.read_until("2/6")
+        again = terminal.read_until("2/6")
+        assert "please do" in again
+        assert "first-command" not in again
         terminal.press(b"\x1b[C")
         terminal.read_until("0:15 of 0:30  4/6")
         terminal.press(b"\x1b[D")
