@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,16 @@ def ids(path: Path, table: str) -> list[str]:
 @pytest.mark.timeout(1800)
 def test_killed_hooks(place: Place, kills: int) -> None:
     some = random.Random(1)
-    acknowledged = []
+    acknowledged = ["unharmed"]
+    payload = b'{"hook_event_name": "Stop", "session_id": "unharmed"}'
+    start = time.monotonic()
+    subprocess.run(HOOK, input=payload, cwd=place.root, check=True)
+    # How long it takes tells what else the machine does; kills are to hit it at any point.
+    most = 2 * (time.monotonic() - start)
     for number in range(kills):
         payload = json.dumps({"hook_event_name": "Stop", "session_id": f"s{number}"}).encode()
         process = subprocess.Popen(HOOK, stdin=subprocess.PIPE, cwd=place.root)
-        timer = threading.Timer(some.uniform(0, 0.025), process.send_signal, [signal.SIGKILL])
+        timer = threading.Timer(some.uniform(0, most), process.send_signal, [signal.SIGKILL])
         timer.start()
         try:
             process.communicate(payload)
@@ -86,7 +92,7 @@ def test_killed_hooks(place: Place, kills: int) -> None:
     connection = sqlite3.connect(place.database("claude_hooks.db"))
     sessions = [row[0] for row in connection.execute("SELECT session_id FROM events")]
     connection.close()
-    assert 0 < len(acknowledged) < kills
+    assert len(acknowledged) <= kills
     assert set(acknowledged) <= set(sessions)
     known = [session for session in sessions if session is not None]
     assert len(known) == len(set(known))
