@@ -1,0 +1,1 @@
+"""Two set-ups, or more, of an agent, compared by what was recorded of their sessions."""

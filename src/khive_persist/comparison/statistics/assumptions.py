@@ -1,0 +1,51 @@
+"""What tests assume of samples, looked at. It is shown, and picks no test by itself."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+# Royston's approximation is for up to these; with more, the least bend is found.
+MOST_SHAPIRO: Final = 5_000
+
+
+class Normality(NamedTuple):
+    """The Shapiro-Wilk test (Royston 1995, Appl. Stat. 44, AS R94).
+
+    Attributes:
+        w: Near 1 where the values lie as normal ones do.
+        p: Small where normal values hardly ever give so low a w.
+    """
+
+    w: float
+    p: float
+
+
+class Spread(NamedTuple):
+    """Brown and Forsythe's test that spreads are one (1974, J. Amer. Stat. Assoc. 69)."""
+
+    f: float
+    p: float
+
+
+def normality(values: Sequence[float]) -> Normality | None:
+    """The test; None for under 3 values, over 5,000, or values that are all the same."""
+    sample = np.asarray(values, dtype=float)
+    if not 3 <= len(sample) <= MOST_SHAPIRO or sample.min() == sample.max():
+        return None
+    # Its sums lose the digits of values far from 0, and it takes a tiny range for none.
+    done = stats.shapiro((sample - np.median(sample)) / np.ptp(sample))
+    return Normality(float(done.statistic), float(done.pvalue))
+
+
+def spread(samples: Sequence[Sequence[float]]) -> Spread | None:
+    """The test; None under two samples, with under two values in one, or where none varies."""
+    arrays = [np.asarray(one, dtype=float) for one in samples]
+    if len(arrays) < 2 or any(len(one) < 2 for one in arrays):
+        return None
+    distances = [np.abs(one - np.median(one)) for one in arrays]
+    if all(one.min() == one.max() for one in distances):
+        return None
+    done = stats.f_oneway(*distances)
+    return Spread(float(done.statistic), float(done.pvalue))

@@ -1,0 +1,90 @@
+"""More than two samples: Welch's analysis of variance, and each pair by Games and Howell."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import sqrt
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from khive_persist.comparison.statistics.interval import LEVEL, Interval
+from khive_persist.comparison.statistics.moments import Moments, moments, satterthwaite
+
+# The pairs of more samples than these are too many to look at, and take minutes.
+MOST_PAIRED: Final = 20
+
+
+class WelchAnova(NamedTuple):
+    """Welch's test that all means are one (Welch 1951, Biometrika 38); no equal spread is asked.
+
+    Attributes:
+        f: The statistic.
+        df_between: How many samples but one.
+        df_within: By Welch; no whole number.
+        p: Of an F as large.
+    """
+
+    f: float
+    df_between: int
+    df_within: float
+    p: float
+
+
+class Pair(NamedTuple):
+    """Two of several samples (Games and Howell 1976, J. Educ. Stat. 1).
+
+    Attributes:
+        first: The index of one sample.
+        second: And of the other.
+        difference: The second mean less the first.
+        interval: Simultaneous with those of all other pairs.
+        t: The difference by its standard error.
+        df: By Satterthwaite.
+        p: Adjusted for all pairs, by the studentised range.
+    """
+
+    first: int
+    second: int
+    difference: float
+    interval: Interval
+    t: float
+    df: float
+    p: float
+
+
+def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:
+    """Welch's test; None under two samples, or where one has under two values or no spread."""
+    found = [moments(one) for one in samples]
+    if len(found) < 2 or not all(one.variance for one in found):
+        return None
+    k = len(found)
+    weights = np.array([1 / one.error for one in found])
+    means = np.array([one.mean for one in found])
+    sizes = np.array([one.n for one in found])
+    total = weights.sum()
+    grand = float(weights @ means / total)
+    between = float(weights @ (means - grand) ** 2) / (k - 1)
+    spread = float((((1 - weights / total) ** 2) / (sizes - 1)).sum())
+    f = between / (1 + 2 * (k - 2) / (k**2 - 1) * spread)
+    df = (k**2 - 1) / (3 * spread)
+    return WelchAnova(f, k - 1, df, float(stats.f.sf(f, k - 1, df)))
+
+
+def games_howell(samples: Sequence[Sequence[float]], level: float = LEVEL) -> list[Pair] | None:
+    """Each pair of samples; None where there are more than 20, or one is too small or constant."""
+    found = [moments(one) for one in samples]
+    if not 2 <= len(found) <= MOST_PAIRED or not all(one.variance for one in found):
+        return None
+    return [_pair(i, j, found, level) for i, j in combinations(range(len(found)), 2)]
+
+
+def _pair(first: int, second: int, found: list[Moments], level: float) -> Pair:
+    a, b = found[first], found[second]
+    error, df = sqrt(a.error + b.error), satterthwaite(a, b)
+    difference = b.mean - a.mean
+    t = difference / error
+    p = float(stats.studentized_range.sf(abs(t) * sqrt(2), len(found), df))
+    wide = float(stats.studentized_range.ppf(level, len(found), df)) / sqrt(2) * error
+    interval = Interval(difference - wide, difference + wide, level)
+    return Pair(first, second, difference, interval, t, df, p)

@@ -1,0 +1,51 @@
+"""What samples of a size can find: by the noncentral t, two-sided (Cohen 1988, chapter 2)."""
+
+from math import isfinite, sqrt
+from typing import Final
+
+from scipy.optimize import brentq
+from scipy.stats import nct
+from scipy.stats import t as student
+
+ALPHA: Final = 0.05
+POWER: Final = 0.8
+# Beyond that, no experiment of sessions is planned, and the series do not end.
+MOST: Final = 10_000_000
+_MOST_EFFECT: Final = 50.0
+
+
+def power(d: float, n: int, m: int, alpha: float = ALPHA) -> float:
+    """How often a t test of n against m values finds an effect of d standard deviations."""
+    df = n + m - 2
+    centre = abs(d) * sqrt(n * m / (n + m))
+    beyond = float(student.ppf(1 - alpha / 2, df))
+    found = float(nct.sf(beyond, df, centre) + nct.cdf(-beyond, df, centre))
+    # Far out the library's series gives NaN, where the power is 1 to all digits.
+    return found if isfinite(found) else float(centre > beyond)
+
+
+def smallest_effect(n: int, m: int, alpha: float = ALPHA, wanted: float = POWER) -> float | None:
+    """The smallest effect that samples of these sizes find with the power that is wanted.
+
+    None where either has less than two values, or it would be above 50.
+    """
+    if n < 2 or m < 2 or power(_MOST_EFFECT, n, m, alpha) < wanted:
+        return None
+    return float(brentq(lambda d: power(d, n, m, alpha) - wanted, 0.0, _MOST_EFFECT))
+
+
+def needed(d: float, alpha: float = ALPHA, wanted: float = POWER) -> int | None:
+    """How many values each of two samples needs to find an effect of d with that power.
+
+    None for no effect, or where it would be above 10,000,000.
+    """
+    if d == 0 or power(d, MOST, MOST, alpha) < wanted:
+        return None
+    low, high = 2, MOST
+    while low < high:
+        middle = (low + high) // 2
+        if power(d, middle, middle, alpha) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
