@@ -68,11 +68,11 @@ def _resampled(ordered: Array, random: np.random.Generator) -> Array:
     half = n // 2
     if n % 2:
         ranks = random.beta(half + 1, half + 1, RESAMPLES)
-        return ordered[_index(ranks, n)]
+        return np.asarray(ordered[_index(ranks, n)])
     # The half-th smallest of n uniform numbers, and the next one: the least of those above it.
     lower = random.beta(half, half + 1, RESAMPLES)
     upper = 1 - (1 - lower) * random.beta(half, 1, RESAMPLES)
-    return (ordered[_index(lower, n)] + ordered[_index(upper, n)]) / 2
+    return np.asarray((ordered[_index(lower, n)] + ordered[_index(upper, n)]) / 2)
 
 
 def _index(ranks: Any, n: int) -> Any:

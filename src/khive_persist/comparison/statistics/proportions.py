@@ -11,13 +11,13 @@ from khive_persist.comparison.statistics.interval import LEVEL, Interval
 class Proportion(NamedTuple):
     """How many of how many."""
 
-    count: int
+    hits: int
     of: int
 
     @property
     def share(self) -> float:
         """The part of the whole."""
-        return self.count / self.of
+        return self.hits / self.of
 
 
 class ProportionDifference(NamedTuple):
@@ -45,8 +45,8 @@ def wilson(one: Proportion, level: float = LEVEL) -> Interval:
     spread = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     whole = 1 + z * z / n
     return Interval(
-        max(0.0, (centre - spread) / whole) if one.count else 0.0,
-        min(1.0, (centre + spread) / whole) if one.count < n else 1.0,
+        max(0.0, (centre - spread) / whole) if one.hits else 0.0,
+        min(1.0, (centre + spread) / whole) if one.hits < n else 1.0,
         level,
     )
 
@@ -62,7 +62,7 @@ def proportion_difference(
     difference = q - p
     low = difference - sqrt((q - b.low) ** 2 + (a.high - p) ** 2)
     high = difference + sqrt((b.high - q) ** 2 + (p - a.low) ** 2)
-    table = [[second.count, second.of - second.count], [first.count, first.of - first.count]]
+    table = [[second.hits, second.of - second.hits], [first.hits, first.of - first.hits]]
     cells = [cell for row in table for cell in row]
     odds = cells[0] * cells[3] / (cells[1] * cells[2]) if all(cells) else None
     return ProportionDifference(
