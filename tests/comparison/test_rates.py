@@ -34,11 +34,13 @@ def counts(size: int) -> Draw:
 
 
 def least(pairs: Any) -> float:
-    return min(pair.p for pair in pairs)
+    smallest: float = min(pair.p for pair in pairs)
+    return smallest
 
 
 def p_of(done: Any) -> float:
-    return float(done.p)
+    p: float = done.p
+    return p
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""A metric: what is counted of a session, and the values of it that groups of sessions have."""
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from math import isfinite
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["number", "share"]
+
+# Fourth powers of what lies between stay within the range of floats.
+SMALLEST: Final = 1e-70
+LARGEST: Final = 1e70
+ABSENT: Final = "not recorded"
+NO_NUMBER: Final = "no number that can be counted with"
+
+
+class Metric(NamedTuple):
+    """What is counted.
+
+    Attributes:
+        name: As it is asked for.
+        definition: What is counted, over which sessions, in a sentence.
+        unit: Of a value, or an empty string.
+        kind: `number`, or `share` where each session has 1 or 0.
+    """
+
+    name: str
+    definition: str
+    unit: str = ""
+    kind: Kind = "number"
+
+
+class Sample:
+    """The values that one group's sessions have, and why the others have none."""
+
+    def __init__(self) -> None:
+        self.values = array("d")
+        self.left_out: Counter[str] = Counter()
+
+    def add(self, value: float | None) -> bool:
+        """Take a value in, or count why it is none; whether it was taken."""
+        if value is None:
+            self.left_out[ABSENT] += 1
+            return False
+        if not isfinite(value) or (value and not SMALLEST <= abs(value) <= LARGEST):
+            self.left_out[NO_NUMBER] += 1
+            return False
+        self.values.append(value)
+        return True
+
+
+# The samples of one metric, by the group's name.
+Samples = Mapping[str, Sample]
