@@ -153,6 +153,7 @@ FRAGMENTS = [
     ),
     *(TOKEN, "hf" + "_" + "A1b2" * 9, "dapi", "key-", "eyJ" + "A1b2.eyJ" + "A1b2" * 3 + ".abc"),
     *("é", "日", "\u2028", "\u0130", "\x1b[31m", "\x1b", "\ufdd0", "\\u0041", "u0041", "path/to"),
+    *("\u212a", "\u3000", "sk-", "SK", "xox", "bob:", "://bob:", "hunter2hunter2", 'r"', "\\n  "),
 ]
 HOSTILE = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join)
 NUMBERS = st.sampled_from([1, 1.5e10, 12345678e15, int("1" * 45), -3, 0.1, None, True])
@@ -186,6 +187,18 @@ def test_the_result_is_json_of_the_same_structure(
     redacted, _ = REDACTOR.redact_json(raw)
     assert TOKEN not in redacted
     assert skeleton(parse(redacted)) == skeleton(parse(raw))
+
+
+@given(HOSTILE, st.sampled_from(SPELLINGS), st.integers(0, 5))
+def test_the_first_look_passes_over_nothing(
+    text: str, spell: Callable[[object], str], levels: int
+) -> None:
+    raw = text if levels == 0 else spell(text)
+    for _ in range(levels - 1):
+        raw = json.dumps(raw)
+    # With a token before it, a text is looked at closely, whatever else is in it.
+    redacted, _ = REDACTOR.redact_text(raw)
+    assert REDACTOR.redact_text(f"{TOKEN} \n\n{raw}")[0].endswith(f"] \n\n{redacted}")
 
 
 @given(st.binary(max_size=40), SECRETS, st.binary(max_size=40), st.sampled_from(["le", "be"]))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from khive_persist.redaction.escapes import Unescaped, compiled, unescape
-from khive_persist.redaction.rules import Probe, anchored, neighbours
+from khive_persist.redaction.rules import Anchor, anchored, neighbours, place
 from khive_persist.redaction.values import is_secret
 
 NAMES = {
@@ -26,14 +26,16 @@ NAMES = {
         for word in ("api", "access", "private", "secret", "account", "signing", "encryption")
     },
 }
+# How the names of options with a secret end.
+OPTION_ENDS = [*(word for words in NAMES.values() for word in words), "-pass"]
 # Rare letters that searches skip to; each name has one.
 _LETTERS = "kwch_"
 # After a name: `=`, `:`, `=>`, `:=`, `: str = `, the `>` of a tag that is closed, blanks before a
 # long value, or `", "value": ` of a list of variables. Escaped text is searched first, too.
 _SEPARATOR = (
-    r"(?:[\\\"'`\])]{0,10}(?:[ \t]|\\t){0,8}(?:={1,3}>?|:=|:(?!:)(?: ?[\w.\[\]|&]{1,40} = )?"
+    r"(?:[\\\"'`\])]{0,10}(?:[ \t]|\\++t){0,8}(?:={1,3}>?|:=|:(?!:)(?: ?[\w.\[\]|&]{1,40} = )?"
     r"|>(?=[^\s\"'`<>]{8,2048}+</))"
-    r"|(?:[ \t|]|\\t){1,16}(?=[a-z0-9/+]{40})"
+    r"|(?:[ \t|]|\\++t){1,16}(?=[a-z0-9/+]{40})"
     r"|[\\\"',\snrt]{2,80}value[\\\"']{0,8}[ \t]{0,4}[:=])"
 )
 _OPTION_END = r"[\"'][ \t]{0,8},\s{0,80}|[ \t]{1,8}"
@@ -41,50 +43,76 @@ _OPENING = r"(?i)[ \t]{0,8}(?:[rbuf]{1,2}(?=[\"']))?([\"'`]?)"
 _USER = r"(?a)[\w.@+-]{1,128}:"
 _QUOTE = "[\"'`]"
 _MAX_LENGTH = 2048
+# Before a value with a digit, as all have, or a very long one, in text that may be escaped: blanks,
+# then what may open a value, and what may stand between two words of a command.
+_NO_BLANK = r"(?:[^\s0-9\\]|\\++(?![nrt]))"
+_VALUE_AHEAD = (
+    r"(?=(?u:(?:[ \t]|\\++t)*+(?:[rbuf]{0,2}\\*+[\"'`][\s\\\"'`,nrtbuf]*+)?"
+    rf"(?:{_NO_BLANK}{{256}}|{_NO_BLANK}*+[0-9])))"
+)
 # `<` ends a value in XML; quotes end one in JSON and in code.
 _BARE = rf"[^\s\"'`<>]{{8,{_MAX_LENGTH}}}"
 _NEXT_PAIR = r"(?a)[,;&|](?=[\w.%-]{1,64}[=:])"
 _TRAILING = ",;:.)]}\\"
 _OUTER_SPACE = r"(?s)((?:\s|\\++[nrt])*+)(.*?)(?:\s|\\++[nrt])*+\Z"
+_MAX_OPTION = len("--") + 60
 # More names than this in one value without blanks are noise, which would cost quadratic time.
 _MAX_NAMES = 8
 
 
 @cache
-def _names() -> list[re.Pattern[str]]:
+def _names(ahead: str = "") -> list[re.Pattern[str]]:
     patterns = []
     for letter in _LETTERS:
         groups, mine = [], []
         for kind, words in NAMES.items():
-            some = [word for word in words if next(c for c in _LETTERS if c in word) == letter]
+            some = [word for word in words if _letter(word) == letter]
             mine += some
             if some:
                 groups.append(f"(?P<{kind}>{anchored(letter, some)})")
         start = neighbours(letter, mine)
         # Atomic: where `token` is not followed by a separator, no other name is tried.
-        patterns.append(re.compile(f"{start}(?>{'|'.join(groups)}){_SEPARATOR}", re.ASCII))
+        patterns.append(re.compile(f"{start}(?>{'|'.join(groups)}){_SEPARATOR}{ahead}", re.ASCII))
     return patterns
 
 
+def _letter(word: str) -> str:
+    return next(letter for letter in _LETTERS if letter in word)
+
+
 @cache
-def _options() -> re.Pattern[str]:
+def _options(ahead: str = "") -> re.Pattern[str]:
     ends = []
     for kind, words in NAMES.items():
         behind = [f"(?<={word.replace('_pass', '[_-]pass')})" for word in words]
         ends.append(f"(?P<{kind}>{'|'.join(behind)})")
     return re.compile(
         r"-(?=[u-])(?:(?P<cli_password>u(?:(?<![^\s\"'(]-u)|(?<=\\[nrt]-u))|-user)(?=[\\\"',\s=])"
-        rf"|-(?=[a-z])[a-z0-9_-]{{3,60}}+(?:{'|'.join(ends)})(?=[\\\"',\s]))",
+        rf"|-(?=[a-z])[a-z0-9_-]{{3,60}}+(?:{'|'.join(ends)})(?=[\\\"',\s])){ahead}",
         re.ASCII,
     )
 
 
-def probes() -> list[Probe]:
-    """Searches in lower case that find something wherever there is a name and a separator.
+def anchors() -> Iterator[Anchor]:
+    """Those of names and of `-u`; for other options see `OPTION_ENDS`."""
+    for letter, pattern in zip(_LETTERS, _names(_VALUE_AHEAD), strict=True):
+        for word in (word for words in NAMES.values() for word in words):
+            if _letter(word) == letter:
+                yield Anchor(word, pattern, place(letter, word), folded=True)
+    # `-u`, and the second dash of `--user`.
+    yield Anchor("-u", _options(_VALUE_AHEAD), 0, folded=True)
+    yield Anchor("-u", _options(_VALUE_AHEAD), -1, folded=True)
 
-    The text may still be escaped, except for what `escapes.may_hide` tells.
-    """
-    return [pattern.search for pattern in [*_names(), _options()]]
+
+def option_ends_at(low: str, end: int) -> bool:
+    """Whether an option with a secret ends here, in text in lower case that may be escaped."""
+    begin = max(0, end - _MAX_OPTION)
+    return (
+        low.find("--", begin, end) >= 0
+        # The character after it counts, too.
+        and _options().search(low, begin, end + 1) is not None
+        and compiled(_VALUE_AHEAD).match(low, end) is not None
+    )
 
 
 def matches(text: Unescaped) -> Iterator[tuple[int, int, str]]:

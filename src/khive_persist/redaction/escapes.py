@@ -9,18 +9,27 @@ import re
 from bisect import bisect_right
 from functools import cache
 
-_PLACEHOLDER = r"\[REDACTED:[a-z0-9_]+:[0-9a-f]{4}\]"
+_PLACEHOLDER = r"\[(REDACTED:[a-z0-9_]+:[0-9a-f]{4}\])"
 # Stands for a placeholder: a noncharacter, which no secret contains. What is redacted stays so.
 MARK = "\ufdd0"
 
+_COLOUR = r"(\[[0-9;]*+[mGHJK])"
+# Each alternative begins with a literal: `re` skips to those, where it would try every character.
 _ESCAPE = (
-    r"((?:\\++u001[bB]|\x1b)\[[0-9;]*+[mGHJK])"
-    rf"|({_PLACEHOLDER})"
-    r"|\\++(?:u([0-9a-fA-F]{4})|([\"'/bfnrt]))?+"
+    rf"\\\\*+(?:u001[bB]{_COLOUR}|u([0-9a-fA-F]{{4}})|([\"'/bfnrt]))?+"
+    rf"|\x1b{_COLOUR}|{_PLACEHOLDER}"
 )
+# Those that are an ASCII letter in lower case.
+_FOLDING = "0130|212[aA]"
+# What can hide the letters of a secret, or set it too far from its name. Other escapes (\n, \")
+# only stand beside them.
+_HIDING = (
+    rf"\\\\*+(?:u001[bB]{_COLOUR}|u(00[0-9a-fA-F]{{2}}|{_FOLDING})|(/))|\x1b{_COLOUR}|\\\\\\*+"
+)
+_UNICODE, _LETTER, _FOLDED, _COLOURS = 2, 3, 5, (1, 4)
 _PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-# What can hide the letters of a secret. Other escapes (\n, \") only stand beside them.
-_HIDING = r"\\(?:/|u00)"
+# A text with none of these hides nothing.
+HIDING = ("\\/", "\\u00", "\\u0130", "\\u212a", "\x1b", "\\" * 8)
 
 
 @cache
@@ -30,16 +39,15 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _resolve(escape: re.Match[str]) -> str:
-    match escape.lastindex:
-        case 1:
-            return ""
-        case 2:
-            return MARK
-        case 3:
-            return chr(int(escape[3], 16))
-        case 4:
-            return _PLAIN.get(escape[4], escape[4])
-    return "\\"
+    group = escape.lastindex
+    if group == _LETTER:
+        letter = escape[_LETTER]
+        return _PLAIN.get(letter, letter)
+    if group is None:
+        return "\\"
+    if group == _UNICODE:
+        return chr(int(escape[_UNICODE], 16))
+    return MARK if group == _FOLDED else ""
 
 
 def unescape(text: str) -> str:
@@ -49,9 +57,9 @@ def unescape(text: str) -> str:
     return text
 
 
-def may_hide(text: str) -> bool:
-    r"""Whether an ASCII character may be spelt `\u00xx` or `\/`, or be followed by a colour."""
-    return "\x1b" in text or ("\\" in text and compiled(_HIDING).search(text) is not None)
+def reveal(text: str) -> str:
+    r"""The text without what hides: ASCII spelt `\u00xx` or `\/`, colours, many backslashes."""
+    return compiled(_HIDING).sub(_resolve, text)
 
 
 class Unescaped:
@@ -60,7 +68,7 @@ class Unescaped:
     Attributes:
         raw: The text as it was.
         flat: `unescape(raw)`.
-        low: `flat` in lower case, character for character.
+        low: `lower(flat)`.
     """
 
     __slots__ = ("_ends", "_flats", "_starts", "flat", "low", "raw")
@@ -96,7 +104,7 @@ class Unescaped:
         shift = 0
         for escape in compiled(_ESCAPE).finditer(self.raw):
             start, end = escape.span()
-            kept = escape.lastindex != 1
+            kept = escape.lastindex not in _COLOURS
             self._flats.append(start - shift)
             self._starts.append(start if kept else -1)
             self._ends.append(end)
@@ -104,6 +112,12 @@ class Unescaped:
 
 
 def lower(text: str) -> str:
-    """The text in lower case, each character in its place: only U+0130 would become two."""
-    low = text.lower()
-    return low if len(low) == len(text) else text.replace("\u0130", "i").lower()
+    """The text with ASCII letters in lower case, each character in its place.
+
+    So are the two that have such a letter as their lower case: U+0130 and U+212A.
+    """
+    if text.isascii():
+        return text.lower()
+    text = text.replace("\u0130", "i").replace("\u212a", "k")
+    # Six times as fast as to look up the case of every other letter.
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from khive_persist.redaction.escapes import Unescaped, compiled
 
+# Stands in each of their markers.
+WORD = "PRIVATE KEY"
 _MARKER = r"-----(BEGIN|END) (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 # What stands between two lines: white space, or quotes and a comma; then a number or a mark.
 _GAP = (
@@ -28,9 +30,10 @@ _CUT_LINE = 16
 _MAX_CHARACTERS = 16_384
 
 
-def probe(text: str) -> object:
-    """Find the beginning or end of a key; the text may still be escaped."""
-    return compiled(_MARKER).search(text)
+def is_marker_at(text: str, start: int, end: int) -> bool:
+    """Whether `WORD`, there, is of the beginning or the end of a key; the text may be escaped."""
+    before, after = len("-----BEGIN ") + 4 * 17, len(" BLOCK-----")
+    return compiled(_MARKER).search(text, max(0, start - before), end + after) is not None
 
 
 def matches(text: Unescaped) -> Iterator[tuple[int, int, str]]:

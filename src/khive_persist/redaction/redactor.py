@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.redaction import anchors, assignments, private_keys, rules
-from khive_persist.redaction.escapes import MARK, Unescaped, lower, may_hide, unescape
+from khive_persist.redaction import assignments, private_keys, rules
+from khive_persist.redaction.anchors import may_match
+from khive_persist.redaction.escapes import MARK, Unescaped, unescape
 from khive_persist.redaction.values import is_credentials, is_secret, is_template
 
 _CHECKS = {
@@ -112,7 +112,7 @@ class Redactor:
 
     def _find(self, raw: str) -> list[tuple[int, int, str, str]]:
         """Start, end, kind and, where it is not that slice, secret; in order, none overlaps."""
-        if not _may_match(unescape(raw) if may_hide(raw) else raw):
+        if not may_match(raw):
             return []
         merged: list[tuple[int, int, str, str]] = []
         # Those that begin together are in the order of `_candidates`: the most telling kind first.
@@ -147,27 +147,6 @@ class Redactor:
 
         # In UTF-16 an astral character is the same bytes, whether or not it was two escapes.
         return blake2b(secret.encode("utf-16-le", "surrogatepass"), key=self._key).hexdigest()[:4]
-
-
-@cache
-def _probes() -> tuple[list[rules.Probe], list[rules.Probe]]:
-    plain, folded = rules.probes()
-    return [*plain, private_keys.probe], folded + assignments.probes()
-
-
-def _may_match(text: str) -> bool:
-    """Whether it is worth while to unescape the text and look closely."""
-    if not anchors.may_hold(text):
-        return False
-    low = lower(text)
-    plain, folded = _probes()
-    for search in plain:
-        if search(text):
-            return True
-    for search in folded:  # noqa: SIM110 - `any` of a generator costs a tenth of the whole
-        if search(low):
-            return True
-    return False
 
 
 def _add(counts: dict[str, int], found: dict[str, int]) -> None:

@@ -11,10 +11,28 @@ text makes a search slower than linear.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
-Probe = Callable[[str], object]
+
+class Anchor:
+    """Characters that a pattern matches at, and nowhere else but at its other anchors.
+
+    Attributes:
+        word: The characters.
+        pattern: May be tried in text that is still escaped, but for what `escapes.reveal` undoes.
+        shift: From the word's beginning to the match's.
+        folded: Whether the pattern is for text in lower case.
+    """
+
+    __slots__ = ("folded", "pattern", "shift", "word")
+
+    def __init__(self, word: str, pattern: re.Pattern[str], shift: int, *, folded: bool) -> None:
+        self.word = word
+        self.pattern = pattern
+        self.shift = shift
+        self.folded = folded
+
 
 _NAME = "A-Za-z0-9"
 _WORD = "A-Za-z0-9_-"
@@ -76,26 +94,29 @@ TOKENS = (
     ("planetscale_token", "pscale_tkn_ pscale_pw_ pscale_oauth_", r"[\w.-]{30,}", ""),
 )
 
-# Kinds, whether to search in lower case, a pattern with the secret of each kind as a group, and
-# which of the checks of `redactor` the secret must pass ("": none).
+# Kinds, what the pattern begins with, whether to search in lower case, a pattern with the secret of
+# each kind as a group, and which of the checks of `redactor` the secret must pass ("": none).
 PATTERNS = (
     (
         "jwt",
+        "eyJ",
         False,
         rf"(eyJ(?:(?<![\w-]eyJ)|{_PAST_ESCAPE.format('eyJ')}){_JWT_TAIL})",
         "",
     ),
     (
         "slack_webhook discord_webhook",
+        "hooks",
         False,
         r"hooks(?:\.slack\.com/(?:services|workflows|triggers)/([\w/-]{16,})"
         r"|(?<=/webhooks)/[0-9]{16,20}/([\w-]{40,}))",
         "",
     ),
-    ("azure_sas_signature", False, r"sig=(?<=[?&;]sig=)([A-Za-z0-9%+/=_-]{30,})", ""),
+    ("azure_sas_signature", "sig=", False, r"sig=(?<=[?&;]sig=)([A-Za-z0-9%+/=_-]{30,})", ""),
     # A URL is not followed by a digest, as in `docker://image:tag@sha256:…`.
     (
         "url_password telegram_bot_token",
+        ":// :AA",
         False,
         r":(?://[^\s/:@\"'\[]{0,256}:([^\s/\"']{1,512})@(?!sha[0-9])|(?<=[0-9]{8}:)(AA[\w-]{32,}))",
         "template",
@@ -103,37 +124,40 @@ PATTERNS = (
     (
         # A quoted name wants a quoted value: a JSON number must not be taken for one.
         "authorization",
+        "authorization",
         True,
-        r"authorization(?:[\\\"'`\])]{1,10}(?:[ \t]|\\t){0,8}[:=,][ \t]{0,8}\\{0,8}[\"'`]"
-        r"|(?:[ \t]|\\t){0,8}[:=](?:[ \t]|\\t){0,8}[\\\"'`]{0,8})"
+        r"authorization(?:[\\\"'`\])]{1,10}(?:[ \t]|\\++t){0,8}[:=,][ \t]{0,8}\\{0,8}[\"'`]"
+        r"|(?:[ \t]|\\++t){0,8}[:=](?:[ \t]|\\++t){0,8}[\\\"'`]{0,8})"
         r"(?:(?:bearer|basic|token|bot|digest|negotiate|key|api-?key)[ \t]{1,8})?"
         r"(?=([^\s\"'`,;:}\]][^\s\"'`,;]{7,4096}))",
         "credentials",
     ),
     (
         "bearer_token",
+        "bearer",
         True,
-        r"bearer(?:[ \t:=]|\\t){1,8}[\\\"'`]{0,8}(?=([a-z0-9._~+/=-]{16,4096}))",
+        r"bearer(?:[ \t:=]|\\++t){1,8}[\\\"'`]{0,8}(?=([a-z0-9._~+/=-]{16,4096}))",
         "credentials",
     ),
     (
         "netrc_password",
+        "login",
         True,
-        r"login(?:\\[nrt]|\s){1,8}\S{1,128}?(?:\\[nrt]|\s){1,8}password(?:\\[nrt]|\s){1,8}"
+        r"login(?:\\++[nrt]|\s){1,8}\S{1,128}?(?:\\++[nrt]|\s){1,8}password(?:\\++[nrt]|\s){1,8}"
         r"(?=([^\s\"']{8,256}))",
         "secret",
     ),
 )
 
 
-def _place(letter: str, head: str) -> int:
+def place(letter: str, head: str) -> int:
     """Where a search skips to: the last one of this letter if it is punctuation, else the first."""
     return head.index(letter) if letter.isalnum() else head.rindex(letter)
 
 
 def neighbours(letter: str, heads: list[str]) -> str:
     """A pattern for the letter that is about to be one of a head: it is rare that more is tried."""
-    places = [_place(letter, head) for head in heads]
+    places = [place(letter, head) for head in heads]
     width = min(2, *places)
     before = {re.escape(head[at - width : at]) for head, at in zip(heads, places, strict=True)}
     after = {head[at + 1 : at + 2] for head, at in zip(heads, places, strict=True)}
@@ -152,7 +176,7 @@ def anchored(letter: str, heads: list[str], forbidden: str = "") -> str:
     """
     rest = []
     for head in heads:
-        at = _place(letter, head)
+        at = place(letter, head)
         before, after = re.escape(head[: at + 1]), re.escape(head[at + 1 :])
         seen = f"(?<={before})" if at else ""
         left = f"(?:(?<![{forbidden}]{before})|{_PAST_ESCAPE.format(before)})" if forbidden else ""
@@ -161,7 +185,7 @@ def anchored(letter: str, heads: list[str], forbidden: str = "") -> str:
 
 
 @cache
-def _token_patterns() -> list[tuple[re.Pattern[str], list[tuple[str, list[str]]]]]:
+def _token_patterns() -> list[tuple[str, re.Pattern[str], list[tuple[str, list[str]]]]]:
     """For each letter to skip to: one pattern, and the kind and heads of each of its groups."""
     alternatives: dict[str, list[str]] = {}
     meanings: dict[str, list[tuple[str, list[str]]]] = {}
@@ -171,11 +195,11 @@ def _token_patterns() -> list[tuple[re.Pattern[str], list[tuple[str, list[str]]]
         alternatives.setdefault(letter, []).append(f"{anchored(letter, heads, forbidden)}({tail})")
         meanings.setdefault(letter, []).append((kind, heads))
     patterns = []
-    for letter, choices in alternatives.items():
-        start = neighbours(letter, [head for _, heads in meanings[letter] for head in heads])
-        ahead = "" if letter.isalnum() else r"(?=[\w+/-]{10})"
+    for first, choices in alternatives.items():
+        start = neighbours(first, [head for _, heads in meanings[first] for head in heads])
+        ahead = "" if first.isalnum() else r"(?=[\w+/-]{10})"
         pattern = re.compile(f"{start}{ahead}(?:{'|'.join(choices)})", re.ASCII)
-        patterns.append((pattern, meanings[letter]))
+        patterns.append((first, pattern, meanings[first]))
     return patterns
 
 
@@ -203,20 +227,18 @@ def _beside(flat: str, at: int) -> tuple[int, int, str] | None:
 def _patterns() -> list[tuple[list[str], bool, re.Pattern[str], str]]:
     return [
         (kinds.split(), folded, re.compile(pattern, re.ASCII), check)
-        for kinds, folded, pattern, check in PATTERNS
+        for kinds, _, folded, pattern, check in PATTERNS
     ]
 
 
-def probes() -> tuple[list[Probe], list[Probe]]:
-    """Searches that find something wherever a rule may match: in text, and in text in lower case.
-
-    The text may still be escaped, except for what `escapes.may_hide` tells.
-    """
-    plain: list[Probe] = [pattern.search for pattern, _ in _token_patterns()]
-    folded: list[Probe] = []
-    for _, in_lower_case, pattern, _ in _patterns():
-        (folded if in_lower_case else plain).append(pattern.search)
-    return plain, folded
+def anchors() -> Iterator[Anchor]:
+    """Those of every pattern."""
+    for letter, pattern, meanings in _token_patterns():
+        for head in (head for _, heads in meanings for head in heads):
+            yield Anchor(head, pattern, place(letter, head), folded=False)
+    for (_, words, folded, _, _), (_, _, pattern, _) in zip(PATTERNS, _patterns(), strict=True):
+        for word in words.split():
+            yield Anchor(word, pattern, 0, folded=folded)
 
 
 def matches(flat: str, low: str) -> Iterator[tuple[int, int, str, str]]:
@@ -229,7 +251,7 @@ def matches(flat: str, low: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _matches(flat: str, low: str) -> Iterator[tuple[int, int, str, str]]:
-    for pattern, meanings in _token_patterns():
+    for _, pattern, meanings in _token_patterns():
         for match in pattern.finditer(flat):
             group = match.lastindex or 0
             kind, heads = meanings[group - 1]
