@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import asking, draining, processes, saving
+from benchmarks import asking, draining, processes, saving, serving, syncing
 from benchmarks.table import markdown
 
 
@@ -18,7 +18,9 @@ def main() -> int:
     lines = [
         *processes.measure(arguments.runs),
         *draining.measure(),
+        *syncing.measure(),
         *saving.measure(),
+        *serving.measure(),
         *asking.measure(arguments.rows),
     ]
     print(markdown(lines))

@@ -136,8 +136,14 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file of `.khive` as a whole or not at all: 0600, synced, then renamed into place."""
+def write_private(path: Path, content: bytes, *, synced: bool = True) -> None:
+    """Write a file of `.khive` as a whole or not at all: 0600, synced, then renamed into place.
+
+    Args:
+        path: The file.
+        content: All of it.
+        synced: Whether it survives a power loss; without, such a loss may leave anything there.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE_FILE
@@ -147,11 +153,13 @@ def write_private(path: Path, content: bytes) -> None:
             os.fchmod(descriptor, PRIVATE_FILE)
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(content)
-            os.fsync(descriptor)
+            if synced:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if synced:
+        sync_directory(path.parent)

@@ -129,6 +129,7 @@ def test_each_tool_says_its_list_in_its_own_words() -> None:
         ("TaskUpdate", {"taskId": "1", "owner": "me"}, "ok"),
         ("TaskUpdate", {"status": "completed"}, "ok"),
         ("update_plan", {"plan": []}, "failed to parse function arguments: missing field `step`"),
+        ("update_plan", {"plan": []}, "unsupported call: update_plan"),
         ("Bash", {"command": "ls"}, "ok"),
     ],
 )

@@ -41,8 +41,11 @@ BATCH_BYTES: Final = 16 << 20
 WAIT_SECONDS: Final = 10.0
 # Of a session, or a turn of it: what was said until then is in the tool's transcript.
 _ENDS: Final = tuple(
-    f'"event_type":"{word}"' for word in ("stop", "session_end", "subagent_stop", "pre_compact")
-)
+    f'"event_type":"{word}"'
+    for word in (
+        "stop", "stop_failure", "interrupt", "session_end", "subagent_stop", "pre_compact"
+    )
+)  # fmt: skip
 _REMOVERS: Final = 4
 _FEW: Final = 32
 

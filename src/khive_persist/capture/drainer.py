@@ -8,6 +8,7 @@ hooks write a byte into the pipe instead of starting one.
 
 import os
 import select
+import stat
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ FIRST_RETRY_SECONDS: Final = 0.1
 LONGEST_RETRY_SECONDS: Final = 5.0
 GIVE_UP_SECONDS: Final = 300.0
 ANOTHER_SECONDS: Final = 2.0
+LAST_SYNC_SECONDS: Final = 60.0
 # The agent and its tools come first.
 _NICENESS: Final = 10
 
@@ -40,18 +42,19 @@ def main() -> int:
     _close_others(pipe)
     try:
         with Drain(Place(project)) as drain:
-            _serve(drain, pipe)
+            syncing = _Syncing(drain)
+            _serve(drain, pipe, syncing)
             # From here on hooks start another drainer; what came until now is drained here.
             os.close(pipe)
             drain.run()
-            _Syncing(drain).start()
+            syncing.finish()
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
         return 1
     return 0
 
 
-def _serve(drain: Drain, pipe: int) -> None:
+def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
     try:
         resident = lock.acquire(drain.spool.path / DRAINER_LOCK, ANOTHER_SECONDS)
     except KhiveError:
@@ -59,7 +62,6 @@ def _serve(drain: Drain, pipe: int) -> None:
     try:
         retry = FIRST_RETRY_SECONDS
         last_success = time.monotonic()
-        syncing = _Syncing(drain)
         while True:
             left = _pass(drain)
             syncing.start()
@@ -83,19 +85,41 @@ class _Syncing:
     def __init__(self, drain: Drain) -> None:
         self._drain = drain
         self._waiting: dict[Path, None] = {}
+        self._sizes: dict[Path, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start one for what has ended since, unless one still runs: then with the next events."""
-        self._waiting |= dict.fromkeys(filter(Path.is_file, self._drain.take_ended()))
-        if self._process is not None and self._process.poll() is None:
+        self._take()
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+
+    def finish(self) -> None:
+        """Start one for what still waits, and for what was written after the last was started.
+
+        A tool may write the end of a transcript after its last hook.
+        """
+        self._take()
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LAST_SYNC_SECONDS)
+        late = [path for path, size in self._sizes.items() if _size(path) not in (size, None)]
+        self._waiting |= dict.fromkeys(late)
+        self._start()
+
+    def _take(self) -> None:
+        self._waiting |= dict.fromkeys(self._drain.take_ended())
+
+    def _start(self) -> None:
+        # Some tools take their transcripts away; what was read of one stays.
+        sizes = {path: size for path in self._waiting if (size := _size(path)) is not None}
+        self._waiting.clear()
+        if not sizes or not self._drain.settings.sync_at_stop:
             return
-        if not self._waiting or not self._drain.settings.sync_at_stop:
-            return
+        self._sizes |= sizes
         root = str(self._drain.place.root)
         command = [sys.executable, "-m", "khive_persist.cli", "--dir", root, "sync", "--"]
-        command += [str(path) for path in self._waiting]
-        self._waiting.clear()
+        command += map(str, sizes)
         self._process = subprocess.Popen(  # noqa: S603 - paths of files, each a word of its own
             command,
             stdin=subprocess.DEVNULL,
@@ -104,6 +128,14 @@ class _Syncing:
             start_new_session=True,
             preexec_fn=partial(os.nice, _NICENESS),
         )
+
+
+def _size(path: Path) -> int | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _pass(drain: Drain) -> bool:

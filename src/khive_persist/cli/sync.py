@@ -21,7 +21,7 @@ from khive_persist.sealing import load_redactor
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.transcripts.accounting import backfill, sessions_of
-from khive_persist.transcripts.finding import Transcript, find, tool_of
+from khive_persist.transcripts.finding import Transcript, find, of_agents, tool_of
 from khive_persist.transcripts.sync import Sync, Synced
 
 COLUMNS = ("tool", "new", "changed", "lines", "unknown", "damaged", "transcript")
@@ -49,7 +49,8 @@ def command(
 
     \b
       khive-persist sync                         what the tools keep of this project
-      khive-persist sync ~/.claude/projects/x    these files, or all in these folders
+      khive-persist sync ~/.claude/projects/x    these files and those of their subagents, or
+                                                 all in these folders
       khive-persist query "SELECT role, text FROM conversation WHERE session_id = '…'"
 
     Claude Code, Codex and Gemini CLI write down what was said, by which model, for how many tokens,
@@ -58,7 +59,8 @@ def command(
     not known are kept as they are, and counted.
 
     --backfill also writes the hook events that are missing, as of a time when no hooks were
-    installed. They are marked as reconstructed; `doctor --session` shows what is missing and why.
+    installed: of the sessions of the files that are named, else of all that were ever read. They
+    are marked as reconstructed; `doctor --session` shows what is missing and why.
     """
     place = drained_place(context, directory)
     settings = configuration.load(place.config)
@@ -77,7 +79,8 @@ def command(
                 failed.append((path, error.strerror or str(error)))
             except KhiveError as error:
                 failed.append((path, str(error)))
-    written = anyio.run(_backfill, place, [one.path for _, one in done]) if is_backfill else 0
+    read = [str(one.path) for _, one in done] if paths else None
+    written = anyio.run(_backfill, place, read) if is_backfill else 0
     if as_json:
         documents = [{"tool": tool} | one._asdict() | {"path": str(one.path)} for tool, one in done]
         refused = [{"path": str(path), "reason": reason} for path, reason in failed]
@@ -91,8 +94,8 @@ def command(
     return FAILED if failed else DONE
 
 
-async def _backfill(place: Place, paths: list[Path]) -> int:
-    sessions = await sessions_of(place, [str(path) for path in paths])
+async def _backfill(place: Place, paths: list[str] | None) -> int:
+    sessions = await sessions_of(place, paths)
     return sum([await backfill(place, session_id) for session_id in sessions])
 
 
@@ -114,7 +117,10 @@ def _named(paths: tuple[Path, ...]) -> Iterator[tuple[str | None, Path]]:
             for file in sorted(path.rglob("*.jsonl")):
                 yield _tool_of(file), file.absolute()
         else:
-            yield _tool_of(path), path.absolute()
+            tool = _tool_of(path)
+            yield tool, path.absolute()
+            if tool is not None:
+                yield from of_agents(Transcript(tool, path.absolute()))
 
 
 def _all(place: Place, *, is_all: bool) -> Iterator[Transcript]:

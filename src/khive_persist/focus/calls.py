@@ -18,8 +18,12 @@ _TASKS: Final = ("TaskCreate", "TaskUpdate")
 TOOLS: Final = (*_LISTS, *_TASKS)
 _TEXTS: Final = ("content", "step", "description", "text")
 _CREATED: Final = re.compile(r"Task #(\S+) created")
-# Codex does not mark a call that it refused.
-_REFUSED: Final = re.compile(r"failed to parse function arguments|not allowed in Plan mode")
+# Codex does not mark a call that it refused, as it does in Plan mode and where the tool is off.
+_REFUSED: Final = re.compile(
+    r"^(?:failed to parse function arguments: |unsupported call: update_plan$"
+    r"|update_plan is a TODO/checklist tool and is not allowed in Plan mode$"
+    r"|update_plan handler received unsupported payload)"
+)
 
 
 class Told(NamedTuple):

@@ -21,14 +21,7 @@ def to_document(purpose: Purpose, row: StoredRow) -> dict[str, Any]:
     hold or a file's own white space, the text stands under `text` too.
     """
     id, content, node_metadata, created_at, embedding = row
-    document: dict[str, Any] = {
-        "dataModelVersion": DATA_MODEL_VERSION,
-        "id": id,
-        "purpose": purpose.name,
-        "created_at": created_at,
-    }
-    if purpose.table != purpose.name:
-        document["table"] = purpose.table
+    document = _head(purpose, id, created_at)
     texts = {}
     for name, text in zip(_JSON_COLUMNS, (content, node_metadata, embedding), strict=True):
         document[name], is_exact = _value(text)
@@ -37,6 +30,28 @@ def to_document(purpose: Purpose, row: StoredRow) -> dict[str, Any]:
     if texts:
         document["text"] = texts
     return document
+
+
+def to_line(purpose: Purpose, row: StoredRow, *, is_exact: bool = False) -> bytes:
+    """A row as the line of its document.
+
+    Args:
+        purpose: Whose row it is.
+        row: The row.
+        is_exact: Whether its JSON is as `codec.dump` writes it; then it is not read to find out.
+    """
+    if not is_exact:
+        # It was read from JSON: nothing in it has no spelling there, and to look again takes long.
+        return codec.dump_line(to_document(purpose, row))
+    id, content, node_metadata, created_at, embedding = row
+    return codec.dump_line(
+        _head(purpose, id, created_at)
+        | {
+            "content": None if content is None else codec.Raw(content),
+            "node_metadata": None if node_metadata is None else codec.Raw(node_metadata),
+            "embedding": None if embedding is None else codec.Raw(embedding),
+        }
+    )
 
 
 def to_row(document: Any) -> tuple[str, StoredRow]:
@@ -74,6 +89,16 @@ def content_of(document: Mapping[str, Any]) -> Any:
     if content is None and isinstance(texts, dict):
         return codec.column(texts.get("content"))
     return content
+
+
+def _head(purpose: Purpose, id: str, created_at: object) -> dict[str, Any]:
+    head = {
+        "dataModelVersion": DATA_MODEL_VERSION,
+        "id": id,
+        "purpose": purpose.name,
+        "created_at": created_at,
+    }
+    return head if purpose.table == purpose.name else head | {"table": purpose.table}
 
 
 def _value(text: str | None) -> tuple[Any, bool]:

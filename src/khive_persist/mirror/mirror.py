@@ -7,7 +7,7 @@ from typing import Self
 from khive_persist.errors import KhiveError, MirrorError
 from khive_persist.mirror import streams
 from khive_persist.mirror.documents import Documents
-from khive_persist.mirror.streams import Streams, session_of
+from khive_persist.mirror.streams import Entry, Streams, session_of
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
@@ -56,6 +56,14 @@ class Mirror:
             _told(purpose, lambda: kind.write(rows, may_be_there=may_be_there))
         else:
             _told(purpose, lambda: kind.write(rows))
+
+    def appended(
+        self, purpose: Purpose, entries: Sequence[Entry], *, may_be_there: bool = False
+    ) -> None:
+        """As `written`, for a purpose that is a stream, of lines that are made already."""
+        kind = self._kind(purpose)
+        assert isinstance(kind, Streams)
+        _told(purpose, lambda: kind.append(entries, may_be_there=may_be_there))
 
     def removed(
         self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow] = ()

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import MirrorError
 from khive_persist.mirror import names
-from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of, to_document
+from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of, to_line
 from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec
@@ -23,12 +23,20 @@ NO_SESSION: Final = "no-session"
 NAMES_LOCK: Final = ".names.lock"
 _LOCK_SECONDS: Final = 30.0
 _LAST_BYTES: Final = 65_536
+_PART_BYTES: Final = 1 << 20
 # What each line of ours begins with.
 _BEGIN: Final = b'{"dataModelVersion":'
 
 
-class _Entry(NamedTuple):
-    """A line to append, and what decides where to."""
+class Entry(NamedTuple):
+    """A line to append, and what decides where to.
+
+    Attributes:
+        session: The session of its record; `NO_SESSION` for one of none.
+        id: The record's id.
+        line: With its end.
+        created_at: The record's.
+    """
 
     session: str
     id: str
@@ -68,23 +76,17 @@ class Streams:
             OSError: They cannot be written; some may be.
             MirrorError: The names that a file could have are taken by others.
         """
-        self._append(
-            (
-                _Entry(session_of(row), row[0], _line(to_document(self._purpose, row)), row[3])
-                for row in rows
-            ),
-            may_be_there,
+        entries = (
+            Entry(session_of(row), row[0], to_line(self._purpose, row), row[3]) for row in rows
         )
+        self.append(entries, may_be_there=may_be_there)
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
         """Say of records that they were deleted; their lines no longer count."""
-        self._append(
-            (
-                _Entry(session, row[0], _deletion(self._purpose, row[0], session), row[3])
-                for row in rows
-                for session in [session_of(row)]
-            ),
-            may_be_there=False,
+        self.append(
+            Entry(session, row[0], _deletion(self._purpose, row[0], session), row[3])
+            for row in rows
+            for session in [session_of(row)]
         )
 
     def path(self, session: str) -> Path | None:
@@ -115,9 +117,10 @@ class Streams:
         except FileNotFoundError:
             return None
 
-    def _append(self, entries: Iterable[_Entry], may_be_there: bool) -> None:
+    def append(self, entries: Iterable[Entry], *, may_be_there: bool = False) -> None:
+        """As `write`, of lines that are made already."""
         make_directory(self._folder)
-        sessions: dict[str, list[_Entry]] = defaultdict(list)
+        sessions: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             sessions[entry.session].append(entry)
         for session, some in sessions.items():
@@ -127,7 +130,7 @@ class Streams:
             else:
                 self._begin(session, some, may_be_there)
 
-    def _begin(self, session: str, entries: list[_Entry], may_be_there: bool) -> None:
+    def _begin(self, session: str, entries: list[Entry], may_be_there: bool) -> None:
         # Another purpose may want the same name, whose writers have another lock.
         with lock.held(self._folder / NAMES_LOCK, _LOCK_SECONDS):
             path = self.path(session)
@@ -196,18 +199,18 @@ class Streams:
 def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
     """Say in this very file of some ids that they were deleted: synced on return."""
     _, session = holder(path) or ("", NO_SESSION)
-    lines = [_Entry(session, id, _deletion(purpose, id, session), None) for id in ids]
+    lines = [Entry(session, id, _deletion(purpose, id, session), None) for id in ids]
     _append_to(path, lines, may_be_there=False)
 
 
 def session_of(row: StoredRow) -> str:
     """The session that a record belongs to; a word of ours for one of none."""
-    return _session(codec.column(row[1]))
+    return session_of_content(codec.column(row[1]))
 
 
 def session_in(document: dict[str, Any]) -> str:
     """The session that a line's document belongs to."""
-    return _session(document if document.get("deleted") is True else content_of(document))
+    return session_of_content(document if document.get("deleted") is True else content_of(document))
 
 
 def holder(path: Path) -> tuple[str, str] | None:
@@ -228,13 +231,14 @@ def told_by(document: Any) -> tuple[str, str] | None:
     return document["purpose"], session_in(document)
 
 
-def _session(content: Any) -> str:
+def session_of_content(content: Any) -> str:
+    """As `session_of`, by the record's content."""
     session = content.get("session_id") if isinstance(content, dict) else None
     return session if isinstance(session, str) and session else NO_SESSION
 
 
 def _deletion(purpose: Purpose, id: str, session: str) -> bytes:
-    return _line(
+    return codec.dump_line(
         {
             "dataModelVersion": DATA_MODEL_VERSION,
             "id": id,
@@ -244,11 +248,6 @@ def _deletion(purpose: Purpose, id: str, session: str) -> bytes:
             "deleted": True,
         }
     )
-
-
-def _line(document: dict[str, Any]) -> bytes:
-    # It was read from JSON: nothing in it has no spelling there, and to look again takes long.
-    return codec.dump_lossy(document).encode() + b"\n"
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -280,7 +279,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _append_to(path: Path, entries: list[_Entry], may_be_there: bool) -> None:
+def _append_to(path: Path, entries: list[Entry], may_be_there: bool) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     descriptor = os.open(path, flags, PRIVATE_FILE)
     try:
@@ -290,7 +289,8 @@ def _append_to(path: Path, entries: list[_Entry], may_be_there: bool) -> None:
             there = _last_lines(path, {entry.id for entry in entries})
             entries = [entry for entry in entries if there.get(entry.id) != entry.line]
         try:
-            _write_all(descriptor, b"".join(entry.line for entry in entries))
+            for some in _parts(entries):
+                _write_all(descriptor, some)
             os.fsync(descriptor)
         except OSError:
             os.ftruncate(descriptor, size)
@@ -326,6 +326,20 @@ def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
         if isinstance(document, dict) and document.get("id") in ids:
             found[document["id"]] = line
     return found
+
+
+def _parts(entries: Sequence[Entry]) -> Iterator[bytes]:
+    """The lines, some at a time: together they may be many."""
+    some: list[bytes] = []
+    size = 0
+    for entry in entries:
+        some.append(entry.line)
+        size += len(entry.line)
+        if size >= _PART_BYTES:
+            yield b"".join(some)
+            some, size = [], 0
+    if some:
+        yield b"".join(some)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -13,11 +13,17 @@ Count = Annotated[int, Field(ge=0)]
 
 @with_config(ConfigDict(extra="allow"))
 class ToolCall(TypedDict, total=False):
-    """A tool that the model asked for. `tool_use_id` links it to its hook events and its result."""
+    """A tool that the model asked for. `tool_use_id` links it to its hook events and its result.
+
+    `ended_at` is the instant that the tool's transcript has for its end; `spawned_agent_id` the
+    subagent that it started.
+    """
 
     tool_use_id: str
     name: str
     input: Any
+    ended_at: str
+    spawned_agent_id: str
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -27,6 +33,8 @@ class ToolResult(TypedDict, total=False):
     tool_use_id: str
     output: Any
     is_error: bool
+    exit_code: int
+    spawned_agent_id: str
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -51,6 +59,12 @@ class MessageContent(TypedDict, total=False):
     `role` is user, assistant, tool, system or developer; `kind` is `message`, or what else the
     line of the transcript was. `line` is that of the transcript, from 1. `payload` is the line of
     a kind that has no fields of its own here.
+
+    What tells of lineage: a subagent's messages have its `agent_id`, and as the tool has it its
+    parent's (`parent_agent_id`, or `parent_is_session`), the call that started it
+    (`parent_tool_use_id`), or its name in a team (`teammate_id`). `forked_from` and
+    `parent_session_id` name another session, once a session. `metadata.sessions` lists the other
+    sessions whose transcripts repeat the message.
     """
 
     tool: Required[str]
@@ -73,6 +87,11 @@ class MessageContent(TypedDict, total=False):
     agent_id: str
     agent_type: str
     parent_agent_id: str
+    parent_is_session: bool
+    parent_tool_use_id: str
+    teammate_id: str
+    forked_from: str
+    parent_session_id: str
     cwd: str
     git_branch: str
     transcript_path: str

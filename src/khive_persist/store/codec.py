@@ -57,6 +57,22 @@ def dump_lossy(value: Any, *, indent: bool = False) -> str:
         return text.encode("utf-8", "replace").decode()
 
 
+def dump_exact(value: Any) -> str | None:
+    """As `dump_lossy`, where `spells` is true of the text and what it holds; else None."""
+    try:
+        return orjson.dumps([value])[1:-1].decode()
+    except (TypeError, RecursionError):
+        return None
+
+
+def dump_line(value: Any) -> bytes:
+    """As `dump_lossy`, in UTF-8 and with the end of a line."""
+    try:
+        return orjson.dumps(value, default=_raw, option=orjson.OPT_APPEND_NEWLINE)
+    except (TypeError, RecursionError):
+        return dump_lossy(value).encode() + b"\n"
+
+
 def spells(value: Any, text: str) -> bool:
     """Whether this very text is what `dump` gives for a value, in a larger document, too."""
     try:

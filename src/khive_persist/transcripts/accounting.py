@@ -6,7 +6,8 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from khive_persist.capture.tools import TOOLS
+from khive_persist import clock
+from khive_persist.capture.tools import TOOLS, fields
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
@@ -25,6 +26,8 @@ _NAMES: Final = {
     "codex": ("PreToolUse", "PostToolUse", "PostToolUse"),
     "gemini-cli": ("BeforeTool", "AfterTool", "AfterTool"),
 }
+# Gemini's words for how a call ended that did not succeed.
+_FAILED: Final = ("error", "cancelled")
 _INTERRUPTED: Final = ("interrupted", "cancelled", "canceled", "aborted")
 _DENIED: Final = ("denied", "rejected", "declined", "not approved", "doesn't want to proceed")
 
@@ -77,6 +80,13 @@ class Account(NamedTuple):
         """The calls that lack an event that they should have."""
         return [call for call in self.calls if not call.has_pre or self._lacks_post(call)]
 
+    def as_document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return self._asdict() | {
+            "calls": [call._asdict() for call in self.calls],
+            "incomplete": [call._asdict() for call in self.incomplete],
+        }
+
     def _lacks_post(self, call: ToolCall) -> bool:
         return call.has_result and not call.has_post
 
@@ -99,7 +109,9 @@ class _Call(NamedTuple):
     input: Any
     created_at: str
     fields: dict[str, Any]
+    namespace: str
     result: Mapping[str, Any] | None
+    ended_at: str
 
 
 async def account(place: Place, session_id: str) -> Account:
@@ -154,15 +166,16 @@ async def backfill(place: Place, session_id: str) -> int:
     return len(written)
 
 
-async def sessions_of(place: Place, paths: list[str]) -> list[str]:
-    """The sessions that the messages of these transcripts belong to."""
+async def sessions_of(place: Place, paths: list[str] | None = None) -> list[str]:
+    """The sessions that the messages of these transcripts belong to; without them, of all."""
+    wanted = [] if paths is None else [field("transcript_path").in_(paths)]
     async with reading(place, CONVERSATIONS) as reader:
-        found = await reader.fetch(partial(_sessions, field("transcript_path").in_(paths)))
+        found = await reader.fetch(partial(_sessions, wanted))
     return sorted(row[0] for row in found if isinstance(row[0], str))
 
 
-def _sessions(wanted: Filter, source: Source) -> Statement:
-    return select(source, [wanted], columns=f"DISTINCT {source.extract('$.session_id')}")
+def _sessions(wanted: list[Filter], source: Source) -> Statement:
+    return select(source, wanted, columns=f"DISTINCT {source.extract('$.session_id')}")
 
 
 async def _read(place: Place, session_id: str) -> tuple[list[_Event], list[_Call], int]:
@@ -204,18 +217,25 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[_Call], int]:
         return select(source, [field("session_id") == session_id], columns=columns)
 
     asked: list[tuple[dict[str, Any], dict[str, Any], str]] = []
-    results: dict[str, Mapping[str, Any]] = {}
+    results: dict[str, tuple[Mapping[str, Any], str]] = {}
     messages = 0
     async with aclosing(reader.stream(build)) as rows:
         async for text, created_at in rows:
             content = codec.column(text)
             messages += 1
+            if content.get("tool") not in _NAMES:
+                # An application's: no hook tells of its calls.
+                continue
             for call in content.get("tool_calls", ()):
                 asked.append((call, content, str(created_at)))
                 if "result" in call:
-                    results[str(call.get("tool_use_id"))] = {"output": call["result"]}
+                    failed = call.get("status") in _FAILED
+                    result = {"output": call["result"], "is_error": failed}
+                    ended_at = clock.from_column(call.get("ended_at"))
+                    told = clock.to_text(ended_at) if ended_at else str(created_at)
+                    results[str(call.get("tool_use_id"))] = (result, told)
             for result in content.get("tool_results", ()):
-                results[str(result.get("tool_use_id"))] = result
+                results.setdefault(str(result.get("tool_use_id")), (result, str(created_at)))
     calls = [
         _Call(
             str(content.get("tool")),
@@ -228,7 +248,8 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[_Call], int]:
                 for n in ("cwd", "transcript_path", "agent_id", "model")
                 if n in content
             },
-            results.get(str(call.get("tool_use_id"))),
+            str(call.get("namespace") or ""),
+            *results.get(str(call.get("tool_use_id")), (None, created_at)),
         )
         for call, content, created_at in asked
     ]
@@ -295,24 +316,43 @@ def _reconstructed(call: _Call, session_id: str, *, is_post: bool) -> HookEvent:
     payload: dict[str, Any] = {
         "session_id": session_id,
         "hook_event_name": name,
-        "tool_name": call.name,
-        "tool_input": call.input if isinstance(call.input, Mapping) else {"input": call.input},
+        **_as_hooks_say(call),
         **call.fields,
     }
     if call.tool_use_id:
         payload["tool_use_id"] = call.tool_use_id
     if is_post:
         payload["tool_response"] = result.get("output")
-        if is_error:
+        if is_error and call.tool == "claude-code":
             payload["error"] = _text(result.get("output"))
     content = dict(TOOLS[call.tool].describe(payload))
+    if is_post and is_error:
+        fields.add_failure(content, _text(result.get("output")))
     marks = content.pop("metadata", {})
     marks = (dict(marks) if isinstance(marks, Mapping) else {}) | {"reconstructed": True}
     content |= {"tool": call.tool, "metadata": marks, "payload": payload}
     key = f"reconstructed {session_id} {call.tool_use_id or call.created_at} {call.name} {name}"
     return HookEvent.model_validate(
-        {"id": row_id(call.tool, key), "content": content, "created_at": call.created_at}
+        {
+            "id": row_id(call.tool, key),
+            "content": content,
+            "created_at": call.ended_at if is_post else call.created_at,
+        }
     )
+
+
+def _as_hooks_say(call: _Call) -> dict[str, Any]:
+    """The tool and its input in the words of the tool's hooks; Codex's transcripts have others."""
+    name, given = call.name, call.input
+    if call.tool == "codex":
+        if name == "exec_command" and isinstance(given, Mapping) and "cmd" in given:
+            name, given = "Bash", {"command": given["cmd"]}
+        elif name == "apply_patch" and isinstance(given, str):
+            given = {"command": given}
+        elif call.namespace.startswith("mcp__"):
+            name = f"{call.namespace}__{name}"
+    given = given if isinstance(given, Mapping) else {"input": given}
+    return {"tool_name": name, "tool_input": given}
 
 
 def _text(value: Any) -> str:

@@ -1,10 +1,16 @@
 """Claude Code's transcripts: `~/.claude/projects/<cwd>/<session>.jsonl`, subagents beneath.
 
-An assistant's message stands on several lines, one a block, that repeat its usage; a resumed
-session repeats lines in a file of its own.
+An assistant's message stands on several lines, one a block, that repeat its usage; a session that
+is a fork repeats lines of the other in a file of its own. Beside a subagent's transcript lies a
+file that says which tool call started it.
 """
 
+import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
@@ -14,23 +20,71 @@ TOOL: Final = "claude-code"
 _OTHER: Final = frozenset(
     [
         "agent-name", "ai-title", "custom-title", "file-history-snapshot", "last-prompt", "mode",
-        "permission-mode", "pr-link", "progress", "queue-operation", "summary",
+        "permission-mode", "pr-link", "progress", "queue-operation", "relocated", "summary",
+        "worktree-state",
     ]
 )  # fmt: skip
+# What follows an agent's answer, in the result of the call that started it.
+_SPAWNED: Final = re.compile(r"agentId: ([A-Za-z0-9_-]+) \(use SendMessage ")
+# A file is written in another order than its lines' instants, but by less than this.
+_OUT_OF_ORDER: Final = timedelta(seconds=2)
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """What lies beside a subagent's transcript: its type, and the call that started it.
+
+    `teammate_id` is how that call's result names an agent of a team.
+    """
+    beside: Mapping[str, Any] = {}
+    if path.name.startswith("agent-"):
+        with suppress(OSError, ValueError):
+            beside = _mapping(json.loads(path.with_suffix(".meta.json").read_bytes()))
+    name, team = text_of(beside.get("name")), text_of(beside.get("teamName"))
+    return present(
+        agent_type=text_of(beside.get("agentType")),
+        parent_tool_use_id=text_of(beside.get("toolUseId")),
+        teammate_id=f"{name}@{team}" if name and team else None,
+    )
 
 
 class Reader:
-    """Reads lines of one transcript. It needs to remember nothing between them."""
+    """Reads lines of one transcript.
+
+    Attributes:
+        state: The session, when the file began, and what lies beside it.
+    """
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.state = state
 
     def read(self, document: Mapping[str, Any]) -> Line:
         """What one line says."""
+        self.state |= present(session_id=text_of(document.get("sessionId")))
+        line = self._line(document)
+        at = text_of(document.get("timestamp"))
+        if began_at := at or text_of(_mapping(document.get("snapshot")).get("timestamp")):
+            self.state.setdefault("began_at", began_at)
+        if line.pieces and self._is_copy(document, at):
+            line = line._replace(pieces=tuple(p._replace(is_copy=True) for p in line.pieces))
+        return line
+
+    def _is_copy(self, document: Mapping[str, Any], at: str | None) -> bool:
+        """Whether it was said before this file began: to the session that this one is a fork of."""
+        if _origin(document):
+            return True
+        began_at = self.state.get("began_at")
+        if at is None or not isinstance(began_at, str) or at >= began_at:
+            return False
+        try:
+            return datetime.fromisoformat(began_at) - datetime.fromisoformat(at) > _OUT_OF_ORDER
+        except (ValueError, TypeError):
+            return False
+
+    def _line(self, document: Mapping[str, Any]) -> Line:
         kind = str(document.get("type"))
         if kind in _OTHER:
             return Line(kind)
-        uuid = text_of(document.get("uuid"))
+        uuid = text_of(_origin(document).get("messageUuid")) or text_of(document.get("uuid"))
         if kind == "assistant":
             return Line(kind, self._assistant(document, uuid))
         if uuid is None:
@@ -49,7 +103,7 @@ class Reader:
         if key is None:
             return ()
         usage = _mapping(message.get("usage"))
-        fields = _common(document) | present(
+        fields = self._common(document) | present(
             role="assistant",
             kind="message",
             message_id=message_id or uuid,
@@ -71,34 +125,61 @@ class Reader:
             kind = "meta"
         elif document.get("isCompactSummary"):
             kind = "compaction"
-        fields = _common(document) | present(
+        fields = self._common(document) | present(
             role=role,
             kind=kind,
             message_id=uuid,
             tool_use_result=document.get("toolUseResult"),
             **blocks,
         )
+        _note_spawned(fields)
         return Piece(uuid, uuid, fields, text_of(document.get("timestamp")), is_whole=True)
 
     def _other(self, document: Mapping[str, Any], uuid: str, kind: str) -> Piece:
         said = text_of(document.get("content"))
-        fields = _common(document) | present(
+        fields = self._common(document) | present(
             role="system", kind=document.get("subtype") or kind, message_id=uuid, text=said
         )
         fields["payload"] = dict(document)
         return Piece(uuid, uuid, fields, text_of(document.get("timestamp")), is_whole=True)
 
+    def _common(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        agent = text_of(document.get("agentId"))
+        beside = ("agent_type", "parent_tool_use_id", "teammate_id") if agent else ()
+        fields = {name: self.state[name] for name in beside if name in self.state}
+        return fields | present(
+            session_id=document.get("sessionId"),
+            forked_from=text_of(_origin(document).get("sessionId")),
+            turn_id=document.get("promptId"),
+            parent_id=document.get("parentUuid") or document.get("logicalParentUuid"),
+            agent_id=agent,
+            agent_type=document.get("attributionAgent"),
+            cwd=document.get("cwd"),
+            git_branch=document.get("gitBranch"),
+        )
 
-def _common(document: Mapping[str, Any]) -> dict[str, Any]:
-    return present(
-        session_id=document.get("sessionId"),
-        turn_id=document.get("promptId"),
-        parent_id=document.get("parentUuid") or document.get("logicalParentUuid"),
-        agent_id=document.get("agentId"),
-        agent_type=document.get("attributionAgent"),
-        cwd=document.get("cwd"),
-        git_branch=document.get("gitBranch"),
-    )
+
+def _origin(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The session and the line that a line of a branch repeats."""
+    return _mapping(document.get("forkedFrom"))
+
+
+def _note_spawned(fields: dict[str, Any]) -> None:
+    """Put into the result of a call which agent it started, where it says so.
+
+    A subagent's transcript says it in the text only, which is read for calls that start agents.
+    """
+    results = fields.get("tool_results", ())
+    given = _mapping(fields.get("tool_use_result"))
+    agent = text_of(given.get("agentId")) or text_of(given.get("agent_id"))
+    for result in results:
+        said = agent if len(results) == 1 else None
+        blocks = result["output"] if isinstance(result["output"], list) else []
+        for block in blocks if said is None else ():
+            found = _SPAWNED.match(str(_mapping(block).get("text", "")))
+            said = found[1] if found else said
+        if said is not None:
+            result["spawned_agent_id"] = said
 
 
 def _blocks(content: Any) -> dict[str, Any]:
@@ -154,4 +235,4 @@ def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}

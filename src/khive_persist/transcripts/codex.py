@@ -1,10 +1,13 @@
 """Codex's transcripts: `$CODEX_HOME/sessions/Y/M/D/rollout-*.jsonl`.
 
 Each item of a response is a line, and so a message here; the tokens of the response come on a line
-after them, and count with its last item. A subagent has a file of its own, which names its parent.
+after them, and count with its last item. A subagent has a file of its own, which names its parent,
+and may begin with the parent's lines. A fork names the session that it goes on from.
 """
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -13,17 +16,28 @@ from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "codex"
 # Events repeat what items say, for the client's screen; the state of the world is not said.
-_OTHER: Final = frozenset({"event_msg", "world_state", "compacted"})
+_OTHER: Final = frozenset({"event_msg", "inter_agent_communication_metadata", "world_state"})
 _CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 _RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+# Nothing but the text tells that a call failed: what Codex says in its place, and the lines that
+# stand before what a command wrote.
+_REFUSED: Final = re.compile(
+    r"(?:Wall time: [\d.]+ seconds\n)?aborted by user|(?:exec command|patch) rejected by user"
+    r"|apply_patch verification failed: |failed to parse function arguments: |unsupported call: "
+    r"|update_plan is a TODO/checklist tool and is not allowed in Plan mode"
+)
+_EXIT_CODE: Final = re.compile(
+    r"(?:Chunk ID: .*\n)?(?:Wall time: .*\n)?(?:Output:\n)?"
+    r"(?:Process exited with code|Exit code:) (-?\d{1,10})\n"
+)
 
 
 class Reader:
     """Reads lines of one transcript.
 
     Attributes:
-        state: What later lines need of earlier ones: the session, its turn and model, and the last
-            item of the model.
+        state: What later lines need of earlier ones: the session and its agent, the turn and model,
+            the last item of the model, and up to which ordinal a subagent has its parent's lines.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -37,7 +51,9 @@ class Reader:
         at = text_of(document.get("timestamp"))
         match kind:
             case "session_meta":
-                self._meet(payload)
+                # What a subagent inherits has its parent's, too.
+                if "session_id" not in self.state:
+                    self._meet(payload)
                 return Line(kind)
             case "turn_context":
                 self.state |= present(
@@ -50,18 +66,26 @@ class Reader:
             case "response_item":
                 item = str(payload.get("type"))
                 return Line(f"{kind} {item}", self._item(document, payload, item, at))
+            case "compacted":
+                return Line(kind, self._compaction(document, payload, at))
         return Line(kind, is_known=kind in _OTHER)
 
     def _meet(self, payload: Mapping[str, Any]) -> None:
         thread = text_of(payload.get("id"))
         session = text_of(payload.get("session_id")) or thread
         parent = text_of(payload.get("parent_thread_id"))
+        is_agent = thread != session
+        inherited = payload.get("subagent_history_start_ordinal")
         self.state |= present(
             session_id=session,
-            agent_id=thread if thread != session else None,
-            parent_agent_id=parent if parent != session else None,
+            agent_id=thread if is_agent else None,
+            agent_type=_agent_type(payload) if is_agent else None,
+            parent_agent_id=parent if is_agent and parent != session else None,
+            parent_is_session=(is_agent and parent == session) or None,
+            parent_session_id=parent if not is_agent else None,
+            forked_from=payload.get("forked_from_id") if not is_agent else None,
+            inherited=inherited if isinstance(inherited, int) else None,
             cwd=payload.get("cwd"),
-            forked_from=payload.get("forked_from_id"),
         )
 
     def _item(
@@ -69,13 +93,13 @@ class Reader:
     ) -> tuple[Piece, ...]:
         passed = payload.get("internal_chat_message_metadata_passthrough")
         turn = passed.get("turn_id") if isinstance(passed, Mapping) else None
-        ordinal = document.get("ordinal")
-        thread = self.state.get("agent_id") or self.state.get("session_id")
-        key = text_of(payload.get("id")) or f"{thread} {ordinal}"
+        key = text_of(payload.get("id")) or self._key(document)
         fields = self._common(turn) | {"kind": "message", "message_id": key}
         if item == "message":
             role = str(payload.get("role"))
             fields |= present(role=role, text=_text(payload.get("content")))
+        elif item == "agent_message":
+            fields |= present(role="user", kind=item, text=_text(payload.get("content")))
         elif item == "reasoning":
             fields |= present(role="assistant", thinking=_text(payload.get("summary")))
             fields |= present(text=_text(payload.get("content")))
@@ -85,10 +109,36 @@ class Reader:
             fields |= {"role": "tool", "tool_results": [_result(payload)]}
         else:
             fields |= {"role": "system", "kind": item, "payload": dict(payload)}
-        if fields["role"] == "assistant":
+        is_copy = self._is_inherited(document)
+        if fields["role"] == "assistant" and not is_copy:
             fields |= present(model=self.state.get("model"))
             self.state["last_item"] = key
-        return (Piece(key, key, fields, at, is_whole=False),)
+        return (Piece(key, key, fields, at, is_copy=is_copy),)
+
+    def _compaction(
+        self, document: Mapping[str, Any], payload: Mapping[str, Any], at: str | None
+    ) -> tuple[Piece, ...]:
+        """The summary that stands for what was said before, from here on."""
+        if self._is_inherited(document):
+            return ()
+        key = self._key(document)
+        fields = self._common(None) | present(
+            role="system", kind="compaction", message_id=key, text=text_of(payload.get("message"))
+        )
+        return (Piece(key, key, fields, at, is_whole=True),)
+
+    def _key(self, document: Mapping[str, Any]) -> str:
+        thread = self.state.get("agent_id") or self.state.get("session_id")
+        ordinal = document.get("ordinal")
+        if isinstance(ordinal, int):
+            return f"{thread} {ordinal}"
+        # Earlier versions number nothing.
+        line = json.dumps(document, sort_keys=True).encode("utf-8", "surrogatepass")
+        return f"{thread} {hashlib.blake2b(line, digest_size=16).hexdigest()}"
+
+    def _is_inherited(self, document: Mapping[str, Any]) -> bool:
+        ordinal, until = document.get("ordinal"), self.state.get("inherited")
+        return isinstance(ordinal, int) and isinstance(until, int) and ordinal < until
 
     def _usage(self, payload: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
         usage = payload.get("usage")
@@ -105,13 +155,36 @@ class Reader:
 
     def _common(self, turn: Any) -> dict[str, Any]:
         state = self.state
-        return present(
+        # Once is enough: it is the whole session's.
+        links = {n: state.pop(n) for n in ("forked_from", "parent_session_id") if n in state}
+        return links | present(
             session_id=state.get("session_id"),
             agent_id=state.get("agent_id"),
+            agent_type=state.get("agent_type"),
             parent_agent_id=state.get("parent_agent_id"),
+            parent_is_session=state.get("parent_is_session"),
             turn_id=turn or state.get("turn_id"),
             cwd=state.get("cwd"),
         )
+
+
+def _agent_type(payload: Mapping[str, Any]) -> str | None:
+    """A subagent's role, or what it is where it was not spawned by the model."""
+    source = payload.get("source")
+    told = source.get("subagent") if isinstance(source, Mapping) else None
+    if isinstance(told, str):
+        return text_of(told)
+    told = told if isinstance(told, Mapping) else {}
+    spawn = told.get("thread_spawn")
+    role = spawn.get("agent_role") if isinstance(spawn, Mapping) else None
+    # Codex's hooks have this word for an agent without a role.
+    fallback = "default" if isinstance(spawn, Mapping) else None
+    return (
+        text_of(role)
+        or text_of(payload.get("agent_role"))
+        or text_of(told.get("other"))
+        or fallback
+    )
 
 
 def _text(content: Any) -> str:
@@ -133,7 +206,14 @@ def _call(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _result(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tool_use_id": payload.get("call_id"), "output": payload.get("output")}
+    output = payload.get("output")
+    result = {"tool_use_id": payload.get("call_id"), "output": output}
+    text = _text(output)
+    if _REFUSED.match(text):
+        result["is_error"] = True
+    elif exit_code := _EXIT_CODE.match(text):
+        result |= {"exit_code": int(exit_code[1]), "is_error": int(exit_code[1]) != 0}
+    return result
 
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from khive_persist.transcripts import claude_code, codex, gemini_cli
 
 _HEAD_LINES: Final = 20
 _HEAD_LINE_BYTES: Final = 1 << 20
+_DAY_SECONDS: Final = 86_400
 
 
 class Transcript(NamedTuple):
@@ -31,6 +32,48 @@ def find(root: Path | None) -> Iterator[Transcript]:
     yield from _claude_code(root)
     yield from _codex(root)
     yield from _gemini_cli(root)
+
+
+def of_agents(transcript: Transcript) -> Iterator[Transcript]:
+    """The transcripts of a session's subagents, which their tool keeps in files of their own.
+
+    Codex keeps them among those of sessions: they are looked for among the files of that day and
+    later, and only in those that were written to since a day before this one was.
+    """
+    tool, path = transcript
+    with suppress(OSError):
+        if tool == claude_code.TOOL:
+            found = sorted((path.with_suffix("") / "subagents").rglob("*.jsonl"))
+        elif tool == gemini_cli.TOOL:
+            ids = [one["sessionId"] for one in _head(path) if "sessionId" in one]
+            own = ids[0] if ids and isinstance(ids[0], str) and Path(ids[0]).name == ids[0] else ""
+            found = sorted((path.parent / own).glob("*.jsonl")) if own else []
+        else:
+            found = list(_threads_of(path))
+        yield from (Transcript(tool, one) for one in found)
+
+
+def _threads_of(path: Path) -> Iterator[Path]:
+    session = _thread(path).get("session_id")
+    since = path.stat().st_mtime - _DAY_SECONDS
+    # Their folders are years, months and days.
+    root = path.parents[3] if len(path.parents) > 3 and path.parent.name.isdigit() else None
+    days = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*")) if root is not None else [path.parent]
+    for day in days:
+        if root is None or day >= path.parent:
+            for one in sorted(day.glob("rollout-*.jsonl")):
+                if one != path and one.stat().st_mtime >= since and session is not None:
+                    thread = _thread(one)
+                    if thread.get("session_id") == session and thread.get("id") != session:
+                        yield one
+
+
+def _thread(path: Path) -> dict[str, Any]:
+    for document in _head(path):
+        payload = document.get("payload")
+        if document.get("type") == "session_meta" and isinstance(payload, dict):
+            return payload
+    return {}
 
 
 def tool_of(path: Path) -> str | None:

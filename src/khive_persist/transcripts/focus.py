@@ -18,15 +18,17 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
 from khive_persist.store.sqlite.rows import fetch_ids
-from khive_persist.transcripts.piece import Piece, row_id
+from khive_persist.transcripts.batches import Batch
 
 # In a reader's state: the calls that have no result yet, each with the row of its message. The call
 # itself is read from there: the state is no place for what was not redacted.
-_PENDING: Final = "focus_pending"
+PENDING: Final = "focus_pending"
 _DONE: Final = "success"
 
 
-class _Ended(NamedTuple):
+class Ended(NamedTuple):
+    """A call on a to-do list that has its result, and the rows that both stand in."""
+
     use_id: str
     call_row: str
     result_row: str
@@ -41,25 +43,17 @@ class Focus:
         self._seal = None if redactor is None else partial(seal, redactor)
         self._mirror = Mirror(place, settings).of(FOCUS_CHAINS)
 
-    def follow(
-        self,
-        connection: sqlite3.Connection,
-        tool: str,
-        pieces: Sequence[Piece],
-        state: dict[str, Any],
-    ) -> int:
-        """Save the snapshots that end with these pieces: committed and synced on return.
+    def follow(self, connection: sqlite3.Connection, tool: str, ended: Sequence[Ended]) -> int:
+        """Save the snapshots of calls that have ended: committed and synced on return.
 
-        A call counts once its result is there and says that it did not fail. To be called when the
-        pieces are committed and before the position after them is remembered: killed between, the
-        next sync tells the same, and nothing is there twice.
+        A call counts once its result is there and says that it did not fail. To be called when
+        their messages are committed and before the position after them is remembered: killed
+        between, the next sync tells the same, and nothing is there twice.
 
         Args:
             connection: To the messages.
             tool: Whose transcript it is.
-            pieces: What was stored, in the order of the lines.
-            state: The reader's, kept from batch to batch; the calls without a result are noted in
-                it.
+            ended: The calls, in the order of the lines.
 
         Returns:
             How many snapshots are new, or told anew.
@@ -68,9 +62,6 @@ class Focus:
             StoreError: As its subclasses say; nothing was written.
             MirrorError: The second copy cannot be written.
         """
-        ended = list(_ended(tool, pieces, state))
-        if not ended:
-            return 0
         ids = [id for one in ended for id in (one.call_row, one.result_row)]
         found = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))
         messages = {row[0]: row for row in found}
@@ -80,28 +71,33 @@ class Focus:
         return weave_in(self._path, new, self._timeout, self._mirror) if new else 0
 
 
-def _ended(tool: str, pieces: Sequence[Piece], state: dict[str, Any]) -> Iterator[_Ended]:
-    pending: dict[str, str] = dict(state.pop(_PENDING, {}))
-    for piece in pieces:
-        id = row_id(tool, piece.key)
+def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[Ended]:
+    """The calls on to-do lists that end with the pieces of a batch.
+
+    Args:
+        batch: Some lines.
+        state: Kept from batch to batch; the calls without a result are noted in it.
+    """
+    pending: dict[str, str] = dict(state.pop(PENDING, {}))
+    for id, piece in zip(batch.ids, batch.pieces, strict=True):
         for call in piece.fields.get("tool_calls", ()):
             use_id = call.get("tool_use_id")
             if call.get("name") not in TOOLS or not isinstance(use_id, str):
                 continue
             if "status" in call:
                 # Gemini writes a call with its result; before it is there, the call comes again.
-                yield _Ended(use_id, id, id)
+                yield Ended(use_id, id, id)
             else:
                 pending[use_id] = id
         for result in piece.fields.get("tool_results", ()):
             use_id = result.get("tool_use_id")
             if isinstance(use_id, str) and use_id in pending:
-                yield _Ended(use_id, pending.pop(use_id), id)
+                yield Ended(use_id, pending.pop(use_id), id)
     if pending:
-        state[_PENDING] = pending
+        state[PENDING] = pending
 
 
-def _row(tool: str, ended: _Ended, messages: dict[str, StoredRow]) -> StoredRow | None:
+def _row(tool: str, ended: Ended, messages: dict[str, StoredRow]) -> StoredRow | None:
     message, answer = (_content(messages.get(id)) for id in ended[1:])
     calls = _listed(message, "tool_calls", ended.use_id)
     results = _listed(answer, "tool_results", ended.use_id)

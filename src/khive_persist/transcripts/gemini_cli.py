@@ -1,8 +1,10 @@
 """Gemini CLI's transcripts: `~/.gemini/tmp/<project>/chats/session-*.jsonl`.
 
-A header names the session; `{"$set": …}` patches it, and may bring messages; a message is written
-again with its tool calls, and the last line of an id counts. A subagent has a file of its own in a
-folder that is named after its parent.
+A header names the session; a message is written again with its tool calls, and the last line of an
+id counts. `{"$set": {"messages": …}}` brings the conversation as the model is sent it from then on:
+without its tokens, its outputs shortened, and its tool results under another id once more. What
+was said before that stays as it was. A subagent has a file of its own in a folder that is named
+after its session; the call that started it names it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,8 @@ from typing import Any, Final
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "gemini-cli"
+# The id of a message's tool results, where they are said once more.
+_RESPONSE: Final = "_response"
 
 
 def state_of(path: Path) -> dict[str, Any]:
@@ -45,7 +49,7 @@ class Reader:
         if "$set" in document:
             patch = document["$set"]
             messages = patch.get("messages") if isinstance(patch, Mapping) else None
-            return Line("$set", tuple(self._messages(messages)))
+            return Line("$set", tuple(self._reminded(messages if _is_list(messages) else [])))
         if text_of(document.get("id")) and "type" in document:
             return Line(str(document["type"]), tuple(self._messages([document])))
         return Line(",".join(sorted(map(str, document)))[:80], is_known="$rewindTo" in document)
@@ -69,6 +73,16 @@ class Reader:
                 fields = self._fields(message, id)
                 yield Piece(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
 
+    def _reminded(self, messages: Any) -> Iterator[Piece]:
+        listed = [one for one in messages if isinstance(one, Mapping)]
+        said = {id for one in listed if not _is_response(one) for id in _answered(one)}
+        for message in listed:
+            answered = _answered(message)
+            if _is_response(message) and answered and answered <= said:
+                continue
+            for piece in self._messages([message]):
+                yield piece._replace(is_whole=False, is_reminder=True)
+
     def _fields(self, message: Mapping[str, Any], id: str) -> dict[str, Any]:
         kind = str(message.get("type"))
         content = message.get("content")
@@ -83,8 +97,8 @@ class Reader:
             kind="message" if kind in roles else kind,
             message_id=id,
             text=_text(content),
-            thinking=_thoughts(message.get("thoughts")),
-            tool_calls=_calls(message.get("toolCalls")),
+            thinking=_thoughts(message.get("thoughts")) or _text(content, is_thought=True),
+            tool_calls=_calls(message.get("toolCalls")) or _asked(content),
             tool_results=results,
             model=message.get("model"),
             usage=dict(usage) if isinstance(usage, Mapping) else None,
@@ -93,11 +107,25 @@ class Reader:
         return fields if kind in roles else fields | {"payload": dict(message)}
 
 
-def _text(content: Any) -> str:
+def _is_response(message: Mapping[str, Any]) -> bool:
+    """Whether it is what the client makes of a message's tool calls when it goes on from a file."""
+    return (text_of(message.get("id")) or "").endswith(_RESPONSE)
+
+
+def _answered(message: Mapping[str, Any]) -> set[str]:
+    """The tool calls whose results it says."""
+    return {str(result["tool_use_id"]) for result in _results(message.get("content"))}
+
+
+def _text(content: Any, *, is_thought: bool = False) -> str:
     if isinstance(content, str):
-        return content
+        return "" if is_thought else content
     parts = content if isinstance(content, list) else [content]
-    texts = (part.get("text") for part in parts if isinstance(part, Mapping))
+    texts = (
+        part.get("text")
+        for part in parts
+        if isinstance(part, Mapping) and (part.get("thought") is True) is is_thought
+    )
     return "\n".join(text for text in texts if isinstance(text, str) and text)
 
 
@@ -110,8 +138,24 @@ def _thoughts(thoughts: Any) -> str:
 def _calls(calls: Any) -> list[dict[str, Any]]:
     return [
         {"tool_use_id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
-        | present(status=call.get("status"), result=call.get("result"))
+        | present(
+            status=call.get("status"),
+            result=call.get("result"),
+            ended_at=text_of(call.get("timestamp")),
+            spawned_agent_id=text_of(call.get("agentId")),
+        )
         for call in (calls if _is_list(calls) else [])
+        if isinstance(call, Mapping)
+    ]
+
+
+def _asked(content: Any) -> list[dict[str, Any]]:
+    """The tool calls among what was said, where no line has them with their results."""
+    parts = content if _is_list(content) else []
+    calls = (part.get("functionCall") for part in parts if isinstance(part, Mapping))
+    return [
+        {"tool_use_id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
+        for call in calls
         if isinstance(call, Mapping)
     ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 _COMPARED_BYTES: Final = 4_096
+_BUFFER_BYTES: Final = 1 << 20
 
 
 class Position(NamedTuple):
@@ -51,7 +52,7 @@ class GrowingFile:
         Raises:
             OSError: It cannot be read.
         """
-        self._file: IO[bytes] = path.open("rb")
+        self._file: IO[bytes] = path.open("rb", _BUFFER_BYTES)
         try:
             self.is_known = known.end > 0 and self.position(known.line, known.end) == known
         except BaseException:

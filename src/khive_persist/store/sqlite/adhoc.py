@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.errors import StoreError
+from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.sqlite.connection import attach, open_memory
 from khive_persist.store.sqlite.errors import translated
@@ -33,11 +33,20 @@ class AdHoc:
         unread: The files that could not be read, each with the reason.
     """
 
-    def __init__(self, files: Iterable[Path]) -> None:
+    def __init__(self, files: Iterable[Path], sql: str = "") -> None:
+        """Open the files.
+
+        Args:
+            files: SQLite reads at most 10 of them together.
+            sql: Of more than 10, those that it names come first, then those of the tools' events.
+        """
         self._connection = open_memory()
         self.unread: list[StoreError] = []
+        events = {purpose.name for purpose in HOOK_EVENTS.values()}
+        ordered = sorted(files, key=lambda path: (path.stem not in sql, path.stem not in events))
+        self._left_out = [path.stem for path in ordered[MAX_FILES:]]
         attached = []
-        for path in list(files)[:MAX_FILES]:
+        for path in ordered[:MAX_FILES]:
             try:
                 attach(self._connection, path, f'"{path.stem}"')
             except StoreError as error:
@@ -58,10 +67,17 @@ class AdHoc:
         """The names of the columns, and the rows as they are found.
 
         Raises:
-            InvalidQueryError: The SQL is wrong, or more than one statement, or would write.
+            InvalidQueryError: The SQL is wrong, or more than one statement, or would write; or it
+                reads a table of a file that it does not name, and there are too many files.
         """
-        with translated("query"):
-            cursor = self._connection.execute(sql)
+        try:
+            with translated("query"):
+                cursor = self._connection.execute(sql)
+        except InvalidQueryError as error:
+            if not self._left_out:
+                raise
+            hint = f"a file can be named, as in FILE.TABLE; not read: {', '.join(self._left_out)}"
+            raise InvalidQueryError(str(error), hint=hint) from error
         names = [column[0] for column in cursor.description or ()]
         return names, _rows(cursor)
 

@@ -17,6 +17,9 @@ from khive_persist.store.sqlite.errors import PRIMARY, translated
 
 PAGE_BYTES: Final = 16_384
 DEFAULT_BUSY_TIMEOUT_SECONDS: Final = 30.0
+# Ids that come in no order touch pages all over their index. The default holds 125 of them, and
+# what it cannot hold is written and read again within a transaction.
+_CACHE_KIBIBYTES: Final = 8_192
 # SQLite takes a larger number for 0.
 _LONGEST_BUSY_TIMEOUT_MILLISECONDS: Final = 2**31 - 1
 
@@ -55,6 +58,7 @@ def open_writer(
                 raise StoreUnavailableError(
                     f"{path}: this file system has no WAL", hint="keep .khive on a local disk"
                 )
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
             # With NORMAL a commit survives a kill, but not a power loss.
             connection.execute("PRAGMA synchronous = FULL")
             migrations.migrate(connection, purpose)

@@ -99,23 +99,30 @@ def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
     return bool(connection.execute(sql).fetchone()[0])
 
 
-def upsert(table: str) -> str:
-    """Save a row under its id; the time of its first save stays."""
+def upsert(table: str, rows: int = 1) -> str:
+    """Save rows under their ids; the time of a row's first save stays."""
+    values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
     return (
-        f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO UPDATE SET"
         " content = excluded.content, node_metadata = excluded.node_metadata,"
         " embedding = excluded.embedding"
     )
 
 
-def replace(table: str) -> str:
-    """Put a row in the place of the one that has its id, all columns of it."""
-    return upsert(table) + ", created_at = excluded.created_at"
+def replace(table: str, rows: int = 1) -> str:
+    """Put rows in the place of those that have their ids, all columns of them."""
+    return upsert(table, rows) + ", created_at = excluded.created_at"
 
 
 def rows_of_ids(table: str) -> str:
     """The rows whose ids are in a JSON array."""
     return f"SELECT {COLUMNS} FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
+
+
+def last_rows(table: str) -> str:
+    """The rows that were inserted last, at most so many, in their order."""
+    last = f"SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT ?"
+    return f"SELECT {COLUMNS} FROM {table} WHERE rowid IN ({last}) ORDER BY rowid"
 
 
 def rows_of_sessions(table: str) -> str:
@@ -124,9 +131,10 @@ def rows_of_sessions(table: str) -> str:
     return f"SELECT {COLUMNS} FROM {table} WHERE {sessions}"
 
 
-def insert_new(table: str) -> str:
-    """Insert a row unless its id is there."""
-    return f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+def insert_new(table: str, rows: int = 1) -> str:
+    """Insert rows, unless their ids are there."""
+    values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO NOTHING"
 
 
 def delete(table: str) -> str:

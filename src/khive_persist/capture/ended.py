@@ -1,0 +1,31 @@
+"""Sessions that have stopped: what their events say of where the transcripts lie."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+
+# Of a session, or a turn of it: what was said until then is in the tool's transcript.
+_ENDS: Final = tuple(
+    f'"event_type":"{word}"'
+    for word in (
+        "stop", "stop_failure", "interrupt", "session_end", "subagent_stop", "pre_compact"
+    )
+)  # fmt: skip
+
+
+def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
+    """The transcripts of the sessions and agents that ended with these events, each once."""
+    found: dict[Path, None] = {}
+    for row in rows:
+        if not any(word in (row[1] or "") for word in _ENDS):
+            continue
+        content = codec.column(row[1])
+        payload = content.get("payload")
+        agents = payload.get("agent_transcript_path") if isinstance(payload, dict) else None
+        for path in (content.get("transcript_path"), agents):
+            if isinstance(path, str) and path and "\0" not in path:
+                found[Path(path)] = None
+    return list(found)

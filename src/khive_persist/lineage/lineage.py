@@ -1,0 +1,117 @@
+"""`Lineage`: the agents of a session, and the sessions that it came from or that came from it."""
+
+from contextlib import aclosing
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.errors import NotFoundError
+from khive_persist.lineage.agents import Agent, Agents
+from khive_persist.opening import reading
+from khive_persist.place import Place
+from khive_persist.prices import PriceTable
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.query import Filter, field
+from khive_persist.session import begins
+from khive_persist.store import codec
+from khive_persist.store.links import Links, find_links
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+_MAX_NAMED: Final = 3
+
+
+class Start(NamedTuple):
+    """A start of a session, and how its tool names it: startup, resume, clear, compact, fork."""
+
+    at: datetime
+    source: str
+
+
+class Lineage(NamedTuple):
+    """Where a session came from, and who worked in it.
+
+    Attributes:
+        session_id: The session.
+        tool: The AI tool.
+        starts: When it began and went on, as hook events tell; a session that is resumed under its
+            own id starts again.
+        agents: Its own agent first, each followed by those that it started: see `Agents.tree`.
+        links: Other sessions that it came from, or that came from it.
+    """
+
+    session_id: str
+    tool: str | None
+    starts: tuple[Start, ...]
+    agents: list[Agent]
+    links: Links
+
+
+async def read_lineage(place: Place, session_id: str, prices: PriceTable) -> Lineage:
+    """The lineage of the session whose id is this, or begins so.
+
+    What is said comes from the tools' transcripts, as `sync` read them, and from hook events; where
+    there is only one of the two, from that. Nothing but counts is kept in memory.
+
+    Raises:
+        NotFoundError: No session, or several, begin so.
+        StoreError: As its subclasses say.
+    """
+    # A reader makes one table of all its files: messages and events are of two.
+    async with reading(place, CONVERSATIONS) as messages:
+        async with reading(place, *HOOK_EVENTS.values()) as events:
+            session_id = await _resolved(session_id, messages, events)
+            agents = Agents(prices)
+            async with aclosing(messages.stream(partial(_contents, session_id))) as rows:
+                async for text, created_at in rows:
+                    agents.see_message(_content(text), _instant(created_at))
+            starts = []
+            async with aclosing(events.stream(partial(_contents, session_id))) as rows:
+                async for text, created_at in rows:
+                    content, at = _content(text), _instant(created_at)
+                    agents.see_event(content, at)
+                    if content.get("event_type") == "session_start":
+                        starts.append(Start(at, _source(content)))
+        links = await find_links(messages, session_id)
+    return Lineage(
+        session_id, next(iter(agents.tools), None), tuple(sorted(starts)), agents.tree(), links
+    )
+
+
+async def _resolved(id: str, *readers: Reader) -> str:
+    found = set()
+    for reader in readers:
+        rows = await reader.fetch(partial(_sessions, begins(id)))
+        found |= {row[0] for row in rows if isinstance(row[0], str)}
+    if id in found:
+        return id
+    if not found:
+        raise NotFoundError(f"no session has an id that begins with {id!r}", hint="see sessions")
+    if len(found) > 1:
+        some = ", ".join(sorted(found)[:_MAX_NAMED])
+        raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
+    return str(found.pop())
+
+
+def _sessions(wanted: Filter, source: Source) -> Statement:
+    return select(source, [wanted], columns=f"DISTINCT {source.extract('$.session_id')}")
+
+
+def _contents(session_id: str, source: Source) -> Statement:
+    columns = f"{source.content}, {source.created_at}"
+    return select(source, [field("session_id") == session_id], columns=columns)
+
+
+def _content(text: Any) -> dict[str, Any]:
+    content = codec.column(text)
+    return content if isinstance(content, dict) else {}
+
+
+def _instant(created_at: Any) -> datetime:
+    return clock.from_column(created_at) or clock.unreadable()
+
+
+def _source(content: dict[str, Any]) -> str:
+    payload = content.get("payload")
+    return str(payload.get("source") or "") if isinstance(payload, dict) else ""

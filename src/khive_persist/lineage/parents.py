@@ -1,0 +1,101 @@
+"""Which agent started which, by what its session's messages and events say of it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+# Results of other tools can name an agent, too.
+_STARTERS: Final = frozenset({"Agent", "Task"})
+_MAIN: Final = None
+
+
+class Parents:
+    """Gathers what is said of agents, in whatever order it comes.
+
+    Claude Code says beside a subagent's transcript which tool call started it, and in the call's
+    result which agent that is; Codex names the parent in the subagent's transcript, and Gemini CLI
+    the agent in the call. Hook events of such a call say it once more.
+    """
+
+    def __init__(self) -> None:
+        self._agents: dict[str, None] = {}
+        self._named: dict[str, str | None] = {}
+        self._started_by_call: dict[str, str] = {}
+        self._teammates: dict[str, str] = {}
+        self._callers: dict[str, str | None] = {}
+        self._names: dict[str, str] = {}
+        # By what a result calls the agent: the call that it answers, and who made that.
+        self._started: dict[str, tuple[str | None, str | None]] = {}
+
+    def see_message(self, content: Mapping[str, Any]) -> None:
+        """Take in one message of the session."""
+        agent = _text(content.get("agent_id"))
+        if agent is not None:
+            self._see_agent(agent, content)
+        for call in _listed(content.get("tool_calls")):
+            use_id = _text(call.get("tool_use_id"))
+            if use_id is not None:
+                self._callers.setdefault(use_id, agent)
+                self._names[use_id] = str(call.get("name"))
+            if (started := _text(call.get("spawned_agent_id"))) is not None:
+                self._started.setdefault(started, (None, agent))
+        for result in _listed(content.get("tool_results")):
+            if (started := _text(result.get("spawned_agent_id"))) is not None:
+                use_id = _text(result.get("tool_use_id"))
+                self._started.setdefault(started, (use_id or "", agent))
+
+    def see_event(self, content: Mapping[str, Any]) -> None:
+        """Take in one hook event of the session."""
+        agent = _text(content.get("agent_id"))
+        if agent is not None:
+            self._agents.setdefault(agent)
+        if content.get("event_type") != "post_agent_spawn":
+            return
+        payload, metadata = _mapping(content.get("payload")), _mapping(content.get("metadata"))
+        response = _mapping(payload.get("tool_response"))
+        for started in (response.get("agentId"), metadata.get("spawned_agent_id")):
+            if (known := _text(started)) is not None:
+                self._started.setdefault(known, (None, agent))
+
+    def found(self) -> dict[str, str | None]:
+        """The parent of each agent: None is the session's own; one that is not told is missing."""
+        parents: dict[str, str | None] = {}
+        for agent in self._agents:
+            told = list(self._told(agent))
+            if told and told[0] != agent:
+                parents[agent] = told[0]
+        return parents
+
+    def _see_agent(self, agent: str, content: Mapping[str, Any]) -> None:
+        self._agents.setdefault(agent)
+        if (parent := _text(content.get("parent_agent_id"))) is not None:
+            self._named[agent] = parent
+        elif content.get("parent_is_session") is True:
+            self._named.setdefault(agent, _MAIN)
+        if (use_id := _text(content.get("parent_tool_use_id"))) is not None:
+            self._started_by_call[agent] = use_id
+        if (teammate := _text(content.get("teammate_id"))) is not None:
+            self._teammates[agent] = teammate
+
+    def _told(self, agent: str) -> Iterable[str | None]:
+        if agent in self._named:
+            yield self._named[agent]
+        use_id = self._started_by_call.get(agent)
+        if use_id is not None and use_id in self._callers:
+            yield self._callers[use_id]
+        for name in filter(None, (agent, self._teammates.get(agent))):
+            if name in self._started:
+                answered, caller = self._started[name]
+                if answered is None or self._names.get(answered) in _STARTERS:
+                    yield caller
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []

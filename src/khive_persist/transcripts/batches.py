@@ -1,0 +1,120 @@
+"""What is new of a transcript, some lines at a time, as parts of messages."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist.store import codec
+from khive_persist.transcripts import claude_code, codex, gemini_cli
+from khive_persist.transcripts.lines import GrowingFile, Position, RawLine
+from khive_persist.transcripts.piece import Line, Piece, row_id
+
+READERS: Final = {reader.TOOL: reader.Reader for reader in (claude_code, codex, gemini_cli)}
+# Some batches are held at once, between who reads them and who stores them.
+LINES_AT_ONCE: Final = 1_000
+BYTES_AT_ONCE: Final = 2 << 20
+
+
+class Batch:
+    """Some lines, read.
+
+    Attributes:
+        pieces: What they say, in their order.
+        ids: Of each piece, the id of its message's row.
+        lines: How many they are.
+        bytes: How many bytes those were.
+        unknown: How many are of a kind that is not known here, by kind.
+        damaged: How many are no JSON.
+        position: Where they end.
+        state: What the reader remembers there.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        self.ids: list[str] = []
+        self.lines = 0
+        self.bytes = 0
+        self.unknown: Counter[str] = Counter()
+        self.damaged = 0
+        self.position = Position()
+        self.state: dict[str, Any] = {}
+
+
+def state_beside(transcript: Path, tool: str) -> dict[str, Any]:
+    """What a reader knows from what lies beside a transcript."""
+    beside = {gemini_cli.TOOL: gemini_cli.state_of, claude_code.TOOL: claude_code.state_of}
+    return beside[tool](transcript) if tool in beside else {}
+
+
+def batches(
+    file: GrowingFile, transcript: Path, tool: str, state: dict[str, Any]
+) -> Iterator[Batch]:
+    """Read what is new of a transcript.
+
+    Args:
+        file: The transcript, at where it was left.
+        transcript: Its path.
+        tool: Whose it is.
+        state: What its reader remembers from there.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    reader = READERS[tool](state)
+    begin = file.began_at.end
+    batch = Batch()
+    for raw in file.lines():
+        for piece in _pieces(reader, raw, transcript, batch):
+            # What could not be read as a message is its session's, too.
+            if session := reader.state.get("session_id"):
+                piece.fields.setdefault("session_id", session)
+            piece.fields.update(line=raw.number, transcript_path=str(transcript))
+            batch.pieces.append(piece)
+            batch.ids.append(row_id(tool, piece.key))
+        batch.lines += 1
+        batch.bytes = raw.end - begin
+        if batch.lines == LINES_AT_ONCE or batch.bytes >= BYTES_AT_ONCE:
+            yield _ended(batch, file, raw, state)
+            begin, batch = raw.end, Batch()
+    if batch.lines:
+        yield _ended(batch, file, raw, state)
+
+
+def _ended(batch: Batch, file: GrowingFile, last: RawLine, state: dict[str, Any]) -> Batch:
+    batch.position = file.position(last.number, last.end)
+    # The reader goes on while this batch is stored.
+    batch.state = deepcopy(state)
+    return batch
+
+
+def _pieces(reader: Any, raw: RawLine, transcript: Path, batch: Batch) -> tuple[Piece, ...]:
+    try:
+        line = _read(reader, raw.content)
+    except ValueError:
+        batch.damaged += 1
+        text = raw.content.decode("utf-8", "replace")
+        return (_kept(raw, transcript, "damaged", text),)
+    if not line.is_known:
+        batch.unknown[line.kind] += 1
+        if not line.pieces:
+            return (_kept(raw, transcript, line.kind, codec.load(raw.content)),)
+    return line.pieces
+
+
+def _read(reader: Any, content: bytes) -> Line:
+    if not content or content.isspace():
+        return Line("")
+    document = codec.load(content)
+    if not isinstance(document, Mapping):
+        return Line(type(document).__name__, is_known=False)
+    line: Line = reader.read(document)
+    return line
+
+
+def _kept(raw: RawLine, transcript: Path, kind: str, payload: Any) -> Piece:
+    key = hashlib.sha256(raw.content).hexdigest()
+    fields = {"role": "system", "kind": kind, "payload": payload, "message_id": key[:16]}
+    return Piece(f"{transcript.name} {raw.number} {key}", key, fields, is_whole=True)

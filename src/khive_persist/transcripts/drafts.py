@@ -1,0 +1,96 @@
+"""Messages as the rows that they will be."""
+
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.mirror.document import to_line
+from khive_persist.mirror.streams import Entry, session_of, session_of_content
+from khive_persist.purposes import CONVERSATIONS
+from khive_persist.records.message import Message
+from khive_persist.redaction import Redactor
+from khive_persist.sealing import with_counts
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.transcripts.batches import Batch
+from khive_persist.transcripts.merging import merged
+from khive_persist.transcripts.piece import Piece
+
+_Instant = str | float | None
+_Told = tuple[dict[str, Any], _Instant]
+
+_METADATA: Final = codec.dump({"lion_class": Message.lion_class()})
+
+
+class Draft(NamedTuple):
+    """A row, redacted.
+
+    Attributes:
+        row: The row.
+        session: Its session, where its content is as `codec.dump` writes it; else None.
+    """
+
+    row: StoredRow
+    session: str | None = None
+
+    def entry(self) -> Entry:
+        """Its line of the mirror."""
+        row, session = self
+        is_exact = session is not None
+        line = to_line(CONVERSATIONS, row, is_exact=is_exact)
+        return Entry(session if session is not None else session_of(row), row[0], line, row[3])
+
+
+class Drafting:
+    """Makes the drafts of one tool's messages."""
+
+    def __init__(self, tool: str, redactor: Redactor | None) -> None:
+        self._tool = tool
+        self._redactor = redactor
+
+    def new(self, batch: Batch) -> dict[str, Draft]:
+        """The messages of a batch by id, each as it is if nothing of it was stored before."""
+        told: dict[str, _Told] = {}
+        for id, piece in zip(batch.ids, batch.pieces, strict=True):
+            told[id] = _with(told.get(id), piece)
+        return {id: self._draft(id, *said) for id, said in told.items()}
+
+    def changed(self, row: StoredRow, pieces: list[Piece]) -> Draft | None:
+        """A stored message with more parts of it; None where they change nothing."""
+        stored = codec.column(row[1])
+        told: _Told | None = (stored, row[3]) if isinstance(stored, dict) else None
+        for piece in pieces:
+            told = _with(told, piece)
+        if told is None or told[0] == stored:
+            return None
+        draft = self._draft(row[0], *told)
+        return draft if draft.row[1] != row[1] else None
+
+    def _draft(self, id: str, content: dict[str, Any], created_at: _Instant) -> Draft:
+        content = {"tool": self._tool} | content
+        exact = codec.dump_exact(content)
+        text = codec.dump_lossy(content) if exact is None else exact
+        text, counts = (text, {}) if self._redactor is None else self._redactor.redact_json(text)
+        if counts:
+            return Draft((id, text, with_counts(_METADATA, counts), created_at, None))
+        session = None if exact is None else session_of_content(content)
+        return Draft((id, text, _METADATA, created_at, None), session)
+
+
+def _with(told: _Told | None, piece: Piece) -> _Told:
+    """The content of a message with one more part of it, and its instant."""
+    if told is None:
+        return merged(None, piece), _instant(piece.created_at)
+    content, instant = told
+    made = merged(content, piece)
+    is_original_at_last = _is_copy(content) and not _is_copy(made)
+    return made, _instant(piece.created_at) if is_original_at_last else instant
+
+
+def _is_copy(content: dict[str, Any]) -> bool:
+    metadata = content.get("metadata")
+    return isinstance(metadata, dict) and metadata.get("is_copy") is True
+
+
+def _instant(text: str | None) -> str:
+    found = clock.from_column(text) if text else None
+    return clock.to_text(found or clock.now())

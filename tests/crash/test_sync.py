@@ -1,0 +1,166 @@
+"""A sync that is killed at each of its steps: run again, it ends as if nothing had happened."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from khive_persist.place import Place
+from khive_persist.purposes import CONVERSATIONS
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.transcripts import batches, storing
+from khive_persist.transcripts.storing import BATCHES_AT_ONCE
+from khive_persist.transcripts.sync import Sync, Synced
+from tests.mirror.records import assert_equal, files, lines, rows
+
+# Each patches what the operating system or SQLite is asked for, so that it dies just there, at the
+# second transaction.
+# In a batch: few, so that two transactions and a half are little.
+FEW = 40
+LINES = 5 * BATCHES_AT_ONCE * FEW // 2 + 7
+STEPS = {
+    "before the commit": "on_commit()",
+    "before the mirror": "Mirror.appended = at_second(Mirror.appended, before=True)",
+    "before the first byte": "on_write(lambda write, d, b: die())",
+    "in the middle of the append": "on_write(lambda write, d, b: (write(d, b[:-100]), die()))",
+    "before the end of the last line": "on_write(lambda write, d, b: (write(d, b[:-1]), die()))",
+    "after the mirror": "Mirror.appended = at_second(Mirror.appended, before=False)",
+    "before the bookmark": "Bookmark.save = at_second(Bookmark.save, before=True)",
+    "in the bookmark": "os.replace = at_second(os.replace, before=True)",
+    "after the bookmark": "os.replace = at_second(os.replace, before=False)",
+}
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from khive_persist.mirror.mirror import Mirror
+from khive_persist.place import Place
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store.sqlite import file_writer
+from khive_persist.transcripts import batches
+from khive_persist.transcripts.bookmark import Bookmark
+from khive_persist.transcripts.sync import Sync
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def at_second(call, before):
+    calls = []
+    def counted(*a, **k):
+        calls.append(a)
+        if len(calls) == 2 and before:
+            die()
+        done = call(*a, **k)
+        if len(calls) == 2:
+            die()
+        return done
+    return counted
+
+def on_commit():
+    opened = file_writer.open_writer
+    commit = at_second(lambda: None, before=True)
+    def open_writer(*a, **k):
+        connection = opened(*a, **k)
+        connection.set_trace_callback(lambda sql: sql == "COMMIT" and commit())
+        return connection
+    file_writer.open_writer = open_writer
+
+def on_write(act):
+    write, save, saved = os.write, Bookmark.save, []
+    def after_first(*a):
+        save(*a)
+        saved.append(a)
+    def to_stream(descriptor, content):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if saved and path.endswith(".jsonl"):
+            return act(write, descriptor, bytes(content))
+        return write(descriptor, content)
+    Bookmark.save, os.write = after_first, to_stream
+
+"""
+RUN = f"""
+batches.LINES_AT_ONCE = {FEW}
+Sync(Place(sys.argv[1]), Settings(), Redactor(b"key")).run(Path(sys.argv[2]), "claude-code")
+"""
+
+
+def said(number: int) -> dict[str, Any]:
+    # Every message has two lines, and some have one in each of two transactions.
+    block = {"type": "text", "text": f"line {number}, password: hunter2hunter2"}
+    message = {"id": f"m{(number + 1) // 2}", "content": [block], "usage": {"input_tokens": 1}}
+    return {
+        "type": "assistant", "uuid": f"u{number}", "sessionId": "s", "requestId": "r",
+        "timestamp": f"2026-11-21T01:{number // 60 % 60:02}:{number % 60:02}.000Z",
+        "message": message,
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_batches() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "LINES_AT_ONCE", FEW)
+        yield
+
+
+@pytest.fixture(scope="module")
+def transcript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("transcript") / "t.jsonl"
+    path.write_text("".join(json.dumps(said(number)) + "\n" for number in range(LINES)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory, transcript: Path) -> Place:
+    """A place that it was read into at once."""
+    place = Place(tmp_path_factory.mktemp("unbroken"))
+    place.make()
+    synced(place, transcript)
+    return place
+
+
+def synced(place: Place, transcript: Path) -> Synced:
+    return Sync(place, Settings(), Redactor(b"key")).run(transcript, "claude-code")
+
+
+def mirrored(place: Place) -> list[str]:
+    return sorted(json.dumps(line) for name in files(place) for line in lines(place, name))
+
+
+def killed(place: Place, transcript: Path, step: str) -> None:
+    words = [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(place.root), str(transcript)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(words, capture_output=True, check=False, cwd=root, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_sync_that_is_killed(place: Place, unbroken: Place, transcript: Path, step: str) -> None:
+    killed(place, transcript, step)
+    assert 0 < synced(place, transcript).lines < LINES
+    assert synced(place, transcript).lines == 0
+    assert rows(place, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
+    assert_equal(place)
+    assert mirrored(place) == mirrored(unbroken)
+
+
+@pytest.mark.parametrize("step", ["before the mirror", "in the middle of the append"])
+def test_the_next_one_commits_more_often(
+    place: Place,
+    unbroken: Place,
+    transcript: Path,
+    step: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the mirror lacks of the one transaction belongs to several of the other sync."""
+    killed(place, transcript, step)
+    monkeypatch.setattr(storing, "SECONDS_AT_ONCE", 0.0)
+    synced(place, transcript)
+    assert rows(place, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
+    assert_equal(place)

@@ -1,0 +1,114 @@
+"""Syncs that come to an end before their time: what was committed stays, and nothing is lost."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from khive_persist.errors import MirrorError, StoreBusyError
+from khive_persist.mirror.mirror import Mirror
+from khive_persist.place import Place
+from khive_persist.settings import Settings
+from khive_persist.store.sqlite import lock
+from khive_persist.transcripts import batches, storing
+from khive_persist.transcripts.storing import BATCHES_AT_ONCE
+from khive_persist.transcripts.sync import Advance, Sync, Synced
+from tests.mirror.records import assert_equal
+
+# In a batch.
+FEW = 100
+LINES = (BATCHES_AT_ONCE + 5) * FEW
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "LINES_AT_ONCE", FEW)
+
+
+@pytest.fixture
+def transcript(tmp_path: Path) -> Path:
+    path = tmp_path / "t.jsonl"
+    with path.open("w") as file:
+        for number in range(LINES):
+            message = {"content": f"line {number}"}
+            line = {"type": "user", "uuid": f"u{number}", "sessionId": "s", "message": message}
+            file.write(json.dumps(line) + "\n")
+    return path
+
+
+def run(place: Place, path: Path, advance: Advance = lambda _: None, **settings: Any) -> Synced:
+    return Sync(place, Settings(**settings), None).run(path, "claude-code", advance)
+
+
+def count(place: Place) -> int:
+    path = place.database("conversations.db")
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+
+def test_interrupted(place: Place, transcript: Path) -> None:
+    calls = []
+
+    def advance(size: int) -> None:
+        calls.append(size)
+        if len(calls) == BATCHES_AT_ONCE + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(place, transcript, advance)
+    stored = count(place)
+    assert 0 < stored < LINES
+    assert stored % FEW == 0
+    assert run(place, transcript).lines == LINES - stored
+    assert count(place) == LINES
+    assert_equal(place)
+
+
+def test_others_hold_the_database(place: Place, transcript: Path) -> None:
+    run(place, transcript)
+    with transcript.open("a") as file:
+        file.write('{"type":"user","uuid":"v","sessionId":"s","message":{"content":"x"}}\n' * 900)
+    with (
+        lock.held(lock.lock_path(place.database("conversations.db")), 1),
+        pytest.raises(StoreBusyError),
+    ):
+        run(place, transcript, store_busy_timeout_seconds=0.1)
+    assert count(place) == LINES
+    assert run(place, transcript).new == 1
+    assert_equal(place)
+
+
+def test_nothing_is_stored_that_comes_after_a_failure(
+    place: Place, transcript: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even what was read by then: its lines would be taken for the only ones left to read."""
+    appended = Mirror.appended
+    calls = []
+
+    def fails_once(*given: Any, **named: Any) -> None:
+        calls.append(given)
+        if len(calls) == 1:
+            raise MirrorError("no space left")
+        appended(*given, **named)
+
+    monkeypatch.setattr(Mirror, "appended", fails_once)
+    monkeypatch.setattr(storing, "SECONDS_AT_ONCE", 0.0)
+    with pytest.raises(MirrorError):
+        run(place, transcript)
+    assert count(place) == FEW
+    assert run(place, transcript).lines == LINES
+    assert_equal(place)
+
+
+def test_the_mirror_cannot_be_written(place: Place, transcript: Path) -> None:
+    place.sessions.write_text("a file")
+    with pytest.raises(MirrorError):
+        run(place, transcript)
+    assert 0 < count(place) < LINES
+    place.sessions.unlink()
+    assert run(place, transcript).lines == LINES
+    assert count(place) == LINES
+    assert_equal(place)
