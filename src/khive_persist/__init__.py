@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from khive_persist.errors import KhiveError
     from khive_persist.exchange.files import load_document, save_document
     from khive_persist.opening import (
+        ApplicationSession,
         FocusChain,
         HookEvent,
+        Measurement,
         Message,
         Node,
         Outcome,
         PlannerSession,
+        Score,
         open_store,
         save_planning_session,
     )
@@ -29,16 +32,19 @@ if TYPE_CHECKING:
     from khive_persist.query import column, field
 
 __all__ = [
+    "ApplicationSession",
     "Autosave",
     "CallbackMetadata",
     "FocusChain",
     "HookEvent",
     "KhiveError",
+    "Measurement",
     "Message",
     "Node",
     "Outcome",
     "PlannerSession",
     "Purpose",
+    "Score",
     "calibration",
     "column",
     "field",
@@ -56,16 +62,19 @@ __all__ = [
 
 # Records come by way of opening, which lets their own calls (`await session.save()`) open a store.
 _HOMES = {
+    "ApplicationSession": "opening",
     "Autosave": "autosave",
     "CallbackMetadata": "callbacks",
     "FocusChain": "opening",
     "HookEvent": "opening",
     "KhiveError": "errors",
+    "Measurement": "opening",
     "Message": "opening",
     "Node": "opening",
     "Outcome": "opening",
     "PlannerSession": "opening",
     "Purpose": "purposes",
+    "Score": "opening",
     "calibration": "analysis.outcomes",
     "column": "query",
     "field": "query",

@@ -7,6 +7,9 @@ KhiveError
 ├── InvalidFileError (ValueError)        a named file that is not what it should be
 ├── MissingExtraError (ImportError)      a package that only some commands need is not installed
 ├── NotFoundError (LookupError)          nothing, or more than one thing, has this id
+├── ConflictError (RuntimeError)         what is there is not what a change was made for
+│   ├── CompletedError                   a session that is completed takes no more
+│   └── VersionError                     it has another version by now
 ├── PlaceError (OSError)                 no .khive, or one that may not be used
 ├── CaptureError (OSError)               an event that could not be put into the spool
 ├── EmissionError (OSError)              a replay whose target takes nothing at all
@@ -76,6 +79,32 @@ class NotFoundError(KhiveError, LookupError):
     """Nothing has the id that was asked for, or more than one thing begins with it."""
 
     code = "not_found"
+
+
+class ConflictError(KhiveError, RuntimeError):
+    """A record is there under this id, and is not what a change was made for; it stays as it is.
+
+    Attributes:
+        version: The version that it has now, or None where it has none.
+    """
+
+    code = "conflict"
+
+    def __init__(self, message: str, *, hint: str = "", version: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.version = version
+
+
+class CompletedError(ConflictError):
+    """The session is completed; it takes no more unless it is made active again."""
+
+    code = "completed"
+
+
+class VersionError(ConflictError):
+    """The record has another version than the one that the change was made for."""
+
+    code = "version"
 
 
 class PlaceError(KhiveError, OSError):

@@ -18,34 +18,44 @@ from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import FOCUS_CHAINS, Purpose
+from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.binding import bind, set_opener, unbind
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.measurement import Measurement
 from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.records.score import Score
+from khive_persist.records.values import Timed
 from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
+from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import FocusChainStore
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.store import Store
+from khive_persist.store.timed import TimedStore
 
 Record = TypeVar("Record", bound=Node)
+TimedRecord = TypeVar("TimedRecord", bound=Timed)
 
 _SCHEME = "sqlite:"
 
 
 __all__ = [
+    "ApplicationSession",
     "FocusChain",
     "HookEvent",
+    "Measurement",
     "Message",
     "Node",
     "Outcome",
     "PlannerSession",
+    "Score",
     "find_place",
     "open_store",
     "reading",
@@ -71,6 +81,7 @@ def open_store(
     url: str | None = None,
     *,
     dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[PlannerSessionStore]: ...
 @overload
@@ -79,6 +90,7 @@ def open_store(
     url: str | None = None,
     *,
     dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[HookEventStore]: ...
 @overload
@@ -87,14 +99,34 @@ def open_store(
     url: str | None = None,
     *,
     dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[FocusChainStore]: ...
+@overload
+def open_store(
+    record: type[ApplicationSession],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
+    **callbacks: Unpack[CallbackOptions],
+) -> AbstractAsyncContextManager[ApplicationSessionStore]: ...
+@overload
+def open_store(
+    record: type[TimedRecord],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
+    **callbacks: Unpack[CallbackOptions],
+) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
 @overload
 def open_store(
     record: type[Record],
     url: str | None = None,
     *,
     dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[Store[Record]]: ...
 @asynccontextmanager
@@ -103,6 +135,7 @@ async def open_store(
     url: str | None = None,
     *,
     dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """Open the store of a class of records, for the time of an `async with`.
@@ -117,6 +150,8 @@ async def open_store(
         record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
         url: `sqlite:/path/to/file.db`, for a class with a single file.
         dir: The directory that holds `.khive`.
+        busy_timeout_seconds: How long a write waits for other programs, where that is less than
+            `store.busy_timeout_seconds` of config.toml.
         callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
             this store saved, loaded, or could not do. See `CallbackOptions`.
 
@@ -135,6 +170,8 @@ async def open_store(
         for purpose in record.purposes():
             await anyio.to_thread.run_sync(remember, place, purpose)
     timeout = settings.store_busy_timeout_seconds
+    if busy_timeout_seconds is not None:
+        timeout = min(timeout, busy_timeout_seconds)
     sealing = partial(seal, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
     if record is FocusChain and named is None:
@@ -225,6 +262,9 @@ _STORES: dict[type[Node], type[Store[Any]]] = {
     PlannerSession: PlannerSessionStore,
     HookEvent: HookEventStore,
     FocusChain: FocusChainStore,
+    ApplicationSession: ApplicationSessionStore,
+    Measurement: TimedStore,
+    Score: TimedStore,
 }
 
 # A record's own calls open a store for themselves where none is open.

@@ -193,10 +193,57 @@ OUTCOMES: Final = purpose(
     document="outcome",
 )
 
+APPLICATION_SESSIONS: Final = purpose(
+    "application_sessions",
+    view="trials",
+    document="application_session",
+    fields=(
+        "session_id",
+        "application",
+        "participant",
+        "scenario",
+        "group",
+        "status",
+        "version",
+        "started_at",
+        "updated_at",
+        "completed_at",
+    ),
+    indexes=(
+        ("participant", "created_at"),
+        ("scenario", "created_at"),
+        ("group", "created_at"),
+        ("status", "created_at"),
+        ("session_id",),
+        ("created_at",),
+    ),
+)
+
+MEASUREMENTS: Final = purpose(
+    "measurements",
+    view="measured",
+    fields=("session_id", "name", "value", "unit", "measured_at"),
+    indexes=(("session_id", "created_at"), ("name", "created_at"), ("created_at",)),
+    document="measurements",
+    is_stream=True,
+)
+
+SCORES: Final = purpose(
+    "scores",
+    view="scored",
+    fields=("session_id", "name", "value", "max_value", "scored_at", "note"),
+    indexes=(("session_id", "created_at"), ("name", "created_at"), ("created_at",)),
+    document="scores",
+    is_stream=True,
+)
+
 BUILT_IN: Final = (
     PLANNER_SESSIONS,
     *HOOK_EVENTS.values(),
     CONVERSATIONS,
     FOCUS_CHAINS,
     OUTCOMES,
+    APPLICATION_SESSIONS,
+    MEASUREMENTS,
+    SCORES,
 )

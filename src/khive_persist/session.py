@@ -6,13 +6,26 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import NotFoundError
 from khive_persist.opening import open_store
+from khive_persist.place import Place
 from khive_persist.query import Filter, column, field
+from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.measurement import Measurement
 from khive_persist.records.message import Message
+from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.records.score import Score
 
 _MAX_NAMED: Final = 3
+_OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (ApplicationSession, Measurement, Score)
+_RECORDS: Final[tuple[type[Node], ...]] = (
+    PlannerSession,
+    HookEvent,
+    Message,
+    FocusChain,
+    *_OF_APPLICATIONS,
+)
 
 
 class Session(NamedTuple):
@@ -22,6 +35,9 @@ class Session(NamedTuple):
     events: Sequence[HookEvent] = ()
     messages: Sequence[Message] = ()
     focus_chains: Sequence[FocusChain] = ()
+    application_sessions: Sequence[ApplicationSession] = ()
+    measurements: Sequence[Measurement] = ()
+    scores: Sequence[Score] = ()
 
 
 async def read_session(root: Path, id: str) -> Session:
@@ -32,7 +48,11 @@ async def read_session(root: Path, id: str) -> Session:
         StoreError: As its subclasses say.
     """
     found: list[Any] = []
-    for record in (PlannerSession, HookEvent, Message, FocusChain):
+    for record in _RECORDS:
+        if record in _OF_APPLICATIONS and not Place(root).database(record.purpose.file).exists():
+            # No application keeps sessions here: to read must not make the files.
+            found.append([])
+            continue
         async with open_store(record, dir=root) as store:
             found.append(await store.find(begins(id), order_by=column("created_at")))
     sessions = {str(one.content["session_id"]) for records in found for one in records}

@@ -12,14 +12,17 @@ from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, Purpose
+from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.query import Filter, column, field
+from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.measurement import Measurement
 from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.records.score import Score
 from khive_persist.register import known_purposes
 from khive_persist.session import begins
 
@@ -115,8 +118,11 @@ def _parts(
             if purpose in (record.purpose.name, "all")
         ]
     if not of_plans and not of_events and tool is None:
-        if purpose in (OUTCOMES.name, "all"):
-            parts.append(Part(Outcome, OUTCOMES, tuple(both)))
+        parts += [
+            Part(record, record.purpose, tuple(both))
+            for record in (Outcome, ApplicationSession, Measurement, Score)
+            if purpose in (record.purpose.name, "all")
+        ]
         parts += [Part(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
     return parts
 

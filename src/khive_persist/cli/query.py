@@ -26,7 +26,7 @@ def command(context: click.Context, sql: str, directory: str | None, form: str) 
     and events have the same rows as plain columns. A statement that would write fails.
     """
     place = drained_place(context, directory)
-    databases = AdHoc(sorted(place.khive.glob("*.db")))
+    databases = AdHoc(sorted(place.khive.glob("*.db")), sql)
     try:
         for error in databases.unread:
             click.echo(f"khive-persist: left out: {error}", err=True)

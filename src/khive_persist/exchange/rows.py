@@ -6,13 +6,31 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS, PLANNER_SESSIONS, Purpose
+from khive_persist.purposes import (
+    APPLICATION_SESSIONS,
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    MEASUREMENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+    SCORES,
+    Purpose,
+)
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.node import MAX_ID_CHARACTERS
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
 JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
+# By the name of the class: what such a record says of itself where it does not name its file.
+_KINDS: Final = {
+    "ApplicationSession": APPLICATION_SESSIONS,
+    "FocusChain": FOCUS_CHAINS,
+    "Measurement": MEASUREMENTS,
+    "Message": CONVERSATIONS,
+    "Outcome": OUTCOMES,
+    "Score": SCORES,
+}
 
 
 class Found(NamedTuple):
@@ -101,10 +119,8 @@ def purpose_of(
             return HookEvent.purpose_of(content)
         if kind == "PlannerSession" or "task_description" in content:
             return PLANNER_SESSIONS
-        if kind == "Message":
-            return CONVERSATIONS
-        if kind == "FocusChain":
-            return FOCUS_CHAINS
+        if kind in _KINDS:
+            return _KINDS[kind]
     raise InvalidRecordError("it does not say what it is", hint="name it with --purpose")
 
 

@@ -6,17 +6,23 @@ from pydantic import TypeAdapter
 
 from khive_persist.mirror.document import DATA_MODEL_VERSION
 from khive_persist.purposes import (
+    APPLICATION_SESSIONS,
     CONVERSATIONS,
     FOCUS_CHAINS,
     HOOK_EVENTS,
+    MEASUREMENTS,
     OUTCOMES,
     PLANNER_SESSIONS,
+    SCORES,
 )
+from khive_persist.records.application_session import ApplicationSessionContent
 from khive_persist.records.focus_chain import FocusChainContent
 from khive_persist.records.hook_event import HookEventContent
+from khive_persist.records.measurement import MeasurementContent
 from khive_persist.records.message import MessageContent
 from khive_persist.records.outcome import OutcomeContent
 from khive_persist.records.planner_session import PlannerSessionContent
+from khive_persist.records.score import ScoreContent
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _CONTENTS: Final[dict[str, Any]] = {
@@ -25,6 +31,9 @@ _CONTENTS: Final[dict[str, Any]] = {
     "message": MessageContent,
     "focus_chain": FocusChainContent,
     "outcome": OutcomeContent,
+    "application_session": ApplicationSessionContent,
+    "measurement": MeasurementContent,
+    "score": ScoreContent,
 }
 
 
@@ -80,6 +89,9 @@ def _record(contents: dict[str, Any]) -> dict[str, Any]:
             _where([CONVERSATIONS.name], contents["message"]),
             _where([FOCUS_CHAINS.name], contents["focus_chain"]),
             _where([OUTCOMES.name], contents["outcome"]),
+            _where([APPLICATION_SESSIONS.name], contents["application_session"]),
+            _where([MEASUREMENTS.name], contents["measurement"]),
+            _where([SCORES.name], contents["score"]),
         ],
     }
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiosqlite
 import anyio
@@ -22,6 +22,18 @@ _FETCH_ROWS: Final = 64
 
 Build = Callable[[Source], Statement]
 Files = Sequence[tuple[Path, Purpose]]
+
+
+class Mark(NamedTuple):
+    """How a file is just now.
+
+    Attributes:
+        file: Which one it is: another where it was replaced.
+        writes: Another number whenever somebody has written to it.
+    """
+
+    file: tuple[int, int]
+    writes: int
 
 
 class Reader:
@@ -51,6 +63,22 @@ class Reader:
             connection = await self._current()
             sql, values = build(self._source)
             return list(await connection.execute_fetchall(sql, values))
+
+    async def mark(self, purpose: Purpose) -> Mark | None:
+        """How the file of one of the purposes is just now; None where it has no table yet.
+
+        Raises:
+            StoreError: As its subclasses say.
+        """
+        with translated(self._names()):
+            connection = await self._current()
+            number = next(n for n, (_, own) in enumerate(self._files) if own == purpose)
+            identity = self._identities[number]
+            if identity is None:
+                return None
+            # https://sqlite.org/pragma.html#pragma_data_version
+            rows = await connection.execute_fetchall(f"PRAGMA f{number}.data_version")
+            return Mark(identity, next(iter(rows))[0])
 
     async def stream(self, build: Build) -> AsyncGenerator[Any, None]:
         """The rows of a statement, one after the other, all of one moment, in flat memory."""

@@ -20,11 +20,12 @@ import anyio
 
 from khive_persist import clock
 from khive_persist.callbacks import SQLITE, Callbacks, Reporter, Tally
-from khive_persist.errors import NotFoundError, StoreClosedError
+from khive_persist.errors import InvalidRecordError, NotFoundError, StoreClosedError
 from khive_persist.purposes import Purpose
 from khive_persist.query import Field, Filter, Order, column
 from khive_persist.records.node import Node
 from khive_persist.store import codec
+from khive_persist.store.file_changes import FileChanges
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -79,6 +80,7 @@ class Store(Generic[Record]):
             for purpose in record.purposes()
         }
         self._reader = Reader([(w.path, p) for p, w in self._writers.items()])
+        self._changes = [FileChanges(writer.path) for writer in self._writers.values()]
         self._reporter = None if callbacks is None else Reporter(callbacks, self.paths, SQLITE)
         self._reporting: AbstractAsyncContextManager[None] = self._reporter or nullcontext()
 
@@ -104,6 +106,8 @@ class Store(Generic[Record]):
         for writer in self._writers.values():
             await writer.close()
         await self._reader.close()
+        for changes in self._changes:
+            changes.close()
 
     async def save(self, record: Record) -> Record:
         """Save a record under its id: committed and synced on return.
@@ -146,6 +150,44 @@ class Store(Generic[Record]):
             for record in records:
                 by_writer.setdefault(self._writer(record), []).append(self._row(record))
             return sum([await self._upsert_all(to, [rows]) for to, rows in by_writer.items()])
+
+    async def revise(
+        self, id: str, change: Callable[[Record | None], Record | None]
+    ) -> Record | None:
+        """Save what a function makes of the record with an id: committed and synced on return.
+
+        No other task or process writes to the file between the reading and the commit, so that the
+        function can refuse what it did not expect: what it raises is raised here, and nothing is
+        saved.
+
+        Args:
+            id: The record's id.
+            change: Given the record, or None where there is none. Returns the record to save, or
+                None to leave all as it is. All other writers wait for it.
+
+        Returns:
+            The record as it is now; None where there is none.
+
+        Raises:
+            InvalidRecordError: The class has several files, or what was made cannot be saved.
+            StoreError: As its subclasses say; it is not saved.
+        """
+        self._check_open()
+        if len(self._writers) != 1:
+            raise InvalidRecordError(f"records of {self.record.__name__} have several files")
+        (writer,) = self._writers.values()
+        made: list[codec.StoredRow] = []
+
+        def make(row: codec.StoredRow | None) -> codec.StoredRow | None:
+            changed = change(None if row is None else codec.from_row(self.record, row))
+            made.extend([] if changed is None else [self._row(changed)])
+            return made[0] if made else None
+
+        async with self._reporting:
+            row = await writer.revise_one(id, make)
+        if made and self._reporter is not None:
+            await self._reporter.saved(writer.path, Tally(made))
+        return None if row is None else codec.from_row(self.record, row)
 
     async def delete(self, id: str) -> bool:
         """Delete a record: committed and synced on return; whether it was there."""
@@ -238,6 +280,20 @@ class Store(Generic[Record]):
         """The records of `start <= created_at < end`, oldest first. Naive times are UTC."""
         created_at = column("created_at")
         return await self.find(created_at >= start, created_at < end, order_by=created_at)
+
+    def changes(self) -> tuple[object, ...]:
+        """Another value after anybody has written to its files; it takes microseconds."""
+        self._check_open()
+        return tuple([changes.look() for changes in self._changes])
+
+    async def changes_of_others(self) -> tuple[object, ...]:
+        """Another value after somebody else than this store has written to its files.
+
+        Who keeps what he has read, and changes it with what he saves himself, can tell by it
+        whether it still holds.
+        """
+        self._check_open()
+        return tuple([await writer.changes_of_others() for writer in self._writers.values()])
 
     async def stats(self) -> dict[str, Any]:
         """`total`, and the `first` and `last` `created_at` (datetime, or None without records)."""

@@ -92,6 +92,7 @@ class Writer:
         self._listener = listener
         self._connection: aiosqlite.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._openings = 0
         self._is_closed = False
         self._waiting: list[_Ticket] = []
         self._committer: asyncio.Task[None] | None = None
@@ -133,6 +134,19 @@ class Writer:
         """
         await _to_the_end(self._revise_in_turn(sessions, make))
 
+    async def revise_one(
+        self, id: str, make: Callable[[StoredRow | None], StoredRow | None]
+    ) -> StoredRow | None:
+        """Save what is made of the row with an id, or of None: committed and synced on return.
+
+        Nobody else writes between the reading of that row and the commit. Where None is made of it,
+        nothing is written.
+
+        Returns:
+            The row as it is now.
+        """
+        return await _to_the_end(self._revise_one_in_turn(id, make))
+
     async def merge(
         self,
         rows: Sequence[Sequence[Any]],
@@ -148,6 +162,20 @@ class Writer:
             update: Replace a row that does not, `created_at` included; otherwise it stays.
         """
         return await _to_the_end(self._merge_in_turn(rows, is_same, update))
+
+    async def changes_of_others(self) -> object:
+        """Another value after somebody else has committed to the file, or has replaced it."""
+        connection = self._connection
+        if connection is None or identity(self.path) != self._identity:
+            return object()
+        opening = self._openings
+        try:
+            # SQLite's own count: it leaves out what this connection commits.
+            ((count,),) = await connection.execute_fetchall("PRAGMA data_version")
+        except (sqlite3.Error, ValueError):
+            # It is busy, or was closed meanwhile: nobody can tell.
+            return object()
+        return opening, count
 
     async def _open_in_turn(self) -> None:
         async with self._turn:
@@ -182,6 +210,19 @@ class Writer:
             rows = make([codec.as_text(row) for row in found])
             await self._note_saved(connection, changes, rows)
             await connection.executemany(statements.upsert(table), rows)
+
+    async def _revise_one_in_turn(
+        self, id: str, make: Callable[[StoredRow | None], StoredRow | None]
+    ) -> StoredRow | None:
+        async with self._turn, self._transaction() as (connection, changes):
+            found = await self._rows_of(connection, [id])
+            row = make(found[0] if found else None)
+            if row is None:
+                return found[0] if found else None
+            await self._note_saved(connection, changes, [row])
+            await connection.execute_fetchall(statements.upsert(self.purpose.table), row)
+            (saved,) = await self._rows_of(connection, [row[0]])
+        return saved
 
     async def _merge_in_turn(
         self, rows: Sequence[Sequence[Any]], is_same: Callable[[Any, Any], bool], update: bool
@@ -345,6 +386,7 @@ class Writer:
     async def _open(self) -> None:
         with translated(self.path):
             self._connection = await owned(self._connect)
+        self._openings += 1
 
     def _connect(self) -> sqlite3.Connection:
         make(self.path)

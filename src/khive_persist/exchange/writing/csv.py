@@ -6,7 +6,7 @@ So NULL and an empty text differ, and a number and the text of its digits.
 from collections.abc import Sequence
 from typing import IO, Any
 
-from khive_persist.exchange.columns import ENVELOPE
+from khive_persist.exchange.columns import ENVELOPE, Column
 from khive_persist.exchange.formulas import neutralise
 from khive_persist.exchange.writing import Table, all_columns, values
 from khive_persist.store import codec
@@ -20,18 +20,14 @@ class CsvWriter:
         self._file = file
         self._columns = all_columns(tables)
         self._table = tables[0]
-        names = [*ENVELOPE[:3], *(column.name for column in self._columns), *ENVELOPE[3:]]
-        self._file.write(_line(names))
+        self._file.write(head(self._columns))
 
     def begin(self, table: Table) -> None:
         self._table = table
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         for row in rows:
-            id, content, metadata, created_at, embedding = row
-            fields = values(self._table, self._columns, codec.column(content))
-            cells = [id, self._table.purpose.name, created_at, *fields, content, metadata]
-            self._file.write(_line([*cells, embedding]))
+            self._file.write(line_of(self._table, self._columns, row))
 
     def end(self) -> None:
         return
@@ -40,7 +36,21 @@ class CsvWriter:
         return
 
 
-def _line(cells: Sequence[Any]) -> bytes:
+def head(columns: Sequence[Column]) -> bytes:
+    """The first line of rows that have these fields."""
+    return line([*ENVELOPE[:3], *(column.name for column in columns), *ENVELOPE[3:]])
+
+
+def line_of(table: Table, columns: Sequence[Column], row: StoredRow) -> bytes:
+    """A row of a table as a line, under the columns of several."""
+    id, content, metadata, created_at, embedding = row
+    fields = values(table, columns, codec.column(content))
+    cells = [id, table.purpose.name, created_at, *fields, content, metadata, embedding]
+    return line(cells)
+
+
+def line(cells: Sequence[Any]) -> bytes:
+    """Values as one line; text that would be run as a formula is neutralised."""
     return (",".join(map(_cell, cells)) + "\r\n").encode("utf-8", "replace")
 
 

@@ -108,10 +108,10 @@ class ExcelWriter:
         elif isinstance(value, datetime):
             self._sheet.write_datetime(self._row, at, value, self._time)
         else:
-            self._sheet.write_string(self._row, at, _text(value))
+            self._sheet.write_string(self._row, at, cell_text(value))
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """Text that a cell can hold: harmless, and with a mark where it had to be cut."""
     if isinstance(value, int | float):
         return repr(value)

@@ -1,0 +1,17 @@
+"""A record as the JSON document that commands and answers show."""
+
+from typing import Any
+
+from khive_persist import clock
+from khive_persist.records.node import Node
+
+
+def document(record: Node) -> dict[str, Any]:
+    """Its columns under their names."""
+    return {
+        "id": record.id,
+        "content": record.content,
+        "node_metadata": record.node_metadata,
+        "created_at": clock.to_text(record.created_at),
+        "embedding": record.embedding,
+    }

@@ -1,0 +1,253 @@
+"""`ApplicationSessionStore`: sessions of applications, each of whose updates makes a version."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, NoReturn
+
+from pydantic import ValidationError
+
+from khive_persist import clock
+from khive_persist.errors import (
+    CompletedError,
+    ConflictError,
+    InvalidRecordError,
+    NotFoundError,
+    VersionError,
+)
+from khive_persist.query import column, field
+from khive_persist.records.application_session import ACTIVE, COMPLETED, ApplicationSession
+from khive_persist.store import codec
+from khive_persist.store.store import Store
+
+# What the store says of a session, and not who sends it.
+_OWN: Final = frozenset({"version", "updated_at", "completed_at"})
+_BEGUN: Final = frozenset({"session_id", "status", "version", "started_at", "updated_at"})
+
+
+class Started(NamedTuple):
+    """A session, and whether it is new."""
+
+    session: ApplicationSession
+    is_new: bool
+
+
+class ApplicationSessionStore(Store[ApplicationSession]):
+    """The sessions of `application_sessions.db`.
+
+    `start`, `update` and `complete` compare and write in one transaction: of many who update one
+    version at once, in whichever processes, one makes the next, and the others are told so.
+    """
+
+    async def start(self, fields: Mapping[str, Any]) -> Started:
+        """Begin a session, which is active: committed and synced on return.
+
+        A session that has this id already, and says the same, is the one that was meant: who does
+        not know whether he was heard can begin it again.
+
+        Args:
+            fields: Its content; `session_id` is made where it is missing.
+
+        Raises:
+            InvalidRecordError: A field is wrong, or is the store's own.
+            ConflictError: The id is that of a session that says something else.
+            StoreError: As its subclasses say; it is not saved.
+        """
+        _refuse_own(fields)
+        if fields.get("status", ACTIVE) != ACTIVE:
+            raise InvalidRecordError("a session begins active")
+        begun = _made(content=dict(fields))
+        given = self._sealed(begun).content
+        if given["session_id"] != begun.id:
+            raise InvalidRecordError("a session_id that looks like a secret cannot be kept")
+        is_new = False
+
+        def change(there: ApplicationSession | None) -> ApplicationSession:
+            nonlocal is_new
+            if there is None:
+                is_new = True
+                return begun
+            ignored = _BEGUN - fields.keys()
+            if _without(there.content, ignored) != _without(given, ignored):
+                raise ConflictError(
+                    f"the session {begun.id!r} is there, and says something else",
+                    version=_version(there),
+                )
+            # Saved again: who was killed before he could answer may not have copied it.
+            return there
+
+        saved = await self.revise(begun.id, change)
+        assert saved is not None
+        return Started(saved, is_new)
+
+    async def update(
+        self, session_id: str, fields: Mapping[str, Any], version: int
+    ) -> ApplicationSession:
+        """Make the next version of a session: committed and synced on return.
+
+        Args:
+            session_id: Its id.
+            fields: What changes, as a JSON merge patch (RFC 7396): None takes a field away, and an
+                object goes into the one that is there. `status` makes a completed one active.
+            version: The version that the change was made for.
+
+        Raises:
+            NotFoundError: There is no such session.
+            VersionError: It has another version by now.
+            CompletedError: It is completed, and `status` does not make it active.
+            InvalidRecordError: A field is wrong, or is the store's own.
+            StoreError: As its subclasses say; it is not saved.
+        """
+        _refuse_own(fields)
+        if fields.get("session_id", session_id) != session_id:
+            raise InvalidRecordError("a session keeps its session_id")
+        if fields.get("status", ACTIVE) != ACTIVE:
+            raise InvalidRecordError(
+                "update does not complete a session", hint="complete it, with its outcome"
+            )
+
+        def change(there: ApplicationSession | None) -> ApplicationSession:
+            there = _found(there, session_id)
+            _check_version(there, version)
+            gone = frozenset[str]()
+            if there.content.get("status") == COMPLETED:
+                if "status" not in fields:
+                    _refuse_completed(there)
+                gone = frozenset({"completed_at"})
+            return _next(there, _without(there.content, gone), fields)
+
+        session = await self.revise(session_id, change)
+        assert session is not None
+        return session
+
+    async def complete(
+        self, session_id: str, fields: Mapping[str, Any], version: int | None = None
+    ) -> ApplicationSession:
+        """Complete a session: committed and synced on return. It takes no more from then on.
+
+        One that is completed already, and has all these fields so, stays as it is.
+
+        Args:
+            session_id: Its id.
+            fields: `outcome`, `summary`, or any others that change with it.
+            version: The version that is meant; None for whichever it has.
+
+        Raises:
+            NotFoundError: There is no such session.
+            VersionError: It has another version by now.
+            CompletedError: It is completed otherwise.
+            InvalidRecordError: A field is wrong, or is the store's own.
+            StoreError: As its subclasses say; it is not saved.
+        """
+        _refuse_own(fields)
+        if fields.get("session_id", session_id) != session_id:
+            raise InvalidRecordError("a session keeps its session_id")
+        fields = {**fields, "status": COMPLETED}
+
+        def change(there: ApplicationSession | None) -> ApplicationSession:
+            there = _found(there, session_id)
+            done = _next(there, {**there.content, "completed_at": clock.now()}, fields)
+            if there.content.get("status") == COMPLETED:
+                same = self._sealed(done).content
+                if _without(there.content, _OWN) != _without(same, _OWN):
+                    _refuse_completed(there)
+                return there
+            if version is not None:
+                _check_version(there, version)
+            return done
+
+        session = await self.revise(session_id, change)
+        assert session is not None
+        return session
+
+    async def get_by_participant(self, participant: str) -> list[ApplicationSession]:
+        """The sessions of one participant, oldest first."""
+        return await self.find(field("participant") == participant, order_by=column("created_at"))
+
+    async def get_by_group(
+        self, group: str, scenario: str | None = None
+    ) -> list[ApplicationSession]:
+        """The sessions of one group, in all scenarios or in one, oldest first."""
+        wanted = [field("group") == group]
+        if scenario is not None:
+            wanted.append(field("scenario") == scenario)
+        return await self.find(*wanted, order_by=column("created_at"))
+
+    def _sealed(self, session: ApplicationSession) -> ApplicationSession:
+        """A session as its row will say it."""
+        return codec.from_row(self.record, self._row(session))  # type: ignore[no-any-return]
+
+
+def _made(**given: Any) -> ApplicationSession:
+    try:
+        return ApplicationSession(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidRecordError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+def _next(
+    there: ApplicationSession, content: Mapping[str, Any], fields: Mapping[str, Any]
+) -> ApplicationSession:
+    changed = _merged(content, fields)
+    changed |= {"version": _version(there) + 1, "updated_at": clock.now()}
+    return _made(
+        id=there.id,
+        content=changed,
+        node_metadata=there.node_metadata,
+        created_at=there.created_at,
+        embedding=there.embedding,
+    )
+
+
+def _merged(target: object, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396#section-2"""
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, Mapping):
+            merged[name] = _merged(merged.get(name), value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _without(content: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
+
+
+def _found(session: ApplicationSession | None, id: str) -> ApplicationSession:
+    if session is None:
+        raise NotFoundError(f"no session has the id {id!r}")
+    if not isinstance(session.content, dict):
+        raise InvalidRecordError(f"the session {id!r} has no fields")
+    return session
+
+
+def _version(session: ApplicationSession) -> int:
+    """One that was written past the store may have none."""
+    version = session.content.get("version")
+    return version if isinstance(version, int) else 0
+
+
+def _check_version(session: ApplicationSession, expected: int) -> None:
+    version = _version(session)
+    if version != expected:
+        raise VersionError(
+            f"the session {session.id!r} has version {version}, not {expected}",
+            hint="read it again, and change that",
+            version=version,
+        )
+
+
+def _refuse_own(fields: Mapping[str, Any]) -> None:
+    if own := sorted(_OWN & fields.keys()):
+        raise InvalidRecordError(f"{own[0]} is not given: the store says it")
+
+
+def _refuse_completed(session: ApplicationSession) -> NoReturn:
+    raise CompletedError(
+        f"the session {session.id!r} is completed",
+        hint='update it with status "active" to go on',
+        version=_version(session),
+    )

@@ -1,0 +1,49 @@
+"""`FileChanges`: notices that a file was written to, without reading it."""
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from khive_persist.errors import StoreError
+from khive_persist.store.sqlite.connection import identity, open_reader
+
+
+class FileChanges:
+    """Looks whether anybody has committed to a database, or has replaced it.
+
+    A look takes microseconds and waits for nobody, so that it can be taken in an event loop.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Prepare to look; the file is opened at the first look, and stays open until `close`."""
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._openings = 0
+
+    def look(self) -> object:
+        """A value that is another one after each commit; where it cannot be told, a new one."""
+        found = identity(self._path)
+        if found is None:
+            self.close()
+            return object()
+        try:
+            if self._connection is None or found != self._identity:
+                self.close()
+                self._connection = open_reader(self._path)
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                self._identity = found
+                self._openings += 1
+            (count,) = self._connection.execute("PRAGMA data_version").fetchone()
+        except (sqlite3.Error, StoreError):
+            # Who asks reads the file then, and meets the error there.
+            self.close()
+            return object()
+        return self._openings, count
+
+    def close(self) -> None:
+        """Close the file; the next look opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()

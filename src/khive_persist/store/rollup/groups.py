@@ -1,0 +1,248 @@
+"""The sums of some rows of a file, by session, hour, tool, project and model."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.prices import TOKEN_CLASSES, PriceTable
+from khive_persist.purposes import (
+    CONVERSATIONS,
+    HOOK_EVENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+    Purpose,
+)
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement
+
+PURPOSES: Final = (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES)
+HOUR_CHARACTERS: Final = len("YYYY-MM-DD HH")
+TITLE_CHARACTERS: Final = 160
+# As ten to the power of 12 of them make a dollar, sums are of whole numbers: what is taken out
+# again leaves exactly what was there before.
+PICODOLLARS: Final = 1_000_000_000_000
+_EPOCH: Final = "1970-01-01 00:00:00.000000"
+_TOOL_OF: Final = {purpose: tool for tool, purpose in HOOK_EVENTS.items()}
+PLAN_FIELDS: Final = (
+    "task_description",
+    "complexity",
+    "agent_count",
+    "confidence",
+    "planning_cost",
+)
+
+
+class Group(NamedTuple):
+    """The sums of rows that have all of the first six in common; an empty text stands for none.
+
+    Attributes:
+        session: Their session's id.
+        file: The name of their purpose.
+        hour: When they were made: the first 13 characters of their time, in UTC.
+        tool: The AI tool.
+        project: The directory that the tool worked in.
+        model: The model.
+        rows: How many they are.
+        first: The time of the first.
+        last: The time of the last.
+        failures: Events that say that they failed.
+        input: Tokens of prompts that came from no cache.
+        cache_read: Tokens that came from one.
+        cache_write: Tokens that were put into one.
+        output: Tokens of answers.
+        cost: Of those that have a price, in 10⁻¹² USD.
+        priced: How many those are.
+        unpriced: How many used tokens and have no price.
+        prompt: Time and text of the first prompt; None without one.
+        plan: Time of the latest plan, and a JSON array of its id and fields; None without one.
+        verdict: Time and word of the latest verdict; None without one.
+    """
+
+    session: str
+    file: str
+    hour: str
+    tool: str
+    project: str
+    model: str
+    rows: int
+    first: str
+    last: str
+    failures: int = 0
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    cost: int = 0
+    priced: int = 0
+    unpriced: int = 0
+    prompt: str | None = None
+    plan: str | None = None
+    verdict: str | None = None
+
+
+class Span(NamedTuple):
+    """Which rows: those of `after < rowid <= upto`, and of one session where it is given."""
+
+    after: int
+    upto: int
+    session: str | None = None
+
+
+async def read_groups(
+    reader: Reader, purpose: Purpose, span: Span, prices: PriceTable
+) -> list[Group]:
+    """The sums of some rows. A group may come several times.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    rows = await reader.fetch(lambda source: _statement(source, purpose, span, prices))
+    return [_group(purpose, row, prices) for row in rows]
+
+
+def signature(source: Source, purpose: Purpose) -> list[str]:
+    """Expressions of all that is counted of a row, its session first."""
+    columns = [_session(source), "id", _created_at(source), *_keys(source, purpose)]
+    if purpose == CONVERSATIONS:
+        columns.append(_prompt(source, purpose))
+        columns += [_tokens(source, name) for name in TOKEN_CLASSES]
+    elif purpose == PLANNER_SESSIONS:
+        columns.append(_plan(source))
+    elif purpose == OUTCOMES:
+        columns.append(source.extract("$.verdict"))
+    else:
+        columns += [_failed(source), _prompt(source, purpose)]
+    return columns
+
+
+def _statement(source: Source, purpose: Purpose, span: Span, prices: PriceTable) -> Statement:
+    table = source.tables.get(purpose.name)
+    if table is None:
+        return Statement("SELECT 0 LIMIT 0", [])
+    at = _created_at(source)
+    keys = [_session(source), f"substr({at}, 1, {HOUR_CHARACTERS})", *_keys(source, purpose)]
+    columns = [f"{at} AS at"]
+    sums = ["count(*)", "min(at)", "max(at)"]
+    if purpose == CONVERSATIONS:
+        # Prices differ with the length of a prompt, and a class of tokens may have none.
+        keys += [_band(source, prices), _classes(source)]
+        columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
+        columns += [f"{_tokens(source, name)} AS {name}" for name in TOKEN_CLASSES]
+        sums += ["min(prompt)", "max(length)", *(f"sum({name})" for name in TOKEN_CLASSES)]
+    elif purpose == PLANNER_SESSIONS:
+        columns.append(f"{at} || {_plan(source)} AS plan")
+        sums.append("max(plan)")
+    elif purpose == OUTCOMES:
+        columns.append(f"{at} || {source.extract('$.verdict')} AS verdict")
+        sums.append("max(verdict)")
+    else:
+        columns += [f"{_failed(source)} AS failed", f"{_prompt(source, purpose)} AS prompt"]
+        sums += ["count(failed)", "min(prompt)"]
+    values: list[Any] = [span.after, span.upto]
+    where = "rowid > ? AND rowid <= ?"
+    if span.session is not None:
+        # Spelled as the index is.
+        where += f" AND {source.extract('$.session_id')} = ?"
+        values.append(span.session)
+    named = [f"{key} AS k{number}" for number, key in enumerate(keys)]
+    # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
+    inner = f"SELECT {', '.join([*named, *columns])} FROM {table} WHERE {where} LIMIT -1"
+    names = ", ".join(f"k{number}" for number in range(len(keys)))
+    return Statement(f"SELECT {names}, {', '.join(sums)} FROM ({inner}) GROUP BY {names}", values)
+
+
+def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
+    session, hour, tool, project, model = row[:5]
+    # Of messages, two more tell them apart that are no part of the group.
+    rows, first, last, *own = row[7 if purpose == CONVERSATIONS else 5 :]
+    made = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
+    if purpose == PLANNER_SESSIONS:
+        return made._replace(plan=own[0])
+    if purpose == OUTCOMES:
+        return made._replace(verdict=own[0])
+    if purpose != CONVERSATIONS:
+        return made._replace(failures=own[0], prompt=own[1])
+    prompt, length, *counts = own
+    used = dict(zip(TOKEN_CLASSES, counts, strict=True))
+    made = made._replace(
+        prompt=prompt,
+        input=used["input"],
+        cache_read=used["cache_read"],
+        cache_write=used["cache_write"] + used["cache_write_1h"],
+        output=used["output"],
+    )
+    if not any(counts):
+        return made
+    at = clock.from_column(first) or clock.unreadable()
+    cost = prices.cost_of_all(model or None, used, at, length)
+    if cost is None:
+        return made._replace(unpriced=rows)
+    return made._replace(cost=round(cost * PICODOLLARS), priced=rows)
+
+
+def _keys(source: Source, purpose: Purpose) -> list[str]:
+    if purpose in _TOOL_OF:
+        return [f"'{_TOOL_OF[purpose]}'", _text(source, "cwd"), _text(source, "model")]
+    if purpose == CONVERSATIONS:
+        return [_text(source, name) for name in ("tool", "cwd", "model")]
+    return ["''", "''", "''"]
+
+
+def _created_at(source: Source) -> str:
+    at = source.created_at
+    return at if at == "created_at" else f"coalesce({at}, '{_EPOCH}')"
+
+
+def _session(source: Source) -> str:
+    value = source.extract("$.session_id")
+    return f"CASE typeof({value}) WHEN 'text' THEN {value} ELSE '' END"
+
+
+def _text(source: Source, name: str) -> str:
+    return f"coalesce(CAST({source.extract(f'$.{name}')} AS TEXT), '')"
+
+
+def _failed(source: Source) -> str:
+    return f"CASE WHEN {source.extract('$.success')} = 0 THEN 1 END"
+
+
+def _prompt(source: Source, purpose: Purpose) -> str:
+    """The time of a prompt and its text, so that the least of several is the first one."""
+    if purpose == CONVERSATIONS:
+        text = source.extract("$.text")
+        kind = f"coalesce({source.extract('$.kind')}, 'message') = 'message'"
+        is_prompt = f"{source.extract('$.role')} = 'user' AND {kind}"
+    else:
+        text = source.extract("$.payload.prompt")
+        is_prompt = f"{source.extract('$.event_type')} = 'prompt_submitted'"
+    some = f"nullif(trim(substr({text}, 1, {TITLE_CHARACTERS})), '')"
+    return f"CASE WHEN {is_prompt} THEN {_created_at(source)} || {some} END"
+
+
+def _plan(source: Source) -> str:
+    fields = ", ".join(source.extract(f"$.{name}") for name in PLAN_FIELDS)
+    return f"json_array(id, {fields})"
+
+
+def _tokens(source: Source, name: str) -> str:
+    count = source.extract(f"$.tokens.{name}")
+    return f"CASE typeof({count}) WHEN 'integer' THEN max({count}, 0) ELSE 0 END"
+
+
+def _prompt_tokens(source: Source) -> str:
+    return " + ".join(_tokens(source, name) for name in TOKEN_CLASSES if name != "output")
+
+
+def _band(source: Source, prices: PriceTable) -> str:
+    """Between which of the lengths at which a price changes a prompt is."""
+    over = [f"({_prompt_tokens(source)} > {int(length)})" for length in prices.lengths()]
+    return " + ".join(over) or "0 + 0"
+
+
+def _classes(source: Source) -> str:
+    """Which classes of tokens a message has: a bit for each."""
+    bits = (
+        f"({_tokens(source, name)} > 0) * {1 << number}"
+        for number, name in enumerate(TOKEN_CLASSES)
+    )
+    return " + ".join(bits)

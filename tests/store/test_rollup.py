@@ -1,0 +1,518 @@
+"""A rollup says what a recount of the files says, whatever was done to them."""
+
+import json
+import shutil
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from khive_persist import clock
+from khive_persist.place import Place
+from khive_persist.prices import PriceTable
+from khive_persist.purposes import (
+    BUILT_IN,
+    CONVERSATIONS,
+    HOOK_EVENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+    Purpose,
+)
+from khive_persist.store.reader import Reader
+from khive_persist.store.rollup import follower as following
+from khive_persist.store.rollup.follower import Follower
+from khive_persist.store.rollup.hours import BY, Hours, Overview
+from khive_persist.store.rollup.rollup import Rollup
+from khive_persist.store.rollup.sessions import SessionItem, SessionsWanted, session, sessions
+from khive_persist.store.sqlite.connection import open_writer
+from tests.server.filling import BEGIN, delete, event, fill, message, row, store
+
+PRICES = PriceTable(
+    ["priced input=1 output=2 cache_read=0.5", "priced prompt_over=500 input=3 output=4"]
+)
+MODELS = ("priced", "of-no-price")
+SESSIONS = ("ß", "ß", None)
+
+
+@asynccontextmanager
+async def following_place(place: Place) -> AsyncIterator[Follower]:
+    rollup = Rollup()
+    follower = Follower(
+        lambda purpose: Reader([(place.database(purpose.file), purpose)]), rollup, PRICES
+    )
+    try:
+        yield follower
+    finally:
+        await follower.close()
+        rollup.close()
+
+
+def rows_of(place: Place, purpose: Purpose) -> list[tuple[str, str, dict[str, Any]]]:
+    """Id, time and content of each row, read with nothing of ours."""
+    path = place.database(purpose.file)
+    if not path.exists():
+        return []
+    connection = sqlite3.connect(path)
+    try:
+        found = connection.execute(f"SELECT id, created_at, content FROM {purpose.table}")
+        return [(id, at, json.loads(content)) for id, at, content in found]
+    finally:
+        connection.close()
+
+
+def recounted(place: Place, by: str) -> dict[tuple[str, str | None], list[Any]]:
+    """The sums by hour and group, counted row by row."""
+    sums: dict[tuple[str, str | None], list[Any]] = {}
+    field = {"project": "cwd"}.get(by, by)
+    for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS):
+        for _, at, content in rows_of(place, purpose):
+            one = sums.setdefault(
+                (at[:13], content.get(field) or None), [0, 0, set(), 0, 0, 0, 0, 0, None, 0]
+            )
+            if content.get("session_id"):
+                one[2].add(content["session_id"])
+            if purpose != CONVERSATIONS:
+                one[0] += 1
+                one[1] += content.get("success") is False
+                continue
+            one[3] += 1
+            tokens = content.get("tokens") or {}
+            for number, name in enumerate(("input", "cache_read", "cache_write", "output"), 4):
+                one[number] += tokens.get(name, 0)
+            instant = clock.from_column(at)
+            assert instant is not None
+            cost = PRICES.cost_of(content.get("model"), tokens, instant)
+            if cost is not None:
+                one[8] = (one[8] or 0.0) + cost
+            elif any(tokens.values()):
+                one[9] += 1
+    return {key: [len(v) if isinstance(v, set) else v for v in one] for key, one in sums.items()}
+
+
+def told(found: Overview) -> dict[tuple[str, str | None], list[Any]]:
+    return {(at[:13], group): list(sums) for at, group, sums in found.series}
+
+
+def recounted_sessions(place: Place) -> dict[str, dict[str, Any]]:
+    """What is known of each session, gathered row by row."""
+    found: dict[str, dict[str, Any]] = {}
+    for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS):
+        for _, at, content in rows_of(place, purpose):
+            if not (id := content.get("session_id")):
+                continue
+            one = found.setdefault(
+                id,
+                {"times": [], "events": 0, "failures": 0, "messages": 0, "tokens": 0, "plans": []},
+            )
+            one["times"].append(at)
+            if purpose == PLANNER_SESSIONS:
+                one["plans"].append((at, content["task_description"]))
+            elif purpose == CONVERSATIONS:
+                one["messages"] += 1
+                one["tokens"] += sum((content.get("tokens") or {}).values())
+            else:
+                one["events"] += 1
+                one["failures"] += content.get("success") is False
+    for _, at, content in rows_of(place, OUTCOMES):
+        if content["session_id"] in found:
+            found[content["session_id"]].setdefault("verdicts", []).append((at, content["verdict"]))
+    return {
+        id: {
+            "started": min(one["times"]),
+            "last": max(one["times"]),
+            **{name: one[name] for name in ("events", "failures", "messages", "tokens")},
+            "task_description": max(one["plans"])[1] if one["plans"] else None,
+            "verdict": max(one["verdicts"])[1] if "verdicts" in one else None,
+        }
+        for id, one in found.items()
+    }
+
+
+def check(place: Place, follower: Follower, hours: Hours) -> None:
+    assert follower.problems == []
+    assert follower.progress.is_complete
+    for by in BY:
+        expected = recounted(place, by)
+        found = told(hours.overview(None, None, "hour", by))
+        assert found.keys() == expected.keys()
+        for key, sums in expected.items():
+            assert found[key] == pytest.approx(sums, abs=1e-9), (by, key)
+        days: dict[tuple[str, str | None], int] = {}
+        for (hour, group), sums in expected.items():
+            days[hour[:10], group] = days.get((hour[:10], group), 0) + sums[0]
+        by_day = hours.overview(None, None, "day", by)
+        assert {(at[:10], group): sums.events for at, group, sums in by_day.series} == days
+        assert by_day.totals.events == sum(days.values())
+        for since, until in (("2026-11-01 23", None), (None, "2026-11-02 00")):
+            some = hours.overview(since, until, "day", by)
+            within = [
+                sums[0]
+                for (hour, _), sums in expected.items()
+                if (since is None or hour >= since) and (until is None or hour < until)
+            ]
+            assert some.totals.events == sum(within)
+            assert sum(sums.events for _, sums in some.groups) == sum(within)
+    everything, rest = sessions(follower.rollup, SessionsWanted(), None, 10_000)
+    assert rest is None
+    expected_sessions = recounted_sessions(place)
+    assert {one.session_id for one in everything} == expected_sessions.keys()
+    for one in everything:
+        known = {name: getattr(one, name) for name in expected_sessions[one.session_id]}
+        assert known == expected_sessions[one.session_id]
+
+
+# Few of each, so that many rows have all in common: around a midnight.
+TIMES = st.integers(0, 3 * 60).map(lambda m: BEGIN + timedelta(hours=12, minutes=m, microseconds=m))
+COUNTS = st.integers(0, 700)
+TOKENS = st.none() | st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("input", "cache_read", "cache_write", "output"), COUNTS)
+)
+IDS = st.integers(0, 60).map(lambda n: f"id-{n:03}")
+COMMON = {"session": st.sampled_from(SESSIONS), "at": TIMES, "id": IDS}
+EVENTS = st.fixed_dictionaries(
+    COMMON
+    | {
+        "kind": st.just("event"),
+        "tool": st.sampled_from(["claude-code", "codex"]),
+        "success": st.sampled_from([True, False, None]),
+        "cwd": st.sampled_from(["/a", None]),
+        "model": st.sampled_from(MODELS),
+    }
+)
+MESSAGES = st.fixed_dictionaries(
+    COMMON | {"kind": st.just("message"), "tokens": TOKENS, "model": st.sampled_from(MODELS)}
+)
+OTHERS = st.fixed_dictionaries(
+    COMMON | {"kind": st.sampled_from(["plan", "verdict"]), "word": st.sampled_from("xyz")}
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("store"), st.lists(EVENTS | MESSAGES | OTHERS, min_size=4, max_size=30)),
+        st.tuples(st.just("store"), st.lists(EVENTS | MESSAGES, min_size=10, max_size=30)),
+        st.tuples(st.just("settle"), st.none()),
+        st.tuples(st.just("delete"), st.sets(IDS, min_size=1, max_size=30)),
+        st.tuples(st.just("keep"), st.none()),
+        st.tuples(st.just("restore"), st.none()),
+        st.tuples(st.just("prune"), st.none()),
+        st.tuples(st.just("vacuum"), st.none()),
+        st.tuples(st.just("look"), st.none()),
+        st.tuples(st.just("settle"), st.none()),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+def apply(place: Place, kept: Path, step: str, value: Any) -> None:
+    if step == "store":
+        for one in value:
+            _store(place, dict(one))
+    elif step == "delete":
+        for purpose in BUILT_IN:
+            if place.database(purpose.file).exists():
+                marks = ", ".join("?" * len(value))
+                delete(place, purpose, f"id IN ({marks})", *value)
+    elif step == "keep":
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir()
+        for purpose in BUILT_IN:
+            if (path := place.database(purpose.file)).exists():
+                connection = open_writer(path, purpose)
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.close()
+                shutil.copy(path, kept / path.name)
+    elif step == "restore" and kept.exists():
+        for purpose in BUILT_IN:
+            path = place.database(purpose.file)
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            if (copy := kept / path.name).exists():
+                shutil.copy(copy, path)
+    elif step == "prune":
+        before = BEGIN + timedelta(hours=13, minutes=20)
+        for purpose in HOOK_EVENTS.values():
+            if place.database(purpose.file).exists():
+                delete(place, purpose, "created_at < ?", clock.to_text(before))
+    elif step == "vacuum":
+        for purpose in BUILT_IN:
+            if (path := place.database(purpose.file)).exists():
+                connection = open_writer(path, purpose)
+                connection.execute("VACUUM")
+                connection.close()
+
+
+def _store(place: Place, one: dict[str, Any]) -> None:
+    kind, id, at = one.pop("kind"), one.pop("id"), one.pop("at")
+    named = {name: value for name, value in one.items() if value is not None and name != "session"}
+    if one["session"] is not None:
+        named["session_id"] = one["session"]
+    match kind:
+        case "event":
+            purpose = HOOK_EVENTS[one["tool"]]
+            content = {"event_type": "post_command", **named}
+        case "message":
+            purpose, content = CONVERSATIONS, {"tool": "codex", "role": "assistant", **named}
+        case "plan":
+            purpose = PLANNER_SESSIONS
+            content = {"task_description": named.pop("word"), "complexity": "simple", **named}
+        case _:
+            purpose = OUTCOMES
+            content = {"verdict": named.pop("word"), "session_id": "s1", **named}
+    store(place, purpose, [row(content, at, id)])
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(steps=STEPS, few_rows=st.sampled_from([3, 2_000]))
+def test_it_equals_a_recount_after_whatever_is_done_to_the_files(
+    steps: list[tuple[str, Any]], few_rows: int
+) -> None:
+    async def run(root: Path) -> None:
+        place = Place(root)
+        place.make()
+        async with following_place(place) as follower:
+            hours = Hours(follower.rollup)
+            for step, value in steps:
+                apply(place, root / "kept", step, value)
+                if step == "look":
+                    await follower.look()
+                elif step == "settle":
+                    await follower.settle()
+                    check(place, follower, hours)
+            await follower.settle()
+            check(place, follower, hours)
+
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(following, "CHUNK_ROWS", few_rows)
+        patch.setattr(following, "TAIL_ROWS", 5)
+        anyio.run(run, Path(folder))
+
+
+async def test_what_is_new_and_changes_at_the_end_are_seen_at_the_next_look(place: Place) -> None:
+    fill(place)
+    async with following_place(place) as follower:
+        hours = Hours(follower.rollup)
+        await follower.settle()
+        check(place, follower, hours)
+        at = BEGIN + timedelta(days=20)
+        new = message("s-new", at, tokens={"input": 3}, model="priced")
+        store(place, CONVERSATIONS, [new])
+        store(place, HOOK_EVENTS["codex"], [event("s-new", at, "codex", success=False)])
+        await follower.look()
+        check(place, follower, hours)
+        content = json.loads(new[1]) | {"tokens": {"input": 9, "output": 1}}
+        store(place, CONVERSATIONS, [(new[0], json.dumps(content), "{}", new[3], None)])
+        await follower.look()
+        check(place, follower, hours)
+        delete(place, HOOK_EVENTS["codex"], "rowid = (SELECT max(rowid) FROM hook_events)")
+        store(place, HOOK_EVENTS["codex"], [event("another", at, "codex")])
+        await follower.look()
+        check(place, follower, hours)
+
+
+async def test_the_newest_rows_are_counted_first(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CHUNK_ROWS", 10)
+    events = [
+        event(f"s{number}", datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number))
+        for number in range(25)
+    ]
+    store(place, HOOK_EVENTS["claude-code"], events)
+    async with following_place(place) as follower:
+        assert await follower.look()
+        assert follower.progress == (False, 0, 25)
+        assert await follower.look()
+        assert follower.progress == (False, 10, 25)
+        assert session(follower.rollup, "s24")
+        assert not session(follower.rollup, "s14")
+        store(place, HOOK_EVENTS["claude-code"], [event("new", BEGIN)])
+        assert await follower.look()
+        assert session(follower.rollup, "new")
+        assert not session(follower.rollup, "s4")
+        await follower.settle()
+        assert follower.progress == (True, 26, 26)
+
+
+async def test_more_new_rows_than_a_chunk_are_counted_while_the_old_ones_are_read(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CHUNK_ROWS", 3)
+    purpose = HOOK_EVENTS["codex"]
+    store(place, purpose, [event("old", BEGIN, "codex") for _ in range(12)])
+    async with following_place(place) as follower:
+        assert await follower.look()
+        store(place, purpose, [event("new", BEGIN, "codex") for _ in range(10)])
+        while await follower.look():
+            continue
+        check(place, follower, Hours(follower.rollup))
+
+
+async def test_rows_that_are_gone_are_noticed_without_a_recount_being_due(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "TAIL_ROWS", 3)
+    fill(place)
+    async with following_place(place) as follower:
+        while await follower.look():
+            continue
+        for file in follower._files:
+            # Long after this test: only their number can tell.
+            file.recount_at += 1_000
+        delete(place, HOOK_EVENTS["claude-code"], "rowid = 1")
+        while await follower.look():
+            continue
+        check(place, follower, Hours(follower.rollup))
+
+
+async def test_numbers_of_deleted_rows_that_are_given_again_are_new(place: Place) -> None:
+    purpose = HOOK_EVENTS["codex"]
+    store(place, purpose, [event("s", BEGIN, "codex") for _ in range(5)])
+    async with following_place(place) as follower:
+        hours = Hours(follower.rollup)
+        await follower.settle()
+        delete(place, purpose, "1")
+        await follower.settle()
+        check(place, follower, hours)
+        store(place, purpose, [event("t", BEGIN, "codex")])
+        await follower.look()
+        check(place, follower, hours)
+
+
+async def test_what_changes_while_a_file_is_counted_anew_is_not_undone_by_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CHUNK_ROWS", 2)
+    purpose = HOOK_EVENTS["codex"]
+    rows = [event(f"s{n}", BEGIN, "codex", success=True) for n in range(9)]
+    store(place, purpose, rows)
+    async with following_place(place) as follower:
+        hours = Hours(follower.rollup)
+        await follower.settle()
+        (file,) = [one for one in follower._files if one.purpose == purpose]
+        file.has_changed, file.recount_at = True, 0.0
+        assert await follower.look()
+        content = json.loads(rows[0][1]) | {"success": False}
+        store(place, purpose, [(rows[0][0], json.dumps(content), *rows[0][2:])])
+        while file.recounted is not None:
+            await follower.look()
+        check(place, follower, hours)
+
+
+async def test_a_damaged_file_keeps_the_others_and_says_so(place: Place) -> None:
+    fill(place)
+    place.database(HOOK_EVENTS["codex"].file).write_bytes(b"no database" * 1_000)
+    async with following_place(place) as follower:
+        for _ in range(5):
+            await follower.look()
+        assert len(follower.problems) == 1
+        assert not follower.progress.is_complete
+        found, _ = sessions(follower.rollup, SessionsWanted(), None, 100)
+        assert {one.tool for one in found} == {"claude-code", "gemini-cli"} | {
+            one.tool for one in found if one.events == 0
+        }
+
+
+async def test_pages_of_sessions_together_are_all_of_them_in_any_order(place: Place) -> None:
+    ids = fill(place, sessions=30)
+    async with following_place(place) as follower:
+        await follower.settle()
+        for sort in ("last", "started", "events", "failures", "cost", "duration"):
+            for descending in (True, False):
+                wanted = SessionsWanted(sort=sort, descending=descending)
+                found: list[SessionItem] = []
+                after = None
+                while True:
+                    some, after = sessions(follower.rollup, wanted, after, 7)
+                    found += some
+                    if after is None:
+                        break
+                assert sorted(one.session_id for one in found) == sorted(ids)
+                name = "duration_seconds" if sort == "duration" else sort
+                keys = [
+                    getattr(one, name) if getattr(one, name) is not None else -1 for one in found
+                ]
+                assert keys == sorted(keys, reverse=descending)
+
+
+async def test_words_are_looked_for_in_titles_tasks_and_projects_and_ids(place: Place) -> None:
+    prompt = {"event_type": "prompt_submitted", "payload": {"prompt": "Größe ändern"}}
+    store(
+        place, HOOK_EVENTS["codex"], [event("abc-1", BEGIN, "codex", cwd="/src/Parser", **prompt)]
+    )
+    plan = {"session_id": "abc-2", "task_description": "Write the parser", "complexity": "simple"}
+    store(place, PLANNER_SESSIONS, [row(plan, BEGIN)])
+    async with following_place(place) as follower:
+        await follower.settle()
+
+        def found(*words: str) -> set[str]:
+            some, _ = sessions(follower.rollup, SessionsWanted(words=words), None, 10)
+            return {one.session_id for one in some}
+
+        assert found("GRÖSSE") == found("größe", "parser") == {"abc-1"}
+        assert found("parser") == found("abc") == {"abc-1", "abc-2"}
+        assert found("write", "abc-2") == {"abc-2"}
+        assert found("bc-2") == found("parser", "nothing") == set()
+
+
+async def test_words_that_many_sessions_have_are_found_in_the_same_order(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(place, sessions=40)
+    async with following_place(place) as follower:
+        await follower.settle()
+        for words in (("page",), ("write", "3"), ("write", "project1")):
+            wanted = SessionsWanted(words=words, sort="events")
+            assert follower.rollup.find(words) is not None
+            in_all, _ = sessions(follower.rollup, wanted, None, 100)
+            with monkeypatch.context() as patch:
+                patch.setattr("khive_persist.store.rollup.rollup._ONE_IN", 1_000_000)
+                assert follower.rollup.find(words) is None
+                one_by_one, _ = sessions(follower.rollup, wanted, None, 100)
+            assert in_all == one_by_one
+            assert in_all
+
+
+async def test_the_latest_plan_and_verdict_are_those_that_are_told(place: Place) -> None:
+    async with following_place(place) as follower:
+        for minute, word in ((5, "middle"), (9, "last"), (1, "first")):
+            at = BEGIN + timedelta(minutes=minute)
+            plan = {"session_id": "s", "task_description": word, "complexity": "simple"}
+            store(place, PLANNER_SESSIONS, [row(plan, at)])
+            store(place, OUTCOMES, [row({"session_id": "s", "verdict": word}, at)])
+            await follower.look()
+        found = session(follower.rollup, "s")[0]
+        assert (found.task_description, found.verdict) == ("last", "last")
+        assert found.started == clock.to_text(BEGIN + timedelta(minutes=1))
+
+
+async def test_prices_that_change_are_those_of_all_messages_then(place: Place) -> None:
+    store(place, CONVERSATIONS, [message("s", BEGIN, model="dear", tokens={"input": 1_000_000})])
+    async with following_place(place) as follower:
+        await follower.settle()
+        assert session(follower.rollup, "s")[0].cost is None
+        follower.set_prices(PriceTable(["dear input=7"]))
+        await follower.settle()
+        assert session(follower.rollup, "s")[0].cost == 7.0
+
+
+async def test_the_time_of_an_old_file_counts_as_it_is_read(place: Place) -> None:
+    odd = [
+        (str(uuid.uuid4()), '{"event_type":"stop","session_id":"old"}', "{}", at, None)
+        for at in ("2026-11-02T10:00:00+02:00", 1_762_000_000.5, "never")
+    ]
+    store(place, HOOK_EVENTS["claude-code"], odd)  # type: ignore[arg-type]
+    async with following_place(place) as follower:
+        await follower.settle()
+        found = session(follower.rollup, "old")[0]
+        assert found.started == "1970-01-01 00:00:00.000000"
+        assert found.last == "2026-11-02 08:00:00.000000"
+        assert found.events == 3
