@@ -72,6 +72,8 @@ def replaying(place: Place, *words: str) -> Iterator[Terminal]:
     process = subprocess.Popen(
         [*command, SESSION, *words],
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        # Who runs tests in the background may have it ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env=os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
     )  # fmt: skip
     try:

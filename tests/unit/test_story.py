@@ -9,7 +9,10 @@ from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.message import Message
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.session import Session
-from khive_persist.story import Entry, diff, duration, tell
+from khive_persist.story.entry import Entry
+from khive_persist.story.telling import tell
+from khive_persist.story.tool_call import diff
+from khive_persist.story.wording import duration
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PRICES = PriceTable(["m input=1 output=2"])

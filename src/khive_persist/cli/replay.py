@@ -18,7 +18,8 @@ from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.query import field
 from khive_persist.session import Session, read_session
-from khive_persist.story import Entry, tell
+from khive_persist.story.entry import Entry
+from khive_persist.story.telling import tell
 
 
 class Speed(click.ParamType[float]):

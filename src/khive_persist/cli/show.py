@@ -9,19 +9,20 @@ import click
 
 from khive_persist import settings as configuration
 from khive_persist.cli.options import drained_place, with_output, with_place
-from khive_persist.cli.output import document, print_documents, print_fields, print_json
+from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.story_lines import StoryLines
 from khive_persist.errors import NotFoundError
 from khive_persist.opening import open_store
 from khive_persist.prices import PriceTable
 from khive_persist.query import column
+from khive_persist.records.document import document
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.session import read_session
 from khive_persist.store.codec import dump_lossy
-from khive_persist.story import tell
+from khive_persist.story.telling import tell
 
 MAX_NAMED = 3
 

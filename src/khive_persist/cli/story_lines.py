@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from khive_persist.cli.output import cell
-from khive_persist.story import Entry
+from khive_persist.story.entry import Entry
 
 _COLOURS: Final = {
     "prompt": "cyan", "tool": "yellow", "focus": "magenta", "plan": "blue", "event": "white",

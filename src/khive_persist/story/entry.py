@@ -1,0 +1,46 @@
+"""`Entry`: one thing that happened in a session."""
+
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal[
+    "plan", "prompt", "message", "thinking", "tool", "focus", "event", "gap"
+]  # fmt: skip
+
+
+class Entry(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        created_at: When.
+        kind: What it is.
+        title: It on one line.
+        lines: More of it: text, a diff, the beginning of an output.
+        depth: 0 for the session's own agent, 1 for one that it started, and so on.
+        agent_id: Which agent; None for the session's own.
+        is_failed: Whether it failed, was denied or was interrupted.
+        tokens: Of the session so far: all classes together.
+        cost: Of the session so far, in USD; None while no message has a price.
+    """
+
+    created_at: datetime
+    kind: Kind
+    title: str
+    lines: tuple[str, ...] = ()
+    depth: int = 0
+    agent_id: str | None = None
+    is_failed: bool = False
+    tokens: int = 0
+    cost: float | None = None
+
+
+def said(at: datetime, kind: Kind, text: str) -> Entry:
+    """Text as an entry: its first line is the title."""
+    first, *rest = text.strip().splitlines() or [""]
+    return Entry(at, kind, first, tuple(rest))
+
+
+def content_of(record: Any) -> dict[str, Any]:
+    """The content of a record; empty where it is no object."""
+    content: Any = record.content
+    return content if isinstance(content, dict) else {}

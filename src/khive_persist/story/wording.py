@@ -1,0 +1,52 @@
+"""Values as words: what a tool answered as text, on one line, its beginning; a time."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+OUTPUT_LINES: Final = 12
+
+
+def text_of(value: Any) -> str:
+    """What a tool answered, as text, whatever it is wrapped in."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n".join(filter(None, map(text_of, value)))
+    if isinstance(value, Mapping):
+        for name in (
+            "text",
+            "output",
+            "stdout",
+            "error",
+            "functionResponse",
+            "response",
+            "content",
+        ):
+            if value.get(name):
+                return text_of(value[name])
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def line_of(value: Any) -> str:
+    """The same on one line."""
+    return " ".join(text_of(value).split()) if value else ""
+
+
+def beginning(output: Any) -> list[str]:
+    """Its first 12 lines, and how many follow."""
+    lines = text_of(output).strip("\n").splitlines()
+    more = len(lines) - OUTPUT_LINES
+    return lines[:OUTPUT_LINES] + ([f"… {more} more lines"] if more > 0 else [])
+
+
+def duration(time: timedelta) -> str:
+    """A time for a person: `2h 5m`, `3m 4s`, `12s`."""
+    seconds = int(time.total_seconds())
+    parts = [(seconds // 86_400, "d"), (seconds // 3_600 % 24, "h"), (seconds // 60 % 60, "m"),
+             (seconds % 60, "s")]  # fmt: skip
+    told = [f"{value}{unit}" for value, unit in parts if value]
+    return " ".join(told[:2]) or "0s"
