@@ -1,0 +1,114 @@
+"""The metrics there are, and how one is asked for by its name."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from khive_persist.comparison.metric import Metric
+from khive_persist.comparison.session_facts import SessionFacts
+from khive_persist.errors import InvalidQueryError
+
+Value = Callable[[SessionFacts], float | None]
+
+
+class Measured(NamedTuple):
+    """A metric, and its value in a session; None where the session has none."""
+
+    metric: Metric
+    value: Value
+
+
+def _planned(name: str) -> Value:
+    return lambda one: _number(one.plan.get(name))
+
+
+def _success(one: SessionFacts) -> float | None:
+    return None if one.verdict is None else float(one.verdict == "success")
+
+
+_BUILT_IN: Final = (
+    Measured(
+        Metric("planning_cost", "what the plan says that planning cost; sessions with a plan",
+               "USD"),
+        _planned("planning_cost"),
+    ),
+    Measured(
+        Metric("confidence", "the plan's confidence, 0 to 1; sessions with a plan"),
+        _planned("confidence"),
+    ),
+    Measured(
+        Metric("cost", "what all messages cost by the price table; sessions whose every message"
+               " has a price", "USD"),
+        lambda one: one.cost,
+    ),
+    Measured(
+        Metric("tokens", "tokens of all classes over all messages; sessions with a transcript"),
+        lambda one: one.tokens,
+    ),
+    Measured(
+        Metric("duration", "from the first event or message to the last, pauses included", "s"),
+        lambda one: one.duration_seconds,
+    ),
+    Measured(
+        Metric("tool_calls", "tool calls, each once; sessions with events"),
+        lambda one: one.tool_calls,
+    ),
+    Measured(
+        Metric("failures", "tool calls that failed or were refused; sessions with events"),
+        lambda one: one.failures,
+    ),
+    Measured(
+        Metric("agents", "agents that the session started; sessions with events or messages"),
+        lambda one: one.agents,
+    ),
+    Measured(
+        Metric("todos_finished", "to-dos that were completed; sessions with a to-do list"),
+        lambda one: one.todos_finished,
+    ),
+    Measured(
+        Metric("success", "whether the verdict is success; sessions with a verdict", "", "share"),
+        _success,
+    ),
+)  # fmt: skip
+
+NAMES: Final = tuple(one.metric.name for one in _BUILT_IN)
+
+
+def measured(name: str) -> Measured:
+    """The metric of a name.
+
+    Besides those in `NAMES`: `score:NAME`, the mean of a session's scores of this name;
+    `plan:PATH` and `application:PATH`, a number in the content of its plan or of an application's
+    session.
+
+    Raises:
+        InvalidQueryError: There is none.
+    """
+    for one in _BUILT_IN:
+        if one.metric.name == name:
+            return one
+    kind, colon, path = name.partition(":")
+    if colon and path and kind == "score":
+        metric = Metric(name, f"the mean of a session's scores named {path}")
+        return Measured(metric, lambda one: one.scores.get(path))
+    if colon and path and kind == "plan":
+        metric = Metric(name, f"the number {path} of the plan's content; sessions with a plan")
+        return Measured(metric, lambda one: _number(at(one.plan, path)))
+    if colon and path and kind == "application":
+        metric = Metric(name, f"the number {path} of the application's session")
+        return Measured(metric, lambda one: _number(at(one.application, path)))
+    raise InvalidQueryError(
+        f"no metric {name!r}",
+        hint=f"one of {', '.join(NAMES)}, score:NAME, plan:PATH, application:PATH",
+    )
+
+
+def at(content: Mapping[str, Any], path: str) -> Any:
+    """What lies in a content at a dotted path; None where nothing does."""
+    value: Any = content
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,220 @@
+"""From what is recorded to samples: every session once, in its group, or counted as left out."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from khive_persist import open_store, record_outcome
+from khive_persist.cli.root import run
+from khive_persist.comparison.collecting import Collected, collect
+from khive_persist.comparison.metric import ABSENT, NO_NUMBER
+from khive_persist.comparison.session_facts import SessionFacts, session_facts
+from khive_persist.errors import InvalidQueryError
+from khive_persist.place import Place
+from khive_persist.records.application_session import ApplicationSession
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.message import Message
+from khive_persist.records.node import Node
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.records.score import Score
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def save(place: Place, kind: type[Node], *contents: dict[str, Any], at: datetime = NOON) -> None:
+    async def write() -> None:
+        records = [
+            kind.model_validate({"content": content, "created_at": at + timedelta(seconds=second)})
+            for second, content in enumerate(contents)
+        ]
+        async with open_store(kind, dir=place.root) as store:
+            await store.save_many(records)
+
+    anyio.run(write)
+
+
+def plan(session: str, **content: Any) -> dict[str, Any]:
+    return {"session_id": session, "task_description": "t", **content}
+
+
+def event(session: str, kind: str, use: str, **content: Any) -> dict[str, Any]:
+    return {"event_type": kind, "tool": "codex", "session_id": session, "tool_use_id": use,
+            **content}  # fmt: skip
+
+
+def said(session: str, output: int, **content: Any) -> dict[str, Any]:
+    return {"tool": "codex", "role": "assistant", "kind": "message", "session_id": session,
+            "model": "m", "tokens": {"input": 1, "output": output}, **content}  # fmt: skip
+
+
+def found(place: Place) -> dict[str, SessionFacts]:
+    async def read() -> dict[str, SessionFacts]:
+        return {one.session_id: one async for one in session_facts(place)}
+
+    return anyio.run(read)
+
+
+def collected(place: Place, by: str, *names: str, **options: Any) -> Collected:
+    words = (names,) if names else ()
+    return anyio.run(partial(collect, place, by, *words, **options))
+
+
+def values(done: Collected, name: str) -> dict[str, list[float]]:
+    (metric,) = [metric for metric in done.samples if metric.name == name]
+    return {group: sorted(sample.values) for group, sample in done.samples[metric].items()}
+
+
+def test_all_that_tells_of_a_session_is_in_its_facts(place: Place) -> None:
+    place.config.write_text('[cost]\nprices = ["m input=1 output=2"]\n')
+    save(place, PlannerSession, plan("planned", confidence=0.5),
+         plan("planner", agent_session_id="acted", confidence=0.9, extra={"deep": 3}))  # fmt: skip
+    save(place, HookEvent, event("acted", "pre_command", "a", cwd="/p", agent_id="x"),
+         event("acted", "post_command", "a", success=False),
+         event("acted", "pre_command", "b"))  # fmt: skip
+    save(place, Message, said("acted", 10), said("acted", 30, model="n"), said("said", 5),
+         at=NOON + timedelta(minutes=1))  # fmt: skip
+    save(place, ApplicationSession, {"session_id": "taught", "group": "A"})
+    save(place, Score, {"session_id": "taught", "name": "s", "value": 2},
+         {"session_id": "taught", "name": "s", "value": 4})  # fmt: skip
+    anyio.run(partial(record_outcome, "planner", "success", dir=place.root))
+    facts = found(place)
+    assert list(facts) == sorted(["planned", "planner", "acted", "said", "taught"])
+    acted = facts["acted"]
+    assert (acted.tool, acted.model, acted.project) == ("codex", "n", "/p")
+    assert (acted.tool_calls, acted.failures, acted.agents, acted.tokens) == (2, 1, 1, 42)
+    assert acted.duration_seconds == 61
+    assert acted.plan["confidence"] == 0.9
+    assert acted.verdict == "success"
+    # One of its models has no price, and no part is shown as the whole.
+    assert acted.cost is None
+    assert facts["said"].cost == pytest.approx((1 + 2 * 5) / 1e6)
+    assert facts["planned"].plan["confidence"] == 0.5
+    # Its plan is that of the session that carried it out.
+    assert facts["planner"].plan == {}
+    assert facts["taught"].scores == {"s": 3}
+    assert facts["taught"].application["group"] == "A"
+
+
+def test_more_sessions_than_are_read_at_once_come_once_each(place: Place) -> None:
+    save(place, PlannerSession, *(plan(f"s{n:04}", confidence=n / 2000) for n in range(1_200)))
+    save(place, HookEvent, *(event(f"s{n:04}", "pre_command", "u") for n in range(600, 1_800)))
+    facts = found(place)
+    assert list(facts) == [f"s{n:04}" for n in range(1_800)]
+    assert facts["s0700"].plan["confidence"] == 0.35
+    assert facts["s1500"].tool_calls == 1
+
+
+def test_values_go_to_their_groups_and_the_others_are_counted(place: Place) -> None:
+    save(place, PlannerSession,
+         *(plan(f"a{n}", workflow_pattern="act", planning_cost=n) for n in range(4)),
+         *(plan(f"b{n}", workflow_pattern="plan", planning_cost=10 + n) for n in range(2)),
+         plan("c", planning_cost=3), plan("d", workflow_pattern="act"),
+         plan("e", workflow_pattern="plan", planning_cost=1e300),
+         plan("f", workflow_pattern="odd", planning_cost=1))  # fmt: skip
+    done = collected(place, "workflow_pattern", "planning_cost")
+    assert done.groups == {"act": 5, "plan": 3, "odd": 1}
+    assert (done.sessions, done.ungrouped, done.unwanted, done.pairs) == (10, 1, 0, None)
+    assert values(done, "planning_cost") == {"act": [0, 1, 2, 3], "plan": [10, 11], "odd": [1]}
+    (samples,) = done.samples.values()
+    assert samples["act"].left_out == {ABSENT: 1}
+    assert samples["plan"].left_out == {NO_NUMBER: 1}
+    some = collected(place, "workflow_pattern", "planning_cost", groups=("plan", "none"))
+    assert some.groups == {"plan": 3, "none": 0}
+    assert (some.ungrouped, some.unwanted) == (1, 6)
+    assert values(some, "planning_cost") == {"plan": [10, 11], "none": []}
+
+
+def test_pairs_are_means_of_one_task_in_both_groups(place: Place) -> None:
+    rows = [("t1", "A", 1), ("t1", "A", 3), ("t1", "B", 5), ("t2", "A", 7), ("t2", "B", 8),
+            ("t3", "A", 9), ("t4", "B", 2)]  # fmt: skip
+    save(place, PlannerSession, *(
+        plan(f"s{n}", task_description=task, workflow_pattern=group, planning_cost=cost)
+        for n, (task, group, cost) in enumerate(rows)
+    ))  # fmt: skip
+    done = collected(place, "workflow_pattern", "planning_cost", groups=("A", "B"),
+                     paired_by="task_description")  # fmt: skip
+    assert done.pairs == 2
+    (samples,) = done.samples.values()
+    assert [tuple(sample.values) for sample in samples.values()] == [(2, 7), (5, 8)]
+    assert {sum(sample.left_out.values()) for sample in samples.values()} == {2}
+    with pytest.raises(InvalidQueryError, match="pairs are of two groups"):
+        collected(place, "tool", "cost", paired_by="task_description")
+
+
+def test_the_time_is_that_of_the_session(place: Place) -> None:
+    save(place, HookEvent, event("old", "pre_command", "u"), at=NOON - timedelta(days=2))
+    save(place, HookEvent, event("new", "pre_command", "u"))
+    assert collected(place, "tool", "tool_calls", since=NOON).groups == {"codex": 1}
+    assert collected(place, "tool", "tool_calls", until=NOON).groups == {"codex": 1}
+    assert collected(place, "tool", "tool_calls").groups == {"codex": 2}
+
+
+@pytest.mark.parametrize(
+    ("by", "name", "said"),
+    [
+        ("nothing", "cost", "nothing to group by"),
+        ("tool", "nothing", "no metric 'nothing'"),
+        ("tool", "score:", "no metric"),
+        ("plan:", "cost", "nothing to group by"),
+    ],
+)
+def test_an_unknown_name_is_said(place: Place, by: str, name: str, said: str) -> None:
+    with pytest.raises(InvalidQueryError, match=said):
+        collected(place, by, name)
+
+
+def compared(place: Place, *words: str) -> int:
+    return run(["--dir", str(place.root), "compare", *words])
+
+
+def test_the_command_says_every_figure_and_a_sentence(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for group, base in (("A", 1.0), ("B", 2.0)):
+        save(place, PlannerSession, *(
+            plan(f"{group}{n}", workflow_pattern=group, planning_cost=base + n / 100)
+            for n in range(12)
+        ))  # fmt: skip
+    words = ("A", "B", "--by", "workflow_pattern", "--metric", "planning_cost")
+    assert compared(place, *words, "--definitions") == 0
+    text = capsys.readouterr().out
+    assert "24 sessions by workflow_pattern: A 12, B 12" in text
+    assert "planning_cost: what the plan says that planning cost; sessions with a plan." in text
+    assert "Planning cost is higher in B than in A, by 1 USD on average" in text
+    assert compared(place, *words, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    (metric,) = document["metrics"]
+    assert metric["welch"]["difference"] == pytest.approx(1)
+    assert metric["groups"][0]["description"]["n"] == 12
+    assert metric["effect"]["g_interval"]["level"] == 0.95
+    assert "higher in B" in metric["sentence"]
+
+
+def test_where_nothing_can_be_compared_it_fails_and_says_why(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compared(place) == 1
+    assert "0 sessions by model: no group" in capsys.readouterr().out
+    save(place, PlannerSession, plan("s", complexity="simple", planning_cost=1))
+    assert compared(place, "--by", "complexity", "--metric", "planning_cost") == 1
+    text = capsys.readouterr().out
+    assert "Nothing can be said of planning cost: one group alone" in text
+    assert compared(place, "--by", "nothing") == 2
+
+
+@pytest.mark.parametrize("metric", ["score:triage", "application:length", "plan:depth.of"])
+def test_metrics_by_a_path_take_numbers_alone(place: Place, metric: str) -> None:
+    for number in range(3):
+        content = {"depth": {"of": number}} if number else {"depth": {"of": "three"}}
+        save(place, PlannerSession, plan(f"s{number}", complexity="x", **content))
+        fields = {"session_id": f"s{number}", "length": number or True}
+        save(place, ApplicationSession, fields)
+        if number:
+            score = {"session_id": f"s{number}", "name": "triage", "value": number}
+            save(place, Score, score)
+    done = collected(place, "complexity", metric)
+    assert values(done, metric) == {"x": [1, 2]}
