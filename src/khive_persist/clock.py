@@ -1,12 +1,16 @@
 """Time and identity: UTC instants as the files spell them, and ids that sort by time."""
 
 import os
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 CREATED_AT_CHARACTERS: Final = len("YYYY-MM-DD HH:MM:SS.ffffff")
+MOMENTS: Final = "write 2h, 3d, 2026-11-01 or 2026-11-01T10:00+01:00"
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGE: Final = re.compile(r"([0-9]{1,9})([smhdw])\Z")
 
 
 def now() -> datetime:
@@ -54,6 +58,22 @@ def from_column(value: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def moment(text: str) -> datetime:
+    """The instant that a person means: an age as in `2h`, or a date or time in ISO form.
+
+    Without an offset it is in UTC.
+
+    Raises:
+        ValueError: It is neither, or out of range.
+    """
+    try:
+        if age := _AGE.match(text):
+            return now() - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        return as_utc(datetime.fromisoformat(text))
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is out of range") from error
 
 
 def unreadable() -> datetime:

@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
+from khive_persist.capture.registration import status
 from khive_persist.capture.spool import Spool, home_place, split_away
+from khive_persist.capture.tools import TOOLS
 from khive_persist.errors import InvalidSettingsError, KhiveError
 from khive_persist.opening import reading
 from khive_persist.place import Place
@@ -111,6 +113,32 @@ async def examine(place: Place) -> Report:
         unmatched_calls=sum(one.calls for one in unmatched),
         problems=problems,
     )
+
+
+def examine_hooks(place: Place) -> tuple[list[dict[str, Any]], list[str]]:
+    """What each tool's settings say of our hook, and what is wrong with that, each one line."""
+    found, problems = [], []
+    for tool in TOOLS:
+        for scope in ("project", "user"):
+            try:
+                one = status(tool, scope, place.root)
+            except InvalidSettingsError as error:
+                problems.append(str(error))
+                continue
+            found.append({"tool": tool, "scope": scope, "state": one.state, "path": str(one.path)})
+            problems += one.problems
+    # What concerns both scopes of a tool is said by each of them.
+    return found, list(dict.fromkeys(problems))
+
+
+def as_document(report: Report, hooks: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
+    """A report, with what the tools' settings say of our hook, as JSON has it."""
+    return report._asdict() | {
+        "databases": [database._asdict() for database in report.databases],
+        "unmatched": [one._asdict() for one in report.unmatched],
+        "hooks": hooks,
+        "problems": problems,
+    }
 
 
 def _files(place: Place) -> list[str]:

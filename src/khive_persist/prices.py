@@ -105,10 +105,28 @@ class PriceTable:
         counts = _counts(tokens)
         if not counts:
             return None
-        price = self.price(model, at, sum(counts.values()) - counts.get("output", 0))
-        if price is None or any(name not in price.dollars for name in counts):
+        return self.cost_of_all(model, counts, at, sum(counts.values()) - counts.get("output", 0))
+
+    def cost_of_all(
+        self, model: str | None, counts: Mapping[str, int], at: datetime, prompt: int
+    ) -> float | None:
+        """What the tokens of several messages cost that share a price, in USD; None as `cost_of`.
+
+        Args:
+            model: Theirs.
+            counts: Their sums by class.
+            at: When they were said.
+            prompt: How many tokens the longest of their prompts has.
+        """
+        price = self.price(model, at, prompt)
+        used = {name: count for name, count in counts.items() if count > 0}
+        if price is None or any(name not in price.dollars for name in used):
             return None
-        return sum(count * price.dollars[name] for name, count in counts.items()) / _PER
+        return sum(count * price.dollars[name] for name, count in used.items()) / _PER
+
+    def lengths(self) -> list[int]:
+        """The lengths of prompts, in tokens, above which a price changes; the shortest first."""
+        return sorted({p.prompt_over for table in self._tables for p in table if p.prompt_over})
 
     def price(self, model: str | None, at: datetime, prompt: int) -> Price | None:
         """The price of a model on a day, for a prompt of so many tokens."""

@@ -35,6 +35,12 @@ class Settings(NamedTuple):
     backup_full_every_days: float = 7.0
     backup_keep_count: int = 10
     backup_keep_days: float = 30.0
+    server_address: str = "127.0.0.1"
+    server_port: int = 8423
+    server_allowed_hosts: tuple[str, ...] = ()
+    server_allowed_origins: tuple[str, ...] = ()
+    server_require_token: bool = True
+    server_max_body_bytes: int = 8_388_608
 
 
 _MINIMUM: Final[dict[str, float]] = {
@@ -46,6 +52,8 @@ _MINIMUM: Final[dict[str, float]] = {
     "backup_full_every_days": 0,
     "backup_keep_count": 0,
     "backup_keep_days": 0,
+    "server_port": 0,
+    "server_max_body_bytes": 65_536,
 }
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "gemini_model_events": get_args(ModelEvents),

@@ -40,6 +40,12 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("backup.full_every_days = 1.5", "backup_full_every_days", 1.5),
     ("backup.keep_count = 0", "backup_keep_count", 0),
     ("backup.keep_days = 7", "backup_keep_days", 7.0),
+    ("server.address = '::1'", "server_address", "::1"),
+    ("server.port = 0", "server_port", 0),
+    ("server.allowed_hosts = ['a.test']", "server_allowed_hosts", ("a.test",)),
+    ("server.allowed_origins = ['http://a.test']", "server_allowed_origins", ("http://a.test",)),
+    ("server.require_token = false", "server_require_token", False),
+    ("server.max_body_bytes = 100_000", "server_max_body_bytes", 100_000),
 ]
 
 
@@ -84,6 +90,9 @@ def test_every_setting_is_tried_here() -> None:
         ("backup.recipients = 'age1'", "backup.recipients"),
         ("backup.keep_count = -1", "backup.keep_count"),
         ("backup.keep_days = '7'", "backup.keep_days"),
+        ("server.port = -1", "server.port"),
+        ("server.max_body_bytes = 1000", "server.max_body_bytes"),
+        ("server.allowed_hosts = 'a.test'", "server.allowed_hosts"),
         ("store.colour = 'red'", "store.colour"),
         ("store_busy.timeout_seconds = 5", "store_busy.timeout_seconds"),
         ("colour = 'red'", "colour"),

@@ -52,6 +52,16 @@ def test_the_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "benchmarks"))]
 
 
+def test_the_wheel_holds_the_dashboard(wheel: Path) -> None:
+    folder = ROOT / "src" / "khive_persist" / "server" / "web"
+    if not (folder / "index.html").is_file():
+        pytest.skip("the dashboard is not built: make web")
+    built = {path.relative_to(ROOT / "src").as_posix() for path in folder.rglob("*.*")}
+    names = zipfile.ZipFile(wheel).namelist()
+    assert built <= set(names)
+    assert not [name for name in names if "node_modules" in name]
+
+
 @pytest.mark.parametrize("version", OTHERS)
 @pytest.mark.timeout(300)
 def test_the_wheel_works_on_other_pythons(wheel: Path, version: str, tmp_path: Path) -> None:

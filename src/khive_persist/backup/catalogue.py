@@ -30,6 +30,14 @@ class Catalogue(NamedTuple):
     damaged: dict[str, BackupDamagedError]
     unfinished: tuple[str, ...]
 
+    def as_document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "backups": [one.as_document() for one in self.manifests.values()],
+            "damaged": {id: str(error) for id, error in self.damaged.items()},
+            "unfinished": self.unfinished,
+        }
+
     def find(self, name: str) -> Manifest:
         """The backup that is meant: its id, the beginning of it, or `latest`.
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -120,6 +120,26 @@ class Manifest(_Part):
     def rows(self) -> int:
         """How many rows its databases have."""
         return sum(sum(file.rows.values()) for file in self.files if file.rows is not None)
+
+    @property
+    def stored_as(self) -> str:
+        """How it is packed, for a person: `zstd + age`, or `plain`."""
+        used = [word for word in (self.compression, self.encryption) if word != "none"]
+        return " + ".join(used) or "plain"
+
+    def as_document(self) -> dict[str, Any]:
+        """What a list of backups says of it."""
+        return {
+            "id": self.id,
+            "created_at": self.created_at,
+            "kind": self.kind,
+            "parent": self.parent,
+            "rows": self.rows,
+            "content_bytes": self.content_bytes,
+            "stored_bytes": self.stored_bytes,
+            "stored_as": self.stored_as,
+            "files": {file.name: file.rows for file in self.files if file.rows is not None},
+        }
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -14,7 +14,6 @@ from khive_persist.backup.coding import Coding, has_zstd
 from khive_persist.backup.create import create_backup
 from khive_persist.backup.destination import Destination, open_destination
 from khive_persist.backup.keys import read_identities, read_recipients
-from khive_persist.backup.manifest import Manifest
 from khive_persist.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.backup.restore import restore_backup
 from khive_persist.backup.schedule import LATEST, due
@@ -129,11 +128,11 @@ def create_command(
     if if_due:
         _prune(target, settings.backup_keep_count, settings.backup_keep_days)
     if as_json:
-        print_json(_as_json(made))
+        print_json(made.as_document())
     else:
         click.echo(
             f"{made.id}: {made.rows} rows, {made.content_bytes} bytes, of which"
-            f" {made.stored_bytes} were stored in {target} ({_stored_as(made)})"
+            f" {made.stored_bytes} were stored in {target} ({made.stored_as})"
         )
 
 
@@ -157,15 +156,9 @@ def list_command(
     found = list(catalogue.manifests.values())
     damaged = {id: str(error) for id, error in catalogue.damaged.items()}
     if as_json:
-        print_json(
-            {
-                "backups": [_as_json(one) for one in found],
-                "damaged": damaged,
-                "unfinished": catalogue.unfinished,
-            }
-        )
+        print_json(catalogue.as_document())
     else:
-        rows = [[_as_json(one)[name] for name in COLUMNS] for one in found]
+        rows = [[one.as_document()[name] for name in COLUMNS] for one in found]
         print_table(COLUMNS, rows, f"no backups in {target}")
         for problem in damaged.values():
             click.echo(f"problem: {problem}")
@@ -247,7 +240,7 @@ def restore_command(
     if as_json:
         print_json(
             {
-                "backup": _as_json(manifest),
+                "backup": manifest.as_document(),
                 "set_aside": done.set_aside and str(done.set_aside),
                 "config_kept": done.config_kept,
             }
@@ -335,22 +328,3 @@ def _gone(catalogue: Catalogue, keep_count: int, keep_days: float) -> list[str]:
 
 def _prune(target: Destination, keep_count: int, keep_days: float) -> None:
     delete_backups(target, _gone(read_catalogue(target), keep_count, keep_days))
-
-
-def _stored_as(manifest: Manifest) -> str:
-    used = [word for word in (manifest.compression, manifest.encryption) if word != "none"]
-    return " + ".join(used) or "plain"
-
-
-def _as_json(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "id": manifest.id,
-        "created_at": manifest.created_at,
-        "kind": manifest.kind,
-        "parent": manifest.parent,
-        "rows": manifest.rows,
-        "content_bytes": manifest.content_bytes,
-        "stored_bytes": manifest.stored_bytes,
-        "stored_as": _stored_as(manifest),
-        "files": {file.name: file.rows for file in manifest.files if file.rows is not None},
-    }

@@ -5,13 +5,11 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.capture.registration import status
-from khive_persist.capture.tools import TOOLS
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, existing_place, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
-from khive_persist.doctor import Database, Report, examine
-from khive_persist.errors import InvalidSettingsError, PlaceError
+from khive_persist.doctor import Database, Report, as_document, examine, examine_hooks
+from khive_persist.errors import PlaceError
 from khive_persist.place import Place, make_directory
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.store.unmatched import Unmatched
@@ -56,10 +54,10 @@ def command(
     if set_aside is not None:
         _set_aside(place, set_aside)
     report = anyio.run(examine, place)
-    hooks, wrong_hooks = _hooks(place)
+    hooks, wrong_hooks = examine_hooks(place)
     problems = report.problems + wrong_hooks
     if as_json:
-        print_json(_as_json(report) | {"hooks": hooks, "problems": problems})
+        print_json(as_document(report, hooks, problems))
     else:
         _print(report, hooks)
         for problem in problems:
@@ -71,8 +69,7 @@ def command(
 def _account(found: Account, *, as_json: bool) -> int:
     lacking = found.incomplete
     if as_json:
-        calls = {"calls": [call._asdict() for call in found.calls]}
-        print_json(found._asdict() | calls | {"incomplete": [call._asdict() for call in lacking]})
+        print_json(found.as_document())
     else:
         print_fields(
             {
@@ -102,28 +99,6 @@ def _set_aside(place: Place, file: str) -> None:
         raise PlaceError(f"{file!r} is no database of {place.khive}")
     make_directory(place.quarantine)
     click.echo(f"{file} was moved to {set_aside(path, place.quarantine)}", err=True)
-
-
-def _hooks(place: Place) -> tuple[list[dict[str, Any]], list[str]]:
-    found, problems = [], []
-    for tool in TOOLS:
-        for scope in ("project", "user"):
-            try:
-                one = status(tool, scope, place.root)
-            except InvalidSettingsError as error:
-                problems.append(str(error))
-                continue
-            found.append({"tool": tool, "scope": scope, "state": one.state, "path": str(one.path)})
-            problems += one.problems
-    # What concerns both scopes of a tool is said by each of them.
-    return found, list(dict.fromkeys(problems))
-
-
-def _as_json(report: Report) -> dict[str, Any]:
-    return report._asdict() | {
-        "databases": [database._asdict() for database in report.databases],
-        "unmatched": [one._asdict() for one in report.unmatched],
-    }
 
 
 def _print(report: Report, hooks: list[dict[str, Any]]) -> None:

@@ -8,9 +8,10 @@ import anyio
 import click
 
 from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
-from khive_persist.cli.output import Documents, cell, document, print_table
+from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.opening import open_store
 from khive_persist.query import Filter, column, field
+from khive_persist.records.document import document
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.session import begins
 

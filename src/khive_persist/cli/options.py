@@ -1,8 +1,7 @@
 """Options that several commands share, under one name each."""
 
-import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +15,6 @@ from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.sqlite import switch
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGE: Final = re.compile(r"(\d{1,9})([smhdw])\Z")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -32,11 +29,9 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            if age := _AGE.match(value):
-                return clock.now() - timedelta(**{_UNITS[age[2]]: int(age[1])})
-            return clock.as_utc(datetime.fromisoformat(value))
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time: write 2h, 3d, 2026-11-01 or 2026-11-01T10:00+01:00")
+            return clock.moment(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time: {clock.MOMENTS}")
 
 
 def with_place(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,24 +7,11 @@ from typing import Any, Final
 
 import click
 
-from khive_persist import clock
-from khive_persist.records.node import Node
 from khive_persist.store import codec
 
 # A table in a pipe has no screen to fit: its cells are as wide as they need.
 _PIPE_WIDTH: Final = 10_000
 _CELL_CHARACTERS: Final = 400
-
-
-def document(record: Node) -> dict[str, Any]:
-    """A record as the JSON that commands print: its columns under their names."""
-    return {
-        "id": record.id,
-        "content": record.content,
-        "node_metadata": record.node_metadata,
-        "created_at": clock.to_text(record.created_at),
-        "embedding": record.embedding,
-    }
 
 
 def print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ from khive_persist.errors import InvalidQueryError, KhiveError
 # Each in a module of its own, which is imported only when it is called.
 COMMANDS: Final = {
     "backup": "backup",
+    "compare": "compare",
     "demo": "demo",
     "doctor": "doctor",
     "events": "events",
@@ -22,6 +23,7 @@ COMMANDS: Final = {
     "hooks": "hooks",
     "import": "import_",
     "init": "init",
+    "lineage": "lineage",
     "outcome": "outcome",
     "outcomes": "outcomes",
     "prune": "prune",
@@ -32,6 +34,7 @@ COMMANDS: Final = {
     "redact": "redact",
     "replay": "replay",
     "schema": "schema",
+    "serve": "serve",
     "sessions": "sessions",
     "show": "show",
     "similar": "similar",
@@ -42,6 +45,7 @@ COMMANDS: Final = {
 }
 SUMMARIES: Final = {
     "backup": "Make, verify and restore backups.",
+    "compare": "Compare groups of sessions, with honest statistics.",
     "demo": "Record sample sessions of three tools and look at them.",
     "doctor": "Say what is wrong: databases, spool, hooks, events without an end.",
     "events": "List hook events, newest first.",
@@ -50,6 +54,7 @@ SUMMARIES: Final = {
     "hooks": "Install, show or remove the recording hooks of your AI tools.",
     "import": "Import records from SOURCE: what export wrote, a mirror, or an old database.",
     "init": "Make .khive here.",
+    "lineage": "Show who worked in a session, and where it came from.",
     "outcome": "Say how a session ended.",
     "outcomes": "Set plans beside what became of them, the latest first.",
     "prune": "Remove what is too old or too much.",
@@ -60,6 +65,7 @@ SUMMARIES: Final = {
     "redact": "Replace secrets in text, or in what was stored before.",
     "replay": "Play a session as it happened, as a page, or to another recorder.",
     "schema": "Print the JSON Schema of the files in sessions/.",
+    "serve": "Take events and records over HTTP, and show them.",
     "sessions": "List sessions, the latest first: what was planned and what happened.",
     "show": "Show a record, or a whole session.",
     "similar": "Show plans like yours, and how they ended.",

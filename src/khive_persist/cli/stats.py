@@ -1,7 +1,6 @@
 """`khive-persist stats`."""
 
 from datetime import datetime
-from typing import Any
 
 import anyio
 import click
@@ -10,14 +9,9 @@ from khive_persist import settings as configuration
 from khive_persist.cli.events import filters
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
-from khive_persist.opening import open_store, reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
-from khive_persist.query import Filter
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.store.counts import count_events
-from khive_persist.transcripts.totals import BY, By, TokenTotal, token_totals
+from khive_persist.stats import read_stats
+from khive_persist.transcripts.totals import BY, By, TokenTotal
 
 
 @click.command("stats")
@@ -53,7 +47,7 @@ def command(
     wanted = filters(session_id, event_type, tool, since, until)
     of_messages = filters(session_id, None, tool, since, until)
     prices = PriceTable(configuration.load(place.config).cost_prices)
-    found = anyio.run(_stats, place, wanted, of_messages, by, prices)
+    found = anyio.run(read_stats, place, wanted, of_messages, by, prices)
     if as_json:
         print_json(found)
         return
@@ -64,15 +58,3 @@ def command(
     print_table((by, *TokenTotal._fields[1:]), totals, "no messages: see khive-persist sync")
     click.echo()
     print_fields({f"plans {name}": value for name, value in found["plans"].items()})
-
-
-async def _stats(
-    place: Place, wanted: list[Filter], of_messages: list[Filter], by: By, prices: PriceTable
-) -> dict[str, Any]:
-    async with reading(place, *HOOK_EVENTS.values()) as reader:
-        events = await count_events(reader, *wanted)
-    async with reading(place, CONVERSATIONS) as reader:
-        totals = await token_totals(reader, by, prices, *of_messages)
-    tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
-    async with open_store(PlannerSession, dir=place.root) as plans:
-        return {"events": events, "tokens": tokens, "plans": await plans.get_stats()}

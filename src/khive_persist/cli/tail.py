@@ -7,9 +7,10 @@ import click
 
 from khive_persist.cli.events import COLUMNS, filters, row
 from khive_persist.cli.options import existing_place, with_filters, with_place
-from khive_persist.cli.output import cell, document
+from khive_persist.cli.output import cell
 from khive_persist.opening import open_store
 from khive_persist.query import Filter, column
+from khive_persist.records.document import document
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.store.codec import dump_lossy
 

@@ -1,0 +1,60 @@
+"""The settings in force: those of config.toml, read anew when it has changed."""
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import usable_settings
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.place import Place
+from khive_persist.sealing import load_redactor
+
+
+class Live:
+    """The settings of a place, and the redactor that they make. Replaced together.
+
+    Attributes:
+        settings: In force now.
+        redactor: What takes secrets out, or None where the settings turn that off.
+        problem: Why config.toml is not what is in force, one line, or an empty string.
+    """
+
+    def __init__(self, place: Place) -> None:
+        """Raises: PlaceError: The redaction key cannot be read or made."""
+        self._place = place
+        self._seen = self._stamp()
+        self.problem = ""
+        try:
+            self.settings = configuration.load(place.config)
+        except InvalidSettingsError as error:
+            # As for the hooks: a mistake in the file must not stop the recording.
+            self.settings = usable_settings(place)
+            self.problem = str(error)
+        self.redactor = load_redactor(place, self.settings)
+
+    def has_changed(self) -> bool:
+        """Whether the file is another than the one that was read last."""
+        return self._stamp() != self._seen
+
+    def reload(self) -> bool:
+        """Read the file; whether what is in force has changed. A wrong one changes nothing.
+
+        Raises:
+            InvalidSettingsError: It is wrong; the old settings stay, and `problem` says why.
+        """
+        self._seen = self._stamp()
+        try:
+            found = configuration.load(self._place.config)
+        except InvalidSettingsError as error:
+            self.problem = str(error)
+            raise
+        self.problem = ""
+        if found == self.settings:
+            return False
+        self.redactor = load_redactor(self._place, found)
+        self.settings = found
+        return True
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._place.config.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

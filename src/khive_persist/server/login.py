@@ -1,0 +1,47 @@
+"""`/login` and `/logout`: a browser changes a token for a cookie, and gives it back."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from khive_persist.server import login_cookie
+from khive_persist.server.access import authorise, route
+from khive_persist.server.bodies import read_json
+from khive_persist.server.errors import Refused, json_response
+from khive_persist.server.serving import Serving
+
+
+def routes(serving: Serving) -> list[BaseRoute]:
+    """The routes of this group."""
+
+    async def login(request: Request) -> Response:
+        document = await read_json(serving, request)
+        given = document.get("token") if isinstance(document, dict) else None
+        token = serving.tokens.find(given.strip()) if isinstance(given, str) else None
+        if token is None:
+            raise Refused(401, "token", "this token is not known here")
+        response = json_response({"name": token.name, "rights": token.rights})
+        cookie: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "strict"}
+        cookie["secure"] = request.url.scheme == "https"
+        value = login_cookie.make(serving, token)
+        response.set_cookie(serving.cookie, value, max_age=login_cookie.SECONDS, **cookie)
+        return response
+
+    async def logout(_request: Request) -> Response:
+        response = json_response({})
+        response.delete_cookie(serving.cookie, path="/", httponly=True, samesite="strict")
+        return response
+
+    async def whoami(request: Request) -> Response:
+        token = authorise(serving, request, "read")
+        if token is None:
+            return json_response({"name": None, "rights": ["admin"]})
+        return json_response({"name": token.name, "rights": token.rights})
+
+    return [
+        route(serving, "POST", "/login", login, right=None),
+        route(serving, "POST", "/logout", logout, right=None),
+        route(serving, "GET", "/v1/whoami", whoami, right="read"),
+    ]

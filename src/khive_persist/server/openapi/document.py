@@ -1,0 +1,198 @@
+"""The OpenAPI document of an app's routes."""
+
+import re
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from starlette.routing import BaseRoute, Route
+
+from khive_persist.server.access import Guarded
+from khive_persist.server.openapi.writes import Told, told
+from khive_persist.server.reading.listing import MEDIA_TYPES
+from khive_persist.server.reading.operations import Operation
+from khive_persist.server.reading.parameters import MAX_CHARACTERS, Parameter
+from khive_persist.server.reading.schemas import BOOLEAN, TEXT, Schema, array, maybe, record
+from khive_persist.server.serving import Serving
+
+_ERROR: Final = "#/components/schemas/Error"
+_ALWAYS: Final = {
+    "400": "the request, or a parameter of its query, is not as it may be",
+    "403": "this page, or this token, may not",
+    "414": "the path is too long",
+    "421": "the server is not known by that name",
+    "431": "the headers are too large",
+    "500": "a mistake of the server's",
+    "503": "busy, or a file cannot be used just now: ask again",
+}
+_WITH_TOKEN: Final = {"401": "a token is needed"}
+_WITH_BODY: Final = {
+    "408": "the body came too slowly",
+    "413": "the body is too large",
+    "415": "the body is not of a type that is taken",
+    "422": "what the body holds cannot be stored",
+    "501": "the body is coded in a way that is not known",
+}
+_TYPES: Final[dict[str, Schema]] = {
+    "text": {"type": "string", "maxLength": MAX_CHARACTERS},
+    "word": {"type": "string"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": BOOLEAN,
+    # An age, a date, or a time in ISO form.
+    "time": {
+        "type": "string",
+        "pattern": r"^([0-9]{1,4}[smhdw]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+        r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]0[0-9]:[03]0)?)?)$",
+        "examples": ["2h", "2026-11-01", "2026-11-01T10:00:00+01:00"],
+    },
+}
+_CONVERTOR: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+def openapi(serving: Serving, routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """The document of some routes; one that nothing is told of is left out."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if not isinstance(route, Route) or not isinstance(route.app, Guarded):
+            continue
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            described = _described(route, method, route.app)
+            if described is not None:
+                path = _merged_path(_CONVERTOR.sub(r"{\1}", route.path), paths)
+                paths.setdefault(path, {})[method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "khive-persist",
+            "version": version("khive-persist"),
+            "description": "Sessions of AI coding tools, recorded on this machine.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": _error()},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "login": {"type": "apiKey", "in": "cookie", "name": serving.cookie},
+            },
+        },
+    }
+
+
+def _merged_path(path: str, paths: Mapping[str, Any]) -> str:
+    # Two paths that differ in the name of a parameter alone are one to OpenAPI.
+    plain = _CONVERTOR.sub("{}", path)
+    return next((known for known in paths if _CONVERTOR.sub("{}", known) == plain), path)
+
+
+def _described(route: Route, method: str, guarded: Guarded) -> dict[str, Any] | None:
+    operation = guarded.operation
+    if isinstance(operation, Operation):
+        described = _reading(operation)
+    elif (one := told(method, route.path)) is not None:
+        described = _writing(one, guarded)
+    else:
+        return None
+    described["operationId"] = _operation_id(method, route.path)
+    described["tags"] = ["reading" if method == "GET" else "writing"]
+    described["security"] = [{"token": []}, {"login": []}] if guarded.right is not None else []
+    refusals = {**_ALWAYS, **(_WITH_TOKEN if guarded.right is not None else {})}
+    described["responses"] |= {
+        status: _refusal(why)
+        for status, why in sorted({**refusals, **described.pop("refusals")}.items())
+    }
+    return described
+
+
+def _reading(operation: Operation) -> dict[str, Any]:
+    content: dict[str, Any] = {operation.media_type: {"schema": operation.schema}}
+    if operation.is_list:
+        page = record(items=array(dict(operation.schema)), next=maybe(TEXT))
+        content = {"application/json": {"schema": page}}
+        content |= {MEDIA_TYPES[form]: {"schema": TEXT} for form in ("csv", "jsonl")}
+    elif operation.media_type != "application/json":
+        content = {operation.media_type: {"schema": TEXT}}
+    names = _CONVERTOR.findall(operation.path)
+    parameters = [_in_path(name, {**TEXT, "description": operation.path_words.get(name, "")})
+                  for name in names]  # fmt: skip
+    parameters += [_in_query(one) for one in operation.all_parameters]
+    responses: dict[str, Any] = {"200": {"description": operation.summary, "content": content}}
+    if operation.media_type == "application/json":
+        responses["304"] = {"description": "The client has it already: see If-None-Match."}
+    refusals = {"404": "there is none"} if names else {}
+    return {
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": responses,
+        # Outcomes, accounts and stories read several files, and config.toml.
+        "refusals": refusals | {"501": "a package that this needs is not installed"},
+    }
+
+
+def _writing(one: Told, guarded: Guarded) -> dict[str, Any]:
+    answers = {}
+    for status, schema in one.answers.items():
+        shown: dict[str, Any] = {"description": "Not changed." if status == "304" else one.summary}
+        if status != "304":
+            shown["content"] = {one.media_type: {} if schema is None else {"schema": schema}}
+        answers[status] = shown
+    parameters = [_in_path(name, schema) for name, schema in one.path.items()]
+    parameters += [_in_query(parameter) for parameter in one.parameters]
+    parameters += [
+        {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
+        for name, about in one.headers.items()
+    ]
+    described: dict[str, Any] = {
+        "summary": one.summary,
+        "parameters": parameters,
+        "responses": answers,
+        "refusals": dict(one.refusals),
+    }
+    if one.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {
+                name: {"schema": one.body if "json" in name and "nd" not in name else TEXT}
+                for name in sorted(guarded.types)
+            },
+        }
+        described["refusals"] = {**_WITH_BODY, **one.refusals}
+    return described
+
+
+def _in_query(one: Parameter) -> dict[str, Any]:
+    schema = dict(_TYPES[one.kind])
+    if one.words:
+        schema["enum"] = [*one.words]
+    for name in ("minimum", "maximum", "default"):
+        if (value := getattr(one, name)) is not None:
+            schema[name] = value
+    return {"name": one.name, "in": "query", "description": one.about, "schema": schema}
+
+
+def _in_path(name: str, schema: Schema) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _refusal(why: str) -> dict[str, Any]:
+    return {"description": why, "content": {"application/json": {"schema": {"$ref": _ERROR}}}}
+
+
+def _error() -> Schema:
+    return record(
+        error={
+            "type": "object",
+            "required": ["code", "message", "hint"],
+            "properties": {
+                "code": {"type": "string", "description": "A stable word for programs."},
+                "message": TEXT,
+                "hint": {"type": "string", "description": "What to do about it, or nothing."},
+                "version": {"type": ["integer", "null"]},
+            },
+            "additionalProperties": False,
+        }
+    )
+
+
+def _operation_id(method: str, path: str) -> str:
+    return "_".join([method.lower(), *re.findall(r"\w+", path.replace(":path", ""))])

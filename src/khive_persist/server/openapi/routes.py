@@ -1,0 +1,23 @@
+"""The route of the OpenAPI document."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from khive_persist.server.access import route
+from khive_persist.server.openapi.document import openapi
+from khive_persist.server.reading.answers import answer
+from khive_persist.server.reading.parameters import parsed
+from khive_persist.server.serving import Serving
+
+
+def routes(serving: Serving, every: Sequence[BaseRoute]) -> list[BaseRoute]:
+    """The route that describes every route, itself included; looked at when it is asked."""
+
+    async def document(request: Request) -> Response:
+        parsed(request, ())
+        return answer(request, openapi(serving, every))
+
+    return [route(serving, "GET", "/v1/openapi.json", document, right="read")]

@@ -1,0 +1,203 @@
+"""What is told of the routes that are not of `reading/`: bodies and answers, by method and path."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.server.reading.parameters import Parameter
+from khive_persist.server.reading.schemas import (
+    ANYTHING,
+    COUNT,
+    INSTANT,
+    TEXT,
+    Schema,
+    array,
+    maybe,
+    record,
+)
+from khive_persist.server.tokens import RIGHTS
+
+
+class Told(NamedTuple):
+    """What is told of one route.
+
+    Attributes:
+        summary: One line.
+        body: What it takes, or None where it takes none.
+        answers: The schema of an answer, by status; None for one that is no JSON.
+        media_type: Of those answers.
+        path: The schemas of what stands in its path.
+        parameters: Of its query.
+        headers: Of its request, by name, each with what it is for.
+        refusals: Of its own, by status.
+    """
+
+    summary: str
+    body: Schema | None = None
+    answers: Mapping[str, Schema | None] = {"200": {}}
+    media_type: str = "application/json"
+    path: Mapping[str, Schema] = {}
+    parameters: tuple[Parameter, ...] = ()
+    headers: Mapping[str, str] = {}
+    refusals: Mapping[str, str] = {}
+
+
+_OBJECT: Final[Schema] = {"type": "object"}
+_ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
+_TIME: Final[Schema] = {
+    "type": ["string", "number", "null"],
+    "description": "ISO, or epoch seconds",
+}
+_TOKEN: Final = record(name=maybe(TEXT), rights={"type": "array", "items": {"enum": [*RIGHTS]}})
+_BATCH: Final = record(
+    results=array(
+        {
+            "type": "object",
+            "required": ["id", "result"],
+            "properties": {
+                "id": maybe(TEXT),
+                "result": {"enum": ["new", "same", "changed", "refused", "spooled"]},
+                "reason": TEXT,
+            },
+            "additionalProperties": False,
+        }
+    ),
+    counts={"type": "object", "additionalProperties": COUNT},
+)
+_EVENT: Final[Schema] = {
+    "type": "object",
+    "required": ["tool", "payload"],
+    "properties": {
+        "id": _ID,
+        "tool": {"enum": [*HOOK_EVENTS]},
+        "payload": ANYTHING,
+        "created_at": _TIME,
+    },
+    "additionalProperties": False,
+}
+_RECORD: Final[Schema] = {
+    "type": "object",
+    "required": ["content"],
+    "properties": {
+        "id": _ID,
+        "content": ANYTHING,
+        "node_metadata": _OBJECT,
+        "created_at": TEXT,
+        "embedding": maybe(array({"type": "number"})),
+    },
+    "additionalProperties": False,
+}
+_FIELDS: Final[Schema] = {"type": "object", "description": "Any fields of the application's own."}
+_SESSION: Final[Schema] = {
+    "type": "object",
+    "required": ["session_id", "status", "version"],
+    "properties": {
+        "session_id": TEXT,
+        "status": {"enum": ["active", "completed"]},
+        "version": COUNT,
+        "started_at": INSTANT,
+        "updated_at": INSTANT,
+        "completed_at": INSTANT,
+    },
+    "additionalProperties": False,
+}
+_IF_MATCH: Final = {"If-Match": "The version that it is for, as an entity tag."}
+_CONFLICT: Final = {"409": "the session has another version, or is completed", "404": "no session"}
+_APPLICATION_SESSIONS: Final = "/v1/application_sessions"
+_ONE: Final = _APPLICATION_SESSIONS + "/{id}"
+
+
+def _some(schema: Schema) -> Schema:
+    """One, or a batch; what is wrong with one of a batch is said in its result."""
+    return {"anyOf": [schema, array(schema)]}
+
+
+def _appended(what: str) -> Told:
+    return Told(
+        f"Add {what} to a session: one, or a batch.",
+        _some(_FIELDS),
+        {"200": _BATCH},
+        path={"id": _ID},
+        refusals=_CONFLICT,
+    )
+
+
+WRITES: Final[dict[tuple[str, str], Told]] = {
+    ("POST", "/hooks/{tool}"): Told(
+        "One event, as an AI tool's HTTP hook sends it. It is durable when this is answered.",
+        ANYTHING,
+        {"200": _OBJECT},
+        path={"tool": {"enum": [*HOOK_EVENTS]}},
+        refusals={"404": "no such tool"},
+    ),
+    ("POST", "/v1/events"): Told(
+        "Events with ids of their sender's: sent again, each is stored once.",
+        _some(_EVENT),
+        {"200": _BATCH},
+    ),
+    ("POST", "/v1/{kind}"): Told(
+        "Records of a kind: planner_sessions, messages, focus_chains, outcomes, your own.",
+        _some(_RECORD),
+        {"200": _BATCH},
+        path={"kind": {"enum": ["planner_sessions", "messages", "focus_chains", "outcomes"]}},
+        parameters=(
+            Parameter("update", "boolean", "Whether one that is there is replaced.", default=False),
+        ),
+        refusals={"404": "no such kind"},
+    ),
+    ("POST", _APPLICATION_SESSIONS): Told(
+        "Begin a session of an application.",
+        _FIELDS,
+        {"200": _SESSION, "201": _SESSION},
+        refusals={"409": "another session has this id"},
+    ),
+    ("PATCH", _ONE): Told(
+        "Change fields of a session that has still the version it is changed for.",
+        _FIELDS,
+        {"200": _SESSION},
+        path={"id": _ID},
+        headers=_IF_MATCH,
+        refusals={**_CONFLICT, "428": "no version was said"},
+    ),
+    ("POST", f"{_ONE}/complete"): Told(
+        "Complete a session: nothing more is added to it.",
+        _FIELDS,
+        {"200": _SESSION},
+        path={"id": _ID},
+        headers=_IF_MATCH,
+        refusals=_CONFLICT,
+    ),
+    ("POST", f"{_ONE}/messages"): _appended("messages"),
+    ("POST", f"{_ONE}/measurements"): _appended("measurements"),
+    ("POST", f"{_ONE}/scores"): _appended("scores"),
+    ("POST", "/login"): Told(
+        "Change a token for a cookie, for a browser.",
+        record(token=TEXT),
+        {"200": _TOKEN},
+        refusals={"401": "the token is not known"},
+    ),
+    ("POST", "/logout"): Told("Forget the cookie.", ANYTHING, {"200": _OBJECT}),
+    ("GET", "/v1/whoami"): Told("Whose the token is.", None, {"200": _TOKEN}),
+    ("GET", "/healthz"): Told("Whether the server runs.", None, {"200": record(status=TEXT)}),
+    ("GET", "/readyz"): Told(
+        "Whether it takes and stores events.", None, {"200": record(status=TEXT)}
+    ),
+    ("GET", "/metrics"): Told(
+        "What is counted, for Prometheus.", None, {"200": None}, media_type="text/plain"
+    ),
+    ("GET", "/"): Told("The dashboard.", None, {"200": None, "304": None}, media_type="text/html"),
+    ("GET", "/assets/{name:path}"): Told(
+        "A file of the dashboard.",
+        None,
+        {"200": None, "304": None},
+        media_type="*/*",
+        path={"name": TEXT},
+        refusals={"404": "no such file"},
+    ),
+    ("GET", "/v1/openapi.json"): Told("This document.", None, {"200": _OBJECT, "304": None}),
+}
+
+
+def told(method: str, path: str) -> Told | None:
+    """What is told of a route."""
+    return WRITES.get((method, path))

@@ -1,0 +1,34 @@
+"""One document as an answer, with its ETag: a client that has it already is told so."""
+
+import hashlib
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from khive_persist.store import codec
+
+# A browser may keep what it was told, and has to ask each time whether it still holds.
+CACHE: Final = {"cache-control": "private, no-cache", "vary": "accept, authorization, cookie"}
+_DIGEST_BYTES: Final = 12
+
+
+def answer(request: Request, value: Any) -> Response:
+    """A JSON answer; 304 without a body where the client says that it has the very same."""
+    return answer_bytes(request, codec.dump_lossy(value).encode())
+
+
+def answer_bytes(request: Request, body: bytes) -> Response:
+    """The same of what is JSON already."""
+    tag = f'"{hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
+    headers = CACHE | {"etag": tag}
+    if has_tag(request, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def has_tag(request: Request, tag: str) -> bool:
+    """Whether a request says that its client has what bears this tag (RFC 9110 §13.1.2)."""
+    given = ",".join(request.headers.getlist("if-none-match"))
+    tags = {one.strip().removeprefix("W/") for one in given.split(",")}
+    return tag in tags or "*" in tags

@@ -1,0 +1,68 @@
+"""`GET /v1/doctor` and `/v1/backups`: in what condition the place is."""
+
+import time
+from typing import Any, Final
+
+import anyio
+
+from khive_persist.backup.catalogue import read_catalogue
+from khive_persist.backup.destination import open_destination
+from khive_persist.doctor import as_document, examine, examine_hooks
+from khive_persist.server.reading.operations import Asked, Operation
+from khive_persist.server.reading.parameters import Parameter
+from khive_persist.server.reading.schemas import BACKUPS, DOCTOR
+from khive_persist.server.serving import Serving
+from khive_persist.transcripts.accounting import account
+
+SESSION: Final = Parameter(
+    "session", "text", "Instead: this session's events against its transcript, by its whole id."
+)
+_FRESH_SECONDS: Final = 5.0
+
+
+def operations(serving: Serving) -> list[Operation]:
+    """What this group answers."""
+    reading, place = serving.reading, serving.place
+    turn = anyio.Lock()
+    latest: tuple[float, Any] = (0.0, None)
+
+    async def examined() -> Any:
+        report = await examine(place)
+        hooks, problems = examine_hooks(place)
+        return as_document(report, hooks, report.problems + problems)
+
+    async def doctor(asked: Asked) -> Any:
+        nonlocal latest
+        if asked["session"] is not None:
+            session_id = asked["session"]
+
+            async def accounted() -> Any:
+                return (await account(place, session_id)).as_document()
+
+            return await reading.apart(accounted)
+        # Every byte of every database is read: whoever asks at the same time is told the same.
+        async with turn:
+            if latest[1] is None or time.monotonic() > latest[0] + _FRESH_SECONDS:
+                found = await reading.apart(examined)
+                latest = time.monotonic(), found
+            return latest[1]
+
+    async def backups(_asked: Asked) -> Any:
+        destination = serving.live.settings.backup_destination
+
+        async def listed() -> Any:
+            return read_catalogue(open_destination(place, destination, "")).as_document()
+
+        return await reading.apart(listed)
+
+    return [
+        Operation(
+            "/v1/doctor",
+            doctor,
+            "What is wrong with the place, if anything. All of it is read, which takes long where"
+            " there is much.",
+            (SESSION,),
+            DOCTOR,
+        ),
+        Operation("/v1/backups", backups, "The backups, the oldest first.", (), BACKUPS),
+    ]

@@ -1,0 +1,92 @@
+"""`GET /v1/place` and `/v1/overview`: whose server this is, and what happened there."""
+
+from importlib.metadata import version
+from typing import Any, Final
+
+from khive_persist import clock
+from khive_persist.server.reading import parameters as given
+from khive_persist.server.reading.answers import answer_bytes
+from khive_persist.server.reading.operations import Asked, Operation
+from khive_persist.server.reading.parameters import Parameter
+from khive_persist.server.reading.reading import Reading
+from khive_persist.server.reading.schemas import OVERVIEW, PLACE
+from khive_persist.server.serving import Serving
+from khive_persist.store import codec
+from khive_persist.store.rollup.follower import Progress
+from khive_persist.store.rollup.groups import HOUR_CHARACTERS
+from khive_persist.store.rollup.hours import BUCKETS, BY, Bucket, By, Sums
+
+BUCKET: Final = Parameter("bucket", "word", "The steps of the series.", BUCKETS, default="hour")
+GROUP: Final = Parameter("by", "word", "What the groups are.", BY, default="tool")
+_SERIES: Final = ("events", "failures", "sessions", "messages", "input", "output", "cost")
+_GROUPS: Final = ("events", "failures", "sessions", "messages", "cost")
+_REMEMBERED: Final = 16
+_REST: Final = ":00:00.000000"
+
+
+def operations(serving: Serving) -> list[Operation]:
+    """What this group answers."""
+    reading = serving.reading
+    root = serving.place.root
+    made = version("khive-persist")
+    # Whoever asks for what another asked just now, when nothing has changed since.
+    latest: dict[tuple[Any, ...], bytes] = {}
+
+    async def place(_asked: Asked) -> Any:
+        await reading.was_read()
+        since = reading.rollup.ask("SELECT min(started) FROM sessions")[0][0]
+        return {"root": str(root), "name": root.name, "version": made, "since": since}
+
+    async def overview(asked: Asked) -> Any:
+        await reading.was_read()
+        since, until = _hour(asked["since"]), _hour(asked["until"])
+        wanted = since, until, asked["bucket"], asked["by"]
+        progress, changed = reading.follower.progress, reading.rollup.version
+        key = (*wanted, changed, progress)
+        if key not in latest:
+            body = await reading.in_thread(_document, reading, *wanted, progress)
+            while len(latest) >= _REMEMBERED:
+                del latest[next(iter(latest))]
+            latest[key] = body
+        return answer_bytes(asked.request, latest[key])
+
+    asked_for = (given.SINCE, given.UNTIL, BUCKET, GROUP)
+    return [
+        Operation("/v1/place", place, "Whose server this is.", (), PLACE),
+        Operation("/v1/overview", overview, "What happened over a time.", asked_for, OVERVIEW),
+    ]
+
+
+def _document(
+    reading: Reading,
+    since: str | None,
+    until: str | None,
+    bucket: Bucket,
+    by: By,
+    progress: Progress,
+) -> bytes:
+    updated_at = reading.rollup.updated_at
+    found = reading.hours.overview(since, until, bucket, by)
+    told = {
+        "since": None if since is None else since + _REST,
+        "until": None if until is None else until + _REST,
+        "bucket": bucket,
+        "by": by,
+        "updated_at": updated_at,
+        "totals": found.totals._asdict(),
+        "series": [
+            {"at": at, "group": group} | _some(_SERIES, sums) for at, group, sums in found.series
+        ],
+        "groups": [{"group": group} | _some(_GROUPS, sums) for group, sums in found.groups],
+        **progress._asdict(),
+    }
+    return codec.dump_lossy(told).encode()
+
+
+def _hour(moment: Any) -> str | None:
+    """The hour in which an instant is: the sums know no shorter time."""
+    return None if moment is None else clock.to_text(moment)[:HOUR_CHARACTERS]
+
+
+def _some(names: tuple[str, ...], sums: Sums) -> dict[str, Any]:
+    return {name: getattr(sums, name) for name in names}

@@ -1,0 +1,95 @@
+"""`Serving`: what the route groups of one server are given."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from khive_persist.place import Place
+from khive_persist.server.bodies import Budget
+from khive_persist.server.incoming import Commit
+from khive_persist.server.limits import Limits
+from khive_persist.server.live import Live
+from khive_persist.server.metrics import Metrics
+from khive_persist.server.reading.reading import Reading
+from khive_persist.server.recorder import Recorder
+from khive_persist.server.refuge import Refuge
+from khive_persist.server.stores import Stores
+from khive_persist.server.tokens import Tokens
+
+
+@dataclass
+class Serving:
+    """One server of one place.
+
+    Attributes:
+        place: Whose.
+        address: Where it listens; a name or an IP address.
+        limits: What a connection may cost.
+        live: The settings in force, and the redactor.
+        tokens: Who may do what.
+        recorder: Stores what comes in.
+        ended: Transcripts of sessions that stopped, until they are synced.
+        stores: The open stores, by class of record.
+        metrics: What is counted.
+        stopping: Set when the server begins to stop: an answer without an end ends then.
+    """
+
+    place: Place
+    address: str
+    limits: Limits
+    live: Live
+    tokens: Tokens
+    recorder: Recorder
+    stores: Stores
+    metrics: Metrics
+    ended: dict[Path, None] = field(default_factory=dict)
+    stopping: anyio.Event = field(default_factory=anyio.Event)
+    secret: bytes = field(default_factory=lambda: os.urandom(32))
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(self.limits.buffered_bytes, self.limits.small_bytes)
+        self.refuge = Refuge(self.place)
+        self.reading = Reading(self.place, self.live)
+        # Cookies know no ports: two servers of one machine must not take each other's.
+        self.cookie = "khive_" + hashlib.sha256(os.fsencode(self.place.root)).hexdigest()[:12]
+
+
+async def begin_serving(place: Place, address: str, limits: Limits) -> Serving:
+    """What a server of a place needs; its recorder runs on return.
+
+    Raises:
+        PlaceError: The place, its tokens or its redaction key cannot be made or used.
+    """
+    place.make()
+    metrics = Metrics()
+    ended: dict[Path, None] = {}
+
+    def committed(commit: Commit) -> None:
+        metrics.committed(commit)
+        ended.update(dict.fromkeys(commit.ended))
+
+    tokens = Tokens(place)
+    tokens.local()
+    serving = Serving(
+        place=place,
+        address=address,
+        limits=limits,
+        live=Live(place),
+        tokens=tokens,
+        recorder=Recorder(place, committed),
+        stores=Stores(place),
+        metrics=metrics,
+        ended=ended,
+    )
+    await serving.recorder.start()
+    return serving
+
+
+async def end_serving(serving: Serving) -> None:
+    """Wait for what was begun, end the recorder, and close every file."""
+    await serving.recorder.close()
+    await serving.reading.close()
+    await serving.stores.close()

@@ -1,0 +1,1 @@
+"""The sessions of applications: what is in them, and who may change them when."""

@@ -1,0 +1,36 @@
+"""What `stats` counts: events and failures, tokens and costs, plans."""
+
+from typing import Any
+
+from khive_persist.opening import open_store, reading
+from khive_persist.place import Place
+from khive_persist.prices import PriceTable
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.query import Filter
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.store.counts import count_events
+from khive_persist.transcripts.totals import By, token_totals
+
+
+async def read_stats(
+    place: Place, wanted: list[Filter], of_messages: list[Filter], by: By, prices: PriceTable
+) -> dict[str, Any]:
+    """Counts of events by tool and type, of tokens and costs, and of all plans.
+
+    Args:
+        place: Whose; what waits in its spool is brought in first.
+        wanted: Which events.
+        of_messages: Which messages.
+        by: What tokens and costs are counted by.
+        prices: What tokens cost.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    async with reading(place, *HOOK_EVENTS.values()) as reader:
+        events = await count_events(reader, *wanted)
+    async with reading(place, CONVERSATIONS) as reader:
+        totals = await token_totals(reader, by, prices, *of_messages)
+    tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
+    async with open_store(PlannerSession, dir=place.root) as plans:
+        return {"events": events, "tokens": tokens, "plans": await plans.get_stats()}

@@ -1,0 +1,142 @@
+"""The OpenAPI document is one, has every route, and what it says is so."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import checks
+from starlette.routing import Route
+
+from khive_persist.place import Place
+from khive_persist.server.app import routes
+from khive_persist.server.limits import Limits
+from khive_persist.server.openapi.document import openapi
+from khive_persist.server.serving import begin_serving, end_serving
+from tests.server.filling import fill
+from tests.server.process import Server
+
+EXAMPLES = 6
+# It has no end; test_live.py is of it.
+ENDLESS = "/v1/live"
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    place = Place(tmp_path_factory.mktemp("openapi"))
+    place.make()
+    fill(place)
+    with Server(place) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document(server: Server) -> Any:
+    with server.client() as client:
+        return client.get("/v1/openapi.json").json()
+
+
+async def test_every_route_is_described(place: Place) -> None:
+    serving = await begin_serving(place, "127.0.0.1", Limits())
+    try:
+        every = [route for route in routes(serving) if isinstance(route, Route)]
+        paths = openapi(serving, every)["paths"]
+    finally:
+        await end_serving(serving)
+    described = sum(len(methods) for methods in paths.values())
+    assert described == sum(len((route.methods or set()) - {"HEAD"}) for route in every)
+
+
+def operations(schema: Any) -> list[Any]:
+    return [found.ok() for found in schema.get_all_operations()]
+
+
+def test_the_document_is_openapi(document: Any) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.validate()
+    assert document["openapi"] == "3.1.0"
+    ids = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+    assert len(set(ids)) == len(ids) == len(operations(schema))
+
+
+def test_the_answers_are_as_the_document_says(server: Server, document: Any) -> None:
+    """Requests that are as they should be and such that are not, to every route."""
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=server.url)
+    headers = {"authorization": f"Bearer {server.token}"}
+    asked = 0
+    failed = []
+    for operation in operations(schema):
+        if operation.path == ENDLESS:
+            continue
+
+        @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def ask(case: Any) -> None:
+            nonlocal asked
+            asked += 1
+            case.call_and_validate(checks=CHECKS, headers=headers, timeout=20)
+
+        try:
+            ask()
+        except BaseExceptionGroup as error:
+            failed.append(f"{operation.label}: {error.exceptions}")
+    assert not failed, "\n\n".join(failed)
+    assert asked > EXAMPLES * 20
+
+
+def test_answers_with_something_in_them_are_as_the_document_says(
+    server: Server, document: Any
+) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=server.url)
+    headers = {"authorization": f"Bearer {server.token}"}
+    with server.client() as client:
+        session = client.get("/v1/sessions").json()["items"][0]["session_id"]
+        event = client.get("/v1/events").json()["items"][0]["id"]
+        client.post("/v1/application_sessions", json={"session_id": "own", "group": "a"})
+    paths = {
+        "/v1/events/{id}": {"id": event},
+        "/v1/application_sessions/{id}": {"id": "own"},
+        "/v1/application_sessions/{id}/check": {"id": "own"},
+    }
+    asked = []
+    for operation in operations(schema):
+        if operation.method.upper() != "GET" or operation.path == ENDLESS:
+            continue
+        known = {"id": session, "kind": "messages", "purpose": "messages"}
+        names = [one.name for one in operation.path_parameters]
+        values = paths.get(operation.path, {name: known[name] for name in names if name in known})
+        if len(values) == len(names):
+            case = operation.Case(path_parameters=values)
+            found = case.call_and_validate(checks=CHECKS[:-1], headers=headers, timeout=20)
+            asked.append((operation.path, found.status_code))
+    assert {path for path, status in asked if status != 200} <= {"/v1/sessions/{id}/focus"} | {
+        path for path, _ in asked if path.startswith("/v1/application_sessions/{id}/")
+    }
+    assert len(asked) > 18
+
+
+def test_without_a_token_nothing_that_asks_for_one_answers(server: Server, document: Any) -> None:
+    with server.client("") as client:
+        for path, methods in document["paths"].items():
+            for method, told in methods.items():
+                answer = client.request(method, path.replace("{", "").replace("}", ""), json={})
+                assert (answer.status_code == 401) == bool(told["security"]) or path == "/login"
+
+
+def test_a_method_that_is_not_there_is_refused_as_such(server: Server, document: Any) -> None:
+    with server.client() as client:
+        for path in document["paths"]:
+            answer = client.request("DELETE", path.replace("{", "").replace("}", ""))
+            assert answer.status_code == 405, path
+            assert answer.headers["allow"]
