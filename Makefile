@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-long bench lint clean
+# The dashboard, built from web/ by Node. Without Node the server says at / that it is not there.
+PAGE := src/khive_persist/server/web/index.html
+PAGE_SOURCES := $(wildcard web/*.json web/*.js web/*.html web/.npmrc) $(shell find web/src web/public -type f)
+
+.PHONY: demo test test-long bench lint clean web
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -25,21 +29,28 @@ browser:
 demo: $(READY)
 	$(BIN)/khive-persist demo
 
-test: $(READY) browser
+web: $(PAGE)
+
+$(PAGE): $(PAGE_SOURCES)
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then cd web && npm ci --silent && npm run --silent build; \
+	else echo "no Node 20 or newer: the dashboard is not built, and its tests are skipped"; fi
+
+test: $(READY) $(PAGE) browser
 	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
 	$(BIN)/python -m pytest -m "crowd and not long"
 
-test-long: $(READY) browser
+test-long: $(READY) $(PAGE) browser
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-lint: $(READY)
+lint: $(READY) $(PAGE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if test -d web/node_modules; then cd web && npm run --silent check; fi
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) dist build web/node_modules $(dir $(PAGE))

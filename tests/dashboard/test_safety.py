@@ -1,0 +1,168 @@
+"""Payloads are text: nothing of them runs, loads or leads away; the page asks only its server."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from khive_persist.records.focus_chain import FocusChain
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.message import Message
+from khive_persist.records.node import Node
+from khive_persist.records.outcome import Outcome
+from khive_persist.records.planner_session import PlannerSession
+from tests.dashboard.conftest import new_place
+from tests.dashboard.opened import Opened
+from tests.dashboard.records import BEGAN, STORY, at, save
+from tests.server.process import Server
+
+FIRST_LOAD_BYTES: Final = 350_000
+EVIL: Final = [
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    "<!--<script>",
+    "]]><svg onload=alert(3)>",
+    "javascript:alert(4)",
+    "${alert(5)} {@html alert(6)} {{7*7}} {a|b} %s %d",
+    "\u2028\u2029\x1b[31mred\x1b]0;title\x07 \U0001f600 é",
+    "http://evil.test/track.png",
+    '"><iframe src="http://evil.test/"></iframe>',
+    "' onmouseover='alert(7)",
+    "\u202egnp.exe\u2066 right to left \u2069",
+    "=cmd|'/c calc'!A1",
+    "../../etc/passwd?x=1#y",
+    "__proto__",
+]
+
+
+@pytest.fixture(scope="module")
+def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        place = new_place(tmp_path_factory.mktemp("evil"))
+        save(place, [record for n, text in enumerate(EVIL) for record in everywhere(n, text)])
+        with Server(place) as server:
+            yield server
+
+
+def everywhere(number: int, text: str) -> list[Node]:
+    """Records with this text in every field that the dashboard shows."""
+    when = BEGAN + timedelta(minutes=number)
+    # An id with a slash has no address in the API.
+    session = text.replace("/", "|")
+    about = {"session_id": session, "tool": text}
+    call = {"tool_use_id": text, "name": text, "input": {"file_path": text, "old_string": text,
+                                                         "new_string": text + "x"}}  # fmt: skip
+    items = [{"text": text, "status": "in_progress"}]
+    return [
+        at(HookEvent, when, event_type=text, tool_name=text, command=text, output=text, cwd=text,
+           error=text, success=False, model=text, file_paths=[text],
+           session_id=session, tool="codex"),
+        at(Message, when, role="user", kind="message", text=text, cwd=text, **about),
+        at(Message, when, role="assistant", kind="message", text=text, model=text, agent_id=text,
+           tool_calls=[call], thinking=text, cwd=text, tokens={"input": 5, "output": 5}, **about),
+        at(Message, when, role="tool", kind="message",
+           tool_results=[{"tool_use_id": text, "output": text, "is_error": True}], **about),
+        at(FocusChain, when, items=items, agent_id=text, **about),
+        at(PlannerSession, when, session_id=session, task_description=text, complexity=text,
+           workflow_pattern=text, confidence=0.5, planning_cost=0.1),
+        at(Outcome, when, session_id=session, verdict="success", note=text),
+    ]  # fmt: skip
+
+
+def test_no_payload_is_anything_but_text(browser: Browser, evil: Server) -> None:
+    with Opened.of(browser, evil) as opened:
+        opened.log_in(evil.token)
+        for by in ("tool", "model", "project"):
+            page = opened.go(f"#/?by={by}")
+            expect(page.locator("figure canvas")).to_have_count(4)
+            for chart in page.locator("figure .chart").all():
+                chart.hover()
+            for summary in page.locator("summary").all():
+                summary.click()
+        for hash, count in (("#/sessions", len(EVIL)), ("#/plans", len(EVIL))):
+            page = opened.go(hash)
+            expect(page.locator("tbody tr[data-index]")).to_have_count(count)
+            assert EVIL[1] in page.locator("tbody").last.inner_text()
+        opened.go("#/health")
+        expect(page.locator("main")).to_contain_text("conversations.db")
+        page = opened.go("#/sessions")
+        links = page.locator("tbody tr[data-index] a")
+        expect(links).to_have_count(len(EVIL))
+        urls = [str(link.get_attribute("href")) for link in links.all()]
+        assert all(url.startswith("#/sessions/") for url in urls)
+        for url in urls:
+            page = opened.go(url + "?thinking=true")
+            expect(page.locator("[role=option]").first, url).to_be_visible()
+            for step in range(page.locator("[role=option]").count()):
+                page.keyboard.press("ArrowRight")
+                assert page.get_by_label("The entry", exact=True).inner_text(), (url, step)
+        assert page.evaluate("document.querySelectorAll('img, iframe, svg, object').length") == 0
+        assert page.evaluate("document.scripts.length") == 1
+        assert opened.dialogs == []
+        assert opened.elsewhere == []
+        assert opened.errors == []
+
+
+def test_an_address_is_text_too(browser: Browser, filled: Server) -> None:
+    with Opened.of(browser, filled) as opened:
+        opened.log_in(filled.token)
+        for text in EVIL:
+            page = opened.go("#/sessions")
+            page.get_by_label("Search").fill(text)
+            expect(page.locator("main")).to_contain_text("No session passes these filters")
+            page.reload()
+            expect(page.locator("main")).to_contain_text("No session passes these filters")
+            expect(page.get_by_label("Search")).to_have_value(text)
+        opened.go("#/%E0%A4%A/<img src=x onerror=alert(1)>")
+        expect(page.locator("h1")).to_have_text("There is no such page")
+        assert opened.dialogs == []
+        assert opened.elsewhere == []
+        assert opened.errors == []
+
+
+def test_a_script_that_is_put_into_the_page_does_not_run(opened: Opened) -> None:
+    page = opened.go("#/health")
+    expect(page.locator("main")).to_contain_text("conversations.db")
+    page.evaluate("""() => {
+      const script = document.createElement('script');
+      script.textContent = 'alert(1)';
+      document.body.append(script);
+      const image = document.createElement('img');
+      image.src = 'http://evil.test/x.png';
+      document.body.append(image);
+    }""")
+    page.wait_for_function("document.querySelector('img').complete")
+    assert opened.dialogs == []
+    refused = [said for said in opened.errors if "Content Security Policy" in said]
+    assert len(refused) == len(opened.errors) >= 2
+    opened.errors.clear()
+    opened.elsewhere.clear()
+
+
+def sizes_of(page: Page) -> list[int]:
+    """The bytes of each answer that a page is given from now on, heads included."""
+    sizes: list[int] = []
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda done: sizes.append(done["encodedDataLength"]))
+    return sizes
+
+
+def test_the_first_load_is_small_and_comes_from_the_server_alone(
+    browser: Browser, filled: Server
+) -> None:
+    for hash in ("#/", "#/sessions", f"#/sessions/{STORY}", "#/plans", "#/health"):
+        with Opened.of(browser, filled) as opened:
+            opened.log_in(filled.token)
+            sizes = sizes_of(opened.page)
+            page = opened.go(hash)
+            page.wait_for_function("document.querySelector('main h1')")
+            expect(page.locator("main")).not_to_be_empty()
+            if hash in ("#/", "#/plans"):
+                expect(page.locator("figure canvas").first).to_be_visible()
+            print(f"{hash}: {sum(sizes):,} bytes in {len(sizes)} answers")
+            assert 20_000 < sum(sizes) <= FIRST_LOAD_BYTES
+            assert opened.elsewhere == []

@@ -1,0 +1,66 @@
+import { route } from './route.svelte';
+
+export interface Shortcut {
+  keys: string;
+  what: string;
+}
+
+export const EVERYWHERE: Shortcut[] = [
+  { keys: 'g o', what: 'Overview' },
+  { keys: 'g s', what: 'Sessions' },
+  { keys: 'g p', what: 'Plans' },
+  { keys: 'g h', what: 'Health' },
+  { keys: '/', what: 'Search' },
+  { keys: 't', what: 'Light, dark, as the system' },
+  { keys: 'u', what: 'Times in this zone or in UTC' },
+  { keys: '?', what: 'This list' },
+];
+
+const PAGES: Record<string, string> = { o: '/', s: '/sessions', p: '/plans', h: '/health' };
+
+/** The keys of the page that is shown; each page sets its own while it is there. */
+class Keys {
+  ofPage = $state.raw<Shortcut[]>([]);
+  isHelpOpen = $state(false);
+  #actions = new Map<string, () => void>();
+  #wentG = 0;
+
+  /** Take keys for as long as the effect lives that calls it. */
+  take(shortcuts: (Shortcut & { does: Record<string, () => void> })[]): () => void {
+    this.ofPage = shortcuts;
+    this.#actions = new Map(shortcuts.flatMap((one) => Object.entries(one.does)));
+    return () => {
+      this.ofPage = [];
+      this.#actions = new Map();
+    };
+  }
+
+  pressed(event: KeyboardEvent, everywhere: Record<string, () => void>): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const target = event.target as HTMLElement;
+    const kind = target.tagName;
+    // Keys that mean something to what has the focus are left to it.
+    if (kind === 'SELECT' || kind === 'TEXTAREA') return;
+    if (kind === 'INPUT') return;
+    if ((event.key === ' ' || event.key === 'Enter') && /^(BUTTON|A|SUMMARY)$/.test(kind)) return;
+    if (document.querySelector('dialog[open]')) return;
+    const page = event.timeStamp - this.#wentG < 1500 ? PAGES[event.key] : undefined;
+    this.#wentG = 0;
+    if (page) {
+      route.go(page);
+      event.preventDefault();
+      return;
+    }
+    if (event.key === 'g') {
+      this.#wentG = event.timeStamp;
+      return;
+    }
+    const action = this.#actions.get(event.key) ?? everywhere[event.key];
+    if (action) {
+      event.preventDefault();
+      action();
+    }
+  }
+}
+
+export const keys = new Keys();

@@ -1,0 +1,53 @@
+// One way to write each kind of number, everywhere.
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+const dollars = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const cents = new Intl.NumberFormat('en', { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+
+export const NONE = '–';
+
+export const count = (value: number | null | undefined): string =>
+  value === null || value === undefined ? NONE : whole.format(value);
+
+export const compact = (value: number | null | undefined): string =>
+  value === null || value === undefined ? NONE : short.format(value);
+
+/** US dollars. What is not known is a dash, never 0. */
+export function money(value: number | null | undefined): string {
+  if (value === null || value === undefined) return NONE;
+  const size = Math.abs(value);
+  return `${value < 0 ? '-' : ''}$${(size < 1 && size > 0 ? cents : dollars).format(size)}`;
+}
+
+export const percent = (value: number | null | undefined): string =>
+  value === null || value === undefined ? NONE : `${Math.round(value * 100)}%`;
+
+export const share = (part: number, all: number): string =>
+  all ? `${((100 * part) / all).toFixed(part && part / all < 0.1 ? 1 : 0)}%` : NONE;
+
+export function bytes(value: number): string {
+  if (value < 1024) return `${value} B`;
+  const units = ['KB', 'MB', 'GB', 'TB'];
+  let size = value / 1024;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
+  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+/** A span of time: `2h 5m`, `3m 4s`, `12s`. */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) return NONE;
+  const s = Math.floor(seconds);
+  const parts: [number, string][] = [
+    [Math.floor(s / 86_400), 'd'],
+    [Math.floor(s / 3_600) % 24, 'h'],
+    [Math.floor(s / 60) % 60, 'm'],
+    [s % 60, 's'],
+  ];
+  const told = parts.filter(([value]) => value).map(([value, unit]) => `${value}${unit}`);
+  return told.slice(0, 2).join(' ') || '0s';
+}

@@ -1,0 +1,52 @@
+import { address, type Parameters } from './api';
+
+/**
+ * Where we are: the part of the address behind `#`, as `#/sessions?q=text`. The server sees nothing
+ * of it, so that one file serves all pages, and no filter comes into a log.
+ */
+class Route {
+  path = $state('/');
+  query = $state.raw(new URLSearchParams());
+
+  constructor() {
+    this.#read();
+    addEventListener('hashchange', () => this.#read());
+    addEventListener('popstate', () => this.#read());
+  }
+
+  get parts(): string[] {
+    return this.path.split('/').filter(Boolean).map(decode);
+  }
+
+  go(url: string): void {
+    location.hash = url;
+  }
+
+  /** Change some of the query. While typing, replace: one way back for a whole word. */
+  set(changes: Parameters, { replace = false } = {}): void {
+    const query: Parameters = { ...Object.fromEntries(this.query), ...changes };
+    const url = `#${address(this.path, query)}`;
+    if (url === location.hash) return;
+    if (replace) history.replaceState(null, '', url);
+    else history.pushState(null, '', url);
+    this.#read();
+  }
+
+  #read(): void {
+    const [path = '', query = ''] = location.hash.slice(1).split(/\?(.*)/s);
+    if ((path || '/') !== this.path) this.path = path || '/';
+    if (query !== this.query.toString()) this.query = new URLSearchParams(query);
+  }
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+export const route = new Route();
+
+export const sessionUrl = (id: string): string => `#/sessions/${encodeURIComponent(id)}`;

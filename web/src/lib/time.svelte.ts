@@ -1,0 +1,69 @@
+const two = (value: number): string => String(value).padStart(2, '0');
+
+/** In which zone times are written: that of this browser, or UTC. Kept by the browser. */
+class Clock {
+  isUtc = $state(localStorage.getItem('zone') === 'utc');
+
+  change(): void {
+    this.isUtc = !this.isUtc;
+    localStorage.setItem('zone', this.isUtc ? 'utc' : 'local');
+  }
+
+  /** The name of the zone, where it has one of its own. */
+  get zoneName(): string {
+    const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    return this.isUtc || name === 'UTC' ? '' : name;
+  }
+
+  /** How far it is from UTC now. */
+  get distance(): string {
+    const minutes = this.isUtc ? 0 : -new Date().getTimezoneOffset();
+    if (!minutes) return 'UTC';
+    const size = Math.abs(minutes);
+    return `UTC${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+  }
+
+  date(at: Date): string {
+    return this.isUtc
+      ? `${at.getUTCFullYear()}-${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())}`
+      : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  }
+
+  clock(at: Date): string {
+    return this.isUtc
+      ? `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())}`
+      : `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  }
+
+  /** The time of day, of another day than today the date before it. */
+  short(at: Date): string {
+    const isToday = this.date(at) === this.date(new Date());
+    return isToday ? this.clock(at) : `${this.date(at).slice(5)} ${this.clock(at).slice(0, 5)}`;
+  }
+
+  /** `2026-11-21 15:04:05` */
+  full(at: Date): string {
+    return `${this.date(at)} ${this.clock(at)}`;
+  }
+}
+
+export const clock = new Clock();
+
+/** An instant of the server's text, which is in UTC and names no zone; undefined for none. */
+export function instant(text: string | null | undefined): Date | undefined {
+  if (!text) return undefined;
+  const at = new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text.replace(' ', 'T')}Z`);
+  return Number.isNaN(at.getTime()) ? undefined : at;
+}
+
+/** As the server reads it: an exact instant in UTC. */
+export const toServer = (at: Date): string => at.toISOString();
+
+/** The value of an input of type datetime-local, in the zone that is shown. */
+export function toInput(at: Date | undefined): string {
+  return at ? clock.full(at).slice(0, 16).replace(' ', 'T') : '';
+}
+
+export function fromInput(value: string): Date | undefined {
+  return value ? new Date(clock.isUtc ? `${value}Z` : value) : undefined;
+}

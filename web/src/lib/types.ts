@@ -1,0 +1,246 @@
+// What the server answers, as its OpenAPI document says; only what is used here.
+
+export type Metric = 'events' | 'failures' | 'sessions' | 'messages' | 'cost';
+export type By = 'tool' | 'model' | 'project';
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface Counts {
+  events: number;
+  failures: number;
+  sessions: number;
+  messages: number;
+  cost: number | null;
+}
+
+export interface Bucket extends Counts {
+  at: string;
+  group: string | null;
+  input: number;
+  output: number;
+}
+
+export interface Overview {
+  since: string | null;
+  until: string | null;
+  bucket: 'hour' | 'day';
+  by: By;
+  updated_at: string;
+  totals: Counts & {
+    input: number;
+    output: number;
+    cache_read: number;
+    cache_write: number;
+    unpriced: number;
+  };
+  series: Bucket[];
+  groups: (Counts & { group: string | null })[];
+  is_complete: boolean;
+  read: number;
+  of: number;
+}
+
+export interface Session {
+  session_id: string;
+  tool: string | null;
+  project: string | null;
+  model: string | null;
+  started: string | null;
+  last: string | null;
+  duration_seconds: number | null;
+  events: number;
+  failures: number;
+  messages: number;
+  tokens: number;
+  cost: number | null;
+  task_description: string | null;
+  complexity: string | null;
+  agent_count: number | null;
+  confidence: number | null;
+  planning_cost: number | null;
+  verdict: string | null;
+  title: string | null;
+}
+
+export type Kind =
+  | 'plan' | 'prompt' | 'message' | 'thinking' | 'tool' | 'focus' | 'event' | 'gap';
+
+export interface Entry {
+  at: string;
+  kind: Kind;
+  title: string;
+  lines: string[];
+  depth: number;
+  agent_id: string | null;
+  is_failed: boolean;
+  tokens: number;
+  cost: number | null;
+}
+
+export interface Story {
+  session_id: string;
+  tools: string[];
+  entries: Entry[];
+}
+
+export interface HookEvent {
+  id: string;
+  created_at: string;
+  content: {
+    event_type?: string;
+    tool?: string;
+    session_id?: string;
+    tool_name?: string | null;
+    command?: string | null;
+    output?: string | null;
+    error?: string | null;
+    file_paths?: string[];
+    success?: boolean | null;
+  };
+}
+
+export interface Plan {
+  id: string;
+  created_at: string;
+  content: {
+    session_id?: string;
+    task_description?: string;
+    complexity?: string;
+    confidence?: number;
+    planning_cost?: number;
+    agent_count?: number;
+  };
+}
+
+export interface PlanOutcome {
+  plan_id: string;
+  session_id: string | null;
+  agent_session_id: string | null;
+  planned_at: string | null;
+  task_description: string | null;
+  complexity: string | null;
+  workflow_pattern: string | null;
+  confidence: number | null;
+  agent_count: number | null;
+  planning_cost: number | null;
+  is_superseded: boolean;
+  tool: string | null;
+  duration_seconds: number | null;
+  tool_calls: number | null;
+  failures: number | null;
+  subagents: number | null;
+  todos: number | null;
+  todos_finished: number | null;
+  actual_cost: number | null;
+  verdict: string | null;
+  verdict_source: string | null;
+  note: string | null;
+}
+
+export interface Bin {
+  low: number;
+  high: number;
+  plans: number;
+  confidence: number | null;
+  success: number | null;
+  success_low: number | null;
+  success_high: number | null;
+}
+
+export interface CostError {
+  group: string | null;
+  plans: number;
+  planned: number;
+  actual: number;
+  error: number;
+  absolute_error: number;
+  ratio: number | null;
+}
+
+export interface Calibration {
+  plans: number;
+  judged: number;
+  bins: Bin[];
+  brier: {
+    score: number;
+    reliability: number;
+    resolution: number;
+    uncertainty: number;
+    skill: number | null;
+  } | null;
+  cost_by_complexity: CostError[];
+  cost_by_pattern: CostError[];
+}
+
+export interface Doctor {
+  versions: Record<string, string>;
+  khive: string;
+  databases: {
+    file: string;
+    bytes: number;
+    rows: number | null;
+    last: string | null;
+    problem: string;
+  }[];
+  spool: {
+    events?: Record<string, number>;
+    oldest_seconds?: number | null;
+    waiting_elsewhere?: number;
+  };
+  quarantined: string[];
+  unmatched: Record<string, unknown>[];
+  unmatched_calls: number;
+  problems: string[];
+  hooks?: { tool: string; scope: string; state: string; path: string }[];
+}
+
+export interface Backups {
+  backups: {
+    id: string;
+    created_at: string;
+    kind: string;
+    parent: string | null;
+    rows: number;
+    content_bytes: number;
+    stored_bytes: number;
+    stored_as: string;
+  }[];
+  damaged: Record<string, string>;
+  unfinished: string[];
+}
+
+export interface Who {
+  name: string | null;
+  rights: string[];
+}
+
+export interface Place {
+  root: string;
+  name: string;
+  version: string;
+  since: string | null;
+}
+
+export interface Work {
+  messages: number;
+  tokens: number;
+  cost: number | null;
+  unpriced: number;
+  tool_calls: number;
+  failures: number;
+  duration_seconds: number | null;
+}
+
+export interface Lineage {
+  agents: {
+    agent_id: string | null;
+    agent_type: string | null;
+    depth: number;
+    models: string[];
+    own: Work;
+    total: Work;
+  }[];
+}

@@ -1,0 +1,16 @@
+export const TOOLS = [
+  ['', 'all'], ['claude-code', 'Claude Code'], ['codex', 'Codex'], ['gemini-cli', 'Gemini CLI'],
+] as const;
+export const COMPLEXITIES = [
+  ['', 'any'], ['simple', 'simple'], ['medium', 'medium'], ['complex', 'complex'], ['very_complex', 'very complex'],
+] as const;
+export const VERDICTS = [
+  ['', 'any'], ['success', 'success'], ['partial', 'partial'], ['failure', 'failure'],
+] as const;
+
+export const toolName = (tool: string | null | undefined): string =>
+  TOOLS.find(([one]) => one && one === tool)?.[1] ?? tool ?? '–';
+
+/** The last two parts of a path: enough to know it by. */
+export const shortPath = (path: string | null | undefined): string =>
+  path ? path.split('/').filter(Boolean).slice(-2).join('/') || path : '–';
