@@ -1,12 +1,17 @@
 """`sync`, and the drainer that starts it; `doctor --session`; tokens in `stats`."""
 
 import json
+import shutil
+import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from khive_persist.place import Place
+from khive_persist.session import Session
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
 
@@ -74,6 +79,47 @@ def test_a_session_that_stops_is_synced_by_the_drainer(
     assert khive("stats", "--json").json["tokens"][0]["model"] == "claude-opus-4-8"
 
 
+@pytest.mark.parametrize("event", ["Stop", "StopFailure", "Interrupt", "SessionEnd"])
+def test_what_a_tool_writes_after_its_last_hook_is_synced_when_the_drainer_leaves(
+    place: Place, hook: Hook, event: str
+) -> None:
+    place.config.write_text("[capture]\nlinger_seconds = 2\n")
+    path = place.root / "t.jsonl"
+    line = {"type": "user", "sessionId": "s", "message": {"content": "x"}}
+    path.write_text(json.dumps(line | {"uuid": "1"}) + "\n")
+    payload = {"session_id": "s", "hook_event_name": event, "transcript_path": str(path)}
+    assert hook(json.dumps(payload).encode()).returncode == 0
+    wait_for(place.khive / "sync")
+    with path.open("a") as file:
+        file.write(json.dumps(line | {"uuid": "2"}) + "\n")
+    wait_until(lambda: messages(place) == 2)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "main"),
+    [
+        ("claude-code/deep", lambda path: path.parent.name == "deep"),
+        ("codex/guardian", lambda path: "guardian_review" not in path.read_text().split("\n")[0]),
+        ("gemini-cli/subagent", lambda path: path.name.startswith("session-")),
+    ],
+)
+def test_with_a_session_that_stops_go_its_subagents(
+    place: Place, hook: Hook, tmp_path: Path, scenario: str, main: Callable[[Path], bool]
+) -> None:
+    """Also those that no hook names, as who reviews for Codex."""
+    folder = tmp_path / "kept"
+    shutil.copytree(SAMPLES.parent / "scenarios" / scenario, folder)
+    folder = folder.rename(tmp_path / scenario.split("/")[1])
+    (path,) = [path for path in folder.rglob("*.jsonl") if main(path)]
+    tool = scenario.split("/")[0]
+    name = "AfterAgent" if tool == "gemini-cli" else "Stop"
+    payload = {"session_id": "s", "hook_event_name": name, "transcript_path": str(path)}
+    assert hook(json.dumps(payload).encode(), tool).returncode == 0
+    count = len(list(folder.rglob("*.jsonl")))
+    assert count > 1
+    wait_until(lambda: len(list((place.khive / "sync").glob("*.json"))) == count)
+
+
 def test_sync_at_stop_can_be_turned_off(place: Place, hook: Hook) -> None:
     place.config.write_text("[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n")
     path = place.root / "t.jsonl"
@@ -86,10 +132,21 @@ def test_sync_at_stop_can_be_turned_off(place: Place, hook: Hook) -> None:
 
 def wait_for(path: Path, seconds: float = 30) -> None:
     """Until a process of its own has made a file; only its absence takes as long as that."""
+    wait_until(path.exists, seconds)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not come"
+    while not is_so():
+        assert time.monotonic() < end, "it did not come"
         time.sleep(0.01)
+
+
+def messages(place: Place) -> int:
+    path = place.database("conversations.db")
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
+    return int(count)
 
 
 @pytest.mark.parametrize("by", ["model", "day", "project", "tool", "session", "agent"])
@@ -122,7 +179,7 @@ def test_show_tells_a_session_as_one_story(khive: Khive) -> None:
     assert nested.startswith("01:12:08      tool")
     assert not any("\x1b" in line for line in lines)
     whole = khive("show", CLAUDE, "--json").json
-    assert set(whole) == {"plans", "events", "messages", "focus_chains"}
+    assert set(whole) == set(Session._fields)
     assert len(whole["messages"]) == 88
 
 

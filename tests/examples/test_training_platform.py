@@ -1,0 +1,81 @@
+"""The training platform: students at work while their server is killed, and nothing is lost."""
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples.training_platform.scenario import GROUPS, MOST_POINTS, STEPS, expected
+
+ROOT = Path(__file__).parents[2]
+STUDENTS = 20
+
+
+def run(module: str, directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", module, "--dir", str(directory), *words],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+
+
+def contents(directory: Path, file: str, table: str) -> list[Any]:
+    with closing(sqlite3.connect(directory / ".khive" / file)) as connection:
+        found = connection.execute(f"SELECT content FROM {table}").fetchall()
+    return [json.loads(content) for (content,) in found]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kill_after", [1, 50, 99])
+def test_a_killed_server_loses_nothing_and_stores_nothing_twice(
+    kill_after: int, tmp_path: Path
+) -> None:
+    done = run("examples.training_platform", tmp_path, "--kill-after", str(kill_after))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [f"the server was killed after {kill_after} steps", "and started again"]
+    assert lines[-1] == f"{STUDENTS * (1 + sum(expected().values()))} records, equal in both copies"
+    sessions = contents(tmp_path, "application_sessions.db", "application_sessions")
+    assert {one["session_id"]: one["group"] for one in sessions} == {
+        f"chest_pain-{number:02}": GROUPS[number % 2] for number in range(STUDENTS)
+    }
+    assert all(one["status"] == "completed" for one in sessions)
+    # One version for its start, one a step and one for its completion: no update came twice.
+    assert {one["version"] for one in sessions} == {len(STEPS) + 2}
+    for file, table in (("conversations.db", "messages"), ("measurements.db", "measurements")):
+        for one in sessions:
+            own = [c for c in contents(tmp_path, file, table) if is_of(c, one)]
+            assert len(own) == expected()[table]
+            assert [c["step"] for c in own] == sorted(
+                (c["step"] for c in own), key=[step for step, _ in STEPS].index
+            )
+    scores = contents(tmp_path, "scores.db", "scores")
+    for one in sessions:
+        points = {score["name"]: score["value"] for score in scores if is_of(score, one)}
+        total = points.pop("total")
+        assert points.keys() == {step for step, _ in STEPS}
+        assert total == sum(points.values())
+        assert one["outcome"] == ("passed" if 2 * total >= MOST_POINTS * len(STEPS) else "failed")
+    assert run("khive_persist.cli", tmp_path, "verify").returncode == 0
+
+
+def is_of(content: Any, session: Any) -> bool:
+    return bool(content["session_id"] == session["session_id"])
+
+
+def test_what_is_completed_takes_no_second_run(tmp_path: Path) -> None:
+    words = ("--students", "4", "--kill-after", "0")
+    first = run("examples.training_platform", tmp_path, *words)
+    assert first.returncode == 0, first.stderr
+    assert re.search(r"^with_feedback: 2 students, [\d.]+ points", first.stdout, re.MULTILINE)
+    before = contents(tmp_path, "scores.db", "scores")
+    second = run("examples.training_platform", tmp_path, *words)
+    assert second.returncode == 1
+    assert "says something else" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert contents(tmp_path, "scores.db", "scores") == before
