@@ -106,7 +106,7 @@ def recounted_sessions(place: Place) -> dict[str, dict[str, Any]]:
     """What is known of each session, gathered row by row."""
     found: dict[str, dict[str, Any]] = {}
     for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS):
-        for _, at, content in rows_of(place, purpose):
+        for row_id, at, content in rows_of(place, purpose):
             if not (id := content.get("session_id")):
                 continue
             one = found.setdefault(
@@ -115,7 +115,8 @@ def recounted_sessions(place: Place) -> dict[str, dict[str, Any]]:
             )
             one["times"].append(at)
             if purpose == PLANNER_SESSIONS:
-                one["plans"].append((at, content["task_description"]))
+                # Of two plans of one instant the one with the larger id is told.
+                one["plans"].append((at, row_id, content["task_description"]))
             elif purpose == CONVERSATIONS:
                 one["messages"] += 1
                 one["tokens"] += sum((content.get("tokens") or {}).values())
@@ -130,7 +131,7 @@ def recounted_sessions(place: Place) -> dict[str, dict[str, Any]]:
             "started": min(one["times"]),
             "last": max(one["times"]),
             **{name: one[name] for name in ("events", "failures", "messages", "tokens")},
-            "task_description": max(one["plans"])[1] if one["plans"] else None,
+            "task_description": max(one["plans"])[2] if one["plans"] else None,
             "verdict": max(one["verdicts"])[1] if "verdicts" in one else None,
         }
         for id, one in found.items()
