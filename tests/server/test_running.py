@@ -80,6 +80,8 @@ def test_a_graceful_stop_answers_what_it_has_begun(place: Place, number: int) ->
         thread.start()
     for _ in range(80):
         assert going.acquire(timeout=30)
+    # A terminal and systemd send it to all processes.
+    os.kill(recorder_of(server.process.pid), number)
     assert server.stop(number) == 0
     for thread in threads:
         thread.join()
@@ -90,6 +92,7 @@ def test_a_graceful_stop_answers_what_it_has_begun(place: Place, number: int) ->
     assert Spool(place).is_empty()
     events = [json.loads(line)["event"] for line in server.log.splitlines()]
     assert (events[0], events[-1]) == ("started", "stopped")
+    assert "recorder_ended" not in events
 
 
 def test_a_second_server_of_a_place_says_so(server: Server) -> None:

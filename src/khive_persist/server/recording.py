@@ -30,8 +30,9 @@ _READ_BYTES: Final = 1 << 20
 
 def main() -> int:
     """Store until the server closes its end."""
-    # Ctrl-C is sent to all; it is the server that says when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and a stop by systemd, are sent to all; it is the server that says when to stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     # Half of it would answer nobody: the server starts another.
     threading.excepthook = lambda _: os._exit(1)
