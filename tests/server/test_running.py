@@ -344,9 +344,12 @@ def test_a_recorder_that_ends_is_started_anew(place: Place) -> None:
     with Server(place) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
         for number in (1, 2):
-            os.kill(recorder_of(server.process.pid), signal.SIGKILL)
+            recorder = recorder_of(server.process.pid)
+            os.kill(recorder, signal.SIGKILL)
             answer = client.post("/hooks/claude-code", content=event(number), headers=JSON)
             assert answer.status_code == 200
+            # Until it is reaped, the server may not know yet that it has ended.
+            until(lambda pid=recorder: not Path(f"/proc/{pid}").exists())  # type: ignore[misc]
             until(lambda: client.get("/readyz").status_code == 200)
         assert client.post("/hooks/claude-code", content=event(3), headers=JSON).status_code == 200
     assert run(["--dir", str(place.root), "events", "--jsonl"]) == 0

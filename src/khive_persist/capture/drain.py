@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Self
 
 from khive_persist import settings as configuration
 from khive_persist.capture import arrival
+from khive_persist.capture.ended import ended_transcripts
 from khive_persist.capture.normalise import normalise
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_place, split_away
 from khive_persist.errors import (
@@ -30,7 +31,6 @@ from khive_persist.place import Place, make_directory
 from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
-from khive_persist.store import codec
 from khive_persist.store.codec import Row, StoredRow
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.file_writer import FileWriter
@@ -39,13 +39,6 @@ from khive_persist.store.sqlite.rows import fetch_ids
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
 WAIT_SECONDS: Final = 10.0
-# Of a session, or a turn of it: what was said until then is in the tool's transcript.
-_ENDS: Final = tuple(
-    f'"event_type":"{word}"'
-    for word in (
-        "stop", "stop_failure", "interrupt", "session_end", "subagent_stop", "pre_compact"
-    )
-)  # fmt: skip
 _REMOVERS: Final = 4
 _FEW: Final = 32
 
@@ -131,7 +124,7 @@ class Drain:
                 else:
                     events_of_rows.append(event)
             self._store(tool, rows, events_of_rows)
-            self._note_ended(rows)
+            self._ended |= dict.fromkeys(ended_transcripts(rows))
             stored += len(rows)
         return stored
 
@@ -139,17 +132,6 @@ class Drain:
         """The transcripts of sessions that have stopped or ended since this was last asked."""
         ended, self._ended = self._ended, {}
         return list(ended)
-
-    def _note_ended(self, rows: list[Row]) -> None:
-        for row in rows:
-            if not any(word in (row[1] or "") for word in _ENDS):
-                continue
-            content = codec.column(row[1])
-            payload = content.get("payload")
-            agents = payload.get("agent_transcript_path") if isinstance(payload, dict) else None
-            for path in (content.get("transcript_path"), agents):
-                if isinstance(path, str) and "\0" not in path:
-                    self._ended[Path(path)] = None
 
     def _batches(self, events: Sequence[Event]) -> Iterator[list[tuple[Event, bytes]]]:
         batch: list[tuple[Event, bytes]] = []

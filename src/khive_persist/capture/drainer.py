@@ -8,7 +8,6 @@ hooks write a byte into the pipe instead of starting one.
 
 import os
 import select
-import stat
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.drain import Drain
+from khive_persist.capture.ended import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
 from khive_persist.place import Place
@@ -103,7 +103,7 @@ class _Syncing:
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(LAST_SYNC_SECONDS)
-        late = [path for path, size in self._sizes.items() if _size(path) not in (size, None)]
+        late = [path for path, size in self._sizes.items() if size_of(path) not in (size, None)]
         self._waiting |= dict.fromkeys(late)
         self._start()
 
@@ -112,7 +112,7 @@ class _Syncing:
 
     def _start(self) -> None:
         # Some tools take their transcripts away; what was read of one stays.
-        sizes = {path: size for path in self._waiting if (size := _size(path)) is not None}
+        sizes = {path: size for path in self._waiting if (size := size_of(path)) is not None}
         self._waiting.clear()
         if not sizes or not self._drain.settings.sync_at_stop:
             return
@@ -128,14 +128,6 @@ class _Syncing:
             start_new_session=True,
             preexec_fn=partial(os.nice, _NICENESS),
         )
-
-
-def _size(path: Path) -> int | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _pass(drain: Drain) -> bool:

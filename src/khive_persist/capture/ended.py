@@ -1,5 +1,6 @@
 """Sessions that have stopped: what their events say of where the transcripts lie."""
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -29,3 +30,12 @@ def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
             if isinstance(path, str) and path and "\0" not in path:
                 found[Path(path)] = None
     return list(found)
+
+
+def size_of(path: Path) -> int | None:
+    """The size of a transcript; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import stat
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple
 import anyio
 import anyio.to_thread
 
+from khive_persist.capture.ended import size_of
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
 from khive_persist.server.logs import LOGGER
@@ -94,10 +94,10 @@ async def keep_synced(serving: Serving, seconds: float) -> None:
     sizes: dict[Path, int] = {}
     while True:
         await anyio.sleep(seconds)
-        grown = [path for path, size in sizes.items() if _size(path) not in (size, None)]
+        grown = [path for path, size in sizes.items() if size_of(path) not in (size, None)]
         wanted = [*dict.fromkeys([*serving.ended, *grown])]
         serving.ended.clear()
-        sizes = {path: size for path in wanted if (size := _size(path)) is not None}
+        sizes = {path: size for path in wanted if (size := size_of(path)) is not None}
         if sizes and serving.live.settings.sync_at_stop:
             code, _, reason = await _run(serving, "sync", "--", *map(str, sizes))
             if code:
@@ -129,11 +129,3 @@ async def _run(serving: Serving, *words: str) -> tuple[int, bytes, str]:
         code = await process.wait()
     lines = err.decode("utf-8", "replace").strip().splitlines()
     return code, out.strip(), lines[-1] if lines else f"exit code {code}"
-
-
-def _size(path: Path) -> int | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
