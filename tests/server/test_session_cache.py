@@ -84,27 +84,67 @@ async def test_it_keeps_a_bounded_size_of_those_that_were_used_last(serving: Ser
 async def test_what_was_read_before_a_write_is_not_kept_after_it(serving: Serving) -> None:
     cache = SessionCache(serving)
     await begin(cache, "s1")
-    store: ApplicationSessionStore = await serving.stores.of(ApplicationSession)
-    old = await store.get("s1")
-    generation = cache._generation
-    await cache.write("s1", lambda own: own.update("s1", {"step": 1}, 1))
-    # A reader who began before the write, and is done only now.
-    assert cache._keep(old, generation).version == 1
+    with cache._doubted("s1") as reading:
+        await cache.write("s1", lambda own: own.update("s1", {"step": 1}, 1))
+        # A reader who began before the write, and is done only now.
+        assert reading.is_doubtful
     assert (await cache.get("s1")).version == 2
+    assert looked_up(serving) == (1, 0)
 
 
 async def test_a_read_that_others_overtake_is_not_kept(serving: Serving) -> None:
     cache = SessionCache(serving)
     await begin(cache, "s1")
     await cache.get("s1")
-    store: ApplicationSessionStore = await serving.stores.of(ApplicationSession)
-    old, generation = await store.get("s1"), cache._generation
-    async with open_store(ApplicationSession, dir=serving.place.root) as other:
-        await other.update("s1", {"step": 1}, 1)
-    assert (await cache.get("s1")).version == 2
-    cache._drop("s1")
-    cache._keep(old, generation)
-    assert (await cache.get("s1")).version == 2
+    with cache._doubted("s1") as reading:
+        async with open_store(ApplicationSession, dir=serving.place.root) as other:
+            await other.update("s1", {"step": 1}, 1)
+        assert (await cache.get("s1")).version == 2
+        assert reading.is_doubtful
+
+
+@pytest.mark.parametrize("others", ["refused", "another session", "past the server"])
+async def test_what_was_there_before_a_write_is_not_kept_beside_others(
+    others: str, serving: Serving
+) -> None:
+    cache = SessionCache(serving)
+    for id in ("s1", "s2"):
+        await begin(cache, id)
+
+    async def work(store: ApplicationSessionStore) -> ApplicationSession:
+        written = await store.update("s1", {"step": 1}, 1)
+        # Between the commit and what is kept of it.
+        if others == "refused":
+            with pytest.raises(VersionError):
+                await cache.write("s2", lambda own: own.update("s2", {"step": 1}, 7))
+        elif others == "another session":
+            await cache.write("s2", lambda own: own.update("s2", {"step": 1}, 1))
+        else:
+            async with open_store(ApplicationSession, dir=serving.place.root) as other:
+                await other.update("s1", {"step": 2}, 2)
+            await cache.get("s2")
+        return written
+
+    await cache.write("s1", work)
+    before = looked_up(serving)
+    assert (await cache.get("s1")).version == (3 if others == "past the server" else 2)
+    hits, misses = looked_up(serving)
+    assert (hits - before[0], misses - before[1]) == (
+        (0, 1) if others == "past the server" else (1, 0)
+    )
+
+
+async def test_of_two_writes_at_once_the_newer_is_given(serving: Serving) -> None:
+    cache = SessionCache(serving)
+    await begin(cache, "s1")
+
+    async def work(store: ApplicationSessionStore) -> ApplicationSession:
+        written = await store.update("s1", {"step": 1}, 1)
+        await cache.write("s1", lambda own: own.update("s1", {"step": 2}, 2))
+        return written
+
+    assert (await cache.write("s1", work)).version == 2
+    assert (await cache.get("s1")).version == 3
 
 
 async def test_what_could_not_be_written_is_read_anew(serving: Serving) -> None:

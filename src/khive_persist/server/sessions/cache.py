@@ -2,8 +2,8 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
@@ -61,8 +61,7 @@ class SessionCache:
         self._now = now
         self._entries: OrderedDict[str, tuple[float, Entry]] = OrderedDict()
         self._bytes = 0
-        # Counts what makes doubtful whatever is being read just now.
-        self._generation = 0
+        self._under_way: dict[str, set[_UnderWay]] = {}
         self._store: ApplicationSessionStore | None = None
         self._seen: object = None
         self._others: object = None
@@ -79,12 +78,15 @@ class SessionCache:
         self._serving.metrics.looked_up(is_hit=entry is not None)
         if entry is not None:
             return entry
-        generation = self._generation
-        found = await retried(lambda: store.find(column("id") == id, limit=1))
-        if not found:
-            raise NotFoundError(f"no session has the id {id!r}")
-        await self._mend(store, id)
-        return self._keep(found[0], generation)
+        with self._doubted(id) as reading:
+            found = await retried(lambda: store.find(column("id") == id, limit=1))
+            if not found:
+                raise NotFoundError(f"no session has the id {id!r}")
+            await self._mend(store, id)
+            entry = _entry(found[0])
+            if not reading.is_doubtful:
+                self._keep(id, entry)
+            return entry
 
     async def write(
         self, id: str, work: Callable[[ApplicationSessionStore], Awaitable[ApplicationSession]]
@@ -92,22 +94,39 @@ class SessionCache:
         """The session as it is once it was written.
 
         Args:
-            id: Which; where the writing fails, it is forgotten.
+            id: Which.
             work: Writes it.
 
         Raises:
             KhiveError: What `work` raises.
         """
         store = await self._looked_at()
-        generation = self._generation
+        with self._doubted(id) as writing:
+            try:
+                session = await retried(lambda: work(store))
+            finally:
+                # Where it failed, it may be committed all the same.
+                self._drop(id)
+                is_doubtful = writing.is_doubtful
+                _doubt(self._under_way[id])
+            entry = _entry(session)
+            if not is_doubtful:
+                # Not `id`: the session may have been given its own just now.
+                self._keep(session.id, entry)
+            return entry
+
+    @contextmanager
+    def _doubted(self, id: str) -> Iterator["_UnderWay"]:
+        """What is read or written meanwhile may be old before it is here: then it is not kept."""
+        one = _UnderWay()
+        others = self._under_way.setdefault(id, set())
+        others.add(one)
         try:
-            session = await retried(lambda: work(store))
-        except BaseException:
-            # It may be committed all the same.
-            self._drop(id)
-            self._generation += 1
-            raise
-        return self._keep(session, generation)
+            yield one
+        finally:
+            others.remove(one)
+            if not others:
+                del self._under_way[id]
 
     async def _mend(self, store: ApplicationSessionStore, id: str) -> None:
         """Copy a session whose writer was killed before it could: what is told must be in both."""
@@ -128,7 +147,8 @@ class SessionCache:
         if store is not self._store or others != self._others:
             self._entries.clear()
             self._bytes = 0
-            self._generation += 1
+            for under_way in self._under_way.values():
+                _doubt(under_way)
         self._store, self._seen, self._others = store, seen, others
         return store
 
@@ -140,26 +160,34 @@ class SessionCache:
         self._entries.move_to_end(id)
         return entry
 
-    def _keep(self, session: ApplicationSession, generation: int) -> Entry:
-        entry = _entry(session)
-        if generation != self._generation:
-            return entry
-        _, there = self._entries.get(session.id, (0.0, None))
-        if there is not None and there.version > entry.version:
-            # Somebody has written while this one was read.
-            return entry
-        self._drop(session.id)
+    def _keep(self, id: str, entry: Entry) -> None:
+        self._drop(id)
         if len(entry.body) <= _LARGEST_BYTES:
-            self._entries[session.id] = self._now() + KEPT_SECONDS, entry
+            self._entries[id] = self._now() + KEPT_SECONDS, entry
             self._bytes += len(entry.body) + _ENTRY_BYTES
         while self._bytes > MOST_BYTES:
             self._drop(next(iter(self._entries)))
-        return entry
 
     def _drop(self, id: str) -> None:
         _, entry = self._entries.pop(id, (0.0, None))
         if entry is not None:
             self._bytes -= len(entry.body) + _ENTRY_BYTES
+
+
+class _UnderWay:
+    """A reading or a writing of one session.
+
+    It is doubtful once somebody else has written, or has ended a writing of the same session:
+    nobody can tell which of the two came first.
+    """
+
+    def __init__(self) -> None:
+        self.is_doubtful = False
+
+
+def _doubt(under_way: Iterable[_UnderWay]) -> None:
+    for one in under_way:
+        one.is_doubtful = True
 
 
 def _entry(session: ApplicationSession) -> Entry:
