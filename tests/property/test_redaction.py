@@ -42,7 +42,10 @@ SECRETS = st.one_of(
     tails(ALNUM + "!$%^-_+=", 12).map(lambda tail: ("postgres://bob:", tail, "@db/app")),
     tails(ALNUM + "-_~", 16).map(lambda tail: ("Authorization: Bearer ", tail, "")),
     tails(ALNUM, 8).map(lambda tail: ("DB_PASSWORD=", tail, "")),
-    tails(ALNUM + "!$%^#@?/~", 12).map(lambda tail: ('{"password": "', tail, '"}')),
+    tails(ALNUM + "!$%^#@?/~", 12)
+    # As what a path in lower case looks like, `a1/secrets/y1`.
+    .filter(lambda tail: not re.search("/[a-z_-]{2,}(/|$)", tail))
+    .map(lambda tail: ('{"password": "', tail, '"}')),
     tails(ALNUM, 10).map(lambda tail: ("deploy --api-key ", tail, " --force")),
 )  # fmt: skip
 NAMES = re.compile("token|pass|pwd|secret|key|credential|bearer|authorization|login", re.IGNORECASE)

@@ -131,6 +131,7 @@ IN_CONTEXT = [
     ("api_key", "api_key => '", "abc12345def", "',"),
     ("private_key", "private_key=", BASE64_LINE[:32], ""),
     ("credential", "credentials: ", "bob-abc12345", ""),
+    ("password", '{"password": "', "p4ss/w0rd1", '"}'),
     ("password", '[{"name": "DB_PASSWORD", "value": "', "hunter2hunter2", '"}]'),
     ("password", "- name: DB_PASSWORD\n  value: ", "hunter2hunter2", "\n"),
 ]

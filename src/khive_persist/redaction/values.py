@@ -16,7 +16,8 @@ _CODE = r"""(?aix)
 _HARMLESS = r"""(?aix)
     (?:~|\.{1,2})?/(?:[^/]*/)*(?:[a-z_]?[a-z_-]{2,}|[^/]*\.[^/]*)(?:/|\Z)  # /run/secrets/db1
     | [a-z]:[\\/]
-    | (?-i:[a-z0-9._~-]+(?:/[a-z0-9._~{}-]+)+/?\Z)                         # projects/x/secrets/y1
+    | (?-i:(?=(?:.*/)?[a-z][a-z._-]+(?:/|\Z))                    # one of its names is a word
+        [a-z0-9._~-]+(?:/[a-z0-9._~{}-]+)+/?\Z)                          # projects/x/secrets/y1
     | (?-i:[\w./~-]+\.(?:pem|key|crt|cer|p12|pfx|pub|asc|gpg|json|txt|ya?ml|toml|env|conf|xml)\Z)
     | [a-z][a-z0-9+.-]*://
     | data:
