@@ -68,6 +68,7 @@ TOKENS = [
     ("notion_token", "ntn" + "_" + ALNUM[:46]),
     ("vault_token", "hvs" + "." + URL_SAFE),
     ("supabase_token", "sbp" + "_" + HEX[:40]),
+    ("khive_token", "khive" + "_" + URL_SAFE[:43]),
     ("new_relic_key", "NRAK" + "-" + "A1B2C3D4E" * 3),
     ("grafana_token", "glsa" + "_" + ALNUM[:32] + "_" + HEX[:8]),
     ("grafana_token", "glc" + "_" + ALNUM[:60] + "=="),

@@ -91,6 +91,8 @@ TOKENS = (
     ("age_secret_key", "AGE-SECRET-KEY-", r"1[A-Z0-9]{50,}", ""),
     ("sentry_token", "sntrys_ sntryu_", r"[A-Za-z0-9+/=_-]{40,}", ""),
     ("figma_token", "figd_", r"[\w-]{36,}", _NAME),
+    # Our own, of `serve`.
+    ("khive_token", "khive_", r"[\w-]{43}(?![\w-])", _NAME),
     ("planetscale_token", "pscale_tkn_ pscale_pw_ pscale_oauth_", r"[\w.-]{30,}", ""),
 )
 

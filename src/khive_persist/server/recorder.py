@@ -22,6 +22,7 @@ STALLED_SECONDS: Final = 1.0
 WAITING_BYTES: Final = 64 << 20
 LONGEST_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 0.1
+_SENT_AT_ONCE: Final = 8
 _STOP_SECONDS: Final = 15.0
 _RESTART_SECONDS: Final = 1.0
 
@@ -72,6 +73,11 @@ class Recorder:
     def pid(self) -> int | None:
         """The process, or None while there is none."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def asked(self) -> int:
+        """How often it was asked to store something."""
+        return self._number
 
     @property
     def waiting(self) -> int:
@@ -144,13 +150,16 @@ class Recorder:
             # With what the requests bring that are ready now.
             loop.call_soon(self._send)
         self._outgoing.append(Ask(self._number, purpose, tuple(incoming)))
+        if len(self._outgoing) == _SENT_AT_ONCE:
+            # It makes rows of these while the others are read here.
+            self._send()
         if self._watch is None:
             self._watch = loop.call_later(_WATCH_SECONDS, self._end_late)
         return await waiting.answer
 
     def _send(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
-        if self._transport is not None:
+        if outgoing and self._transport is not None:
             self._transport.write(pack(outgoing))
 
     def _end_late(self) -> None:

@@ -52,7 +52,7 @@ class Serving:
     def __post_init__(self) -> None:
         self.budget = Budget(self.limits.buffered_bytes, self.limits.small_bytes)
         self.refuge = Refuge(self.place)
-        self.reading = Reading(self.place, self.live)
+        self.reading = Reading(self.place, self.live, lambda: self.recorder.asked)
         # Cookies know no ports: two servers of one machine must not take each other's.
         self.cookie = "khive_" + hashlib.sha256(os.fsencode(self.place.root)).hexdigest()[:12]
 

@@ -28,6 +28,9 @@ READERS: Final = 4
 PATIENCE_SECONDS: Final = 1.0
 HEAVY_AT_ONCE: Final = 2
 LOOK_SECONDS: Final = 0.25
+BUSY_LOOK_SECONDS: Final = 2.0
+# More asks than this in LOOK_SECONDS are many.
+BUSY_ASKS: Final = 50
 _RENEW_SECONDS: Final = 1.0
 _log = logging.getLogger(LOGGER)
 
@@ -44,7 +47,15 @@ class Reading:
         pulse: Tells who waits for events that there are some.
     """
 
-    def __init__(self, place: Place, live: Live) -> None:
+    def __init__(self, place: Place, live: Live, asked: Callable[[], int]) -> None:
+        """Open nothing yet.
+
+        Args:
+            place: Whose.
+            live: The settings in force.
+            asked: How often it was asked so far to store something.
+        """
+        self._asked = asked
         self._place = place
         self._live = live
         self._idle: dict[tuple[Purpose, ...], list[Reader]] = {}
@@ -131,10 +142,19 @@ class Reading:
             if self.follower.progress.is_complete or (not more and told):
                 self._was_read.set()
             if not more:
-                await anyio.sleep(LOOK_SECONDS)
+                await self._pause(LOOK_SECONDS)
             elif self.follower.progress.is_complete:
                 # Counting anew what is counted already can wait for whoever asks.
-                await anyio.sleep(time.monotonic() - began)
+                await self._pause(time.monotonic() - began)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; while much comes in, longer: what counts it must not keep it waiting."""
+        before = self._asked()
+        await anyio.sleep(seconds)
+        until = time.monotonic() + BUSY_LOOK_SECONDS
+        while self._asked() - before > BUSY_ASKS and time.monotonic() < until:
+            before = self._asked()
+            await anyio.sleep(LOOK_SECONDS)
 
     async def close(self) -> None:
         """Close the files."""
