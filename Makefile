@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PAGE := src/khive_persist/server/web/index.html
 PAGE_SOURCES := $(wildcard web/*.json web/*.js web/*.html web/.npmrc) $(shell find web/src web/public -type f)
 
-.PHONY: demo test test-long bench lint clean web
+.PHONY: demo test test-long coverage bench lint clean web
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -36,11 +36,15 @@ $(PAGE): $(PAGE_SOURCES)
 	else echo "no Node 20 or newer: the dashboard is not built, and its tests are skipped"; fi
 
 test: $(READY) $(PAGE) browser
-	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 -m "not long and not crowd"
 	$(BIN)/python -m pytest -m "crowd and not long"
 
 test-long: $(READY) $(PAGE) browser
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600
+
+# Apart from `test`: to count the lines doubles its time.
+coverage: $(READY) $(PAGE) browser
+	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
