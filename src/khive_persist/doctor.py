@@ -115,17 +115,25 @@ async def examine(place: Place) -> Report:
     )
 
 
-def examine_hooks(place: Place) -> tuple[list[dict[str, Any]], list[str]]:
-    """What each tool's settings say of our hook, and what is wrong with that, each one line."""
+def examine_hooks(
+    place: Place, *, asks_server: bool = True
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """What each tool's settings say of our hook, and what is wrong with that, each one line.
+
+    Args:
+        place: Its directory is the project's.
+        asks_server: Whether to ask the server of HTTP hooks if it takes events.
+    """
     found, problems = [], []
     for tool in TOOLS:
         for scope in ("project", "user"):
             try:
-                one = status(tool, scope, place.root)
+                one = status(tool, scope, place.root, asks_server=asks_server)
             except InvalidSettingsError as error:
                 problems.append(str(error))
                 continue
-            found.append({"tool": tool, "scope": scope, "state": one.state, "path": str(one.path)})
+            told = {"state": one.state, "transport": one.transport, "path": str(one.path)}
+            found.append({"tool": tool, "scope": scope} | told)
             problems += one.problems
     # What concerns both scopes of a tool is said by each of them.
     return found, list(dict.fromkeys(problems))

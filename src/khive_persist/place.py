@@ -63,6 +63,11 @@ class Place:
         """The settings that a person edits."""
         return self.khive / "config.toml"
 
+    @property
+    def server_url(self) -> Path:
+        """Where its server can be reached, while one runs."""
+        return self.khive / "server.url"
+
     def database(self, file: str) -> Path:
         """The database of that file name."""
         return self.khive / file

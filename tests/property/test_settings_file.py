@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from khive_persist.capture.registration import install, settings_path, status, uninstall
 from khive_persist.capture.registration.command import is_ours
+from khive_persist.capture.registration.http_hook import is_our_http_hook
 from khive_persist.capture.registration.json_text import JsonText
 from khive_persist.capture.tools import TOOLS
 
@@ -29,8 +30,16 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=3),
     max_leaves=6,
 )
+URLS = st.sampled_from(["http://127.0.0.1:8423", "http://[::1]:1", "https://localhost:65535"])
+SERVERS = st.none() | URLS
 THEIR_HOOK = st.fixed_dictionaries(
     {"type": st.just("command"), "command": STRINGS}, optional={"timeout": st.integers(1, 60)}
+) | st.fixed_dictionaries(
+    {"type": st.just("http"), "url": STRINGS | URLS.map(lambda url: f"{url}/hooks/claude-code")},
+    optional={
+        "headers": st.dictionaries(st.just("Authorization") | STRINGS, STRINGS, max_size=2),
+        "allowedEnvVars": st.lists(st.just("KHIVE_TOKEN") | STRINGS, max_size=2),
+    },
 )
 GROUPS = st.lists(
     st.fixed_dictionaries(
@@ -127,32 +136,42 @@ def is_our_group(tool: str, group: Any) -> bool:
     return (
         isinstance(hooks, list)
         and bool(hooks)
-        and all(isinstance(hook, dict) and is_ours(hook.get("command"), tool) for hook in hooks)
+        and all(isinstance(hook, dict) and is_our_hook(tool, hook) for hook in hooks)
     )
 
 
+def is_our_hook(tool: str, hook: dict[str, Any]) -> bool:
+    return is_ours(hook.get("command"), tool) or is_our_http_hook(hook, tool)
+
+
+def state(tool: str, root: Path) -> str:
+    return status(tool, "project", root, asks_server=False).state
+
+
 @any_time
-@given(file=files(), model_events=st.booleans())
+@given(file=files(), model_events=st.booleans(), servers=st.lists(SERVERS, min_size=1, max_size=3))
 def test_an_uninstall_gives_every_byte_back(
-    root: Path, file: tuple[str, str], model_events: bool
+    root: Path, file: tuple[str, str], model_events: bool, servers: list[str | None]
 ) -> None:
+    """Whatever transports took each other's place before."""
     tool, text = file
     path = write(tool, root, text)
-    install(tool, "project", root, model_events=model_events)
-    assert status(tool, "project", root).state == "installed"
+    for server in servers:
+        install(tool, "project", root, model_events=model_events, server=server)
+        assert state(tool, root) == "installed"
     uninstall(tool, "project", root)
     assert path.read_bytes() == text.encode()
 
 
 @any_time
-@given(file=files())
+@given(file=files(), server=SERVERS)
 def test_an_install_adds_our_hooks_once_and_changes_nothing_else(
-    root: Path, file: tuple[str, str]
+    root: Path, file: tuple[str, str], server: str | None
 ) -> None:
     tool, text = file
     path = write(tool, root, text)
     before = value_of(tool, text)
-    install(tool, "project", root)
+    install(tool, "project", root, server=server)
     once = path.read_bytes()
     after = value_of(tool, once.decode())
     for event, groups in after["hooks"].items():
@@ -166,18 +185,33 @@ def test_an_install_adds_our_hooks_once_and_changes_nothing_else(
     assert {key: of for key, of in after.items() if key != "hooks"} == {
         key: of for key, of in before.items() if key != "hooks"
     }
-    assert not install(tool, "project", root).written
+    assert not install(tool, "project", root, server=server).written
+    assert path.read_bytes() == once
+    # A transport takes the other's place and gives it back.
+    install(tool, "project", root, server=None if server else "http://127.0.0.1:1")
+    install(tool, "project", root, server=server)
     assert path.read_bytes() == once
 
 
 @any_time
-@given(file=files(), theirs=THEIR_HOOK, event=st.sampled_from(EVENTS), first=st.booleans())
+@given(
+    file=files(),
+    theirs=THEIR_HOOK,
+    event=st.sampled_from(EVENTS),
+    first=st.booleans(),
+    server=SERVERS,
+)
 def test_what_a_user_adds_meanwhile_stays(
-    root: Path, file: tuple[str, str], theirs: dict[str, Any], event: str, first: bool
+    root: Path,
+    file: tuple[str, str],
+    theirs: dict[str, Any],
+    event: str,
+    first: bool,
+    server: str | None,
 ) -> None:
     tool, text = file
     path = write(tool, root, text)
-    install(tool, "project", root)
+    install(tool, "project", root, server=server)
     edited = JsonText(path.read_bytes().decode(), comments=TOOLS[tool].registration.comments)
     groups = edited.value["hooks"].get(event, [])  # type: ignore[attr-defined]
     group = {"hooks": [theirs]}
@@ -203,18 +237,18 @@ def test_what_a_user_adds_meanwhile_stays(
     uninstall(tool, "project", root)
     rest = path.read_bytes().decode()
     assert without_ours(tool, value_of(tool, rest)) == without_ours(tool, now)
-    assert status(tool, "project", root).state == "not installed"
+    assert state(tool, root) == "not installed"
 
 
 @any_time
-@given(file=files(), indent=st.none() | st.integers(0, 4))
+@given(file=files(), indent=st.none() | st.integers(0, 4), server=SERVERS)
 def test_a_file_that_a_tool_wrote_anew_means_the_same_afterwards(
-    root: Path, file: tuple[str, str], indent: int | None
+    root: Path, file: tuple[str, str], indent: int | None, server: str | None
 ) -> None:
     tool, text = file
     path = write(tool, root, text)
     before = without_ours(tool, value_of(tool, text))
-    install(tool, "project", root)
+    install(tool, "project", root, server=server)
     plain = JsonText(path.read_bytes().decode(), comments=TOOLS[tool].registration.comments)
     path.write_bytes(json.dumps(plain.value, indent=indent).encode())
     uninstall(tool, "project", root)

@@ -1,5 +1,6 @@
 """`khive-persist doctor`."""
 
+from collections import Counter
 from typing import Any
 
 import anyio
@@ -44,8 +45,9 @@ def command(
     quarantine/, where nothing is ever deleted; the events then go into a new one.
 
     --session counts what was received of one session, and lists the tool calls of its transcript
-    that lack an event, with the reason as far as it can be told. `sync` reads the transcript first,
-    and `sync --backfill` writes what is missing.
+    that lack an event, with the reason as far as it can be told, and the hooks that failed, as when
+    the server of HTTP hooks was down. `sync` reads the transcript first, and `sync --backfill`
+    writes what is missing.
     """
     place = existing_place(context, directory)
     if session_id is not None:
@@ -79,6 +81,8 @@ def _account(found: Account, *, as_json: bool) -> int:
                 "messages of transcripts": found.messages,
                 "tool calls of transcripts": len(found.calls),
                 "tool calls that lack an event": len(lacking),
+                "hooks that failed": found.failed_hooks,
+                "hooks that failed, without an event": len(found.lost),
                 "events after the end": found.after_end,
             }
         )
@@ -90,7 +94,12 @@ def _account(found: Account, *, as_json: bool) -> int:
             ]
             click.echo()
             print_table(("created_at", "tool", "name", "tool_use_id", "lacks", "reason"), rows, "")
-    return FAILED if lacking or not found.events + found.messages else DONE
+        if found.lost:
+            counts = Counter((one.event, one.reason) for one in found.lost)
+            lost = [(event, count, reason) for (event, reason), count in counts.items()]
+            click.echo()
+            print_table(("failed hook", "without an event", "reason"), lost, "")
+    return FAILED if lacking or found.lost or not found.events + found.messages else DONE
 
 
 def _set_aside(place: Place, file: str) -> None:
@@ -106,7 +115,9 @@ def _print(report: Report, hooks: list[dict[str, Any]]) -> None:
     click.echo()
     print_table(Database._fields, report.databases, "no databases yet")
     click.echo()
-    print_table(("tool", "scope", "state", "path"), [tuple(h.values()) for h in hooks], "")
+    print_table(
+        ("tool", "scope", "state", "transport", "path"), [tuple(h.values()) for h in hooks], ""
+    )
     click.echo()
     print_fields(
         {

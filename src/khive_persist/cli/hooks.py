@@ -13,6 +13,8 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.opening import find_place
+from khive_persist.place import Place
+from khive_persist.settings import Settings
 
 Verb = Literal["install", "uninstall"]
 TOOL_NAMES = click.Choice(list(TOOLS))
@@ -46,6 +48,14 @@ def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
 @command.command("install")
 @_with_tools
 @click.option("--model-events", is_flag=True, help="Gemini CLI: also around each model call.")
+@click.option(
+    "--transport",
+    type=click.Choice(["command", "http"]),
+    default="command",
+    show_default=True,
+    help="Start a program for each event, or send it to `serve`.",
+)
+@click.option("--url", metavar="URL", help="With http: where the server of this .khive listens.")
 @click.pass_context
 def install_command(
     context: click.Context,
@@ -54,19 +64,49 @@ def install_command(
     as_json: bool,
     directory: str | None,
     model_events: bool,
+    transport: str,
+    url: str | None,
 ) -> None:
     """Add the recording hook for every passive event; twice changes nothing.
 
     With --scope user and --dir, all your projects are recorded into the .khive of that directory;
     else each event goes to the .khive of its project, or to that of your home directory.
+
+    \b
+      khive-persist serve --install
+      khive-persist hooks install claude-code --transport http
+
+    With --transport http, the events that come often go to the server of this .khive, with --scope
+    user those of all your projects: of Claude Code, the only tool that has HTTP hooks, PreToolUse,
+    PostToolUse, PostToolUseFailure, PostToolBatch, UserPromptSubmit, Stop and MessageDisplay. All
+    else comes by command, into the same .khive: SessionStart and Setup, which it does not send over
+    HTTP, and what would leave no trace where no server answers, as Notification, PermissionRequest,
+    SubagentStop and SessionEnd.
+
+    When the server is down the agent goes on; one that hangs holds it for 5 seconds an event. What
+    comes by command is kept. The rest is made anew from the transcript by the `sync` at the end of
+    the session, or by `sync --backfill`: prompts, stops, tool calls, and batches of the main agent,
+    marked as reconstructed, without permission_mode, effort and duration_ms. MessageDisplay does
+    not come back, as its text is in the message, nor do batches of subagents, whose calls do; these
+    two are not counted, either. `doctor --session` counts all else that is missing.
     """
     named = directory or context.find_root().obj
     root = _project(named)
     place = find_place(named or root)
-    wanted = model_events or usable_settings(place).gemini_model_events != "off"
+    settings = usable_settings(place)
+    wanted = model_events or settings.gemini_model_events != "off"
     fixed = Path(named).absolute() if named and scope == "user" else None
+    server = None
+    if transport == "http":
+        _check_http(tools)
+        server = url or _server_url(place, settings)
+        # Where the server records, so that a session is not in two places.
+        fixed = place.root
+    elif url is not None:
+        raise click.UsageError("--url goes with --transport http")
     changes = {
-        tool: install(tool, scope, root, model_events=wanted, directory=fixed) for tool in tools
+        tool: install(tool, scope, root, model_events=wanted, directory=fixed, server=server)
+        for tool in tools
     }
     _print_changes("install", changes, as_json)
 
@@ -107,13 +147,33 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
         ]
         print_json({"hooks": rows, "problems": problems})
     else:
-        table = [(t, s, one.state, len(one.events), str(one.path)) for t, s, one in found]
-        print_table(("tool", "scope", "state", "events", "path"), table, "")
+        table = [
+            (t, s, one.state, one.transport, len(one.events), str(one.path)) for t, s, one in found
+        ]
+        print_table(("tool", "scope", "state", "transport", "events", "path"), table, "")
         for line in dict.fromkeys(line for _, _, one in found for line in one.by_hand):
             click.echo(f"by hand: {line}")
         for problem in problems:
             click.echo(f"problem: {problem}")
     return FAILED if problems else DONE
+
+
+def _check_http(tools: Sequence[str]) -> None:
+    without = [
+        TOOLS[t].title for t in tools if not any(h.http for h in TOOLS[t].registration.hooks)
+    ]
+    if without:
+        raise click.UsageError(f"{' and '.join(without)} can send no events over HTTP")
+
+
+def _server_url(place: Place, settings: Settings) -> str:
+    """Where the server of a place runs, or would."""
+    try:
+        return place.server_url.read_text("utf-8").strip()
+    except OSError:
+        # None runs: it takes its address from the settings when it does.
+        host = settings.server_address
+        return f"http://{f'[{host}]' if ':' in host else host}:{settings.server_port}"
 
 
 def _project(named: str | None) -> Path:

@@ -20,7 +20,7 @@ from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.sealing import load_redactor
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from khive_persist.transcripts.accounting import backfill, sessions_of
+from khive_persist.transcripts.accounting import account, backfill, sessions_of
 from khive_persist.transcripts.finding import Transcript, find, of_agents, tool_of
 from khive_persist.transcripts.sync import Sync, Synced
 
@@ -60,7 +60,8 @@ def command(
 
     --backfill also writes the hook events that are missing, as of a time when no hooks were
     installed: of the sessions of the files that are named, else of all that were ever read. They
-    are marked as reconstructed; `doctor --session` shows what is missing and why.
+    are marked as reconstructed; `doctor --session` shows what is missing and why. Without it, this
+    is done for sessions of which is read now that hooks failed, as when a server was down.
     """
     place = drained_place(context, directory)
     settings = configuration.load(place.config)
@@ -79,15 +80,18 @@ def command(
                 failed.append((path, error.strerror or str(error)))
             except KhiveError as error:
                 failed.append((path, str(error)))
-    read = [str(one.path) for _, one in done] if paths else None
-    written = anyio.run(_backfill, place, read) if is_backfill else 0
+    if is_backfill:
+        written = anyio.run(_backfill, place, [str(one.path) for _, one in done] if paths else None)
+    else:
+        failing = [str(one.path) for _, one in done if one.failed_hooks]
+        written = anyio.run(_heal, place, failing) if failing else 0
     if as_json:
         documents = [{"tool": tool} | one._asdict() | {"path": str(one.path)} for tool, one in done]
         refused = [{"path": str(path), "reason": reason} for path, reason in failed]
         print_json({"transcripts": documents, "failed": refused, "reconstructed": written})
     else:
         _print(done, place)
-        if is_backfill:
+        if is_backfill or written:
             click.echo(f"{written} events reconstructed", err=True)
     for path, reason in failed:
         click.echo(f"khive-persist: {path}: {reason}", err=True)
@@ -97,6 +101,13 @@ def command(
 async def _backfill(place: Place, paths: list[str] | None) -> int:
     sessions = await sessions_of(place, paths)
     return sum([await backfill(place, session_id) for session_id in sessions])
+
+
+async def _heal(place: Place, paths: list[str]) -> int:
+    """Backfill the sessions that lack the event of a hook that failed."""
+    sessions = await sessions_of(place, paths)
+    lacking = [id for id in sessions if (await account(place, id)).lost]
+    return sum([await backfill(place, session_id) for session_id in lacking])
 
 
 def _print(done: list[tuple[str, Synced]], place: Place) -> None:

@@ -28,7 +28,6 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock
 
 LOCK: Final = "server.lock"
-URL_FILE: Final = "server.url"
 GRACE_SECONDS: Final = 20
 _OPEN_FILES: Final = 4_096
 
@@ -95,13 +94,13 @@ def serve(place: Place, settings: Settings, options: Options, ready: Callable[[s
     place.make()
     with _alone(place), contextlib.closing(listen(address, port)) as listening:
         url = url_of(listening, address, has_tls=options.tls is not None)
-        write_private(place.khive / URL_FILE, url.encode() + b"\n")
+        write_private(place.server_url, url.encode() + b"\n")
         try:
             _allow_many_connections(options.limits)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_serve(place, address, listening, options, lambda: ready(url)))
         finally:
-            (place.khive / URL_FILE).unlink(missing_ok=True)
+            place.server_url.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -109,7 +108,7 @@ def _alone(place: Place) -> Iterator[None]:
     descriptor = lock.try_acquire(place.khive / LOCK)
     if descriptor is None:
         try:
-            at = (place.khive / URL_FILE).read_text("utf-8").strip()
+            at = place.server_url.read_text("utf-8").strip()
         except OSError:
             at = "starting"
         raise PlaceError(f"{place.khive} has a server already ({at})", hint="stop that one first")

@@ -1,13 +1,11 @@
 """Whether the events of a session are all there, by what its transcript says was done."""
 
 import json
-from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.capture.tools import TOOLS, fields
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
@@ -17,15 +15,10 @@ from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.unmatched import POST, PRE
-from khive_persist.transcripts.piece import row_id
+from khive_persist.transcripts import failed_hooks
+from khive_persist.transcripts.failed_hooks import FailedHook, Failures
+from khive_persist.transcripts.reconstruction import NAMES, Call, event_of_call
 
-_COMMON: Final = ("cwd", "transcript_path", "agent_id", "model")
-# What a tool calls the events before and after a call, and after one that failed.
-_NAMES: Final = {
-    "claude-code": ("PreToolUse", "PostToolUse", "PostToolUseFailure"),
-    "codex": ("PreToolUse", "PostToolUse", "PostToolUse"),
-    "gemini-cli": ("BeforeTool", "AfterTool", "AfterTool"),
-}
 # Gemini's words for how a call ended that did not succeed.
 _FAILED: Final = ("error", "cancelled")
 _INTERRUPTED: Final = ("interrupted", "cancelled", "canceled", "aborted")
@@ -65,6 +58,8 @@ class Account(NamedTuple):
         reconstructed: How many events were made from the transcript.
         messages: How many messages its transcripts have.
         calls: Its tool calls, in order of time.
+        failed_hooks: How many hooks failed while it ran, as its transcript says.
+        lost: Those of them whose event is not there, in order of time.
         after_end: How many events came after the session's end.
     """
 
@@ -73,6 +68,8 @@ class Account(NamedTuple):
     reconstructed: int
     messages: int
     calls: list[ToolCall]
+    failed_hooks: int
+    lost: list[FailedHook]
     after_end: int
 
     @property
@@ -85,6 +82,7 @@ class Account(NamedTuple):
         return self._asdict() | {
             "calls": [call._asdict() for call in self.calls],
             "incomplete": [call._asdict() for call in self.incomplete],
+            "lost": [failed.as_document() for failed in self.lost],
         }
 
     def _lacks_post(self, call: ToolCall) -> bool:
@@ -98,20 +96,10 @@ class _Event(NamedTuple):
     tool_use_id: str | None
     name: str | None
     input: str
+    prompt_id: str | None
+    first_of_batch: str | None
     created_at: str
     is_reconstructed: bool
-
-
-class _Call(NamedTuple):
-    tool: str
-    tool_use_id: str
-    name: str
-    input: Any
-    created_at: str
-    fields: dict[str, Any]
-    namespace: str
-    result: Mapping[str, Any] | None
-    ended_at: str
 
 
 async def account(place: Place, session_id: str) -> Account:
@@ -123,8 +111,9 @@ async def account(place: Place, session_id: str) -> Account:
     Raises:
         StoreError: As its subclasses say.
     """
-    events, calls, messages = await _read(place, session_id)
+    events, calls, failed, messages = await _read(place, session_id)
     of_calls = _matched(calls, events)
+    of_failed = _of_failed(failed, calls, events)
     end = max((e.created_at for e in events if e.event_type == "session_end"), default=None)
     return Account(
         session_id,
@@ -132,15 +121,18 @@ async def account(place: Place, session_id: str) -> Account:
         sum(event.is_reconstructed for event in events),
         messages,
         [_told(call, own) for call, own in zip(calls, of_calls, strict=True)],
+        len(failed),
+        [one for one, own in zip(failed, of_failed, strict=True) if not own],
         sum(end is not None and event.created_at > end for event in events),
     )
 
 
 async def backfill(place: Place, session_id: str) -> int:
-    """Write the events that a session's tool calls should have had: committed and synced on return.
+    """Write the events that a session lacks, as far as its transcripts tell of them.
 
-    Each says so in its metadata: `reconstructed` is true. Run again, nothing changes; one whose
-    real event has come since is removed.
+    They are those of its tool calls, and those of hooks that failed; committed and synced on
+    return. Each says so in its metadata: `reconstructed` is true. Run again, nothing changes; one
+    whose real event has come since is removed.
 
     Returns:
         How many events were written.
@@ -148,9 +140,17 @@ async def backfill(place: Place, session_id: str) -> int:
     Raises:
         StoreError: As its subclasses say.
     """
-    events, calls, _ = await _read(place, session_id)
+    events, calls, failed, _ = await _read(place, session_id)
     written = []
     surplus = []
+    for one, own in zip(failed, _of_failed(failed, calls, events), strict=True):
+        made = one.reconstructed(session_id)
+        if made is None:
+            continue
+        if not own:
+            written.append(made)
+        elif not all(event.is_reconstructed for event in own):
+            surplus += [event.id for event in own if event.is_reconstructed]
     for call, own in zip(calls, _matched(calls, events), strict=True):
         for is_post, types in ((False, PRE), (True, POST)):
             there = [event for event in own if event.event_type in types]
@@ -158,7 +158,7 @@ async def backfill(place: Place, session_id: str) -> int:
             if real:
                 surplus += [event.id for event in there if event.is_reconstructed]
             elif not there and (call.result is not None or not is_post):
-                written.append(_reconstructed(call, session_id, is_post=is_post))
+                written.append(event_of_call(call, session_id, is_post=is_post))
     async with open_store(HookEvent, dir=place.root) as store:
         for id in surplus:
             await store.delete(id)
@@ -178,7 +178,9 @@ def _sessions(wanted: list[Filter], source: Source) -> Statement:
     return select(source, wanted, columns=f"DISTINCT {source.extract('$.session_id')}")
 
 
-async def _read(place: Place, session_id: str) -> tuple[list[_Event], list[_Call], int]:
+async def _read(
+    place: Place, session_id: str
+) -> tuple[list[_Event], list[Call], list[FailedHook], int]:
     async with reading(place, *HOOK_EVENTS.values()) as reader:
         events = [
             event
@@ -186,8 +188,8 @@ async def _read(place: Place, session_id: str) -> tuple[list[_Event], list[_Call
             for event in await _events(reader, tool, purpose.name, session_id)
         ]
     async with reading(place, CONVERSATIONS) as reader:
-        calls, messages = await _calls(reader, session_id)
-    return events, calls, messages
+        calls, failed, messages = await _calls(reader, session_id)
+    return events, calls, failed, messages
 
 
 async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list[_Event]:
@@ -195,7 +197,10 @@ async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list
         if name not in source.tables:
             return Statement("SELECT 0 LIMIT 0", [])
         one = source._replace(sql=source.tables[name])
-        paths = ("event_type", "tool_use_id", "tool_name", "payload.tool_input")
+        paths = (
+            "event_type", "tool_use_id", "tool_name", "payload.tool_input", "payload.prompt_id",
+            "payload.tool_calls[0].tool_use_id",
+        )  # fmt: skip
         columns = ", ".join(one.extract(f"$.{path}") for path in paths)
         made = one.extract("$.metadata.reconstructed")
         columns = f"id, {columns}, {one.created_at}, {made}"
@@ -203,29 +208,30 @@ async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list
 
     found = []
     async with aclosing(reader.stream(build)) as rows:
-        async for id, kind, use_id, tool_name, tool_input, created_at, made in rows:
+        async for id, kind, use_id, tool_name, tool_input, prompt, first, created_at, made in rows:
             key = _key(codec.column(tool_input))
-            found.append(
-                _Event(id, tool, str(kind), use_id, tool_name, key, str(created_at), made == 1)
-            )
+            seen = prompt, first, str(created_at), made == 1
+            found.append(_Event(id, tool, str(kind), use_id, tool_name, key, *seen))
     return sorted(found, key=lambda event: event.created_at)
 
 
-async def _calls(reader: Reader, session_id: str) -> tuple[list[_Call], int]:
+async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[FailedHook], int]:
     def build(source: Source) -> Statement:
         columns = f"{source.content}, {source.created_at}"
         return select(source, [field("session_id") == session_id], columns=columns)
 
     asked: list[tuple[dict[str, Any], dict[str, Any], str]] = []
-    results: dict[str, tuple[Mapping[str, Any], str]] = {}
+    results: dict[str, tuple[dict[str, Any], str]] = {}
+    failures = Failures()
     messages = 0
     async with aclosing(reader.stream(build)) as rows:
         async for text, created_at in rows:
             content = codec.column(text)
             messages += 1
-            if content.get("tool") not in _NAMES:
+            if content.get("tool") not in NAMES:
                 # An application's: no hook tells of its calls.
                 continue
+            failures.add(content, str(created_at))
             for call in content.get("tool_calls", ()):
                 asked.append((call, content, str(created_at)))
                 if "result" in call:
@@ -237,12 +243,13 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[_Call], int]:
             for result in content.get("tool_results", ()):
                 results.setdefault(str(result.get("tool_use_id")), (result, str(created_at)))
     calls = [
-        _Call(
+        Call(
             str(content.get("tool")),
             str(call.get("tool_use_id") or ""),
             str(call.get("name")),
             call.get("input"),
             created_at,
+            str(content.get("message_id")),
             {
                 n: content[n]
                 for n in ("cwd", "transcript_path", "agent_id", "model")
@@ -253,10 +260,34 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[_Call], int]:
         )
         for call, content, created_at in asked
     ]
-    return sorted(calls, key=lambda call: call.created_at), messages
+    calls.sort(key=lambda call: call.created_at)
+    return calls, failures.found(calls), messages
 
 
-def _matched(calls: list[_Call], events: list[_Event]) -> list[list[_Event]]:
+def _of_failed(
+    failed: list[FailedHook], calls: list[Call], events: list[_Event]
+) -> list[list[_Event]]:
+    """The events of each hook that failed: reconstructed, or recorded all the same."""
+    if not failed:
+        return []
+    message_of = {call.tool_use_id: call.message_id for call in calls}
+    by_subject: dict[tuple[str, str | None], list[_Event]] = {}
+    for event in events:
+        if event.tool == failed_hooks.TOOL:
+            batch = message_of.get(event.first_of_batch or "")
+            subject = batch or event.tool_use_id or event.prompt_id
+            by_subject.setdefault((event.event_type, subject), []).append(event)
+    return [
+        [
+            event
+            for event_type in failed_hooks.EVENT_TYPES[one.event]
+            for event in by_subject.get((event_type, one.subject), ())
+        ]
+        for one in failed
+    ]
+
+
+def _matched(calls: list[Call], events: list[_Event]) -> list[list[_Event]]:
     """The events of each call."""
     by_id: dict[tuple[str, str], list[_Event]] = {}
     by_input: dict[tuple[str, str, str, bool], list[_Event]] = {}
@@ -280,7 +311,7 @@ def _matched(calls: list[_Call], events: list[_Event]) -> list[list[_Event]]:
     return matched
 
 
-def _told(call: _Call, own: list[_Event]) -> ToolCall:
+def _told(call: Call, own: list[_Event]) -> ToolCall:
     has_pre = any(event.event_type in PRE for event in own)
     has_post = any(event.event_type in POST for event in own)
     return ToolCall(
@@ -295,7 +326,7 @@ def _told(call: _Call, own: list[_Event]) -> ToolCall:
     )
 
 
-def _reason(call: _Call, *, has_pre: bool) -> str:
+def _reason(call: Call, *, has_pre: bool) -> str:
     if call.result is None:
         return "the transcript has no result: it was interrupted, or still runs"
     said = json.dumps(call.result.get("output"), default=str)[:4_000].lower()
@@ -306,57 +337,6 @@ def _reason(call: _Call, *, has_pre: bool) -> str:
             return "it was denied"
         return "it failed, and the tool sent no event after it" if has_pre else "it failed"
     return "the tool sent no event after it" if has_pre else "no event came"
-
-
-def _reconstructed(call: _Call, session_id: str, *, is_post: bool) -> HookEvent:
-    before, after, failed = _NAMES[call.tool]
-    result = call.result or {}
-    is_error = bool(result.get("is_error"))
-    name = (failed if is_error else after) if is_post else before
-    payload: dict[str, Any] = {
-        "session_id": session_id,
-        "hook_event_name": name,
-        **_as_hooks_say(call),
-        **call.fields,
-    }
-    if call.tool_use_id:
-        payload["tool_use_id"] = call.tool_use_id
-    if is_post:
-        payload["tool_response"] = result.get("output")
-        if is_error and call.tool == "claude-code":
-            payload["error"] = _text(result.get("output"))
-    content = dict(TOOLS[call.tool].describe(payload))
-    if is_post and is_error:
-        fields.add_failure(content, _text(result.get("output")))
-    marks = content.pop("metadata", {})
-    marks = (dict(marks) if isinstance(marks, Mapping) else {}) | {"reconstructed": True}
-    content |= {"tool": call.tool, "metadata": marks, "payload": payload}
-    key = f"reconstructed {session_id} {call.tool_use_id or call.created_at} {call.name} {name}"
-    return HookEvent.model_validate(
-        {
-            "id": row_id(call.tool, key),
-            "content": content,
-            "created_at": call.ended_at if is_post else call.created_at,
-        }
-    )
-
-
-def _as_hooks_say(call: _Call) -> dict[str, Any]:
-    """The tool and its input in the words of the tool's hooks; Codex's transcripts have others."""
-    name, given = call.name, call.input
-    if call.tool == "codex":
-        if name == "exec_command" and isinstance(given, Mapping) and "cmd" in given:
-            name, given = "Bash", {"command": given["cmd"]}
-        elif name == "apply_patch" and isinstance(given, str):
-            given = {"command": given}
-        elif call.namespace.startswith("mcp__"):
-            name = f"{call.namespace}__{name}"
-    given = given if isinstance(given, Mapping) else {"input": given}
-    return {"tool_name": name, "tool_input": given}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _key(value: Any) -> str:

@@ -19,6 +19,7 @@ from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
 from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.drafts import Draft, Drafting
+from khive_persist.transcripts.failed_hooks import hook_failure
 from khive_persist.transcripts.focus import PENDING, Ended, Focus, calls_ended
 from khive_persist.transcripts.lines import START
 from khive_persist.transcripts.piece import Piece
@@ -42,6 +43,7 @@ class Stored(NamedTuple):
     bytes: int
     unknown: Counter[str]
     damaged: int
+    failed_hooks: int
 
 
 class _Written:
@@ -161,7 +163,8 @@ class Storing:
             self.commit()
         new = sum(draft.row[0] not in stored for draft in written)
         changed = len(written) - new
-        return Stored(new, changed, batch.lines, batch.bytes, batch.unknown, batch.damaged)
+        failed = sum(hook_failure(piece.fields) is not None for piece in batch.pieces)
+        return Stored(new, changed, batch.lines, batch.bytes, batch.unknown, batch.damaged, failed)
 
     def commit(self) -> None:
         """Commit what was stored: synced, copied and marked as read on return.

@@ -42,6 +42,7 @@ class Synced(NamedTuple):
         bytes: How many bytes those were.
         unknown: Lines of kinds that are not known here, by kind; they are kept as they are.
         damaged: Lines that are no JSON; they are kept as they are.
+        failed_hooks: Lines that say that a hook failed that may be ours.
         is_restarted: Whether it was read anew, for it was rewritten since.
     """
 
@@ -52,6 +53,7 @@ class Synced(NamedTuple):
     bytes: int = 0
     unknown: dict[str, int] = {}  # noqa: RUF012 - never changed
     damaged: int = 0
+    failed_hooks: int = 0
     is_restarted: bool = False
 
 
@@ -109,6 +111,7 @@ class Sync:
                     lines=result.lines + stored.lines,
                     bytes=result.bytes + stored.bytes,
                     damaged=result.damaged + stored.damaged,
+                    failed_hooks=result.failed_hooks + stored.failed_hooks,
                 )
                 advance(stored.bytes)
         return result._replace(unknown=dict(unknown))

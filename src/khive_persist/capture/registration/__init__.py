@@ -2,12 +2,10 @@
 
 from khive_persist.capture.registration.registration import (
     Change,
-    State,
-    Status,
     install,
     settings_path,
-    status,
     uninstall,
 )
+from khive_persist.capture.registration.standing import State, Status, status
 
 __all__ = ["Change", "State", "Status", "install", "settings_path", "status", "uninstall"]

@@ -1,29 +1,25 @@
-"""Installing our hooks in a tool's settings, taking them out again, and what is there now.
+"""Installing our hooks in a tool's settings, and taking them out again.
 
 The settings file alone tells what is installed: nothing is remembered elsewhere.
 """
 
 import os
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import NamedTuple
 
-from khive_persist.capture.registration.command import hook_command, missing_part
+from khive_persist.capture.registration import http_hook
+from khive_persist.capture.registration.command import hook_command
 from khive_persist.capture.registration.entries import (
     Entry,
+    Target,
     find_entries,
-    with_command,
     with_entry,
+    with_target,
     without_entry,
 )
 from khive_persist.capture.registration.json_text import JsonText
 from khive_persist.capture.registration.settings_file import SettingsFile
 from khive_persist.capture.tools import TOOLS, Scope, Tool
-from khive_persist.errors import InvalidSettingsError
-
-State = Literal["not installed", "partly installed", "stale", "installed"]
-
-_AGAIN: Final = "install the hooks again"
-_OTHER_SCOPE: Final[dict[Scope, Scope]] = {"project": "user", "user": "project"}
 
 
 class Change(NamedTuple):
@@ -40,27 +36,6 @@ class Change(NamedTuple):
     path: Path
     written: bool
     events: tuple[str, ...]
-    by_hand: tuple[str, ...]
-
-
-class Status(NamedTuple):
-    """What a settings file has of our hooks.
-
-    Attributes:
-        path: The settings file.
-        state: `stale` where a hook runs an interpreter or a file that is not there.
-        events: The events that have our hook, in the file's order.
-        missing: The events that `install` would add it to. Those around the model's calls are
-            registered only when asked, and not missed.
-        problems: What keeps events from being recorded, or records them twice, a line each.
-        by_hand: As in `Change`; nothing where no hook is installed.
-    """
-
-    path: Path
-    state: State
-    events: tuple[str, ...]
-    missing: tuple[str, ...]
-    problems: tuple[str, ...]
     by_hand: tuple[str, ...]
 
 
@@ -82,11 +57,12 @@ def install(
     *,
     model_events: bool = False,
     directory: Path | None = None,
+    server: str | None = None,
 ) -> Change:
     """Register our hook for the tool's events; what else the file has stays, byte for byte.
 
-    A hook of ours that is there keeps its place, timeout and matcher, and only its command is
-    updated; none is taken out. Run twice, it changes nothing the second time.
+    A hook of ours that is there keeps its place, timeout and matcher, and only what it does with an
+    event is updated; none is taken out. Run twice, it changes nothing the second time.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -94,32 +70,43 @@ def install(
         project_root: The project's directory.
         model_events: Also the events that fire around each call of the model.
         directory: The directory that is to hold `.khive`; none lets the hook find it.
+        server: The URL of a server of this machine: HTTP hooks send it the events of the tool that
+            may go so. Without it, and for the others, there are command hooks.
 
     Raises:
-        InvalidSettingsError: The file is not valid, or cannot be written; it is as it was.
+        InvalidSettingsError: The file is not valid, or cannot be written, or the URL is no server
+            of this machine; the file is as it was.
     """
     known = TOOLS[tool]
-    command = hook_command(tool, directory)
+    command = Target(command=hook_command(tool, directory))
+    sent = Target(url=http_hook.hook_url(tool, server)) if server is not None else command
+    over_http = {hook.event for hook in known.registration.hooks if hook.http}
+
+    def wanted(event: str) -> Target:
+        return sent if event in over_http else command
+
     changed: list[str] = []
 
     def with_hooks(settings: JsonText | None) -> str | None:
         changed.clear()
         for hook in known.registration.hooks:
-            registered = {entry.event for entry in _entries(settings, known)}
+            registered = {entry.event for entry in entries_of(settings, known)}
             if hook.event not in registered and (model_events or not hook.model):
-                settings = _parsed(with_entry(settings, known, hook, command), known)
+                settings = _parsed(with_entry(settings, known, hook, wanted(hook.event)), known)
                 changed.append(hook.event)
         while settings is not None:
-            old = next((e for e in _entries(settings, known) if e.command != command), None)
+            entries = entries_of(settings, known)
+            old = next((e for e in entries if e.target != wanted(e.event) or not e.is_whole), None)
             if old is None:
                 return settings.text
-            settings = _parsed(with_command(settings, old, command), known)
+            settings = _parsed(with_target(settings, old, wanted(old.event)), known)
             changed.append(old.event)
         return None
 
-    file = _file(tool, scope, project_root)
+    file = settings_file(tool, scope, project_root)
     written = file.edit(with_hooks)
-    return Change(file.path, written, tuple(changed), known.registration.by_hand[scope])
+    told = by_hand(known, scope, is_http=server is not None)
+    return Change(file.path, written, tuple(changed), told)
 
 
 def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
@@ -137,7 +124,7 @@ def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
     def without_hooks(settings: JsonText | None) -> str | None:
         removed.clear()
         while settings is not None:
-            entry = next(iter(_entries(settings, known)), None)
+            entry = next(iter(entries_of(settings, known)), None)
             if entry is None:
                 return settings.text
             rest = without_entry(settings, entry, known)
@@ -145,38 +132,13 @@ def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
             removed.append(entry.event)
         return None
 
-    file = _file(tool, scope, project_root)
+    file = settings_file(tool, scope, project_root)
     written = file.edit(without_hooks)
     return Change(file.path, written, tuple(dict.fromkeys(removed)), ())
 
 
-def status(tool: str, scope: Scope, project_root: Path) -> Status:
-    """What the settings file of a scope has of our hooks; nothing is changed.
-
-    Raises:
-        InvalidSettingsError: The file is not valid, or cannot be read.
-    """
-    known = TOOLS[tool]
-    file = _file(tool, scope, project_root)
-    entries, off = file.read(lambda settings: _looked_at(settings, known))
-    events = tuple(dict.fromkeys(entry.event for entry in entries))
-    expected = (hook.event for hook in known.registration.hooks if not hook.model)
-    missing = tuple(event for event in expected if event not in events)
-    if not events:
-        return Status(file.path, "not installed", (), missing, (), ())
-    gone = dict.fromkeys(part for entry in entries if (part := missing_part(entry.command)))
-    problems = [f"{file.path} runs {part}, which is not there: {_AGAIN}" for part in gone]
-    if missing:
-        problems.append(f"{file.path} has no hook of ours for {', '.join(missing)}: {_AGAIN}")
-    if off:
-        problems.append(_all_off(file.path, off))
-    problems += _problems_between_scopes(tool, scope, project_root, entries)
-    state: State = "stale" if gone else "partly installed" if missing else "installed"
-    by_hand = known.registration.by_hand[scope]
-    return Status(file.path, state, events, missing, tuple(problems), by_hand)
-
-
-def _file(tool: str, scope: Scope, project_root: Path) -> SettingsFile:
+def settings_file(tool: str, scope: Scope, project_root: Path) -> SettingsFile:
+    """That file, to be read and edited."""
     path = settings_path(tool, scope, project_root)
     return SettingsFile(path, comments=TOOLS[tool].registration.comments)
 
@@ -185,52 +147,11 @@ def _parsed(text: str, tool: Tool) -> JsonText:
     return JsonText(text, comments=tool.registration.comments)
 
 
-def _entries(settings: JsonText | None, tool: Tool) -> list[Entry]:
+def entries_of(settings: JsonText | None, tool: Tool) -> list[Entry]:
+    """Our hooks in it, in the file's order; none where there is no file."""
     return [] if settings is None else find_entries(settings, tool)
 
 
-def _looked_at(settings: JsonText | None, tool: Tool) -> tuple[list[Entry], str]:
-    """Our hooks, and the setting that turns all hooks off, or an empty string."""
-    if settings is None or tool.registration.off_switch is None:
-        return _entries(settings, tool), ""
-    path, off = tool.registration.off_switch
-    value: object = settings.value
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    switch = f"{'.'.join(path)} is {str(off).lower()}" if value is off else ""
-    return _entries(settings, tool), switch
-
-
-def _all_off(path: Path, switch: str) -> str:
-    return f"{path} turns all hooks off: {switch}"
-
-
-def _problems_between_scopes(
-    tool: str, scope: Scope, project_root: Path, entries: list[Entry]
-) -> list[str]:
-    """What the other scope's settings do to the hooks of this one."""
-    known = TOOLS[tool]
-    path = settings_path(tool, scope, project_root)
-    other = _file(tool, _OTHER_SCOPE[scope], project_root)
-    if os.path.realpath(other.path) == os.path.realpath(path):
-        return []
-    try:
-        others, off = other.read(lambda settings: _looked_at(settings, known))
-    except InvalidSettingsError as error:
-        return [str(error)]
-    problems = [_all_off(other.path, off)] if off else []
-    mine = {(entry.event, entry.command) for entry in entries}
-    events = {event for event, _ in mine}
-    twice = {
-        theirs.event
-        for theirs in others
-        if theirs.event in events
-        and not (known.registration.runs_once and (theirs.event, theirs.command) in mine)
-    }
-    if twice:
-        first, second = sorted((path, other.path))
-        problems.append(
-            f"{known.title} records {len(twice)} events twice, as {first} and {second} both have"
-            " hooks of ours: uninstall one of the two"
-        )
-    return problems
+def by_hand(tool: Tool, scope: Scope, *, is_http: bool) -> tuple[str, ...]:
+    """What the user must do in the tool, and for HTTP hooks besides it."""
+    return tool.registration.by_hand[scope] + (http_hook.BY_HAND if is_http else ())

@@ -175,6 +175,15 @@ _EVENTS: Final = (
     "InstructionsLoaded",
     "CwdChanged",
 )
+# Where their HTTP hook fails, the transcript says so, or it has what they are about: the text of a
+# displayed message. Of the others all but SessionStart and Setup are delivered over HTTP, too, but
+# a failure leaves no trace. They are the rare ones.
+_OVER_HTTP: Final = frozenset(
+    [
+        "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PostToolBatch",
+        "MessageDisplay", "Stop",
+    ]
+)  # fmt: skip
 # The files that change what an agent knows or may do, by name in its working directory; they need
 # not be there yet.
 _WATCHED_FILES: Final = "CLAUDE.md|AGENTS.md|.mcp.json|.env|.envrc"
@@ -193,7 +202,7 @@ TOOL: Final = Tool(
         user_variable="CLAUDE_CONFIG_DIR",
         user_variable_file="settings.json",
         hooks=(
-            *(Hook(event, _SECONDS) for event in _EVENTS),
+            *(Hook(event, _SECONDS, http=event in _OVER_HTTP) for event in _EVENTS),
             Hook("FileChanged", _SECONDS, _WATCHED_FILES),
         ),
         entry_name="",

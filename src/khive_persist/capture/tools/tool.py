@@ -19,12 +19,15 @@ class Hook(NamedTuple):
         timeout: In the tool's own unit.
         matcher: Which of these events; an empty string registers for all, with no matcher written.
         model: Whether it fires around each call of the model, and is registered only when asked.
+        http: Whether it may go to a server instead: the tool delivers it over HTTP, and when no
+            server takes it, the transcript has what it was about.
     """
 
     event: str
     timeout: int
     matcher: str = ""
     model: bool = False
+    http: bool = False
 
 
 class Registration(NamedTuple):

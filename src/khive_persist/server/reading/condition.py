@@ -28,7 +28,8 @@ def operations(serving: Serving) -> list[Operation]:
 
     async def examined() -> Any:
         report = await examine(place)
-        hooks, problems = examine_hooks(place)
+        # It answers, or this would not be asked; what token a tool has is not known here.
+        hooks, problems = examine_hooks(place, asks_server=False)
         return as_document(report, hooks, report.problems + problems)
 
     async def doctor(asked: Asked) -> Any:

@@ -241,7 +241,7 @@ _REPORT: Final = record(
     ),
     unmatched_calls=COUNT,
     problems=array(TEXT),
-    hooks=array(record(tool=TEXT, scope=TEXT, state=TEXT, path=TEXT)),
+    hooks=array(record(tool=TEXT, scope=TEXT, state=TEXT, transport=TEXT, path=TEXT)),
 )
 _CALLS: Final = array(
     record(
@@ -261,6 +261,8 @@ _ACCOUNT: Final = record(
     reconstructed=COUNT,
     messages=COUNT,
     calls=_CALLS,
+    failed_hooks=COUNT,
+    lost=array(record(event=TEXT, subject=TEXT, created_at=TEXT, reason=TEXT)),
     after_end=COUNT,
     incomplete=_CALLS,
 )

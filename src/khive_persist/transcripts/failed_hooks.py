@@ -1,0 +1,172 @@
+"""Hooks that failed while a session ran, as Claude Code writes it down in the transcript.
+
+It does so for the hooks of the main agent's prompts, tool calls and stops. `PostToolUse` and a
+refused connection look like `{"type": "attachment", "attachment": {"type":
+"hook_non_blocking_error", "hookEvent": "PostToolUse", "toolUseID": …, "stderr": "connect
+ECONNREFUSED 127.0.0.1:8423"}}`. The record of a command hook names its command; that of an HTTP
+hook does not always name its URL. So one that failed counts only where its event is missing.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from khive_persist.capture.registration.command import is_ours
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.store.unmatched import POST, PRE
+from khive_persist.transcripts.reconstruction import Call, as_hooks_say, event
+
+TOOL: Final = "claude-code"
+# The events whose hook's failure is written down, and what we call them.
+EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "UserPromptSubmit": ("prompt_submitted",),
+    "PreToolUse": PRE,
+    "PostToolUse": POST,
+    "PostToolUseFailure": POST,
+    "PostToolBatch": ("post_tool_batch",),
+    "Stop": ("stop",),
+}
+_OF_CALLS: Final = ("PreToolUse", "PostToolUse", "PostToolUseFailure")
+_FAILED: Final = ("hook_non_blocking_error", "hook_cancelled")
+_FIELDS: Final = ("cwd", "transcript_path")
+
+
+class FailedHook(NamedTuple):
+    """A hook that failed.
+
+    Attributes:
+        event: The tool's name of the event.
+        subject: What the event is about: the id of a tool call; of a batch, that of the message
+            that asked for it; else that of the prompt.
+        created_at: When it failed, as UTC text.
+        reason: In the tool's words.
+        payload: What the event says besides the session and its name, as far as the transcript
+            tells; nothing for that of a tool call.
+    """
+
+    event: str
+    subject: str
+    created_at: str
+    reason: str
+    payload: dict[str, Any]
+
+    def as_document(self) -> dict[str, str]:
+        """As JSON has it, without what the event would have said."""
+        return {
+            "event": self.event,
+            "subject": self.subject,
+            "created_at": self.created_at,
+            "reason": self.reason,
+        }
+
+    def reconstructed(self, session_id: str) -> HookEvent | None:
+        """Its event; None for that of a tool call, which is made of the call."""
+        if self.event in _OF_CALLS:
+            return None
+        payload = {"session_id": session_id, "hook_event_name": self.event, **self.payload}
+        return event(TOOL, self.subject, payload, self.created_at)
+
+
+class _Told(NamedTuple):
+    """What one message tells: one of its fields is there, besides when.
+
+    `failure` is what it says of a hook that failed, `prompt` an id and a text, `said` what the
+    agent said, `results` the calls that have ended.
+    """
+
+    created_at: str
+    failure: Mapping[str, Any] | None = None
+    prompt: tuple[str, str] = ("", "")
+    said: str = ""
+    results: tuple[str, ...] = ()
+
+
+class Failures:
+    """Finds the hooks that failed among the messages of a session."""
+
+    def __init__(self) -> None:
+        self._told: list[_Told] = []
+        self._fields: dict[str, Any] = {}
+
+    def add(self, content: Mapping[str, Any], created_at: str) -> None:
+        """Look at one message, in whatever order they come."""
+        if content.get("tool") != TOOL or content.get("agent_id"):
+            return
+        text = str(content.get("text", ""))
+        results = tuple(str(one.get("tool_use_id")) for one in content.get("tool_results", ()))
+        if failure := hook_failure(content):
+            self._told.append(_Told(created_at, failure=failure))
+            self._fields |= {name: content[name] for name in _FIELDS if name in content}
+        elif results:
+            self._told.append(_Told(created_at, results=results))
+        elif content.get("role") == "assistant" and text:
+            self._told.append(_Told(created_at, said=text))
+        elif content.get("kind") == "message" and content.get("turn_id"):
+            self._told.append(_Told(created_at, prompt=(str(content["turn_id"]), text)))
+
+    def found(self, calls: Iterable[Call]) -> list[FailedHook]:
+        """Them, in order of time; two hooks of one event are one.
+
+        Args:
+            calls: All tool calls of the session.
+        """
+        if not self._fields:
+            return []
+        batches: dict[str, list[Call]] = {}
+        for call in calls:
+            batches.setdefault(call.message_id, []).append(call)
+        batch_of = {call.tool_use_id: batch for batch in batches.values() for call in batch}
+        latest = _Told("")
+        found: dict[tuple[str, str], FailedHook] = {}
+        # A failure comes after what it is about, which may bear the same millisecond.
+        for told in sorted(self._told, key=lambda told: (told.created_at, bool(told.failure))):
+            if told.failure is None:
+                latest = _Told(
+                    told.created_at,
+                    None,
+                    told.prompt if told.prompt[0] else latest.prompt,
+                    told.said or latest.said,
+                    told.results or latest.results,
+                )
+                continue
+            batch = next((batch_of[id] for id in latest.results if id in batch_of), [])
+            failed = self._failed(told.created_at, told.failure, latest, batch)
+            found.setdefault((failed.event, failed.subject), failed)
+        return list(found.values())
+
+    def _failed(
+        self, created_at: str, failure: Mapping[str, Any], latest: _Told, batch: list[Call]
+    ) -> FailedHook:
+        event = str(failure["hookEvent"])
+        prompt_id, prompt = latest.prompt
+        subject = prompt_id
+        payload: dict[str, Any] = self._fields | {"prompt_id": prompt_id}
+        if event in _OF_CALLS:
+            subject, payload = str(failure.get("toolUseID")), {}
+        elif event == "PostToolBatch":
+            subject = batch[0].message_id if batch else ""
+            payload["tool_calls"] = [_as_in_batch(call) for call in batch]
+        elif event == "UserPromptSubmit":
+            payload["prompt"] = prompt
+        else:
+            payload["last_assistant_message"] = latest.said
+        reason = str(failure.get("stderr") or "it did not end in time")
+        return FailedHook(event, subject, created_at, reason, payload)
+
+
+def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a message says of a hook that failed and may be ours."""
+    if content.get("kind") != "attachment":
+        return None
+    payload = content.get("payload")
+    told = payload.get("attachment") if isinstance(payload, Mapping) else None
+    if not isinstance(told, Mapping) or told.get("type") not in _FAILED:
+        return None
+    command = told.get("command")
+    is_anothers = command is not None and not is_ours(command, TOOL)
+    return None if is_anothers or told.get("hookEvent") not in EVENT_TYPES else told
+
+
+def _as_in_batch(call: Call) -> dict[str, Any]:
+    result = call.result or {}
+    response = {"tool_response": result["output"]} if "output" in result else {}
+    return as_hooks_say(call) | {"tool_use_id": call.tool_use_id} | response

@@ -1,0 +1,132 @@
+"""HTTP hooks against a running server: who is told of what, and what is recorded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from khive_persist.capture.registration import install, settings_path, status
+from khive_persist.place import Place
+from khive_persist.server.tokens import Right, Tokens
+from tests.cli.conftest import Khive, khive
+from tests.server.process import Server
+
+__all__ = ["khive"]
+
+CLAUDE = "claude-code"
+
+
+def problems(place: Place) -> list[str]:
+    return [*status(CLAUDE, "project", place.root).problems]
+
+
+def sent_as_the_tool_does(root: Path, event: str, payload: bytes, token: str) -> httpx.Response:
+    settings = json.loads(settings_path(CLAUDE, "project", root).read_text())
+    hook: dict[str, Any] = settings["hooks"][event][0]["hooks"][0]
+    headers = {key: of.replace("$KHIVE_TOKEN", token) for key, of in hook["headers"].items()}
+    with httpx.Client(trust_env=False) as client:
+        return client.post(
+            hook["url"], content=payload, headers=headers | {"content-type": "application/json"}
+        )
+
+
+def token_of(place: Place, *rights: Right) -> str:
+    return Tokens(place).create("hooks", rights)
+
+
+def test_what_is_installed_records(server: Server, khive: Khive) -> None:
+    place = server.place
+    token = token_of(place, "ingest")
+    assert khive("hooks", "install", CLAUDE, "--transport", "http").code == 0
+    payload = b'{"hook_event_name":"Stop","session_id":"over-http"}'
+    assert sent_as_the_tool_does(place.root, "Stop", payload, token).status_code == 200
+    (event,) = khive("events", "--jsonl").lines
+    assert event["content"]["session_id"] == "over-http"
+    assert token not in settings_path(CLAUDE, "project", place.root).read_text()
+
+
+def test_a_server_that_takes_events_is_no_problem(
+    server: Server, khive: Khive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = server.place
+    install(CLAUDE, "project", place.root, server=server.url)
+    monkeypatch.setenv("KHIVE_TOKEN", token_of(place, "ingest"))
+    assert problems(place) == []
+    done = khive("hooks", "status")
+    assert done.code == 0
+    assert "http" in next(line for line in done.out.splitlines() if "claude-code  project" in line)
+    assert khive("doctor").code == 0
+    # To ask is to record nothing.
+    assert khive("events", "--jsonl").lines == []
+
+
+def test_a_wrong_token_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = server.place
+    install(CLAUDE, "project", place.root, server=server.url)
+    (problem,) = problems(place)
+    assert "KHIVE_TOKEN is not set here" in problem
+    monkeypatch.setenv("KHIVE_TOKEN", "khive_nobody")
+    (problem,) = problems(place)
+    assert "does not know the token" in problem
+    monkeypatch.setenv("KHIVE_TOKEN", token_of(place, "read"))
+    (problem,) = problems(place)
+    assert "no right to record" in problem
+
+
+def test_a_server_that_is_down_is_told(
+    server: Server, khive: Khive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KHIVE_TOKEN", server.token)
+    assert khive("hooks", "install", CLAUDE, "--transport", "http").code == 0
+    assert khive("hooks", "status").code == 0
+    server.kill()
+    for command in ("hooks", "status"), ("doctor",):
+        done = khive(*command)
+        assert done.code == 1
+        assert f"problem: {server.url}/hooks/claude-code does not answer" in done.out
+
+
+def test_the_server_does_not_ask_itself(server: Server, client: httpx.Client) -> None:
+    install(CLAUDE, "project", server.place.root, server=server.url)
+    found = client.get("/v1/doctor").json()
+    assert found["problems"] == []
+    assert {"http"} == {one["transport"] for one in found["hooks"] if one["state"] == "installed"}
+
+
+def test_the_url_is_the_servers_or_that_of_the_settings(place: Place, khive: Khive) -> None:
+    def url() -> str:
+        settings = json.loads(settings_path(CLAUDE, "project", place.root).read_text())
+        found: str = settings["hooks"]["Stop"][0]["hooks"][0]["url"]
+        return found
+
+    khive("hooks", "install", CLAUDE, "--transport", "http")
+    assert url() == "http://127.0.0.1:8423/hooks/claude-code"
+    place.config.write_text('[server]\naddress = "::1"\nport = 8500\n')
+    khive("hooks", "install", CLAUDE, "--transport", "http")
+    assert url() == "http://[::1]:8500/hooks/claude-code"
+    khive("hooks", "install", CLAUDE, "--transport", "http", "--url", "http://localhost:1")
+    assert url() == "http://localhost:1/hooks/claude-code"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("codex", "--transport", "http"), 2, "Codex can send no events over HTTP"),
+        (
+            (CLAUDE, "gemini-cli", "codex", "--transport", "http"),
+            2,
+            "Gemini CLI and Codex can send no events over HTTP",
+        ),
+        ((CLAUDE, "--url", "http://127.0.0.1:1"), 2, "--url goes with --transport http"),
+        ((CLAUDE, "--transport", "http", "--url", "http://example.test:1"), 1, "no server of this"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_written(
+    place: Place, khive: Khive, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = khive("hooks", "install", *words)
+    assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
+    assert said in done.err
+    assert not [*place.root.glob(".*/*.json")]
