@@ -102,7 +102,6 @@ async def _connection(port: int, requests: list[bytes], end: float) -> int:
         writer.write(requests[count % len(requests)])
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), head
-        assert await reader.readexactly(2) == b"{}"
         count += 1
     writer.close()
     await writer.wait_closed()

@@ -59,7 +59,7 @@ def test_what_a_tool_sends_is_stored_as_the_command_hook_stores_it(
     payloads = sample_payloads(tool)
     for payload in payloads:
         answer = client.post(f"/hooks/{tool}", content=payload.rstrip(b"\n"), headers=JSON)
-        assert (answer.status_code, answer.content) == (200, b"{}")
+        assert (answer.status_code, answer.content) == (200, b"")
         Spool(other).accept(tool, payload.rstrip(b"\n"))
     drain(other)
     name = tool.partition("-")[0]
@@ -106,8 +106,8 @@ def test_payload_text_is_never_html(server: Server, client: httpx.Client) -> Non
         client.get(f"/{text}"),
         client.get("/v1/whoami", params={"q": text}),
     ):
-        kind = answer.headers["content-type"]
-        assert kind == "application/json"
+        kind = answer.headers.get("content-type")
+        assert kind == ("application/json" if answer.content else None)
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "49" not in answer.text
 

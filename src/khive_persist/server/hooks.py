@@ -12,7 +12,6 @@ from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.server.access import route
 from khive_persist.server.bodies import read_body
-from khive_persist.server.errors import json_response
 from khive_persist.server.incoming import Payload
 from khive_persist.server.refuge import new_event
 from khive_persist.server.serving import Serving
@@ -30,8 +29,8 @@ def routes(serving: Serving) -> list[BaseRoute]:
             raise NotFoundError(f"no tool {tool!r}", hint="one of " + ", ".join(HOOK_EVENTS))
         payload = await read_body(serving, request)
         await record(serving, new_event(tool), payload)
-        # Nothing in it: the tool goes on as if there were no hook.
-        return json_response({})
+        # Empty: the tool goes on as if there were no hook, and writes nothing of it down.
+        return Response()
 
     return [route(serving, "POST", "/hooks/{tool}", receive, right="ingest")]
 
