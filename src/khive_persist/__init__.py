@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from khive_persist.copies import rebuild, verify
     from khive_persist.errors import KhiveError
     from khive_persist.exchange.files import load_document, save_document
+    from khive_persist.experiments.assigning import assign
+    from khive_persist.experiments.defining import create_experiment
     from khive_persist.opening import (
         ApplicationSession,
+        Assignment,
+        Experiment,
         FocusChain,
         HookEvent,
         Measurement,
@@ -33,8 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApplicationSession",
+    "Assignment",
     "Autosave",
     "CallbackMetadata",
+    "Experiment",
     "FocusChain",
     "HookEvent",
     "KhiveError",
@@ -45,8 +51,10 @@ __all__ = [
     "PlannerSession",
     "Purpose",
     "Score",
+    "assign",
     "calibration",
     "column",
+    "create_experiment",
     "field",
     "load_document",
     "open_store",
@@ -63,8 +71,10 @@ __all__ = [
 # Records come by way of opening, which lets their own calls (`await session.save()`) open a store.
 _HOMES = {
     "ApplicationSession": "opening",
+    "Assignment": "opening",
     "Autosave": "autosave",
     "CallbackMetadata": "callbacks",
+    "Experiment": "opening",
     "FocusChain": "opening",
     "HookEvent": "opening",
     "KhiveError": "errors",
@@ -75,8 +85,10 @@ _HOMES = {
     "PlannerSession": "opening",
     "Purpose": "purposes",
     "Score": "opening",
+    "assign": "experiments.assigning",
     "calibration": "analysis.outcomes",
     "column": "query",
+    "create_experiment": "experiments.defining",
     "field": "query",
     "load_document": "exchange.files",
     "open_store": "opening",

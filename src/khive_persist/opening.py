@@ -19,7 +19,10 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.records.application_session import ApplicationSession
+from khive_persist.records.assignment import Assignment
 from khive_persist.records.binding import bind, set_opener, unbind
+from khive_persist.records.experiment import Experiment
+from khive_persist.records.fixed import Fixed
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.measurement import Measurement
@@ -33,6 +36,7 @@ from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.fixed import FixedStore
 from khive_persist.store.focus_chains import FocusChainStore
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
@@ -42,12 +46,15 @@ from khive_persist.store.timed import TimedStore
 
 Record = TypeVar("Record", bound=Node)
 TimedRecord = TypeVar("TimedRecord", bound=Timed)
+FixedRecord = TypeVar("FixedRecord", bound=Fixed)
 
 _SCHEME = "sqlite:"
 
 
 __all__ = [
     "ApplicationSession",
+    "Assignment",
+    "Experiment",
     "FocusChain",
     "HookEvent",
     "Measurement",
@@ -120,6 +127,15 @@ def open_store(
     busy_timeout_seconds: float | None = None,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
+@overload
+def open_store(
+    record: type[FixedRecord],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
+    **callbacks: Unpack[CallbackOptions],
+) -> AbstractAsyncContextManager[FixedStore[FixedRecord]]: ...
 @overload
 def open_store(
     record: type[Record],
@@ -265,6 +281,8 @@ _STORES: dict[type[Node], type[Store[Any]]] = {
     ApplicationSession: ApplicationSessionStore,
     Measurement: TimedStore,
     Score: TimedStore,
+    Experiment: FixedStore,
+    Assignment: FixedStore,
 }
 
 # A record's own calls open a store for themselves where none is open.

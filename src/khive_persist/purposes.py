@@ -237,6 +237,26 @@ SCORES: Final = purpose(
     is_stream=True,
 )
 
+EXPERIMENTS: Final = purpose(
+    "experiments",
+    view="designs",
+    fields=("name", "note"),
+    indexes=(("name",), ("created_at",)),
+    document="experiment",
+)
+
+ASSIGNMENTS: Final = purpose(
+    "assignments",
+    view="assigned",
+    fields=("session_id", "experiment", "variant", "method", "is_late"),
+    indexes=(
+        ("session_id", "created_at"),
+        ("experiment", "variant", "method", "is_late"),
+        ("created_at",),
+    ),
+    document="assignment",
+)
+
 BUILT_IN: Final = (
     PLANNER_SESSIONS,
     *HOOK_EVENTS.values(),
@@ -246,4 +266,6 @@ BUILT_IN: Final = (
     APPLICATION_SESSIONS,
     MEASUREMENTS,
     SCORES,
+    EXPERIMENTS,
+    ASSIGNMENTS,
 )

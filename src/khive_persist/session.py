@@ -9,6 +9,7 @@ from khive_persist.opening import open_store
 from khive_persist.place import Place
 from khive_persist.query import Filter, column, field
 from khive_persist.records.application_session import ApplicationSession
+from khive_persist.records.assignment import Assignment
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.measurement import Measurement
@@ -18,7 +19,12 @@ from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
 
 _MAX_NAMED: Final = 3
-_OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (ApplicationSession, Measurement, Score)
+_OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (
+    ApplicationSession,
+    Measurement,
+    Score,
+    Assignment,
+)
 _RECORDS: Final[tuple[type[Node], ...]] = (
     PlannerSession,
     HookEvent,
@@ -38,6 +44,7 @@ class Session(NamedTuple):
     application_sessions: Sequence[ApplicationSession] = ()
     measurements: Sequence[Measurement] = ()
     scores: Sequence[Score] = ()
+    assignments: Sequence[Assignment] = ()
 
 
 async def read_session(root: Path, id: str) -> Session:

@@ -17,6 +17,7 @@ from khive_persist.errors import InvalidQueryError
 from khive_persist.place import Place
 from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.measurement import Measurement
 from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
@@ -159,6 +160,8 @@ def test_the_time_is_that_of_the_session(place: Place) -> None:
         ("nothing", "cost", "nothing to group by"),
         ("tool", "nothing", "no metric 'nothing'"),
         ("tool", "score:", "no metric"),
+        ("tool", "score:a=b", "no metric"),
+        ("tool", "plan:=b", "no metric"),
         ("plan:", "cost", "nothing to group by"),
     ],
 )
@@ -185,6 +188,15 @@ def test_the_command_says_every_figure_and_a_sentence(
     assert "24 sessions by workflow_pattern: A 12, B 12" in text
     assert "planning_cost: what the plan says that planning cost; sessions with a plan." in text
     assert "Planning cost is higher in B than in A, by 1 USD on average" in text
+    assert compared(place, *words, "--effect", "0.5") == 0
+    # R: power.t.test(power = 0.8, delta = 0.5)$n is 63.77
+    assert "standard deviations 4 times in 5, each of two groups needs 64 sessions" in (
+        capsys.readouterr().out
+    )
+    assert compared(place, *words, "--effect", "1e-9") == 0
+    assert "needs more than 10,000,000 sessions" in capsys.readouterr().out
+    assert compared(place, *words, "--effect", "0.2", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["planned"] == {"effect": 0.2, "needed": 394}
     assert compared(place, *words, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     (metric,) = document["metrics"]
@@ -206,7 +218,9 @@ def test_where_nothing_can_be_compared_it_fails_and_says_why(
     assert compared(place, "--by", "nothing") == 2
 
 
-@pytest.mark.parametrize("metric", ["score:triage", "application:length", "plan:depth.of"])
+@pytest.mark.parametrize(
+    "metric", ["score:triage", "measurement:pulse", "application:length", "plan:depth.of"]
+)
 def test_metrics_by_a_path_take_numbers_alone(place: Place, metric: str) -> None:
     for number in range(3):
         content = {"depth": {"of": number}} if number else {"depth": {"of": "three"}}
@@ -214,7 +228,26 @@ def test_metrics_by_a_path_take_numbers_alone(place: Place, metric: str) -> None
         fields = {"session_id": f"s{number}", "length": number or True}
         save(place, ApplicationSession, fields)
         if number:
-            score = {"session_id": f"s{number}", "name": "triage", "value": number}
-            save(place, Score, score)
+            own = {"session_id": f"s{number}", "value": number}
+            save(place, Score, own | {"name": "triage"})
+            save(place, Measurement, *({**own, "name": "pulse", "value": number + off}
+                                       for off in (-1, 1)))  # fmt: skip
     done = collected(place, "complexity", metric)
     assert values(done, metric) == {"x": [1, 2]}
+
+
+def test_a_share_is_of_the_sessions_in_which_anything_stands(place: Place) -> None:
+    found = ["passed", "failed", "passed", None, True, 7]
+    for number, outcome in enumerate(found):
+        given = {} if outcome is None else {"outcome": outcome, "case": {"of": outcome}}
+        save(place, ApplicationSession, {"session_id": f"s{number}", "group": "A", **given})
+    name = "application:outcome=passed"
+    done = collected(place, "group", name)
+    assert values(done, name) == {"A": [0, 0, 0, 1, 1]}
+    (metric,) = done.samples
+    assert metric.kind == "share"
+    assert metric.definition == (
+        "whether outcome of the application's session is passed; sessions that have it"
+    )
+    name = "application:case.of=true"
+    assert values(collected(place, "group", name), name) == {"A": [0, 0, 0, 0, 1]}

@@ -15,6 +15,8 @@ from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.query import Filter, column, field
 from khive_persist.records.application_session import ApplicationSession
+from khive_persist.records.assignment import Assignment
+from khive_persist.records.experiment import Experiment
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.measurement import Measurement
@@ -120,11 +122,21 @@ def _parts(
     if not of_plans and not of_events and tool is None:
         parts += [
             Part(record, record.purpose, tuple(both))
-            for record in (Outcome, ApplicationSession, Measurement, Score)
+            for record in _OF_NO_TOOL
             if purpose in (record.purpose.name, "all")
         ]
         parts += [Part(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
     return parts
+
+
+_OF_NO_TOOL: Final[tuple[type[Node], ...]] = (
+    Outcome,
+    ApplicationSession,
+    Measurement,
+    Score,
+    Experiment,
+    Assignment,
+)
 
 
 def _form(target: Path | None) -> Form:

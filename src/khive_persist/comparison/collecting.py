@@ -10,6 +10,7 @@ from khive_persist import clock
 from khive_persist.comparison import grouping, metrics
 from khive_persist.comparison.metric import Metric, Sample
 from khive_persist.comparison.session_facts import session_facts
+from khive_persist.comparison.trial import Trial, read_trial
 from khive_persist.errors import InvalidQueryError
 from khive_persist.place import Place
 
@@ -49,6 +50,7 @@ class Collected(NamedTuple):
         unwanted: How many are of groups that were not asked for.
         pairs: How many pairs there are; None where none were asked for.
         span: In which time sessions started.
+        experiment: The experiment by whose variants they are grouped, else None.
     """
 
     by: str
@@ -60,6 +62,7 @@ class Collected(NamedTuple):
     unwanted: int
     pairs: int | None = None
     span: Span = Span()
+    experiment: Trial | None = None
 
 
 async def collect(
@@ -71,6 +74,7 @@ async def collect(
     paired_by: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    with_late: bool = False,
 ) -> Collected:
     """Collect the values of all sessions, in memory of a number for each value.
 
@@ -78,17 +82,25 @@ async def collect(
         place: Where.
         by: What sessions are grouped by, as `grouping.key` takes it.
         names: Metrics, as `metrics.measured` takes them.
-        groups: Only these, in this order; else all, the largest first.
+        groups: Only these, in this order; else all, the largest first, or the variants of an
+            experiment in their order.
         paired_by: What belongs together, as the same task: the mean of one group's sessions of it
             is set against that of the other's. It wants two groups.
         since: Sessions that started then or later.
         until: Sessions that started before.
+        with_late: Also sessions whose variant of an experiment somebody named after their work
+            had begun; otherwise they are only counted.
 
     Raises:
         InvalidQueryError: A name is unknown, there are too many groups, or pairs of not two.
+        NotFoundError: There is no such experiment.
         StoreError: As its subclasses say.
     """
-    group_of = grouping.key(by)
+    group_of = grouping.key(by, with_late=with_late)
+    trial = None
+    if (experiment := grouping.experiment_of(by)) is not None:
+        trial = await read_trial(place, experiment, with_late=with_late)
+        groups = groups or list(trial.weights)
     pair_of = grouping.key(paired_by) if paired_by is not None else None
     wanted = [metrics.measured(name) for name in dict.fromkeys(names)]
     span = Span(
@@ -105,9 +117,14 @@ async def collect(
                 continue
             looked += 1
             group = group_of(one)
-            if group is None:
+            if trial is not None and trial.name in one.assignments:
+                # It counts those that it leaves out, too.
+                trial = trial.with_one(one.assignments[trial.name])
+            elif group is None:
                 ungrouped += 1
-            elif groups and group not in groups:
+            if group is None:
+                continue
+            if groups and group not in groups:
                 unwanted += 1
             else:
                 sizes[group] += 1
@@ -127,7 +144,7 @@ async def collect(
         )
     return Collected(
         by, {name: sizes[name] for name in order}, table.samples(order), days, looked, ungrouped,
-        unwanted, table.pairs(order), span,
+        unwanted, table.pairs(order), span, trial,
     )  # fmt: skip
 
 

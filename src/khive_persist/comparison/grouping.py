@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from khive_persist.comparison.metrics import at
-from khive_persist.comparison.session_facts import SessionFacts
+from khive_persist.comparison.session_facts import Assigned, SessionFacts
 from khive_persist.errors import InvalidQueryError
+from khive_persist.records.assignment import NAMED
 
 Key = Callable[[SessionFacts], str | None]
 
@@ -16,10 +17,15 @@ _OF_APPLICATION: Final = ("group", "scenario", "participant")
 NAMES: Final = (*_OF_SESSION, *_OF_PLAN, *_OF_APPLICATION)
 
 
-def key(name: str) -> Key:
+def key(name: str, *, with_late: bool = False) -> Key:
     """What gives a session's group by the field of this name; None for a session that lacks it.
 
-    Besides those in `NAMES`: `plan:PATH` and `application:PATH`, a text or number in the content.
+    Besides those in `NAMES`: `plan:PATH` and `application:PATH`, a text or number in the content;
+    `experiment:NAME`, the variant that the session was assigned.
+
+    Args:
+        name: The field.
+        with_late: Whether a session has a group that somebody named after its work had begun.
 
     Raises:
         InvalidQueryError: There is no such field.
@@ -31,10 +37,30 @@ def key(name: str) -> Key:
         return lambda one: _text(at(one.plan, path or name))
     if name in _OF_APPLICATION or (colon and path and kind == "application"):
         return lambda one: _text(at(one.application, path or name))
+    experiment = experiment_of(name)
+    if experiment is not None:
+        return lambda one: _variant(one.assignments.get(experiment), with_late=with_late)
     raise InvalidQueryError(
         f"nothing to group by is named {name!r}",
-        hint=f"one of {', '.join(NAMES)}, plan:PATH, application:PATH",
+        hint=f"one of {', '.join(NAMES)}, plan:PATH, application:PATH, experiment:NAME",
     )
+
+
+def experiment_of(name: str) -> str | None:
+    """The experiment whose variants a field stands for; None for another field."""
+    kind, _, experiment = name.partition(":")
+    return experiment if kind == "experiment" and experiment else None
+
+
+def is_chosen_late(assigned: Assigned) -> bool:
+    """Whether somebody could choose the variant by what had happened already."""
+    return assigned.is_late and assigned.method == NAMED
+
+
+def _variant(assigned: Assigned | None, *, with_late: bool) -> str | None:
+    if assigned is None or (is_chosen_late(assigned) and not with_late):
+        return None
+    return assigned.variant
 
 
 def _text(value: object) -> str | None:

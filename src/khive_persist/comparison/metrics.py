@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.comparison.metric import Metric
 from khive_persist.comparison.session_facts import SessionFacts
 from khive_persist.errors import InvalidQueryError
+from khive_persist.store import codec
 
 Value = Callable[[SessionFacts], float | None]
 
@@ -71,14 +72,24 @@ _BUILT_IN: Final = (
 )  # fmt: skip
 
 NAMES: Final = tuple(one.metric.name for one in _BUILT_IN)
+_SERIES: Final = ("score", "measurement")
+_CONTENTS: Final = {"plan": "the plan's content", "application": "the application's session"}
+PATTERNS: Final = (
+    *(f"{kind}:NAME" for kind in _SERIES),
+    *(f"{kind}:PATH{value}" for kind in _CONTENTS for value in ("", "=VALUE")),
+)
 
 
 def measured(name: str) -> Measured:
     """The metric of a name.
 
-    Besides those in `NAMES`: `score:NAME`, the mean of a session's scores of this name;
-    `plan:PATH` and `application:PATH`, a number in the content of its plan or of an application's
-    session.
+    Besides those in `NAMES`:
+        `score:NAME`, `measurement:NAME`: the mean of a session's scores, or measurements, of this
+            name.
+        `plan:PATH`, `application:PATH`: a number in the content of its plan, or of an application's
+            session.
+        `plan:PATH=VALUE`, `application:PATH=VALUE`: whether this value, as text, stands there; of
+            the sessions in which anything does.
 
     Raises:
         InvalidQueryError: There is none.
@@ -86,19 +97,22 @@ def measured(name: str) -> Measured:
     for one in _BUILT_IN:
         if one.metric.name == name:
             return one
-    kind, colon, path = name.partition(":")
-    if colon and path and kind == "score":
-        metric = Metric(name, f"the mean of a session's scores named {path}")
-        return Measured(metric, lambda one: one.scores.get(path))
-    if colon and path and kind == "plan":
-        metric = Metric(name, f"the number {path} of the plan's content; sessions with a plan")
-        return Measured(metric, lambda one: _number(at(one.plan, path)))
-    if colon and path and kind == "application":
-        metric = Metric(name, f"the number {path} of the application's session")
-        return Measured(metric, lambda one: _number(at(one.application, path)))
+    kind, _, path = name.partition(":")
+    path, equals, value = path.partition("=")
+    if path and kind in _CONTENTS and equals:
+        metric = Metric(
+            name, f"whether {path} of {_CONTENTS[kind]} is {value}; sessions that have it",
+            "", "share",
+        )  # fmt: skip
+        return Measured(metric, lambda one: _is(at(getattr(one, kind), path), value))
+    if path and kind in _CONTENTS:
+        metric = Metric(name, f"the number {path} of {_CONTENTS[kind]}")
+        return Measured(metric, lambda one: _number(at(getattr(one, kind), path)))
+    if path and kind in _SERIES and not equals:
+        metric = Metric(name, f"the mean of a session's {kind}s named {path}")
+        return Measured(metric, lambda one: getattr(one, f"{kind}s").get(path))
     raise InvalidQueryError(
-        f"no metric {name!r}",
-        hint=f"one of {', '.join(NAMES)}, score:NAME, plan:PATH, application:PATH",
+        f"no metric {name!r}", hint=f"one of {', '.join(NAMES)}, {', '.join(PATTERNS)}"
     )
 
 
@@ -108,6 +122,13 @@ def at(content: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
+
+
+def _is(found: Any, value: str) -> float | None:
+    """1 or 0; None where nothing stands there. What is no text is meant as JSON spells it."""
+    if found is None:
+        return None
+    return float(value == (found if isinstance(found, str) else codec.dump(found)))
 
 
 def _number(value: Any) -> float | None:

@@ -17,7 +17,8 @@ def sentence(one: Compared, tested: int) -> str:
         one: It.
         tested: How many metrics were tested with it.
     """
-    name = one.metric.name.replace("_", " ")
+    # score:heart_rate is read as words.
+    name = one.metric.name.replace("_", " ").replace(":", " ")
     if one.p is None or one.p_holm is None:
         return f"Nothing can be said of {name}: {one.refusal}."
     if one.welch_anova is not None:
@@ -57,12 +58,12 @@ def _of_many(one: Compared, name: str, tested: int) -> str:
 def _held(one: Compared, tested: int) -> str:
     assert one.p_holm is not None
     if tested == 1:
-        return f" (p = {_p(one.p_holm)})."
+        return f" (p {_p(one.p_holm)})."
     if one.p_holm < ALPHA:
-        return f". It stands with all {tested} metrics counted (p = {_p(one.p_holm)} by Holm)."
+        return f". It stands with all {tested} metrics counted (p {_p(one.p_holm)} by Holm)."
     return (
         f". But {tested} metrics were looked at, and among so many chance alone shows such a"
-        f" difference (p = {_p(one.p_holm)} by Holm)."
+        f" difference (p {_p(one.p_holm)} by Holm)."
     )
 
 
@@ -89,7 +90,8 @@ def _size(one: Compared) -> str:
 
 
 def _range(interval: Interval, one: Compared) -> str:
-    return f"{_value(interval.low, one)} to {_value(interval.high, one)}"
+    unit = "points" if one.metric.kind == "share" else one.metric.unit
+    return f"{_value(interval.low, one).removesuffix(f' {unit}')} to {_value(interval.high, one)}"
 
 
 def _value(value: float, one: Compared) -> str:
@@ -100,4 +102,4 @@ def _value(value: float, one: Compared) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "less than 0.001"
+    return f"= {value:.3f}" if value >= 0.001 else "less than 0.001"

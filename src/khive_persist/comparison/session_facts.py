@@ -10,17 +10,34 @@ from khive_persist.analysis.verdicts import ruled
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import APPLICATION_SESSIONS, CONVERSATIONS, HOOK_EVENTS, SCORES
+from khive_persist.purposes import (
+    APPLICATION_SESSIONS,
+    ASSIGNMENTS,
+    CONVERSATIONS,
+    HOOK_EVENTS,
+    MEASUREMENTS,
+    SCORES,
+    Purpose,
+)
 from khive_persist.query import field
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store import outcomes as facts
+from khive_persist.store.activity import Time
 from khive_persist.store.reader import Reader
 from khive_persist.store.session_pages import linked_plans, plan_contents, session_pages
 from khive_persist.store.sqlite.statements import Source, Statement
 from khive_persist.transcripts.totals import token_totals
 
 _TOKENS: Final = ("input", "cache_read", "cache_write", "output")
+
+
+class Assigned(NamedTuple):
+    """The variant that a session has in an experiment; `method` is random or named."""
+
+    variant: str
+    method: str
+    is_late: bool
 
 
 class SessionFacts(NamedTuple):
@@ -43,6 +60,8 @@ class SessionFacts(NamedTuple):
         plan: The content of its plan; empty without one.
         application: The content of the application's session; empty where it is none.
         scores: The mean of its scores of each name.
+        measurements: The mean of its measurements of each name.
+        assignments: The variant that it was assigned, by experiment.
     """
 
     session_id: str
@@ -61,10 +80,19 @@ class SessionFacts(NamedTuple):
     plan: Mapping[str, Any] = {}
     application: Mapping[str, Any] = {}
     scores: Mapping[str, float] = {}
+    measurements: Mapping[str, float] = {}
+    assignments: Mapping[str, Assigned] = {}
 
 
-async def session_facts(place: Place) -> AsyncGenerator[SessionFacts, None]:
+async def session_facts(
+    place: Place, time: Time | None = None
+) -> AsyncGenerator[SessionFacts, None]:
     """Every session that a record tells of, in order of its id, in flat memory.
+
+    Args:
+        place: Whose.
+        time: Only sessions of which a record of this time tells; what is said of them is of all
+            their records.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -73,14 +101,17 @@ async def session_facts(place: Place) -> AsyncGenerator[SessionFacts, None]:
     settings = configuration.load(place.config)
     prices = PriceTable(settings.cost_prices)
     async with AsyncExitStack() as stack:
-        purposes = (*facts.PURPOSES, APPLICATION_SESSIONS, SCORES)
+        purposes = (*facts.PURPOSES, APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
         reader = await stack.enter_async_context(reading(place, *purposes))
         messages = await stack.enter_async_context(reading(place, CONVERSATIONS))
-        pages = await stack.enter_async_context(aclosing(session_pages(reader)))
+        # Apart, as SQLite reads at most ten files together.
+        assigned = await stack.enter_async_context(reading(place, ASSIGNMENTS))
+        pages = await stack.enter_async_context(aclosing(session_pages(reader, time)))
         linked = await linked_plans(reader)
         async for sessions in pages:
+            assignments = await _assignments(assigned, sessions)
             for one in await _page(sessions, linked, reader, messages, prices, settings):
-                yield one
+                yield one._replace(assignments=assignments.get(one.session_id, {}))
 
 
 async def _page(
@@ -101,7 +132,8 @@ async def _page(
     tokens = {total.group: total for total in totals}
     models = await _models(messages, sessions)
     applications = await _applications(reader, sessions)
-    scores = await _scores(reader, sessions)
+    scores = await _means(reader, sessions, SCORES)
+    measurements = await _means(reader, sessions, MEASUREMENTS)
     projects = await _projects(reader, sessions)
     made = []
     for session in sessions:
@@ -133,6 +165,7 @@ async def _page(
                 plan=plan,
                 application=application,
                 scores=scores.get(session, {}),
+                measurements=measurements.get(session, {}),
             )
         )
     return made
@@ -197,9 +230,13 @@ async def _applications(reader: Reader, sessions: list[str]) -> dict[str, dict[s
     return {id: content for id, content in found.items() if isinstance(content, dict)}
 
 
-async def _scores(reader: Reader, sessions: list[str]) -> dict[str, dict[str, float]]:
+async def _means(
+    reader: Reader, sessions: list[str], purpose: Purpose
+) -> dict[str, dict[str, float]]:
+    """Of each session, the mean of all values of a name."""
+
     def build(source: Source) -> Statement:
-        table = source.tables.get(SCORES.name)
+        table = source.tables.get(purpose.name)
         if table is None:
             return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
         id, name = source.extract("$.session_id"), source.extract("$.name")
@@ -213,4 +250,27 @@ async def _scores(reader: Reader, sessions: list[str]) -> dict[str, dict[str, fl
     for session, name, value in await reader.fetch(build):
         if isinstance(name, str) and value is not None:
             found.setdefault(session, {})[name] = value
+    return found
+
+
+async def _assignments(reader: Reader, sessions: list[str]) -> dict[str, dict[str, Assigned]]:
+    def build(source: Source) -> Statement:
+        table = source.tables.get(ASSIGNMENTS.name)
+        if table is None:
+            return Statement("SELECT NULL, NULL, NULL, NULL, NULL LIMIT 0", [])
+        fields = ("session_id", "experiment", "variant", "method", "is_late")
+        id, *others = [source.extract(f"$.{name}") for name in fields]
+        return Statement(
+            f"SELECT {id}, {', '.join(others)} FROM {table}"
+            f" WHERE {id} IN (SELECT value FROM json_each(?))"
+            f" ORDER BY {source.created_at} DESC, rowid DESC",
+            [codec.dump(sessions)],
+        )
+
+    found: dict[str, dict[str, Assigned]] = {}
+    for session, experiment, variant, method, is_late in await reader.fetch(build):
+        if isinstance(experiment, str) and isinstance(variant, str):
+            # Of several, as of an import, the first that was made counts: it comes last.
+            assigned = Assigned(variant, str(method), bool(is_late))
+            found.setdefault(session, {})[experiment] = assigned
     return found

@@ -8,7 +8,9 @@ from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.purposes import (
     APPLICATION_SESSIONS,
+    ASSIGNMENTS,
     CONVERSATIONS,
+    EXPERIMENTS,
     FOCUS_CHAINS,
     MEASUREMENTS,
     OUTCOMES,
@@ -25,6 +27,8 @@ JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
 # By the name of the class: what such a record says of itself where it does not name its file.
 _KINDS: Final = {
     "ApplicationSession": APPLICATION_SESSIONS,
+    "Assignment": ASSIGNMENTS,
+    "Experiment": EXPERIMENTS,
     "FocusChain": FOCUS_CHAINS,
     "Measurement": MEASUREMENTS,
     "Message": CONVERSATIONS,

@@ -7,7 +7,9 @@ from pydantic import TypeAdapter
 from khive_persist.mirror.document import DATA_MODEL_VERSION
 from khive_persist.purposes import (
     APPLICATION_SESSIONS,
+    ASSIGNMENTS,
     CONVERSATIONS,
+    EXPERIMENTS,
     FOCUS_CHAINS,
     HOOK_EVENTS,
     MEASUREMENTS,
@@ -16,6 +18,8 @@ from khive_persist.purposes import (
     SCORES,
 )
 from khive_persist.records.application_session import ApplicationSessionContent
+from khive_persist.records.assignment import AssignmentContent
+from khive_persist.records.experiment import ExperimentContent
 from khive_persist.records.focus_chain import FocusChainContent
 from khive_persist.records.hook_event import HookEventContent
 from khive_persist.records.measurement import MeasurementContent
@@ -34,6 +38,8 @@ _CONTENTS: Final[dict[str, Any]] = {
     "application_session": ApplicationSessionContent,
     "measurement": MeasurementContent,
     "score": ScoreContent,
+    "experiment": ExperimentContent,
+    "assignment": AssignmentContent,
 }
 
 
@@ -92,6 +98,8 @@ def _record(contents: dict[str, Any]) -> dict[str, Any]:
             _where([APPLICATION_SESSIONS.name], contents["application_session"]),
             _where([MEASUREMENTS.name], contents["measurement"]),
             _where([SCORES.name], contents["score"]),
+            _where([EXPERIMENTS.name], contents["experiment"]),
+            _where([ASSIGNMENTS.name], contents["assignment"]),
         ],
     }
 

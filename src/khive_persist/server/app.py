@@ -1,9 +1,12 @@
 """The app of one server: its route groups, and what stands before them."""
 
-from starlette.routing import BaseRoute, Router
-from starlette.types import ASGIApp
+from collections.abc import Sequence
 
-from khive_persist.server import dashboard, events, health, hooks, login, records
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from khive_persist.server import dashboard, events, experiments, health, hooks, login, records
 from khive_persist.server.errors import Errors
 from khive_persist.server.headers import Headers
 from khive_persist.server.hosts import Hosts, allowed_hosts
@@ -27,6 +30,7 @@ def routes(serving: Serving) -> list[BaseRoute]:
         *health.routes(serving),
         *login.routes(serving),
         *application_sessions.routes(serving),
+        *experiments.routes(serving),
         *dashboard.routes(serving),
         *openapi.routes(serving, found),
         *reading.routes(serving),
@@ -44,6 +48,27 @@ def build_app(serving: Serving) -> ASGIApp:
     def origins() -> frozenset[str]:
         return frozenset(map(str.lower, serving.live.settings.server_allowed_origins))
 
-    app: ASGIApp = Router(routes(serving), redirect_slashes=False)
-    app = Errors(Heads(app, serving.limits))
+    app = Errors(Heads(_Allowing(routes(serving)), serving.limits))
     return Observed(Headers(Hosts(app, hosts, origins)), serving.metrics)
+
+
+class _Allowing:
+    """Routes of which each has one method: who comes with another is told all that a path has."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._router = Router(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            if error.status_code != 405:
+                raise
+            allowed = {
+                method
+                for route in self._router.routes
+                if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+                for method in route.methods or ()
+            }
+            headers = {"allow": ", ".join(sorted(allowed))}
+            raise HTTPException(405, error.detail, headers) from error

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.exchange.rows import checked
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, Purpose
+from khive_persist.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Purpose
 from khive_persist.query import column
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.focus_list import Changes
@@ -87,6 +87,9 @@ def _kind(serving: Serving, kind: str) -> tuple[type[Node], Purpose]:
             return Node, purpose
     if kind in {purpose.name for purpose in HOOK_EVENTS.values()}:
         raise NotFoundError(f"no records {kind!r} here", hint="send events to /v1/events")
+    if kind == ASSIGNMENTS.name:
+        hint = "a session is assigned below /v1/experiments"
+        raise NotFoundError(f"no records {kind!r} here", hint=hint)
     raise NotFoundError(
         f"no records {kind!r} here",
         hint="a kind of your own is known once its class was opened in this place",

@@ -1,25 +1,33 @@
 """All sessions that any record names, and the plans that belong to some of them."""
 
 from collections.abc import AsyncGenerator, Iterable
+from functools import partial
 from typing import Any, Final
 
 from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.store import codec
+from khive_persist.store.activity import Time
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
 _SESSIONS_AT_ONCE: Final = 512
 
 
-async def session_pages(reader: Reader) -> AsyncGenerator[list[str], None]:
+async def session_pages(
+    reader: Reader, time: Time | None = None
+) -> AsyncGenerator[list[str], None]:
     """The sessions of all records that the reader reads, in order of their ids, some at a time.
+
+    Args:
+        reader: Of which records.
+        time: Only of those of this time.
 
     Raises:
         StoreError: As its subclasses say.
     """
     after = ""
     while True:
-        found = await reader.fetch(lambda source, after=after: _after(source, after))  # type: ignore[misc]
+        found = await reader.fetch(partial(_after, after, time))
         if not found:
             return
         page = [str(row[0]) for row in found]
@@ -58,17 +66,20 @@ async def plan_contents(
     return found
 
 
-def _after(source: Source, after: str) -> Statement:
+def _after(after: str, time: Time | None, source: Source) -> Statement:
     id = source.extract("$.session_id")
+    at = source.created_at
+    # The plus keeps SQLite from the index of times, of which each page would sort all rows.
+    within = "" if time is None else f" AND +{at} >= ? AND +{at} < ?"
     each = [
         f"SELECT * FROM (SELECT DISTINCT {id} AS id FROM {table} WHERE {id} > ? AND"
-        f" typeof({id}) = 'text' ORDER BY {id} LIMIT {_SESSIONS_AT_ONCE})"
+        f" typeof({id}) = 'text'{within} ORDER BY {id} LIMIT {_SESSIONS_AT_ONCE})"
         for table in source.tables.values()
     ]
     if not each:
         return Statement("SELECT NULL LIMIT 0", [])
     sql = f"{' UNION '.join(each)} ORDER BY 1 LIMIT {_SESSIONS_AT_ONCE}"
-    return Statement(sql, [after] * len(each))
+    return Statement(sql, [after, *(time or ())] * len(each))
 
 
 def _naming(source: Source) -> Statement:

@@ -57,11 +57,19 @@ class _Changes:
 
 
 class _Ticket:
-    """Rows that one caller waits for."""
+    """Rows that one caller waits for; one that is counted runs by itself, for its `changed`."""
 
-    def __init__(self, sql: str, rows: Sequence[Sequence[Any]], *, is_delete: bool = False) -> None:
+    def __init__(
+        self,
+        sql: str,
+        rows: Sequence[Sequence[Any]],
+        *,
+        is_delete: bool = False,
+        is_counted: bool = False,
+    ) -> None:
         self.sql = sql
         self.is_delete = is_delete
+        self.is_counted = is_counted or is_delete
         self.rows = rows
         self.changed = 0
         # Until the commit says otherwise: whoever waits must never take silence for success.
@@ -113,6 +121,14 @@ class Writer:
     async def upsert(self, row: Sequence[Any]) -> None:
         """Save a row: committed and synced on return."""
         await self._write(_Ticket(statements.upsert(self.purpose.table), [row]))
+
+    async def insert(self, row: Sequence[Any]) -> bool:
+        """Save a row unless its id is there: committed and synced on return; whether it was not.
+
+        Who listens is told of the row that is there then, in either case.
+        """
+        sql = statements.insert_new(self.purpose.table)
+        return await self._write(_Ticket(sql, [row], is_counted=True)) > 0
 
     async def delete(self, id: str) -> bool:
         """Delete a row: committed and synced on return; whether it was there."""
@@ -422,6 +438,6 @@ async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
 
 def _merged(tickets: list[_Ticket]) -> list[_Ticket]:
     """The tickets as few statements: neighbours with the same SQL run as one."""
-    if len(tickets) == 1 or any(ticket.is_delete for ticket in tickets):
+    if len(tickets) == 1 or any(ticket.is_counted for ticket in tickets):
         return tickets
     return [_Ticket(tickets[0].sql, [row for ticket in tickets for row in ticket.rows])]

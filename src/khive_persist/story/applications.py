@@ -1,9 +1,10 @@
-"""What an application recorded of its session: its begin and end, measurements, scores."""
+"""What an application recorded of its session: begin and end, variants, measurements, scores."""
 
 from collections.abc import Iterator, Sequence
 
 from khive_persist import clock
 from khive_persist.records.application_session import ApplicationSession
+from khive_persist.records.assignment import NAMED, Assignment
 from khive_persist.records.measurement import Measurement
 from khive_persist.records.score import Score
 from khive_persist.story.entry import Entry, content_of
@@ -19,6 +20,16 @@ def trials(sessions: Sequence[ApplicationSession]) -> Iterator[Entry]:
         if (at := clock.from_column(content.get("completed_at"))) is not None:
             results = [f"{n} {line_of(content[n])}" for n in ("outcome", "summary") if n in content]
             yield Entry(at, "event", "session completed", tuple(results))
+
+
+def assigned(assignments: Sequence[Assignment]) -> Iterator[Entry]:
+    for one in assignments:
+        content = content_of(one)
+        how = "by name" if content.get("method") == NAMED else "at random"
+        late = ", late" if content.get("is_late") else ""
+        experiment, variant = line_of(content.get("experiment")), line_of(content.get("variant"))
+        title = f"variant {variant} of {experiment} assigned {how}{late}"
+        yield Entry(one.created_at, "event", title)
 
 
 def measured(measurements: Sequence[Measurement]) -> Iterator[Entry]:

@@ -16,7 +16,7 @@ from khive_persist.records.message import Message
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.session import Session
 from khive_persist.store.unmatched import POST, PRE
-from khive_persist.story.applications import measured, scored, trials
+from khive_persist.story.applications import assigned, measured, scored, trials
 from khive_persist.story.entry import Entry, content_of, said
 from khive_persist.story.tool_call import tool_call
 from khive_persist.story.wording import duration, line_of
@@ -49,6 +49,7 @@ def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> lis
         *_events(session),
         *_focus(session.focus_chains),
         *trials(session.application_sessions),
+        *assigned(session.assignments),
         *measured(session.measurements),
         *scored(session.scores),
     ]

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from khive_persist.comparison.comparing import Compared
+from khive_persist.comparison.report.elements import Cell as Cell
 from khive_persist.comparison.statistics.interval import Interval
 
 GROUP_COLUMNS: Final = (
     "metric", "group", "n", "mean", "sd", "median", "q1", "q3", "minimum", "maximum", "outliers",
     "left_out", "shapiro_w", "shapiro_p",
 )  # fmt: skip
-Cell = str | float | int | None
 
 
 class Figure(NamedTuple):

@@ -1,41 +1,35 @@
 """Plots of a comparison as SVG. Names stand in it as escaped text, in the reader's own fonts."""
 
-import warnings
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from khive_persist.comparison.collecting import Days
 from khive_persist.comparison.comparing import Compared
 from khive_persist.comparison.metric import Sample
+from khive_persist.comparison.report.drawing import COLOURS, drawing, label, svg
 
-COLOURS: Final = ("#364fc7", "#a65e00", "#0b7285", "#862e9c", "#2b8a3e", "#c92a2a", "#5c636a")
 # Of more points a cloud says no more than the box does.
 _MOST_POINTS: Final = 300
 MOST_GROUPS: Final = 12
-_NAME_CHARACTERS: Final = 24
-_STYLE: Final[dict[Any, Any]] = {"svg.fonttype": "none", "svg.hashsalt": "khive", "font.size": 9,
-                 "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
 
 
 def distributions(one: Compared, samples: Mapping[str, Sample]) -> bytes:
     """A box for each group, with its values beside it where they are few."""
     shown = [group for group in one.groups if group.description.n][:MOST_GROUPS]
-    with mpl.rc_context(_STYLE):
+    with drawing():
         figure = Figure(figsize=(5, 0.6 + 0.45 * max(len(shown), 2)), layout="constrained")
         axes = figure.subplots()
         for row, group in enumerate(reversed(shown)):
             colour = COLOURS[(len(shown) - 1 - row) % len(COLOURS)]
             _box(axes, samples[group.name].values, row, colour)
-        axes.set_yticks(range(len(shown)), [_name(group.name) for group in reversed(shown)])
+        axes.set_yticks(range(len(shown)), [label(group.name) for group in reversed(shown)])
         axes.set_ylim(-0.7, max(len(shown), 1) - 0.3)
         unit = f" ({one.metric.unit})" if one.metric.unit else ""
         axes.set_xlabel(one.metric.name + unit)
-        return _svg(figure)
+        return svg(figure)
 
 
 def effects(compared: Sequence[Compared]) -> bytes | None:
@@ -43,7 +37,7 @@ def effects(compared: Sequence[Compared]) -> bytes | None:
     shown = [one for one in compared if one.effect is not None]
     if not shown:
         return None
-    with mpl.rc_context(_STYLE):
+    with drawing():
         figure = Figure(figsize=(5.5, 0.8 + 0.32 * len(shown)), layout="constrained")
         axes = figure.subplots()
         for row, one in enumerate(reversed(shown)):
@@ -52,11 +46,11 @@ def effects(compared: Sequence[Compared]) -> bytes | None:
             axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=1.5)
             axes.plot([g], [row], "o", color=COLOURS[0], markersize=5)
         axes.axvline(0, color="#5c636a", linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(shown)), [_name(one.metric.name) for one in reversed(shown)])
+        axes.set_yticks(range(len(shown)), [label(one.metric.name) for one in reversed(shown)])
         axes.set_ylim(-0.6, len(shown) - 0.4)
-        first, second = (_name(group.name) for group in shown[0].groups[:2])
-        axes.set_xlabel(f"Hedges' g: right of 0, {second} has more than {first}")
-        return _svg(figure)
+        first, second = (label(group.name) for group in shown[0].groups[:2])
+        axes.set_xlabel(f"Hedges' g: right of 0, {second}\nhas more than {first}")
+        return svg(figure)
 
 
 def over_time(one: Compared, days: Mapping[str, Days]) -> bytes | None:
@@ -64,7 +58,7 @@ def over_time(one: Compared, days: Mapping[str, Days]) -> bytes | None:
     every = sorted({day for of_group in days.values() for day in of_group})
     if len(every) < 2:
         return None
-    with mpl.rc_context(_STYLE):
+    with drawing():
         figure = Figure(figsize=(5, 2), layout="constrained")
         axes = figure.subplots()
         for number, group in enumerate(one.groups[:MOST_GROUPS]):
@@ -74,12 +68,12 @@ def over_time(one: Compared, days: Mapping[str, Days]) -> bytes | None:
             colour = COLOURS[number % len(COLOURS)]
             if points:
                 at, means = zip(*points, strict=True)
-                name = _name(group.name)
+                name = label(group.name)
                 axes.plot(at, means, marker=".", linewidth=1, color=colour, label=name)
         axes.set_ylabel(f"mean {one.metric.name}")
         axes.tick_params(axis="x", rotation=30)
         axes.legend(fontsize=7, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _box(axes: Any, values: Sequence[float], row: int, colour: str) -> None:
@@ -94,18 +88,3 @@ def _box(axes: Any, values: Sequence[float], row: int, colour: str) -> None:
         # Beside each other by their order, not by chance: the same data give the same picture.
         aside = row + 0.3 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
         axes.plot(values, aside, ".", markersize=3, color=colour, alpha=0.5)
-
-
-def _svg(figure: Figure) -> bytes:
-    written = BytesIO()
-    with warnings.catch_warnings():
-        # It measures text in a font of its own, which has no letters of many scripts.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    return written.getvalue()
-
-
-def _name(text: str) -> str:
-    # What lies between dollars would be read as mathematics.
-    text = "".join(c if c.isprintable() else "?" for c in text).replace("$", "\\$")
-    return text if len(text) <= _NAME_CHARACTERS else text[: _NAME_CHARACTERS - 1] + "…"

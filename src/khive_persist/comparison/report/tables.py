@@ -15,6 +15,7 @@ from khive_persist.comparison.comparing import Compared
 from khive_persist.comparison.pseudonyms import Pseudonyms
 from khive_persist.comparison.report.figures import GROUP_COLUMNS, Cell, figures, group_rows
 from khive_persist.comparison.session_facts import SessionFacts, session_facts
+from khive_persist.comparison.trial import Trial, definition
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose
@@ -63,7 +64,7 @@ def tables(
     made = [
         Table("summary", _SUMMARY, lambda: _rows(group_rows(compared))),
         Table("tests", _TESTS, lambda: _rows(row for one in compared for row in figures(one))),
-        Table("definitions", _DEFINITIONS, lambda: _rows(_definitions(compared))),
+        Table("definitions", _DEFINITIONS, lambda: _rows(_definitions(found, compared))),
         Table("sessions", _session_columns(found), lambda: _sessions(place, found, name)),
         Table("scores", _SCORES, lambda: listed(SCORES, _SCORES)),
         Table("measurements", _MEASUREMENTS, lambda: listed(MEASUREMENTS, _MEASUREMENTS)),
@@ -91,13 +92,17 @@ _TESTS: Final = (
     Column("value", "text", "the figure; a reason where there is no test"),
 )
 _DEFINITIONS: Final = (
-    Column("metric", "text", "metric"),
+    Column("metric", "text", "metric, or what sessions are grouped by"),
     Column("definition", "text", "what is counted, over which sessions"),
     Column("unit", "text", "unit of a value"),
-    Column("kind", "text", "number, or share of 1 and 0"),
+    Column("kind", "text", "number, share of 1 and 0, or group"),
     Column("left_out", "text", "why sessions have no value, and how many, by group"),
 )
 _SESSION: Final = Column("session_id", "text", "session")
+_ASSIGNED: Final = (
+    Column("method", "text", "how the session was assigned its group: random, or named"),
+    Column("is_late", "number", "1 where that was after its work had begun"),
+)
 _AT: Final = Column("created_at", "time", "when, in UTC")
 _SCORES: Final = (
     _SESSION, _AT, Column("name", "text", "what was scored"),
@@ -117,6 +122,7 @@ def _session_columns(found: Collected) -> tuple[Column, ...]:
     return (
         _SESSION,
         Column("group", "text", f"group, by {found.by}"),
+        *(_ASSIGNED if found.experiment is not None else ()),
         Column("participant", "text", "who worked in it"),
         Column("scenario", "text", "what was worked on"),
         Column("started", "time", "its begin, in UTC"),
@@ -137,7 +143,11 @@ async def _rows(rows: Any) -> Rows:
         yield row
 
 
-def _definitions(compared: list[Compared]) -> Any:
+def _definitions(found: Collected, compared: list[Compared]) -> Any:
+    if (trial := found.experiment) is not None:
+        is_out = trial.late_named and not trial.with_late
+        left = f"{trial.late_named} assigned late, by name" if is_out else ""
+        yield found.by, definition(trial), "", "group", left
     for one in compared:
         left = "; ".join(
             f"{group.name}: {count} {reason}"
@@ -150,7 +160,8 @@ def _definitions(compared: list[Compared]) -> Any:
 async def _members(
     place: Place, found: Collected
 ) -> AsyncGenerator[tuple[str, SessionFacts], None]:
-    group_of = grouping.key(found.by)
+    with_late = found.experiment is not None and found.experiment.with_late
+    group_of = grouping.key(found.by, with_late=with_late)
     async with aclosing(session_facts(place)) as sessions:
         async for one in sessions:
             group = group_of(one)
@@ -165,11 +176,18 @@ async def _sessions(place: Place, found: Collected, name: Callable[[str], str]) 
             participant = one.application.get("participant")
             scenario = one.application.get("scenario")
             yield (
-                name(one.session_id), group,
+                name(one.session_id), group, *_assigned(found.experiment, one),
                 name(participant) if isinstance(participant, str) else None,
                 scenario if isinstance(scenario, str) else None, one.started,
                 *(value(one) for value in values),
             )  # fmt: skip
+
+
+def _assigned(trial: Trial | None, one: SessionFacts) -> tuple[Cell, ...]:
+    if trial is None:
+        return ()
+    assigned = one.assignments[trial.name]
+    return assigned.method, int(assigned.is_late)
 
 
 async def _of_sessions(

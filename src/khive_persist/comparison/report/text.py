@@ -9,6 +9,7 @@ from khive_persist.comparison.comparing import Compared, Group
 from khive_persist.comparison.report.figures import figures
 from khive_persist.comparison.report.page import METHODS
 from khive_persist.comparison.sentence import sentence
+from khive_persist.comparison.trial import remarks
 
 _WIDTH = 78
 
@@ -28,6 +29,8 @@ def _lines(found: Collected, compared: Sequence[Compared], made_at: datetime) ->
     )  # fmt: skip
     if found.pairs is not None:
         yield f"{found.pairs} pairs."
+    if found.experiment is not None:
+        yield fill(" ".join(remarks(found.experiment)), _WIDTH)
     yield ""
     yield fill(METHODS, _WIDTH)
     for one in compared:

@@ -11,7 +11,7 @@ from khive_persist.server.access import Guarded
 from khive_persist.server.openapi.writes import Told, told
 from khive_persist.server.reading.listing import MEDIA_TYPES
 from khive_persist.server.reading.operations import Operation
-from khive_persist.server.reading.parameters import MAX_CHARACTERS, Parameter
+from khive_persist.server.reading.parameters import MAX_CHARACTERS, MAX_VALUES, Parameter
 from khive_persist.server.reading.schemas import BOOLEAN, TEXT, Schema, array, maybe, record
 from khive_persist.server.serving import Serving
 
@@ -117,7 +117,7 @@ def _reading(operation: Operation) -> dict[str, Any]:
                   for name in names]  # fmt: skip
     parameters += [_in_query(one) for one in operation.all_parameters]
     responses: dict[str, Any] = {"200": {"description": operation.summary, "content": content}}
-    if operation.media_type == "application/json":
+    if operation.media_type in ("application/json", "text/html"):
         responses["304"] = {"description": "The client has it already: see If-None-Match."}
     refusals = {"404": "there is none"} if names else {}
     return {
@@ -125,7 +125,9 @@ def _reading(operation: Operation) -> dict[str, Any]:
         "parameters": parameters,
         "responses": responses,
         # Outcomes, accounts and stories read several files, and config.toml.
-        "refusals": refusals | {"501": "a package that this needs is not installed"},
+        "refusals": refusals
+        | {"501": "a package that this needs is not installed"}
+        | dict(operation.refusals),
     }
 
 
@@ -133,7 +135,7 @@ def _writing(one: Told, guarded: Guarded) -> dict[str, Any]:
     answers = {}
     for status, schema in one.answers.items():
         shown: dict[str, Any] = {"description": "Not changed." if status == "304" else one.summary}
-        if status != "304":
+        if status != "304" and one.media_type:
             shown["content"] = {one.media_type: {} if schema is None else {"schema": schema}}
         answers[status] = shown
     parameters = [_in_path(name, schema) for name, schema in one.path.items()]
@@ -167,6 +169,8 @@ def _in_query(one: Parameter) -> dict[str, Any]:
     for name in ("minimum", "maximum", "default"):
         if (value := getattr(one, name)) is not None:
             schema[name] = value
+    if one.is_many:
+        schema = {"type": "array", "items": schema, "maxItems": MAX_VALUES}
     return {"name": one.name, "in": "query", "description": one.about, "schema": schema}
 
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.records.experiment import MOST_VARIANTS, NAME
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import (
     ANYTHING,
+    BOOLEAN,
     COUNT,
     INSTANT,
     TEXT,
@@ -15,6 +17,7 @@ from khive_persist.server.reading.schemas import (
     maybe,
     record,
 )
+from khive_persist.server.records import CLASSES
 from khive_persist.server.tokens import RIGHTS
 
 
@@ -25,7 +28,7 @@ class Told(NamedTuple):
         summary: One line.
         body: What it takes, or None where it takes none.
         answers: The schema of an answer, by status; None for one that is no JSON.
-        media_type: Of those answers.
+        media_type: Of those answers; empty where they have no body.
         path: The schemas of what stands in its path.
         parameters: Of its query.
         headers: Of its request, by name, each with what it is for.
@@ -103,6 +106,57 @@ _SESSION: Final[Schema] = {
 }
 _IF_MATCH: Final = {"If-Match": "The version that it is for, as an entity tag."}
 _CONFLICT: Final = {"409": "the session has another version, or is completed", "404": "no session"}
+_NAME: Final[Schema] = {"type": "string", "pattern": NAME}
+_NEW_EXPERIMENT: Final[Schema] = {
+    "type": "object",
+    "required": ["name", "variants"],
+    "properties": {
+        "name": _NAME,
+        "variants": {
+            "type": "array",
+            "minItems": 2,
+            "maxItems": MOST_VARIANTS,
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {
+                    "name": _NAME,
+                    "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1},
+                },
+            },
+            "description": "Each of another name, the one to compare the others with first.",
+        },
+        "note": maybe(TEXT),
+    },
+    "additionalProperties": False,
+}
+_EXPERIMENT: Final[Schema] = {
+    "type": "object",
+    "required": ["name", "variants"],
+    "properties": {
+        "name": _NAME,
+        "variants": array(record(name=_NAME, weight={"type": "number", "exclusiveMinimum": 0})),
+        "note": TEXT,
+    },
+    "additionalProperties": False,
+}
+_ASSIGN: Final[Schema] = {
+    "type": "object",
+    "required": ["session_id"],
+    "properties": {
+        "session_id": _ID,
+        "variant": {**maybe(_NAME), "description": "Without it, it is drawn."},
+    },
+    "additionalProperties": False,
+}
+_ASSIGNMENT: Final = record(
+    session_id=TEXT,
+    experiment=_NAME,
+    variant=_NAME,
+    method={"enum": ["random", "named"]},
+    is_late=BOOLEAN,
+)
+_EXPERIMENTS: Final = "/v1/experiments"
 _APPLICATION_SESSIONS: Final = "/v1/application_sessions"
 _ONE: Final = _APPLICATION_SESSIONS + "/{id}"
 
@@ -126,7 +180,7 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
     ("POST", "/hooks/{tool}"): Told(
         "One event, as an AI tool's HTTP hook sends it. It is durable when this is answered.",
         ANYTHING,
-        {"200": _OBJECT},
+        media_type="",
         path={"tool": {"enum": [*HOOK_EVENTS]}},
         refusals={"404": "no such tool"},
     ),
@@ -136,10 +190,10 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
         {"200": _BATCH},
     ),
     ("POST", "/v1/{kind}"): Told(
-        "Records of a kind: planner_sessions, messages, focus_chains, outcomes, your own.",
+        f"Records of a kind: {', '.join(CLASSES)}, your own.",
         _some(_RECORD),
         {"200": _BATCH},
-        path={"kind": {"enum": ["planner_sessions", "messages", "focus_chains", "outcomes"]}},
+        path={"kind": {"enum": [*CLASSES]}},
         parameters=(
             Parameter("update", "boolean", "Whether one that is there is replaced.", default=False),
         ),
@@ -170,6 +224,19 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
     ("POST", f"{_ONE}/messages"): _appended("messages"),
     ("POST", f"{_ONE}/measurements"): _appended("measurements"),
     ("POST", f"{_ONE}/scores"): _appended("scores"),
+    ("POST", _EXPERIMENTS): Told(
+        "Create an experiment, which never changes; the same again is no other.",
+        _NEW_EXPERIMENT,
+        {"200": _EXPERIMENT, "201": _EXPERIMENT},
+        refusals={"409": "another experiment has this name"},
+    ),
+    ("POST", f"{_EXPERIMENTS}/{{name}}/assignments"): Told(
+        "Assign a variant to a session, before its work begins; again, it keeps what it has.",
+        _ASSIGN,
+        {"200": _ASSIGNMENT, "201": _ASSIGNMENT},
+        path={"name": _NAME},
+        refusals={"404": "no such experiment", "409": "the session has another variant"},
+    ),
     ("POST", "/login"): Told(
         "Change a token for a cookie, for a browser.",
         record(token=TEXT),

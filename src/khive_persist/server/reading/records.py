@@ -12,6 +12,7 @@ from khive_persist.exchange.writing import Table, all_columns
 from khive_persist.exchange.writing.csv import head, line_of
 from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.query import Filter, column, field
+from khive_persist.records.assignment import Assignment
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
@@ -31,7 +32,7 @@ from khive_persist.store.newest import NewestRow, Place, newest
 PAYLOAD: Final = Parameter(
     "payload", "boolean", "Whether content has its payload, all that the tool sent.", default=False
 )
-BUILT_IN: Final[tuple[type[Node], ...]] = (HookEvent, *CLASSES.values())
+BUILT_IN: Final[tuple[type[Node], ...]] = (HookEvent, *CLASSES.values(), Assignment)
 FAILED: Final = Parameter("failed", "boolean", "true: only what failed. false: only what did not.")
 
 
@@ -80,7 +81,7 @@ def operations(serving: Serving) -> list[Operation]:
         Operation(
             "/v1/{purpose}",
             of_purpose,
-            "Records of a purpose, the newest first: messages, focus_chains, outcomes, your own.",
+            "Records of a purpose, the newest first: messages, outcomes, assignments, your own.",
             (given.SESSION, *times),
             RECORD,
             True,

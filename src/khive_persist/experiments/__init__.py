@@ -1,0 +1,1 @@
+"""Experiments: their variants, and which of them a session has."""

@@ -1,0 +1,25 @@
+"""An experiment, sessions with records in it, and what the databases have."""
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from khive_persist import open_store
+from khive_persist.place import Place
+from khive_persist.records.node import Node
+
+HALVES = {"control": 1, "new": 1}
+
+
+def rows(place: Place, table: str) -> dict[str, dict[str, Any]]:
+    """The content of each row of experiments or assignments, by its id."""
+    with closing(sqlite3.connect(place.database(f"{table}.db"))) as connection:
+        found = connection.execute(f"SELECT id, content FROM {table}").fetchall()
+    return {id: json.loads(content) for id, content in found}
+
+
+async def save(place: Place, kind: type[Node], *contents: dict[str, Any]) -> None:
+    """Save records of these contents."""
+    async with open_store(kind, dir=place.root) as store:
+        await store.save_many([kind.model_validate({"content": one}) for one in contents])
