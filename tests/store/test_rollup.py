@@ -464,6 +464,23 @@ async def test_words_are_looked_for_in_titles_tasks_and_projects_and_ids(place: 
         assert found("bc-2") == found("parser", "nothing") == set()
 
 
+async def test_what_a_tool_tells_in_the_users_name_is_no_title(place: Place) -> None:
+    texts = (
+        "<environment_context>\n<cwd>/src</cwd>", "<session_context>\nToday is",
+        "<user_instructions>\nBe brief", "<subagent_notification>\n{}",
+        "<command-name>/clear</command-name>", "<local-command-stdout>",
+        "<b> is drawn wrong", "Later",
+    )  # fmt: skip
+    said = [
+        message("s", BEGIN + timedelta(seconds=n), role="user", text=text)
+        for n, text in enumerate(texts)
+    ]
+    store(place, CONVERSATIONS, said)
+    async with following_place(place) as follower:
+        await follower.settle()
+        assert session(follower.rollup, "s")[0].title == "<b> is drawn wrong"
+
+
 async def test_words_that_many_sessions_have_are_found_in_the_same_order(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

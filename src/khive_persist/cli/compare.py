@@ -3,7 +3,7 @@
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import click
@@ -25,15 +25,21 @@ if TYPE_CHECKING:
 @click.argument("groups", nargs=-1)
 @click.option("--by", default="model", show_default=True,
               help="What parts sessions into groups: tool, model, project, complexity,"
-              " workflow_pattern, group, scenario, plan:PATH, …")  # fmt: skip
+              " workflow_pattern, group, scenario, plan:PATH, experiment:NAME, …")  # fmt: skip
 @click.option("--metric", "names", multiple=True, metavar="NAME",
-              help="Only this; again for more. Also score:NAME, plan:PATH,"
-              " application:PATH.")  # fmt: skip
+              help="Only this; again for more. Also score:NAME, measurement:NAME, plan:PATH,"
+              " application:PATH, and plan:PATH=VALUE for the share that has it.")  # fmt: skip
 @click.option("--paired-by", metavar="FIELD",
               help="What belongs together, as task_description: pairs of means are"
               " compared.")  # fmt: skip
+@click.option("--include-late", is_flag=True,
+              help="Also sessions whose variant somebody named after their work had"
+              " begun.")  # fmt: skip
 @click.option("--min-n", type=click.IntRange(2), default=5, show_default=True,
               help="With fewer sessions in a group nothing is tested.")  # fmt: skip
+@click.option("--effect", type=click.FloatRange(0, min_open=True), metavar="D",
+              help="Also how many sessions each of two groups needs to find an effect of D standard"
+              " deviations 4 times in 5.")  # fmt: skip
 @click.option("--definitions", is_flag=True, help="Also what each metric counts.")
 @click.option("--html", metavar="FILE", help="Write a page with plots, which stands by itself.")
 @click.option("--text", metavar="FILE", help="Write it as plain text, for an appendix.")
@@ -55,7 +61,9 @@ def command(
     by: str,
     names: tuple[str, ...],
     paired_by: str | None,
+    include_late: bool,
     min_n: int,
+    effect: float | None,
     definitions: bool,
     html: str | None,
     text: str | None,
@@ -81,19 +89,23 @@ def command(
       khive-persist compare claude-opus-4-5 gpt-5.2 --metric cost --metric success
       khive-persist compare A B --by application:group --metric score:triage
       khive-persist compare plan act --by workflow_pattern --paired-by task_description
+      khive-persist compare --by experiment:prompt --metric success --metric cost
       khive-persist compare A B --by group --html report.html --text appendix.txt
       khive-persist compare A B --by group --csv tables --pseudonyms study.key
     """
     place = drained_place(context, directory)
     try:
-        from khive_persist.comparison import collecting, comparing, metrics
+        from khive_persist.comparison import collecting, comparing, grouping, metrics
+        from khive_persist.comparison.statistics import power
     except ImportError as error:
         raise MissingExtraError(
             f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
         ) from error
+    if include_late and grouping.experiment_of(by) is None:
+        raise click.UsageError("--include-late goes with --by experiment:NAME")
     found = anyio.run(
-        partial(collecting.collect, place, by, names or metrics.NAMES,
-                groups=groups, paired_by=paired_by, since=since, until=until)
+        partial(collecting.collect, place, by, names or metrics.NAMES, groups=groups,
+                paired_by=paired_by, since=since, until=until, with_late=include_late)
     )  # fmt: skip
     compared = comparing.compare(found.samples, paired=paired_by is not None, min_n=min_n)
     if html is not None:
@@ -119,16 +131,27 @@ def command(
             anyio.run(_write_excel, excel, made, force)
     elif key_file is not None:
         raise click.UsageError("--pseudonyms goes with --csv or --excel")
+    planned = {} if effect is None else {"effect": effect, "needed": power.needed(effect)}
     if as_json:
-        print_json(_document(found, compared))
+        from khive_persist.comparison.document import as_document
+
+        print_json(as_document(found, compared) | ({"planned": planned} if planned else {}))
     else:
         _print(found, compared, definitions=definitions)
+        if planned:
+            needed = planned["needed"]
+            size = f"{needed:,}" if needed else f"more than {power.MOST:,}"
+            click.echo(
+                f"To find an effect of {effect:g} standard deviations 4 times in 5, each of two"
+                f" groups needs {size} sessions."
+            )
     # Empty is not the same as equal.
     return DONE if any(one.p is not None for one in compared) else FAILED
 
 
 def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool) -> None:
     from khive_persist.comparison.sentence import sentence
+    from khive_persist.comparison.trial import remarks
 
     sizes = ", ".join(f"{name} {size}" for name, size in found.groups.items())
     click.echo(f"{sum(found.groups.values())} sessions by {found.by}: {sizes or 'no group'}")
@@ -136,6 +159,9 @@ def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool)
         click.echo(f"{found.pairs} pairs")
     if found.ungrouped:
         click.echo(f"{found.ungrouped} sessions have no {found.by}, and are left out")
+    if found.experiment is not None:
+        for said in remarks(found.experiment):
+            click.echo(said)
     click.echo()
     rows = [
         (
@@ -172,21 +198,3 @@ async def _write_excel(target: str, made: "list[Table]", force: bool) -> None:
 
 def _rounded(value: object) -> object:
     return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def _document(found: "Collected", compared: "list[Compared]") -> dict[str, Any]:
-    from khive_persist.comparison.sentence import sentence
-
-    tested = sum(one.p is not None for one in compared)
-    about = found._asdict()
-    del about["samples"], about["days"]
-    about["span"] = found.span._asdict()
-    return about | {
-        "metrics": [_plain(one) | {"sentence": sentence(one, tested)} for one in compared]
-    }
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "_asdict"):
-        return {name: _plain(one) for name, one in value._asdict().items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value

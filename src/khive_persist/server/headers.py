@@ -32,7 +32,10 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 class Headers:
-    """Adds them. An answer that does not say how it may be cached may not be."""
+    """Adds them. An answer that does not say how it may be cached may not be.
+
+    One may have a policy of its own: a report has its style in it, and no script at all.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,9 +43,9 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), *HEADERS]
-                if all(name != b"cache-control" for name, _ in headers):
-                    headers.append(_NO_STORE)
+                headers = [*message.get("headers", ())]
+                own = {name for name, _ in headers}
+                headers += [one for one in (*HEADERS, _NO_STORE) if one[0] not in own]
                 message = {**message, "headers": headers}
             await send(message)
 

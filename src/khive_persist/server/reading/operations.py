@@ -47,6 +47,7 @@ class Operation(NamedTuple):
         is_list: Whether the answer is a list: with pages, and as CSV and JSON Lines.
         media_type: Of the answer, where it is another than JSON.
         path_words: What the parameters of the path are, by name.
+        refusals: Statuses that it answers besides those of every route, and why.
     """
 
     path: str
@@ -57,6 +58,7 @@ class Operation(NamedTuple):
     is_list: bool = False
     media_type: str = "application/json"
     path_words: Mapping[str, str] = {}
+    refusals: Mapping[str, str] = {}
 
     @property
     def all_parameters(self) -> tuple[Parameter, ...]:

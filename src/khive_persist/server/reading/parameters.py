@@ -15,6 +15,8 @@ Kind = Literal["text", "word", "integer", "number", "boolean", "time"]
 MAX_CHARACTERS: Final = 2_000
 MAX_LIMIT: Final = 1_000
 DEFAULT_LIMIT: Final = 50
+# Of one that may be there several times.
+MAX_VALUES: Final = 50
 
 
 class Parameter(NamedTuple):
@@ -28,6 +30,7 @@ class Parameter(NamedTuple):
         minimum: Of a number.
         maximum: Of a number.
         default: Where it is not given.
+        is_many: Whether it may be there several times; its value is a tuple of all.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Parameter(NamedTuple):
     minimum: float | None = None
     maximum: float | None = None
     default: Any = None
+    is_many: bool = False
 
 
 LIMIT: Final = Parameter(
@@ -58,7 +62,7 @@ def parsed(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """The values of a query, each parameter's or its default.
 
     Raises:
-        Refused: 400, naming the parameter, for one that is unknown, there twice, or wrong.
+        Refused: 400, naming the parameter, for one that is unknown, there too often, or wrong.
     """
     known = {parameter.name: parameter for parameter in parameters}
     values = {name: parameter.default for name, parameter in known.items()}
@@ -67,6 +71,11 @@ def parsed(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
         if name not in known:
             hint = "one of " + ", ".join(known) if known else "this route has none"
             raise _wrong(name[:80], "is not a parameter here", hint)
+        if known[name].is_many:
+            values[name] = (*(values[name] or ()), _value(known[name], text))
+            if len(values[name]) > MAX_VALUES:
+                raise _wrong(name, f"is there more than {MAX_VALUES} times")
+            continue
         if name in seen:
             raise _wrong(name, "is there twice")
         seen.add(name)

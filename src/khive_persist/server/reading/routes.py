@@ -2,7 +2,15 @@
 
 from starlette.routing import BaseRoute
 
-from khive_persist.server.reading import analysis, condition, live_events, place, records, sessions
+from khive_persist.server.reading import (
+    analysis,
+    condition,
+    live_events,
+    place,
+    records,
+    reports,
+    sessions,
+)
 from khive_persist.server.reading.operations import Operation, routes_of
 from khive_persist.server.serving import Serving
 
@@ -14,6 +22,7 @@ def operations(serving: Serving) -> list[Operation]:
         *sessions.operations(serving),
         *live_events.operations(serving),
         *analysis.operations(serving),
+        *reports.operations(serving),
         *condition.operations(serving),
         *records.operations(serving),
     ]

@@ -1,6 +1,7 @@
 """The sums of some rows of a file, by session, hour, tool, project and model."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
@@ -30,6 +31,11 @@ PLAN_FIELDS: Final = (
     "confidence",
     "planning_cost",
 )
+
+# What tools say in the user's name: it is no prompt.
+_TOLD: Final = (
+    "<*_context>*", "<*_instructions>*", "<*_notification>*", "<command-*>*", "<local-command-*>*",
+)  # fmt: skip
 
 
 class Group(NamedTuple):
@@ -96,8 +102,42 @@ async def read_groups(
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(lambda source: _statement(source, purpose, span, prices))
-    return [_group(purpose, row, prices) for row in rows]
+    where, values = "rowid > ? AND rowid <= ?", [span.after, span.upto]
+
+    def build(source: Source) -> Statement:
+        if span.session is None:
+            return _statement(source, purpose, where, values, prices)
+        # Spelled as the index is.
+        own = f"{where} AND {source.extract('$.session_id')} = ?"
+        return _statement(source, purpose, own, [*values, span.session], prices)
+
+    return [_group(purpose, row, prices) for row in await reader.fetch(build)]
+
+
+async def groups_within(
+    reader: Reader, purpose: Purpose, since: str, until: str, prices: PriceTable
+) -> AsyncGenerator[Group, None]:
+    """The sums of the rows of a time, in order of their session, in flat memory.
+
+    Args:
+        reader: Of that file.
+        purpose: Which.
+        since: Text in UTC; rows of then or later.
+        until: Rows of before.
+        prices: What tokens cost.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        where = f"{source.created_at} >= ? AND {source.created_at} < ?"
+        found = _statement(source, purpose, where, [since, until], prices)
+        return found._replace(sql=f"SELECT * FROM ({found.sql}) ORDER BY 1")
+
+    async with aclosing(reader.stream(build)) as rows:
+        async for row in rows:
+            yield _group(purpose, row, prices)
 
 
 def signature(source: Source, purpose: Purpose) -> list[str]:
@@ -115,7 +155,9 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
     return columns
 
 
-def _statement(source: Source, purpose: Purpose, span: Span, prices: PriceTable) -> Statement:
+def _statement(
+    source: Source, purpose: Purpose, where: str, values: Sequence[Any], prices: PriceTable
+) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
         return Statement("SELECT 0 LIMIT 0", [])
@@ -138,17 +180,12 @@ def _statement(source: Source, purpose: Purpose, span: Span, prices: PriceTable)
     else:
         columns += [f"{_failed(source)} AS failed", f"{_prompt(source, purpose)} AS prompt"]
         sums += ["count(failed)", "min(prompt)"]
-    values: list[Any] = [span.after, span.upto]
-    where = "rowid > ? AND rowid <= ?"
-    if span.session is not None:
-        # Spelled as the index is.
-        where += f" AND {source.extract('$.session_id')} = ?"
-        values.append(span.session)
     named = [f"{key} AS k{number}" for number, key in enumerate(keys)]
     # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
     inner = f"SELECT {', '.join([*named, *columns])} FROM {table} WHERE {where} LIMIT -1"
     names = ", ".join(f"k{number}" for number in range(len(keys)))
-    return Statement(f"SELECT {names}, {', '.join(sums)} FROM ({inner}) GROUP BY {names}", values)
+    sql = f"SELECT {names}, {', '.join(sums)} FROM ({inner}) GROUP BY {names}"
+    return Statement(sql, list(values))
 
 
 def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
@@ -211,7 +248,8 @@ def _prompt(source: Source, purpose: Purpose) -> str:
     if purpose == CONVERSATIONS:
         text = source.extract("$.text")
         kind = f"coalesce({source.extract('$.kind')}, 'message') = 'message'"
-        is_prompt = f"{source.extract('$.role')} = 'user' AND {kind}"
+        told = " AND ".join(f"{text} NOT GLOB '{pattern}'" for pattern in _TOLD)
+        is_prompt = f"{source.extract('$.role')} = 'user' AND {kind} AND {told}"
     else:
         text = source.extract("$.payload.prompt")
         is_prompt = f"{source.extract('$.event_type')} = 'prompt_submitted'"

@@ -1,0 +1,47 @@
+"""The sessions of a period against those of the one before, by the metrics of `compare`."""
+
+from contextlib import aclosing
+from typing import Any
+
+from khive_persist.comparison import metrics
+from khive_persist.comparison.metric import Metric, Sample
+from khive_persist.comparison.session_facts import session_facts
+from khive_persist.errors import MissingExtraError
+from khive_persist.periodic.period import Period
+from khive_persist.place import Place
+from khive_persist.store.activity import Time
+
+
+async def compare_periods(place: Place, period: Period) -> list[dict[str, Any]]:
+    """The entries of `compare --json`, with two groups: the period before, and this one.
+
+    A session is of the period in which it started, and what is counted is all of it. Memory is that
+    of a number for each session and metric.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+        StoreError: As its subclasses say.
+    """
+    try:
+        from khive_persist.comparison.comparing import compare
+        from khive_persist.comparison.document import entries
+    except ImportError as error:
+        raise MissingExtraError(
+            f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
+        ) from error
+    return entries(compare(await _samples(place, period)))
+
+
+async def _samples(place: Place, period: Period) -> dict[Metric, dict[str, Sample]]:
+    before, now = period.before.time, period.time
+    names = {period.before.name: before, period.name: now}
+    wanted = [metrics.measured(name) for name in metrics.NAMES]
+    samples = {one.metric: {name: Sample() for name in names} for one in wanted}
+    sessions = session_facts(place, Time(before.since, now.until))
+    async with aclosing(sessions):
+        async for one in sessions:
+            for name, time in names.items():
+                if one.started is not None and time.since <= one.started < time.until:
+                    for measured in wanted:
+                        samples[measured.metric][name].add(measured.value(one))
+    return samples

@@ -1,0 +1,210 @@
+"""The report of one day or week: its figures, beside those of the day or week before."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist import settings as configuration
+from khive_persist.analysis.outcomes import calibration
+from khive_persist.errors import MissingExtraError
+from khive_persist.opening import reading
+from khive_persist.periodic.against_before import compare_periods
+from khive_persist.periodic.period import Kind, Period, chosen
+from khive_persist.periodic.sentences import sentences
+from khive_persist.periodic.sums import BY, Dear, Sum, Sums, add_up
+from khive_persist.place import Place
+from khive_persist.prices import PriceTable
+from khive_persist.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.store.activity import PlansMade, Time, latest, plans_made, verdicts_given
+from khive_persist.store.reader import Reader
+from khive_persist.store.rollup.titles import read_titles
+from khive_persist.store.tool_calls import ToolFailures, failing_tools, slowest_tools
+
+TOOLS: Final = 20
+FAILURES: Final = 10
+GROUPS: Final = 10
+SESSIONS: Final = 10
+ERROR_CHARACTERS: Final = 200
+_VERDICTS: Final = ("success", "partial", "failure")
+
+
+class _Facts(NamedTuple):
+    """What is asked of one of the two periods."""
+
+    sums: Sum
+    plans: PlansMade
+    verdicts: dict[str, int]
+
+
+async def read_report(
+    place: Place, kind: Kind, at: datetime | None = None, now: datetime | None = None
+) -> dict[str, Any]:
+    """The report as one JSON document, in flat memory but for a number of each session compared.
+
+    Days are those of UTC, weeks begin on Monday. A tool call counts by its end, once; one without
+    an end does not. Costs are of messages, when they were said, as far as they have a price.
+
+    Args:
+        place: Whose; what waits in its spool is brought in first.
+        kind: Whether of a day or a week.
+        at: An instant in it; None for the last one that is over.
+        now: The present instant; None for the clock's.
+
+    Returns:
+        `is_empty` says that nothing at all was recorded in it; `last_record` is the time of the
+        latest record until its end. Where scipy is missing, `comparison` is None, and
+        `comparison_missing` says so.
+
+    Raises:
+        InvalidQueryError: There is no such period.
+        InvalidSettingsError: config.toml is wrong.
+        StoreError: As its subclasses say.
+    """
+    now = clock.now() if now is None else now
+    period = chosen(kind, at, now)
+    time, before = period.time, period.before.time
+    prices = PriceTable(configuration.load(place.config).cost_prices)
+    sums = await add_up(place, period, prices, SESSIONS)
+    async with reading(place, *BUILT_IN) as reader:
+        last = await latest(reader, BUILT_IN, time.until)
+        facts = await _facts(reader, time, sums.now)
+        facts_before = await _facts(reader, before, sums.before)
+    async with reading(place, *HOOK_EVENTS.values()) as reader:
+        tools = await slowest_tools(reader, time, before, TOOLS)
+        failures = await failing_tools(reader, time, before, FAILURES)
+    async with reading(place, *HOOK_EVENTS.values(), CONVERSATIONS) as reader:
+        titles = await read_titles(reader, [one.session_id for one in sums.dearest])
+    document: dict[str, Any] = {
+        "period": period.kind,
+        "name": period.name,
+        "since": time.since,
+        "until": time.until,
+        "before": {"name": period.before.name, **before._asdict()},
+        "is_running": period.is_running(now),
+        "is_empty": last is None or last < time.since,
+        "last_record": last,
+        "totals": _totals(facts, facts_before),
+        "days": _days(sums, period, now),
+        "tools": [one._asdict() for one in tools],
+        "failures": [_failure(one) for one in failures],
+        "by": {by: _groups(sums, by) for by in BY},
+        "sessions": [_session(one, titles.get(one.session_id)) for one in sums.dearest],
+        "calibration": await _calibration(place, period),
+        **await _comparison(place, period),
+    }
+    return document | {"sentences": sentences(document)}
+
+
+async def _facts(reader: Reader, time: Time, sums: Sum) -> _Facts:
+    return _Facts(sums, await plans_made(reader, time), await verdicts_given(reader, time))
+
+
+def _totals(now: _Facts, before: _Facts) -> list[dict[str, Any]]:
+    both = zip(_figures(now), _figures(before), strict=True)
+    return [
+        {"name": name, "unit": unit, "now": value, "before": other, "change": _change(value, other)}
+        for (name, unit, value), (_, _, other) in both
+    ]
+
+
+def _figures(facts: _Facts) -> list[tuple[str, str, float | None]]:
+    sums = facts.sums
+    return [
+        ("sessions", "", sums.sessions),
+        ("events", "", sums.events),
+        ("tool_calls", "", sums.calls),
+        ("failures", "", sums.failures),
+        ("failure_rate", "", sums.failures / sums.calls if sums.calls else None),
+        ("messages", "", sums.messages),
+        ("tokens", "", sums.tokens),
+        ("cost", "USD", sums.cost),
+        ("unpriced_messages", "", sums.unpriced),
+        ("plans", "", facts.plans.plans),
+        ("planning_cost", "USD", facts.plans.cost),
+        *((f"verdict_{word}", "", facts.verdicts.get(word, 0)) for word in _VERDICTS),
+    ]
+
+
+def _change(now: float | None, before: float | None) -> float | None:
+    return now / before - 1 if now is not None and before else None
+
+
+def _days(sums: Sums, period: Period, now: datetime) -> list[dict[str, Any]]:
+    today = clock.to_text(now)
+    days = [*period.before.days(), *period.days()]
+    return [
+        {
+            "day": day,
+            "events": one.events,
+            "failures": one.failures,
+            "sessions": one.sessions,
+            "tokens": one.tokens,
+            "cost": one.cost,
+        }
+        for day in days
+        # Of days to come nothing can be said; a record from a wrong clock is shown, though.
+        if day < today or day in sums.days
+        for one in [sums.days.get(day, Sum())]
+    ]
+
+
+def _failure(one: ToolFailures) -> dict[str, Any]:
+    said = next(iter((one.example or "").strip().splitlines()), None)
+    return {
+        "tool": one.tool,
+        "tool_name": one.tool_name,
+        "count": one.failed,
+        "before": one.before,
+        "example": None if said is None else said[:ERROR_CHARACTERS],
+    }
+
+
+def _groups(sums: Sums, by: Any) -> list[dict[str, Any]]:
+    """The dearest groups; all others together, and what has no group, are the last one, of None."""
+    named = [(name, *pair) for name, pair in sums.groups[by].items() if name]
+    named.sort(
+        key=lambda one: (-(one[1].cost or 0), -one[1].tokens, -one[1].sessions, -(one[2].cost or 0))
+    )
+    rest, rest_before = Sum(), Sum()
+    for _, now, before in [*named[GROUPS:], ("", *sums.groups[by].get("", (Sum(), Sum())))]:
+        rest.add(now)
+        rest_before.add(before)
+    shown: list[tuple[str | None, Sum, Sum]] = [*named[:GROUPS]]
+    if any(one.events or one.messages for one in (rest, rest_before)):
+        shown.append((None, rest, rest_before))
+    return [
+        {
+            "group": name,
+            "sessions": now.sessions,
+            "tokens": now.tokens,
+            "cost": now.cost,
+            "cost_before": before.cost,
+        }
+        for name, now, before in shown
+    ]
+
+
+def _session(one: Dear, title: str | None) -> dict[str, Any]:
+    first, last = clock.from_column(one.first), clock.from_column(one.last)
+    return {
+        "session_id": one.session_id,
+        "title": title,
+        "tool": one.tool or None,
+        "project": one.project or None,
+        "cost": one.cost,
+        "failures": one.failures,
+        "duration_seconds": (last - first).total_seconds() if first and last else None,
+    }
+
+
+async def _calibration(place: Place, period: Period) -> dict[str, Any] | None:
+    found = await calibration(dir=place.root, since=period.since, until=period.until)
+    return found.as_document() if found.judged else None
+
+
+async def _comparison(place: Place, period: Period) -> dict[str, Any]:
+    try:
+        return {"comparison": await compare_periods(place, period), "comparison_missing": None}
+    except MissingExtraError as error:
+        # The rest of the report needs no statistics.
+        return {"comparison": None, "comparison_missing": str(error)}

@@ -1,0 +1,73 @@
+"""A small place whose every figure can be counted by hand, and reports of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+
+from khive_persist.periodic.report import read_report
+from khive_persist.place import Place
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from tests.server.filling import Row, event, message, row, store
+
+# A Monday; the week before begins on the 9th.
+MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
+AFTER = MONDAY + timedelta(days=8)
+TICK = timedelta(microseconds=1)
+PRICES = '[cost]\nprices = ["m input=1 output=2", "n input=10"]\n'
+
+
+def day(number: float) -> datetime:
+    """A time so many days after the Monday."""
+    return MONDAY + timedelta(days=number)
+
+
+def call(session: str, at: datetime, name: str = "Bash", **fields: Any) -> list[Row]:
+    """A tool call as it is recorded: an event before and one after."""
+    own = {"tool_name": name, "tool": fields.pop("tool", "claude-code"), "cwd": "/p"}
+    begun = event(session, at, event_type="pre_command", **own)
+    ended = event(session, at, event_type="post_command", **{"success": True, **own, **fields})
+    return [begun, ended]
+
+
+def events(place: Place, rows: Sequence[Row], tool: str = "claude-code") -> None:
+    store(place, HOOK_EVENTS[tool], rows)
+
+
+def messages(place: Place, *rows: Row) -> None:
+    store(place, CONVERSATIONS, rows)
+
+
+def said(session: str, at: datetime, model: str | None = "m", **tokens: int) -> Row:
+    return message(session, at, model=model, cwd="/p", tokens=tokens)
+
+
+def plans(place: Place, *rows: Row) -> None:
+    store(place, PLANNER_SESSIONS, rows)
+
+
+def plan(session: str, at: datetime, **content: Any) -> Row:
+    return row({"session_id": session, "task_description": "t", **content}, at)
+
+
+def verdicts(place: Place, *given: tuple[str, datetime, str, str]) -> None:
+    store(
+        place,
+        OUTCOMES,
+        [
+            row({"session_id": session, "verdict": verdict, "source": source}, at)
+            for session, at, verdict, source in given
+        ],
+    )
+
+
+def report(
+    place: Place, kind: Any = "week", at: datetime | None = MONDAY, now: datetime = AFTER
+) -> dict[str, Any]:
+    return anyio.run(partial(read_report, place, kind, at, now))
+
+
+def totals(found: dict[str, Any], which: str = "now") -> dict[str, Any]:
+    return {one["name"]: one[which] for one in found["totals"]}
