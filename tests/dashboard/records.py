@@ -25,8 +25,13 @@ ENTRIES = 3_000
 LAST = SESSIONS - 2
 TOOLS = ("claude-code", "codex", "gemini-cli")
 WORDS = ("importer", "drainer", "exporter", "scrubber")
+# Two tools with sessions enough to be compared.
+COMPARED = "#/compare?by=tool&group=codex&group=gemini-cli"
 # Nothing is of the future, whenever it is.
 BEGAN = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=30)
+# Both its week and the one before have sessions.
+REPORTED = BEGAN + timedelta(days=12)
+REPORT = f"#/report?at={REPORTED:%Y-%m-%d}"
 
 
 def at(record: type[Node], when: datetime, **content: Any) -> Node:

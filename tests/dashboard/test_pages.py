@@ -1,21 +1,28 @@
 """Each page shows what is recorded, keeps its filters in its address, and fits where it is."""
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.dashboard.conftest import new_place
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import LAST, SESSIONS, STORY
+from tests.dashboard.records import COMPARED, LAST, REPORT, SESSIONS, STORY
 from tests.server.process import Server
 
+# The colour of the page in each.
+SCHEMES: Final[dict[Literal["light", "dark"], str]] = {
+    "light": "rgb(251, 251, 250)",
+    "dark": "rgb(22, 23, 26)",
+}
 PAGES: Final = {
     "#/": "Events",
     "#/sessions": f"part {LAST}",
     f"#/sessions/{STORY}": "The importer is done",
     "#/plans": "What confidence is worth",
+    COMPARED: "Every test",
+    REPORT: "Slowest tools",
     "#/health": "conversations.db",
 }
 
@@ -154,21 +161,20 @@ def test_health_says_what_doctor_says(opened: Opened) -> None:
     expect(page.locator("main")).to_contain_text("Events in the spool")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [380, 1280])
-def test_each_page_fits_and_has_its_colours(
-    browser: Browser, filled: Server, scheme: str, width: int
-) -> None:
-    size = {"width": width, "height": 800}
-    with Opened.of(browser, filled, viewport=size, color_scheme=scheme) as opened:
+@pytest.mark.parametrize("hash", list(PAGES))
+def test_each_page_fits_and_has_its_colours(browser: Browser, filled: Server, hash: str) -> None:
+    size = {"width": 380, "height": 800}
+    with Opened.of(browser, filled, viewport=size) as opened:
         opened.log_in(filled.token)
-        for hash, text in PAGES.items():
-            page = opened.go(hash)
-            expect(page.locator("main")).to_contain_text(text)
-            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert over <= 0, hash
-            back = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-            assert (back == "rgb(22, 23, 26)") == (scheme == "dark")
+        page = opened.go(hash)
+        expect(page.locator("main")).to_contain_text(PAGES[hash])
+        for width in (380, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            for scheme, colour in SCHEMES.items():
+                page.emulate_media(color_scheme=scheme)
+                expect(page.locator("html")).to_have_css("background-color", colour)
+                over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert over <= 0, (width, scheme)
         assert opened.errors == []
 
 

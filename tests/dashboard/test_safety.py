@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,10 +16,13 @@ from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
 from tests.dashboard.conftest import new_place
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import BEGAN, STORY, at, save
+from tests.dashboard.records import BEGAN, COMPARED, REPORT, at, save
+from tests.dashboard.test_pages import PAGES
 from tests.server.process import Server
 
 FIRST_LOAD_BYTES: Final = 350_000
+# Sessions besides, of the first projects.
+MORE: Final = 2
 EVIL: Final = [
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(2)>",
@@ -43,6 +47,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         place = new_place(tmp_path_factory.mktemp("evil"))
         save(place, [record for n, text in enumerate(EVIL) for record in everywhere(n, text)])
+        save(place, [record for n in range(MORE) for record in once_more(n)])
         with Server(place) as server:
             yield server
 
@@ -72,17 +77,36 @@ def everywhere(number: int, text: str) -> list[Node]:
     ]  # fmt: skip
 
 
+def once_more(number: int) -> list[Node]:
+    """One more session of a project, with a failure: two each are enough to be compared."""
+    when = BEGAN + timedelta(hours=1, minutes=number)
+    about = {"session_id": f"more-{number}", "tool": EVIL[number], "cwd": EVIL[number]}
+    tokens = {"input": 90 + 5 * number, "output": 5}
+    return [
+        at(Message, when, role="user", kind="message", text="go on", **about),
+        at(Message, when, role="assistant", kind="message", text="done", tokens=tokens, **about),
+        at(HookEvent, when, event_type="post_command", tool_name=EVIL[number], success=False,
+           error=EVIL[number], session_id=about["session_id"], tool="codex"),
+    ]  # fmt: skip
+
+
+def shown_whole(page: Page) -> None:
+    """Open all that is folded, and look at every chart."""
+    expect(page.locator("figure canvas").first).to_be_visible()
+    for chart in page.locator("figure .chart").all():
+        chart.hover()
+    for summary in page.locator("summary").all():
+        summary.click()
+
+
 def test_no_payload_is_anything_but_text(browser: Browser, evil: Server) -> None:
     with Opened.of(browser, evil) as opened:
         opened.log_in(evil.token)
         for by in ("tool", "model", "project"):
             page = opened.go(f"#/?by={by}")
             expect(page.locator("figure canvas")).to_have_count(4)
-            for chart in page.locator("figure .chart").all():
-                chart.hover()
-            for summary in page.locator("summary").all():
-                summary.click()
-        for hash, count in (("#/sessions", len(EVIL)), ("#/plans", len(EVIL))):
+            shown_whole(page)
+        for hash, count in (("#/sessions", len(EVIL) + MORE), ("#/plans", len(EVIL))):
             page = opened.go(hash)
             expect(page.locator("tbody tr[data-index]")).to_have_count(count)
             assert EVIL[1] in page.locator("tbody").last.inner_text()
@@ -90,9 +114,20 @@ def test_no_payload_is_anything_but_text(browser: Browser, evil: Server) -> None
         expect(page.locator("main")).to_contain_text("conversations.db")
         page = opened.go("#/sessions")
         links = page.locator("tbody tr[data-index] a")
-        expect(links).to_have_count(len(EVIL))
+        expect(links).to_have_count(len(EVIL) + MORE)
         urls = [str(link.get_attribute("href")) for link in links.all()]
         assert all(url.startswith("#/sessions/") for url in urls)
+        groups = "&".join(f"group={quote(text)}" for text in EVIL[:MORE])
+        opened.go(f"#/compare?by=project&min_n=2&metric=tokens&metric=cost&{groups}")
+        expect(page.get_by_role("region", name="In words")).to_contain_text(EVIL[1])
+        shown_whole(page)
+        opened.go(f"#/report?at={BEGAN:%Y-%m-%d}")
+        shown_whole(page)
+        failed = page.get_by_role("region", name="Failures, table").locator("tbody tr")
+        expect(failed).to_have_count(MORE)
+        for number, text in enumerate(EVIL[:MORE]):
+            expect(failed.nth(number).locator("th")).to_contain_text(text)
+            expect(failed.nth(number).locator("code")).to_have_text(text)
         for url in urls:
             page = opened.go(url + "?thinking=true")
             expect(page.locator("[role=option]").first, url).to_be_visible()
@@ -154,14 +189,14 @@ def sizes_of(page: Page) -> list[int]:
 def test_the_first_load_is_small_and_comes_from_the_server_alone(
     browser: Browser, filled: Server
 ) -> None:
-    for hash in ("#/", "#/sessions", f"#/sessions/{STORY}", "#/plans", "#/health"):
+    for hash in PAGES:
         with Opened.of(browser, filled) as opened:
             opened.log_in(filled.token)
             sizes = sizes_of(opened.page)
             page = opened.go(hash)
             page.wait_for_function("document.querySelector('main h1')")
             expect(page.locator("main")).not_to_be_empty()
-            if hash in ("#/", "#/plans"):
+            if hash in ("#/", "#/plans", COMPARED, REPORT):
                 expect(page.locator("figure canvas").first).to_be_visible()
             print(f"{hash}: {sum(sizes):,} bytes in {len(sizes)} answers")
             assert 20_000 < sum(sizes) <= FIRST_LOAD_BYTES

@@ -1,7 +1,8 @@
 import { server } from './server.svelte';
 import type { Who } from './types';
 
-export type Parameters = Record<string, string | number | boolean | null | undefined>;
+type Parameter = string | number | boolean | null | undefined;
+export type Parameters = Record<string, Parameter | readonly string[]>;
 
 /** Why there is no answer that can be shown: one line, and what to do about it. */
 export class Problem extends Error {
@@ -20,11 +21,13 @@ export class Problem extends Error {
   }
 }
 
-/** A path with its query; what is empty is left out. */
+/** A path with its query, in which a list is a name several times; what is empty is left out. */
 export function address(path: string, parameters: Parameters = {}): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
-    if (value !== null && value !== undefined && value !== '') query.set(name, String(value));
+    for (const one of [value].flat()) {
+      if (one !== null && one !== undefined && one !== '') query.append(name, String(one));
+    }
   }
   const text = query.toString();
   return text ? `${path}?${text}` : path;

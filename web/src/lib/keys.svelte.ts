@@ -9,6 +9,8 @@ export const EVERYWHERE: Shortcut[] = [
   { keys: 'g o', what: 'Overview' },
   { keys: 'g s', what: 'Sessions' },
   { keys: 'g p', what: 'Plans' },
+  { keys: 'g c', what: 'Compare' },
+  { keys: 'g r', what: 'Report' },
   { keys: 'g h', what: 'Health' },
   { keys: '/', what: 'Search' },
   { keys: 't', what: 'Light, dark, as the system' },
@@ -16,14 +18,17 @@ export const EVERYWHERE: Shortcut[] = [
   { keys: '?', what: 'This list' },
 ];
 
-const PAGES: Record<string, string> = { o: '/', s: '/sessions', p: '/plans', h: '/health' };
+const PAGES: Record<string, string> = {
+  o: '/', s: '/sessions', p: '/plans', c: '/compare', r: '/report', h: '/health',
+};
 
 /** The keys of the page that is shown; each page sets its own while it is there. */
 class Keys {
   ofPage = $state.raw<Shortcut[]>([]);
   isHelpOpen = $state(false);
   #actions = new Map<string, () => void>();
-  #wentG = 0;
+  // Of a page that was opened just now, no key came before.
+  #wentG = -Infinity;
 
   /** Take keys for as long as the effect lives that calls it. */
   take(shortcuts: (Shortcut & { does: Record<string, () => void> })[]): () => void {
@@ -45,7 +50,7 @@ class Keys {
     if ((event.key === ' ' || event.key === 'Enter') && /^(BUTTON|A|SUMMARY)$/.test(kind)) return;
     if (document.querySelector('dialog[open]')) return;
     const page = event.timeStamp - this.#wentG < 1500 ? PAGES[event.key] : undefined;
-    this.#wentG = 0;
+    this.#wentG = -Infinity;
     if (page) {
       route.go(page);
       event.preventDefault();

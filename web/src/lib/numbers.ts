@@ -38,6 +38,23 @@ export function bytes(value: number): string {
   return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
+/** A figure of a test: four digits that mean something. */
+export function figure(value: number | null | undefined): string {
+  if (value === null || value === undefined) return NONE;
+  return Math.abs(value) < 10_000 ? String(Number(value.toPrecision(4))) : whole.format(value);
+}
+
+/** A p-value: `0.031`, `< 0.001`. */
+export const chance = (p: number | null | undefined): string =>
+  p === null || p === undefined ? NONE : p < 0.001 ? '< 0.001' : p.toFixed(3);
+
+/** `12 ms`, `1.3 s`, `2m 5s` */
+export function milliseconds(value: number | null | undefined): string {
+  if (value === null || value === undefined) return NONE;
+  if (value < 1_000) return `${Math.round(value)} ms`;
+  return value < 60_000 ? `${(value / 1_000).toFixed(1)} s` : duration(value / 1_000);
+}
+
 /** A span of time: `2h 5m`, `3m 4s`, `12s`. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return NONE;

@@ -24,7 +24,8 @@ class Route {
 
   /** Change some of the query. While typing, replace: one way back for a whole word. */
   set(changes: Parameters, { replace = false } = {}): void {
-    const query: Parameters = { ...Object.fromEntries(this.query), ...changes };
+    const given = [...new Set(this.query.keys())].map((name) => [name, this.query.getAll(name)]);
+    const query: Parameters = { ...Object.fromEntries(given), ...changes };
     const url = `#${address(this.path, query)}`;
     if (url === location.hash) return;
     if (replace) history.replaceState(null, '', url);

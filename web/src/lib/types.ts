@@ -175,6 +175,148 @@ export interface Calibration {
   cost_by_pattern: CostError[];
 }
 
+/** Ends of an interval that covers the true value in `level` of all samples. */
+export interface Interval {
+  low: number;
+  high: number;
+  level: number;
+}
+
+export type Figures = Record<string, number | boolean | null | Interval>;
+
+export interface ComparedGroup {
+  name: string;
+  description: {
+    n: number;
+    mean: number | null;
+    sd: number | null;
+    median: number | null;
+    q1: number | null;
+    q3: number | null;
+    minimum: number | null;
+    maximum: number | null;
+    outliers: number;
+  };
+  left_out: Record<string, number>;
+  normality: { w: number; p: number } | null;
+}
+
+/** One metric, compared; what was not asked, or cannot be said, is null. */
+export interface Compared {
+  metric: { name: string; definition: string; unit: string; kind: 'number' | 'share' };
+  groups: ComparedGroup[];
+  refusal: string;
+  welch: Figures | null;
+  mann_whitney: Figures | null;
+  effect: { d: number; d_interval: Interval; g: number; g_interval: Interval } | null;
+  median_difference: Figures | null;
+  shares: { difference: number; interval: Interval; p: number; odds_ratio: number | null } | null;
+  welch_anova: Figures | null;
+  pairs: { first: number; second: number; difference: number; interval: Interval; t: number; df: number; p: number }[] | null;
+  paired_t: Figures | null;
+  wilcoxon: Figures | null;
+  spread: Figures | null;
+  smallest_effect: number | null;
+  needed: number | null;
+  p: number | null;
+  p_holm: number | null;
+  p_bh: number | null;
+  sentence: string;
+}
+
+export interface Comparison {
+  by: string;
+  groups: Record<string, number>;
+  sessions: number;
+  ungrouped: number;
+  unwanted: number;
+  pairs: number | null;
+  span: { first: string | null; last: string | null };
+  /** By whose variants sessions are grouped, and what is to be said of how they came to them. */
+  experiment: { name: string; remarks: string[] } | null;
+  metrics: Compared[];
+}
+
+export interface CompareNames {
+  by: string[];
+  metrics: string[];
+  patterns: string[];
+  experiments: string[];
+}
+
+export type DayMeasure = 'events' | 'failures' | 'sessions' | 'tokens' | 'cost';
+
+export interface ReportDay {
+  day: string;
+  events: number;
+  failures: number;
+  sessions: number;
+  tokens: number;
+  cost: number | null;
+}
+
+export interface ReportTotal {
+  name: string;
+  unit: string;
+  now: number | null;
+  before: number | null;
+  change: number | null;
+}
+
+export interface ReportGroup {
+  group: string | null;
+  sessions: number;
+  tokens: number;
+  cost: number | null;
+  cost_before: number | null;
+}
+
+export interface Report {
+  period: 'day' | 'week';
+  name: string;
+  since: string;
+  until: string;
+  before: { name: string; since: string; until: string };
+  is_running: boolean;
+  is_empty: boolean;
+  /** The latest until its end. */
+  last_record: string | null;
+  totals: ReportTotal[];
+  days: ReportDay[];
+  tools: {
+    tool: string | null;
+    tool_name: string | null;
+    calls: number;
+    failures: number;
+    median_ms: number | null;
+    p95_ms: number | null;
+    longest_ms: number | null;
+    total_ms: number | null;
+    before_median_ms: number | null;
+  }[];
+  failures: {
+    tool: string | null;
+    tool_name: string | null;
+    count: number;
+    before: number;
+    example: string | null;
+  }[];
+  by: Record<By, ReportGroup[]>;
+  sessions: {
+    session_id: string;
+    title: string | null;
+    tool: string | null;
+    project: string | null;
+    cost: number | null;
+    failures: number;
+    duration_seconds: number | null;
+  }[];
+  calibration: Calibration | null;
+  comparison: Compared[] | null;
+  comparison_missing: string | null;
+  sentences: string[];
+}
+
 export interface Doctor {
   versions: Record<string, string>;
   khive: string;
@@ -194,7 +336,7 @@ export interface Doctor {
   unmatched: Record<string, unknown>[];
   unmatched_calls: number;
   problems: string[];
-  hooks?: { tool: string; scope: string; state: string; path: string }[];
+  hooks?: { tool: string; scope: string; state: string; transport: string; path: string }[];
 }
 
 export interface Backups {
