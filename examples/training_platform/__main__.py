@@ -1,10 +1,10 @@
-"""python -m examples.training_platform [--dir DIR] [--students N] [--kill-after STEPS]
+"""python -m examples.training_platform [--dir DIR] [--students N] [--kill-after N] [--report DIR]
 
 N students in two groups work through a scenario at once. Each has a session, in which the platform
 keeps what is said, the vital signs of the patient, and what the student scores. After so many steps
 of all students together the server is killed, as by a power cut, and started again; the students
 notice nothing but a pause. In the end all of it is there, each once, in the database and in its
-second copy.
+second copy. With --report the groups are compared, and a report and all tables are written.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import anyio
 
+from examples.training_platform.analysis import analyse
 from examples.training_platform.client import Client, Refused
 from examples.training_platform.scenario import GROUPS, STEPS, Student, expected, students, work
 from examples.training_platform.server import Server
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, default=Path(), help="where .khive is")
     parser.add_argument("--students", type=int, default=20)
     parser.add_argument("--kill-after", type=int, metavar="STEPS", help="else half of all steps")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="compare the groups, into DIR")
     given = parser.parse_args()
     if given.students < 2 * len(GROUPS):
         parser.error(f"at least {2 * len(GROUPS)} students, two a group")
@@ -138,6 +140,8 @@ def main() -> None:
     try:
         train(given.dir.resolve(), everyone, kill_after)
         anyio.run(summary, given.dir, everyone)
+        if given.report is not None:
+            analyse(given.dir, given.report)
     except (KhiveError, Refused, OSError) as error:
         raise SystemExit(str(error)) from error
 

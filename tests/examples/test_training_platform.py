@@ -1,14 +1,17 @@
 """The training platform: students at work while their server is killed, and nothing is lost."""
 
+import csv
 import json
 import re
 import sqlite3
+import statistics
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from examples.training_platform.scenario import GROUPS, MOST_POINTS, STEPS, expected
@@ -79,3 +82,37 @@ def test_what_is_completed_takes_no_second_run(tmp_path: Path) -> None:
     assert "says something else" in second.stderr
     assert "Traceback" not in second.stderr
     assert contents(tmp_path, "scores.db", "scores") == before
+
+
+def test_its_groups_are_compared_and_reported_by_one_command(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    words = ("--students", "10", "--report", str(folder))
+    done = run("examples.training_platform", tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert "10 sessions by group: without_feedback 5, with_feedback 5" in done.stdout
+    sessions = contents(tmp_path, "application_sessions.db", "application_sessions")
+    scores = contents(tmp_path, "scores.db", "scores")
+    totals = {one["session_id"]: one["value"] for one in scores if one["name"] == "total"}
+    means = {
+        group: statistics.mean(
+            totals[one["session_id"]] for one in sessions if one["group"] == group
+        )
+        for group in GROUPS
+    }
+    with (folder / "tables" / "summary.csv").open(encoding="utf-8", newline="") as file:
+        told = {
+            row["group"]: float(row["mean"])
+            for row in csv.DictReader(file)
+            if row["metric"] == "score:total"
+        }
+    assert told == pytest.approx(means)
+    page, text = ((folder / f"report.{kind}").read_text("utf-8") for kind in ("html", "txt"))
+    for sentence in re.findall("(?m)^(?:Score|No difference in) .*$", done.stdout):
+        assert sentence in page
+    assert "score:total" in text
+    sheets = openpyxl.load_workbook(folder / "report.xlsx", read_only=True).sheetnames
+    assert {"summary", "sessions", "scores", "measurements", "tests"} <= set(sheets)
+    # No table says who it was.
+    tables = b"".join(file.read_bytes() for file in sorted((folder / "tables").iterdir()))
+    assert b"student-" not in tables
+    assert b"chest_pain-" not in tables
