@@ -20,7 +20,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # To look up a labelled counter takes longer than to count.
         self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._recorded: dict[tuple[str, str], Counter] = {}
         self._requests = Counter(
             "khive_http_requests", "Answers.", ("method", "route", "status"), registry=self.registry
         )
@@ -68,7 +70,11 @@ class Metrics:
 
     def recorded(self, purpose: Purpose, result: str, count: int = 1) -> None:
         """Count records that came in."""
-        self._records.labels(purpose.name, result).inc(count)
+        key = purpose.name, result
+        found = self._recorded.get(key)
+        if found is None:
+            found = self._recorded[key] = self._records.labels(*key)
+        found.inc(count)
 
     def looked_up(self, *, is_hit: bool) -> None:
         """Count a look at the cache of sessions."""
@@ -88,7 +94,6 @@ class Metrics:
         key = method, route, status
         found = self._answers.get(key)
         if found is None:
-            # To look up a labelled counter takes longer than to count.
             found = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
             self._answers[key] = found
         found[0].inc()
