@@ -15,9 +15,9 @@ from khive_persist.query import Filter, column, field
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import HOOKS, TASK_EVENTS, weave_in
+from khive_persist.store.listener import Listener
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
-from khive_persist.store.writer import Listener
 
 _TASKS: Final = {"task_created": created, "task_completed": completed}
 # The events that tell of a to-do list.

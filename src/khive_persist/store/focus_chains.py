@@ -17,11 +17,11 @@ from khive_persist.records import focus_list
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.listener import Listener
 from khive_persist.store.sqlite import rows as stored
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.store import Store
-from khive_persist.store.writer import Listener
 
 # Who told of a snapshot; of two that tell of the same, the later in this list is right.
 TASK_EVENTS: Final = "task_events"

@@ -26,11 +26,12 @@ from khive_persist.query import Field, Filter, Order, column
 from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.file_changes import FileChanges
+from khive_persist.store.listener import Listener
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.tail import Tail
-from khive_persist.store.writer import Listener, Writer
+from khive_persist.store.writer import Writer
 
 Record = TypeVar("Record", bound=Node)
 Ordering = Field | Order | Sequence[Field | Order]

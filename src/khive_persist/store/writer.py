@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 import anyio
@@ -17,27 +17,17 @@ from khive_persist.errors import KhiveError, MirrorError, StoreClosedError, Stor
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.listener import Listener
 from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, make, open_writer
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rows import in_order
+from khive_persist.store.ticket import Ticket, merged
 
 Result = TypeVar("Result")
 
 _TOLD_ROWS: Final = 256
-
-
-class Listener(Protocol):
-    """Told what was committed, in a thread, before the lock of the file's writers is given back."""
-
-    def written(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
-        """These rows were saved, and are so in the file now."""
-
-    def removed(
-        self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow]
-    ) -> None:
-        """These rows were there, and are no longer, or are as `now` has them, which is told."""
 
 
 class Merged(NamedTuple):
@@ -54,27 +44,6 @@ class _Changes:
     def __init__(self) -> None:
         self.written: dict[str, None] = {}
         self.removed: dict[str, StoredRow] = {}
-
-
-class _Ticket:
-    """Rows that one caller waits for; one that is counted runs by itself, for its `changed`."""
-
-    def __init__(
-        self,
-        sql: str,
-        rows: Sequence[Sequence[Any]],
-        *,
-        is_delete: bool = False,
-        is_counted: bool = False,
-    ) -> None:
-        self.sql = sql
-        self.is_delete = is_delete
-        self.is_counted = is_counted or is_delete
-        self.rows = rows
-        self.changed = 0
-        # Until the commit says otherwise: whoever waits must never take silence for success.
-        self.error: KhiveError | None = StoreError("not written: its transaction did not end")
-        self.ended = anyio.Event()
 
 
 class Writer:
@@ -102,7 +71,7 @@ class Writer:
         self._identity: tuple[int, int] | None = None
         self._openings = 0
         self._is_closed = False
-        self._waiting: list[_Ticket] = []
+        self._waiting: list[Ticket] = []
         self._committer: asyncio.Task[None] | None = None
         self._turn = anyio.Lock()
 
@@ -120,7 +89,7 @@ class Writer:
 
     async def upsert(self, row: Sequence[Any]) -> None:
         """Save a row: committed and synced on return."""
-        await self._write(_Ticket(statements.upsert(self.purpose.table), [row]))
+        await self._write(Ticket(statements.upsert(self.purpose.table), [row]))
 
     async def insert(self, row: Sequence[Any]) -> bool:
         """Save a row unless its id is there: committed and synced on return; whether it was not.
@@ -128,12 +97,12 @@ class Writer:
         Who listens is told of the row that is there then, in either case.
         """
         sql = statements.insert_new(self.purpose.table)
-        return await self._write(_Ticket(sql, [row], is_counted=True)) > 0
+        return await self._write(Ticket(sql, [row], is_counted=True)) > 0
 
     async def delete(self, id: str) -> bool:
         """Delete a row: committed and synced on return; whether it was there."""
         sql = statements.delete(self.purpose.table)
-        return await self._write(_Ticket(sql, [(id,)], is_delete=True)) > 0
+        return await self._write(Ticket(sql, [(id,)], is_delete=True)) > 0
 
     async def upsert_all(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
         """Save all of these rows in one transaction, or none; how many they were."""
@@ -262,7 +231,7 @@ class Writer:
                 )
         return Merged(len(new), len(rows) - len(new) - len(changed), len(changed))
 
-    async def _write(self, ticket: _Ticket) -> int:
+    async def _write(self, ticket: Ticket) -> int:
         """Cancelled before its transaction has begun, nothing is written; after, all of it is."""
         self._waiting.append(ticket)
         if self._committer is None:
@@ -279,7 +248,7 @@ class Writer:
 
     async def _commit_waiting(self) -> None:
         """One commit after the other, each for all who wait by then, until nobody does."""
-        taken: list[_Ticket] = []
+        taken: list[Ticket] = []
         try:
             while self._waiting:
                 async with self._turn:
@@ -294,10 +263,10 @@ class Writer:
             for ticket in [*taken, *self._waiting]:
                 ticket.ended.set()
 
-    async def _commit(self, tickets: list[_Ticket]) -> None:
+    async def _commit(self, tickets: list[Ticket]) -> None:
         try:
             async with self._transaction() as (connection, changes):
-                for ticket in _merged(tickets):
+                for ticket in merged(tickets):
                     if ticket.is_delete:
                         await self._note_before(connection, changes, ticket.rows)
                     else:
@@ -434,10 +403,3 @@ async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
         with anyio.CancelScope(shield=True):
             await asyncio.wait([task])
         raise
-
-
-def _merged(tickets: list[_Ticket]) -> list[_Ticket]:
-    """The tickets as few statements: neighbours with the same SQL run as one."""
-    if len(tickets) == 1 or any(ticket.is_counted for ticket in tickets):
-        return tickets
-    return [_Ticket(tickets[0].sql, [row for ticket in tickets for row in ticket.rows])]
