@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
 from tests.server.process import Server
 
-# On a machine that does other things, too.
-PATIENCE = 20_000
+# On a machine that does other things, too, which come before a comparison's process.
+PATIENCE = 50_000
 expect.set_options(timeout=PATIENCE)
 
 
