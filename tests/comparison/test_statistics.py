@@ -136,6 +136,22 @@ def test_median_difference() -> None:
     assert again == done
 
 
+def test_the_ends_of_bca_are_those_of_its_formula() -> None:
+    # R has, on the same resamples, `quantile(t, pnorm(z + w / (1 - acc * w)))` of
+    # `z = qnorm(mean(t < t0) + mean(t == t0) / 2); w = z + qnorm(c(.025, .975))`, and of the
+    # jackknife l of each sample, about its mean and through its size,
+    # `acc = sum(l^3) / (6 * sum(l^2)^1.5)`
+    for first, second, acceleration, low, high in (
+        (X, Y, 0.002313910441665, 0.4, 5.1), (MAY, AUGUST, 0.0, 14.0, 59.5),
+    ):  # fmt: skip
+        done = median_difference(first, second)
+        assert done is not None
+        assert done.interval is not None
+        assert done.interval[:2] == equal(low, high)
+        ordered = (np.sort(np.array(one, dtype=float)) for one in (first, second))
+        assert medians._acceleration(*ordered) == pytest.approx(acceleration, rel=1e-9)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40))
 def test_leave_one_out_medians_are_those_of_the_jackknife(values: list[float]) -> None:
     ordered = np.sort(np.array(values))

@@ -1,7 +1,9 @@
 """The difference of two medians, with the bootstrap's BCa interval.
 
 Efron 1987, "Better bootstrap confidence intervals", J. Amer. Stat. Assoc. 82; for two samples,
-Davison and Hinkley 1997, Bootstrap Methods and Their Application, section 5.4.
+Davison and Hinkley 1997, Bootstrap Methods and Their Application, section 5.4. The jackknife's
+values are taken about their mean (Efron and Tibshirani 1993, equation 14.15), and not about the
+whole sample's as R's `boot` does.
 
 To draw n values from a sample and take their median is to draw the order statistics in the midst of
 n uniform numbers, which have a beta distribution, and to look up the values of these ranks. So a
