@@ -7,10 +7,11 @@ from typing import Final, Literal, NamedTuple
 import anyio.to_thread
 
 from khive_persist import settings as configuration
-from khive_persist.capture.drain import drain
+from khive_persist.capture.drain import drain, usable_settings
 from khive_persist.errors import InvalidQueryError, PlaceError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
+from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.mirror.verify import Difference, Tally, compared
 from khive_persist.opening import find_place
 from khive_persist.place import Place
@@ -67,7 +68,7 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
     purposes = mirrored(place, records)
 
     def run() -> Verified:
-        drain(place)
+        bring_in(place, purposes)
         with compared(place, purposes) as comparison:
             first = [d for d, _ in zip(comparison.differences(), range(LISTED), strict=False)]
             return Verified(comparison.is_equal, comparison.tallies, first)
@@ -110,7 +111,7 @@ async def rebuild(
     purposes = mirrored(place, records)
 
     def run() -> Rebuilt:
-        drain(place)
+        bring_in(place, purposes)
         if source == "database":
             return rebuild_mirror(place, purposes)
         done = rebuild_databases(place, purposes, may_discard=lambda _: discard_unmirrored)
@@ -119,6 +120,15 @@ async def rebuild(
         return done
 
     return await anyio.to_thread.run_sync(run)
+
+
+def bring_in(place: Place, purposes: Sequence[Purpose]) -> None:
+    """Drain the spool, and copy to the mirror what a killed process has not: done on return.
+
+    Neither raises: what could not be done shows when the copies are compared.
+    """
+    drain(place)
+    recover(place, purposes, usable_settings(place), most=FEW_RECORDS)
 
 
 def _existing(directory: Path | str | None) -> Place:
@@ -147,9 +157,9 @@ def second_copies(place: Place, purpose: Purpose, ids: Sequence[str]) -> list[Pa
         InvalidSettingsError: config.toml is wrong.
         StoreError: The database cannot be read.
     """
-    mirror = Mirror(place, configuration.load(place.config)).of(purpose)
+    mirror = Mirror(place, configuration.load(place.config))
     database = place.database(purpose.file)
-    if mirror is None or not database.exists():
+    if not mirror.has(purpose) or not database.exists():
         return []
     found = rows.read_ids(database, purpose.table, list(ids))
     paths = (mirror.path(purpose, row) for row in found)

@@ -17,6 +17,7 @@ KhiveError
 ├── BackupError (RuntimeError)           a backup that could not be made, read or restored
 │   └── BackupDamagedError               its bytes are not those that were written
 └── StoreError (RuntimeError)            a database that did not do as it was asked
+    ├── AmbiguousStoreError              several open stores could be meant by a record's own call
     ├── StoreBusyError (TimeoutError)    another program held its lock for too long
     ├── StoreClosedError                 the store was used outside its `async with`
     ├── StoreDamagedError                the bytes are not a sound SQLite file
@@ -147,6 +148,12 @@ class StoreError(KhiveError, RuntimeError):
     """A database did not do as it was asked; what was not acknowledged is not saved."""
 
     code = "store"
+
+
+class AmbiguousStoreError(StoreError):
+    """Several open stores could be meant by a record's own call; nothing was done."""
+
+    code = "ambiguous_store"
 
 
 class StoreBusyError(StoreError, TimeoutError):

@@ -12,10 +12,11 @@ import anyio.to_thread
 from khive_persist import settings as configuration
 from khive_persist.callbacks import CallbackOptions, Callbacks
 from khive_persist.capture import arrival
-from khive_persist.capture.drain import drain
+from khive_persist.capture.shared_drain import drained
 from khive_persist.errors import InvalidRecordError, PlaceError
 from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
 from khive_persist.place import Place
 from khive_persist.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.records.application_session import ApplicationSession
@@ -177,6 +178,26 @@ async def open_store(
         PlaceError: There is no place, or it cannot be used.
         StoreError: As its subclasses say.
     """
+    async with _opened(
+        record, url, dir=dir, busy_timeout_seconds=busy_timeout_seconds, **callbacks
+    ) as store:
+        token = bind(record, store)
+        try:
+            yield store
+        finally:
+            unbind(token)
+
+
+@asynccontextmanager
+async def _opened(
+    record: type[Any],
+    url: str | None = None,
+    *,
+    dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
+    **callbacks: Unpack[CallbackOptions],
+) -> AsyncIterator[Any]:
+    """As `open_store`, of a store that no other task's calls are to use."""
     place = find_place(dir)
     named = None if url is None else _checked_url(record, url)
     await anyio.to_thread.run_sync(place.make)
@@ -191,23 +212,34 @@ async def open_store(
     sealing = partial(seal, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
     if record is FocusChain and named is None:
-        options["gather"] = partial(_gather, place, timeout, sealing, Mirror(place, settings))
+        mirror = Mirror(place, settings)
+        options["gather"] = partial(_gather, place, timeout, sealing, mirror)
     store = _STORES.get(record, Store)(
         record,
         lambda purpose: named or place.database(purpose.file),
         busy_timeout_seconds=timeout,
-        before_read=partial(_drain, place) if issubclass(record, HookEvent) else None,
+        before_read=partial(drained, place) if issubclass(record, HookEvent) else None,
         seal=sealing,
-        listener_of=Mirror(place, settings).of if named is None else None,
+        mirror_of=Mirror(place, settings).follower if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
         **options,
     )
-    await store.open()
-    bind(record, store)
     try:
+        await store.open()
+        if named is None and await store.is_behind():
+            for purpose in record.purposes():
+                await anyio.to_thread.run_sync(
+                    partial(
+                        recover_file,
+                        place,
+                        purpose,
+                        Mirror(place, settings),
+                        timeout,
+                        most=FEW_RECORDS,
+                    )
+                )
         yield store
     finally:
-        unbind(store)
         with anyio.CancelScope(shield=True):
             await store.close()
 
@@ -229,23 +261,20 @@ async def save_planning_session(
         plan = PlannerSession(content={**(content or {}), **fields})
     except ValueError as error:
         raise InvalidRecordError(" ".join(str(error).split())) from error
-    async with open_store(PlannerSession, dir=dir) as plans:
-        return await plans.save(plan)
+    async with _opened(PlannerSession, dir=dir) as plans:
+        saved: PlannerSession = await plans.save(plan)
+        return saved
 
 
 @asynccontextmanager
 async def reading(place: Place, *purposes: Purpose) -> AsyncIterator[Reader]:
     """Read several purposes of a place together, once what waits in its spool came in."""
-    await _drain(place)
+    await drained(place)
     reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
     try:
         yield reader
     finally:
         await reader.close()
-
-
-async def _drain(place: Place) -> None:
-    await anyio.to_thread.run_sync(drain, place)
 
 
 async def _gather(
@@ -255,13 +284,13 @@ async def _gather(
     mirror: Mirror,
     session_id: str,
 ) -> None:
-    await _drain(place)
+    await drained(place)
     await gather(
         place,
         session_id,
         busy_timeout_seconds=busy_timeout_seconds,
         seal=sealing,
-        listener=mirror.of(FOCUS_CHAINS),
+        mirror=mirror.follower(FOCUS_CHAINS),
     )
 
 
@@ -286,4 +315,4 @@ _STORES: dict[type[Node], type[Store[Any]]] = {
 }
 
 # A record's own calls open a store for themselves where none is open.
-set_opener(open_store)
+set_opener(_opened)

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from khive_persist import clock
 from khive_persist.errors import PlaceError
 
 KHIVE: Final = ".khive"
@@ -149,7 +150,8 @@ def write_private(path: Path, content: bytes, *, synced: bool = True) -> None:
         content: All of it.
         synced: Whether it survives a power loss; without, such a loss may leave anything there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Several threads may write it at once.
+    temporary = path.with_name(f".{path.name}.{clock.new_id()}.tmp")
     descriptor = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE_FILE
     )

@@ -9,9 +9,7 @@ from khive_persist.backup.destination import Destination
 from khive_persist.backup.restore import Restored, restore_backup
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN
-from khive_persist.store.sqlite.connection import open_writer
-from khive_persist.store.sqlite.statements import upsert
-from khive_persist.store.sqlite.transaction import transaction
+from khive_persist.store.sqlite.file_writer import FileWriter
 
 PURPOSES = {purpose.file: purpose for purpose in BUILT_IN}
 Rows = dict[str, list[tuple[object, ...]]]
@@ -28,12 +26,8 @@ def save_plans(
         (id, json.dumps({"session_id": id, "task_description": f"{id} " * 400}), "{}", "2026", None)
         for id in ids
     ]
-    connection = open_writer(path, PURPOSES[file])
-    try:
-        with transaction(connection, path, 10):
-            connection.executemany(upsert(PURPOSES[file].table), rows)
-    finally:
-        connection.close()
+    with FileWriter(path, PURPOSES[file], 10, None) as writer, writer.transaction() as writing:
+        writing.upsert(rows)
     return ids
 
 

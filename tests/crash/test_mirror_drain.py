@@ -26,7 +26,7 @@ from tests.mirror.records import (
 # Each patches what the operating system or SQLite is asked for, so that it dies just there.
 STEPS = {
     "before the commit": "on_commit(lambda: die())",
-    "after the commit": "Mirror.written = lambda *a, **k: die()",
+    "after the commit": "MirrorFollower.apply = lambda *a, **k: die()",
     "before the first byte": "on_write(lambda write, d, b: die())",
     "in the middle of the first line": "on_write(lambda write, d, b: (write(d, b[:100]), die()))",
     "in the middle of the append": "on_write(lambda write, d, b: (write(d, b[:-100]), die()))",
@@ -53,7 +53,7 @@ import os, signal, sys
 from khive_persist.capture import drain as module
 from khive_persist.store.sqlite import file_writer
 from khive_persist.capture.spool import Spool
-from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.place import Place
 
 def die():
@@ -61,9 +61,15 @@ def die():
 
 def on_commit(act):
     opened = file_writer.open_writer
+    inserted = []
+    def trace(sql):
+        if sql.startswith("INSERT INTO hook_events"):
+            inserted.append(sql)
+        elif sql == "COMMIT" and inserted:
+            act()
     def open_writer(*a, **k):
         connection = opened(*a, **k)
-        connection.set_trace_callback(lambda sql: act() if sql == "COMMIT" else None)
+        connection.set_trace_callback(trace)
         return connection
     file_writer.open_writer = open_writer
 

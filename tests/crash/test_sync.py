@@ -26,20 +26,20 @@ FEW = 40
 LINES = 5 * BATCHES_AT_ONCE * FEW // 2 + 7
 STEPS = {
     "before the commit": "on_commit()",
-    "before the mirror": "Mirror.appended = at_second(Mirror.appended, before=True)",
+    "before the mirror": "MirrorFollower.apply = at_second(MirrorFollower.apply, before=True)",
     "before the first byte": "on_write(lambda write, d, b: die())",
     "in the middle of the append": "on_write(lambda write, d, b: (write(d, b[:-100]), die()))",
     "before the end of the last line": "on_write(lambda write, d, b: (write(d, b[:-1]), die()))",
-    "after the mirror": "Mirror.appended = at_second(Mirror.appended, before=False)",
+    "after the mirror": "MirrorFollower.apply = at_second(MirrorFollower.apply, before=False)",
     "before the bookmark": "Bookmark.save = at_second(Bookmark.save, before=True)",
-    "in the bookmark": "os.replace = at_second(os.replace, before=True)",
-    "after the bookmark": "os.replace = at_second(os.replace, before=False)",
+    "in the bookmark": "on_bookmark(before=True)",
+    "after the bookmark": "on_bookmark(before=False)",
 }
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
@@ -66,11 +66,25 @@ def at_second(call, before):
 def on_commit():
     opened = file_writer.open_writer
     commit = at_second(lambda: None, before=True)
+    inserted = []
+    def trace(sql):
+        if sql.startswith("INSERT INTO messages"):
+            inserted.append(sql)
+        elif sql == "COMMIT" and inserted:
+            inserted.clear()
+            commit()
     def open_writer(*a, **k):
         connection = opened(*a, **k)
-        connection.set_trace_callback(lambda sql: sql == "COMMIT" and commit())
+        connection.set_trace_callback(trace)
         return connection
     file_writer.open_writer = open_writer
+
+def on_bookmark(before):
+    replace = os.replace
+    of_bookmark = at_second(replace, before)
+    def replaced(source, target):
+        return (replace if "/sessions/" in str(target) else of_bookmark)(source, target)
+    os.replace = replaced
 
 def on_write(act):
     write, save, saved = os.write, Bookmark.save, []

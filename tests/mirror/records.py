@@ -12,6 +12,7 @@ import anyio
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
+from khive_persist.mirror.recovery import recover
 from khive_persist.mirror.verify import Comparison, compared
 from khive_persist.opening import open_store
 from khive_persist.place import Place
@@ -20,6 +21,7 @@ from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import known_purposes
+from khive_persist.settings import Settings
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 CODEX = HOOK_EVENTS["codex"]
@@ -78,6 +80,11 @@ def hook(place: Place, session: str | None, number: int, tool: str = "claude-cod
 def drained(place: Place) -> None:
     result = drain(place)
     assert (result.left, result.errors) == (0, ())
+
+
+def recovered(place: Place) -> None:
+    """Open every file for writing, as the next one does who writes to it."""
+    assert recover(place, known_purposes(place), Settings()) == []
 
 
 def files(place: Place) -> list[str]:

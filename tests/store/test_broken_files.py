@@ -179,7 +179,7 @@ async def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 def make_newer(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
 
 
 async def test_a_newer_file_is_refused_for_writing_read_and_not_altered(
@@ -188,11 +188,11 @@ async def test_a_newer_file_is_refused_for_writing_read_and_not_altered(
     await fill(folder)
     make_newer(database)
     before = old_files.digest(folder)
-    with pytest.raises(StoreNewerError, match="has schema 2") as raised:
+    with pytest.raises(StoreNewerError, match="has schema 3") as raised:
         await save_one(folder)
     assert raised.value.hint == "upgrade khive-persist"
     assert len(await ids_read(database)) == ROWS
-    assert "has schema 2" in check(database)
+    assert "has schema 3" in check(database)
     assert old_files.digest(folder) == before
 
 

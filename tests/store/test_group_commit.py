@@ -115,10 +115,15 @@ async def test_saves_and_deletes_of_a_group_happen_in_their_order(
     assert [found.id for found in await plans.find()] == [one.id]
 
 
-async def test_save_many_is_a_commit_of_its_own(plans: PlannerSessionStore, database: Path) -> None:
+async def test_save_many_is_a_commit_for_each_thousand_or_one_for_all(
+    plans: PlannerSessionStore, database: Path
+) -> None:
+    await plans.save(plan())
     before = commits(database)
     await plans.save_many(plan() for _ in range(1_200))
-    assert commits(database) - before == 1
+    assert commits(database) - before == 2
+    await plans.save_many((plan() for _ in range(1_200)), atomic=True)
+    assert commits(database) - before == 3
 
 
 Work = Coroutine[Any, Any, Any]
@@ -169,6 +174,8 @@ async def test_a_cancelled_save_holds_up_nobody(
                     group.start_soon(_ended, save)
                 if which == "last":
                     group.start_soon(cancel, plans.save(cancelled), steps)
+            # Commits come one after the other: that of the cancelled one has ended with this.
+            others.append(await plans.save(plan()))
             found = {one.id for one in await plans.find()}
             assert {one.id for one in others} <= found
             assert found <= {one.id for one in [cancelled, *others]}

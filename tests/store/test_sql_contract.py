@@ -175,7 +175,7 @@ async def test_a_new_file_has_the_settings_that_are_set_at_birth(filled: Path) -
         "journal_mode": "wal",
         "auto_vacuum": 2,
         "page_size": 16_384,
-        "user_version": 1,
+        "user_version": 2,
     }
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from khive_persist.mirror.document import to_line
-from khive_persist.mirror.streams import session_of
 from khive_persist.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
 from khive_persist.transcripts.batches import Batch
@@ -41,25 +40,24 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("redactor", [KEY, None], ids=["redacted", "raw"])
 def test_of_whatever_a_message_holds(payload: Any, redactor: Redactor | None) -> None:
     made = draft(redactor, session_id="s", payload=payload)
-    assert made.entry().line == to_line(CONVERSATIONS, made.row)
-    assert made.entry().session == session_of(made.row)
+    assert made.line() == to_line(CONVERSATIONS, made.row)
 
 
 @pytest.mark.parametrize("levels", [*range(245, 260), 400])
 def test_of_any_depth(levels: int) -> None:
     made = draft(session_id="s", payload=nested(levels))
-    assert made.entry().line == to_line(CONVERSATIONS, made.row)
+    assert made.line() == to_line(CONVERSATIONS, made.row)
 
 
 @pytest.mark.parametrize("session", ["s", "", None, 7, "\ud800", "password: hunter2hunter2"])
 def test_of_whatever_session(session: Any) -> None:
     made = draft(session_id=session, text="x")
-    assert made.entry().session == session_of(made.row)
+    assert made.line() == to_line(CONVERSATIONS, made.row)
 
 
 def test_of_every_line_of_the_samples() -> None:
     for path in sorted(Path(SAMPLES).rglob("*.jsonl")):
         for line in path.read_bytes().splitlines():
             made = draft(payload=json.loads(line))
-            assert made.session is not None
-            assert made.entry().line == to_line(CONVERSATIONS, made.row)
+            assert made.is_exact
+            assert made.line() == to_line(CONVERSATIONS, made.row)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import MirrorError, StoreBusyError
-from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock
@@ -85,16 +85,16 @@ def test_nothing_is_stored_that_comes_after_a_failure(
     place: Place, transcript: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even what was read by then: its lines would be taken for the only ones left to read."""
-    appended = Mirror.appended
+    apply = MirrorFollower.apply
     calls = []
 
     def fails_once(*given: Any, **named: Any) -> None:
         calls.append(given)
         if len(calls) == 1:
             raise MirrorError("no space left")
-        appended(*given, **named)
+        apply(*given, **named)
 
-    monkeypatch.setattr(Mirror, "appended", fails_once)
+    monkeypatch.setattr(MirrorFollower, "apply", fails_once)
     monkeypatch.setattr(storing, "SECONDS_AT_ONCE", 0.0)
     with pytest.raises(MirrorError):
         run(place, transcript)

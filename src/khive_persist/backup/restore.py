@@ -96,6 +96,8 @@ def restore_backup(
             _Assembly(incoming, indexes[-1], progress).run(destination, chain, indexes, identities)
             for file in manifest.files:
                 _check(incoming, file, manifest)
+                if file.rows is not None:
+                    snapshot.make_another(incoming / file.name)
             config = _take_config(incoming)
             _sync(incoming)
         make_directory(place.quarantine)

@@ -5,10 +5,9 @@ drain, at whatever point, the next one ends with the same rows.
 """
 
 import os
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -27,14 +26,15 @@ from khive_persist.errors import (
     StoreError,
 )
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.recovery import recover
 from khive_persist.place import Place, make_directory
-from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.register import known_purposes
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
-from khive_persist.store.codec import Row, StoredRow
-from khive_persist.store.sqlite import lock, statements
+from khive_persist.store.codec import Row
+from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.file_writer import FileWriter
-from khive_persist.store.sqlite.rows import fetch_ids
 
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
@@ -106,9 +106,10 @@ class Drain:
             for tool in HOOK_EVENTS:
                 try:
                     stored += self._drain_tool(tool, [e for e in here if e.tool == tool])
-                except (StoreError, PlaceError, MirrorError) as error:
+                except (StoreError, PlaceError) as error:
                     errors.append(error)
             stored += self._bring_away()
+            errors += self._copy_again()
             return Drained(stored, len(self.spool.events()), tuple(errors))
 
     def _drain_tool(self, tool: str, events: Sequence[Event]) -> int:
@@ -127,6 +128,27 @@ class Drain:
             self._ended |= dict.fromkeys(ended_transcripts(rows))
             stored += len(rows)
         return stored
+
+    def tidy(self) -> None:
+        """Empty write-ahead logs that have grown large while somebody read."""
+        for writer in self._writers.values():
+            writer.tidy()
+
+    def recover(self) -> None:
+        """Bring the mirror to what the databases have, where somebody was killed; see `recover`."""
+        with suppress(KhiveError):
+            recover(self.place, known_purposes(self.place), self.settings)
+
+    def _copy_again(self) -> list[KhiveError]:
+        """Copy what could not be copied before; why that cannot be done, by file."""
+        errors: list[KhiveError] = []
+        for writer in self._writers.values():
+            try:
+                if writer.has_failed:
+                    writer.copy_again()
+            except (StoreError, MirrorError) as error:
+                errors.append(error)
+        return errors
 
     def take_ended(self) -> list[Path]:
         """The transcripts of sessions that have stopped or ended since this was last asked."""
@@ -162,6 +184,9 @@ class Drain:
             for row, event in zip(rows, events, strict=True):
                 self._store(tool, [row], [event])
             return
+        except MirrorError:
+            # They are in the database and its log; `_copy_again` says why not in the mirror.
+            pass
         self._remove(events)
 
     def _remove(self, events: Sequence[Event]) -> None:
@@ -183,21 +208,10 @@ class Drain:
         if tool not in self._writers:
             path = self.place.database(purpose.file)
             timeout = self.settings.store_busy_timeout_seconds
-            self._writers[tool] = FileWriter(path, purpose, timeout)
-        after: list[Callable[[], None]] = []
-        with self._writers[tool].transaction(after) as connection:
-            new = connection.executemany(statements.insert_new(purpose.table), rows).rowcount
-            if self._mirror.of(purpose) is not None:
-                after.append(partial(self._copy, purpose, connection, rows, new))
-
-    def _copy(
-        self, purpose: Purpose, connection: sqlite3.Connection, rows: list[Row], new: int
-    ) -> None:
-        copied: Sequence[StoredRow] = rows
-        if new < len(rows):
-            # Of a drain that was killed. The rows that it stored may be spelled otherwise.
-            copied = fetch_ids(connection, purpose.table, [row[0] for row in rows])
-        self._mirror.written(purpose, copied, may_be_there=new < len(rows))
+            mirror = self._mirror.follower(purpose)
+            self._writers[tool] = FileWriter(path, purpose, timeout, mirror)
+        with self._writers[tool].transaction() as writing:
+            writing.insert_new(rows)
 
     def _quarantine(self, event: Event) -> None:
         make_directory(self.place.quarantine)

@@ -48,6 +48,7 @@ def main() -> int:
             os.close(pipe)
             drain.run()
             syncing.finish()
+            drain.recover()
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
         return 1
@@ -64,6 +65,7 @@ def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
         last_success = time.monotonic()
         while True:
             left = _pass(drain)
+            drain.tidy()
             syncing.start()
             if not left:
                 retry, last_success = FIRST_RETRY_SECONDS, time.monotonic()

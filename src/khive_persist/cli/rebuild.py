@@ -4,13 +4,12 @@ import sys
 
 import click
 
-from khive_persist.capture.drain import drain
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.cli.verify import COLUMNS, tally_rows
-from khive_persist.copies import mirrored
+from khive_persist.copies import bring_in, mirrored
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.place import Place
 
@@ -44,7 +43,7 @@ def command(
         raise click.UsageError("say which copy is right: --from-mirror or --from-database")
     place = existing_place(context, directory)
     purposes = mirrored(place)
-    drain(place)
+    bring_in(place, purposes)
     with progress("records") as advance:
         if source == "database":
             done = rebuild_mirror(place, purposes, advance)

@@ -8,7 +8,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.output import Documents, cell, print_json, print_table
 from khive_persist.cli.progress import progress
-from khive_persist.copies import mirrored
+from khive_persist.copies import bring_in, mirrored
 from khive_persist.mirror.verify import Comparison, Tally, compared
 
 COLUMNS = ("purpose", *Tally._fields)
@@ -34,6 +34,7 @@ def command(context: click.Context, as_json: bool, as_lines: bool, directory: st
     """
     place = drained_place(context, directory)
     purposes = mirrored(place)
+    bring_in(place, purposes)
     with progress("records") as advance, compared(place, purposes, advance) as comparison:
         if as_json:
             print_json(_as_json(comparison))

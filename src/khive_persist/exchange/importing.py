@@ -159,9 +159,8 @@ class _Merging:
         writer = self._writers.get(purpose)
         if writer is None:
             path = self._place.database(purpose.file)
-            writer = self._writers[purpose] = Writer(
-                path, purpose, self._timeout, self._mirror.of(purpose)
-            )
+            mirror = self._mirror.follower(purpose)
+            writer = self._writers[purpose] = Writer(path, purpose, self._timeout, mirror)
         rows = [item.row for item in items]
         try:
             merged = await writer.merge(rows, is_same=is_same, update=self._update)

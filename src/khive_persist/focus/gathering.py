@@ -15,8 +15,8 @@ from khive_persist.query import Filter, column, field
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import HOOKS, TASK_EVENTS, weave_in
-from khive_persist.store.listener import Listener
 from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.file_writer import Mirroring
 from khive_persist.store.sqlite.statements import select
 
 _TASKS: Final = {"task_created": created, "task_completed": completed}
@@ -32,7 +32,7 @@ async def gather(
     *,
     busy_timeout_seconds: float,
     seal: Callable[[StoredRow], StoredRow] | None = None,
-    listener: Listener | None = None,
+    mirror: Mirroring = None,
 ) -> int:
     """Save the snapshots that a session's hook events tell of: committed and synced on return.
 
@@ -43,7 +43,7 @@ async def gather(
         session_id: The session.
         busy_timeout_seconds: How long to wait for other writers.
         seal: Given each row before it is written; what it returns is written.
-        listener: Told of what was committed.
+        mirror: Who keeps the second copy.
 
     Returns:
         How many snapshots are new, or told anew.
@@ -66,7 +66,7 @@ async def gather(
     if not new:
         return 0
     path = place.database(FOCUS_CHAINS.file)
-    return await anyio.to_thread.run_sync(weave_in, path, new, busy_timeout_seconds, listener)
+    return await anyio.to_thread.run_sync(weave_in, path, new, busy_timeout_seconds, mirror)
 
 
 def _row(session_id: str, event: Any) -> StoredRow | None:

@@ -10,9 +10,10 @@ from khive_persist.mirror import names, scan
 from khive_persist.mirror.verify import Advance
 from khive_persist.place import Place, make_directory, sync_directory, sync_file
 from khive_persist.purposes import Purpose
-from khive_persist.store.sqlite import lock, migrations, statements
+from khive_persist.store.sqlite import change_log, lock, migrations, statements
 from khive_persist.store.sqlite.connection import make, open_writer
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.file_writer import MIRROR
 from khive_persist.store.sqlite.ledger import Entry, Ledger
 
 _BATCH_ROWS: Final = 2_000
@@ -77,6 +78,8 @@ class Building:
         self._commit()
         for name, connection in self._connections.items():
             with translated(self.incoming / self._purposes[name].file):
+                change_log.set_state(connection, self._purposes[name].table)
+                change_log.set_position(connection, MIRROR, change_log.last(connection))
                 connection.execute("COMMIT")
                 # Or the first to write would have to wait for all who read, to turn it on.
                 connection.execute("PRAGMA journal_mode = WAL")

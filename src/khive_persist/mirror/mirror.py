@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal
 
 from khive_persist.errors import KhiveError, MirrorError
-from khive_persist.mirror import streams
 from khive_persist.mirror.documents import Documents
-from khive_persist.mirror.streams import Entry, Streams, session_of
+from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror.stream_file import ReplacedError, retract, session_of
+from khive_persist.mirror.streams import Streams
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
@@ -17,8 +18,8 @@ from khive_persist.store.codec import StoredRow
 class Mirror:
     """The mirror of one place: `sessions/`.
 
-    It is told of each commit while the lock of that database is still held, so both copies get
-    their changes in one order.
+    What is saved is copied by followers, of which each knows one file's change log. Its own methods
+    write for who keeps everybody else from writing: see `turn`.
     """
 
     def __init__(self, place: Place, settings: Settings) -> None:
@@ -26,9 +27,13 @@ class Mirror:
         self._off = frozenset(settings.mirror_off)
         self._kinds: dict[Purpose, Documents | Streams] = {}
 
-    def of(self, purpose: Purpose) -> Self | None:
-        """This mirror, where the records of the purpose have a second copy."""
-        return None if purpose.name in self._off else self
+    def has(self, purpose: Purpose) -> bool:
+        """Whether the records of the purpose have a second copy."""
+        return purpose.name not in self._off
+
+    def follower(self, purpose: Purpose) -> MirrorFollower | Literal["off"]:
+        """What copies the records of a purpose; "off" where they have no second copy."""
+        return MirrorFollower(self._folder, purpose) if self.has(purpose) else "off"
 
     def path(self, purpose: Purpose, row: StoredRow) -> Path | None:
         """The file that has a record, or will have it; None for a session that has none yet."""
@@ -57,14 +62,6 @@ class Mirror:
         else:
             _told(purpose, lambda: kind.write(rows))
 
-    def appended(
-        self, purpose: Purpose, entries: Sequence[Entry], *, may_be_there: bool = False
-    ) -> None:
-        """As `written`, for a purpose that is a stream, of lines that are made already."""
-        kind = self._kind(purpose)
-        assert isinstance(kind, Streams)
-        _told(purpose, lambda: kind.append(entries, may_be_there=may_be_there))
-
     def removed(
         self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow] = ()
     ) -> None:
@@ -90,7 +87,7 @@ class Mirror:
         Raises:
             MirrorError: It cannot be written.
         """
-        _told(purpose, lambda: streams.retract(self._folder / file, purpose, ids))
+        _told(purpose, lambda: retract(self._folder / file, purpose, ids))
 
     def _kind(self, purpose: Purpose) -> Documents | Streams:
         if purpose not in self._kinds:
@@ -102,7 +99,7 @@ class Mirror:
 def _told(purpose: Purpose, write: Callable[[], None]) -> None:
     try:
         write()
-    except (OSError, KhiveError) as error:
+    except (OSError, KhiveError, ReplacedError) as error:
         raise MirrorError(
             f"{purpose.file} has it, but not its second copy ({error})",
             hint="run khive-persist rebuild --from-database",

@@ -29,6 +29,7 @@ _BATCH_DOCUMENTS: Final = 50
 # Of a session they are synced together.
 _BATCH_LINES: Final = 2_000
 _WAITING_CHARACTERS: Final = 8 << 20
+_KINDS: Final = ("twice_in_mirror", "missing_in_database", "differs", "missing_in_mirror")
 
 
 class Rebuilt(NamedTuple):
@@ -140,6 +141,24 @@ def rebuild_mirror(
     return _proven(place, purposes, wanted, 0, outgoing, advance)
 
 
+def copy_missing(place: Place, purpose: Purpose, advance: Advance = lambda _: None) -> None:
+    """Write what the mirror lacks of a purpose, or has otherwise: synced on return.
+
+    A file that is replaced has a second name in quarantine. What only the mirror has, or what is
+    damaged there, is left as it is. Who writes meanwhile goes on.
+
+    Raises:
+        StoreError: The database cannot be read, or its writers did not give it up.
+        MirrorError: A file cannot be written.
+        OSError: As the file system says.
+    """
+    with compared(place, [purpose], advance) as before:
+        if purpose.name not in before.unreadable:
+            aside = _Aside(before, place.quarantine / f"recovery.{clock.new_id()}")
+            _Copying(before, purpose, aside).run(advance, kinds=("differs", "missing_in_mirror"))
+            aside.sync()
+
+
 def _proven(
     place: Place,
     purposes: Sequence[Purpose],
@@ -230,11 +249,11 @@ class _Copying:
         self._mirror = Mirror(self._place, Settings())
         self._aside = aside
 
-    def run(self, advance: Advance) -> None:
+    def run(self, advance: Advance, kinds: Sequence[str] = _KINDS) -> None:
         """Go through the differences, a batch at a time in the turn of the writers."""
         settle = self._settle_streams if self._purpose.is_stream else self._settle_documents
         batch = _BATCH_LINES if self._purpose.is_stream else _BATCH_DOCUMENTS
-        for kind in ("twice_in_mirror", "missing_in_database", "differs", "missing_in_mirror"):
+        for kind in kinds:
             entries = self._ledger.found(kind, self._purpose.name)
             while some := list(islice(entries, batch)):
                 with turn(self._place, self._sharing):

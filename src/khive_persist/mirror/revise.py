@@ -49,7 +49,7 @@ def revise(
         day_and_ending = names.split(file, purpose)
         if day_and_ending is None or (until is not None and day_and_ending[0] > until):
             continue
-        with lock.held(lock.lock_path(database), timeout_seconds):
+        with lock.held_alone(database, timeout_seconds):
             path = place.sessions / file
             if path.is_symlink() or not path.exists():
                 continue
@@ -63,7 +63,7 @@ def revise(
 
 def remove_unfinished(place: Place, purpose: Purpose, timeout_seconds: float) -> None:
     """Remove what killed writers left of files that never got their name."""
-    with lock.held(lock.lock_path(place.database(purpose.file)), timeout_seconds):
+    with lock.held_alone(place.database(purpose.file), timeout_seconds):
         for name in scan.unfinished(place.sessions, purpose):
             (place.sessions / name).unlink()
 

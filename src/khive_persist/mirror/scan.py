@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from khive_persist.errors import InvalidRecordError, MirrorError
 from khive_persist.mirror import names
 from khive_persist.mirror.document import to_row
-from khive_persist.mirror.streams import session_in
+from khive_persist.mirror.stream_file import session_in
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec

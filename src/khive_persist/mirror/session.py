@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from khive_persist.mirror import names, scan
+from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.turn import turn
-from khive_persist.mirror.verify import digest
 from khive_persist.place import Place
 from khive_persist.purposes import (
     APPLICATION_SESSIONS,
@@ -74,7 +74,7 @@ def is_copied(place: Place, session_id: str, settings: Settings) -> bool:
         OSError: The mirror cannot be read.
     """
     mirror = Mirror(place, settings)
-    if mirror.of(APPLICATION_SESSIONS) is None:
+    if not mirror.has(APPLICATION_SESSIONS):
         return True
     path = place.database(APPLICATION_SESSIONS.file)
     own = {row[0]: row for row in rows.read_ids(path, APPLICATION_SESSIONS.table, [session_id])}

@@ -1,54 +1,45 @@
-"""Records that are a line each, in a file a session, as events are.
-
-Of several lines with one id the last counts; one that says `"deleted":true` takes the id out.
-"""
+"""Records that are a line each, in a file a session, as events are."""
 
 import os
-import stat
+import sqlite3
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from khive_persist.errors import MirrorError
 from khive_persist.mirror import names
-from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of, to_line
-from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
+from khive_persist.mirror.document import digest, to_line
+from khive_persist.mirror.stream_file import (
+    NO_SESSION,
+    Appending,
+    Entry,
+    ReplacedError,
+    Stream,
+    deletion,
+    holder,
+    is_unfinished,
+    opened,
+    session_of,
+)
+from khive_persist.mirror.syncing import TOGETHER
+from khive_persist.place import make_directory
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec
+from khive_persist.store.change import Change, Lines
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.store.sqlite.statements import first_of_session
 
-NO_SESSION: Final = "no-session"
-NAMES_LOCK: Final = ".names.lock"
 _LOCK_SECONDS: Final = 30.0
-_LAST_BYTES: Final = 65_536
-_PART_BYTES: Final = 1 << 20
-# What each line of ours begins with.
-_BEGIN: Final = b'{"dataModelVersion":'
-
-
-class Entry(NamedTuple):
-    """A line to append, and what decides where to.
-
-    Attributes:
-        session: The session of its record; `NO_SESSION` for one of none.
-        id: The record's id.
-        line: With its end.
-        created_at: The record's.
-    """
-
-    session: str
-    id: str
-    line: bytes
-    created_at: object
+_BATCH: Final = 500
 
 
 class Streams:
-    """The files of one purpose in `sessions/`.
-
-    Whoever writes holds the lock of the purpose's database.
-    """
+    """The files of one purpose in `sessions/`."""
 
     def __init__(self, folder: Path, purpose: Purpose) -> None:
         self._folder = folder
@@ -56,10 +47,38 @@ class Streams:
         self._paths: dict[str, tuple[Path, object]] = {}
         self._named: dict[str, list[Path]] = {}
         self._listed_at: object = None
+        # Several threads copy at once.
+        self._mutex = threading.RLock()
 
     def place(self, row: StoredRow) -> str:
         """Tells apart where the lines of a record may lie."""
         return session_of(row)
+
+    def follow(
+        self,
+        connection: sqlite3.Connection,
+        changes: Sequence[Change],
+        lines: Lines,
+        *,
+        may_be_there: bool,
+    ) -> None:
+        """Bring the files of some records to what the table has: see `Consumer`."""
+        for begin in range(0, len(changes), _BATCH):
+            following = _Following(
+                connection, self._purpose, changes[begin : begin + _BATCH], lines
+            )
+            saved, gone = following.saved(), following.gone()
+            appending = Appending(self._folder, is_together=len(saved) + len(gone) >= TOGETHER)
+            # Deletions come after: killed in between, one of two files must have the record.
+            for session, ids in saved.items():
+                path = self._path_by_table(connection, session, ids)
+                with self._stream(path, session, following.created_at(ids[0])) as stream:
+                    appending.add(stream, following.entries(session, ids), may_be_there)
+            for session, ids in gone.items():
+                path = self._path_by_table(connection, session, ids)
+                with self._stream(path, session, following.created_at(ids[0])) as stream:
+                    appending.add(stream, following.deletions(session, ids), may_be_there)
+            appending.finish()
 
     def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
         """Append records: in order, synced on return.
@@ -76,32 +95,73 @@ class Streams:
             OSError: They cannot be written; some may be.
             MirrorError: The names that a file could have are taken by others.
         """
-        entries = (
-            Entry(session_of(row), row[0], to_line(self._purpose, row), row[3]) for row in rows
+        self._append(
+            ((session_of(row), Entry(row[0], to_line(self._purpose, row), row[3])) for row in rows),
+            may_be_there=may_be_there,
         )
-        self.append(entries, may_be_there=may_be_there)
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
         """Say of records that they were deleted; their lines no longer count."""
-        self.append(
-            Entry(session, row[0], _deletion(self._purpose, row[0], session), row[3])
-            for row in rows
-            for session in [session_of(row)]
+        sessions = ((session_of(row), row) for row in rows)
+        self._append(
+            (session, Entry(row[0], deletion(self._purpose, row[0], session), row[3]))
+            for session, row in sessions
         )
 
     def path(self, session: str) -> Path | None:
         """The file of a session; None where there is none."""
+        with self._mutex:
+            if (path := self._known_path(session)) is not None:
+                return path
+            self._list()
+            for ending in names.endings(session, self._purpose.name):
+                for path in self._named.get(ending, ()):
+                    if self._is_of(path, session):
+                        return path
+            self._paths.pop(session, None)
+            return None
+
+    def _append(self, records: Iterable[tuple[str, Entry]], *, may_be_there: bool = False) -> None:
+        make_directory(self._folder)
+        sessions: dict[str, list[Entry]] = defaultdict(list)
+        for session, entry in records:
+            sessions[session].append(entry)
+        appending = Appending(self._folder, is_together=len(sessions) >= TOGETHER)
+        for session, entries in sessions.items():
+            with self._stream(self.path(session), session, entries[0].created_at) as stream:
+                appending.add(stream, entries, may_be_there)
+        appending.finish()
+
+    def _known_path(self, session: str) -> Path | None:
         if session in self._paths:
             path, seen = self._paths[session]
             if seen == self._seen(path) or self._is_of(path, session):
                 return path
-        self._list()
-        for ending in names.endings(session, self._purpose.name):
-            for path in self._named.get(ending, ()):
-                if self._is_of(path, session):
-                    return path
-        self._paths.pop(session, None)
         return None
+
+    def _path_by_table(
+        self, connection: sqlite3.Connection, session: str, ids: Sequence[str]
+    ) -> Path | None:
+        """As `path`, without a look at all files where the table tells what the file is called.
+
+        A session is named for the day of its first record; a new one has no file yet.
+        """
+        path = self._known_path(session)
+        if path is not None or session == NO_SESSION or not self._has_session_index():
+            return path or self.path(session)
+        sql = first_of_session(self._purpose.table)
+        first = connection.execute(sql, (session, codec.dump(ids))).fetchone()
+        if first is None:
+            return None
+        begin = f"{self._purpose.document}_{names.day(first[0])}_"
+        for ending in names.endings(session, self._purpose.name):
+            path = self._folder / f"{begin}{ending}.jsonl"
+            if self._is_of(path, session):
+                return path
+        return self.path(session)
+
+    def _has_session_index(self) -> bool:
+        return any(paths[:2] == ("session_id", "created_at") for paths in self._purpose.indexes)
 
     def _is_of(self, path: Path, session: str) -> bool:
         seen = self._seen(path)
@@ -113,40 +173,38 @@ class Streams:
     def _seen(self, path: Path) -> object:
         """Changes when a file is replaced: a purge may remove it, and another take its name."""
         try:
-            return os.lstat(path).st_ino, _size(self._folder / NAMES_LOCK)
+            return os.lstat(path).st_ino, _size(self._folder / names.LOCK)
         except FileNotFoundError:
             return None
 
-    def append(self, entries: Iterable[Entry], *, may_be_there: bool = False) -> None:
-        """As `write`, of lines that are made already."""
-        make_directory(self._folder)
-        sessions: dict[str, list[Entry]] = defaultdict(list)
-        for entry in entries:
-            sessions[entry.session].append(entry)
-        for session, some in sessions.items():
-            path = self.path(session)
-            if path is not None:
-                _append_to(path, some, may_be_there)
+    @contextmanager
+    def _stream(self, path: Path | None, session: str, created_at: object) -> Iterator[Stream]:
+        """The file of a session, open and locked; made where it is missing."""
+        while path is not None:
+            try:
+                with opened(path) as stream:
+                    yield stream
+            except ReplacedError:
+                self._paths.pop(session, None)
+                path = self.path(session)
             else:
-                self._begin(session, some, may_be_there)
-
-    def _begin(self, session: str, entries: list[Entry], may_be_there: bool) -> None:
-        # Another purpose may want the same name, whose writers have another lock.
-        with lock.held(self._folder / NAMES_LOCK, _LOCK_SECONDS):
-            path = self.path(session)
-            is_known = self._listed_at == self._state()
-            if path is None:
-                path = self._free_path(session, entries[0].created_at)
-                self._say_that_one_is_made()
-            _append_to(path, entries, may_be_there)
-            sync_directory(self._folder)
-            self._paths[session] = path, self._seen(path)
-            if is_known:
-                # Nobody makes a stream meanwhile: with this one the list is complete.
-                day_and_ending = names.split(path.name, self._purpose)
-                assert day_and_ending is not None
-                self._add(day_and_ending[1], path)
-                self._listed_at = self._state()
+                return
+        # Another purpose may want the same name. What the first line says, others have to see.
+        with lock.held(self._folder / names.LOCK, _LOCK_SECONDS):
+            with self._mutex:
+                is_known = self._listed_at == self._state()
+            path = self._own_or_free_path(session, created_at)
+            self._say_that_one_is_made()
+            with opened(path, is_new=True) as stream:
+                yield stream
+            with self._mutex:
+                self._paths[session] = path, self._seen(path)
+                if is_known:
+                    # Nobody makes a stream meanwhile: with this one the list is complete.
+                    day_and_ending = names.split(path.name, self._purpose)
+                    assert day_and_ending is not None
+                    self._add(day_and_ending[1], path)
+                    self._listed_at = self._state()
 
     def _list(self) -> None:
         """Look again what files there are, if that has changed."""
@@ -155,10 +213,10 @@ class Streams:
             return
         self._named.clear()
         try:
-            found = os.listdir(self._folder)
+            listed = os.listdir(self._folder)
         except FileNotFoundError:
-            found = []
-        for name in sorted(found):
+            listed = []
+        for name in sorted(listed):
             if (day_and_ending := names.split(name, self._purpose)) is not None:
                 self._add(day_and_ending[1], self._folder / name)
         self._listed_at = state
@@ -175,101 +233,116 @@ class Streams:
         stream: those are counted, too.
         """
         try:
-            return os.stat(self._folder).st_mtime_ns, _size(self._folder / NAMES_LOCK)
+            return os.stat(self._folder).st_mtime_ns, _size(self._folder / names.LOCK)
         except FileNotFoundError:
             return None
 
     def _say_that_one_is_made(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
-        descriptor = os.open(self._folder / NAMES_LOCK, flags)
+        descriptor = os.open(self._folder / names.LOCK, flags)
         try:
             os.write(descriptor, b"\n")
         finally:
             os.close(descriptor)
 
-    def _free_path(self, session: str, created_at: object) -> Path:
+    def _own_or_free_path(self, session: str, created_at: object) -> Path:
+        """The file that another process has just made for a session, or a name that is free."""
         begin = f"{self._purpose.document}_{names.day(created_at)}_"
-        for ending in names.endings(session, self._purpose.name):
-            path = self._folder / f"{begin}{ending}.jsonl"
-            if not os.path.lexists(path) or _is_unfinished(path):
+        paths = [
+            self._folder / f"{begin}{ending}.jsonl"
+            for ending in names.endings(session, self._purpose.name)
+        ]
+        for path in paths:
+            if self._is_of(path, session):
+                return path
+        for path in paths:
+            if not os.path.lexists(path) or is_unfinished(path):
                 return path
         raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
 
 
-def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
-    """Say in this very file of some ids that they were deleted: synced on return."""
-    _, session = holder(path) or ("", NO_SESSION)
-    lines = [Entry(session, id, _deletion(purpose, id, session), None) for id in ids]
-    _append_to(path, lines, may_be_there=False)
+class _Following:
+    """What became of the records that some changes are of, session by session."""
 
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        purpose: Purpose,
+        changes: Sequence[Change],
+        lines: Lines,
+    ) -> None:
+        self._connection = connection
+        self._purpose = purpose
+        self._changes = changes
+        self._lines = lines
+        # Read before the rows: one that is saved in between is looked at again.
+        self._versions: dict[str, int] = {}
+        self._rows: dict[str, tuple[str, StoredRow]] = {}
+        self._fetch(list(dict.fromkeys(change.id for change in changes)), self._data_version())
 
-def session_of(row: StoredRow) -> str:
-    """The session that a record belongs to; a word of ours for one of none."""
-    return session_of_content(codec.column(row[1]))
+    def saved(self) -> dict[str, list[str]]:
+        """The records that there are, by session."""
+        sessions: dict[str, list[str]] = defaultdict(list)
+        for id, (session, _) in self._rows.items():
+            sessions[session].append(id)
+        return sessions
 
+    def gone(self) -> dict[str, list[str]]:
+        """The records that are no longer in the session that they were in, by that."""
+        sessions: dict[str, dict[str, None]] = defaultdict(dict)
+        for change in self._changes:
+            session = change.session or NO_SESSION
+            if change.created_at is not None and not self._is_in(change.id, session):
+                sessions[session][change.id] = None
+        return {session: list(ids) for session, ids in sessions.items()}
 
-def session_in(document: dict[str, Any]) -> str:
-    """The session that a line's document belongs to."""
-    return session_of_content(document if document.get("deleted") is True else content_of(document))
+    def created_at(self, id: str) -> object:
+        """When a record was made."""
+        if id in self._rows:
+            return self._rows[id][1][3]
+        return next(c.created_at for c in self._changes if c.id == id and c.created_at is not None)
 
+    def entries(self, session: str, ids: Sequence[str]) -> list[Entry]:
+        """The lines of records that are in a session, now that its file is locked."""
+        self._look_again(ids)
+        entries = []
+        for id in ids:
+            if self._is_in(id, session):
+                _, row = self._rows[id]
+                written, line = self._lines.get(id, (b"", b""))
+                if not written or written != digest(row):
+                    line = to_line(self._purpose, row)
+                entries.append(Entry(id, line, row[3]))
+        return entries
 
-def holder(path: Path) -> tuple[str, str] | None:
-    """The purpose and the session of a file, by its first sound line; None where it has none."""
-    if not _is_file(path):
-        return None
-    for line in _lines(path):
-        told = told_by(codec.column(line))
-        if told is not None:
-            return told
-    return None
+    def deletions(self, session: str, ids: Sequence[str]) -> list[Entry]:
+        """The lines that take records out of a session, now that its file is locked."""
+        self._look_again(ids)
+        return [
+            Entry(id, deletion(self._purpose, id, session), None)
+            for id in ids
+            if not self._is_in(id, session)
+        ]
 
+    def _is_in(self, id: str, session: str) -> bool:
+        return id in self._rows and self._rows[id][0] == session
 
-def told_by(document: Any) -> tuple[str, str] | None:
-    """The purpose and the session that a line's document names."""
-    if not isinstance(document, dict) or not isinstance(document.get("purpose"), str):
-        return None
-    return document["purpose"], session_in(document)
+    def _look_again(self, ids: Sequence[str]) -> None:
+        version = self._data_version()
+        if stale := [id for id in ids if self._versions[id] != version]:
+            self._fetch(stale, version)
 
+    def _fetch(self, ids: list[str], version: int) -> None:
+        for id in ids:
+            self._rows.pop(id, None)
+            self._versions[id] = version
+        for row in fetch_ids(self._connection, self._purpose.table, ids):
+            self._rows[row[0]] = session_of(row), row
 
-def session_of_content(content: Any) -> str:
-    """As `session_of`, by the record's content."""
-    session = content.get("session_id") if isinstance(content, dict) else None
-    return session if isinstance(session, str) and session else NO_SESSION
-
-
-def _deletion(purpose: Purpose, id: str, session: str) -> bytes:
-    return codec.dump_line(
-        {
-            "dataModelVersion": DATA_MODEL_VERSION,
-            "id": id,
-            "purpose": purpose.name,
-            # Half a surrogate pair has no spelling here; the file has a line that tells.
-            "session_id": session.encode("utf-8", "replace").decode(),
-            "deleted": True,
-        }
-    )
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a file lies there; a link, a folder or a pipe is none, and not to be read."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _is_unfinished(path: Path) -> bool:
-    """Whether a file is empty, or what a killed writer left of its first line."""
-    if not _is_file(path):
-        return False
-    with path.open("rb") as file:
-        first = file.readline()
-    return not first.endswith(b"\n") and first[: len(_BEGIN)] == _BEGIN[: len(first)]
+    def _data_version(self) -> int:
+        # Another number after anybody else's commit: https://sqlite.org/pragma.html
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
 
 
 def _size(path: Path) -> int:
@@ -277,72 +350,3 @@ def _size(path: Path) -> int:
         return os.stat(path).st_size
     except FileNotFoundError:
         return 0
-
-
-def _append_to(path: Path, entries: list[Entry], may_be_there: bool) -> None:
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, PRIVATE_FILE)
-    try:
-        os.fchmod(descriptor, PRIVATE_FILE)
-        size = _without_torn_line(descriptor)
-        if may_be_there and size:
-            there = _last_lines(path, {entry.id for entry in entries})
-            entries = [entry for entry in entries if there.get(entry.id) != entry.line]
-        try:
-            for some in _parts(entries):
-                _write_all(descriptor, some)
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, size)
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _without_torn_line(descriptor: int) -> int:
-    """Cut off what stands after the last line's end; the size that is left."""
-    size = end = os.fstat(descriptor).st_size
-    while end > 0:
-        begin = max(0, end - _LAST_BYTES)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
-        if found >= 0:
-            end = begin + found + 1
-            break
-        end = begin
-    if end == size:
-        return end
-    if told_by(codec.column(os.pread(descriptor, size - end, end))) is not None:
-        # All of a line, whose end an editor took away.
-        _write_all(descriptor, b"\n")
-        return size + 1
-    os.ftruncate(descriptor, end)
-    return end
-
-
-def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for line in _lines(path):
-        document = codec.column(line)
-        if isinstance(document, dict) and document.get("id") in ids:
-            found[document["id"]] = line
-    return found
-
-
-def _parts(entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The lines, some at a time: together they may be many."""
-    some: list[bytes] = []
-    size = 0
-    for entry in entries:
-        some.append(entry.line)
-        size += len(entry.line)
-        if size >= _PART_BYTES:
-            yield b"".join(some)
-            some, size = [], 0
-    if some:
-        yield b"".join(some)
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

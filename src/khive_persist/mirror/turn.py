@@ -1,4 +1,4 @@
-"""The turn of the writers of several databases at once."""
+"""The turn of who changes several databases, or their mirror, and lets nobody else write."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,19 +13,21 @@ LOCK_SECONDS: Final = 30.0
 
 @contextmanager
 def turn(place: Place, purposes: Iterable[Purpose]) -> Iterator[None]:
-    """Hold the locks of the databases of these purposes, with no switch of them pending.
+    """Keep others from writing to the databases of these purposes, and to their mirror.
+
+    What was committed before is copied, and no switch of the databases is pending.
 
     Raises:
         StoreBusyError: Others held one for longer than 30 s.
         StoreUnavailableError: A lock's file cannot be made, or a switch cannot be finished.
     """
     # In one order, or two who wait for several would wait for each other.
-    paths = sorted({lock.lock_path(place.database(purpose.file)) for purpose in purposes})
+    paths = sorted({place.database(purpose.file) for purpose in purposes})
     while True:
         switch.settle(place.khive, LOCK_SECONDS)
         with ExitStack() as stack:
             for path in paths:
-                stack.enter_context(lock.held(path, LOCK_SECONDS))
+                stack.enter_context(lock.held_alone(path, LOCK_SECONDS))
             # A switch waits for these locks itself, so none may begin before they are held.
             if not switch.is_pending(place.khive):
                 yield

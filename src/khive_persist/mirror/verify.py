@@ -1,6 +1,5 @@
 """Proving that the databases and the mirror say the same, row by row."""
 
-import hashlib
 import itertools
 import os
 import sqlite3
@@ -11,6 +10,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.errors import MirrorError, StoreDamagedError
 from khive_persist.mirror import names, scan
+from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.turn import sharing, turn
 from khive_persist.place import Place
@@ -308,15 +308,3 @@ def compared(
         comparison = Comparison(place, purposes, ledger)
         comparison.read(advance)
         yield comparison
-
-
-def digest(row: StoredRow) -> bytes:
-    """Tells rows apart that differ in content, metadata, time or embedding."""
-    hashed = hashlib.blake2b(digest_size=16)
-    for value in row[1:]:
-        # A length before each, so that no two rows give the same bytes; NULL is no text.
-        part = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
-        kind = "null" if value is None else type(value).__name__
-        hashed.update(f"{kind} {len(part)} ".encode())
-        hashed.update(part)
-    return hashed.digest()

@@ -1,16 +1,28 @@
-"""How a record's own class reaches its store: through what the opening of a store bound here."""
+"""How a record's own class reaches its store: through the one that the program has open."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
-from khive_persist.errors import StoreClosedError
+from khive_persist.errors import AmbiguousStoreError, StoreClosedError
 
 # Stores are generic in their record; which one belongs to which class only the opener knows.
 Opener = Callable[[type], AbstractAsyncContextManager[Any]]
 
-_stores: ContextVar[tuple[tuple[type, Any], ...]] = ContextVar("stores", default=())
+
+class Binding(NamedTuple):
+    """An open store, and the class whose calls go to it."""
+
+    record: type
+    store: Any
+
+
+# Those that this task has opened, or the task that started it: the last one first.
+_of_task: ContextVar[tuple[Binding, ...]] = ContextVar("stores", default=())
+_of_process: list[Binding] = []
+_mutex = threading.Lock()
 _openers: list[Opener] = []
 
 
@@ -19,32 +31,61 @@ def set_opener(opener: Opener) -> None:
     _openers[:] = [opener]
 
 
-def bind(record: type, store: Any) -> None:
-    """Make an open store the one of this class, for this task and the tasks that it starts."""
-    _stores.set(((record, store), *_stores.get()))
+def bind(record: type, store: Any) -> Binding:
+    """Let the calls of a class go to an open store, until `unbind`.
+
+    Those of this task, and of the tasks that it starts, go there first; those of any other task or
+    thread where no other file could be meant.
+    """
+    binding = Binding(record, store)
+    _of_task.set((binding, *_of_task.get()))
+    with _mutex:
+        _of_process.append(binding)
+    return binding
 
 
-def unbind(store: Any) -> None:
-    """Forget a store that closes. Where it is not bound, as in another task, nothing changes."""
-    _stores.set(tuple(pair for pair in _stores.get() if pair[1] is not store))
+def unbind(binding: Binding) -> None:
+    """Forget a store that closes."""
+    _of_task.set(tuple(other for other in _of_task.get() if other is not binding))
+    with _mutex:
+        _of_process[:] = [other for other in _of_process if other is not binding]
 
 
 @asynccontextmanager
 async def bound(record: type) -> AsyncIterator[Any]:
-    """The store of this class that is open here, else one opened for this call alone.
+    """The store that the calls of a class go to, else one opened for this call alone.
 
     Raises:
+        AmbiguousStoreError: Other tasks have several files open that could be meant.
         StoreClosedError: None is open, and nothing can open one.
     """
-    for known, store in _stores.get():
-        if known is record and store.is_open:
-            yield store
-            return
+    store = _store_of(record)
+    if store is not None:
+        yield store
+        return
     if not _openers:
         raise StoreClosedError(
             f"no store is open for {record.__name__}", hint="use `async with open_store(...)`"
         )
     async with _openers[0](record) as store:
-        # It closes with this call: who calls next, in the midst of a stream, must not count on it.
-        unbind(store)
         yield store
+
+
+def _store_of(record: type) -> Any:
+    for binding in _of_task.get():
+        if binding.record is record and binding.store.is_open:
+            return binding.store
+    with _mutex:
+        stores = [
+            binding.store
+            for binding in _of_process
+            if binding.record is record and binding.store.is_open
+        ]
+    files = {store.paths: store for store in stores}
+    if len(files) > 1:
+        names = ", ".join(sorted(str(paths[0].parent) for paths in files))
+        raise AmbiguousStoreError(
+            f"several stores of {record.__name__} are open, in {names}",
+            hint="call the store's own methods, or open one in this task",
+        )
+    return next(iter(files.values()), None)

@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from itertools import chain
 from typing import Final, NamedTuple
 
 from khive_persist.capture.ended import ended_transcripts
@@ -16,15 +15,15 @@ from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.server.incoming import Ask, Commit, Incoming, Result, Told
 from khive_persist.server.live import Live
 from khive_persist.settings import Settings
-from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.rows import fetch_ids
 
 BATCH_ROWS: Final = 512
 BATCH_BYTES: Final = 16 << 20
 LARGE_BYTES: Final = 262_144
 BUSY_SECONDS: Final = 10.0
+TIDY_SECONDS: Final = 0.5
 _EVENTS: Final = frozenset(HOOK_EVENTS.values())
 
 
@@ -68,8 +67,7 @@ class Commits:
         self._live = live
         self._done = done
         self._settings: Settings | None = None
-        self._mirror: Mirror | None = None
-        self._writer = FileWriter(self._path, purpose, BUSY_SECONDS)
+        self._writer = self._file_writer(live.settings)
         self._waiting: deque[_Asked] = deque()
         self._changed = threading.Condition()
         self._is_closed = False
@@ -109,7 +107,8 @@ class Commits:
     def _take(self) -> list["_Asked"]:
         with self._changed:
             while not self._waiting and not self._is_closed:
-                self._changed.wait()
+                # A large write-ahead log is emptied as soon as nobody reads it any more.
+                self._changed.wait(TIDY_SECONDS if self._writer.tidy() else None)
             taken: list[_Asked] = []
             rows = size = 0
             while self._waiting and rows < BATCH_ROWS and size < BATCH_BYTES:
@@ -163,62 +162,36 @@ class Commits:
         ]
 
     def _write(self, ready: list[_Ready]) -> tuple[list[Result], list[StoredRow]]:
-        after: list[Callable[[], None]] = []
-        sorting = _Sorting()
-        with self._writer.transaction(after) as connection:
-            table = self._purpose.table
+        with self._writer.transaction() as writing:
+            ids = [one.row[0] for one in ready if one.row is not None]
+            existing = fetch_ids(writing.connection, self._purpose.table, list(dict.fromkeys(ids)))
+            sorting = _Sorting({row[0]: row for row in existing})
             results = [sorting.add(one) for one in ready]
-            rows = list(sorting.new.values())
-            # One statement: to step through it row by row costs a turn of Python's lock for each.
-            made = connection.execute(
-                statements.insert_new(table, len(rows)), list(chain.from_iterable(rows))
-            )
-            if made.rowcount < len(rows):
-                # Some are there: the others are known only by looking before.
-                connection.execute("ROLLBACK")
-                connection.execute("BEGIN IMMEDIATE")
-                ids = codec.dump([row[0] for row in rows])
-                found = connection.execute(statements.rows_of_ids(table), [ids]).fetchall()
-                sorting = _Sorting({row[0]: codec.as_text(row) for row in found})
-                results = [sorting.add(one) for one in ready]
-                connection.executemany(statements.insert_new(table), sorting.new.values())
-                connection.executemany(statements.replace(table), sorting.replaced.values())
-            if self._mirror is not None:
-                mirror = self._mirror
-                after.append(lambda: self._copy(mirror, sorting))
+            writing.insert_new(list(sorting.new.values()))
+            writing.replace(list(sorting.replaced.values()))
         return results, list(sorting.new.values())
-
-    def _copy(self, mirror: Mirror, sorted_: "_Sorting") -> None:
-        if sorted_.new:
-            mirror.written(self._purpose, list(sorted_.new.values()))
-        if sorted_.same:
-            # Of a server that was killed between its commit and the copy, before the answer.
-            mirror.written(self._purpose, list(sorted_.same.values()), may_be_there=True)
-        if sorted_.replaced:
-            now = list(sorted_.replaced.values())
-            mirror.written(self._purpose, now)
-            mirror.removed(self._purpose, list(sorted_.before.values()), now)
 
     def _follow_settings(self) -> None:
         settings = self._live.settings
         if settings is self._settings:
             return
         self._settings = settings
-        self._mirror = Mirror(self._place, settings).of(self._purpose)
         self._writer.close()
+        self._writer = self._file_writer(settings)
+
+    def _file_writer(self, settings: Settings) -> FileWriter:
         timeout = min(settings.store_busy_timeout_seconds, BUSY_SECONDS)
-        self._writer = FileWriter(self._path, self._purpose, timeout)
+        mirror = Mirror(self._place, settings).follower(self._purpose)
+        return FileWriter(self._path, self._purpose, timeout, mirror)
 
 
 class _Sorting:
     """Sorts rows by what is to be done with them, against those that are there."""
 
-    def __init__(self, there: dict[str, StoredRow] | None = None) -> None:
-        self._there = {} if there is None else there
+    def __init__(self, existing: dict[str, StoredRow]) -> None:
+        self._there = existing
         self.new: dict[str, StoredRow] = {}
-        self.same: dict[str, StoredRow] = {}
         self.replaced: dict[str, StoredRow] = {}
-        self.before: dict[str, StoredRow] = {}
 
     def add(self, one: _Ready) -> Result:
         if one.row is None:
@@ -231,15 +204,11 @@ class _Sorting:
         if not one.incoming.is_timed:
             row = (*row[:3], before[3], row[4])
         if is_same(before, row):
-            if id not in self.new and id not in self.replaced:
-                self.same[id] = before
             return Result("same")
         if one.incoming.replaces:
             self._there[id] = row
             if id in self.new:
                 self.new[id] = row
             else:
-                self.same.pop(id, None)
-                self.before.setdefault(id, before)
                 self.replaced[id] = row
         return Result("changed")

@@ -17,11 +17,12 @@ from contextlib import suppress
 from typing import Final
 
 from khive_persist.errors import KhiveError
+from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
+from khive_persist.register import known_purposes
 from khive_persist.server.commits import Commits
 from khive_persist.server.frames import Frames, pack
-from khive_persist.server.healing import marked
 from khive_persist.server.incoming import Ask, Commit
 from khive_persist.server.live import Live
 
@@ -54,8 +55,11 @@ class _Recorder:
         self._commits: dict[Purpose, Commits] = {}
 
     def run(self) -> None:
-        with marked(self._place, self._live.settings):
-            self._store()
+        with suppress(KhiveError):
+            # Of one that was killed: nobody was told that it is stored, so nobody sends it again.
+            purposes = known_purposes(self._place)
+            recover(self._place, purposes, self._live.settings, most=FEW_RECORDS)
+        self._store()
 
     def _store(self) -> None:
         frames = Frames()

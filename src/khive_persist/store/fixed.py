@@ -67,8 +67,8 @@ class FixedStore(Store[Record]):
             _check_same(record.id, kept.record.content, self.stored_content(record))
         return record
 
-    async def save_many(self, records: Iterable[Record]) -> int:
-        """Save records in one transaction: committed and synced on return, all or none.
+    async def save_many(self, records: Iterable[Record], *, atomic: bool = True) -> int:
+        """Save records, always in one transaction: committed, synced and copied on return.
 
         Returns:
             How many they were, with those that were there.

@@ -5,7 +5,6 @@ one weaves it in where it belongs, and the snapshots after it are told anew.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,10 +16,8 @@ from khive_persist.records import focus_list
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.listener import Listener
 from khive_persist.store.sqlite import rows as stored
-from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.file_writer import FileWriter, Mirroring
 from khive_persist.store.store import Store
 
 # Who told of a snapshot; of two that tell of the same, the later in this list is right.
@@ -71,8 +68,8 @@ class FocusChainStore(Store[FocusChain]):
         await self.save_many([record])
         return record
 
-    async def save_many(self, records: Iterable[FocusChain]) -> int:
-        """Save snapshots as `save` does, in one transaction: all or none; how many they were."""
+    async def save_many(self, records: Iterable[FocusChain], *, atomic: bool = True) -> int:
+        """Save snapshots as `save` does, always in one transaction; how many they were."""
         self._check_open()
         given = list(records)
         async with self._reporting:
@@ -218,7 +215,7 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
 
 
 def weave_in(
-    path: Path, new: Sequence[StoredRow], busy_timeout_seconds: float, listener: Listener | None
+    path: Path, new: Sequence[StoredRow], busy_timeout_seconds: float, mirror: Mirroring
 ) -> int:
     """Save snapshots as `woven` says: committed and synced on return; how many rows changed.
 
@@ -228,24 +225,21 @@ def weave_in(
         path: The file.
         new: As `woven` takes them.
         busy_timeout_seconds: How long to wait for other writers.
-        listener: Told of what was committed.
+        mirror: Who keeps the second copy.
 
     Raises:
         StoreError: As its subclasses say; nothing was written.
-        MirrorError: The listener could not keep it.
+        MirrorError: The second copy cannot be written.
     """
     sessions = sessions_of(new)
     table = FOCUS_CHAINS.table
     found = stored.read_sessions(path, table, sessions) if path.exists() else []
     if not woven(found, new):
         return 0
-    after: list[Callable[[], None]] = []
-    with FileWriter(path, FOCUS_CHAINS, busy_timeout_seconds) as writer:
-        with writer.transaction(after) as connection:
-            changed = woven(stored.fetch_sessions(connection, table, sessions), new)
-            connection.executemany(statements.upsert(table), changed)
-            if listener is not None and changed:
-                after.append(partial(listener.written, FOCUS_CHAINS, changed))
+    with FileWriter(path, FOCUS_CHAINS, busy_timeout_seconds, mirror) as writer:
+        with writer.transaction() as writing:
+            changed = woven(stored.fetch_sessions(writing.connection, table, sessions), new)
+            writing.upsert(changed)
         return len(changed)
 
 

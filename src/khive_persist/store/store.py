@@ -12,7 +12,7 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from datetime import datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -26,9 +26,9 @@ from khive_persist.query import Field, Filter, Order, column
 from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.file_changes import FileChanges
-from khive_persist.store.listener import Listener
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
+from khive_persist.store.sqlite.file_writer import Mirroring
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.tail import Tail
 from khive_persist.store.writer import Writer
@@ -51,9 +51,9 @@ class Store(Generic[Record]):
         path_of: Callable[[Purpose], Path],
         *,
         busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS,
-        before_read: Callable[[], Awaitable[None]] | None = None,
+        before_read: Callable[[], Awaitable[object]] | None = None,
         seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
-        listener_of: Callable[[Purpose], Listener | None] | None = None,
+        mirror_of: Callable[[Purpose], Mirroring] | None = None,
         callbacks: Callbacks | None = None,
     ) -> None:
         """Prepare a store; `open` opens it.
@@ -64,7 +64,7 @@ class Store(Generic[Record]):
             busy_timeout_seconds: How long a write waits for other programs.
             before_read: Awaited before each read, to bring in what waits outside the database.
             seal: Given each row before it is written; what it returns is written.
-            listener_of: Who is told what is committed to the file of a purpose.
+            mirror_of: Who keeps the second copy of a purpose.
             callbacks: Told of what is saved, is loaded, or fails.
         """
         self.record = record
@@ -76,7 +76,7 @@ class Store(Generic[Record]):
                 path_of(purpose),
                 purpose,
                 busy_timeout_seconds,
-                listener_of(purpose) if listener_of is not None else None,
+                mirror_of(purpose) if mirror_of is not None else None,
             )
             for purpose in record.purposes()
         }
@@ -101,14 +101,19 @@ class Store(Generic[Record]):
                 await writer.open()
         self.is_open = True
 
+    async def is_behind(self) -> bool:
+        """Whether the mirror of a file has to begin with the whole table; see `recover_file`."""
+        return any([await writer.is_behind() for writer in self._writers.values()])
+
     async def close(self) -> None:
         """Finish what was begun, and close the files."""
         self.is_open = False
-        for writer in self._writers.values():
-            await writer.close()
+        # Readers first: what they hold of a write-ahead log could not be written back.
         await self._reader.close()
         for changes in self._changes:
             changes.close()
+        for writer in self._writers.values():
+            await writer.close()
 
     async def save(self, record: Record) -> Record:
         """Save a record under its id: committed and synced on return.
@@ -128,29 +133,44 @@ class Store(Generic[Record]):
             await self._reporter.saved(writer.path, Tally([row]))
         return record
 
-    async def save_many(self, records: Iterable[Record]) -> int:
-        """Save records, in one transaction a file: committed and synced on return, all or none.
+    async def save_many(self, records: Iterable[Record], *, atomic: bool = False) -> int:
+        """Save records, 1,000 a transaction: committed, synced and copied on return.
 
-        Of a class with one file, `records` is read as it goes, so that memory stays flat; while it
-        is read no other saves to that file. Of one with several, all are read first.
+        Others save in between. Of a class with one file, `records` is read as it goes, so that
+        memory stays flat: where one of them fails, or it is cancelled, those of the transactions
+        before are saved. They are saved under their ids: to call it again saves the rest. Of a
+        class with several files, all are read first.
+
+        Args:
+            records: In order.
+            atomic: Save all in one transaction a file, or none. All are read first, and others wait
+                for that transaction.
 
         Returns:
             How many they were.
 
         Raises:
-            InvalidRecordError: One of them is not JSON, or SQLite cannot hold it; none is saved.
-            StoreError: As its subclasses say; none is saved to that file.
+            InvalidRecordError: One of them is not JSON, or SQLite cannot hold it.
+            StoreError: As its subclasses say.
         """
         self._check_open()
         async with self._reporting:
             if len(self._writers) == 1:
                 (writer,) = self._writers.values()
-                return await self._upsert_all(writer, self._chunks(records))
+                chunks = self._chunks(records)
+                if atomic:
+                    chunks = iter([list(chain.from_iterable(chunks))])
+                return await self._upsert_all(writer, chunks)
             # Made before the first is written: one that is not JSON must not come after a commit.
             by_writer: dict[Writer, list[codec.StoredRow]] = {}
             for record in records:
                 by_writer.setdefault(self._writer(record), []).append(self._row(record))
-            return sum([await self._upsert_all(to, [rows]) for to, rows in by_writer.items()])
+            return sum(
+                [
+                    await self._upsert_all(writer, [rows] if atomic else _parts(rows))
+                    for writer, rows in by_writer.items()
+                ]
+            )
 
     async def revise(
         self, id: str, change: Callable[[Record | None], Record | None]
@@ -164,7 +184,8 @@ class Store(Generic[Record]):
         Args:
             id: The record's id.
             change: Given the record, or None where there is none. Returns the record to save, or
-                None to leave all as it is. All other writers wait for it.
+                None to leave all as it is. All other writers wait for it. It is called in another
+                thread, and again where another record of the same commit was refused.
 
         Returns:
             The record as it is now; None where there is none.
@@ -181,7 +202,7 @@ class Store(Generic[Record]):
 
         def make(row: codec.StoredRow | None) -> codec.StoredRow | None:
             changed = change(None if row is None else codec.from_row(self.record, row))
-            made.extend([] if changed is None else [self._row(changed)])
+            made[:] = [] if changed is None else [self._row(changed)]
             return made[0] if made else None
 
         async with self._reporting:
@@ -194,7 +215,7 @@ class Store(Generic[Record]):
         """Delete a record: committed and synced on return; whether it was there."""
         self._check_open()
         async with self._reporting:
-            return any([await writer.delete(id) for writer in self._existing_writers()])
+            return any([await writer.delete([id]) for writer in self._existing_writers()])
 
     async def get(self, id: str) -> Record:
         """The record with this id.
@@ -354,3 +375,8 @@ class Store(Generic[Record]):
         rest = iter(records)
         while chunk := [self._row(record) for record in islice(rest, _CHUNK_ROWS)]:
             yield chunk
+
+
+def _parts(rows: list[codec.StoredRow]) -> Iterator[list[codec.StoredRow]]:
+    for begin in range(0, len(rows), _CHUNK_ROWS):
+        yield rows[begin : begin + _CHUNK_ROWS]

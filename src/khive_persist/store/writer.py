@@ -1,33 +1,25 @@
-"""The writing side of one file: one connection, and one commit for all who wait at once."""
+"""`Writer`: what a store does to one of its files."""
 
 import asyncio
-import os
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-import aiosqlite
-import anyio
-import anyio.to_thread
-
-from khive_persist.errors import KhiveError, MirrorError, StoreClosedError, StoreError
+from khive_persist.errors import StoreClosedError
 from khive_persist.purposes import Purpose
-from khive_persist.store import codec
+from khive_persist.store import open_files
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.listener import Listener
-from khive_persist.store.owned import owned
-from khive_persist.store.sqlite import lock, statements
-from khive_persist.store.sqlite.connection import identity, make, open_writer
-from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.rows import in_order
-from khive_persist.store.ticket import Ticket, merged
+from khive_persist.store.group_commit import GroupCommit
+from khive_persist.store.sqlite.file_writer import Mirroring
+from khive_persist.store.sqlite.rows import fetch_ids, fetch_sessions
+from khive_persist.store.sqlite.transaction import Transaction
+from khive_persist.store.write_request import Write
 
 Result = TypeVar("Result")
 
-_TOLD_ROWS: Final = 256
+_CHUNKS_AHEAD: Final = 2
 
 
 class Merged(NamedTuple):
@@ -38,368 +30,171 @@ class Merged(NamedTuple):
     changed: int
 
 
-class _Changes:
-    """What a transaction did, for the one who listens."""
-
-    def __init__(self) -> None:
-        self.written: dict[str, None] = {}
-        self.removed: dict[str, StoredRow] = {}
-
-
 class Writer:
-    """Writes to one file.
+    """Writes to one file: committed, synced and copied when a call returns.
 
-    Concurrent calls share commits: one task commits for all who wait by then, so that many tasks
-    share one sync of the disk. aiosqlite's thread owns the connection.
-
-    Nothing that a caller awaits here runs in the caller's own task: a cancelled await does not stop
-    its SQL, and no shield holds off `task.cancel()` or `asyncio.timeout`.
+    All writers of a file in this process share its commits; see `GroupCommit`, which says who may
+    call, and what a cancellation leaves.
     """
 
     def __init__(
-        self,
-        path: Path,
-        purpose: Purpose,
-        busy_timeout_seconds: float,
-        listener: Listener | None = None,
+        self, path: Path, purpose: Purpose, busy_timeout_seconds: float, mirror: Mirroring
     ) -> None:
+        """Prepare it; the file is opened by the first call.
+
+        Args:
+            path: The file, made where it is missing.
+            purpose: What it holds.
+            busy_timeout_seconds: How long a call waits for other programs.
+            mirror: Who keeps the second copy.
+        """
         self.path = path
         self.purpose = purpose
-        self._timeout = busy_timeout_seconds
-        self._listener = listener
-        self._connection: aiosqlite.Connection | None = None
-        self._identity: tuple[int, int] | None = None
-        self._openings = 0
+        self._timeout_seconds = busy_timeout_seconds
+        self._mirror = mirror
+        self._commits: GroupCommit | None = None
         self._is_closed = False
-        self._waiting: list[Ticket] = []
-        self._committer: asyncio.Task[None] | None = None
-        self._turn = anyio.Lock()
 
     async def open(self) -> None:
-        """Open the file, made where it is missing.
+        """Open the file; what a killed process did not copy is copied on return.
 
         Raises:
             StoreError: As its subclasses say.
+            MirrorError: The second copy cannot be written.
         """
-        await _to_the_end(self._open_in_turn())
+        await self._run(lambda _: None)
 
     async def close(self) -> None:
-        """Close the connection once what has begun is committed."""
-        await _to_the_end(self._close_in_turn())
+        """Give the file back; the last one in this process to do so closes it."""
+        self._is_closed = True
+        commits, self._commits = self._commits, None
+        if commits is not None and commits.is_of_this_process:
+            await open_files.release(commits)
 
-    async def upsert(self, row: Sequence[Any]) -> None:
-        """Save a row: committed and synced on return."""
-        await self._write(Ticket(statements.upsert(self.purpose.table), [row]))
+    async def upsert(self, row: StoredRow) -> None:
+        """Save a row."""
+        await self._run(lambda writing: writing.upsert([row]))
 
-    async def insert(self, row: Sequence[Any]) -> bool:
-        """Save a row unless its id is there: committed and synced on return; whether it was not.
+    async def insert(self, row: StoredRow) -> bool:
+        """Save a row unless its id is there; whether it was not."""
+        return bool(await self._run(lambda writing: writing.insert_new([row])))
 
-        Who listens is told of the row that is there then, in either case.
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Delete rows; how many there were."""
+        return await self._run(lambda writing: writing.delete(ids))
+
+    async def upsert_all(self, chunks: Iterable[Sequence[StoredRow]]) -> int:
+        """Save rows, each chunk in a transaction of its own, the next while one is copied.
+
+        Where one fails, or it is cancelled, those before it are saved, and none is after it.
         """
-        sql = statements.insert_new(self.purpose.table)
-        return await self._write(Ticket(sql, [row], is_counted=True)) > 0
-
-    async def delete(self, id: str) -> bool:
-        """Delete a row: committed and synced on return; whether it was there."""
-        sql = statements.delete(self.purpose.table)
-        return await self._write(Ticket(sql, [(id,)], is_delete=True)) > 0
-
-    async def upsert_all(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
-        """Save all of these rows in one transaction, or none; how many they were."""
-        return await _to_the_end(self._upsert_all_in_turn(chunks))
+        under_way: deque[tuple[int, Future[Any]]] = deque()
+        count = 0
+        try:
+            for rows in chunks:
+                reply = self._of_process().submit(
+                    _upserting(rows), self._timeout_seconds, writer=self, rows=len(rows)
+                )
+                under_way.append((len(rows), reply))
+                while len(under_way) > _CHUNKS_AHEAD:
+                    await asyncio.wrap_future(under_way[0][1])
+                    count += under_way.popleft()[0]
+            while under_way:
+                await asyncio.wrap_future(under_way[0][1])
+                count += under_way.popleft()[0]
+        finally:
+            for _, reply in under_way:
+                reply.cancel()
+        return count
 
     async def revise(
         self,
         sessions: list[str],
         make: Callable[[list[StoredRow]], Sequence[StoredRow]],
     ) -> None:
-        """Save what is made of the rows of some sessions: committed and synced on return.
+        """Save what is made of the rows of some sessions.
 
-        Nobody else writes between the reading of those rows and the commit.
+        Nobody else writes between the reading of those rows and the commit. It is made again where
+        what shares the transaction fails.
         """
-        await _to_the_end(self._revise_in_turn(sessions, make))
+        table = self.purpose.table
+
+        def write(writing: Transaction) -> None:
+            writing.upsert(make(fetch_sessions(writing.connection, table, sessions)))
+
+        await self._run(write)
 
     async def revise_one(
         self, id: str, make: Callable[[StoredRow | None], StoredRow | None]
     ) -> StoredRow | None:
-        """Save what is made of the row with an id, or of None: committed and synced on return.
+        """Save what is made of the row with an id, or of None; where None is made, nothing.
 
-        Nobody else writes between the reading of that row and the commit. Where None is made of it,
-        nothing is written.
+        Nobody else writes between the reading of that row and the commit. It is made again where
+        what shares the transaction fails.
 
         Returns:
             The row as it is now.
         """
-        return await _to_the_end(self._revise_one_in_turn(id, make))
+        table = self.purpose.table
+
+        def write(writing: Transaction) -> StoredRow | None:
+            existing = fetch_ids(writing.connection, table, [id])
+            row = make(existing[0] if existing else None)
+            if row is None:
+                return existing[0] if existing else None
+            writing.upsert([row])
+            (saved,) = fetch_ids(writing.connection, table, [row[0]])
+            return saved
+
+        return await self._run(write)
 
     async def merge(
         self,
-        rows: Sequence[Sequence[Any]],
+        rows: Sequence[StoredRow],
         *,
-        is_same: Callable[[Any, Any], bool],
+        is_same: Callable[[StoredRow, StoredRow], bool],
         update: bool = False,
     ) -> Merged:
-        """Insert the rows whose ids are not there: committed and synced on return, all or none.
+        """Insert the rows whose ids are not there, all or none.
 
         Args:
-            rows: Their five columns; each id once.
+            rows: Each id once.
             is_same: Whether a row that is there and the one that has its id say the same.
             update: Replace a row that does not, `created_at` included; otherwise it stays.
         """
-        return await _to_the_end(self._merge_in_turn(rows, is_same, update))
+        table = self.purpose.table
+
+        def write(writing: Transaction) -> Merged:
+            ids = [row[0] for row in rows]
+            existing = {row[0]: row for row in fetch_ids(writing.connection, table, ids)}
+            new = [row for row in rows if row[0] not in existing]
+            common = [row for row in rows if row[0] in existing]
+            changed = [row for row in common if not is_same(existing[row[0]], row)]
+            writing.insert_new(new)
+            if update:
+                writing.replace(changed)
+            return Merged(len(new), len(common) - len(changed), len(changed))
+
+        return await self._run(write)
+
+    async def is_behind(self) -> bool:
+        """Whether the file is open, and its mirror has to begin with the whole table."""
+        return self._commits is not None and await self._commits.is_behind()
 
     async def changes_of_others(self) -> object:
-        """Another value after somebody else has committed to the file, or has replaced it."""
-        connection = self._connection
-        if connection is None or identity(self.path) != self._identity:
-            return object()
-        opening = self._openings
-        try:
-            # SQLite's own count: it leaves out what this connection commits.
-            ((count,),) = await connection.execute_fetchall("PRAGMA data_version")
-        except (sqlite3.Error, ValueError):
-            # It is busy, or was closed meanwhile: nobody can tell.
-            return object()
-        return opening, count
+        """Return another value after somebody else has changed the file, or has replaced it."""
+        return await self._of_process().changes_of_others(self)
 
-    async def _open_in_turn(self) -> None:
-        async with self._turn:
-            await self._open()
+    async def _run(self, write: Callable[[Transaction], Result]) -> Result:
+        return await self._of_process().run(write, self._timeout_seconds, writer=self)
 
-    async def _close_in_turn(self) -> None:
-        while self._committer is not None:
-            await asyncio.wait([self._committer])
-        async with self._turn:
-            self._is_closed = True
-            await self._close()
-
-    async def _upsert_all_in_turn(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
-        count = 0
-        sql = statements.upsert(self.purpose.table)
-        async with self._turn, self._transaction() as (connection, changes):
-            for rows in chunks:
-                await self._note_saved(connection, changes, rows)
-                await connection.executemany(sql, rows)
-                count += len(rows)
-        return count
-
-    async def _revise_in_turn(
-        self,
-        sessions: list[str],
-        make: Callable[[list[StoredRow]], Sequence[StoredRow]],
-    ) -> None:
-        table = self.purpose.table
-        async with self._turn, self._transaction() as (connection, changes):
-            named = [codec.dump_lossy(sessions)]
-            found = await connection.execute_fetchall(statements.rows_of_sessions(table), named)
-            rows = make([codec.as_text(row) for row in found])
-            await self._note_saved(connection, changes, rows)
-            await connection.executemany(statements.upsert(table), rows)
-
-    async def _revise_one_in_turn(
-        self, id: str, make: Callable[[StoredRow | None], StoredRow | None]
-    ) -> StoredRow | None:
-        async with self._turn, self._transaction() as (connection, changes):
-            found = await self._rows_of(connection, [id])
-            row = make(found[0] if found else None)
-            if row is None:
-                return found[0] if found else None
-            await self._note_saved(connection, changes, [row])
-            await connection.execute_fetchall(statements.upsert(self.purpose.table), row)
-            (saved,) = await self._rows_of(connection, [row[0]])
-        return saved
-
-    async def _merge_in_turn(
-        self, rows: Sequence[Sequence[Any]], is_same: Callable[[Any, Any], bool], update: bool
-    ) -> Merged:
-        table = self.purpose.table
-        ids = codec.dump([row[0] for row in rows])
-        async with self._turn, self._transaction() as (connection, changes):
-            found = await connection.execute_fetchall(statements.rows_of_ids(table), [ids])
-            there = {row[0]: tuple(row) for row in found}
-            new = [row for row in rows if row[0] not in there]
-            changed = [r for r in rows if r[0] in there and not is_same(there[r[0]], tuple(r))]
-            await connection.executemany(statements.insert_new(table), new)
-            changes.written.update((row[0], None) for row in new)
-            if update:
-                await connection.executemany(statements.replace(table), changed)
-                changes.written.update((row[0], None) for row in changed)
-                changes.removed.update(
-                    (row[0], there[row[0]])
-                    for row in changed
-                    if self.purpose.is_stream or row[3] != there[row[0]][3]
-                )
-        return Merged(len(new), len(rows) - len(new) - len(changed), len(changed))
-
-    async def _write(self, ticket: Ticket) -> int:
-        """Cancelled before its transaction has begun, nothing is written; after, all of it is."""
-        self._waiting.append(ticket)
-        if self._committer is None:
-            # It begins after the tasks that are ready now, and these join its first commit.
-            self._committer = asyncio.create_task(self._commit_waiting())
-        try:
-            await ticket.ended.wait()
-        finally:
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.changed
-
-    async def _commit_waiting(self) -> None:
-        """One commit after the other, each for all who wait by then, until nobody does."""
-        taken: list[Ticket] = []
-        try:
-            while self._waiting:
-                async with self._turn:
-                    taken, self._waiting = self._waiting, []
-                    # All who waited may have been cancelled meanwhile.
-                    if taken:
-                        await self._commit(taken)
-                for ticket in taken:
-                    ticket.ended.set()
-        finally:
-            self._committer = None
-            for ticket in [*taken, *self._waiting]:
-                ticket.ended.set()
-
-    async def _commit(self, tickets: list[Ticket]) -> None:
-        try:
-            async with self._transaction() as (connection, changes):
-                for ticket in merged(tickets):
-                    if ticket.is_delete:
-                        await self._note_before(connection, changes, ticket.rows)
-                    else:
-                        await self._note_saved(connection, changes, ticket.rows)
-                    # No name for the cursor: an error would keep it in its traceback, and the file
-                    # open with it after it was closed.
-                    ticket.changed = (
-                        await connection.executemany(ticket.sql, ticket.rows)
-                    ).rowcount
-        except MirrorError as error:
-            for ticket in tickets:
-                ticket.error = error
-        except KhiveError as error:
-            if len(tickets) > 1 and not isinstance(error, TimeoutError):
-                # One bad row must not refuse the others that shared its commit.
-                for ticket in tickets:
-                    await self._commit([ticket])
-                return
-            for ticket in tickets:
-                ticket.error = error
-        else:
-            for ticket in tickets:
-                ticket.error = None
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[tuple[aiosqlite.Connection, _Changes]]:
-        connection, descriptor = await self._at_the_head()
-        changes = _Changes()
-        try:
-            with translated(self.path):
-                try:
-                    await connection.execute("BEGIN IMMEDIATE")
-                    yield connection, changes
-                    await connection.commit()
-                except BaseException:
-                    # Where no transaction is open, as after a full disk, it does nothing.
-                    await connection.rollback()
-                    raise
-                if self._listener is not None:
-                    await self._tell(self._listener, connection, changes)
-        finally:
-            os.close(descriptor)
-
-    async def _note_saved(
-        self, connection: aiosqlite.Connection, changes: _Changes, rows: Sequence[Sequence[Any]]
-    ) -> None:
-        if self._listener is None:
-            return
-        if self.purpose.is_stream:
-            # One that is saved again may have changed its session.
-            await self._note_before(connection, changes, rows)
-        changes.written.update((row[0], None) for row in rows)
-
-    async def _note_before(
-        self, connection: aiosqlite.Connection, changes: _Changes, rows: Sequence[Sequence[Any]]
-    ) -> None:
-        if self._listener is None:
-            return
-        for row in await self._rows_of(connection, [row[0] for row in rows]):
-            # What the listener knows of is what was there before the transaction.
-            changes.removed.setdefault(row[0], row)
-
-    async def _tell(
-        self, listener: Listener, connection: aiosqlite.Connection, changes: _Changes
-    ) -> None:
-        ids = iter(changes.written)
-        while some := list(islice(ids, _TOLD_ROWS)):
-            rows = await self._rows_of(connection, some)
-            await anyio.to_thread.run_sync(listener.written, self.purpose, rows)
-        # Not before: killed in between, one of the two places must have the record.
-        gone = iter(changes.removed.values())
-        while before := list(islice(gone, _TOLD_ROWS)):
-            now = await self._rows_of(connection, [row[0] for row in before])
-            await anyio.to_thread.run_sync(listener.removed, self.purpose, before, now)
-
-    async def _rows_of(self, connection: aiosqlite.Connection, ids: list[str]) -> list[StoredRow]:
-        sql = statements.rows_of_ids(self.purpose.table)
-        return in_order(ids, await connection.execute_fetchall(sql, [codec.dump(ids)]))
-
-    async def _at_the_head(self) -> tuple[aiosqlite.Connection, int]:
-        """The connection to the file that is there now, and the held lock of its writers."""
-        while True:
-            if self._is_closed:
-                raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
-            if self._connection is None:
-                await self._open()
-            descriptor = await self._queue()
-            found = identity(self.path)
-            if self._connection is not None and found is not None and found == self._identity:
-                return self._connection, descriptor
-            # The file was restored, rebuilt or set aside since it was opened.
-            os.close(descriptor)
-            await self._close()
-
-    async def _queue(self) -> int:
-        path = lock.lock_path(self.path)
-        descriptor = lock.try_acquire(path)
-        if descriptor is None:
-            descriptor = await anyio.to_thread.run_sync(lock.acquire, path, self._timeout)
-        return descriptor
-
-    async def _open(self) -> None:
-        with translated(self.path):
-            self._connection = await owned(self._connect)
-        self._openings += 1
-
-    def _connect(self) -> sqlite3.Connection:
-        make(self.path)
-        # Looked at before: a file that is replaced meanwhile must not be taken for the new one.
-        self._identity = identity(self.path)
-        return open_writer(self.path, self.purpose, self._timeout)
-
-    async def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            # The last connection to close writes the WAL back: that too waits for its turn. Where
-            # there is none, as in a folder that is gone, it closes all the same.
-            descriptor = None
-            with suppress(StoreError):
-                descriptor = await self._queue()
-            try:
-                await connection.close()
-            finally:
-                if descriptor is not None:
-                    os.close(descriptor)
+    def _of_process(self) -> GroupCommit:
+        if self._is_closed:
+            raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
+        if self._commits is None:
+            self._commits = open_files.acquire(self.path, self.purpose, self._mirror)
+        return self._commits
 
 
-async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """Await what must not stop half-way; who is cancelled leaves once it has ended."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])
-        raise
+def _upserting(rows: Sequence[StoredRow]) -> Write:
+    return lambda writing: writing.upsert(rows)

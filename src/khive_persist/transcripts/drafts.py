@@ -4,7 +4,6 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.mirror.document import to_line
-from khive_persist.mirror.streams import Entry, session_of, session_of_content
 from khive_persist.purposes import CONVERSATIONS
 from khive_persist.records.message import Message
 from khive_persist.redaction import Redactor
@@ -26,18 +25,15 @@ class Draft(NamedTuple):
 
     Attributes:
         row: The row.
-        session: Its session, where its content is as `codec.dump` writes it; else None.
+        is_exact: Whether its content is as `codec.dump` writes it.
     """
 
     row: StoredRow
-    session: str | None = None
+    is_exact: bool = False
 
-    def entry(self) -> Entry:
+    def line(self) -> bytes:
         """Its line of the mirror."""
-        row, session = self
-        is_exact = session is not None
-        line = to_line(CONVERSATIONS, row, is_exact=is_exact)
-        return Entry(session if session is not None else session_of(row), row[0], line, row[3])
+        return to_line(CONVERSATIONS, self.row, is_exact=self.is_exact)
 
 
 class Drafting:
@@ -72,8 +68,7 @@ class Drafting:
         text, counts = (text, {}) if self._redactor is None else self._redactor.redact_json(text)
         if counts:
             return Draft((id, text, with_counts(_METADATA, counts), created_at, None))
-        session = None if exact is None else session_of_content(content)
-        return Draft((id, text, _METADATA, created_at, None), session)
+        return Draft((id, text, _METADATA, created_at, None), exact is not None)
 
 
 def _with(told: _Told | None, piece: Piece) -> _Told:

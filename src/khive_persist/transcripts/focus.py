@@ -41,7 +41,7 @@ class Focus:
         self._path = place.database(FOCUS_CHAINS.file)
         self._timeout = settings.store_busy_timeout_seconds
         self._seal = None if redactor is None else partial(seal, redactor)
-        self._mirror = Mirror(place, settings).of(FOCUS_CHAINS)
+        self._mirror = Mirror(place, settings).follower(FOCUS_CHAINS)
 
     def follow(self, connection: sqlite3.Connection, tool: str, ended: Sequence[Ended]) -> int:
         """Save the snapshots of calls that have ended: committed and synced on return.

@@ -1,21 +1,18 @@
 """Batches of a transcript on their way into the database, the mirror and the lists of to-dos."""
 
-import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.streams import Entry
+from khive_persist.mirror.document import digest
 from khive_persist.purposes import CONVERSATIONS
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
 from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.drafts import Draft, Drafting
@@ -29,9 +26,6 @@ from khive_persist.transcripts.piece import Piece
 BATCHES_AT_ONCE: Final = 8
 _BYTES_AT_ONCE: Final = BATCHES_AT_ONCE * BYTES_AT_ONCE
 SECONDS_AT_ONCE: Final = 2.0
-# Many rows a statement: the interpreter's lock, which the thread that reads on wants, is given and
-# taken back once for all of them. Few statements: each that is cached keeps its last values.
-_ROWS_AT_ONCE: Final = (64, 8, 1)
 
 
 class Stored(NamedTuple):
@@ -50,11 +44,8 @@ class _Written:
     """What was written in a transaction that is open, for when it is committed.
 
     Attributes:
-        connection: What it is written through.
+        transaction: What it is written through.
         until: When others have waited long enough.
-        entries: The lines that the mirror is to have, by row.
-        may_be_there: Whether the mirror may have some of them.
-        changed: Rows that were there, as they were and as they are.
         ended: The calls on to-do lists that have ended, batch by batch.
         batches: How many batches that was.
         bytes: How many bytes of the transcript.
@@ -62,12 +53,9 @@ class _Written:
         state: What the reader remembers there.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
         self.until = time.monotonic() + SECONDS_AT_ONCE
-        self.entries: dict[str, Entry] = {}
-        self.may_be_there = False
-        self.changed: dict[str, tuple[StoredRow, StoredRow]] = {}
         self.ended: list[list[Ended]] = []
         self.batches = 0
         self.bytes = 0
@@ -85,7 +73,6 @@ class Storing:
     def __init__(
         self,
         writer: FileWriter,
-        mirror: Mirror | None,
         focus: Focus,
         bookmark: Bookmark,
         drafting: Drafting,
@@ -96,7 +83,6 @@ class Storing:
 
         Args:
             writer: Of the messages.
-            mirror: Where they have their second copy.
             focus: Where the to-do lists of them go.
             bookmark: Where the position is kept.
             drafting: What makes rows of them.
@@ -104,7 +90,6 @@ class Storing:
             state: As the bookmark had it; what is not the reader's is taken out.
         """
         self._writer = writer
-        self._mirror = mirror
         self._focus = focus
         self._bookmark = bookmark
         self._drafting = drafting
@@ -112,7 +97,8 @@ class Storing:
         self._followed = {PENDING: state.pop(PENDING)} if PENDING in state else {}
         self._transaction = ExitStack()
         self._written: _Written | None = None
-        self._batches = 0
+        # The lines that the mirror is to have.
+        self._lines: dict[str, tuple[bytes, bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -138,25 +124,16 @@ class Storing:
             MirrorError: The second copy cannot be written.
         """
         now = self._written or self._begin()
-        found = fetch_ids(now.connection, CONVERSATIONS.table, list(drafts))
+        found = fetch_ids(now.transaction.connection, CONVERSATIONS.table, list(drafts))
         stored = {row[0]: row for row in found}
-        written, kept = self._told_apart(batch, drafts, stored)
-        _replace(now.connection, [draft.row for draft in written])
-        for row in (draft.row for draft in written if draft.row[0] in stored):
-            before, _ = now.changed.get(row[0], (stored[row[0]], row))
-            now.changed[row[0]] = before, row
-        # They may be of a transaction that was the last of a sync which was killed: then the mirror
-        # lacks them, has them, or has some.
-        unsure = kept if self._batches < BATCHES_AT_ONCE else []
-        now.may_be_there |= bool(unsure)
-        if self._mirror is not None:
-            now.entries |= {draft.row[0]: draft.entry() for draft in (*unsure, *written)}
+        written = self._changed(batch, drafts, stored)
+        now.transaction.replace([draft.row for draft in written])
+        self._lines |= {draft.row[0]: (digest(draft.row), draft.line()) for draft in written}
         if ended := list(calls_ended(batch, self._followed)):
             now.ended.append(ended)
         now.position = batch.position
         now.state = batch.state | self._followed
         now.batches += 1
-        self._batches += 1
         now.bytes += batch.bytes
         is_much = now.batches == BATCHES_AT_ONCE or now.bytes >= _BYTES_AT_ONCE
         if is_much or time.monotonic() > now.until:
@@ -178,50 +155,28 @@ class Storing:
         if done is None:
             return
         self._transaction.close()
+        self._lines.clear()
         for ended in done.ended:
             self._focus.follow(self._writer.connection, self._tool, ended)
         self._bookmark.save(done.position, done.state)
 
     def _begin(self) -> _Written:
-        after: list[Callable[[], None]] = []
-        connection = self._transaction.enter_context(self._writer.transaction(after))
-        self._written = _Written(connection)
-        after.append(partial(self._copy, self._written))
+        transaction = self._transaction.enter_context(self._writer.transaction(self._lines))
+        self._written = _Written(transaction)
         return self._written
 
-    def _told_apart(
+    def _changed(
         self, batch: Batch, drafts: Mapping[str, Draft], stored: Mapping[str, StoredRow]
-    ) -> tuple[list[Draft], list[Draft]]:
-        """What is to be written, and what is stored as it is."""
+    ) -> list[Draft]:
+        """The messages that are not stored as they are."""
         parts: dict[str, list[Piece]] = defaultdict(list)
         for id, piece in zip(batch.ids, batch.pieces, strict=True) if stored else ():
             if id in stored:
                 parts[id].append(piece)
-        written, kept = [], []
+        written = []
         for id, draft in drafts.items():
             row = stored.get(id)
             made = draft if row is None else self._drafting.changed(row, parts[id])
             if made is not None:
                 written.append(made)
-            elif row is not None:
-                kept.append(Draft(row))
-        return written, kept
-
-    def _copy(self, done: _Written) -> None:
-        if self._mirror is None or not done.entries:
-            return
-        entries = list(done.entries.values())
-        self._mirror.appended(CONVERSATIONS, entries, may_be_there=done.may_be_there)
-        # A message that was first read in a fork goes over to the session that it was said in.
-        before, now = ([rows[n] for rows in done.changed.values()] for n in (0, 1))
-        self._mirror.removed(CONVERSATIONS, before, now)
-
-
-def _replace(connection: sqlite3.Connection, rows: list[StoredRow]) -> None:
-    done = 0
-    for count in _ROWS_AT_ONCE:
-        sql = statements.replace(CONVERSATIONS.table, count)
-        while len(rows) - done >= count:
-            some = rows[done : done + count]
-            connection.execute(sql, [value for row in some for value in row])
-            done += count
+        return written

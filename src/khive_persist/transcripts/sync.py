@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.place import Place
 from khive_persist.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
@@ -62,8 +63,9 @@ class Sync:
 
     def __init__(self, place: Place, settings: Settings, redactor: Redactor | None) -> None:
         self._place = place
+        self._settings = settings
         self._redactor = redactor
-        self._mirror = Mirror(place, settings).of(CONVERSATIONS)
+        self._mirror = Mirror(place, settings).follower(CONVERSATIONS)
         self._focus = Focus(place, settings, redactor)
         self._timeout = settings.store_busy_timeout_seconds
         self._path = place.database(CONVERSATIONS.file)
@@ -94,12 +96,12 @@ class Sync:
         unknown: Counter[str] = Counter()
         with (
             closing(GrowingFile(transcript, known)) as file,
-            FileWriter(self._path, CONVERSATIONS, self._timeout) as writer,
+            FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror) as writer,
         ):
             # What lies beside a transcript may come after it.
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=known.end > 0 and not file.is_known)
-            storing = Storing(writer, self._mirror, self._focus, bookmark, drafting, tool, state)
+            storing = Storing(writer, self._focus, bookmark, drafting, tool, state)
             drafted = (
                 (batch, drafting.new(batch)) for batch in batches(file, transcript, tool, state)
             )
@@ -114,6 +116,9 @@ class Sync:
                     failed_hooks=result.failed_hooks + stored.failed_hooks,
                 )
                 advance(stored.bytes)
+            is_behind = writer.is_behind
+        if is_behind:
+            recover(self._place, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
         return result._replace(unknown=dict(unknown))
 
 

@@ -38,14 +38,12 @@ def open_writer(
     with switch.in_turn(path, busy_timeout_seconds), translated(path):
         if not path.exists():
             _create(path)
-        milliseconds = min(int(busy_timeout_seconds * 1000), _LONGEST_BUSY_TIMEOUT_MILLISECONDS)
-        busy_timeout = f"PRAGMA busy_timeout = {milliseconds}"
-        _look_first(path, busy_timeout)
+        _look_first(path, busy_timeout_seconds)
         connection = _connect(path, "rw")
         connection.text_factory = _as_text
         try:
             # First of all: the pragmas after it can meet a lock too.
-            connection.execute(busy_timeout)
+            wait_for(connection, busy_timeout_seconds)
             connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
             migrations.refuse_newer(connection, path)
             if _is_empty(connection):
@@ -66,6 +64,12 @@ def open_writer(
             connection.close()
             raise
     return connection
+
+
+def wait_for(connection: sqlite3.Connection, seconds: float) -> None:
+    """Let a connection wait so long for who holds SQLite's own lock."""
+    milliseconds = min(int(seconds * 1000), _LONGEST_BUSY_TIMEOUT_MILLISECONDS)
+    connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
 
 
 def make(path: Path) -> None:
@@ -233,14 +237,14 @@ def _uri(path: Path, mode: str) -> str:
     return f"file:{quote(str(path))}?mode={mode}"
 
 
-def _look_first(path: Path, busy_timeout: str) -> None:
+def _look_first(path: Path, busy_timeout_seconds: float) -> None:
     """Refuse a damaged or a newer file through a connection that cannot write.
 
     One that can would write the WAL back into the file when it closes.
     """
     connection = _connect(path, "ro")
     try:
-        connection.execute(busy_timeout)
+        wait_for(connection, busy_timeout_seconds)
         migrations.refuse_newer(connection, path)
         _is_empty(connection)
     except sqlite3.OperationalError as error:

@@ -16,7 +16,7 @@ from khive_persist.store.sqlite import statements
 
 _FOLDER: Final = files("khive_persist.store.sqlite") / "sql"
 _NUMBERED: Final = re.compile(r"(\d{3})_\w+\.sql\Z")
-LATEST: Final = 1
+LATEST: Final = 2
 
 
 def numbered() -> list[tuple[int, str]]:

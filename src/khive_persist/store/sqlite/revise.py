@@ -1,7 +1,7 @@
 """Changing or removing many rows of one table, a batch at a time, while others write."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -10,9 +10,10 @@ from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.connection import open_reader, open_writer, utc_text
+from khive_persist.store.sqlite.connection import open_reader, utc_text
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.transaction import transaction
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.transaction import Transaction
 
 # Given a row: the row that takes its place, the same object, or None to remove it.
 Change = Callable[[StoredRow], StoredRow | None]
@@ -66,19 +67,18 @@ def revise(
     Raises:
         StoreError: As its subclasses say; batches before stay done.
     """
-    with closing(open_writer(path, purpose, timeout_seconds)) as connection:
-        connection.execute("PRAGMA secure_delete = ON")
-        select = _select(connection, purpose.table, where)
+    with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
+        select = _select(writer.connection, purpose.table, where)
         last = -1
         while True:
-            with transaction(connection, path, timeout_seconds) as writing:
-                batch = _fetch(writing, select, last, where)
+            with writer.transaction() as writing:
+                batch = _fetch(writing.connection, select, last, where)
                 done = [(rowid, row, change(row)) for rowid, row in batch]
                 for rowid, row, new in done:
                     if new is None:
-                        writing.execute(f"DELETE FROM {purpose.table} WHERE rowid = ?", (rowid,))
+                        writing.delete_row(rowid)
                     elif new is not row:
-                        _update(writing, purpose.table, rowid, row, new)
+                        _update(writing, rowid, row, new)
             if not batch:
                 return
             last = batch[-1][0]
@@ -164,16 +164,12 @@ def _fetch(
     return [(row[0], codec.as_text(row[1:])) for row in found]
 
 
-def _update(
-    connection: sqlite3.Connection, table: str, rowid: int, row: StoredRow, new: StoredRow
-) -> None:
+def _update(writing: Transaction, rowid: int, row: StoredRow, new: StoredRow) -> None:
     names = statements.COLUMNS.split(", ")
     # Columns that stay keep the type that an old file gave them.
     other = [name for name, before, after in zip(names, row, new, strict=True) if before != after]
     if other:
-        assignments = ", ".join(f"{name} = ?" for name in other)
-        values: Sequence[Any] = [new[names.index(name)] for name in other]
-        connection.execute(f"UPDATE {table} SET {assignments} WHERE rowid = ?", (*values, rowid))
+        writing.update_row(rowid, other, [new[names.index(name)] for name in other])
 
 
 def _revised(batch: list[tuple[StoredRow, StoredRow | None]]) -> Revised:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from khive_persist.errors import StoreDamagedError
 from khive_persist.place import PRIVATE_FILE
-from khive_persist.store.sqlite import migrations
+from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite.connection import open_reader, prepare_reader
 from khive_persist.store.sqlite.errors import translated
 
@@ -77,9 +77,10 @@ def examine(path: Path, *, fully: bool) -> Contents:
             found = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
             if found != ["ok"]:
                 raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(found).splitlines()[:3]))
-            # A virtual table would call a module that is not ours.
+            # A virtual table would call a module that is not ours. The log is no record.
             tables = connection.execute(
                 "SELECT name FROM sqlite_schema WHERE type = 'table'"
+                " AND name NOT LIKE 'change\\_log%' ESCAPE '\\'"
                 " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
                 " AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
             ).fetchall()
@@ -88,6 +89,17 @@ def examine(path: Path, *, fully: bool) -> Contents:
                 quoted = '"' + name.replace('"', '""') + '"'
                 rows[name] = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
             return Contents(rows, migrations.version(connection))
+    finally:
+        connection.close()
+
+
+def make_another(path: Path) -> None:
+    """Give a restored copy an epoch of its own: who follows it begins with the whole table."""
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None)
+    try:
+        with translated(path):
+            if migrations.version(connection) >= change_log.SCHEMA:
+                change_log.renew_epoch(connection)
     finally:
         connection.close()
 

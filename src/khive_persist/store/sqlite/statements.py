@@ -119,16 +119,18 @@ def rows_of_ids(table: str) -> str:
     return f"SELECT {COLUMNS} FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
 
 
-def last_rows(table: str) -> str:
-    """The rows that were inserted last, at most so many, in their order."""
-    last = f"SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT ?"
-    return f"SELECT {COLUMNS} FROM {table} WHERE rowid IN ({last}) ORDER BY rowid"
-
-
 def rows_of_sessions(table: str) -> str:
     """The rows of the sessions whose ids are in a JSON array."""
     sessions = f"{extract('$.session_id')} IN (SELECT value FROM json_each(?))"
     return f"SELECT {COLUMNS} FROM {table} WHERE {sessions}"
+
+
+def first_of_session(table: str) -> str:
+    """The time of a session's first row that is none of a JSON array of ids."""
+    return (
+        f"SELECT created_at FROM {table} WHERE {extract('$.session_id')} = ?"
+        " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY created_at LIMIT 1"
+    )
 
 
 def insert_new(table: str, rows: int = 1) -> str:

@@ -207,7 +207,7 @@ def _held(folder: Path, names: tuple[str, ...], timeout_seconds: float) -> Itera
     with ExitStack() as stack:
         # In one order, or two who switch would wait for each other.
         for name in sorted(names):
-            stack.enter_context(lock.held(lock.lock_path(folder / name), timeout_seconds))
+            stack.enter_context(lock.held_alone(folder / name, timeout_seconds))
         yield
 
 

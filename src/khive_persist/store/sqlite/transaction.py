@@ -1,40 +1,110 @@
-"""One write transaction, from the queue of writers to the commit."""
+"""`Transaction`: what is written to one table between BEGIN and COMMIT, and logged with it."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, Final
 
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.errors import translated
+from khive_persist.purposes import Purpose
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite import change_log, statements
+
+# Many rows a statement: the interpreter's lock, which other threads want, is given and taken back
+# once for all of them. Few statements: each that is cached keeps its last values.
+_ROWS_A_STATEMENT: Final = (64, 8, 1)
+
+_RowsStatement = Callable[[str, int], str]
 
 
-@contextmanager
-def transaction(
-    connection: sqlite3.Connection,
-    path: Path,
-    busy_timeout_seconds: float,
-    after: Iterable[Callable[[], None]] = (),
-) -> Iterator[sqlite3.Connection]:
-    """Write to a database: committed and synced at the end, or rolled back as a whole.
+class Transaction:
+    """Writes to the table of a file while its transaction is open.
 
-    Args:
-        connection: One that `open_writer` opened.
-        path: Its file.
-        busy_timeout_seconds: How long to wait for others.
-        after: Called when it is committed, while other writers still wait.
+    Whoever opens it begins and ends it; see `FileWriter`.
 
-    Raises:
-        StoreError: As its subclasses say; nothing was written.
+    Attributes:
+        connection: To read through, what is written here included.
+        added: How many records the table has more than before.
+        has_changed: Whether anything was written.
     """
-    with lock.held(lock.lock_path(path), busy_timeout_seconds), translated(path):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        for call in after:
-            call()
+
+    def __init__(
+        self, connection: sqlite3.Connection, purpose: Purpose, *, is_logged: bool
+    ) -> None:
+        """Take the connection whose transaction is open.
+
+        Args:
+            connection: It.
+            purpose: What the file holds.
+            is_logged: Whether somebody follows the change log.
+        """
+        self.connection = connection
+        self.added = 0
+        self.has_changed = False
+        self._table = purpose.table
+        self._is_logged = is_logged
+
+    def insert_new(self, rows: Sequence[StoredRow]) -> list[str]:
+        """Insert the rows whose ids are not there; their ids, each once."""
+        ids = [row[0] for row in rows]
+        existing = change_log.present(self.connection, self._table, ids)
+        new = {row[0]: row for row in reversed(rows) if row[0] not in existing}
+        inserted = list(reversed(new))
+        if inserted:
+            if self._is_logged:
+                change_log.note_inserted(self.connection, inserted)
+            self.added += len(inserted)
+            self._execute(statements.insert_new, [new[id] for id in inserted])
+        return inserted
+
+    def upsert(self, rows: Sequence[StoredRow]) -> None:
+        """Save rows under their ids; the time of a row's first save stays."""
+        self._save(statements.upsert, rows)
+
+    def replace(self, rows: Sequence[StoredRow]) -> None:
+        """Put rows in the place of those that have their ids, all columns of them."""
+        self._save(statements.replace, rows)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete rows; how many there were."""
+        if self._is_logged:
+            change_log.note_deleted(self.connection, self._table, ids)
+        sql = statements.delete(self._table)
+        count = self.connection.executemany(sql, [(id,) for id in ids]).rowcount
+        self.added -= count
+        self.has_changed = self.has_changed or count > 0
+        return count
+
+    def delete_row(self, rowid: int) -> None:
+        """Delete one row whose copies are gone already: it is not logged."""
+        self.connection.execute(f"DELETE FROM {self._table} WHERE rowid = ?", (rowid,))
+        self.added -= 1
+        self.has_changed = True
+
+    def update_row(self, rowid: int, columns: Sequence[str], values: Sequence[Any]) -> None:
+        """Change columns of one row whose copies are changed already: it is not logged."""
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        sql = f"UPDATE {self._table} SET {assignments} WHERE rowid = ?"
+        self.connection.execute(sql, (*values, rowid))
+
+    def _save(self, statement: _RowsStatement, rows: Sequence[StoredRow]) -> None:
+        if not rows:
+            return
+        ids = [row[0] for row in rows]
+        if self._is_logged:
+            self.added += change_log.note_saved(self.connection, self._table, ids)
+        else:
+            existing = change_log.present(self.connection, self._table, ids)
+            self.added += len({*ids} - existing)
+        self._execute(statement, rows)
+
+    def _execute(self, statement: _RowsStatement, rows: Sequence[StoredRow]) -> None:
+        self.has_changed = True
+        begin = 0
+        for count in _ROWS_A_STATEMENT:
+            sql = statement(self._table, count)
+            while len(rows) - begin >= count:
+                values = list(chain.from_iterable(rows[begin : begin + count]))
+                # No name for the cursor: an error would keep it in its traceback, and the file
+                # open with it after it was closed.
+                self.connection.execute(sql, values)
+                begin += count

@@ -1,0 +1,291 @@
+"""One stream of the mirror: a file of which each line is a record.
+
+Of several lines with one id the last counts; one that says `"deleted":true` takes the id out.
+"""
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist.errors import StoreBusyError
+from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of
+from khive_persist.mirror.syncing import sync_together
+from khive_persist.place import PRIVATE_FILE, sync_directory
+from khive_persist.purposes import Purpose
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+
+NO_SESSION: Final = "no-session"
+_LOCK_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 0.002
+_LAST_BYTES: Final = 65_536
+_PART_BYTES: Final = 1 << 20
+# What each line of ours begins with.
+_BEGIN: Final = b'{"dataModelVersion":'
+
+
+class Entry(NamedTuple):
+    """A line to append.
+
+    Attributes:
+        id: The record's id.
+        line: With its end.
+        created_at: The record's.
+    """
+
+    id: str
+    line: bytes
+    created_at: object
+
+
+class ReplacedError(Exception):
+    """Another file, or none, lies where a stream was."""
+
+
+class Stream(NamedTuple):
+    """A stream that is open for appending, and locked."""
+
+    path: Path
+    descriptor: int
+    is_new: bool
+
+
+@contextmanager
+def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
+    """Open a stream, and keep others from writing to it.
+
+    Args:
+        path: Where it lies.
+        is_new: Make it where it is missing.
+
+    Raises:
+        ReplacedError: It is gone, or another one by now.
+        StoreBusyError: Others held it for longer than 30 s.
+        OSError: It cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | (os.O_CREAT if is_new else 0), PRIVATE_FILE)
+    except FileNotFoundError as error:
+        raise ReplacedError from error
+    try:
+        os.fchmod(descriptor, PRIVATE_FILE)
+        _lock(descriptor, path)
+        if not _is_at(descriptor, path):
+            raise ReplacedError
+        yield Stream(path, descriptor, is_new)
+    finally:
+        os.close(descriptor)
+
+
+class Appending:
+    """Appends to streams of one folder; all of it is synced when it is finished."""
+
+    def __init__(self, folder: Path, *, is_together: bool) -> None:
+        """Prepare it.
+
+        Args:
+            folder: Where the streams lie.
+            is_together: Sync all of them at once, in the end.
+        """
+        self._folder = folder
+        self._is_together = is_together
+        self._unsynced: dict[Path, None] = {}
+        self._is_directory_unsynced = False
+
+    def add(self, stream: Stream, entries: Sequence[Entry], may_be_there: bool) -> None:
+        """Append lines.
+
+        A torn line that a killed writer left is cut off before.
+
+        Args:
+            stream: Where to.
+            entries: In order.
+            may_be_there: Whether the stream may have the very lines already; those are not written
+                again.
+
+        Raises:
+            OSError: They cannot be written; none is.
+        """
+        self._is_directory_unsynced |= stream.is_new
+        size = _without_torn_line(stream.descriptor)
+        if may_be_there and size:
+            present = _last_lines(stream.path, {entry.id for entry in entries})
+            entries = [entry for entry in entries if present.get(entry.id) != entry.line]
+        try:
+            for part in _parts(entries):
+                _write_all(stream.descriptor, part)
+            if not self._is_together:
+                os.fsync(stream.descriptor)
+        except OSError:
+            os.ftruncate(stream.descriptor, size)
+            raise
+        if self._is_together:
+            self._unsynced[stream.path] = None
+
+    def finish(self) -> None:
+        """Sync what was appended, and the names of new streams."""
+        if self._unsynced:
+            # One that was written anew since was synced with that.
+            with suppress(FileNotFoundError):
+                sync_together(self._folder, self._unsynced)
+        if self._is_directory_unsynced:
+            sync_directory(self._folder)
+
+
+def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
+    """Say in this very file of some ids that they were deleted: synced on return."""
+    _, session = holder(path) or ("", NO_SESSION)
+    appending = Appending(path.parent, is_together=False)
+    with opened(path) as stream:
+        lines = [Entry(id, deletion(purpose, id, session), None) for id in ids]
+        appending.add(stream, lines, may_be_there=False)
+    appending.finish()
+
+
+def session_of(row: StoredRow) -> str:
+    """The session that a record belongs to; a word of ours for one of none."""
+    return session_of_content(codec.column(row[1]))
+
+
+def session_in(document: dict[str, Any]) -> str:
+    """The session that a line's document belongs to."""
+    return session_of_content(document if document.get("deleted") is True else content_of(document))
+
+
+def holder(path: Path) -> tuple[str, str] | None:
+    """The purpose and the session of a file, by its first sound line; None where it has none."""
+    if not _is_file(path):
+        return None
+    for line in _lines(path):
+        told = told_by(codec.column(line))
+        if told is not None:
+            return told
+    return None
+
+
+def told_by(document: Any) -> tuple[str, str] | None:
+    """The purpose and the session that a line's document names."""
+    if not isinstance(document, dict) or not isinstance(document.get("purpose"), str):
+        return None
+    return document["purpose"], session_in(document)
+
+
+def session_of_content(content: Any) -> str:
+    """As `session_of`, by the record's content."""
+    session = content.get("session_id") if isinstance(content, dict) else None
+    return session if isinstance(session, str) and session else NO_SESSION
+
+
+def deletion(purpose: Purpose, id: str, session: str) -> bytes:
+    """The line that takes a record out of a stream."""
+    return codec.dump_line(
+        {
+            "dataModelVersion": DATA_MODEL_VERSION,
+            "id": id,
+            "purpose": purpose.name,
+            # Half a surrogate pair has no spelling here; the file has a line that tells.
+            "session_id": session.encode("utf-8", "replace").decode(),
+            "deleted": True,
+        }
+    )
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file lies there; a link, a folder or a pipe is none, and not to be read."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file is empty, or what a killed writer left of its first line."""
+    if not _is_file(path):
+        return False
+    with path.open("rb") as file:
+        first = file.readline()
+    return not first.endswith(b"\n") and first[: len(_BEGIN)] == _BEGIN[: len(first)]
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise StoreBusyError(
+                    f"{path} was held by others for {_LOCK_SECONDS:g} s", hint="try again"
+                ) from None
+            time.sleep(_WAIT_SECONDS)
+        else:
+            return
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    own = os.fstat(descriptor)
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _without_torn_line(descriptor: int) -> int:
+    """Cut off what stands after the last line's end; the size that is left."""
+    size = end = os.fstat(descriptor).st_size
+    while end > 0:
+        begin = max(0, end - _LAST_BYTES)
+        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            end = begin + found + 1
+            break
+        end = begin
+    if end == size:
+        return end
+    if told_by(codec.column(os.pread(descriptor, size - end, end))) is not None:
+        # All of a line, whose end an editor took away.
+        _write_all(descriptor, b"\n")
+        return size + 1
+    os.ftruncate(descriptor, end)
+    return end
+
+
+def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for line in _lines(path):
+        document = codec.column(line)
+        if isinstance(document, dict) and document.get("id") in ids:
+            found[document["id"]] = line
+    return found
+
+
+def _parts(entries: Sequence[Entry]) -> Iterator[bytes]:
+    """The lines, some at a time: together they may be many."""
+    some: list[bytes] = []
+    size = 0
+    for entry in entries:
+        some.append(entry.line)
+        size += len(entry.line)
+        if size >= _PART_BYTES:
+            yield b"".join(some)
+            some, size = [], 0
+    if some:
+        yield b"".join(some)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -1,0 +1,40 @@
+"""Making many files durable together."""
+
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist.place import sync_file
+
+# From so many on one sync of the whole file system costs less than one of each.
+TOGETHER: Final = 16
+
+
+def sync_together(folder: Path, paths: Iterable[Path]) -> None:
+    """Make the content of files durable, all of which lie in one folder."""
+    if not _syncfs(folder):
+        for path in paths:
+            sync_file(path)
+
+
+def _syncfs(folder: Path) -> bool:
+    """Sync the file system of a folder; whether that can be done here."""
+    function = _function()
+    if function is None:
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return bool(function(descriptor) == 0)
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _function() -> Any:
+    # An import that only who writes many files pays for.
+    import ctypes
+
+    # https://man7.org/linux/man-pages/man2/sync.2.html
+    return getattr(ctypes.CDLL(None), "syncfs", None)

@@ -1,0 +1,230 @@
+"""One file's commits in this process: one for all who wait at once."""
+
+import asyncio
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from khive_persist.errors import KhiveError, StoreBusyError, StoreClosedError, StoreError
+from khive_persist.purposes import Purpose
+from khive_persist.store.sqlite.connection import identity
+from khive_persist.store.sqlite.file_writer import Batch, FileWriter, Mirroring
+from khive_persist.store.write_request import Write, WriteRequest
+
+Result = TypeVar("Result")
+
+# Who waits for the disk must not wait for much more than his own.
+_ROWS_AT_ONCE: Final = 1_000
+_COPYING_THREADS: Final = 4
+_TIDY_SECONDS: Final = 0.5
+
+
+class GroupCommit:
+    """Commits to one file, for all writers of this process that have it open.
+
+    One thread commits for all who wait by then, so that many tasks share one sync of the disk;
+    others copy what was committed while it goes on. Calls may come from any task, event loop and
+    thread. A call that is cancelled before its transaction has begun writes nothing; after, all of
+    it is written.
+    """
+
+    def __init__(self, path: Path, purpose: Purpose, mirror: Mirroring) -> None:
+        self.path = path
+        self.purpose = purpose
+        self._file = FileWriter(path, purpose, 0.0, mirror)
+        self._process = os.getpid()
+        self._mutex = threading.Lock()
+        self._waiting: deque[WriteRequest] = deque()
+        # How often each writer has written.
+        self._written: Counter[object] = Counter()
+        self._is_committing = False
+        self._is_closed = False
+        self._is_tidying = False
+        self._committing = ThreadPoolExecutor(1, f"khive-commit-{purpose.name}")
+        # The lines of a stream come in the order of their commits.
+        threads = 1 if purpose.is_stream else _COPYING_THREADS
+        self._copying = ThreadPoolExecutor(threads, f"khive-copy-{purpose.name}")
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here, and not before a fork."""
+        return self._process == os.getpid()
+
+    async def run(
+        self,
+        write: Callable[..., Result],
+        timeout_seconds: float,
+        *,
+        writer: object = None,
+    ) -> Result:
+        """Write in a transaction that others may share: committed, synced and copied on return.
+
+        Args:
+            write: Called with the transaction, in another thread; again where what shares it fails.
+            timeout_seconds: How long to wait for other programs.
+            writer: Who writes.
+
+        Raises:
+            StoreError: As its subclasses say; nothing was written.
+            MirrorError: It is committed, and not copied.
+        """
+        reply = self.submit(write, timeout_seconds, writer=writer)
+        result: Result = await asyncio.wrap_future(reply)
+        return result
+
+    def submit(
+        self, write: Write, timeout_seconds: float, *, writer: object = None, rows: int = 1
+    ) -> "Future[Any]":
+        """As `run`; the result is in the future."""
+        self._check_process()
+        request = WriteRequest(write, timeout_seconds, writer, rows)
+        with self._mutex:
+            if self._is_closed:
+                raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
+            self._waiting.append(request)
+            if not self._is_committing:
+                self._is_committing = True
+                self._committing.submit(self._commit_waiting)
+        return request.reply
+
+    async def is_behind(self) -> bool:
+        """Whether the mirror has to begin with the whole table."""
+        self._check_process()
+        return await asyncio.wrap_future(self._committing.submit(lambda: self._file.is_behind))
+
+    async def changes_of_others(self, writer: object) -> object:
+        """Return another value after somebody else than a writer has changed or replaced the file.
+
+        Where nobody can tell, each value is another.
+        """
+        self._check_process()
+        return await asyncio.wrap_future(self._committing.submit(self._look, writer))
+
+    def close(self) -> "Future[None]":
+        """Close the file once what has begun is done; the future says when."""
+        self._check_process()
+        with self._mutex:
+            self._is_closed = True
+        closing = self._committing.submit(self._close)
+        self._committing.shutdown(wait=False)
+        return closing
+
+    def _check_process(self) -> None:
+        if not self.is_of_this_process:
+            raise StoreClosedError(
+                f"{self.path} was opened before a fork", hint="open the store in the child"
+            )
+
+    def _commit_waiting(self) -> None:
+        """One commit after the other, each for all who wait by then, until nobody does."""
+        while requests := self._take():
+            self._commit(requests)
+        self._tidy()
+
+    def _take(self) -> list[WriteRequest]:
+        with self._mutex:
+            requests: list[WriteRequest] = []
+            rows = 0
+            while self._waiting and rows < _ROWS_AT_ONCE:
+                requests.append(self._waiting.popleft())
+                rows += requests[-1].rows
+            self._is_committing = bool(requests)
+            return requests
+
+    def _commit(self, requests: list[WriteRequest]) -> None:
+        begun: list[WriteRequest] = []
+        try:
+            batches = self._write(requests, begun)
+        except StoreBusyError as error:
+            # Who wanted to wait for longer than the first does.
+            first = _first(requests)
+            if first.begin():
+                first.fail(error)
+            with self._mutex:
+                self._waiting.extendleft(r for r in reversed(requests) if r is not first)
+        except BaseException as error:  # Also a mistake in a function that was given.
+            if len(requests) == 1:
+                if requests[0].begin():
+                    requests[0].fail(error)
+                return
+            # What is wrong with one of them must not refuse the others that shared its commit.
+            for request in requests:
+                self._commit([request])
+        else:
+            self._copy(begun, batches)
+
+    def _write(self, requests: list[WriteRequest], begun: list[WriteRequest]) -> list[Batch]:
+        self._file.timeout_seconds = max(0.0, _first(requests).remaining_seconds())
+        batches: list[Batch] = []
+        with self._file.commit(
+            batches, lambda: not all(request.reply.cancelled() for request in requests)
+        ) as writing:
+            # Only now: who waits for others can still be cancelled.
+            begun += [request for request in requests if request.begin()]
+            for request in begun:
+                request.result = request.write(writing)
+        self._written.update(request.writer for request in begun)
+        return batches
+
+    def _copy(self, requests: list[WriteRequest], batches: list[Batch]) -> None:
+        if not batches:
+            for request in requests:
+                request.succeed()
+            return
+
+        def copy() -> None:
+            try:
+                for batch in batches:
+                    self._file.follow(batch)
+            except BaseException as error:
+                failed = error if isinstance(error, KhiveError) else StoreError(str(error))
+                for request in requests:
+                    request.fail(failed)
+            else:
+                for request in requests:
+                    request.succeed()
+
+        self._copying.submit(copy)
+
+    def _tidy(self) -> None:
+        """Empty a large write-ahead log, as soon as nobody reads it any more."""
+        try:
+            is_left = self._file.tidy()
+        except (KhiveError, OSError):
+            return
+        with self._mutex:
+            if not is_left or self._is_tidying or self._is_closed:
+                return
+            self._is_tidying = True
+        timer = threading.Timer(_TIDY_SECONDS, self._tidy_again)
+        timer.daemon = True
+        timer.start()
+
+    def _tidy_again(self) -> None:
+        with self._mutex:
+            self._is_tidying = False
+            if not self._is_closed:
+                self._committing.submit(self._tidy)
+
+    def _look(self, writer: object) -> object:
+        if identity(self.path) is None:
+            return object()
+        others = self._written.total() - self._written[writer]
+        try:
+            return (*self._file.changes_of_others(), others)
+        except KhiveError:
+            return object()
+
+    def _close(self) -> None:
+        # What is copied still reads the file.
+        self._copying.shutdown(wait=True)
+        self._file.close()
+
+
+def _first(requests: Sequence[WriteRequest]) -> WriteRequest:
+    """The one whose caller gives up first."""
+    return min(requests, key=lambda request: request.until)

@@ -1,0 +1,49 @@
+"""`WriteRequest`: what one caller of a writer waits for."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from khive_persist.store.sqlite.transaction import Transaction
+
+Write = Callable[[Transaction], Any]
+
+
+class WriteRequest:
+    """Something to write, in a transaction that others may share.
+
+    Attributes:
+        write: Writes it; called again, in a transaction of its own, where a shared one failed.
+        reply: What `write` returned, once that is committed, synced and copied.
+        until: When, by `time.monotonic`, its caller no longer waits for other programs.
+        writer: Who writes.
+        rows: How many rows it writes.
+    """
+
+    def __init__(self, write: Write, timeout_seconds: float, writer: object, rows: int) -> None:
+        self.write = write
+        self.writer = writer
+        self.rows = rows
+        self.reply: Future[Any] = Future()
+        self.until = time.monotonic() + timeout_seconds
+        self.result: Any = None
+        self.is_begun = False
+
+    def begin(self) -> bool:
+        """Begin it, unless its caller has left; it can no longer be cancelled then."""
+        if not self.is_begun:
+            self.is_begun = self.reply.set_running_or_notify_cancel()
+        return self.is_begun
+
+    def remaining_seconds(self) -> float:
+        """Return how long its caller still waits."""
+        return self.until - time.monotonic()
+
+    def succeed(self) -> None:
+        """Tell the caller that it is done."""
+        self.reply.set_result(self.result)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller why it is not."""
+        self.reply.set_exception(error)
