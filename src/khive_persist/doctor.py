@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import time
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,10 +16,11 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.registration import status
 from khive_persist.capture.spool import Spool, home_place, split_away
 from khive_persist.capture.tools import TOOLS
-from khive_persist.errors import InvalidSettingsError, KhiveError
+from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.register import known_purposes
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import migrations
 from khive_persist.store.sqlite.errors import translated
@@ -80,7 +82,9 @@ async def examine(place: Place) -> Report:
     problems += _open_to_others(place)
     drained = drain(place)
     problems += [f"not drained: {error}" for error in drained.errors]
-    databases = [_examine_database(place, file) for file in _files(place)]
+    tables, unknown = _tables(place)
+    problems += unknown
+    databases = [_examine_database(place, file, tables) for file in _files(place)]
     problems += [database.problem for database in databases if database.problem]
     spool = _examine_spool(place)
     waiting = sum(spool["events"].values())
@@ -156,7 +160,16 @@ def _files(place: Place) -> list[str]:
     return there + [name for name in others if name not in known]
 
 
-def _examine_database(place: Place, file: str) -> Database:
+def _tables(place: Place) -> tuple[dict[str, str], list[str]]:
+    """The table of each file whose purpose is known, and why others are not known."""
+    try:
+        known, problems = known_purposes(place), []
+    except InvalidRecordError as error:
+        known, problems = BUILT_IN, [str(error)]
+    return {purpose.file: purpose.table for purpose in known}, problems
+
+
+def _examine_database(place: Place, file: str, tables: Mapping[str, str]) -> Database:
     path = place.database(file)
     size = sum(
         os.lstat(sidecar).st_size
@@ -166,7 +179,7 @@ def _examine_database(place: Place, file: str) -> Database:
     problem = sqlite.check(path)
     if problem:
         return Database(file, size, None, None, problem)
-    table = next((purpose.table for purpose in BUILT_IN if purpose.file == file), path.stem)
+    table = tables.get(file, path.stem)
     try:
         rows, last, malformed = _count(path, table)
     except KhiveError as error:

@@ -17,6 +17,7 @@ from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import switch
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
+from khive_persist.store.sqlite.words import quoted
 
 _FETCH_ROWS: Final = 64
 
@@ -155,11 +156,11 @@ class Reader:
         tables = {}
         odd = guarded = False
         for number, (_, purpose) in enumerate(self._files):
-            name, table = f"f{number}", purpose.table
+            name, table = f"f{number}", quoted(purpose.table)
             if name not in attached:
                 continue
-            made = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ?"
-            schema = [row[0] or "" for row in connection.execute(made, [table])]
+            made = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE"
+            schema = [row[0] or "" for row in connection.execute(made, [purpose.table])]
             if not schema:
                 continue
             tables[purpose.name] = f"{name}.{table}"

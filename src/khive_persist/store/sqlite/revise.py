@@ -13,6 +13,7 @@ from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import open_reader, open_writer, utc_text
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.transaction import transaction
+from khive_persist.store.sqlite.words import quoted
 
 # Given a row: the row that takes its place, the same object, or None to remove it.
 Change = Callable[[StoredRow], StoredRow | None]
@@ -66,6 +67,7 @@ def revise(
     Raises:
         StoreError: As its subclasses say; batches before stay done.
     """
+    delete = f"DELETE FROM {quoted(purpose.table)} WHERE rowid = ?"
     with closing(open_writer(path, purpose, timeout_seconds)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         select = _select(connection, purpose.table, where)
@@ -76,7 +78,7 @@ def revise(
                 done = [(rowid, row, change(row)) for rowid, row in batch]
                 for rowid, row, new in done:
                     if new is None:
-                        writing.execute(f"DELETE FROM {purpose.table} WHERE rowid = ?", (rowid,))
+                        writing.execute(delete, (rowid,))
                     elif new is not row:
                         _update(writing, purpose.table, rowid, row, new)
             if not batch:
@@ -123,7 +125,7 @@ def boundary(
         created_at = _created_at(connection, table)
         size = " + ".join(f"coalesce(length(CAST({c} AS BLOB)), 0)" for c in _SIZED)
         newest = connection.execute(
-            f"SELECT {created_at}, id, {size if keep_bytes is not None else 0} FROM {table}"
+            f"SELECT {created_at}, id, {size if keep_bytes is not None else 0} FROM {quoted(table)}"
             f" WHERE {created_at} IS NOT NULL ORDER BY 1 DESC, 2 DESC"
         )
         count = total = 0
@@ -144,7 +146,7 @@ def size_of(row: StoredRow) -> int:
 
 
 def _created_at(connection: sqlite3.Connection, table: str) -> str:
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {statements.ODD_CREATED_AT})"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {statements.ODD_CREATED_AT})"
     return "utc_text(created_at)" if connection.execute(sql).fetchone()[0] else "created_at"
 
 
@@ -152,7 +154,7 @@ def _select(connection: sqlite3.Connection, table: str, where: Where) -> str:
     connection.create_function("utc_text", 1, utc_text, deterministic=True)
     condition = where.condition.replace("{created_at}", _created_at(connection, table))
     return (
-        f"SELECT rowid, {statements.COLUMNS} FROM {table}"
+        f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
         f" WHERE rowid > ? AND ({condition}) ORDER BY rowid LIMIT {_BATCH}"
     )
 
@@ -173,7 +175,9 @@ def _update(
     if other:
         assignments = ", ".join(f"{name} = ?" for name in other)
         values: Sequence[Any] = [new[names.index(name)] for name in other]
-        connection.execute(f"UPDATE {table} SET {assignments} WHERE rowid = ?", (*values, rowid))
+        connection.execute(
+            f"UPDATE {quoted(table)} SET {assignments} WHERE rowid = ?", (*values, rowid)
+        )
 
 
 def _revised(batch: list[tuple[StoredRow, StoredRow | None]]) -> Revised:

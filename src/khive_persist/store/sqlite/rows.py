@@ -12,6 +12,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import migrations, statements
 from khive_persist.store.sqlite.connection import open_reader
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.words import quoted
 
 _DAMAGED: Final = "see khive-persist doctor"
 _BATCH: Final = 500
@@ -37,7 +38,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
         if not _has_table(connection, table):
             return
         try:
-            cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {table}")
+            cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {quoted(table)}")
         except sqlite3.OperationalError as error:
             raise StoreDamagedError(f"{path}: {error}", hint=_DAMAGED) from error
         batch: list[StoredRow] = []
@@ -110,5 +111,6 @@ def in_order(ids: Iterable[str], found: Iterable[Any]) -> list[StoredRow]:
 
 
 def _has_table(connection: sqlite3.Connection, table: str) -> bool:
-    sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)"
+    sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table'"
+    sql += " AND name = ? COLLATE NOCASE)"
     return bool(connection.execute(sql, (table,)).fetchone()[0])

@@ -23,6 +23,7 @@ from khive_persist.query import (
     Order,
     checked_count,
 )
+from khive_persist.store.sqlite.words import quoted
 
 COLUMNS: Final = "id, content, node_metadata, created_at, embedding"
 _DATE: Final = "-".join(["[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2])
@@ -78,7 +79,8 @@ def indexes(purpose: Purpose) -> dict[str, str]:
     for paths in purpose.indexes:
         name = purpose.index_name(paths)
         terms = [path if path == "created_at" else extract(f"$.{path}") for path in paths]
-        made[name] = f"CREATE INDEX {name} ON {purpose.table} ({', '.join(terms)})"
+        table = quoted(purpose.table)
+        made[name] = f"CREATE INDEX {quoted(name)} ON {table} ({', '.join(terms)})"
     return made
 
 
@@ -88,14 +90,15 @@ def views(purpose: Purpose) -> dict[str, str]:
         return {}
     fields = [f'{extract(f"$.{path}")} AS "{path.replace(".", "_")}"' for path in purpose.fields]
     columns = ", ".join(["id", "created_at", *fields])
-    return {purpose.view: f"CREATE VIEW {purpose.view} AS SELECT {columns} FROM {purpose.table}"}
+    made = f"CREATE VIEW {quoted(purpose.view)} AS SELECT {columns} FROM {quoted(purpose.table)}"
+    return {purpose.view: made}
 
 
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
     """Whether a row's content is no JSON, so that json_extract fails on it."""
     # Versions before 3.41 say that NULL is not valid, though json_extract takes it.
     where = "content IS NOT NULL AND NOT json_valid(content)"
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {where})"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {where})"
     return bool(connection.execute(sql).fetchone()[0])
 
 
@@ -103,7 +106,7 @@ def upsert(table: str, rows: int = 1) -> str:
     """Save rows under their ids; the time of a row's first save stays."""
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
     return (
-        f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO UPDATE SET"
+        f"INSERT INTO {quoted(table)} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO UPDATE SET"
         " content = excluded.content, node_metadata = excluded.node_metadata,"
         " embedding = excluded.embedding"
     )
@@ -116,11 +119,12 @@ def replace(table: str, rows: int = 1) -> str:
 
 def rows_of_ids(table: str) -> str:
     """The rows whose ids are in a JSON array."""
-    return f"SELECT {COLUMNS} FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
+    return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def last_rows(table: str) -> str:
     """The rows that were inserted last, at most so many, in their order."""
+    table = quoted(table)
     last = f"SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT ?"
     return f"SELECT {COLUMNS} FROM {table} WHERE rowid IN ({last}) ORDER BY rowid"
 
@@ -128,18 +132,18 @@ def last_rows(table: str) -> str:
 def rows_of_sessions(table: str) -> str:
     """The rows of the sessions whose ids are in a JSON array."""
     sessions = f"{extract('$.session_id')} IN (SELECT value FROM json_each(?))"
-    return f"SELECT {COLUMNS} FROM {table} WHERE {sessions}"
+    return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE {sessions}"
 
 
 def insert_new(table: str, rows: int = 1) -> str:
     """Insert rows, unless their ids are there."""
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
-    return f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO NOTHING"
+    return f"INSERT INTO {quoted(table)} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO NOTHING"
 
 
 def delete(table: str) -> str:
     """Delete the row of an id."""
-    return f"DELETE FROM {table} WHERE id = ?"
+    return f"DELETE FROM {quoted(table)} WHERE id = ?"
 
 
 def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False) -> Source:
