@@ -1,6 +1,7 @@
 """The two copies of every record: proving them equal, and making one anew from the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -11,19 +12,21 @@ from khive_persist.capture.drain import drain
 from khive_persist.errors import InvalidQueryError, PlaceError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
-from khive_persist.mirror.verify import Difference, Tally, compared
+from khive_persist.mirror.verify import Advance, Difference, Tally, compared
 from khive_persist.opening import find_place
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.records.node import Node
-from khive_persist.register import known_purposes
-from khive_persist.store.sqlite import rows
+from khive_persist.register import mirrored_purposes, remember
+from khive_persist.store.sqlite import rows, switch
 
 __all__ = [
     "Difference",
     "Rebuilt",
     "Tally",
     "Verified",
+    "existing_place",
+    "make_anew",
     "mirrored",
     "rebuild",
     "second_copies",
@@ -63,7 +66,7 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
         PlaceError: There is no place, or it cannot be written to, as a comparison has to.
         StoreError: Writers did not give up a database for the time of a look.
     """
-    place = _existing(dir)
+    place = existing_place(dir)
     purposes = mirrored(place, records)
 
     def run() -> Verified:
@@ -106,25 +109,60 @@ async def rebuild(
     """
     if source not in ("mirror", "database"):
         raise InvalidQueryError(f"{source!r} is no copy", hint="name mirror or database")
-    place = _existing(dir)
+    place = existing_place(dir)
     purposes = mirrored(place, records)
-
-    def run() -> Rebuilt:
-        drain(place)
-        if source == "database":
-            return rebuild_mirror(place, purposes)
-        done = rebuild_databases(place, purposes, may_discard=lambda _: discard_unmirrored)
-        # What a damaged database could not take has waited.
-        drain(place)
-        return done
-
-    return await anyio.to_thread.run_sync(run)
+    return await anyio.to_thread.run_sync(
+        partial(make_anew, place, source, purposes, may_discard=lambda _: discard_unmirrored)
+    )
 
 
-def _existing(directory: Path | str | None) -> Place:
+def make_anew(
+    place: Place,
+    source: Source,
+    purposes: Sequence[Purpose],
+    advance: Advance = lambda _: None,
+    *,
+    may_discard: Callable[[int], bool] = lambda _: False,
+) -> Rebuilt:
+    """Make one copy of some purposes anew from the other. See `rebuild`.
+
+    What the mirror alone described is known to the place on return; what the place knew is
+    described in the mirror.
+
+    Args:
+        place: The place.
+        source: The copy that is right.
+        purposes: Those that have a mirror, of `mirrored`.
+        advance: Called with the number of records that were looked at since.
+        may_discard: Asked whether so many records that the mirror has not may be set aside.
+
+    Raises:
+        NotFoundError, MirrorError, PlaceError, StoreError, OSError: As `rebuild`.
+    """
+    drain(place)
+    if source == "database":
+        done = rebuild_mirror(place, purposes, advance)
+    else:
+        done = rebuild_databases(place, purposes, advance, may_discard=may_discard)
+    for purpose in purposes:
+        if place.database(purpose.file).exists():
+            remember(place, purpose)
+    # What a damaged database could not take has waited.
+    drain(place)
+    return done
+
+
+def existing_place(directory: Path | str | None) -> Place:
+    """The place that is meant, with a restore that was killed half-way finished.
+
+    Raises:
+        PlaceError: It has no `.khive`, or none is named or found.
+        StoreError: The restore cannot be finished.
+    """
     place = find_place(directory)
     if not place.exists():
         raise PlaceError(f"{place.khive} is not there", hint="name the directory that holds it")
+    switch.settle(place.khive)
     return place
 
 
@@ -137,7 +175,7 @@ def mirrored(place: Place, records: Sequence[type[Node]] = ()) -> tuple[Purpose,
     """
     off = configuration.load(place.config).mirror_off
     named = [purpose for record in records for purpose in record.purposes()]
-    return tuple(p for p in named or known_purposes(place) if p.name not in off)
+    return tuple(p for p in named or mirrored_purposes(place) if p.name not in off)
 
 
 def second_copies(place: Place, purpose: Purpose, ids: Sequence[str]) -> list[Path]:

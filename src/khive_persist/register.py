@@ -1,38 +1,49 @@
 """The purposes of a place: the built-in ones, and those of the classes that were opened there.
 
-A class of a user's own is known to his program only. What a command has to know of it lies in
-`.khive/purposes/`, a file a purpose.
+A class of a user's own is known to its program only. What a command has to know of it lies in
+`.khive/purposes/`, a file a purpose, and once more beside its records in `sessions/`.
 """
 
-import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from khive_persist import definitions
 from khive_persist.errors import InvalidRecordError, PlaceError
 from khive_persist.place import Place, make_directory, write_private
-from khive_persist.purposes import BUILT_IN, Purpose, purpose
+from khive_persist.purpose_names import check_apart
+from khive_persist.purposes import BUILT_IN, BUILT_IN_NAMES, Purpose
 
 FOLDER: Final = "purposes"
 
 
 def remember(place: Place, added: Purpose) -> None:
-    """Let the commands know a purpose: synced on return.
+    """Let the commands know a purpose, and its mirror describe itself: synced on return.
 
     Raises:
+        InvalidRecordError: It differs from another purpose of the place only in case.
+        InvalidSettingsError: config.toml is wrong.
         PlaceError: It cannot be written.
     """
-    if any(added.name == known.name for known in BUILT_IN):
+    if added.name in BUILT_IN_NAMES:
         return
     path = place.khive / FOLDER / f"{added.name}.json"
-    content = json.dumps(added._asdict(), indent=2).encode() + b"\n"
+    content = definitions.to_bytes(added)
     try:
-        if path.exists() and path.read_bytes() == content:
-            return
-        make_directory(path.parent)
-        write_private(path, content)
+        if not (path.exists() and path.read_bytes() == content):
+            for other in _readable(path.parent):
+                check_apart(added, other)
+            make_directory(path.parent)
+            write_private(path, content)
+        definitions.keep_beside_records(place, added)
+    except PlaceError:
+        raise
     except OSError as error:
-        raise PlaceError(f"{path} cannot be written ({error.strerror})") from error
+        raise PlaceError(
+            f"the definition of {added.name} cannot be written to {place.khive} ({error.strerror})"
+        ) from error
 
 
 def known_purposes(place: Place) -> tuple[Purpose, ...]:
@@ -41,28 +52,30 @@ def known_purposes(place: Place) -> tuple[Purpose, ...]:
     Raises:
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
     """
+    paths = _paths(place.khive / FOLDER)
+    return (*BUILT_IN, *(definitions.read(path) for path in paths))
+
+
+def mirrored_purposes(place: Place) -> tuple[Purpose, ...]:
+    """The purposes of a place, and after them those that only its mirror describes.
+
+    Raises:
+        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+    """
+    known = known_purposes(place)
+    return (*known, *definitions.beside_records(place, known))
+
+
+def _paths(folder: Path) -> list[Path]:
     try:
-        names = sorted(os.listdir(place.khive / FOLDER))
+        names = sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
-        return BUILT_IN
-    own = [_read(place.khive / FOLDER / name) for name in names if name.endswith(".json")]
-    built_in = {known.name for known in BUILT_IN}
-    return (*BUILT_IN, *(known for known in own if known.name not in built_in))
+        return []
+    return [folder / name for name in names if name.endswith(".json")]
 
 
-def _read(path: Path) -> Purpose:
-    try:
-        found = json.loads(path.read_bytes())
-        return purpose(
-            found["name"],
-            found["table"],
-            view=found["view"],
-            fields=tuple(found["fields"]),
-            indexes=tuple(map(tuple, found["indexes"])),
-            document=found["document"],
-            is_stream=found["is_stream"] is True,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidRecordError(
-            f"{path} does not describe a purpose ({error})", hint="remove it: its program writes it"
-        ) from error
+def _readable(folder: Path) -> Iterator[Purpose]:
+    """The definitions in a folder; one that cannot be read keeps no other kind from being saved."""
+    for path in _paths(folder):
+        with suppress(InvalidRecordError):
+            yield definitions.read(path)

@@ -92,6 +92,7 @@ def test_what_was_lost_comes_back_without_its_class(
 
 def test_without_its_description_its_records_are_named(own: Place) -> None:
     (own.khive / "purposes" / "training.json").unlink()
+    (own.sessions / "training.purpose.json").unlink()
     assert found(own) == [("unknown_purpose", f"session{n}") for n in range(3)]
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from khive_persist.definitions import SUFFIX, definition_in
 from khive_persist.errors import InvalidRecordError, MirrorError
 from khive_persist.mirror import names
 from khive_persist.mirror.document import to_row
@@ -84,6 +85,8 @@ def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
     path = folder / file
     is_stream = names.is_stream(file)
     try:
+        if file.endswith(SUFFIX) and definition_in(path) is not None:
+            return
         if is_stream is None or not _is_file(path):
             yield Copy(file, 0, problem=NOT_OURS)
         elif is_stream:

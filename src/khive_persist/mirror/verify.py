@@ -15,7 +15,7 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.turn import sharing, turn
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
-from khive_persist.register import known_purposes
+from khive_persist.register import mirrored_purposes
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
@@ -88,7 +88,7 @@ class Comparison:
     def __init__(self, place: Place, purposes: Sequence[Purpose], ledger: Ledger) -> None:
         self.place = place
         self.purposes = {purpose.name: purpose for purpose in purposes}
-        self.known = {known.name: known for known in known_purposes(place)} | self.purposes
+        self.known = {known.name: known for known in mirrored_purposes(place)} | self.purposes
         self.ledger = ledger
         self.tallies: dict[str, Tally] = {}
         self.unreadable: set[str] = set()
