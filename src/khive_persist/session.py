@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.errors import NotFoundError
 from khive_persist.opening import open_store
 from khive_persist.place import Place
+from khive_persist.purposes import BUILT_IN_NAMES
 from khive_persist.query import Filter, column, field
 from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.assignment import Assignment
@@ -17,6 +18,8 @@ from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
+from khive_persist.register import known_purposes
+from khive_persist.store.kinds import find_records
 
 _MAX_NAMED: Final = 3
 _OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (
@@ -69,6 +72,30 @@ async def read_session(root: Path, id: str) -> Session:
     if id in sessions:
         found = [[one for one in rs if one.content.get("session_id") == id] for rs in found]
     return Session(*found)
+
+
+async def read_own_kinds(place: Place, id: str) -> dict[str, list[Node]]:
+    """What kinds of a user's own have of the session whose id is this, or begins so.
+
+    Returns:
+        Lists in order of time, by the name of the purpose; those that are empty are left out.
+
+    Raises:
+        NotFoundError: Several sessions begin so.
+        StoreError: As its subclasses say.
+    """
+    own = [one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES]
+    kinds = await find_records([(place.database(one.file), one) for one in own], begins(id))
+    sessions = {one.content["session_id"] for records in kinds.values() for one in records}
+    if len(sessions) > 1 and id not in sessions:
+        some = ", ".join(sorted(sessions)[:_MAX_NAMED])
+        raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
+    if id in sessions:
+        kinds = {
+            name: [one for one in records if one.content["session_id"] == id]
+            for name, records in kinds.items()
+        }
+    return {name: records for name, records in kinds.items() if records}
 
 
 def begins(session_id: str) -> Filter:

@@ -220,6 +220,15 @@ STATS: Final = record(
         avg_confidence=maybe(NUMBER),
         total_cost=NUMBER,
     ),
+    kinds=array(
+        record(
+            purpose=TEXT,
+            records=COUNT,
+            sessions=COUNT,
+            first=maybe(INSTANT),
+            last=maybe(INSTANT),
+        )
+    ),
 )  # fmt: skip
 _REPORT: Final = record(
     versions=mapping(TEXT),
