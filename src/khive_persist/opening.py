@@ -34,6 +34,7 @@ from khive_persist.records.score import Score
 from khive_persist.records.values import Timed
 from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
+from khive_persist.settings import Settings
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.fixed import FixedStore
@@ -200,6 +201,7 @@ async def open_store(
         seal=sealing,
         listener_of=Mirror(place, settings).of if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
+        mirror_path=partial(_mirror_path, place, settings) if named is None else _no_path,
         **options,
     )
     await store.open()
@@ -263,6 +265,15 @@ async def _gather(
         seal=sealing,
         listener=mirror.of(FOCUS_CHAINS),
     )
+
+
+def _mirror_path(place: Place, settings: Settings, purpose: Purpose, row: StoredRow) -> Path | None:
+    mirror = Mirror(place, settings).of(purpose)
+    return None if mirror is None else mirror.path(purpose, row)
+
+
+def _no_path(_purpose: Purpose, _row: StoredRow) -> None:
+    return None
 
 
 def _checked_url(record: type[Node], url: str) -> Path:

@@ -15,6 +15,7 @@ from khive_persist.purposes import Purpose
 from khive_persist.query import Field as QueryField
 from khive_persist.query import Filter, Order
 from khive_persist.records.binding import bound
+from khive_persist.records.paths import RecordPaths
 
 MAX_ID_CHARACTERS = 200
 
@@ -99,6 +100,11 @@ class Node(BaseModel):
         """Delete this record from its file; whether it was there."""
         async with bound(type(self)) as store:
             return await store.delete(self.id)
+
+    async def paths(self) -> RecordPaths:
+        """The files that have this record, once it is saved. See `Store.paths_of`."""
+        async with bound(type(self)) as store:
+            return await store.paths_of(self.id)
 
     @classmethod
     async def get(cls, id: str) -> Self:

@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -15,9 +16,11 @@ import anyio.to_thread
 
 from khive_persist.errors import KhiveError, MirrorError, StoreClosedError, StoreError
 from khive_persist.purposes import Purpose
+from khive_persist.query import Filter
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.listener import Listener
+from khive_persist.store.matching import matching_ids
 from khive_persist.store.owned import owned
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, make, open_writer
@@ -104,6 +107,10 @@ class Writer:
         sql = statements.delete(self.purpose.table)
         return await self._write(Ticket(sql, [(id,)], is_delete=True)) > 0
 
+    async def delete_where(self, filters: Sequence[Filter], limit: int) -> int:
+        """Delete the rows that pass filters, at most so many: committed and synced on return."""
+        return await _to_the_end(self._delete_where_in_turn(filters, limit))
+
     async def upsert_all(self, chunks: Iterable[Sequence[Sequence[Any]]]) -> int:
         """Save all of these rows in one transaction, or none; how many they were."""
         return await _to_the_end(self._upsert_all_in_turn(chunks))
@@ -182,6 +189,16 @@ class Writer:
                 await connection.executemany(sql, rows)
                 count += len(rows)
         return count
+
+    async def _delete_where_in_turn(self, filters: Sequence[Filter], limit: int) -> int:
+        async with self._turn, self._transaction() as (connection, changes):
+            execute: Any = connection._execute
+            find = partial(matching_ids, purpose=self.purpose, filters=filters, limit=limit)
+            ids = await execute(find, connection._conn)
+            rows = [(id,) for id in ids]
+            await self._note_before(connection, changes, rows)
+            await connection.executemany(statements.delete(self.purpose.table), rows)
+        return len(rows)
 
     async def _revise_in_turn(
         self,
