@@ -39,7 +39,7 @@ LISTED: Final = 1_000
 
 
 class Verified(NamedTuple):
-    """How the two copies compare.
+    """The result of comparing the two copies.
 
     Attributes:
         is_equal: Whether every record is in both, the same, and nothing is damaged.

@@ -223,6 +223,11 @@ async def save_planning_session(
 
     A service that saves many keeps a store open instead: opening costs more than a save.
 
+    Args:
+        content: The plan's content, as a mapping.
+        dir: The directory that holds `.khive`.
+        fields: Fields of the content, which come before those of `content`.
+
     Raises:
         InvalidRecordError: A field is missing or wrong.
         StoreError: As its subclasses say; it is not saved.

@@ -175,6 +175,9 @@ def field(path: str, *keys: str) -> Field:
 def column(name: Literal["id", "created_at"]) -> Field:
     """The column `id`, or `created_at`, which compares with a datetime.
 
+    Args:
+        name: `id` or `created_at`.
+
     Raises:
         InvalidQueryError: It is another name.
     """

@@ -36,9 +36,9 @@ def test_names_of_built_in_purposes_are_refused_in_any_case(known: Purpose) -> N
     ],
 )
 def test_names_of_sqlite_and_of_the_change_log_are_refused(name: str) -> None:
-    for arguments in ({"name": name}, {"name": "a", "table": name}, {"name": "a", "view": name}):
+    for kind, table, view in ((name, None, ""), ("a", name, ""), ("a", None, name)):
         with pytest.raises(InvalidRecordError, match=name):
-            purpose(**arguments)
+            purpose(kind, table, view=view)
 
 
 def test_an_index_that_would_be_named_as_a_table_of_ours_is_refused() -> None:

@@ -211,7 +211,7 @@ async def joined(
 async def calibration(
     *, bins: int = DEFAULT_BINS, partial: float = 0.5, **wanted: Any
 ) -> Calibration:
-    """How well the confidence and the cost of plans foretold what became of them, in flat memory.
+    """Compare the confidence and the cost of plans with what became of them, in flat memory.
 
     A plan that is superseded counts nowhere: its session carried out a later one.
 

@@ -18,7 +18,7 @@ from khive_persist.backup.progress import Progress, silent
 from khive_persist.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.backup.restore import Restored
 from khive_persist.backup.schedule import LATEST, due
-from khive_persist.backup.verify import Verified
+from khive_persist.backup.verify import VerifiedBackup
 from khive_persist.copies import existing_place
 from khive_persist.errors import InvalidQueryError, InvalidRecordError
 from khive_persist.opening import find_place
@@ -107,7 +107,7 @@ class Backups:
 
     def verify(
         self, catalogue: Catalogue, ids: Sequence[str] = (), progress: Progress = silent
-    ) -> list[Verified]:
+    ) -> list[VerifiedBackup]:
         """Compare backups with their digests. See `verify_backups`."""
         wanted = ids or (*catalogue.manifests, *catalogue.damaged)
         return verify.verify_backups(self.target, catalogue, wanted, progress)
@@ -222,7 +222,7 @@ async def list_backups(
 
 async def verify_backups(
     *ids: str, dir: Path | str | None = None, destination: str | None = None, endpoint: str = ""
-) -> list[Verified]:
+) -> list[VerifiedBackup]:
     """Compare every byte of backups, and of what they are based on, with their digests.
 
     Args:
@@ -242,7 +242,7 @@ async def verify_backups(
     """
     place = find_place(dir)
 
-    def run(advance: Progress) -> list[Verified]:
+    def run(advance: Progress) -> list[VerifiedBackup]:
         backups = Backups(place, destination, endpoint)
         return backups.verify(backups.catalogue(), ids, advance)
 

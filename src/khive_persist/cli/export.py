@@ -10,7 +10,9 @@ import click
 
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.progress import is_watched, progress
+from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
+from khive_persist.exchange.transfer import form_of
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.query import Filter, column, field
@@ -140,13 +142,10 @@ _OF_NO_TOOL: Final[tuple[type[Node], ...]] = (
 
 
 def _form(target: Path | None) -> Form:
-    if target is None:
-        return "jsonl"
-    ending = target.suffix.removeprefix(".").lower()
-    for form in FORMS:
-        if ending == form:
-            return form
-    raise click.UsageError(f"{target.name} does not say its format: name it with --format")
+    try:
+        return "jsonl" if target is None else form_of(target)
+    except InvalidFileError as error:
+        raise click.UsageError(str(error)) from error
 
 
 async def _export(

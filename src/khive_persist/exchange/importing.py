@@ -41,7 +41,7 @@ class Counts(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What an import did.
+    """The result of an import.
 
     Attributes:
         purposes: The counts, by the name of the purpose.

@@ -32,7 +32,7 @@ _WAITING_CHARACTERS: Final = 8 << 20
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild did.
+    """The result of a rebuild.
 
     Attributes:
         tallies: How the copies compare now, by the name of the purpose.

@@ -29,7 +29,7 @@ _BATCH: Final = 500
 
 
 class Tally(NamedTuple):
-    """How the two copies of one purpose compare.
+    """Counts of what the two copies of one purpose have.
 
     Attributes:
         rows: How many records the database has.

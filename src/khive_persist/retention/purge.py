@@ -27,7 +27,7 @@ _SHORTEST: Final = 4
 
 
 class Purged(NamedTuple):
-    """What was done with a session, or would be.
+    """The result of purging a session; of a dry run, the one that there would be.
 
     Attributes:
         removed: How many records went, by the name of their purpose.

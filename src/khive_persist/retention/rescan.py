@@ -21,7 +21,7 @@ Advance = Callable[[int], None]
 
 
 class Rescanned(NamedTuple):
-    """What was found in the records of one purpose.
+    """Secrets that were found in the records of one purpose.
 
     Attributes:
         looked_at: How many records it has.

@@ -1,7 +1,7 @@
 """A person's own SQL over all files of a place, for reading only."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,12 +33,15 @@ class AdHoc:
         unread: The files that could not be read, each with the reason.
     """
 
-    def __init__(self, files: Iterable[Path], sql: str = "") -> None:
+    def __init__(
+        self, files: Iterable[Path], sql: str = "", look: Callable[[], object] = lambda: None
+    ) -> None:
         """Open the files.
 
         Args:
             files: SQLite reads at most 10 of them together.
             sql: Of more than 10, those that it names come first, then those of the tools' events.
+            look: Called every now and then while a statement runs; raises to stop it.
         """
         self._connection = open_memory()
         self.unread: list[StoreError] = []
@@ -56,30 +59,32 @@ class AdHoc:
         self._make_views([p.name for p in HOOK_EVENTS.values() if p.name in attached])
         # A connection without a file of its own would take a CREATE TABLE, and forget it.
         self._connection.set_authorizer(_only_reading)
-        # Lets Ctrl-C in: Python looks at signals only while it runs itself.
-        self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)
+        # Lets Ctrl-C in, too: Python looks at signals only while it runs itself.
+        self._connection.set_progress_handler(_going_on(look), _STEPS_BETWEEN_SIGNALS)
 
     def close(self) -> None:
         """Close the files."""
         self._connection.close()
 
-    def run(self, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-        """The names of the columns, and the rows as they are found.
+    def run(
+        self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """The names of the columns, each once, and the rows as they are found.
 
         Raises:
-            InvalidQueryError: The SQL is wrong, or more than one statement, or would write; or it
-                reads a table of a file that it does not name, and there are too many files.
+            InvalidQueryError: The SQL is wrong, or more than one statement, or would write; or the
+                values do not fit it; or it reads a table of a file that it does not name, and
+                there are too many files.
         """
         try:
             with translated("query"):
-                cursor = self._connection.execute(sql)
+                cursor = self._connection.execute(sql, values)
         except InvalidQueryError as error:
             if not self._left_out:
                 raise
             hint = f"a file can be named, as in FILE.TABLE; not read: {', '.join(self._left_out)}"
             raise InvalidQueryError(str(error), hint=hint) from error
-        names = [column[0] for column in cursor.description or ()]
-        return names, _rows(cursor)
+        return _distinct([column[0] for column in cursor.description or ()]), _rows(cursor)
 
     def _make_views(self, schemas: list[str]) -> None:
         tool_events = next(iter(HOOK_EVENTS.values()))
@@ -92,6 +97,26 @@ class AdHoc:
         self._connection.execute(
             f"CREATE TEMP VIEW {tool_events.view} AS SELECT id, created_at, {fields} FROM {table}"
         )
+
+
+def _going_on(look: Callable[[], object]) -> Callable[[], int]:
+    def go_on() -> int:
+        look()
+        return 0
+
+    return go_on
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names of which a second one has its number: no column hides another in a JSON object."""
+    distinct: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in distinct:
+            number += 1
+            candidate = f"{name}_{number}"
+        distinct.append(candidate)
+    return distinct
 
 
 def _only_reading(action: int, *_: str | None) -> int:
