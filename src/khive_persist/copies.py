@@ -1,11 +1,8 @@
 """The two copies of every record: proving them equal, and making one anew from the other."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
-
-import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
@@ -19,6 +16,7 @@ from khive_persist.purposes import Purpose
 from khive_persist.records.node import Node
 from khive_persist.register import mirrored_purposes, remember
 from khive_persist.store.sqlite import rows, switch
+from khive_persist.threads import run_stoppable
 
 __all__ = [
     "Difference",
@@ -55,7 +53,7 @@ class Verified(NamedTuple):
 async def verify(*records: type[Node], dir: Path | str | None = None) -> Verified:
     """Compare each record of the databases with its second copy in `sessions/`.
 
-    What waits in the spool is brought in before.
+    What waits in the spool is brought in before. A cancelled await stops it.
 
     Args:
         records: Which classes; without one, all that this place knows.
@@ -69,13 +67,13 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
     place = existing_place(dir)
     purposes = mirrored(place, records)
 
-    def run() -> Verified:
+    def run(advance: Advance) -> Verified:
         drain(place)
-        with compared(place, purposes) as comparison:
+        with compared(place, purposes, advance) as comparison:
             first = [d for d, _ in zip(comparison.differences(), range(LISTED), strict=False)]
             return Verified(comparison.is_equal, comparison.tallies, first)
 
-    return await anyio.to_thread.run_sync(run)
+    return await run_stoppable(run)
 
 
 async def rebuild(
@@ -90,7 +88,8 @@ async def rebuild(
         await rebuild("database")    # sessions/ from the databases
 
     What is replaced goes to `quarantine/`. What is equal already is left as it is, so that running
-    it again changes nothing. What waits in the spool is brought in.
+    it again changes nothing. What waits in the spool is brought in. Cancelled, each database is the
+    old one or the new one.
 
     Args:
         source: The copy that is right.
@@ -111,9 +110,11 @@ async def rebuild(
         raise InvalidQueryError(f"{source!r} is no copy", hint="name mirror or database")
     place = existing_place(dir)
     purposes = mirrored(place, records)
-    return await anyio.to_thread.run_sync(
-        partial(make_anew, place, source, purposes, may_discard=lambda _: discard_unmirrored)
-    )
+
+    def run(advance: Advance) -> Rebuilt:
+        return make_anew(place, source, purposes, advance, may_discard=lambda _: discard_unmirrored)
+
+    return await run_stoppable(run)
 
 
 def make_anew(
