@@ -70,19 +70,24 @@ def keep_beside_records(place: Place, described: Purpose) -> None:
         write_private(path, content)
 
 
-def beside_records(place: Place, known: Iterable[Purpose]) -> list[Purpose]:
-    """The purposes that `sessions/` describes, by name, without those that are known.
+def in_folder(folder: Path, known: Iterable[Purpose], suffix: str = SUFFIX) -> list[Purpose]:
+    """The purposes that files of a folder describe, by name, without those that are known.
 
     A file that describes none, or one that differs from another only in case, is left out.
+
+    Args:
+        folder: A `sessions/`, or with its suffix another folder of definitions.
+        known: Those that are left out.
+        suffix: The end of the files' names, after that of the purpose.
     """
     purposes = {described.name: described for described in known}
     count = len(purposes)
     try:
-        names = sorted(name for name in os.listdir(place.sessions) if name.endswith(SUFFIX))
+        names = sorted(name for name in os.listdir(folder) if name.endswith(suffix))
     except OSError:
         return []
     for name in names:
-        described = definition_in(place.sessions / name)
+        described = definition_in(folder / name, suffix)
         if described is not None and described.name not in purposes:
             try:
                 for other in purposes.values():
@@ -93,13 +98,13 @@ def beside_records(place: Place, known: Iterable[Purpose]) -> list[Purpose]:
     return list(purposes.values())[count:]
 
 
-def definition_in(path: Path) -> Purpose | None:
-    """The definition in a file of `sessions/`; None where it is none, or of another name."""
+def definition_in(path: Path, suffix: str = SUFFIX) -> Purpose | None:
+    """The definition in a file; None where it is none, or one of another name than the file's."""
     try:
         described = read(path)
     except InvalidRecordError:
         return None
-    return described if path.name == f"{described.name}{SUFFIX}" else None
+    return described if path.name == f"{described.name}{suffix}" else None
 
 
 def _content(path: Path) -> bytes:

@@ -63,7 +63,7 @@ def mirrored_purposes(place: Place) -> tuple[Purpose, ...]:
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
     """
     known = known_purposes(place)
-    return (*known, *definitions.beside_records(place, known))
+    return (*known, *definitions.in_folder(place.sessions, known))
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -127,6 +129,37 @@ async def test_an_export_of_some(filled: Place, tmp_path: Path) -> None:
     assert number == 1
     file = io.BytesIO(target.read_bytes())
     assert (await khive.import_records(file, dir=filled.root)).purposes["sailings"].same == 1
+
+
+@pytest.mark.parametrize("part", ["", ".khive", ".khive/sessions"])
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_kinds_of_another_place_come_in_with_their_definition(
+    filled: Place, tmp_path: Path, part: str, is_known: bool
+) -> None:
+    other = Place(tmp_path / "other")
+    other.root.mkdir()
+    if is_known:
+        async with open_store(Sailing, dir=other.root) as sailings:
+            await sailings.save(Sailing(id="here", content={"sea": "north"}))
+    done = await khive.import_records(filled.root / part, dir=other.root)
+    assert (done.purposes["sailings"].new, done.refused) == (5, 0)
+    assert Sailing.purpose in known_purposes(other)
+    assert (await khive.verify(dir=other.root)).is_equal
+    names = {path.name.partition("_2")[0] for path in other.sessions.glob("trip*")}
+    assert names == {"trip"}
+    with closing(sqlite3.connect(other.database("sailings.db"))) as connection:
+        made = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    assert {"trips", "trips_sea", "seas"} <= made
+    assert await count(other, Sailing) == 5 + is_known
+
+
+async def test_a_database_of_a_refused_name_needs_a_word(filled: Place, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / ".khive"
+    elsewhere.mkdir(parents=True)
+    filled.database("sailings.db").rename(elsewhere / "change_log.db")
+    done = await khive.import_records(elsewhere, dir=filled.root)
+    assert (done.purposes, done.refused) == ({}, 5)
+    assert "does not say what it is" in done.listed[0][1]
 
 
 async def test_what_is_pruned_and_purged_is_gone_in_both_copies(filled: Place) -> None:

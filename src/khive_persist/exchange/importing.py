@@ -10,12 +10,14 @@ import anyio.to_thread
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError
 from khive_persist.exchange.aside import Aside
+from khive_persist.exchange.reading.folder import described_in
 from khive_persist.exchange.reading.source import read_source
 from khive_persist.exchange.rows import Found, checked, is_same, purpose_of
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, Purpose
 from khive_persist.redaction import Redactor
+from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
@@ -104,6 +106,9 @@ async def import_rows(
     name = source.name if isinstance(source, Path) else "stdin"
     aside = Aside(place, name, redactor)
     known = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
+    if isinstance(source, Path):
+        described = await anyio.to_thread.run_sync(described_in, source, list(known.values()))
+        known |= {purpose.name: purpose for purpose in described}
     found = await anyio.to_thread.run_sync(read_source, source)
     rows = _ready(found, known, default, redactor, aside)
     merging = _Merging(place, settings, aside, update=update)
@@ -155,15 +160,17 @@ class _Merging:
         for purpose, items in by_purpose.items():
             await self._merge_into(purpose, items)
 
-    async def _merge_into(self, purpose: Purpose, items: list[_Ready]) -> None:
-        writer = self._writers.get(purpose)
-        if writer is None:
+    async def _writer(self, purpose: Purpose) -> Writer:
+        if purpose not in self._writers:
+            await anyio.to_thread.run_sync(remember, self._place, purpose)
             path = self._place.database(purpose.file)
-            writer = self._writers[purpose] = Writer(
-                path, purpose, self._timeout, self._mirror.of(purpose)
-            )
+            self._writers[purpose] = Writer(path, purpose, self._timeout, self._mirror.of(purpose))
+        return self._writers[purpose]
+
+    async def _merge_into(self, purpose: Purpose, items: list[_Ready]) -> None:
         rows = [item.row for item in items]
         try:
+            writer = await self._writer(purpose)
             merged = await writer.merge(rows, is_same=is_same, update=self._update)
         except (InvalidRecordError, InvalidQueryError) as error:
             if len(items) == 1:

@@ -3,11 +3,11 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from khive_persist.errors import InvalidFileError
+from khive_persist.errors import InvalidFileError, InvalidRecordError
 from khive_persist.exchange.rows import Found
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
 from khive_persist.store import codec
@@ -87,6 +87,8 @@ def _purpose(stem: str, table: str, *, own: bool) -> Purpose | None:
     for known in BUILT_IN:
         if table == known.table and (known.name == stem or table != _EVENTS):
             return known
-    if own and table != _EVENTS and _NAME.match(stem):
-        return purpose(stem, table)
+    if own:
+        # One of a name that is refused belongs where the import is told to put it.
+        with suppress(InvalidRecordError):
+            return purpose(stem, table)
     return None

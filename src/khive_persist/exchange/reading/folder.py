@@ -2,17 +2,20 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
 from khive_persist.capture.spool import Spool
+from khive_persist.definitions import SUFFIX, definition_in, in_folder
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.formats import unpacked
 from khive_persist.exchange.reading.database import read_database
 from khive_persist.exchange.reading.documents import read_lines, read_values
 from khive_persist.exchange.rows import Found
 from khive_persist.place import KHIVE, Place
+from khive_persist.purposes import Purpose
+from khive_persist.register import FOLDER as REGISTER
 from khive_persist.store import codec
 
 _MIRRORED: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(json|jsonl)\Z")
@@ -22,6 +25,14 @@ def is_stream(path: Path) -> bool:
     """Whether a file is named as the mirror names its streams of events."""
     found = _MIRRORED.match(path.name)
     return found is not None and found[1] == "jsonl"
+
+
+def described_in(source: Path, known: Iterable[Purpose]) -> list[Purpose]:
+    """The kinds that a mirror, a `.khive` or what holds one describes, without those known."""
+    khive = source / KHIVE if (source / KHIVE).is_dir() else source
+    found = in_folder(khive, known)
+    found += in_folder(khive / "sessions", [*known, *found])
+    return [*found, *in_folder(khive / REGISTER, [*known, *found], ".json")]
 
 
 def read_folder(path: Path) -> Iterator[Found]:
@@ -48,6 +59,8 @@ def read_folder(path: Path) -> Iterator[Found]:
     if not any(_MIRRORED.match(file.name) for file in files):
         raise InvalidFileError(f"{path} is no .khive and no mirror of one")
     for file in files:
+        if file.name.endswith(SUFFIX) and definition_in(file) is not None:
+            continue
         if not _MIRRORED.match(file.name) or file.is_symlink() or not file.is_file():
             yield Found(file.name, None, reason="not a file of a mirror, left alone")
             continue
