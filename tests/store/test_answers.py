@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from khive_persist.capture.spool import Spool
 from khive_persist.copies import verify
 from khive_persist.errors import InvalidQueryError, NotFoundError
 from khive_persist.opening import open_store, save_planning_session
@@ -22,7 +23,8 @@ from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.aggregates import Aggregate
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import event, plan
+from tests.store import old_files
+from tests.store.records import event, opened, plan, plan_store
 
 WORDS = ("simple", "medium", "complex", None)
 
@@ -220,18 +222,31 @@ async def test_more_than_a_transaction_takes_are_deleted(plans: PlannerSessionSt
     assert await plans.count(field("planning_cost") == 0) == 2_500
 
 
-async def test_old_rows_are_deleted_by_their_time(plans: PlannerSessionStore) -> None:
-    """One whose time is spelled as an old program did, and one whose content is no JSON."""
-    await plans.save(plan("new"))
-    for path in plans.paths:
-        with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute(
-                "INSERT INTO planner_sessions VALUES"
-                " ('old', '{}', NULL, '2020-01-01T00:00:00+00:00', NULL)"
-            )
-    before = datetime.now(UTC) - timedelta(days=1)
-    assert await plans.delete_where(column("created_at") < before) == 1
-    assert await plans.count() == 1
+async def test_old_rows_are_deleted_by_their_time_and_fields(folder: Path) -> None:
+    """Their time may be a number, or spelled otherwise; their content need not be JSON."""
+    now = datetime.now(UTC)
+    rows = [
+        ("new", '{"planner": "a"}', now.timestamp()),
+        ("old", '{"planner": "a"}', "2020-01-01T00:00:00+00:00"),
+        ("very-old", '{"planner": "a"}', 1.5),
+        ("damaged", "no JSON", now.timestamp()),
+    ]
+    old_files.make(folder / "planner_sessions.db", [], "planner_sessions")
+    with closing(sqlite3.connect(folder / "planner_sessions.db")) as connection, connection:
+        sql = "INSERT INTO planner_sessions (id, content, created_at) VALUES (?, ?, ?)"
+        connection.executemany(sql, rows)
+    async with opened(plan_store(folder)) as plans:
+        assert await plans.delete_where(column("created_at") < now - timedelta(days=1)) == 2
+        assert {one.id for one in await plans.find()} == {"new", "damaged"}
+        assert await plans.delete_where(field("planner") == "a") == 1
+        assert {one.id for one in await plans.find()} == {"damaged"}
+
+
+async def test_clearing_takes_what_waits_in_the_spool(place: Place) -> None:
+    Spool(place).accept("codex", b'{"hook_event_name": "Stop"}')
+    async with open_store(HookEvent, dir=place.root) as events:
+        assert await events.clear() == 1
+        assert await events.count() == 0
 
 
 async def test_paths_name_both_copies(place: Place) -> None:
