@@ -12,10 +12,13 @@ import pytest
 
 from khive_persist import definitions
 from khive_persist.cli.root import run
+from khive_persist.copies import mirrored
 from khive_persist.errors import InvalidRecordError
+from khive_persist.mirror.verify import compared
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, Purpose, purpose
 from khive_persist.records.node import Node
+from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import known_purposes, mirrored_purposes, remember
 from tests.mirror.own import Heartbeat, TrainingSession
 from tests.mirror.records import DAY, assert_equal, everything, found, plan, save
@@ -82,6 +85,12 @@ def test_a_bare_mirror_gives_the_databases_back(
         ]  # fmt: skip
     assert {"select", "group", "select_by", "select_limit_created_at"} <= names
     assert run(["--dir", str(bare.root), "verify"]) == 0
+
+
+def test_of_other_records_alone_they_are_no_difference(bare: Place) -> None:
+    with compared(bare, mirrored(bare, [PlannerSession])) as comparison:
+        kinds = {difference.kind for difference in comparison.differences()}
+    assert kinds == {"missing_in_database"}
 
 
 def test_a_definition_comes_back_with_the_mirror(own: Place) -> None:
