@@ -181,7 +181,7 @@ async def _models(messages: Reader, sessions: list[str]) -> dict[str, str]:
         if table is None:
             return Statement("SELECT NULL, NULL LIMIT 0", [])
         id, model = source.extract("$.session_id"), source.extract("$.model")
-        used = source.extract("$.tokens.output")
+        used = source.number("$.tokens.output")
         return Statement(
             f"SELECT {id}, {model}, sum({used}) AS used FROM {table}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) AND typeof({model}) = 'text'"
@@ -241,7 +241,7 @@ async def _means(
             return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
         id, name = source.extract("$.session_id"), source.extract("$.name")
         return Statement(
-            f"SELECT {id}, {name}, avg({source.extract('$.value')}) FROM {table}"
+            f"SELECT {id}, {name}, avg({source.number('$.value')}) FROM {table}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) GROUP BY {id}, {name}",
             [codec.dump(sessions)],
         )

@@ -161,7 +161,8 @@ def _conditions(wanted: SessionFilter) -> tuple[list[str], list[object]]:
         "last >= ?": wanted.since,
         "started < ?": wanted.until,
         "complexity = ?": wanted.complexity,
-        "confidence >= ?": wanted.min_confidence,
+        # To SQLite any text is larger than any number.
+        "confidence >= ? AND confidence < ''": wanted.min_confidence,
         "planning_cost <= ?": wanted.max_cost,
     }
     used = {test: value for test, value in tests.items() if value is not None}
