@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from khive_persist.query import column, field
 from khive_persist.records.planner_session import PlannerSession
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, aggregate
 from khive_persist.store.store import Store
 
 _NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
@@ -53,8 +53,8 @@ def _by_complexity(source: Source) -> Statement:
     complexity = source.extract("$.complexity")
     columns = [complexity, "count(*)"]
     for name in _NUMBERS:
-        number = source.number(f"$.{name}")
-        columns += [f"total({number})", f"count({number})", f"count({source.extract(f'$.{name}')})"]
+        value = source.extract(f"$.{name}")
+        columns += [aggregate("total", value), aggregate("count", value), f"count({value})"]
     return Statement(f"SELECT {', '.join(columns)} FROM {source.sql} GROUP BY {complexity}", [])
 
 

@@ -72,19 +72,15 @@ class Source(NamedTuple):
         """A field of content."""
         return extract(path, self.content)
 
-    def number(self, path: str) -> str:
-        """A field of content where it is a number, else NULL: sums take text for a number."""
-        return number(self.extract(path))
-
 
 def extract(path: str, content: str = "content") -> str:
     """A field of content, spelled as the expression indexes spell it: otherwise none is used."""
     return f"json_extract({content}, '{_quoted(path)}')"
 
 
-def number(expression: str) -> str:
-    """An expression where it is a number, else NULL."""
-    return f"CASE WHEN typeof({expression}) IN ('integer', 'real') THEN {expression} END"
+def aggregate(function: str, expression: str) -> str:
+    """An aggregate over what is a number: SQLite takes the beginning of a text for one."""
+    return f"{function}({expression}) FILTER (WHERE {expression} < '')"
 
 
 def indexes(purpose: Purpose) -> dict[str, str]:
