@@ -38,7 +38,9 @@ __all__ = [
     "dump_exact",
     "dump_line",
     "dump_lossy",
+    "dump_spelled",
     "from_row",
+    "infinite",
     "is_plain",
     "load",
     "spells",
@@ -66,6 +68,11 @@ def dump(value: Any, *, indent: bool = False) -> str:
             a lone surrogate, an object, too many levels. The message names its path.
     """
     return _dumped(value, json_values.plain, indent=indent)
+
+
+def dump_spelled(value: Any) -> str:
+    """As `dump`; a number beyond a float that `load` has read stands as it was spelled."""
+    return _dumped(value, json_values.kept)
 
 
 def dump_lossy(value: Any, *, indent: bool = False) -> str:
@@ -103,6 +110,10 @@ def spells(value: Any, text: str) -> bool:
         # In brackets: one level deeper it may be too deep.
         return orjson.dumps([value]) == b"[%b]" % text.encode("utf-8", "surrogatepass")
     except (TypeError, RecursionError):
+        pass
+    try:
+        return dump([value]) == f"[{text}]"
+    except InvalidRecordError:
         return False
 
 
@@ -169,7 +180,7 @@ def to_row(record: Any) -> Row:
     # No value that orjson writes is too deep for SQLite: it stops at 254 levels.
     return (
         record.id,
-        None if content is None else _dumped(content, json_values.kept),
+        None if content is None else dump_spelled(content),
         dump(record.stored_metadata()),
         clock.to_text(record.created_at),
         None if record.embedding is None else dump(record.embedding),
@@ -184,7 +195,7 @@ def as_text(row: Any) -> StoredRow:
     """
     id, content, node_metadata, created_at, embedding = row
     if isinstance(created_at, float) and math.isinf(created_at):
-        created_at = _infinite(created_at)
+        created_at = infinite(created_at)
     elif isinstance(created_at, bytes):
         created_at = _text(created_at)
     return str(_text(id)), _text(content), _text(node_metadata), created_at, _text(embedding)
@@ -215,12 +226,12 @@ def _text(value: Any) -> str | None:
         except UnicodeDecodeError:
             return base64.b64encode(value).decode()
     if isinstance(value, float) and math.isinf(value):
-        return _infinite(value)
+        return infinite(value)
     return repr(value)
 
 
-def _infinite(value: float) -> str:
-    # As SQLite's own .dump writes it.
+def infinite(value: float) -> str:
+    """An infinite number as SQLite's own .dump writes it."""
     return "9e999" if value > 0 else "-9e999"
 
 
