@@ -96,7 +96,7 @@ async def test_a_plan_of_odd_numbers_is_kept_and_marked_until_they_are_right(
     saved = await plans.save(plan(**odd))
     found = await plans.get(saved.id)
     assert found.content["confidence"] == 1.2
-    assert found.content["evaluations"][1] == {"cost": "Infinity", "response_time_ms": "slow"}
+    assert found.content["evaluations"][1] == {"cost": "inf", "response_time_ms": "slow"}
     assert found.node_metadata["odd_numbers"] == {
         "agent_count": "is no whole number",
         "confidence": "is not 0 to 1",

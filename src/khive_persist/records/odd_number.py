@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError, WithJsonSchema, WrapValidator
 
@@ -47,8 +47,6 @@ def _kept(value: Any, validate: Callable[[Any], Any]) -> Any:
     try:
         return validate(value)
     except ValidationError:
-        # JSON has no spelling of these.
-        return _TEXTS.get(repr(value), value) if isinstance(value, float) else value
-
-
-_TEXTS: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+        # JSON has no spelling of NaN and of infinity.
+        is_spelled = not isinstance(value, float) or math.isfinite(value)
+        return value if is_spelled else str(value)
