@@ -24,7 +24,8 @@ _PLAIN: Final = frozenset(
         "union",
     }
 )
-_FUNCTIONS: Final = frozenset({"function-before", "function-after", "function-wrap"})
+_FUNCTIONS: Final = frozenset({"default", "function-before", "function-after", "function-wrap"})
+_OF_RECORDS: Final = frozenset({"definitions", "model"})
 _OURS: Final = "khive_persist."
 
 
@@ -34,6 +35,7 @@ class ContentSchema:
     Attributes:
         is_plain: Whether it needs no validation to be read: dicts, lists, text, numbers.
         is_any: Whether content may be anything, unchecked.
+        has_validator: Whether the class checks the whole content, or itself, by a function.
         has_own_validator: Whether the class checks the whole content by a function of a user's.
         may_have_numbers: Whether a Decimal, or a float, can be in it.
     """
@@ -45,12 +47,15 @@ class ContentSchema:
             schema: The class's core schema.
             columns: The fields that each record has.
         """
-        fields = next(node for node in _nodes(schema) if node.get("type") == "model-fields")
+        fields, of_record = _without_functions(schema, of_record=True)
         content = fields["fields"]["content"]["schema"]
         own = [field for name, field in fields["fields"].items() if name not in columns]
         definitions = schema.get("definitions", []) if schema["type"] == "definitions" else []
-        inner, self.has_own_validator = _without_functions(content)
-        self.is_any = _is_any(inner) and not self.has_own_validator
+        inner, of_content = _without_functions(content)
+        functions = [*of_record, *of_content]
+        self.has_validator = bool(functions)
+        self.has_own_validator = not all(map(_is_ours, functions))
+        self.is_any = inner["type"] == "any" and not functions
         parts = [*_nodes(inner), *_nodes(own), *_nodes(definitions)]
         self.is_plain = all(map(_is_plain, parts))
         self.may_have_numbers = any(part["type"] in ("any", "decimal", "float") for part in parts)
@@ -69,16 +74,16 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
             yield from _nodes(part)
 
 
-def _without_functions(schema: Any) -> tuple[Any, bool]:
-    has_own = False
-    while schema["type"] in _FUNCTIONS or schema["type"] == "default":
-        has_own |= schema["type"] in _FUNCTIONS and not _is_ours(schema)
+def _without_functions(
+    schema: Any, *, of_record: bool = False
+) -> tuple[Any, list[Mapping[str, Any]]]:
+    """The schema below what checks it by functions, and these functions."""
+    functions = []
+    while schema["type"] in (_FUNCTIONS | _OF_RECORDS if of_record else _FUNCTIONS):
+        if schema["type"].startswith("function-"):
+            functions.append(schema)
         schema = schema["schema"]
-    return schema, has_own
-
-
-def _is_any(schema: Any) -> bool:
-    return bool(schema["type"] == "any")
+    return schema, functions
 
 
 def _is_plain(node: Mapping[str, Any]) -> bool:

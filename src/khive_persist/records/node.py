@@ -187,16 +187,16 @@ class Node(BaseModel):
         """
         return {}
 
-    def stored_content(self) -> Any:
-        """The value of the content column: the content and the declared fields, validated.
+    def stored(self) -> tuple[Any, dict[str, Any]]:
+        """The values of the columns of content and of metadata, validated.
+
+        The content has the declared fields, and the metadata the class's name, the content's
+        version and marks.
 
         Raises:
             InvalidRecordError: They are not as the class declares them. The message names which.
         """
-        return stored_form(type(self)).write(self)
-
-    def stored_metadata(self) -> dict[str, Any]:
-        """The value of the metadata column: with the class's name, its version, and marks."""
+        content = stored_form(type(self)).write(self)
         metadata: dict[str, Any] = {"lion_class": self.lion_class()}
         if self.node_metadata:
             metadata |= self.node_metadata
@@ -204,9 +204,9 @@ class Node(BaseModel):
                 metadata.pop(mark, None)
         if self.content_version > 1:
             metadata[VERSION] = self.content_version
-        if odd := self.odd_numbers(self.content):
+        if odd := self.odd_numbers(content):
             metadata[ODD_NUMBERS] = odd
-        return metadata
+        return content, metadata
 
     @classmethod
     def from_stored(

@@ -1,30 +1,21 @@
 """`PlannerSession`: one plan, as a planner service saved it."""
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Annotated, Any, ClassVar, Final, Required, Self
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from khive_persist.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.records.binding import bound
 from khive_persist.records.node import Node
-from khive_persist.records.odd_number import Range, kept
+from khive_persist.records.odd_number import Bounds, find_odd
 
-Count = Annotated[int | None, Field(ge=0), *kept("A whole number from 0")]
-Confidence = Annotated[
-    float | None, Field(ge=0, le=1, allow_inf_nan=False), *kept("A number from 0 to 1")
-]
-Dollars = Annotated[float | None, Field(ge=0, allow_inf_nan=False), *kept("US dollars, from 0")]
-Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False), *kept("Milliseconds, from 0")]
-
-_RANGES: Final = {
-    "agent_count": Range(is_whole=True),
-    "confidence": Range(highest=1),
-    "planning_cost": Range(),
+_BOUNDS: Final = {
+    "agent_count": Bounds(is_whole=True),
+    "confidence": Bounds(highest=1),
+    "planning_cost": Bounds(),
 }
-_EVALUATION_RANGES: Final = {"response_time_ms": Range(), "cost": Range()}
+_EVALUATION_BOUNDS: Final = {"response_time_ms": Bounds(), "cost": Bounds()}
 _MOST_MARKS: Final = 20
 
 
@@ -33,8 +24,8 @@ class Evaluation(TypedDict, total=False):
     """What one planner said. Unknown fields are kept."""
 
     config: Any
-    response_time_ms: Milliseconds
-    cost: Dollars
+    response_time_ms: Annotated[float, Bounds()]
+    cost: Annotated[float, Bounds()]
     evaluation: Any
 
 
@@ -51,10 +42,10 @@ class PlannerSessionContent(TypedDict, total=False):
     session_id: Required[str]
     task_description: Required[str]
     complexity: str | None
-    agent_count: Count
+    agent_count: Annotated[int | None, Bounds(is_whole=True)]
     workflow_pattern: str | None
-    confidence: Confidence
-    planning_cost: Dollars
+    confidence: Annotated[float | None, Bounds(highest=1)]
+    planning_cost: Annotated[float | None, Bounds()]
     evaluations: list[Evaluation]
     consensus: dict[str, Any]
     execution_plan: Any
@@ -72,7 +63,13 @@ class PlannerSession(Node):
 
     @classmethod
     def odd_numbers(cls, content: Any) -> dict[str, str]:
-        return dict(islice(_odd_numbers(content), _MOST_MARKS)) if _is_object(content) else {}
+        odd = find_odd(content, _BOUNDS)
+        evaluations = content.get("evaluations") if isinstance(content, dict) else None
+        for number, evaluation in enumerate(evaluations if isinstance(evaluations, list) else ()):
+            for name, reason in find_odd(evaluation, _EVALUATION_BOUNDS).items():
+                if len(odd) < _MOST_MARKS:
+                    odd[f"evaluations[{number}].{name}"] = reason
+        return odd
 
     @classmethod
     async def get_by_session_id(cls, session_id: str) -> list[Self]:
@@ -91,23 +88,3 @@ class PlannerSession(Node):
         """Counts, averages and the sum of costs over all plans. See `PlannerSessionStore`."""
         async with bound(cls) as store:
             return await store.get_stats()
-
-
-def _odd_numbers(content: Any) -> Iterator[tuple[str, str]]:
-    yield from _objections(content, _RANGES, "")
-    evaluations = content.get("evaluations")
-    for number, evaluation in enumerate(evaluations if isinstance(evaluations, list) else ()):
-        if _is_object(evaluation):
-            yield from _objections(evaluation, _EVALUATION_RANGES, f"evaluations[{number}].")
-
-
-def _objections(
-    values: Mapping[str, Any], ranges: Mapping[str, Range], prefix: str
-) -> Iterator[tuple[str, str]]:
-    for name, allowed in ranges.items():
-        if objection := allowed.objection(values.get(name)):
-            yield prefix + name, objection
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, Mapping)

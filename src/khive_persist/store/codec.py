@@ -173,7 +173,7 @@ def to_row(record: Any) -> Row:
         InvalidRecordError: It is not as its class declares it, a column is not JSON, too deep for
             SQLite to query, or content is a bare number. The message names the field.
     """
-    content = record.stored_content()
+    content, metadata = record.stored()
     if isinstance(content, int | float) and not isinstance(content, bool):
         # The column's type is numeric to SQLite: it would make 5 of 5.0.
         raise InvalidRecordError("content is a bare number", hint="put it in an object")
@@ -181,7 +181,7 @@ def to_row(record: Any) -> Row:
     return (
         record.id,
         None if content is None else dump_spelled(content),
-        dump(record.stored_metadata()),
+        dump(metadata),
         clock.to_text(record.created_at),
         None if record.embedding is None else dump(record.embedding),
     )
