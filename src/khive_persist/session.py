@@ -5,9 +5,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import NotFoundError
-from khive_persist.opening import open_store
+from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN_NAMES
+from khive_persist.purposes import (
+    BUILT_IN_NAMES,
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    HOOK_EVENTS,
+    PLANNER_SESSIONS,
+)
 from khive_persist.query import Filter, column, field
 from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.assignment import Assignment
@@ -20,6 +26,8 @@ from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
 from khive_persist.register import known_purposes
 from khive_persist.store.kinds import find_records
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import select
 
 _MAX_NAMED: Final = 3
 _OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (
@@ -34,6 +42,15 @@ _RECORDS: Final[tuple[type[Node], ...]] = (
     Message,
     FocusChain,
     *_OF_APPLICATIONS,
+)
+
+# SQLite reads at most 10 files together.
+SESSION_FILES: Final = (
+    PLANNER_SESSIONS,
+    *HOOK_EVENTS.values(),
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    *(record.purpose for record in _OF_APPLICATIONS),
 )
 
 
@@ -96,6 +113,27 @@ async def read_own_kinds(place: Place, id: str) -> dict[str, list[Node]]:
             for name, records in kinds.items()
         }
     return {name: records for name, records in kinds.items() if records}
+
+
+async def find_session(place: Place, id: str) -> Filter:
+    """As `matching`, of a place whose spool is brought in first."""
+    async with reading(place, *SESSION_FILES) as reader:
+        return await matching(reader, id)
+
+
+async def matching(reader: Reader, id: str) -> Filter:
+    """The session of this id where a record has it, else those whose ids begin so.
+
+    Args:
+        reader: Of `SESSION_FILES`: `task-1` is one session, also to a file that has only `task-10`.
+        id: A session's id, or the beginning of one.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    exact = field("session_id") == id
+    rows = await reader.fetch(lambda source: select(source, [exact], limit=1, columns="1"))
+    return exact if rows else begins(id)
 
 
 def begins(session_id: str) -> Filter:

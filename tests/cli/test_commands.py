@@ -77,7 +77,7 @@ def test_record_keeps_events_and_plans(place: Place, khive: Khive, tmp_path: Pat
     [
         ("{", "no JSON"),
         ('{"session_id": "s"}', "task_description"),
-        (json.dumps(PLAN | {"confidence": 3}), "confidence"),
+        (json.dumps(PLAN | {"evaluations": 3}), "evaluations"),
         ("[1]", "document 1"),
     ],
 )

@@ -270,7 +270,7 @@ def test_schema_is_that_of_the_files(both: Place, khive: Khive) -> None:
             checked.validate(json.loads(line))
     wrong = document(both, PLAN)
     changes: tuple[dict[str, object], ...] = (
-        {"content": wrong["content"] | {"confidence": 2}},
+        {"content": wrong["content"] | {"evaluations": 2}},
         {"content": {"session_id": "s"}},
         {"dataModelVersion": 2},
         {"id": 5},

@@ -10,10 +10,11 @@ import click
 from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
 from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.opening import open_store
+from khive_persist.place import Place
 from khive_persist.query import Filter, column, field
 from khive_persist.records.document import document
 from khive_persist.records.hook_event import HookEvent
-from khive_persist.session import begins
+from khive_persist.session import find_session
 
 TABLE_LIMIT = 50
 COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "what")
@@ -43,10 +44,11 @@ def command(
     be named by the beginning of its id.
     """
     place = drained_place(context, directory)
-    anyio.run(_list, place.root, filters(**wanted), form, limit)
+    anyio.run(_list, place.root, filters(place, **wanted), form, limit)
 
 
 def filters(
+    place: Place,
     session_id: str | None = None,
     event_type: str | None = None,
     tool: str | None = None,
@@ -56,7 +58,7 @@ def filters(
     """The filters that these options mean."""
     found: list[Filter] = []
     if session_id is not None:
-        found.append(begins(session_id))
+        found.append(anyio.run(find_session, place, session_id))
     if event_type is not None:
         found.append(field("event_type") == event_type)
     if tool is not None:

@@ -28,7 +28,7 @@ from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
 from khive_persist.register import known_purposes
-from khive_persist.session import begins
+from khive_persist.session import find_session
 
 _STDOUT: Final = "-"
 
@@ -72,7 +72,7 @@ def command(
     names = [*(one.name for one in (*BUILT_IN, *own)), "events", "all"]
     if purpose not in names:
         raise click.UsageError(f"{purpose!r} is none of " + ", ".join(names))
-    parts = _parts(purpose, own, **wanted)
+    parts = _parts(place, purpose, own, **wanted)
     if not parts:
         raise click.UsageError(f"no {purpose} can pass these filters together")
     target = None if output == _STDOUT else Path(output)
@@ -82,6 +82,7 @@ def command(
 
 
 def _parts(
+    place: Place,
     purpose: str,
     own: tuple[Purpose, ...],
     session_id: str | None,
@@ -95,7 +96,7 @@ def _parts(
 ) -> list[Part]:
     both: list[Filter] = []
     if session_id is not None:
-        both.append(begins(session_id))
+        both.append(anyio.run(find_session, place, session_id))
     if since is not None:
         both.append(column("created_at") >= since)
     if until is not None:

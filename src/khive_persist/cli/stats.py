@@ -45,8 +45,8 @@ def command(
       khive-persist stats --json | jq .plans.total_cost
     """
     place = drained_place(context, directory)
-    wanted = filters(session_id, event_type, tool, since, until)
-    of_messages = filters(session_id, None, tool, since, until)
+    wanted = filters(place, session_id, event_type, tool, since, until)
+    of_messages = filters(place, session_id, None, tool, since, until)
     prices = PriceTable(configuration.load(place.config).cost_prices)
     found = anyio.run(read_stats, place, wanted, of_messages, by, prices)
     if as_json:

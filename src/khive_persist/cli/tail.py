@@ -43,7 +43,7 @@ def command(
       khive-persist tail -n 100 --no-follow
     """
     place = existing_place(context, directory)
-    wanted = filters(session_id, event_type, tool)
+    wanted = filters(place, session_id, event_type, tool)
     anyio.run(_tail, place.root, wanted, lines, follow, jsonl)
 
 

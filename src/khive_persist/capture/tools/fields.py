@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from khive_persist.store.json_values import writable
+
 PREVIEW_CHARACTERS: Final = 2_000
 MAX_FILE_PATHS: Final = 1_000
 # Longer than any file system takes: such a string is not a path.
@@ -146,7 +148,7 @@ def compact_json(value: object) -> str:
     if value is None:
         return ""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(writable(value), ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         return ""
 

@@ -10,13 +10,12 @@ from khive_persist.analysis.outcomes import PlanOutcome, calibration, joined
 from khive_persist.exchange.writing.csv import line
 from khive_persist.query import Filter, column, field
 from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import of_plans, of_times, of_type
+from khive_persist.server.reading.filters import of_plans, of_session, of_times, of_type
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import CALIBRATION, OUTCOME, STATS
 from khive_persist.server.serving import Serving
-from khive_persist.session import begins
 from khive_persist.stats import read_stats
 from khive_persist.store import outcomes as facts
 from khive_persist.transcripts.totals import BY
@@ -71,9 +70,7 @@ def operations(serving: Serving) -> list[Operation]:
         return found.as_document()
 
     async def stats(asked: Asked) -> Any:
-        both: list[Filter] = []
-        if asked["session"] is not None:
-            both.append(begins(asked["session"]))
+        both = await of_session(serving, asked)
         if asked["tool"] is not None:
             both.append(field("tool") == asked["tool"])
         both += of_times(asked)

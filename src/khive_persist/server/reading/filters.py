@@ -2,6 +2,16 @@
 
 from khive_persist.query import Filter, column, field
 from khive_persist.server.reading.operations import Asked
+from khive_persist.server.serving import Serving
+from khive_persist.session import SESSION_FILES, matching
+
+
+async def of_session(serving: Serving, asked: Asked) -> list[Filter]:
+    """`session`, an id or the beginning of one."""
+    if asked["session"] is None:
+        return []
+    async with serving.reading.reader(*SESSION_FILES) as reader:
+        return [await matching(reader, asked["session"])]
 
 
 def of_times(asked: Asked) -> list[Filter]:

@@ -16,11 +16,10 @@ from khive_persist.server.access import authorise
 from khive_persist.server.errors import Refused
 from khive_persist.server.reading import cursors
 from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import of_type
+from khive_persist.server.reading.filters import of_session, of_type
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.schemas import EVENT
 from khive_persist.server.serving import Serving
-from khive_persist.session import begins
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sequence import Stand, are_there, ends, following
@@ -66,8 +65,7 @@ async def _told(
     reading = serving.reading
     wanted = _FILES if asked["tool"] is None else (HOOK_EVENTS[asked["tool"]],)
     filters = of_type(asked)
-    if asked["session"] is not None:
-        filters.append(begins(asked["session"]))
+    filters += await of_session(serving, asked)
     with reading.pulse as pulse:
         async with reading.reader(*_FILES) as reader:
             last = await ends(reader, _FILES)

@@ -219,6 +219,7 @@ STATS: Final = record(
         avg_agent_count=maybe(NUMBER),
         avg_confidence=maybe(NUMBER),
         total_cost=NUMBER,
+        not_numbers=mapping(COUNT),
     ),
     kinds=array(
         record(

@@ -1,5 +1,7 @@
 """A person's own SQL over all files of a place, for reading only."""
 
+import base64
+import math
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any, Final
 
 from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import attach, open_memory
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import COLUMNS, extract
@@ -69,7 +72,9 @@ class AdHoc:
     def run(
         self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-        """The names of the columns, each once, and the rows as they are found.
+        """The names of the columns, each another, and the rows as they are found.
+
+        The second column of a name is `name_2`.
 
         Raises:
             InvalidQueryError: The SQL is wrong, or more than one statement, or would write; or the
@@ -107,12 +112,35 @@ def _going_on(look: Callable[[], object]) -> Callable[[], int]:
     return go_on
 
 
+def to_document(names: Iterable[str], row: Iterable[Any]) -> dict[str, Any]:
+    """A row as JSON that holds all of it.
+
+    Bytes stand as `{"base64": "…"}`, and an infinite number as text, as SQLite spells it: `9e999`.
+    """
+    return dict(zip(names, map(_in_json, row), strict=True))
+
+
+def to_cells(row: Iterable[Any]) -> list[Any]:
+    """A row as a person reads it: bytes and infinite numbers as SQLite spells them."""
+    return [f"x'{value.hex()}'" if isinstance(value, bytes) else _finite(value) for value in row]
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    return _finite(value)
+
+
+def _finite(value: Any) -> Any:
+    return codec.infinite(value) if isinstance(value, float) and math.isinf(value) else value
+
+
 def _distinct(names: list[str]) -> list[str]:
-    """Names of which a second one has its number: no column hides another in a JSON object."""
     distinct: list[str] = []
     for name in names:
         number, candidate = 1, name
-        while candidate in distinct:
+        # Nor may it be that of a later column.
+        while candidate in distinct or (number > 1 and candidate in names):
             number += 1
             candidate = f"{name}_{number}"
         distinct.append(candidate)

@@ -18,6 +18,7 @@ from khive_persist.query import (
     Contains,
     Field,
     Filter,
+    Like,
     Not,
     OneOf,
     Order,
@@ -37,8 +38,13 @@ _OPERATORS: Final = {
     "<=": "<=",
     ">": ">",
     ">=": ">=",
-    "like": "LIKE",
 }
+# To SQLite any text is larger than any number: this leaves out what is of the other kind. The empty
+# text is the smallest, so both ends can be of one range of an index.
+_KINDS: Final = {"<": ">= ''", "<=": ">= ''", ">": "< ''", ">=": "< ''"}
+
+# Text that is no JSON would be an error to a function that looks into it.
+_INNER: Final = "CASE WHEN type IN ('object', 'array') THEN value END"
 
 
 class Statement(NamedTuple):
@@ -71,6 +77,11 @@ class Source(NamedTuple):
 def extract(path: str, content: str = "content") -> str:
     """A field of content, spelled as the expression indexes spell it: otherwise none is used."""
     return f"json_extract({content}, '{_quoted(path)}')"
+
+
+def aggregate(function: str, expression: str) -> str:
+    """An aggregate over what is a number: SQLite takes the beginning of a text for one."""
+    return f"{function}({expression}) FILTER (WHERE {expression} < '')"
 
 
 def indexes(purpose: Purpose) -> dict[str, str]:
@@ -203,7 +214,27 @@ def _order(term: Field | Order, source: Source) -> str:
 def _operand(field: Field, source: Source) -> str:
     if field.column == "created_at":
         return source.created_at
-    return field.column or source.extract(field.path)
+    if field.column:
+        return field.column
+    if field.lookups and field.path == "$":
+        return _looked_up(field, source, "value")
+    return extract(field.path, _looked_up(field, source))
+
+
+def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
+    """What a field's path leads into: content, or what its lookups find in there.
+
+    Args:
+        field: The field.
+        source: What is read.
+        last: What is taken of the key that is looked up last.
+    """
+    value = source.content
+    for number, lookup in enumerate(field.lookups, start=1):
+        found = last if number == len(field.lookups) else _INNER
+        keys = f"json_each({value}, '{_quoted(lookup.path)}')"
+        value = f"(SELECT {found} FROM {keys} WHERE key = '{_quoted(lookup.key)}' LIMIT 1)"
+    return value
 
 
 def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
@@ -222,16 +253,23 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
             return f"{found} OR {operand} IS NULL" if None in given else found
         case Contains(field=field, value=value):
             values.append(_bound(field, value))
-            at = f"{source.content}, '{_quoted(field.path)}'"
+            at = f"{_looked_up(field, source)}, '{_quoted(field.path)}'"
             array, is_array = f"json_each({at})", f"json_type({at}) = 'array'"
             return f"{is_array} AND EXISTS (SELECT 1 FROM {array} WHERE value IS ?)"
+        case Like(field=field, pattern=pattern, escape=escape):
+            values += [_bound(field, pattern)] if escape is None else [pattern, escape]
+            return f"{_operand(field, source)} LIKE ?" + ("" if escape is None else " ESCAPE ?")
         case Compare(field=field, comparison=comparison, value=value):
             operand = _operand(field, source)
             if value is None:
                 return f"{operand} {_OPERATORS[comparison]} NULL"
-            values.append(_bound(field, value))
+            bound = _bound(field, value)
+            values.append(bound)
             # `IS ?` cannot use an index where `= ?` can, and both mean the same for a value.
             operator = "=" if comparison == "==" else _OPERATORS[comparison]
+            is_other_kind = comparison in (("<", "<=") if isinstance(bound, str) else (">", ">="))
+            if not field.column and is_other_kind:
+                return f"{operand} {operator} ? AND {operand} {_KINDS[comparison]}"
             return f"{operand} {operator} ?"
     raise InvalidQueryError(f"{filter!r} is no filter")
 
