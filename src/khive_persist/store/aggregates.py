@@ -148,7 +148,8 @@ def _number(operand: str) -> str:
 
 
 def _name(group: Field) -> str:
-    return group.column or group.path.removeprefix("$.")
+    # As `field(...)` was given it: only a path has quotes around an odd key.
+    return group.column or group.path.removeprefix("$.").replace('"', "")
 
 
 def _value(field: Field | None, value: Any) -> Any:
