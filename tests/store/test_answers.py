@@ -118,6 +118,8 @@ async def test_groups_of_several_fields_and_times(plans: PlannerSessionStore) ->
         "first": times[1],
         "last": times[0],
     }
+    (row,) = await plans.aggregate(number=Aggregate.count(), group_by=field("metadata", "odd key"))
+    assert row == {"metadata.odd key": None, "number": 3}
     rows = await plans.aggregate(number=Aggregate.count(), group_by=at)
     assert [row["created_at"] for row in rows] == sorted(times)
 
