@@ -233,15 +233,19 @@ async def save_planning_session(
         return await plans.save(plan)
 
 
-@asynccontextmanager
-async def reading(place: Place, *purposes: Purpose) -> AsyncIterator[Reader]:
+class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a function
     """Read several purposes of a place together, once what waits in its spool came in."""
-    await _drain(place)
-    reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
-    try:
-        yield reader
-    finally:
-        await reader.close()
+
+    def __init__(self, place: Place, *purposes: Purpose) -> None:
+        self._place = place
+        self._reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
+
+    async def __aenter__(self) -> Reader:
+        await _drain(self._place)
+        return self._reader
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._reader.__aexit__(*error)
 
 
 async def _drain(place: Place) -> None:
