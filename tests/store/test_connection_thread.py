@@ -50,7 +50,7 @@ async def numbers() -> AsyncIterator[Connected]:
 
 
 def alive() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "sqlite numbers"]
+    return [thread for thread in threading.enumerate() if thread.name == "khive numbers"]
 
 
 async def cancelled_when_begun(thread: Connected) -> None:
@@ -120,7 +120,7 @@ async def test_the_connection_is_closed_in_its_thread_after_the_statement() -> N
     thread.finish(lambda: order.append(threading.current_thread().name))
     gate.set()
     await thread.close()
-    assert order == ["statement", "sqlite numbers"]
+    assert order == ["statement", "khive numbers"]
     assert thread.connection is None
     assert not alive()
     with pytest.raises(StoreClosedError, match="closed"):

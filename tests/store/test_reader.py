@@ -1,4 +1,4 @@
-"""Readers that are left early, cancelled, shared and closed: nothing crashes, hangs or stays open."""
+"""Readers that are left early, cancelled, shared or closed: nothing crashes or stays open."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ ROWS = 500
 ALL = partial(select, filters=())
 
 
-def endless(source: Source) -> Statement:
+def endless(_: Source) -> Statement:
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
     return Statement(f"{numbers} SELECT count(*) FROM n", [])
 
@@ -40,7 +40,7 @@ def open_files(path: Path) -> int:
 
 
 def threads() -> int:
-    return sum(thread.name.startswith("sqlite ") for thread in threading.enumerate())
+    return sum(thread.name.startswith("khive ") for thread in threading.enumerate())
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -118,7 +118,7 @@ async def test_a_long_statement_ends_soon_after_its_cancellation(reader: Reader)
 async def test_closing_waits_for_what_others_read(reader: Reader) -> None:
     counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000)"
     reading = asyncio.create_task(
-        reader.fetch(lambda source: Statement(f"{counting} SELECT count(*) FROM n", []))
+        reader.fetch(lambda _: Statement(f"{counting} SELECT count(*) FROM n", []))
     )
     await asyncio.sleep(0)
     await reader.close()
