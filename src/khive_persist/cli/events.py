@@ -1,5 +1,6 @@
 """`khive-persist events`."""
 
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ async def _list(root: Path, wanted: list[Filter], form: str, limit: int | None) 
             print_table(COLUMNS, map(row, found), EMPTY)
             return
         output = Documents(form)
-        async for event in events.stream(*wanted, order_by=newest, limit=limit):
-            output.write(document(event))
+        async with aclosing(events.stream(*wanted, order_by=newest, limit=limit)) as stream:
+            async for event in stream:
+                output.write(document(event))
         output.end()

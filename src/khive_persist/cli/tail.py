@@ -1,5 +1,6 @@
 """`khive-persist tail`."""
 
+from contextlib import aclosing
 from pathlib import Path
 
 import anyio
@@ -49,8 +50,10 @@ def command(
 
 async def _tail(root: Path, wanted: list[Filter], lines: int, follow: bool, jsonl: bool) -> None:
     newest = -column("created_at")
-    async with open_store(HookEvent, dir=root) as events:
-        new = await events.follow(*wanted)
+    async with (
+        open_store(HookEvent, dir=root) as events,
+        aclosing(await events.follow(*wanted)) as new,
+    ):
         latest = await events.find(*wanted, order_by=newest, limit=lines)
         if not jsonl:
             click.echo(_line(COLUMNS))

@@ -15,7 +15,9 @@ from khive_persist.errors import StoreClosedError
 
 Result = TypeVar("Result")
 
+# At the end of the process: what owns something is waited for; what may wait for input is not.
 _EXIT_SECONDS: Final = 10.0
+_EXIT_SECONDS_WITHOUT_RESOURCE: Final = 1.0
 
 
 class Resource(Protocol):
@@ -239,12 +241,16 @@ def _run(state: _State, job: _Job[Any]) -> None:
 def _end_all() -> None:
     """Close what was left open, so that nothing runs while the interpreter goes."""
     ending = [state for state in list(_running) if state.pid == os.getpid()]
+    patience = {}
     for state in ending:
         state.jobs.put(None)
         with state.lock:
-            if state.running is not None and state.running.is_stoppable:
+            is_stoppable = state.running is not None and state.running.is_stoppable
+            if state.running is not None and is_stoppable:
                 state.running.is_abandoned = True
+            owns_nothing = is_stoppable and state.resource is None
+            patience[state] = _EXIT_SECONDS_WITHOUT_RESOURCE if owns_nothing else _EXIT_SECONDS
             state.interrupt_abandoned()
     for state in ending:
         if state.thread is not None:
-            state.thread.join(_EXIT_SECONDS)
+            state.thread.join(patience[state])

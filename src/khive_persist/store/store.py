@@ -2,7 +2,6 @@
 
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
@@ -246,7 +245,9 @@ class Store(Generic[Record]):
                 for record in await self._records(rows):
                     yield record
 
-    async def follow(self, *filters: Filter, poll_seconds: float = 0.1) -> AsyncIterator[Record]:
+    async def follow(
+        self, *filters: Filter, poll_seconds: float = 0.1
+    ) -> AsyncGenerator[Record, None]:
         """The records that pass every filter and are stored after the await, as they come; no end.
 
             async for event in await events.follow(): ...
@@ -261,7 +262,7 @@ class Store(Generic[Record]):
 
     async def _follow(
         self, tails: list[Tail], filters: tuple[Filter, ...], poll_seconds: float
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         while True:
             for tail in tails:
                 for record in await self._records(await tail.read(filters)):

@@ -1,7 +1,8 @@
 """A person's own SQL over all files of a place, for reading only."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ class AdHoc:
             sql: Of more than 10, those that it names come first, then those of the tools' events.
         """
         self._connection = open_memory()
+        self._opened = ExitStack()
+        self._opened.callback(self._connection.close)
         self.unread: list[StoreError] = []
         events = {purpose.name for purpose in HOOK_EVENTS.values()}
         ordered = sorted(files, key=lambda path: (path.stem not in sql, path.stem not in events))
@@ -60,8 +63,8 @@ class AdHoc:
         self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)
 
     def close(self) -> None:
-        """Close the files."""
-        self._connection.close()
+        """Close the files, and what was begun to be read of them."""
+        self._opened.close()
 
     def run(self, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
         """The names of the columns, and the rows as they are found.
@@ -71,7 +74,7 @@ class AdHoc:
                 reads a table of a file that it does not name, and there are too many files.
         """
         try:
-            with translated("query"):
+            with _translated():
                 cursor = self._connection.execute(sql)
         except InvalidQueryError as error:
             if not self._left_out:
@@ -79,7 +82,7 @@ class AdHoc:
             hint = f"a file can be named, as in FILE.TABLE; not read: {', '.join(self._left_out)}"
             raise InvalidQueryError(str(error), hint=hint) from error
         names = [column[0] for column in cursor.description or ()]
-        return names, _rows(cursor)
+        return names, self._opened.enter_context(closing(_rows(cursor)))
 
     def _make_views(self, schemas: list[str]) -> None:
         tool_events = next(iter(HOOK_EVENTS.values()))
@@ -98,6 +101,18 @@ def _only_reading(action: int, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 
 
-def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
-    with translated("query"):
+def _rows(cursor: sqlite3.Cursor) -> Generator[tuple[Any, ...], None, None]:
+    with _translated(), closing(cursor):
         yield from cursor
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    with translated("query"):
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                # Of Ctrl-C, which was raised in the handler, this is all that SQLite lets through.
+                raise KeyboardInterrupt from error
+            raise
