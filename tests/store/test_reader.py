@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import aclosing
@@ -180,3 +182,28 @@ async def _in_child(reader: Reader, pages: Any) -> int:
     await pages.aclose()
     await reader.close()
     return errors - 3
+
+
+def stop_reads(folder: Path, count: int, seed: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.store.cancelled_reads", str(folder), str(count), str(seed)],
+        capture_output=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, f"{count} reads stopped\n"), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_reads_stopped_anywhere_in_any_way_leave_nothing(tmp_path: Path) -> None:
+    stop_reads(tmp_path, 100, 1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(10))
+def test_ten_thousand_reads_stopped_anywhere_in_any_way_leave_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    stop_reads(tmp_path, 1_000, seed)
