@@ -89,6 +89,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[PlannerSessionStore]: ...
 @overload
@@ -98,6 +99,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[HookEventStore]: ...
 @overload
@@ -107,6 +109,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[FocusChainStore]: ...
 @overload
@@ -116,6 +119,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[ApplicationSessionStore]: ...
 @overload
@@ -125,6 +129,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
 @overload
@@ -134,6 +139,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[FixedStore[FixedRecord]]: ...
 @overload
@@ -143,6 +149,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[Store[Record]]: ...
 @asynccontextmanager
@@ -152,6 +159,7 @@ async def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """Open the store of a class of records, for the time of an `async with`.
@@ -168,6 +176,8 @@ async def open_store(
         dir: The directory that holds `.khive`.
         busy_timeout_seconds: How long a write waits for other programs, where that is less than
             `store.busy_timeout_seconds` of config.toml.
+        read_only: Write nothing and make nothing, not even what is missing: a place on a disk that
+            nobody can write to can be read. What waits in the spool is not brought in.
         callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
             this store saved, loaded, or could not do. See `CallbackOptions`.
 
@@ -179,6 +189,16 @@ async def open_store(
     """
     place = find_place(dir)
     named = None if url is None else _checked_url(record, url)
+    if read_only:
+        reader = _STORES.get(record, Store)(
+            record,
+            lambda purpose: named or place.database(purpose.file),
+            callbacks=Callbacks(**callbacks) if callbacks else None,
+            read_only=True,
+        )
+        async with _opened(record, reader) as store:
+            yield store
+        return
     await anyio.to_thread.run_sync(place.make)
     settings = configuration.load(place.config)
     redactor = load_redactor(place, settings)
@@ -202,6 +222,12 @@ async def open_store(
         callbacks=Callbacks(**callbacks) if callbacks else None,
         **options,
     )
+    async with _opened(record, store):
+        yield store
+
+
+@asynccontextmanager
+async def _opened(record: type[Any], store: Store[Any]) -> AsyncIterator[Store[Any]]:
     await store.open()
     bind(record, store)
     try:

@@ -32,5 +32,5 @@ async def read_stats(
     async with reading(place, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *of_messages)
     tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=place.root, read_only=True) as plans:
         return {"events": events, "tokens": tokens, "plans": await plans.get_stats()}

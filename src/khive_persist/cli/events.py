@@ -100,7 +100,7 @@ def row(event: HookEvent) -> tuple[Any, ...]:
 
 async def _list(root: Path, wanted: list[Filter], form: str, limit: int | None) -> None:
     newest = -column("created_at")
-    async with open_store(HookEvent, dir=root) as events:
+    async with open_store(HookEvent, dir=root, read_only=True) as events:
         if form == "table":
             limit = TABLE_LIMIT if limit is None else limit
             found = await events.find(*wanted, order_by=newest, limit=limit)

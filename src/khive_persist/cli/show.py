@@ -82,11 +82,11 @@ def command(
 async def _records(root: Path, id: str) -> list[Node]:
     begins_so = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
     found: list[Node] = []
-    async with open_store(HookEvent, dir=root) as events:
+    async with open_store(HookEvent, dir=root, read_only=True) as events:
         found += await events.find(begins_so, limit=MAX_NAMED + 1)
-    async with open_store(PlannerSession, dir=root) as plans:
+    async with open_store(PlannerSession, dir=root, read_only=True) as plans:
         found += await plans.find(begins_so, limit=MAX_NAMED + 1)
-    async with open_store(Message, dir=root) as messages:
+    async with open_store(Message, dir=root, read_only=True) as messages:
         found += await messages.find(begins_so, limit=MAX_NAMED + 1)
     if len(found) > 1 and (exact := [record for record in found if record.id == id]):
         return exact

@@ -7,7 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from khive_persist.errors import StoreError
-from khive_persist.store.sqlite.connection import identity, open_reader
+from khive_persist.store.sqlite.connection import (
+    frozen_version,
+    identity,
+    is_changed,
+    open_reader,
+)
 
 
 class FileChanges:
@@ -22,6 +27,7 @@ class FileChanges:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._version: tuple[int, int] | None = None
         self._openings = 0
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -45,8 +51,10 @@ class FileChanges:
             self._close()
             return object()
         try:
-            if self._connection is None or found != self._identity:
+            is_other = found != self._identity or is_changed({self._path: self._version})
+            if self._connection is None or is_other:
                 self._close()
+                self._version = frozen_version(self._path)
                 self._connection = open_reader(self._path)
                 self._connection.execute("PRAGMA busy_timeout = 0")
                 self._identity = found

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import anyio
 
+from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import switch
@@ -16,8 +17,11 @@ from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
 
 _FETCH_ROWS: Final = 64
+# How often files are read anew that nobody should change, and somebody did.
+_ATTEMPTS: Final = 3
 
 Build = Callable[[Source], Statement]
+Versions = dict[Path, tuple[int, int] | None]
 Files = Sequence[tuple[Path, Purpose]]
 
 
@@ -51,6 +55,7 @@ class Reader:
         self._streams: dict[ConnectionThread, Generator[list[Any], None, None]] = {}
         self._identities: tuple[Any, ...] = ()
         self._source = union({})
+        self._versions: Versions = {}
 
     async def fetch(self, build: Build) -> list[sqlite3.Row]:
         """All rows of a statement.
@@ -118,6 +123,18 @@ class Reader:
     # What follows runs in the connection's thread.
 
     def _fetch(self, build: Build) -> list[sqlite3.Row]:
+        for _ in range(_ATTEMPTS):
+            try:
+                rows = self._fetch_once(build)
+            except StoreDamagedError:
+                if not sqlite.is_changed(self._versions):
+                    raise
+            else:
+                if not sqlite.is_changed(self._versions):
+                    return rows
+        raise StoreBusyError(f"{self._names()}: changed while it was read", hint="try again")
+
+    def _fetch_once(self, build: Build) -> list[sqlite3.Row]:
         with translated(self._names()):
             connection = self._current()
             # An error keeps the cursor in its traceback, and an open one keeps the file open.
@@ -137,18 +154,20 @@ class Reader:
 
     def _pages(self, thread: ConnectionThread, build: Build) -> Generator[list[Any], None, None]:
         with translated(self._names()):
-            connection = self._connect()
+            connection, versions = self._connect()
             thread.hold(connection)
             with closing(connection.execute(*build(self._read_source(connection)))) as cursor:
                 while rows := cursor.fetchmany(_FETCH_ROWS):
+                    sqlite.check_frozen(versions)
                     yield rows
 
     def _current(self) -> sqlite3.Connection:
         identities = tuple(sqlite.identity(path) for path, _ in self._files)
         connection = self._thread.connection
-        if connection is None or identities != self._identities:
+        is_other = identities != self._identities or sqlite.is_changed(self._versions)
+        if connection is None or is_other:
             self._thread.hold(None)
-            connection = self._connect()
+            connection, self._versions = self._connect()
             self._thread.hold(connection)
             self._identities = ()
             self._source = self._read_source(connection)
@@ -159,18 +178,20 @@ class Reader:
             )
         return connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> tuple[sqlite3.Connection, Versions]:
         connection = sqlite.open_memory()
+        versions: Versions = {}
         try:
             for number, (path, _) in enumerate(self._files):
                 # It may take the file away.
                 switch.settle(path.parent)
                 if path.exists():
+                    versions[path] = sqlite.frozen_version(path)
                     sqlite.attach(connection, path, f"f{number}")
         except BaseException:
             connection.close()
             raise
-        return connection
+        return connection, versions
 
     def _read_source(self, connection: sqlite3.Connection) -> Source:
         attached = {row[1] for row in connection.execute("PRAGMA database_list")}

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import anyio
 
@@ -26,6 +26,7 @@ from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.file_changes import FileChanges
 from khive_persist.store.listener import Listener
+from khive_persist.store.no_writer import NoWriter
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -54,6 +55,7 @@ class Store(Generic[Record]):
         seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
         listener_of: Callable[[Purpose], Listener | None] | None = None,
         callbacks: Callbacks | None = None,
+        read_only: bool = False,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -65,13 +67,16 @@ class Store(Generic[Record]):
             seal: Given each row before it is written; what it returns is written.
             listener_of: Who is told what is committed to the file of a purpose.
             callbacks: Told of what is saved, is loaded, or fails.
+            read_only: Whether it refuses to write, and makes nothing.
         """
         self.record = record
         self.is_open = False
         self._seal = seal
         self._before_read = before_read
-        self._writers = {
-            purpose: Writer(
+        self._writers: dict[Purpose, Writer] = {
+            purpose: cast("Writer", NoWriter(path_of(purpose), purpose))
+            if read_only
+            else Writer(
                 path_of(purpose),
                 purpose,
                 busy_timeout_seconds,
@@ -90,7 +95,7 @@ class Store(Generic[Record]):
         return tuple(writer.path for writer in self._writers.values())
 
     async def open(self) -> None:
-        """Open the store. One with a single file makes it where it is missing.
+        """Open the store. One with a single file makes it where it is missing, to write to it.
 
         Raises:
             StoreError: As its subclasses say.

@@ -8,7 +8,12 @@ from typing import Any, Final
 
 from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.store.sqlite.connection import attach, open_memory
+from khive_persist.store.sqlite.connection import (
+    attach,
+    check_frozen,
+    frozen_version,
+    open_memory,
+)
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import COLUMNS, extract
 
@@ -45,12 +50,14 @@ class AdHoc:
         self._opened = ExitStack()
         self._opened.callback(self._connection.close)
         self.unread: list[StoreError] = []
+        self._versions: dict[Path, tuple[int, int] | None] = {}
         events = {purpose.name for purpose in HOOK_EVENTS.values()}
         ordered = sorted(files, key=lambda path: (path.stem not in sql, path.stem not in events))
         self._left_out = [path.stem for path in ordered[MAX_FILES:]]
         attached = []
         for path in ordered[:MAX_FILES]:
             try:
+                self._versions[path] = frozen_version(path)
                 attach(self._connection, path, f'"{path.stem}"')
             except StoreError as error:
                 self.unread.append(error)
@@ -82,7 +89,12 @@ class AdHoc:
             hint = f"a file can be named, as in FILE.TABLE; not read: {', '.join(self._left_out)}"
             raise InvalidQueryError(str(error), hint=hint) from error
         names = [column[0] for column in cursor.description or ()]
-        return names, self._opened.enter_context(closing(_rows(cursor)))
+        return names, self._opened.enter_context(closing(self._rows(cursor)))
+
+    def _rows(self, cursor: sqlite3.Cursor) -> Generator[tuple[Any, ...], None, None]:
+        with _translated(), closing(cursor):
+            yield from cursor
+            check_frozen(self._versions)
 
     def _make_views(self, schemas: list[str]) -> None:
         tool_events = next(iter(HOOK_EVENTS.values()))
@@ -99,11 +111,6 @@ class AdHoc:
 
 def _only_reading(action: int, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
-
-
-def _rows(cursor: sqlite3.Cursor) -> Generator[tuple[Any, ...], None, None]:
-    with _translated(), closing(cursor):
-        yield from cursor
 
 
 @contextmanager
