@@ -192,15 +192,11 @@ def _examine_database(place: Place, file: str, tables: Mapping[str, str]) -> Dat
 
 
 def _count(path: Path, table: str) -> tuple[int, str | None, int]:
-    connection = sqlite.open_reader(path)
-    try:
-        with translated(path):
-            rows, last, malformed = connection.execute(
-                f"SELECT count(*), max(utc_text(created_at)),"
-                f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
-            ).fetchone()
-    finally:
-        connection.close()
+    with sqlite.opened_reader(path) as connection, translated(path):
+        rows, last, malformed = connection.execute(
+            f"SELECT count(*), max(utc_text(created_at)),"
+            f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
+        ).fetchone()
     return rows, last, malformed
 
 

@@ -34,7 +34,6 @@ from khive_persist.records.score import Score
 from khive_persist.records.values import Timed
 from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
-from khive_persist.settings import Settings
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.fixed import FixedStore
@@ -90,6 +89,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[PlannerSessionStore]: ...
 @overload
@@ -99,6 +99,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[HookEventStore]: ...
 @overload
@@ -108,6 +109,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[FocusChainStore]: ...
 @overload
@@ -117,6 +119,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[ApplicationSessionStore]: ...
 @overload
@@ -126,6 +129,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
 @overload
@@ -135,6 +139,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[FixedStore[FixedRecord]]: ...
 @overload
@@ -144,6 +149,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[Store[Record]]: ...
 @asynccontextmanager
@@ -153,6 +159,7 @@ async def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """Open the store of a class of records, for the time of an `async with`.
@@ -169,6 +176,8 @@ async def open_store(
         dir: The directory that holds `.khive`.
         busy_timeout_seconds: How long a write waits for other programs, where that is less than
             `store.busy_timeout_seconds` of config.toml.
+        read_only: Write nothing and make nothing, not even what is missing: a place on a disk that
+            nobody can write to can be read. What waits in the spool is not brought in.
         callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
             this store saved, loaded, or could not do. See `CallbackOptions`.
 
@@ -180,6 +189,17 @@ async def open_store(
     """
     place = find_place(dir)
     named = None if url is None else _checked_url(record, url)
+    if read_only:
+        reader = _STORES.get(record, Store)(
+            record,
+            lambda purpose: named or place.database(purpose.file),
+            callbacks=Callbacks(**callbacks) if callbacks else None,
+            mirror_path=_paths_in_mirror(place, named),
+            read_only=True,
+        )
+        async with _opened(record, reader) as store:
+            yield store
+        return
     await anyio.to_thread.run_sync(place.make)
     settings = configuration.load(place.config)
     redactor = load_redactor(place, settings)
@@ -201,9 +221,15 @@ async def open_store(
         seal=sealing,
         listener_of=Mirror(place, settings).of if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
-        mirror_path=partial(_mirror_path, place, settings) if named is None else _no_path,
+        mirror_path=_paths_in_mirror(place, named),
         **options,
     )
+    async with _opened(record, store):
+        yield store
+
+
+@asynccontextmanager
+async def _opened(record: type[Any], store: Store[Any]) -> AsyncIterator[Store[Any]]:
     await store.open()
     bind(record, store)
     try:
@@ -240,15 +266,19 @@ async def save_planning_session(
         return await plans.save(plan)
 
 
-@asynccontextmanager
-async def reading(place: Place, *purposes: Purpose) -> AsyncIterator[Reader]:
+class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a function
     """Read several purposes of a place together, once what waits in its spool came in."""
-    await _drain(place)
-    reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
-    try:
-        yield reader
-    finally:
-        await reader.close()
+
+    def __init__(self, place: Place, *purposes: Purpose) -> None:
+        self._place = place
+        self._reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
+
+    async def __aenter__(self) -> Reader:
+        await _drain(self._place)
+        return self._reader
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._reader.__aexit__(*error)
 
 
 async def _drain(place: Place) -> None:
@@ -272,13 +302,16 @@ async def _gather(
     )
 
 
-def _mirror_path(place: Place, settings: Settings, purpose: Purpose, row: StoredRow) -> Path | None:
-    mirror = Mirror(place, settings).of(purpose)
-    return None if mirror is None else mirror.path(purpose, row)
+def _paths_in_mirror(
+    place: Place, named: Path | None
+) -> Callable[[Purpose, StoredRow], Path | None]:
+    """Where the second copy of a row lies; nowhere for a file that lies outside of a place."""
 
+    def find(purpose: Purpose, row: StoredRow) -> Path | None:
+        mirror = None if named else Mirror(place, configuration.load(place.config)).of(purpose)
+        return None if mirror is None else mirror.path(purpose, row)
 
-def _no_path(_purpose: Purpose, _row: StoredRow) -> None:
-    return None
+    return find
 
 
 def _checked_url(record: type[Node], url: str) -> Path:

@@ -61,6 +61,10 @@ async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = N
                 raise databases.unread[0]
             columns, rows = databases.run(sql, values)
             return QueryResult(columns, list(rows))
+        except KeyboardInterrupt:
+            # Not Ctrl-C, which no thread but the first gets: the statement was stopped.
+            advance(0)
+            raise
         finally:
             databases.close()
 

@@ -34,7 +34,7 @@ async def read_stats(
     async with reading(place, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *of_messages)
     tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=place.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
     own = (one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES)
     kinds = await count_records((place.database(one.file), one) for one in own)

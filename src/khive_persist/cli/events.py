@@ -1,5 +1,6 @@
 """`khive-persist events`."""
 
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -101,13 +102,14 @@ def row(event: HookEvent) -> tuple[Any, ...]:
 
 async def _list(root: Path, wanted: list[Filter], form: str, limit: int | None) -> None:
     newest = -column("created_at")
-    async with open_store(HookEvent, dir=root) as events:
+    async with open_store(HookEvent, dir=root, read_only=True) as events:
         if form == "table":
             limit = TABLE_LIMIT if limit is None else limit
             found = await events.find(*wanted, order_by=newest, limit=limit)
             print_table(COLUMNS, map(row, found), EMPTY)
             return
         output = Documents(form)
-        async for event in events.stream(*wanted, order_by=newest, limit=limit):
-            output.write(document(event))
+        async with aclosing(events.stream(*wanted, order_by=newest, limit=limit)) as stream:
+            async for event in stream:
+                output.write(document(event))
         output.end()

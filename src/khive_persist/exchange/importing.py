@@ -1,9 +1,9 @@
 """Rows of a file, a folder or another place into this one."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import anyio.to_thread
 
@@ -21,6 +21,7 @@ from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.writer import Writer
 
 _BATCH_ROWS: Final = 500
@@ -112,17 +113,22 @@ async def import_rows(
     found = await anyio.to_thread.run_sync(read_source, source)
     rows = _ready(found, known, default, redactor, aside)
     merging = _Merging(place, settings, aside, update=update)
+    thread = SerialThread(f"import of {name}")
     try:
-        async with AsyncExitStack() as stack:
-            stack.callback(rows.close)
-            stack.push_async_callback(merging.close)
-            while batch := await anyio.to_thread.run_sync(_take, rows):
+        try:
+            while batch := await thread.run(_take, rows):
                 await merging.merge([item for item in batch if item is not None])
                 if advance is not None:
                     advance(len(batch))
-        kept = aside.finish()
+        finally:
+            await merging.close()
+        kept = await thread.run(aside.finish)
+    except Exception:
+        await thread.close(partial(_close, rows, aside))
+        raise
     finally:
-        aside.close()
+        # In the thread that reads. Who cancels does not wait for it, as it may wait for a pipe.
+        thread.finish(partial(_close, rows, aside))
     return Imported(merging.counts, aside.count, aside.listed, kept)
 
 
@@ -212,6 +218,13 @@ def _ready(
             yield None
         else:
             yield _Ready(purpose, row if redactor is None else _sealed(redactor, row), found)
+
+
+def _close(rows: Generator[Any, None, None], aside: Aside) -> None:
+    try:
+        rows.close()
+    finally:
+        aside.close()
 
 
 def _take(rows: Iterator[_Ready | None]) -> list[_Ready | None]:

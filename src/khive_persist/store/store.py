@@ -2,7 +2,6 @@
 
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
@@ -14,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -35,6 +34,7 @@ from khive_persist.store import codec
 from khive_persist.store.answers import Answers, Ordering
 from khive_persist.store.file_changes import FileChanges
 from khive_persist.store.listener import Listener
+from khive_persist.store.no_writer import NoWriter
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite import rows as stored
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
@@ -64,6 +64,7 @@ class Store(Answers[Record]):
         listener_of: Callable[[Purpose], Listener | None] | None = None,
         callbacks: Callbacks | None = None,
         mirror_path: Callable[[Purpose, codec.StoredRow], Path | None] = lambda *_: None,
+        read_only: bool = False,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -76,14 +77,17 @@ class Store(Answers[Record]):
             listener_of: Who is told what is committed to the file of a purpose.
             callbacks: Told of what is saved, is loaded, or fails.
             mirror_path: The file that has the second copy of a row, or None.
+            read_only: Whether it refuses to write, and makes nothing.
         """
         self.record = record
         self.is_open = False
         self._seal = seal
         self._before_read = before_read
         self._mirror_path = mirror_path
-        self._writers = {
-            purpose: Writer(
+        self._writers: dict[Purpose, Writer] = {
+            purpose: cast("Writer", NoWriter(path_of(purpose), purpose))
+            if read_only
+            else Writer(
                 path_of(purpose),
                 purpose,
                 busy_timeout_seconds,
@@ -102,7 +106,7 @@ class Store(Answers[Record]):
         return tuple(writer.path for writer in self._writers.values())
 
     async def open(self) -> None:
-        """Open the store. One with a single file makes it where it is missing.
+        """Open the store. One with a single file makes it where it is missing, to write to it.
 
         Raises:
             StoreError: As its subclasses say.
@@ -292,7 +296,9 @@ class Store(Answers[Record]):
                 for record in await self._records(rows):
                     yield record
 
-    async def follow(self, *filters: Filter, poll_seconds: float = 0.1) -> AsyncIterator[Record]:
+    async def follow(
+        self, *filters: Filter, poll_seconds: float = 0.1
+    ) -> AsyncGenerator[Record, None]:
         """The records that pass every filter and are stored after the await, as they come; no end.
 
             async for event in await events.follow(): ...
@@ -307,7 +313,7 @@ class Store(Answers[Record]):
 
     async def _follow(
         self, tails: list[Tail], filters: tuple[Filter, ...], poll_seconds: float
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         while True:
             for tail in tails:
                 for record in await self._records(await tail.read(filters)):

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from khive_persist.errors import InvalidFileError, InvalidRecordError
 from khive_persist.exchange.rows import Found
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
 from khive_persist.store import codec
-from khive_persist.store.sqlite.connection import open_reader
+from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
 from khive_persist.store.sqlite.statements import COLUMNS
 
@@ -29,7 +29,7 @@ def is_database(path: Path) -> bool:
     Raises:
         StoreError: It is one, but cannot be read.
     """
-    with closing(open_reader(path)) as connection:
+    with opened_reader(path) as connection:
         try:
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
         except sqlite3.DatabaseError as error:
@@ -52,7 +52,7 @@ def read_database(path: Path, *, own: bool = False) -> Iterator[Found]:
         InvalidFileError: It has no such table.
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         # Text that is no UTF-8 is found out by its lone surrogates.
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         tables = _tables(connection)

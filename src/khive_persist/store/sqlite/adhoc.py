@@ -3,14 +3,20 @@
 import base64
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store import codec
-from khive_persist.store.sqlite.connection import attach, open_memory
+from khive_persist.store.sqlite.connection import (
+    attach,
+    check_frozen,
+    frozen_version,
+    open_memory,
+)
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import COLUMNS, extract
 
@@ -47,13 +53,17 @@ class AdHoc:
             look: Called every now and then while a statement runs; raises to stop it.
         """
         self._connection = open_memory()
+        self._opened = ExitStack()
+        self._opened.callback(self._connection.close)
         self.unread: list[StoreError] = []
+        self._versions: dict[Path, tuple[int, int] | None] = {}
         events = {purpose.name for purpose in HOOK_EVENTS.values()}
         ordered = sorted(files, key=lambda path: (path.stem not in sql, path.stem not in events))
         self._left_out = [path.stem for path in ordered[MAX_FILES:]]
         attached = []
         for path in ordered[:MAX_FILES]:
             try:
+                self._versions[path] = frozen_version(path)
                 attach(self._connection, path, f'"{path.stem}"')
             except StoreError as error:
                 self.unread.append(error)
@@ -66,8 +76,8 @@ class AdHoc:
         self._connection.set_progress_handler(_going_on(look), _STEPS_BETWEEN_SIGNALS)
 
     def close(self) -> None:
-        """Close the files."""
-        self._connection.close()
+        """Close the files, and what was begun to be read of them."""
+        self._opened.close()
 
     def run(
         self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
@@ -82,14 +92,20 @@ class AdHoc:
                 there are too many files.
         """
         try:
-            with translated("query"):
+            with _translated():
                 cursor = self._connection.execute(sql, values)
         except InvalidQueryError as error:
             if not self._left_out:
                 raise
             hint = f"a file can be named, as in FILE.TABLE; not read: {', '.join(self._left_out)}"
             raise InvalidQueryError(str(error), hint=hint) from error
-        return _distinct([column[0] for column in cursor.description or ()]), _rows(cursor)
+        names = _distinct([column[0] for column in cursor.description or ()])
+        return names, self._opened.enter_context(closing(self._rows(cursor)))
+
+    def _rows(self, cursor: sqlite3.Cursor) -> Generator[tuple[Any, ...], None, None]:
+        with _translated(), closing(cursor):
+            yield from cursor
+            check_frozen(self._versions)
 
     def _make_views(self, schemas: list[str]) -> None:
         tool_events = next(iter(HOOK_EVENTS.values()))
@@ -151,6 +167,13 @@ def _only_reading(action: int, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 
 
-def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+@contextmanager
+def _translated() -> Iterator[None]:
     with translated("query"):
-        yield from cursor
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                # Of Ctrl-C, which was raised in the handler, this is all that SQLite lets through.
+                raise KeyboardInterrupt from error
+            raise

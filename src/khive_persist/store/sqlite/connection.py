@@ -3,13 +3,20 @@
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from khive_persist import clock
-from khive_persist.errors import StoreError, StoreUnavailableError
+from khive_persist.errors import (
+    StoreBusyError,
+    StoreDamagedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import migrations, switch
@@ -94,6 +101,51 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def opened_reader(path: Path) -> Iterator[sqlite3.Connection]:
+    """As `open_reader`, for the time of a `with`.
+
+    Raises:
+        StoreBusyError: It was read as a file that nobody changes, and somebody did.
+        StoreError: As for `open_reader`.
+    """
+    version = frozen_version(path)
+    try:
+        with closing(open_reader(path)) as connection:
+            yield connection
+    except StoreDamagedError:
+        check_frozen({path: version})
+        raise
+    check_frozen({path: version})
+
+
+def frozen_version(path: Path) -> tuple[int, int] | None:
+    """Size and time of a file that is read as one that nobody changes; None for any other."""
+    if _reading_mode(path) == "ro":
+        return None
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def is_changed(versions: Mapping[Path, tuple[int, int] | None]) -> bool:
+    """Whether one of some files that nobody should have changed is another one now."""
+    return any(v is not None and frozen_version(path) != v for path, v in versions.items())
+
+
+def check_frozen(versions: Mapping[Path, tuple[int, int] | None]) -> None:
+    """Refuse what was read of files that nobody should have changed, where somebody did.
+
+    Raises:
+        StoreBusyError: One was changed.
+    """
+    if is_changed(versions):
+        names = ", ".join(map(str, versions))
+        raise StoreBusyError(f"{names}: changed while it was read", hint="try again")
+
+
 def open_memory() -> sqlite3.Connection:
     """A connection without a file, to attach the databases that are read together."""
     connection = sqlite3.connect(
@@ -153,18 +205,12 @@ def check(path: Path) -> str:
     it would drop the locks that other connections of this process hold.
     """
     try:
-        connection = open_reader(path)
+        with opened_reader(path) as connection:
+            with translated(path):
+                found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+            migrations.refuse_newer(connection, path)
     except StoreError as error:
         return str(error)
-    try:
-        connection.execute("PRAGMA busy_timeout = 5000")
-        with translated(path):
-            found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
-        migrations.refuse_newer(connection, path)
-    except StoreError as error:
-        return str(error)
-    finally:
-        connection.close()
     return "" if found == ["ok"] else f"{path}: " + "; ".join(" ".join(found).splitlines()[:3])
 
 

@@ -10,7 +10,7 @@ from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.connection import open_reader, open_writer, utc_text
+from khive_persist.store.sqlite.connection import open_writer, opened_reader, utc_text
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.transaction import transaction
 from khive_persist.store.sqlite.words import quoted
@@ -93,7 +93,7 @@ def rehearse(path: Path, purpose: Purpose, change: Change, where: Where = ALL) -
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         select = _select(connection, purpose.table, where)
         last = -1
         while batch := _fetch(connection, select, last, where):
@@ -121,7 +121,7 @@ def boundary(
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         created_at = _created_at(connection, table)
         size = " + ".join(f"coalesce(length(CAST({c} AS BLOB)), 0)" for c in _SIZED)
         newest = connection.execute(

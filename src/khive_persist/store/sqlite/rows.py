@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from khive_persist.errors import StoreDamagedError
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import migrations, statements
-from khive_persist.store.sqlite.connection import open_reader
+from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.words import quoted
 
@@ -29,7 +29,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
             other columns.
         StoreError: As its other subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         migrations.refuse_newer(connection, path)
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
@@ -60,7 +60,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         yield connection
@@ -72,7 +72,7 @@ def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         return fetch_ids(connection, table, ids)
 
 
@@ -90,7 +90,7 @@ def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         return fetch_sessions(connection, table, sessions)
 
 
