@@ -23,6 +23,7 @@ from khive_persist.query import (
     Order,
     checked_count,
 )
+from khive_persist.store.sqlite.whole_texts import whole_text
 
 COLUMNS: Final = "id, content, node_metadata, created_at, embedding"
 _DATE: Final = "-".join(["[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2])
@@ -86,9 +87,17 @@ def views(purpose: Purpose) -> dict[str, str]:
     """The view of a table, by name, as the statement that makes it."""
     if not purpose.view:
         return {}
-    fields = [f'{extract(f"$.{path}")} AS "{path.replace(".", "_")}"' for path in purpose.fields]
-    columns = ", ".join(["id", "created_at", *fields])
+    columns = view_columns(purpose)
     return {purpose.view: f"CREATE VIEW {purpose.view} AS SELECT {columns} FROM {purpose.table}"}
+
+
+def view_columns(purpose: Purpose) -> str:
+    """What the view of a table shows of each row."""
+    fields = [
+        f'{whole_text(purpose, path) or extract(f"$.{path}")} AS "{path.replace(".", "_")}"'
+        for path in purpose.fields
+    ]
+    return ", ".join(["id", "created_at", *fields])
 
 
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
