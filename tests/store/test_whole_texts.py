@@ -112,7 +112,7 @@ def test_the_view_gives_the_whole(number: int, together: bool, folder: Path) -> 
     tool, payload = PAYLOADS[number]
     whole = TOOLS[tool].describe(payload)
     row = row_of(tool, payload)
-    content = json.loads(row[1])
+    content = json.loads(row[1] or "")
     texts = {name: str(whole.get(name, "")) for name in PREVIEW_CHARACTERS}
     assert any(len(text) > PREVIEW_CHARACTERS[name] for name, text in texts.items())
     for name, limit in PREVIEW_CHARACTERS.items():
@@ -153,7 +153,7 @@ def test_a_text_that_the_payload_has_not_stays_as_it_is(folder: Path) -> None:
     ]
     outputs = [content["output"] for content in contents]
     assert [row[2] for row in shown(folder, "claude-code", rows)] == outputs
-    assert [with_whole_texts(json.loads(row[1]))["output"] for row in rows] == outputs
+    assert [with_whole_texts(json.loads(row[1] or ""))["output"] for row in rows] == outputs
 
 
 async def test_a_view_of_an_earlier_version_is_made_anew(folder: Path) -> None:
