@@ -16,6 +16,7 @@ from khive_persist.capture.registration import status
 from khive_persist.capture.spool import Spool, home_place, split_away
 from khive_persist.capture.tools import TOOLS
 from khive_persist.errors import InvalidSettingsError, KhiveError
+from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
@@ -83,6 +84,7 @@ async def examine(place: Place) -> Report:
     databases = [_examine_database(place, file) for file in _files(place)]
     problems += [database.problem for database in databases if database.problem]
     spool = _examine_spool(place)
+    problems += damaged_packing(place)
     waiting = sum(spool["events"].values())
     if waiting:
         problems.append(f"{waiting} events wait in {place.spool}")

@@ -20,13 +20,17 @@ from khive_persist.mirror.verify import compared
 from khive_persist.place import Place
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.settings import Settings
+from tests.capture.test_drain import until
 from tests.mirror.records import (
+    CLAUDE,
     delete,
+    drained,
     event,
     plan,
     save,
     save_many,
 )
+from tests.payloads import Hook
 
 STREAM = "hook_events_2026_11_01_s1.jsonl"
 PACKED = f"{STREAM}.gz"
@@ -243,4 +247,63 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
     packed(filled)
     assert ids_in(filled.sessions / PACKED) == expected
     assert names_in(filled)[0] == PACKED
+    assert are_equal(filled)
+
+
+ORDER = """
+import os, sys
+from khive_persist.mirror.packing import pack
+from khive_persist.place import Place
+
+def told(name):
+    call = getattr(os, name)
+    def run(target, *rest, **options):
+        path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else target
+        print(name, os.path.basename(path), *(os.path.basename(one) for one in rest))
+        return call(target, *rest, **options)
+    setattr(os, name, run)
+
+for name in ("fsync", "replace", "unlink"):
+    told(name)
+pack(Place(sys.argv[1]), 1.0)
+"""
+
+
+def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Place) -> None:
+    grow_old(filled)
+    words = [sys.executable, "-c", ORDER, str(filled.root)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[:5] == [
+        f"fsync .{PACKED}.claude_hooks.tmp",
+        f"replace .{PACKED}.claude_hooks.tmp {PACKED}",
+        "fsync sessions",
+        f"unlink {STREAM}",
+        "fsync sessions",
+    ]
+
+
+LATE = ORDER.replace(
+    "pack(Place(sys.argv[1]), 1.0)",
+    """
+from khive_persist.mirror.streams import Entry, Streams
+from khive_persist.purposes import HOOK_EVENTS
+streams = Streams(Place(sys.argv[1]).sessions, HOOK_EVENTS["claude-code"])
+streams.append([Entry("s1", "x", b'{"id":"x"}\\n', None)])
+""",
+)
+
+
+def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Place) -> None:
+    packed(filled)
+    words = [sys.executable, "-c", LATE, str(filled.root)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"fsync {STREAM}", "fsync sessions"]
+
+
+def test_a_drainer_packs_before_it_leaves(filled: Place, hook: Hook) -> None:
+    filled.config.write_text("[capture]\nlinger_seconds = 0.1\n")
+    grow_old(filled)
+    assert hook(b'{"hook_event_name":"Stop","session_id":"other"}').returncode == 0
+    until(lambda: (filled.sessions / PACKED).exists() and not (filled.sessions / STREAM).exists())
+    drained(filled)
     assert are_equal(filled)

@@ -206,3 +206,20 @@ def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
         if plain and plain[length] == line:
             length += 1
     return length
+
+
+def damaged(place: Place) -> list[str]:
+    """What is wrong with packed files, each one line: they are read to their ends."""
+    problems = []
+    try:
+        present = os.listdir(place.sessions)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    for name in sorted(present):
+        path = place.sessions / name
+        if names.stream_of(name) == name or not forms.is_file(path):
+            continue
+        reason = next((line.problem for line in forms.lines_in(path) if line.problem), "")
+        if reason:
+            problems.append(f"{path} is damaged: {reason}; mend it by rebuild --from-database")
+    return problems

@@ -52,7 +52,7 @@ def _claude_code_output() -> str:
     patch = (
         f"(SELECT group_concat(value, {_LINE_END}) FROM (SELECT line.value AS value FROM {hunks},"
         f" {lines} '$.lines') AS line WHERE hunk.type = 'object' AND line.type = 'text'"
-        " AND line.value <> '' ORDER BY hunk.key, line.key))"
+        " AND line.value <> ''))"
     )
     other = [
         f"WHEN {_type(f'{_RESPONSE}.{name}')} = 'text' AND {_string(f'{_RESPONSE}.{name}')} <> ''"
@@ -140,14 +140,14 @@ def _by_type(of_object: str) -> str:
 
 
 def _blocks(path: str) -> str:
-    """The text of content blocks, a line each."""
+    """The text of content blocks, a line each; `json_each` gives them in their order."""
     line = (
         "CASE block.type WHEN 'text' THEN block.value"
         f" WHEN 'object' THEN {_block('block.value')} END"
     )
     return (
         f"(SELECT group_concat(line, {_LINE_END}) FROM (SELECT {line} AS line FROM"
-        f" json_each(content, {_literal(path)}) AS block ORDER BY block.key) WHERE line <> '')"
+        f" json_each(content, {_literal(path)}) AS block) WHERE line <> '')"
     )
 
 
