@@ -39,12 +39,20 @@ def with_whole_texts(content: dict[str, Any]) -> dict[str, Any]:
         for name, limit in _LIMITS.items()
         if isinstance(text := content.get(name), str) and len(text) >= limit
     }
-    tool, payload = TOOLS.get(str(content.get("tool"))), content.get("payload")
-    if not cut or tool is None or not isinstance(payload, Mapping):
+    if not cut:
         return content
-    fields = tool.describe(payload)
+    texts = texts_of(content)
     return content | {
-        name: text
+        name: texts[name]
         for name, beginning in cut.items()
-        if isinstance(text := fields.get(name), str) and text.startswith(beginning)
+        if name in texts and texts[name].startswith(beginning)
     }
+
+
+def texts_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """Give the whole of `output`, `command` and `error` that an event's payload has."""
+    tool, payload = TOOLS.get(str(content.get("tool"))), content.get("payload")
+    if tool is None or not isinstance(payload, Mapping):
+        return {}
+    fields = tool.describe(payload)
+    return {name: text for name in _LIMITS if isinstance(text := fields.get(name), str)}
