@@ -20,6 +20,7 @@ from khive_persist.mirror.verify import compared
 from khive_persist.place import Place
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.settings import Settings
+from khive_persist.store.sqlite import lock
 from tests.capture.test_drain import until
 from tests.mirror.records import (
     CLAUDE,
@@ -155,6 +156,9 @@ def test_a_writer_in_between_is_not_lost(filled: Place) -> None:
             passing = threads.submit(pack, filled, 1.0)
             while not list(filled.sessions.glob(".*.tmp")):
                 assert not passing.done()
+            # Until we give up the lock, it does no more.
+            with pytest.raises(TimeoutError):
+                passing.result(timeout=0.3)
             Streams(filled.sessions, CLAUDE).append([Entry("s1", "x", b'{"id":"x"}\n', None)])
         assert passing.result() == Packed(0, True)
     assert names_in(filled)[0] == STREAM
@@ -172,6 +176,17 @@ def test_a_pass_comes_once_an_hour_and_looks_at_the_folder_only_then(filled: Pla
     assert pack_if_due(filled, Settings()) is None
     hour_ago = time.time() - packing.EVERY_SECONDS - 1
     os.utime(filled.sessions / MARKER, (hour_ago, hour_ago))
+    assert pack_if_due(filled, Settings()) == Packed(1, True)
+
+
+def test_one_pass_runs_at_a_time(filled: Place) -> None:
+    grow_old(filled)
+    marker = filled.sessions / MARKER
+    held = lock.try_acquire(marker)
+    assert held is not None
+    os.utime(marker, (0, 0))
+    assert pack_if_due(filled, Settings()) is None
+    os.close(held)
     assert pack_if_due(filled, Settings()) == Packed(1, True)
 
 
@@ -252,8 +267,8 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
 
 ORDER = """
 import os, sys
-from khive_persist.mirror.packing import pack
 from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
 
 def told(name):
     call = getattr(os, name)
@@ -265,15 +280,21 @@ def told(name):
 
 for name in ("fsync", "replace", "unlink"):
     told(name)
-pack(Place(sys.argv[1]), 1.0)
+place, purpose = Place(sys.argv[1]), HOOK_EVENTS["claude-code"]
+PROGRAM
 """
+
+
+def calls_in_order(program: str, place: Place) -> list[str]:
+    """What a program syncs, renames and unlinks, in order."""
+    words = [sys.executable, "-c", ORDER.replace("PROGRAM", program), str(place.root)]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Place) -> None:
     grow_old(filled)
-    words = [sys.executable, "-c", ORDER, str(filled.root)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[:5] == [
+    program = "from khive_persist.mirror.packing import pack; pack(place, 1.0)"
+    assert calls_in_order(program, filled)[:5] == [
         f"fsync .{PACKED}.claude_hooks.tmp",
         f"replace .{PACKED}.claude_hooks.tmp {PACKED}",
         "fsync sessions",
@@ -282,22 +303,53 @@ def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Place) -
     ]
 
 
-LATE = ORDER.replace(
-    "pack(Place(sys.argv[1]), 1.0)",
-    """
+LATE = """
 from khive_persist.mirror.streams import Entry, Streams
-from khive_persist.purposes import HOOK_EVENTS
-streams = Streams(Place(sys.argv[1]).sessions, HOOK_EVENTS["claude-code"])
-streams.append([Entry("s1", "x", b'{"id":"x"}\\n', None)])
-""",
-)
+Streams(place.sessions, purpose).append([Entry("s1", "x", b'{"id":"x"}\\n', None)])
+"""
 
 
 def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Place) -> None:
     packed(filled)
-    words = [sys.executable, "-c", LATE, str(filled.root)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [f"fsync {STREAM}", "fsync sessions"]
+    assert calls_in_order(LATE, filled) == [f"fsync {STREAM}", "fsync sessions"]
+
+
+REVISION = """
+from khive_persist.mirror.revise import revise
+list(revise(place, purpose, lambda row: None if row[0] == "e1" else row, 10.0))
+"""
+
+
+def test_a_revised_stream_is_on_the_disk_before_its_late_lines_go(filled: Place) -> None:
+    packed(filled)
+    save(filled, event("late"))
+    assert calls_in_order(REVISION, filled) == [
+        f"fsync .{STREAM}.claude_hooks.tmp",
+        f"replace .{STREAM}.claude_hooks.tmp {PACKED}",
+        "fsync sessions",
+        f"unlink {STREAM}",
+        "fsync sessions",
+    ]
+
+
+MENDING = """
+from khive_persist.copies import mirrored
+from khive_persist.mirror.rebuild import rebuild_mirror
+rebuild_mirror(place, mirrored(place))
+"""
+
+
+def test_a_mended_stream_is_on_the_disk_before_its_damaged_file_goes(filled: Place) -> None:
+    packed(filled)
+    path = filled.sessions / PACKED
+    path.write_bytes(path.read_bytes()[:-4])
+    calls = [call for call in calls_in_order(MENDING, filled) if STREAM in call or "sess" in call]
+    assert calls[:4] == [
+        f"fsync .{STREAM}.claude_hooks.tmp",
+        f"replace .{STREAM}.claude_hooks.tmp {STREAM}",
+        "fsync sessions",
+        f"unlink {PACKED}",
+    ]
 
 
 def test_a_drainer_packs_before_it_leaves(filled: Place, hook: Hook) -> None:
