@@ -17,6 +17,7 @@ from khive_persist.capture.registration import status
 from khive_persist.capture.spool import Spool, home_place, split_away
 from khive_persist.capture.tools import TOOLS
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
+from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
@@ -87,6 +88,7 @@ async def examine(place: Place) -> Report:
     databases = [_examine_database(place, file, tables) for file in _files(place)]
     problems += [database.problem for database in databases if database.problem]
     spool = _examine_spool(place)
+    problems += damaged_packing(place)
     waiting = sum(spool["events"].values())
     if waiting:
         problems.append(f"{waiting} events wait in {place.spool}")

@@ -100,6 +100,9 @@ _EVENT_INDEXES: Final = (
     ("created_at",),
 )
 
+# How much of these fields is kept beside the payload, which has the whole: the view gives that.
+PREVIEW_CHARACTERS: Final = {"output": 200, "command": 500}
+
 # One file a tool: the key is the tool's name as `khive-hook --tool` takes it.
 HOOK_EVENTS: Final[dict[str, Purpose]] = {
     tool: _built_in(

@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     gemini_model_events: ModelEvents = "off"
     store_busy_timeout_seconds: float = 30.0
     mirror_off: tuple[str, ...] = ()
+    mirror_pack_after_days: float = 1.0
     retention_rules: tuple[str, ...] = ()
     cost_prices: tuple[str, ...] = ()
     sync_at_stop: bool = True
@@ -47,6 +48,7 @@ _MINIMUM: Final[dict[str, float]] = {
     "capture_max_payload_bytes": 4_096,
     "capture_linger_seconds": 0,
     "store_busy_timeout_seconds": 0.1,
+    "mirror_pack_after_days": 0,
     "outcomes_failure_rate": 0,
     "backup_every_hours": 0,
     "backup_full_every_days": 0,

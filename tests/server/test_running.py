@@ -20,6 +20,7 @@ import pytest
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.mirror.packing import MARKER
 from khive_persist.place import Place
 from khive_persist.server.listening import check_exposure
 from khive_persist.store.sqlite import lock
@@ -472,3 +473,17 @@ def test_metrics_count_by_route_and_not_by_path(server: Server, client: httpx.Cl
     ):
         assert line in text
     assert "<path>" not in text
+
+
+def test_old_streams_are_packed_while_a_server_runs(place: Place) -> None:
+    with Server(place, rhythm={"packing": 0.1}) as server, server.client() as client:
+        place.config.write_text("[capture]\nlinger_seconds = 0.1\n")
+        answer = client.post("/hooks/claude-code", content=event(1, 100), headers=JSON)
+        assert answer.status_code == 200
+        (stream,) = place.sessions.glob("hook_events_*.jsonl")
+        yesterday = time.time() - 2 * 86_400
+        os.utime(stream, (yesterday, yesterday))
+        # It may have looked before there was anything to pack.
+        (place.sessions / MARKER).unlink(missing_ok=True)
+        until(lambda: not stream.exists())
+        assert stream.with_name(stream.name + ".gz").exists()

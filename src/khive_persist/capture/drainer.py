@@ -20,6 +20,7 @@ from khive_persist.capture.drain import Drain
 from khive_persist.capture.ended import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
+from khive_persist.mirror.packing import pack_if_due
 from khive_persist.place import Place
 from khive_persist.store.sqlite import lock
 
@@ -35,7 +36,7 @@ _NICENESS: Final = 10
 
 
 def main() -> int:
-    """Drain until nothing has come for `capture.linger_seconds`."""
+    """Drain until nothing has come for `capture.linger_seconds`; then pack old streams."""
     os.chdir("/")
     os.umask(0o077)
     project, pipe = Path(sys.argv[1]), int(sys.argv[2])
@@ -48,6 +49,8 @@ def main() -> int:
             os.close(pipe)
             drain.run()
             syncing.finish()
+        os.nice(_NICENESS)
+        pack_if_due(drain.place, drain.settings)
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
         return 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.capture import tools
+from khive_persist.capture import previews, tools
 from khive_persist.capture.spool import Event
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
@@ -15,7 +15,6 @@ from khive_persist.store import codec
 
 LION_CLASS: Final = "khive_persist.records.hook_event.HookEvent"
 KEPT_END_BYTES: Final = 65_536
-FIELD_CHARACTERS: Final = 16_384
 
 
 def normalise(
@@ -83,7 +82,7 @@ def _parsed(
     else:
         fields = {"event_type": "unknown"}
         marks = marks | {"reason": "the payload is not an object"}
-    marks = marks | _shorten(fields) | fields.pop("metadata", {})
+    marks = marks | previews.shorten(fields) | fields.pop("metadata", {})
     kept: Any = codec.Raw(text)
     if "bad_bytes" in marks:
         kept, in_bytes = _bytes_kept(raw, settings, redactor, marks)
@@ -138,18 +137,6 @@ def _decoded(raw: bytes, marks: dict[str, Any]) -> str:
         # One bad byte in what a command printed must not cost the session, the tool, the command.
         marks["bad_bytes"] = f"not {encoding}: {error.reason} at byte {error.start}"
         return raw.decode(encoding, "replace").strip(" \t\r\n")
-
-
-def _shorten(fields: dict[str, Any]) -> dict[str, Any]:
-    """Cut fields that are too long to stand twice: the payload has the whole of them."""
-    cut = [
-        name
-        for name, value in fields.items()
-        if isinstance(value, str) and len(value) > FIELD_CHARACTERS
-    ]
-    for name in cut:
-        fields[name] = fields[name][:FIELD_CHARACTERS]
-    return {"cut_fields": cut} if cut else {}
 
 
 def _ends(text: str, raw: bytes, settings: Settings) -> dict[str, Any]:

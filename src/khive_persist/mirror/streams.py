@@ -4,14 +4,14 @@ Of several lines with one id the last counts; one that says `"deleted":true` tak
 """
 
 import os
-import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import MirrorError
-from khive_persist.mirror import names
+from khive_persist.mirror import forms, names
 from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of, to_line
 from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
 from khive_persist.purposes import Purpose
@@ -113,7 +113,7 @@ class Streams:
     def _seen(self, path: Path) -> object:
         """Changes when a file is replaced: a purge may remove it, and another take its name."""
         try:
-            return os.lstat(path).st_ino, _size(self._folder / NAMES_LOCK)
+            return forms.state(path).identity, _size(self._folder / NAMES_LOCK)
         except FileNotFoundError:
             return None
 
@@ -159,8 +159,9 @@ class Streams:
         except FileNotFoundError:
             found = []
         for name in sorted(found):
-            if (day_and_ending := names.split(name, self._purpose)) is not None:
-                self._add(day_and_ending[1], self._folder / name)
+            stream = names.stream_of(name)
+            if (day_and_ending := names.split(stream, self._purpose)) is not None:
+                self._add(day_and_ending[1], self._folder / stream)
         self._listed_at = state
 
     def _add(self, ending: str, path: Path) -> None:
@@ -191,7 +192,7 @@ class Streams:
         begin = f"{self._purpose.document}_{names.day(created_at)}_"
         for ending in names.endings(session, self._purpose.name):
             path = self._folder / f"{begin}{ending}.jsonl"
-            if not os.path.lexists(path) or _is_unfinished(path):
+            if not forms.exists(path) or _is_unfinished(path):
                 return path
         raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
 
@@ -214,13 +215,12 @@ def session_in(document: dict[str, Any]) -> str:
 
 
 def holder(path: Path) -> tuple[str, str] | None:
-    """The purpose and the session of a file, by its first sound line; None where it has none."""
-    if not _is_file(path):
-        return None
-    for line in _lines(path):
-        told = told_by(codec.column(line))
-        if told is not None:
-            return told
+    """The purpose and the session of a stream, by its first sound line; None where it has none."""
+    with suppress(FileNotFoundError):
+        for line in forms.lines(path):
+            told = told_by(codec.column(line.content))
+            if told is not None:
+                return told
     return None
 
 
@@ -250,22 +250,9 @@ def _deletion(purpose: Purpose, id: str, session: str) -> bytes:
     )
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a file lies there; a link, a folder or a pipe is none, and not to be read."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
 def _is_unfinished(path: Path) -> bool:
-    """Whether a file is empty, or what a killed writer left of its first line."""
-    if not _is_file(path):
+    """Whether a file is empty, or what a killed writer left of its first line, and all there is."""
+    if not forms.is_file(path) or os.path.lexists(forms.packed_path(path)):
         return False
     with path.open("rb") as file:
         first = file.readline()
@@ -281,17 +268,22 @@ def _size(path: Path) -> int:
 
 def _append_to(path: Path, entries: list[Entry], may_be_there: bool) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    is_packed = os.path.lexists(forms.packed_path(path))
+    # The folder is synced when a stream begins; a late line's file is as new.
+    is_late = is_packed and not os.path.lexists(path)
     descriptor = os.open(path, flags, PRIVATE_FILE)
     try:
         os.fchmod(descriptor, PRIVATE_FILE)
         size = _without_torn_line(descriptor)
-        if may_be_there and size:
+        if may_be_there and (size or is_packed):
             there = _last_lines(path, {entry.id for entry in entries})
             entries = [entry for entry in entries if there.get(entry.id) != entry.line]
         try:
             for some in _parts(entries):
                 _write_all(descriptor, some)
             os.fsync(descriptor)
+            if is_late:
+                sync_directory(path.parent)
         except OSError:
             os.ftruncate(descriptor, size)
             raise
@@ -321,10 +313,10 @@ def _without_torn_line(descriptor: int) -> int:
 
 def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for line in _lines(path):
-        document = codec.column(line)
+    for line in forms.lines(path):
+        document = codec.column(line.content)
         if isinstance(document, dict) and document.get("id") in ids:
-            found[document["id"]] = line
+            found[document["id"]] = line.content
     return found
 
 

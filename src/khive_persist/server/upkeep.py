@@ -15,6 +15,7 @@ import anyio.to_thread
 from khive_persist.capture.ended import size_of
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
+from khive_persist.mirror.packing import is_due
 from khive_persist.server.logs import LOGGER
 from khive_persist.server.serving import Serving
 
@@ -30,12 +31,14 @@ class Rhythm(NamedTuple):
         spool: Whether events lie in the spool that nobody drains.
         backup: Whether the schedule says that a backup is due.
         sync: Whether a session has stopped whose transcript is to be read.
+        packing: Whether it is time to pack the streams of sessions that are over.
     """
 
     settings: float = 2.0
     spool: float = 5.0
     backup: float = 600.0
     sync: float = 2.0
+    packing: float = 600.0
 
 
 async def keep_settings(serving: Serving, seconds: float, asked: asyncio.Event) -> None:
@@ -83,6 +86,15 @@ async def keep_backups(serving: Serving, seconds: float) -> None:
         if serving.live.settings.backup_every_hours:
             await _back_up(serving)
         await anyio.sleep(seconds)
+
+
+async def keep_packed(serving: Serving, seconds: float) -> None:
+    """Wake a drainer until cancelled, when it is time to pack: it does so before it leaves."""
+    root = str(serving.place.root)
+    while True:
+        await anyio.sleep(seconds)
+        if await anyio.to_thread.run_sync(is_due, serving.place, serving.live.settings):
+            await anyio.to_thread.run_sync(serving.refuge.wake_drainer, root)
 
 
 async def keep_synced(serving: Serving, seconds: float) -> None:

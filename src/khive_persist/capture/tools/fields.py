@@ -11,7 +11,6 @@ from typing import Final
 
 from khive_persist.store.json_values import writable
 
-PREVIEW_CHARACTERS: Final = 2_000
 MAX_FILE_PATHS: Final = 1_000
 # Longer than any file system takes: such a string is not a path.
 MAX_PATH_CHARACTERS: Final = 4_096
@@ -63,9 +62,9 @@ def plain_fields(payload: Mapping[str, object]) -> dict[str, object]:
 
 
 def add_text(content: dict[str, object], name: str, text: str) -> None:
-    """Set a field to the first characters of a text; an empty text sets nothing."""
+    """Set a field to a text; an empty text sets nothing."""
     if text:
-        content[name] = text[:PREVIEW_CHARACTERS]
+        content[name] = text
 
 
 def add_command(content: dict[str, object], tool_input: Mapping[str, object]) -> None:

@@ -18,7 +18,7 @@ from khive_persist.store.sqlite.connection import (
     open_memory,
 )
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.statements import COLUMNS, extract
+from khive_persist.store.sqlite.statements import COLUMNS, view_columns
 
 MAX_FILES: Final = 10
 _STEPS_BETWEEN_SIGNALS: Final = 100_000
@@ -109,14 +109,19 @@ class AdHoc:
 
     def _make_views(self, schemas: list[str]) -> None:
         tool_events = next(iter(HOOK_EVENTS.values()))
-        fields = ", ".join(f"{extract(f'$.{name}')} AS {name}" for name in tool_events.fields)
         table = tool_events.table
         nothing = "SELECT " + ", ".join(f"NULL AS {name}" for name in COLUMNS.split(", "))
         tables = [f"SELECT {COLUMNS} FROM {name}.{table}" for name in schemas]
         union = " UNION ALL ".join(tables or [f"{nothing} LIMIT 0"])
         self._connection.execute(f"CREATE TEMP VIEW {table} AS {union}")
+        # Each file's own columns: where a text stands in a payload, the tool decides.
+        shown = [
+            f"SELECT {view_columns(purpose)} FROM {purpose.name}.{table}"
+            for purpose in HOOK_EVENTS.values()
+            if purpose.name in schemas
+        ] or [f"SELECT {view_columns(tool_events)} FROM {table}"]
         self._connection.execute(
-            f"CREATE TEMP VIEW {tool_events.view} AS SELECT id, created_at, {fields} FROM {table}"
+            f"CREATE TEMP VIEW {tool_events.view} AS {' UNION ALL '.join(shown)}"
         )
 
 

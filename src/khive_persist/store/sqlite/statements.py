@@ -24,6 +24,7 @@ from khive_persist.query import (
     Order,
     checked_count,
 )
+from khive_persist.store.sqlite.whole_texts import whole_text
 from khive_persist.store.sqlite.words import quoted
 
 COLUMNS: Final = "id, content, node_metadata, created_at, embedding"
@@ -99,10 +100,17 @@ def views(purpose: Purpose) -> dict[str, str]:
     """The view of a table, by name, as the statement that makes it."""
     if not purpose.view:
         return {}
-    fields = [f'{extract(f"$.{path}")} AS "{path.replace(".", "_")}"' for path in purpose.fields]
-    columns = ", ".join(["id", "created_at", *fields])
-    made = f"CREATE VIEW {quoted(purpose.view)} AS SELECT {columns} FROM {quoted(purpose.table)}"
-    return {purpose.view: made}
+    view, table = quoted(purpose.view), quoted(purpose.table)
+    return {purpose.view: f"CREATE VIEW {view} AS SELECT {view_columns(purpose)} FROM {table}"}
+
+
+def view_columns(purpose: Purpose) -> str:
+    """What the view of a table shows of each row."""
+    fields = [
+        f'{whole_text(purpose, path) or extract(f"$.{path}")} AS "{path.replace(".", "_")}"'
+        for path in purpose.fields
+    ]
+    return ", ".join(["id", "created_at", *fields])
 
 
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
