@@ -29,6 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(path))
     for name in (
         "KHIVE_DIR",
+        "KHIVE_HOME",
         "KHIVE_TOKEN",
         "CLAUDE_PROJECT_DIR",
         "GEMINI_PROJECT_DIR",

@@ -4,7 +4,6 @@ A class of a user's own is known to his program only. What a command has to know
 `.khive/purposes/`, a file a purpose.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from khive_persist.errors import InvalidRecordError, PlaceError
 from khive_persist.place import Place, make_directory, write_private
 from khive_persist.purposes import BUILT_IN, Purpose, purpose
+from khive_persist.trust import signed
 
 FOLDER: Final = "purposes"
 
@@ -25,9 +25,9 @@ def remember(place: Place, added: Purpose) -> None:
     if any(added.name == known.name for known in BUILT_IN):
         return
     path = place.khive / FOLDER / f"{added.name}.json"
-    content = json.dumps(added._asdict(), indent=2).encode() + b"\n"
+    content = signed.dump(place.khive, FOLDER, added._asdict())
     try:
-        if path.exists() and path.read_bytes() == content:
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
             return
         make_directory(path.parent)
         write_private(path, content)
@@ -36,23 +36,44 @@ def remember(place: Place, added: Purpose) -> None:
 
 
 def known_purposes(place: Place) -> tuple[Purpose, ...]:
-    """The purposes of a place, the built-in ones first.
+    """The purposes of a place, the built-in ones first. A file that is not ours is passed over.
 
     Raises:
-        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
     """
-    try:
-        names = sorted(os.listdir(place.khive / FOLDER))
-    except (FileNotFoundError, NotADirectoryError):
-        return BUILT_IN
-    own = [_read(place.khive / FOLDER / name) for name in names if name.endswith(".json")]
+    believed = (file for file in files(place) if signed.is_believed(place.khive, FOLDER, file))
+    own = [_read(file) for file in believed]
     built_in = {known.name for known in BUILT_IN}
     return (*BUILT_IN, *(known for known in own if known.name not in built_in))
 
 
+def files(place: Place) -> list[Path]:
+    """The files that describe purposes, ours or not."""
+    folder = place.khive / FOLDER
+    try:
+        names = [] if folder.is_symlink() else sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    return [folder / name for name in names if name.endswith(".json")]
+
+
+def disbelieved(place: Place) -> list[Path]:
+    """The files that are passed over, as this user's programs did not write them."""
+    return [file for file in files(place) if not signed.is_believed(place.khive, FOLDER, file)]
+
+
+def adopt(place: Place, file: Path) -> None:
+    """Take a file that describes a purpose for ours.
+
+    Raises:
+        InvalidRecordError: It describes none.
+    """
+    remember(place, _read(file))
+
+
 def _read(path: Path) -> Purpose:
     try:
-        found = json.loads(path.read_bytes())
+        found = signed.read(path)
         return purpose(
             found["name"],
             found["table"],

@@ -260,7 +260,7 @@ def test_events_of_a_project_that_is_gone_stay_at_home(home: Path) -> None:
 
 
 def test_wrong_settings_do_not_stop_the_recording(place: Place) -> None:
-    place.config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
+    place.local_config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
     Spool(place).accept("claude-code", payload(1))
     assert drain(place).stored == 1
 

@@ -123,7 +123,7 @@ def test_purposes_whose_names_begin_alike_keep_apart(place: Place) -> None:
 
 def test_what_is_turned_off_is_no_difference(own: Place) -> None:
     save(own, plan("a"))
-    own.config.write_text('[mirror]\noff = ["training", "planner_sessions"]\n')
+    own.local_config.write_text('[mirror]\noff = ["training", "planner_sessions"]\n')
     save(own, plan("b"))
     assert PLANNER_SESSIONS not in mirrored(own)
     assert found(own) == []

@@ -38,7 +38,8 @@ async def main() -> None:
         await events.save(event(tool="codex"))
         await plans.find()
         for path in sorted((root / ".khive").rglob("*")):
-            print(oct(path.stat().st_mode), path.name)
+            if not path.is_symlink():
+                print(oct(path.stat().st_mode), path.name)
         print(oct((root / ".khive").stat().st_mode), ".khive")
 
 anyio.run(main)

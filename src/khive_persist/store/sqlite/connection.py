@@ -12,7 +12,7 @@ from khive_persist import clock
 from khive_persist.errors import StoreError, StoreUnavailableError
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.purposes import Purpose
-from khive_persist.store.sqlite import migrations, switch
+from khive_persist.store.sqlite import guard, migrations, switch
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 
 PAGE_BYTES: Final = 16_384
@@ -48,6 +48,7 @@ def open_writer(
             connection.execute(busy_timeout)
             connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
             migrations.refuse_newer(connection, path)
+            guard.refuse_acting(connection, path)
             if _is_empty(connection):
                 # Both can be set only before the first table. Pages of 16 KiB hold several
                 # payloads each, where 4 KiB would hold one and waste the rest.
@@ -90,7 +91,12 @@ def open_reader(path: Path) -> sqlite3.Connection:
     switch.settle(path.parent)
     with translated(path):
         connection = _connect(path, "ro")
-        prepare_reader(connection)
+        try:
+            prepare_reader(connection)
+            guard.refuse_acting(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -123,6 +129,7 @@ def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
     with translated(path):
         connection.execute(f"ATTACH ? AS {name}", (_uri(path, _reading_mode(path)),))
         connection.execute(f"SELECT count(*) FROM {name}.sqlite_schema").fetchone()
+        guard.refuse_acting(connection, path, name)
 
 
 def refuse_link(path: Path) -> None:
