@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,16 @@ from tests.payloads import Hook
 # How long an example takes tells what else the machine does.
 settings.register_profile("khive", deadline=None)
 settings.load_profile("khive")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def first_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home for what is made before a test's own: there the marks of such places are."""
+    path = tmp_path_factory.mktemp("first-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(path))
+        patch.delenv("KHIVE_HOME", raising=False)
+        yield path
 
 
 @pytest.fixture

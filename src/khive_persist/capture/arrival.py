@@ -23,7 +23,6 @@ from time import monotonic, time_ns
 
 TOOLS = ("claude-code", "codex", "gemini-cli")
 PROJECT_VARIABLES = {"claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMINI_PROJECT_DIR"}
-STATE_VARIABLES = (b"KHIVE_HOME", b"HOME")
 READ_SECONDS = 1.3
 ALL_SECONDS = 1.9
 READ_BYTES = 1 << 20
@@ -78,26 +77,37 @@ def khive_of(directory: str) -> str:
 def home() -> str:
     """The directory whose `.khive` is the user's state folder; an empty string without any.
 
-    KHIVE_HOME, HOME and the passwd entry in this order: the first whose `.khive` is this user's and
-    can be written, or made.
+    KHIVE_HOME, else HOME, else the passwd entry, where HOME is another user's, as under sudo, or
+    nothing can be made there.
     """
     me = posix.geteuid()
-    for variable in (*STATE_VARIABLES, b""):
-        directory = text(posix.environ.get(variable, b"")) if variable else passwd_home(me)
-        if not directory.startswith("/"):
-            continue
-        khive = khive_of(directory)
-        try:
-            status = posix.lstat(khive)
-        except FileNotFoundError:
-            if posix.access(directory, posix.W_OK | posix.X_OK):
-                return directory
-        except OSError:
-            pass
-        else:
-            if is_own(status, me) and posix.access(khive, posix.W_OK | posix.X_OK):
-                return directory
-    return ""
+    named = text(posix.environ.get(b"KHIVE_HOME", b""))
+    if named:
+        return usable(named, me) or ""
+    directory = usable(text(posix.environ.get(b"HOME", b"")), me)
+    if directory is None:
+        directory = usable(passwd_home(me), me)
+    return directory or ""
+
+
+def usable(directory: str, user: int) -> str | None:
+    """A home whose `.khive` is this user's and can be written, or made.
+
+    An empty string where something of the user's own is in the way, None where it is no home.
+    """
+    if not directory.startswith("/"):
+        return None
+    khive = khive_of(directory)
+    try:
+        status = posix.lstat(khive)
+    except FileNotFoundError:
+        return directory if posix.access(directory, posix.W_OK | posix.X_OK) else None
+    except OSError:
+        return None
+    if status.st_uid != user:
+        return None
+    is_writable = is_own(status, user) and posix.access(khive, posix.W_OK | posix.X_OK)
+    return directory if is_writable else ""
 
 
 def passwd_home(user: int) -> str:
