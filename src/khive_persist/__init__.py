@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         StoreFullError,
         StoreNewerError,
         StoreUnavailableError,
+        UntrustedError,
         VersionError,
     )
     from khive_persist.exchange.files import (
@@ -191,6 +192,7 @@ __all__ = [
     "StoreUnavailableError",
     "Tally",
     "TimedStore",
+    "UntrustedError",
     "Verified",
     "VerifiedBackup",
     "VersionError",
@@ -288,6 +290,7 @@ _HOMES = {
     "StoreUnavailableError": "errors",
     "Tally": "copies",
     "TimedStore": "store.timed",
+    "UntrustedError": "errors",
     "Verified": "copies",
     "VerifiedBackup": "backup.verify",
     "VersionError": "errors",

@@ -6,13 +6,13 @@ database. What is read here may have come with somebody else's folder.
 
 import json
 import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidRecordError
+from khive_persist.files import read_regular
 from khive_persist.place import Place, make_directory, write_private
 from khive_persist.purpose_names import check_apart
 from khive_persist.purposes import Purpose, purpose
@@ -34,7 +34,7 @@ def read(path: Path) -> Purpose:
             `purposes.purpose` takes.
     """
     try:
-        document = json.loads(_content(path))
+        document = json.loads(read_regular(path, _MAX_BYTES))
         return purpose(
             document["name"],
             document["table"],
@@ -61,7 +61,7 @@ def keep_beside_records(place: Place, described: Purpose) -> None:
     path = place.sessions / f"{described.name}{SUFFIX}"
     content = to_bytes(described)
     try:
-        if _content(path) == content:
+        if read_regular(path, _MAX_BYTES) == content:
             return
     except OSError:
         pass
@@ -105,15 +105,3 @@ def definition_in(path: Path, suffix: str = SUFFIX) -> Purpose | None:
     except InvalidRecordError:
         return None
     return described if path.name == f"{described.name}{suffix}" else None
-
-
-def _content(path: Path) -> bytes:
-    # Without waiting for who writes to a pipe that lies there.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("no regular file")
-        content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise ValueError(f"more than {_MAX_BYTES} bytes")
-    return content

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
+from khive_persist.admission.survey import listing, survey
 from khive_persist.capture.drain import drain
+from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.registration import status
-from khive_persist.capture.spool import Spool, home_place, split_away
+from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.capture.tools import TOOLS
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.mirror.packing import damaged as damaged_packing
@@ -26,6 +28,7 @@ from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import migrations
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.unmatched import Unmatched, find_unmatched
+from khive_persist.trust import marks, search
 
 _UNMATCHED_SHOWN: Final = 20
 
@@ -75,7 +78,14 @@ class Report(NamedTuple):
 
 async def examine(place: Place) -> Report:
     """Examine a place: every database is read in full, and what waits in the spool is drained."""
-    problems: list[str] = []
+    problems: list[str] = [
+        f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)
+    ]
+    problems += [
+        f"{count} events of {project} wait here: it is not trusted, or cannot take them"
+        for project, count in diverted(place).items()
+    ]
+    problems += _without_marks(place)
     try:
         configuration.load(place.config)
     except InvalidSettingsError as error:
@@ -119,6 +129,15 @@ async def examine(place: Place) -> Report:
         unmatched_calls=sum(one.calls for one in unmatched),
         problems=problems,
     )
+
+
+def examine_untrusted(place: Place) -> list[str]:
+    """What is wrong with a place that is not trusted, each one line: nothing of it is used."""
+    lines = [untrusted_line(place)]
+    if stat.S_ISDIR(_mode(place.khive)):
+        lines += [f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)]
+        lines += [f"{place.khive} holds {line}" for line in listing(place)]
+    return lines
 
 
 def examine_hooks(
@@ -203,16 +222,8 @@ def _count(path: Path, table: str) -> tuple[int, str | None, int]:
 
 
 def _examine_spool(place: Place) -> dict[str, Any]:
-    events = Spool(place).events()
-    elsewhere = 0
-    home = home_place()
-    if home is not None and home != place:
-        spool = Spool(home)
-        elsewhere = sum(
-            split_away(spool.read(event))[0] == str(place.root)
-            for event in spool.events()
-            if event.away
-        )
+    events = [event for event in Spool(place).events() if not event.away]
+    elsewhere = waiting_at_home(place)
     oldest = (time.time_ns() - events[0].arrival_ns) / 1e9 if events else None
     return {
         "events": dict(Counter(event.tool for event in events)),
@@ -234,6 +245,25 @@ def _open_to_others(place: Place) -> list[str]:
         elif mode & 0o077:
             found.append(f"{path} is open to others: chmod 700 it")
     return found
+
+
+def _without_marks(place: Place) -> list[str]:
+    """Why no mark can be kept, where none can."""
+    if marks.is_trusted(place.khive):
+        return []
+    if marks.state_home() is None:
+        reason = "neither KHIVE_HOME nor a home directory can be written"
+    else:
+        reason = "it has none yet"
+    line = f"{place.khive} is used as its owner named it; there is no mark of it: {reason}"
+    return [f"{line}; it ends with this machine" if search.is_fleeting() else line]
+
+
+def _mode(path: Path) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
 
 
 def _names(path: Path) -> list[str]:

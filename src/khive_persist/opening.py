@@ -11,9 +11,8 @@ import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.callbacks import CallbackOptions, Callbacks
-from khive_persist.capture import arrival
 from khive_persist.capture.drain import drain
-from khive_persist.errors import InvalidRecordError, PlaceError
+from khive_persist.errors import InvalidRecordError
 from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
@@ -43,6 +42,7 @@ from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.store import Store
 from khive_persist.store.timed import TimedStore
+from khive_persist.trust import search
 
 Record = TypeVar("Record", bound=Node)
 TimedRecord = TypeVar("TimedRecord", bound=Timed)
@@ -73,12 +73,19 @@ __all__ = [
 def find_place(directory: Path | str | None = None) -> Place:
     """The place that is meant: the named directory, KHIVE_DIR, upward from here, or home.
 
+    What is named is trusted from now on, if this user owns it.
+
     Raises:
+        UntrustedError: The nearest `.khive` is not trusted, or the named one is another user's.
         PlaceError: None is named or found, and there is no home directory.
     """
-    root = arrival.find_project(str(directory) if directory is not None else "")
-    if not root:
-        raise PlaceError("no .khive was found and HOME is not set", hint="name a directory")
+    if directory is not None:
+        return Place(search.meant(directory))
+    root = search.by_environment()
+    if root is None:
+        root, passed = search.upward()
+        if passed is not None:
+            raise search.untrusted(Place(passed).khive)
     return Place(root)
 
 

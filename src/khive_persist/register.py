@@ -15,6 +15,7 @@ from khive_persist.errors import InvalidRecordError, PlaceError
 from khive_persist.place import Place, make_directory, write_private
 from khive_persist.purpose_names import check_apart
 from khive_persist.purposes import BUILT_IN, BUILT_IN_NAMES, Purpose
+from khive_persist.trust import signed
 
 FOLDER: Final = "purposes"
 
@@ -30,10 +31,10 @@ def remember(place: Place, added: Purpose) -> None:
     if added.name in BUILT_IN_NAMES:
         return
     path = place.khive / FOLDER / f"{added.name}.json"
-    content = definitions.to_bytes(added)
+    content = signed.dump(place.khive, FOLDER, added._asdict())
     try:
-        if not (path.exists() and path.read_bytes() == content):
-            for other in _readable(path.parent):
+        if not (path.is_file() and not path.is_symlink() and path.read_bytes() == content):
+            for other in _readable(place):
                 check_apart(added, other)
             make_directory(path.parent)
             write_private(path, content)
@@ -47,35 +48,54 @@ def remember(place: Place, added: Purpose) -> None:
 
 
 def known_purposes(place: Place) -> tuple[Purpose, ...]:
-    """The purposes of a place, the built-in ones first.
+    """The purposes of a place, the built-in ones first. A file that is not ours is passed over.
 
     Raises:
-        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
     """
-    paths = _paths(place.khive / FOLDER)
-    return (*BUILT_IN, *(definitions.read(path) for path in paths))
+    return (*BUILT_IN, *map(definitions.read, _believed(place)))
 
 
 def mirrored_purposes(place: Place) -> tuple[Purpose, ...]:
     """The purposes of a place, and after them those that only its mirror describes.
 
     Raises:
-        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
     """
     known = known_purposes(place)
     return (*known, *definitions.in_folder(place.sessions, known))
 
 
-def _paths(folder: Path) -> list[Path]:
+def files(place: Place) -> list[Path]:
+    """The files that describe purposes, ours or not."""
+    folder = place.khive / FOLDER
     try:
-        names = sorted(os.listdir(folder))
+        names = [] if folder.is_symlink() else sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        names = []
     return [folder / name for name in names if name.endswith(".json")]
 
 
-def _readable(folder: Path) -> Iterator[Purpose]:
+def disbelieved(place: Place) -> list[Path]:
+    """The files that are passed over, as this user's programs did not write them."""
+    return [file for file in files(place) if not signed.is_believed(place.khive, FOLDER, file)]
+
+
+def adopt(place: Place, file: Path) -> None:
+    """Take a file that describes a purpose for ours.
+
+    Raises:
+        InvalidRecordError: It describes none.
+    """
+    remember(place, definitions.read(file))
+
+
+def _believed(place: Place) -> Iterator[Path]:
+    return (file for file in files(place) if signed.is_believed(place.khive, FOLDER, file))
+
+
+def _readable(place: Place) -> Iterator[Purpose]:
     """The definitions in a folder; one that cannot be read keeps no other kind from being saved."""
-    for path in _paths(folder):
+    for path in _believed(place):
         with suppress(InvalidRecordError):
             yield definitions.read(path)

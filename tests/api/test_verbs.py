@@ -81,8 +81,7 @@ async def test_a_backup_brings_everything_back(filled: Place, tmp_path: Path) ->
 async def test_a_backup_that_is_not_due_is_none(filled: Place) -> None:
     with pytest.raises(khive.InvalidQueryError, match="no schedule"):
         await khive.create_backup(dir=filled.root, only_if_due=True)
-    with filled.config.open("a") as config:
-        config.write("[backup]\nevery_hours = 1\n")
+    filled.local_config.write_text("[backup]\nevery_hours = 1\n")
     assert await khive.create_backup(dir=filled.root, only_if_due=True) is not None
     assert await khive.create_backup(dir=filled.root, only_if_due=True) is None
     with pytest.raises(khive.InvalidQueryError, match="if due"):
@@ -181,7 +180,7 @@ async def test_what_is_pruned_and_purged_is_gone_in_both_copies(filled: Place) -
 
 async def test_a_secret_that_was_stored_is_found(place: Place) -> None:
     secret = "AKIA" + "IOSFODNN7EXAMPLQ"
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     async with open_store(Sailing, dir=place.root) as sailings:
         await sailings.save(Sailing(content={"sea": secret}))
     found = await khive.rescan(dry_run=True, dir=place.root)

@@ -100,7 +100,7 @@ def test_a_definition_comes_back_with_the_mirror(own: Place) -> None:
 
 
 def test_without_a_mirror_there_is_no_definition(place: Place) -> None:
-    place.config.write_text('[mirror]\noff = ["training"]\n')
+    place.local_config.write_text('[mirror]\noff = ["training"]\n')
     save(place, made(TrainingSession, "session0", athlete="a"))
     assert not place.sessions.exists()
 
@@ -149,7 +149,7 @@ def test_what_is_no_file_is_no_definition(bare: Place, tmp_path: Path) -> None:
     assert definitions.definition_in(path) is None
     path.unlink()
     path.write_bytes(b" " * (1 << 20))
-    with pytest.raises(InvalidRecordError, match="more than"):
+    with pytest.raises(InvalidRecordError, match="larger than"):
         definitions.read(path)
     path.write_bytes(b"[" * 200_000)
     assert definitions.definition_in(path) is None

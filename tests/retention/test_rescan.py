@@ -20,7 +20,7 @@ CODEX = HOOK_EVENTS["codex"]
 
 
 def stored_with_secrets(place: Place) -> None:
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     put_events(place, 3, 2, command=f"git clone {TOKEN}")
     put_events(place, 1)
     put_plans(place, [f"plan of {TOKEN}", "without"])
@@ -71,7 +71,7 @@ def test_counts_of_before_stay(place: Place) -> None:
     put_events(place, 1, command=f"git clone {TOKEN}")
     (content,) = contents(place).values()
     assert "REDACTED" in content["command"]
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     put_events(place, 2, command="x", output=json.dumps({"password": "hunter2-s3cret"}))
     run(place)
     with closing(sqlite3.connect(place.database(CODEX.file))) as connection:

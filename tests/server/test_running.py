@@ -195,9 +195,9 @@ def test_config_toml_is_followed_and_a_wrong_one_changes_nothing(place: Place) -
         place.config.unlink()
         until(lambda: "settings_changed" in server.log)
         assert takes(100_000)
-        place.config.write_text("server.max_body_bytes = 70_000\n")
+        place.local_config.write_text("server.max_body_bytes = 70_000\n")
         until(lambda: not takes(100_000))
-        place.config.write_text("server.max_body_bytes = 'many'\n")
+        place.local_config.write_text("server.max_body_bytes = 'many'\n")
         until(lambda: "settings_wrong" in server.log)
         assert not takes(100_000)
         assert takes(60_000)
@@ -223,7 +223,7 @@ def test_what_is_redacted_follows_config_toml_too(place: Place) -> None:
 
     with Server(place, rhythm={"settings": 3600}) as server, server.client() as client:
         assert not kept()
-        place.config.write_text(f"redaction.allow = ['{secret}']\n")
+        place.local_config.write_text(f"redaction.allow = ['{secret}']\n")
         assert not kept()
         server.process.send_signal(signal.SIGHUP)
         until(kept)
@@ -238,7 +238,7 @@ def test_what_lies_in_the_spool_is_drained_while_it_runs(place: Place) -> None:
 
 
 def test_backups_are_made_by_the_schedule(place: Place) -> None:
-    place.config.write_text("backup.every_hours = 1\n")
+    place.local_config.write_text("backup.every_hours = 1\n")
     with Server(place, rhythm={"backup": 0.1}) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(1), headers=JSON)
         until(lambda: "backup_made" in server.log, 60)
@@ -247,7 +247,7 @@ def test_backups_are_made_by_the_schedule(place: Place) -> None:
 
 
 def test_a_backup_that_fails_is_in_the_log(place: Place) -> None:
-    place.config.write_text("backup.every_hours = 1\nbackup.recipients = ['nonsense']\n")
+    place.local_config.write_text("backup.every_hours = 1\nbackup.recipients = ['nonsense']\n")
     with Server(place, rhythm={"backup": 0.1}) as server:
         until(lambda: "backup_failed" in server.log, 60)
 

@@ -131,7 +131,7 @@ def test_no_type_of_a_body_but_json_is_taken(server: Server, client: httpx.Clien
 
 
 def test_without_the_need_of_a_token_everybody_of_this_machine_is_answered(place: Place) -> None:
-    place.config.write_text("server.require_token = false\n")
+    place.local_config.write_text("server.require_token = false\n")
     with Server(place) as server, server.client("") as client:
         assert client.post("/hooks/codex", json={}).status_code == 200
         assert client.get("/v1/whoami").json()["rights"] == ["admin"]

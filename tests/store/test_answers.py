@@ -277,7 +277,7 @@ async def test_without_a_mirror_there_is_no_second_path(place: Place) -> None:
     async with open_store(PlannerSession, url, dir=place.root) as plans:
         saved = await plans.save(plan("s1"))
         assert await plans.paths_of(saved.id) == (place.root / "apart.db", None)
-    place.config.write_text(f'[mirror]\noff = ["{PLANNER_SESSIONS.name}"]\n')
+    place.local_config.write_text(f'[mirror]\noff = ["{PLANNER_SESSIONS.name}"]\n')
     async with open_store(PlannerSession, dir=place.root) as plans:
         saved = await plans.save(plan("s1"))
         assert (await plans.paths_of(saved.id)).mirror is None

@@ -10,8 +10,10 @@ from khive_persist.settings import Settings, load
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "config.toml"
+def config(home: Path) -> Path:
+    """The home's own, where every setting counts."""
+    (home / ".khive").mkdir()
+    return home / ".khive" / "config.toml"
 
 
 def test_without_a_file_or_with_an_empty_one_the_defaults_hold(config: Path) -> None:

@@ -23,6 +23,7 @@ from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.place import Place
 from khive_persist.store.sqlite import lock
+from khive_persist.trust.processes import environment_for, module_command
 
 # Events of one burst arrive within moments of each other: one commit serves them all.
 GATHER_SECONDS: Final = 0.02
@@ -120,11 +121,10 @@ class _Syncing:
         if not sizes or not self._drain.settings.sync_at_stop:
             return
         self._sizes |= sizes
-        root = str(self._drain.place.root)
-        command = [sys.executable, "-m", "khive_persist.cli", "--dir", root, "sync", "--"]
-        command += map(str, sizes)
+        command = module_command("khive_persist.cli", "sync", "--", *map(str, sizes))
         self._process = subprocess.Popen(  # noqa: S603 - paths of files, each a word of its own
             command,
+            env=environment_for(self._drain.place.root),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

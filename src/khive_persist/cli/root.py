@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "stats": "stats",
     "sync": "sync",
     "tail": "tail",
+    "trust": "trust",
     "verify": "verify",
 }
 SUMMARIES: Final = {
@@ -76,6 +77,7 @@ SUMMARIES: Final = {
     "stats": "Count events, failures, plans and costs, and the records of your own kinds.",
     "sync": "Read the tools' transcripts: every message, once.",
     "tail": "Show the latest events, and follow new ones.",
+    "trust": "Take a .khive for your own, after a look at what lies in it.",
     "verify": "Prove that both copies of the records are equal.",
 }
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,6 +17,7 @@ from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import is_due
 from khive_persist.server.logs import LOGGER
 from khive_persist.server.serving import Serving
+from khive_persist.trust.processes import environment_for, module_command
 
 _log = logging.getLogger(LOGGER)
 _NICENESS: Final = 10
@@ -131,8 +131,11 @@ async def _run(serving: Serving, *words: str) -> tuple[int, bytes, str]:
 
     In a process of its own that comes after whoever waits here: it reads and packs whole files.
     """
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(serving.place.root), *words]
-    async with await anyio.open_process(command, stdin=subprocess.DEVNULL) as process:
+    command = module_command("khive_persist.cli", *words)
+    environment = environment_for(serving.place.root)
+    async with await anyio.open_process(
+        command, stdin=subprocess.DEVNULL, env=environment
+    ) as process:
         os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         assert process.stdout is not None
         assert process.stderr is not None

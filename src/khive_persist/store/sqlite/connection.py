@@ -19,7 +19,7 @@ from khive_persist.errors import (
 )
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.purposes import Purpose
-from khive_persist.store.sqlite import migrations, switch
+from khive_persist.store.sqlite import guard, migrations, switch
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 
 # A page holds whole rows: of events, of 2 to 3 KB each, five stand in 16 KiB, and two in 8 KiB with
@@ -59,6 +59,7 @@ def open_writer(
             connection.execute(busy_timeout)
             connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
             migrations.refuse_newer(connection, path)
+            guard.refuse_acting(connection, path)
             if _is_empty(connection):
                 # Both can be set only before the first table.
                 page_bytes = STREAM_PAGE_BYTES if purpose.is_stream else DOCUMENT_PAGE_BYTES
@@ -101,7 +102,12 @@ def open_reader(path: Path) -> sqlite3.Connection:
     switch.settle(path.parent)
     with translated(path):
         connection = _connect(path, "ro")
-        prepare_reader(connection)
+        try:
+            prepare_reader(connection)
+            guard.refuse_acting(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -179,6 +185,7 @@ def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
     with translated(path):
         connection.execute(f"ATTACH ? AS {name}", (_uri(path, _reading_mode(path)),))
         connection.execute(f"SELECT count(*) FROM {name}.sqlite_schema").fetchone()
+        guard.refuse_acting(connection, path, name)
 
 
 def refuse_link(path: Path) -> None:
