@@ -283,6 +283,6 @@ def purpose(
             or more than 63; it is khive-persist's or SQLite's, in whatever case; or two are the
             same, in whatever case.
     """
-    made = Purpose(name, table or name, view, fields, indexes, document or name, is_stream)
-    purpose_names.check(made, BUILT_IN)
-    return made
+    described = Purpose(name, table or name, view, fields, indexes, document or name, is_stream)
+    purpose_names.check(described, BUILT_IN)
+    return described

@@ -13,8 +13,8 @@ from typing import Final
 from khive_persist import definitions
 from khive_persist.errors import InvalidRecordError, PlaceError
 from khive_persist.place import Place, make_directory, write_private
-from khive_persist.purpose_names import check_apart
-from khive_persist.purposes import BUILT_IN, BUILT_IN_NAMES, Purpose
+from khive_persist.purpose_names import check, check_apart
+from khive_persist.purposes import BUILT_IN, Purpose
 from khive_persist.trust import signed
 
 FOLDER: Final = "purposes"
@@ -24,12 +24,15 @@ def remember(place: Place, added: Purpose) -> None:
     """Let the commands know a purpose, and its mirror describe itself: synced on return.
 
     Raises:
-        InvalidRecordError: It differs from another purpose of the place only in case.
+        InvalidRecordError: Its names are refused, as by `purposes.purpose`; or it differs from
+            another purpose of the place only in case.
         InvalidSettingsError: config.toml is wrong.
         PlaceError: It cannot be written.
     """
-    if added.name in BUILT_IN_NAMES:
+    if added in BUILT_IN:
         return
+    # A class can name one that was made without `purposes.purpose`.
+    check(added, BUILT_IN)
     path = place.khive / FOLDER / f"{added.name}.json"
     content = signed.dump(place.khive, FOLDER, added._asdict())
     try:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import anyio
 import pytest
 
-from khive_persist import Node, Purpose, field, open_store, purpose
+from khive_persist import Node, PlannerSession, Purpose, field, open_store, purpose
 from khive_persist.place import Place
 from tests.cli.conftest import Khive
 
@@ -91,6 +91,21 @@ def test_show_finds_a_record_and_those_of_a_session(ordered: Place, khive: Khive
     assert "1 records of order" in khive("show", "task-1").err
     several = khive("show", "task-")
     assert (several.code, several.err.count("task-")) == (1, 4)
+
+
+def test_a_session_is_shown_though_a_record_of_a_kind_has_its_id(
+    ordered: Place, khive: Khive
+) -> None:
+    async def save() -> None:
+        async with open_store(Order, dir=ordered.root) as orders:
+            await orders.save(Order(id="same", content={"session_id": "same"}))
+        async with open_store(PlannerSession, dir=ordered.root) as plans:
+            content = {"session_id": "same", "task_description": "t"}
+            await plans.save(PlannerSession(content=content))
+
+    anyio.run(save)
+    session = khive("show", "same", "--json").json
+    assert (len(session["plans"]), [one["id"] for one in session["order"]]) == (1, ["same"])
 
 
 def test_a_record_by_hand_is_in_both_copies(ordered: Place, khive: Khive) -> None:

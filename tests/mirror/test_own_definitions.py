@@ -15,6 +15,7 @@ from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror.verify import compared
+from khive_persist.opening import open_store
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, Purpose, purpose
 from khive_persist.records.node import Node
@@ -164,3 +165,24 @@ def test_kinds_that_differ_in_case_only_are_refused(place: Place) -> None:
     remember(place, purpose("training", indexes=(("athlete",),)))
     (place.khive / "purposes" / "bad.json").write_text("{")
     remember(place, purpose("another"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("planner_sessions", "planner_sessions"),
+        ("notes", "a b"),
+        ("change_log", "x"),
+        ("../x", "y"),
+    ],
+)
+async def test_a_purpose_that_was_not_checked_is_refused_at_the_opening(
+    place: Place, names: tuple[str, str]
+) -> None:
+    class Unchecked(Node):
+        purpose: ClassVar[Purpose] = Purpose(*names, document="notes")
+
+    with pytest.raises(InvalidRecordError):
+        async with open_store(Unchecked, dir=place.root):
+            pass
+    assert not [path for path in place.khive.iterdir() if path.suffix == ".db"]

@@ -89,7 +89,7 @@ class Backups:
             if kind is None:
                 return None
             since = LATEST if kind == "incremental" else ""
-        made = create.create_backup(
+        backup = create.create_backup(
             self.place,
             self.target,
             since=since,
@@ -99,7 +99,7 @@ class Backups:
         )
         if only_if_due:
             self.prune()
-        return made
+        return backup
 
     def catalogue(self) -> Catalogue:
         """The backups that are there, the oldest first."""
@@ -109,8 +109,8 @@ class Backups:
         self, catalogue: Catalogue, ids: Sequence[str] = (), progress: Progress = silent
     ) -> list[VerifiedBackup]:
         """Compare backups with their digests. See `verify_backups`."""
-        wanted = ids or (*catalogue.manifests, *catalogue.damaged)
-        return verify.verify_backups(self.target, catalogue, wanted, progress)
+        named = ids or (*catalogue.manifests, *catalogue.damaged)
+        return verify.verify_backups(self.target, catalogue, named, progress)
 
     def restore(
         self,
@@ -140,7 +140,7 @@ class Backups:
             keep_count = self._settings.backup_keep_count
             keep_days = self._settings.backup_keep_days
         going = prunable(catalogue, keep_count=keep_count or 0, keep_days=keep_days or 0)
-        return [one.id for one in going] + abandoned(catalogue)
+        return [backup.id for backup in going] + abandoned(catalogue)
 
     def prune(self, keep_count: int | None = None, keep_days: float | None = None) -> list[str]:
         """Delete old backups. See `prune_backups`."""

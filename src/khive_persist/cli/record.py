@@ -96,10 +96,11 @@ def _record_events(place: Place, tool: str, documents: list[bytes]) -> tuple[lis
 def _record_class(place: Place, kind: str) -> type[Node]:
     if kind == PLAN:
         return PlannerSession
-    known = {one.name: one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES}
-    if kind not in known:
-        raise click.UsageError(f"{kind!r} is none of " + ", ".join([HOOK_EVENT, PLAN, *known]))
-    return described(known[kind])
+    purposes = {purpose.name: purpose for purpose in known_purposes(place)}
+    names = [HOOK_EVENT, PLAN, *(name for name in purposes if name not in BUILT_IN_NAMES)]
+    if kind not in names:
+        raise click.UsageError(f"{kind!r} is none of " + ", ".join(names))
+    return described(purposes[kind])
 
 
 async def _save(
@@ -108,7 +109,7 @@ async def _save(
     records = [_parsed(record, number, document) for number, document in enumerate(documents, 1)]
     async with open_store(record, dir=place.root) as store:
         await store.save_many(records)
-        return [one.id for one in records], store.paths[0], 0
+        return [record.id for record in records], store.paths[0], 0
 
 
 def _parsed(record: type[Node], number: int, document: bytes) -> Node:

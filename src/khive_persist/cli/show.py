@@ -1,6 +1,7 @@
 """`khive-persist show`."""
 
 import sys
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,11 +15,12 @@ from khive_persist.cli.story_lines import StoryLines
 from khive_persist.errors import NotFoundError
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.purposes import APPLICATION_SESSIONS, BUILT_IN, Purpose
 from khive_persist.query import column
 from khive_persist.records.document import document
 from khive_persist.records.node import Node
 from khive_persist.register import known_purposes
-from khive_persist.session import read_own_kinds, read_session
+from khive_persist.session import Session, read_own_kinds, read_session
 from khive_persist.store.codec import dump_lossy
 from khive_persist.store.kinds import find_records
 from khive_persist.story.telling import tell
@@ -55,11 +57,17 @@ def command(
       khive-persist show 3aeaa724 --thinking | less -R
     """
     place = drained_place(context, directory)
-    records = anyio.run(_records, place, id)
+    # The id of an application's session is that of the session, which is shown as a whole.
+    built_in = [purpose for purpose in BUILT_IN if purpose != APPLICATION_SESSIONS]
+    records = anyio.run(_records, place, built_in, id)
+    session = Session() if records else anyio.run(read_session, place.root, id)
+    if not records and not any(session):
+        # Kinds of a user's own may have the ids of sessions, too.
+        own = [purpose for purpose in known_purposes(place) if purpose not in BUILT_IN]
+        records = anyio.run(_records, place, own, id)
     if records:
         _print_record(records[0], form)
         return
-    session = anyio.run(read_session, place.root, id)
     kinds = anyio.run(read_own_kinds, place, id)
     if not any(session) and not kinds:
         raise NotFoundError(f"no record or session has an id that begins with {id!r}")
@@ -83,9 +91,9 @@ def command(
             click.echo(f"{len(of_kind)} records of {name}: --json shows them", err=True)
 
 
-async def _records(place: Place, id: str) -> list[Node]:
+async def _records(place: Place, purposes: Sequence[Purpose], id: str) -> list[Node]:
     begins_so = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
-    files = [(place.database(one.file), one) for one in known_purposes(place)]
+    files = [(place.database(purpose.file), purpose) for purpose in purposes]
     kinds = await find_records(files, begins_so, limit=MAX_NAMED + 1)
     found = [record for records in kinds.values() for record in records]
     if len(found) > 1 and (exact := [record for record in found if record.id == id]):

@@ -120,13 +120,13 @@ async def import_records(
     if default is not None:
         await anyio.to_thread.run_sync(place.make)
         await anyio.to_thread.run_sync(remember, place, default)
-    own = await anyio.to_thread.run_sync(known_purposes, place)
+    known = await anyio.to_thread.run_sync(known_purposes, place)
     return await import_rows(
         place,
         Path(source) if isinstance(source, str) else source,
         update=update,
         default=default,
-        purposes=tuple(one for one in own if one.name not in BUILT_IN_NAMES),
+        purposes=tuple(kind for kind in known if kind.name not in BUILT_IN_NAMES),
     )
 
 
@@ -137,8 +137,8 @@ def every_part(place: Place, filters: Sequence[Filter] = ()) -> list[Part]:
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
     """
     parts = [part for record in RECORDS for part in parts_of(record, *filters)]
-    own = (one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES)
-    return [*parts, *(Part(Node, one, tuple(filters)) for one in own)]
+    kinds = (kind for kind in known_purposes(place) if kind.name not in BUILT_IN_NAMES)
+    return [*parts, *(Part(Node, kind, tuple(filters)) for kind in kinds)]
 
 
 def form_of(target: Path) -> Form:

@@ -40,21 +40,21 @@ def planned(place: Place, settings: Settings, rule: rules.Rule, names: Sequence[
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
         InvalidSettingsError: A rule of config.toml names no purpose of this place.
     """
-    known = {one.name: one for one in known_purposes(place)}
+    known = {purpose.name: purpose for purpose in known_purposes(place)}
     for name in names:
         if name not in known:
             raise InvalidQueryError(f"{name!r} is none of " + ", ".join(known))
     purposes = [known[name] for name in names] if names else list(known.values())
     if any(limit is not None for limit in rule[1:]):
-        return [(one, rule) for one in purposes]
+        return [(purpose, rule) for purpose in purposes]
     written = tuple(rules.parse(text) for text in settings.retention_rules)
     for other in written:
         if other.purpose not in (*known, "*"):
             raise InvalidSettingsError(
                 f"retention.rules: {other.purpose!r} is no purpose of this place"
             )
-    ruled = ((one, rules.rule_of(written, one.name)) for one in purposes)
-    work = [(one, rule) for one, rule in ruled if rule is not None]
+    ruled = ((purpose, rules.rule_of(written, purpose.name)) for purpose in purposes)
+    work = [(purpose, rule) for purpose, rule in ruled if rule is not None]
     if not work:
         raise InvalidQueryError(
             "say what is kept: keep_age, …", hint="or set retention.rules in config.toml"

@@ -80,7 +80,10 @@ class Aggregation:
     def statement(self, source: Source) -> Statement:
         """The SELECT; its columns are the groups, then two for each aggregate."""
         groups = [_operand(source, group) for group in self._groups]
-        columns = [*groups, *(self._sql(source, one) for one in self._aggregates.values())]
+        columns = [
+            *groups,
+            *(self._sql(source, aggregate) for aggregate in self._aggregates.values()),
+        ]
         sql, values = select(source, self._filters, columns=", ".join(columns))
         if groups:
             numbers = ", ".join(str(number) for number in range(1, len(groups) + 1))

@@ -29,8 +29,8 @@ class Answers(Generic[Record]):
 
     async def first(self, *filters: Filter, order_by: Ordering = ()) -> Record | None:
         """The first record that passes every filter, in this order; None where there is none."""
-        found = await self.find(*filters, order_by=order_by, limit=1)
-        return found[0] if found else None
+        records = await self.find(*filters, order_by=order_by, limit=1)
+        return records[0] if records else None
 
     async def exists(self, *filters: Filter) -> bool:
         """Whether a record passes every filter."""

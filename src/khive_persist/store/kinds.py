@@ -53,13 +53,13 @@ async def find_records(
     Raises:
         StoreError: As its subclasses say.
     """
-    found = {}
+    records = {}
     for path, purpose in _present(files):
         build = partial(select, filters=filters, order_by=column("created_at"), limit=limit)
         if rows := await _fetch(path, purpose, build):
             record = described(purpose)
-            found[purpose.name] = [codec.from_row(record, row) for row in rows]
-    return found
+            records[purpose.name] = [codec.from_row(record, row) for row in rows]
+    return records
 
 
 async def count_records(files: Files) -> list[KindCount]:

@@ -20,8 +20,8 @@ from khive_persist.query import Filter
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.listener import Listener
-from khive_persist.store.matching import matching_ids
 from khive_persist.store.owned import owned
+from khive_persist.store.selection import matching_ids
 from khive_persist.store.sqlite import lock, statements
 from khive_persist.store.sqlite.connection import identity, make, open_writer
 from khive_persist.store.sqlite.errors import translated

@@ -85,21 +85,21 @@ async def collect(
         advance: Called, in another thread, with the number of bytes that were read since.
     """
     named = await _named_by_events(place) if not paths else []
-    found = partial(_named, paths) if paths else partial(_all, place, named, all_projects)
+    listed = partial(_named, paths) if paths else partial(_all, place, named, all_projects)
 
     def run(stopping: Advance) -> Collected:
         def report(count: int) -> None:
             stopping(count)
             advance(count)
 
-        return _read(place, found(), report)
+        return _read(place, listed(), report)
 
     done = await run_stoppable(run)
-    read = [one for _, one in done.transcripts]
+    read = [synced for _, synced in done.transcripts]
     if reconstruct:
-        written = await _backfill(place, [str(one.path) for one in read] if paths else None)
+        written = await _backfill(place, [str(synced.path) for synced in read] if paths else None)
     else:
-        failing = [str(one.path) for one in read if one.failed_hooks]
+        failing = [str(synced.path) for synced in read if synced.failed_hooks]
         written = await _heal(place, failing) if failing else 0
     return done._replace(reconstructed=written)
 
@@ -169,11 +169,11 @@ async def _named_by_events(place: Place) -> list[Transcript]:
 
 
 async def _paths_of(reader: Reader, name: str) -> list[Path]:
-    found: set[Path] = set()
+    named: set[Path] = set()
     for field in ("$.transcript_path", "$.payload.agent_transcript_path"):
         rows = await reader.fetch(partial(_distinct, name, field))
-        found |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
-    return sorted(path for path in found if path.is_file())
+        named |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
+    return sorted(path for path in named if path.is_file())
 
 
 def _distinct(name: str, field: str, source: Source) -> Statement:

@@ -20,8 +20,8 @@ def matching_ids(
     """
     table = quoted(purpose.table)
     odd = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {ODD_CREATED_AT})"
-    made = "SELECT sql FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE AND type = 'index'"
-    indexes = [row[0] or "" for row in connection.execute(made, [purpose.table])]
+    listed = "SELECT sql FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE AND type = 'index'"
+    indexes = [row[0] or "" for row in connection.execute(listed, [purpose.table])]
     connection.create_function("utc_text", 1, utc_text, deterministic=True)
     source = union(
         {purpose.name: table},
