@@ -52,6 +52,7 @@ class Training(BaseModel):
     lifts: list[Lift] = []
     by_name: dict[str, Lift] = {}
     planned_cost: float = Field(default=0, alias="plannedCost")
+    extra: Any = None
 
 
 class TrainingSession(Node):
@@ -294,6 +295,9 @@ async def test_a_change_deep_inside_a_model_is_validated_when_it_is_saved(folder
         vars(saved.content.lifts[0])["weight"] = float("nan")
         with pytest.raises(InvalidRecordError, match=r"lifts\[0\]\.weight: NaN"):
             await store.save(saved)
+        with pytest.raises(InvalidRecordError, match=r"extra\.mean: NaN"):
+            # pydantic would write null.
+            await store.save(training(extra={"mean": float("nan")}))
 
 
 class Strict(BaseModel):

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, SchemaValidator, to_json
 from typing_extensions import is_typeddict
 
 from khive_persist.errors import InvalidRecordError
 from khive_persist.records.content_schema import ContentSchema
 from khive_persist.records.model_json import with_numbers
+from khive_persist.records.odd_number import within_bounds
 
 if TYPE_CHECKING:
     from khive_persist.records.node import Node
@@ -48,7 +49,17 @@ class StoredForm:
         self._adapters: dict[str, TypeAdapter[Any]] | None = None
         self._content: ContentSchema | None = None
         self._validator: Any = None
+        self._strict: SchemaValidator | None = None
         check_class(record, self._fields)
+
+    def write_sound(self, record: "Node") -> Any:
+        """As `write`, in half the time, where no number is odd; else None."""
+        if self._strict is None or (record.node_metadata and VERSION in record.node_metadata):
+            return None
+        try:
+            return self._strict.validate_python(record.content)
+        except ValidationError:
+            return None
 
     def write(self, record: "Node") -> Any:
         """The value of the content column, validated; made of JSON's types and Decimal.
@@ -119,7 +130,9 @@ class StoredForm:
             if self._is_plain() and not schema.has_validator:
                 # The content alone is validated in a third of the time that the record takes.
                 info = self._record.model_fields["content"]
-                self._validator = TypeAdapter(info.rebuild_annotation()).validator
+                adapter = TypeAdapter[Any](info.rebuild_annotation())
+                self._validator = adapter.validator
+                self._strict = SchemaValidator(within_bounds(adapter.core_schema))
         return self._content
 
     def _is_plain(self) -> bool:
