@@ -300,6 +300,14 @@ async def test_a_change_deep_inside_a_model_is_validated_when_it_is_saved(folder
             await store.save(training(extra={"mean": float("nan")}))
 
 
+@pytest.mark.parametrize("value", [object(), b"\xff", "\ud800", {"x": {1j}}])
+async def test_what_has_no_json_is_refused_with_the_way_out(folder: Path, value: object) -> None:
+    async with opened(of(TrainingSession, folder)) as store:
+        with pytest.raises(InvalidRecordError, match="PlainSerializer"):
+            await store.save(training(extra=value))
+        assert await store.count() == 0
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", ser_json_bytes="base64",
                               val_json_bytes="base64", frozen=True)  # fmt: skip
@@ -339,6 +347,12 @@ class Versioned(Node):
         if version < 3:
             content["session_id"] = f"{content['session_id']}!"
         return content
+
+
+def test_an_odd_version_of_a_row_is_the_first() -> None:
+    for odd in (0, -3, "2", None, True, [1]):
+        found = Athlete.from_stored("x", {"athlete": "a"}, {"content_version": odd}, None, None)
+        assert "unreadable_content" not in found.node_metadata
 
 
 @pytest.mark.parametrize(
