@@ -300,7 +300,7 @@ async def test_a_change_deep_inside_a_model_is_validated_when_it_is_saved(folder
             await store.save(training(extra={"mean": float("nan")}))
 
 
-@pytest.mark.parametrize("value", [object(), b"\xff", "\ud800", {"x": {1j}}])
+@pytest.mark.parametrize("value", [object(), b"\xff", "\ud800"])
 async def test_what_has_no_json_is_refused_with_the_way_out(folder: Path, value: object) -> None:
     async with opened(of(TrainingSession, folder)) as store:
         with pytest.raises(InvalidRecordError, match="PlainSerializer"):
