@@ -112,13 +112,19 @@ async def read_own_kinds(place: Place, id: str) -> dict[str, list[Node]]:
 
 
 async def find_session(place: Place, id: str) -> Filter:
-    """As `matching`, of a place whose spool is brought in first."""
-    async with reading(place, *SESSION_FILES) as reader:
-        return await matching(reader, id)
-
-
-async def matching(reader: Reader, id: str) -> Filter:
     """The session of this id where a record has it, else those whose ids begin so.
+
+    What waits in the spool is brought in before.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    async with reading(place, *SESSION_FILES) as reader:
+        return field("session_id") == id if await is_session(reader, id) else begins(id)
+
+
+async def is_session(reader: Reader, id: str) -> bool:
+    """Whether a record has this id as its session's.
 
     Args:
         reader: Of `SESSION_FILES`: `task-1` is one session, also to a file that has only `task-10`.
@@ -128,8 +134,7 @@ async def matching(reader: Reader, id: str) -> Filter:
         StoreError: As its subclasses say.
     """
     exact = field("session_id") == id
-    rows = await reader.fetch(lambda source: select(source, [exact], limit=1, columns="1"))
-    return exact if rows else begins(id)
+    return bool(await reader.fetch(lambda source: select(source, [exact], limit=1, columns="1")))
 
 
 def begins(session_id: str) -> Filter:

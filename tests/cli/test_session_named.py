@@ -29,6 +29,7 @@ def named(place: Place) -> Place:
     [
         (("export", "--purpose", "planner_sessions"), ["task-1"], 3),
         (("sessions", "--jsonl"), ["task-1"], 3),
+        (("outcomes", "--jsonl"), ["task-1"], 3),
         # It has no event: those of the others are not its own.
         (("events", "--jsonl"), [], 2),
         (("tail", "--no-follow", "--jsonl"), [], 2),

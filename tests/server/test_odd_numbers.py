@@ -1,7 +1,9 @@
 """Answers that any reader of JSON reads, whatever numbers the records have."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import anyio
@@ -37,6 +39,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             await plans.save(PlannerSession(content=plan))
 
     anyio.run(save)
+    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as connection:
+        # SQLite makes `Inf` of it, which it does not read itself.
+        content = '{"session_id":"s3","confidence":1e400,"planning_cost":-1e400}'
+        connection.execute("INSERT INTO planner_sessions (id, content, created_at) VALUES"
+                           " ('old', ?, '2026-11-01 10:00:00.000000')", (content,))  # fmt: skip
+        connection.commit()
     with Server(place) as server:
         yield server
 
@@ -64,12 +72,17 @@ def test_every_answer_is_json_to_any_reader(server: Server) -> None:
 def test_an_odd_plan_passes_no_threshold_and_is_in_the_list(server: Server) -> None:
     with server.client() as client:
         sessions = {one["session_id"]: one for one in client.get("/v1/sessions").json()["items"]}
-        assert (sessions["s1"]["confidence"], sessions["s1"]["planning_cost"]) == (None, None)
-        for path in ("/v1/sessions?min_confidence=0.5", "/v1/plans?min_confidence=0.5"):
+        for odd in ("s1", "s3"):
+            assert (sessions[odd]["confidence"], sessions[odd]["planning_cost"]) == (None, None)
+        for path, passing in (
+            ("/v1/sessions?min_confidence=0.5", ["s2"]),
+            # A number without end is larger than any other.
+            ("/v1/plans?min_confidence=0.5", ["s2", "s3"]),
+        ):
             found = client.get(path).json()["items"]
             ids = [one.get("session_id") or one["content"]["session_id"] for one in found]
-            assert ids == ["s2"]
-        (odd,) = [one for one in client.get("/v1/plans").json()["items"]
+            assert sorted(ids) == passing
+        (plan,) = [one for one in client.get("/v1/plans").json()["items"]
                   if one["content"]["session_id"] == "s1"]  # fmt: skip
-        assert odd["content"]["execution_plan"] == [BIG]
-        assert odd["node_metadata"]["odd_numbers"]["planning_cost"] == "is no number"
+        assert plan["content"]["execution_plan"] == [BIG]
+        assert plan["node_metadata"]["odd_numbers"]["planning_cost"] == "is no number"

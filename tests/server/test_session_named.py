@@ -25,3 +25,5 @@ def test_an_exact_id_wins_over_those_that_begin_so(place: Place) -> None:
         assert sessions(client, "/v1/events?session=task-1") == []
         assert sessions(client, "/v1/events?session=task-10") == ["task-10"]
         assert client.get("/v1/stats?session=task-1").json()["events"] == []
+        outcomes = client.get("/v1/plans/outcomes?session=task-1").json()["items"]
+        assert [one["session_id"] for one in outcomes] == ["task-1"]

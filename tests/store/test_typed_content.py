@@ -52,6 +52,7 @@ class Training(BaseModel):
     lifts: list[Lift] = []
     by_name: dict[str, Lift] = {}
     planned_cost: float = Field(default=0, alias="plannedCost")
+    extra: Any = None
 
 
 class TrainingSession(Node):
@@ -294,6 +295,17 @@ async def test_a_change_deep_inside_a_model_is_validated_when_it_is_saved(folder
         vars(saved.content.lifts[0])["weight"] = float("nan")
         with pytest.raises(InvalidRecordError, match=r"lifts\[0\]\.weight: NaN"):
             await store.save(saved)
+        with pytest.raises(InvalidRecordError, match=r"extra\.mean: NaN"):
+            # pydantic would write null.
+            await store.save(training(extra={"mean": float("nan")}))
+
+
+@pytest.mark.parametrize("value", [object(), b"\xff", "\ud800"])
+async def test_what_has_no_json_is_refused_with_the_way_out(folder: Path, value: object) -> None:
+    async with opened(of(TrainingSession, folder)) as store:
+        with pytest.raises(InvalidRecordError, match="PlainSerializer"):
+            await store.save(training(extra=value))
+        assert await store.count() == 0
 
 
 class Strict(BaseModel):
@@ -335,6 +347,12 @@ class Versioned(Node):
         if version < 3:
             content["session_id"] = f"{content['session_id']}!"
         return content
+
+
+def test_an_odd_version_of_a_row_is_the_first() -> None:
+    for odd in (0, -3, "2", None, True, [1]):
+        found = Athlete.from_stored("x", {"athlete": "a"}, {"content_version": odd}, None, None)
+        assert "unreadable_content" not in found.node_metadata
 
 
 @pytest.mark.parametrize(

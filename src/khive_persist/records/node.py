@@ -202,7 +202,11 @@ class Node(BaseModel):
         Raises:
             InvalidRecordError: They are not as the class declares them. The message names which.
         """
-        content = stored_form(type(self)).write(self)
+        form = stored_form(type(self))
+        content = form.write_sound(self)
+        is_sound = content is not None
+        if not is_sound:
+            content = form.write(self)
         metadata: dict[str, Any] = {"lion_class": self.lion_class()}
         if self.node_metadata:
             metadata |= self.node_metadata
@@ -210,7 +214,7 @@ class Node(BaseModel):
                 metadata.pop(mark, None)
         if self.content_version > 1:
             metadata[VERSION] = self.content_version
-        if odd := self.odd_numbers(content):
+        if not is_sound and (odd := self.odd_numbers(content)):
             metadata[ODD_NUMBERS] = odd
         return content, metadata
 

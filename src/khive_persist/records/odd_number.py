@@ -9,6 +9,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 _LARGEST: Final = sys.float_info.max
+_BOUNDED: Final = "khive_persist_bounded"
 
 
 class Bounds(NamedTuple):
@@ -51,6 +52,7 @@ class Bounds(NamedTuple):
                 core_schema.no_info_plain_validator_function(_spelled),
             ],
             mode="left_to_right",
+            metadata={_BOUNDED: True},
         )
 
     def __get_pydantic_json_schema__(
@@ -61,18 +63,21 @@ class Bounds(NamedTuple):
         return {"description": f"{kind} from 0{to}; others are kept, node_metadata names them."}
 
 
+def within_bounds(schema: Any) -> Any:
+    """A core schema that refuses a number that its annotation's `Bounds` would keep."""
+    if isinstance(schema, dict):
+        if _BOUNDED in schema.get("metadata", ()):
+            return schema["choices"][0]
+        return {name: within_bounds(part) for name, part in schema.items()}
+    return list(map(within_bounds, schema)) if isinstance(schema, list) else schema
+
+
 def find_odd(values: Any, bounds: Mapping[str, Bounds]) -> dict[str, str]:
     """The fields whose numbers cannot be right, each with the reason."""
     odd: dict[str, str] = {}
     if isinstance(values, dict):
-        for name, (highest, is_whole) in bounds.items():
-            value = values.get(name)
-            if value is None:
-                continue
-            # Most are sound, and each record that is saved is looked at.
-            if type(value) is (int if is_whole else float) and 0 <= value <= highest:
-                continue
-            if reason := bounds[name].objection(value):
+        for name, bound in bounds.items():
+            if reason := bound.objection(values.get(name)):
                 odd[name] = reason
     return odd
 

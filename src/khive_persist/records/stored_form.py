@@ -4,14 +4,15 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticSerializationError, to_json
-from typing_extensions import is_typeddict
+from pydantic_core import PydanticSerializationError, SchemaValidator, to_json
 
 from khive_persist.errors import InvalidRecordError
+from khive_persist.records.class_check import check_class
 from khive_persist.records.content_schema import ContentSchema
 from khive_persist.records.model_json import with_numbers
+from khive_persist.records.odd_number import within_bounds
 
 if TYPE_CHECKING:
     from khive_persist.records.node import Node
@@ -21,6 +22,7 @@ UNREADABLE: Final = "unreadable_content"
 VERSION: Final = "content_version"
 
 _INPUT_CHARACTERS: Final = 80
+_NO_JSON: Final = "give its type a serializer, as Annotated[…, PlainSerializer(…)]"
 _FORM: Final = "__stored_form__"
 
 
@@ -48,7 +50,17 @@ class StoredForm:
         self._adapters: dict[str, TypeAdapter[Any]] | None = None
         self._content: ContentSchema | None = None
         self._validator: Any = None
+        self._strict: SchemaValidator | None = None
         check_class(record, self._fields)
+
+    def write_sound(self, record: "Node") -> Any:
+        """As `write`, in half the time, where no number is odd; else None."""
+        if self._strict is None or (record.node_metadata and VERSION in record.node_metadata):
+            return None
+        try:
+            return self._strict.validate_python(record.content)
+        except ValidationError:
+            return None
 
     def write(self, record: "Node") -> Any:
         """The value of the content column, validated; made of JSON's types and Decimal.
@@ -79,8 +91,10 @@ class StoredForm:
             return self._merged(self._dumped(self._validated(record, self._dumped(record))))
         except ValidationError as error:
             raise self._refusal(record, describe(error)) from error
-        except PydanticSerializationError as error:
-            raise self._refusal(record, str(error)) from error
+        except (PydanticSerializationError, UnicodeError) as error:
+            raise self._refusal(
+                record, f"a part of it has no JSON ({error})", hint=_NO_JSON
+            ) from error
 
     def read(self, id: str, content: Any, metadata: dict[str, Any], columns: dict[str, Any]) -> Any:
         """A record of a row; one that does not fit the class has its content as it is, marked.
@@ -119,7 +133,9 @@ class StoredForm:
             if self._is_plain() and not schema.has_validator:
                 # The content alone is validated in a third of the time that the record takes.
                 info = self._record.model_fields["content"]
-                self._validator = TypeAdapter(info.rebuild_annotation()).validator
+                adapter = TypeAdapter[Any](info.rebuild_annotation())
+                self._validator = adapter.validator
+                self._strict = SchemaValidator(within_bounds(adapter.core_schema))
         return self._content
 
     def _is_plain(self) -> bool:
@@ -225,34 +241,6 @@ def stored_form(record: "type[Node]") -> StoredForm:
     return form
 
 
-def check_class(record: "type[Node]", fields: Mapping[str, FieldInfo]) -> None:
-    """Refuse a class whose records could not be kept whole.
-
-    Raises:
-        InvalidRecordError: It takes undeclared fields, declares one that its content has too, or
-            has a version and no `upgrade`.
-    """
-    name = record.__name__
-    if record.model_config.get("extra") == "allow":
-        raise InvalidRecordError(
-            f"{name} takes any field, which its row has no place for",
-            hint='leave out extra="allow", and put what is not declared into content',
-        )
-    twice = sorted(fields.keys() & _content_names(record.model_fields["content"].annotation))
-    if twice:
-        raise InvalidRecordError(
-            f"{name} declares {twice[0]}, and its content has it too", hint="rename one of them"
-        )
-    version = record.content_version
-    if type(version) is not int or version < 1:
-        raise InvalidRecordError(f"{name}: content_version {version!r} is no number from 1")
-    if version > 1 and not callable(getattr(record, "upgrade", None)):
-        raise InvalidRecordError(
-            f"{name} has content_version {version} and no way to read version {version - 1}",
-            hint="give it a class method upgrade(content)",
-        )
-
-
 def describe(error: ValidationError, *within: str) -> str:
     """The first fault of a validation: its field, and what is wrong with it."""
     fault = error.errors(include_url=False)[0]
@@ -263,15 +251,6 @@ def describe(error: ValidationError, *within: str) -> str:
     if fault["type"] == "missing" or len(given) > _INPUT_CHARACTERS:
         return f"{path or 'record'}: {fault['msg']}"
     return f"{path or 'record'}: {fault['msg']} (it is {given})"
-
-
-def _content_names(annotation: Any) -> set[str]:
-    if is_typeddict(annotation):
-        return {*annotation.__annotations__}
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        aliases = {info.alias for info in annotation.model_fields.values()}
-        return {*annotation.model_fields, *(alias for alias in aliases if alias)}
-    return set()
 
 
 def _input_name(info: FieldInfo | None, name: str) -> str:
@@ -294,4 +273,4 @@ def _copy(record: "Node") -> "Node":
 
 def _version(metadata: Mapping[str, Any]) -> int:
     version = metadata.get(VERSION, 1)
-    return version if type(version) is int else 1
+    return max(version, 1) if type(version) is int else 1

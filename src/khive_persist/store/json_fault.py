@@ -40,11 +40,20 @@ def find_fault(value: Any, path: str = "", level: int = 0) -> str:
             if fault := find_fault(item, f"{path}[{number}]", level + 1):
                 return fault
     elif value is not None and not isinstance(value, int):
-        try:
-            orjson.dumps(value, default=plain)
-        except TypeError as error:
-            return f"{path or 'it'}: {error.__cause__ or error}"
+        return _fault_of_type(value, path, level)
     return ""
+
+
+def _fault_of_type(value: Any, path: str, level: int) -> str:
+    try:
+        replaced = plain(value)
+    except TypeError as error:
+        try:
+            orjson.dumps(value)
+        except TypeError:
+            return f"{path or 'it'}: {error}"
+        return ""
+    return find_fault(replaced, path, level + 1) if isinstance(replaced, dict | list) else ""
 
 
 def _is_unicode(text: str) -> bool:

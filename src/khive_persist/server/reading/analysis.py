@@ -10,7 +10,13 @@ from khive_persist.analysis.outcomes import PlanOutcome, calibration, joined
 from khive_persist.exchange.writing.csv import line
 from khive_persist.query import Filter, column, field
 from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import of_plans, of_session, of_times, of_type
+from khive_persist.server.reading.filters import (
+    names_session,
+    of_plans,
+    of_session,
+    of_times,
+    of_type,
+)
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
@@ -38,7 +44,8 @@ def operations(serving: Serving) -> list[Operation]:
     async def outcomes(asked: Asked) -> Listing:
         filters = [*of_plans(asked), *of_times(asked)]
         if asked["session"] is not None:
-            filters.append(facts.linked_to(asked["session"]))
+            is_exact = await names_session(serving, asked["session"])
+            filters.append(facts.linked_to(asked["session"], is_exact=is_exact))
 
         async def page(after: Sequence[Any] | None, limit: int) -> Page:
             wanted = [*filters, *([] if after is None else [_before(*after)])]
