@@ -197,15 +197,12 @@ async def open_store(
     place = find_place(dir)
     named = None if url is None else _checked_url(record, url)
     if read_only:
-        reader = _STORES.get(record, Store)(
-            record,
-            lambda purpose: named or place.database(purpose.file),
-            callbacks=Callbacks(**callbacks) if callbacks else None,
-            mirror_path=_paths_in_mirror(place, named),
-            read_only=True,
-        )
-        async with _opened(record, reader) as store:
-            yield store
+        async with _read_only(record, place, named, Callbacks(**callbacks)) as store:
+            bind(record, store)
+            try:
+                yield store
+            finally:
+                unbind(store)
         return
     await anyio.to_thread.run_sync(place.make)
     settings = configuration.load(place.config)
@@ -231,12 +228,6 @@ async def open_store(
         mirror_path=_paths_in_mirror(place, named),
         **options,
     )
-    async with _opened(record, store):
-        yield store
-
-
-@asynccontextmanager
-async def _opened(record: type[Any], store: Store[Any]) -> AsyncIterator[Store[Any]]:
     await store.open()
     bind(record, store)
     try:
@@ -245,6 +236,24 @@ async def _opened(record: type[Any], store: Store[Any]) -> AsyncIterator[Store[A
         unbind(store)
         with anyio.CancelScope(shield=True):
             await store.close()
+
+
+@asynccontextmanager
+async def _read_only(
+    record: type[Any], place: Place, file: Path | None, callbacks: Callbacks
+) -> AsyncIterator[Store[Any]]:
+    store = _STORES.get(record, Store)(
+        record,
+        lambda purpose: file or place.database(purpose.file),
+        callbacks=callbacks if any(callbacks) else None,
+        mirror_path=_paths_in_mirror(place, file),
+        read_only=True,
+    )
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
 
 
 async def save_planning_session(

@@ -30,11 +30,17 @@ def planned(place: Place) -> Place:
     return place
 
 
+def interruptible() -> None:
+    """Take Ctrl-C, which a shell keeps from what runs in its background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def started(place: Place, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A command that has begun to write."""
     with subprocess.Popen(
         [*PROGRAM, "--dir", str(place.root), *words],
+        preexec_fn=interruptible,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as command:

@@ -1,6 +1,9 @@
 """Stores that are open for reading only, and files in folders that nobody can write to."""
 
+import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from khive_persist import HookEvent, PlannerSession, column, open_store
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.place import Place
 from tests.exchange.rows import put, row
-from tests.read_only import ROOT, read_only, without_powers
+from tests.read_only import ROOT, read_only, run, without_powers
 from tests.store.records import plan
 
 LARGE = '{"session_id":"s","task_description":"' + "x" * 2_000 + '"}'
@@ -95,3 +98,37 @@ def test_a_frozen_file_that_is_changed_all_the_same_is_read_anew(place: Place) -
             place.khive.chmod(0o500)
             out, _ = reading.communicate("\n", timeout=30)
     assert (reading.returncode, out.split()) == (0, ["store_busy", "301"])
+
+
+LOG = """
+import sys
+from pathlib import Path
+
+from khive_persist.errors import StoreUnavailableError
+from khive_persist.store.sqlite.connection import open_reader
+
+try:
+    reader = open_reader(Path(sys.argv[1]))
+    print(reader.execute("SELECT count(*) FROM planner_sessions").fetchone())
+except StoreUnavailableError as error:
+    print(error)
+"""
+
+
+def test_a_log_that_cannot_be_read_is_an_error_with_the_way_out(
+    place: Place, tmp_path: Path
+) -> None:
+    path = put(place, [row("stored")])
+    copy = tmp_path / "copy" / path.name
+    copy.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE planner_sessions SET id = 'changed'")
+        connection.commit()
+        shutil.copy(path, copy)
+        shutil.copy(f"{path}-wal", copy.parent)
+    with read_only(copy.parent):
+        assert "copy both to another folder" in run(LOG, str(copy))
+    # One without anything in it is none.
+    copy.with_name(f"{copy.name}-wal").write_bytes(b"")
+    with read_only(copy.parent):
+        assert run(LOG, str(copy)) == "(1,)\n"

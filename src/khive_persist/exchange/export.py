@@ -134,7 +134,7 @@ async def _write_rows(
         chunk, characters = [], 0
 
     build = partial(select, filters=part.filters, limit=limit)
-    async with aclosing(reader.stream(build)) as rows:
+    async with aclosing(reader.stream(build, holds_snapshot=True)) as rows:
         async for row in rows:
             chunk.append(codec.as_text(row))
             characters += len(chunk[-1][1] or "")

@@ -1,8 +1,9 @@
 """The reading side of one or several files: a connection that cannot write."""
 
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +11,7 @@ import anyio
 
 from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.purposes import Purpose
+from khive_persist.store.pages import Pages, Versions
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import switch
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
@@ -17,12 +19,10 @@ from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
 from khive_persist.store.sqlite.words import quoted
 
-_FETCH_ROWS: Final = 64
 # How often files are read anew that nobody should change, and somebody did.
 _ATTEMPTS: Final = 3
 
 Build = Callable[[Source], Statement]
-Versions = dict[Path, tuple[int, int] | None]
 Files = Sequence[tuple[Path, Purpose]]
 
 
@@ -53,7 +53,7 @@ class Reader:
         """
         self._files = files
         self._thread = ConnectionThread(self._names())
-        self._streams: dict[ConnectionThread, Generator[list[Any], None, None]] = {}
+        self._streams: dict[ConnectionThread, Pages] = {}
         self._identities: tuple[Any, ...] = ()
         self._source = union({})
         self._versions: Versions = {}
@@ -75,21 +75,35 @@ class Reader:
         """
         return await self._thread.run(self._mark, purpose)
 
-    async def stream(self, build: Build) -> AsyncGenerator[Any, None]:
-        """The rows of a statement, one after the other, all of one moment, in flat memory."""
-        async with aclosing(self.pages(build)) as pages:
+    async def stream(
+        self, build: Build, *, holds_snapshot: bool = False
+    ) -> AsyncGenerator[Any, None]:
+        """As `pages`, one row after the other."""
+        async with aclosing(self.pages(build, holds_snapshot=holds_snapshot)) as pages:
             async for rows in pages:
                 for row in rows:
                     yield row
 
-    async def pages(self, build: Build) -> AsyncGenerator[list[Any], None]:
-        """The rows of a statement, some at a time, all of one moment, in flat memory."""
+    async def pages(
+        self, build: Build, *, holds_snapshot: bool = False
+    ) -> AsyncGenerator[list[Any], None]:
+        """The rows of a statement, some at a time, all of one moment, in flat memory.
+
+        What was not read within 5 seconds is copied to a file without a name, so that who reads
+        slowly does not keep the WAL from being emptied.
+
+        Args:
+            build: Makes the statement.
+            holds_snapshot: Copy nothing: the WAL grows until the last row is read.
+        """
         self._thread.check_open()
         # A connection of its own: an open cursor would hold the others to its moment.
         thread = ConnectionThread(self._names())
-        pages = self._streams[thread] = self._pages(thread, build)
+        opening = partial(self._open_pages, thread, build)
+        pages = Pages(thread, self._names(), opening, holds_snapshot=holds_snapshot)
+        self._streams[thread] = pages
         try:
-            while (rows := await thread.run(next, pages, None)) is not None:
+            while rows := await thread.run(pages.next):
                 yield rows
         finally:
             # Who leaves early may leave it to the end of the loop, which closes all generators at
@@ -153,14 +167,13 @@ class Reader:
             (writes,) = connection.execute(f"PRAGMA f{number}.data_version").fetchone()
             return Mark(identity, writes)
 
-    def _pages(self, thread: ConnectionThread, build: Build) -> Generator[list[Any], None, None]:
-        with translated(self._names()):
-            connection, versions = self._connect()
-            thread.hold(connection)
-            with closing(connection.execute(*build(self._read_source(connection)))) as cursor:
-                while rows := cursor.fetchmany(_FETCH_ROWS):
-                    sqlite.check_frozen(versions)
-                    yield rows
+    def _open_pages(
+        self, thread: ConnectionThread, build: Build
+    ) -> tuple[sqlite3.Connection, Versions, str, list[Any]]:
+        connection, versions = self._connect()
+        thread.hold(connection)
+        sql, values = build(self._read_source(connection))
+        return connection, versions, sql, list(values)
 
     def _current(self) -> sqlite3.Connection:
         identities = tuple(sqlite.identity(path) for path, _ in self._files)

@@ -4,11 +4,12 @@ import asyncio
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from khive_persist.errors import StoreClosedError
@@ -33,7 +34,7 @@ class Resource(Protocol):
 class _Job(Generic[Result]):
     """One call in the thread, and what comes of it."""
 
-    __slots__ = ("function", "future", "is_abandoned", "is_stoppable", "values")
+    __slots__ = ("due", "function", "future", "is_abandoned", "is_stoppable", "values")
 
     def __init__(
         self, function: Callable[..., Result], values: tuple[Any, ...], *, is_stoppable: bool
@@ -43,6 +44,8 @@ class _Job(Generic[Result]):
         self.is_stoppable = is_stoppable
         self.future: Future[Result] = Future()
         self.is_abandoned = False
+        # When it runs by itself; None for what somebody asked for.
+        self.due: float | None = None
 
 
 class _State:
@@ -54,6 +57,7 @@ class _State:
         self.pid: int | None = None
         self.thread: threading.Thread | None = None
         self.running: _Job[Any] | None = None
+        self.later: _Job[Any] | None = None
         self.resource: Resource | None = None
         self.is_closing = False
         self.ended: Future[None] = Future()
@@ -132,6 +136,15 @@ class SerialThread:
             raise
         return job.future.result()
 
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Run a function once that time has passed, but for one given before; called in the thread.
+
+        When it is closed before, it does not run, or is stopped.
+        """
+        job = _Job(function, (), is_stoppable=True)
+        job.due = time.monotonic() + seconds
+        self._state.later = job
+
     def finish(self, last: Callable[[], object] | None = None) -> None:
         """Close the resource after all that was given before, and end the thread; no waiting.
 
@@ -147,6 +160,9 @@ class SerialThread:
                 if last is not None and state.thread is not None:
                     state.jobs.put(_Job(last, (), is_stoppable=False))
                 self._forget()
+            state.later = None
+            if state.running is not None and state.running.due is not None:
+                state.running.is_abandoned = True
             state.interrupt_abandoned()
 
     async def close(self, last: Callable[[], object] | None = None) -> None:
@@ -203,7 +219,7 @@ async def _completion(future: Future[Any]) -> None:
 
 
 def _work(state: _State) -> None:
-    while (job := state.jobs.get()) is not None:
+    while (job := _next(state)) is not None:
         _run(state, job)
         # What it holds, as a cursor, must not live until the next one comes.
         del job
@@ -215,6 +231,20 @@ def _work(state: _State) -> None:
             resource.close()
     _running.discard(state)
     state.ended.set_result(None)
+
+
+def _next(state: _State) -> _Job[Any] | None:
+    while (later := state.later) is not None:
+        assert later.due is not None
+        left = later.due - time.monotonic()
+        if left <= 0:
+            state.later = None
+            return later
+        try:
+            return state.jobs.get(timeout=left)
+        except Empty:
+            continue
+    return state.jobs.get()
 
 
 def _run(state: _State, job: _Job[Any]) -> None:

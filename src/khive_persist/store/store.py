@@ -285,7 +285,10 @@ class Store(Answers[Record]):
     ) -> AsyncGenerator[Record, None]:
         """The records that pass every filter, one after the other, in flat memory.
 
-        All are of the moment at which it began, whatever is saved meanwhile.
+        All are of the moment at which it began, whatever is saved meanwhile. What was not read
+        within 5 seconds is copied to a file without a name in the temporary folder: so who reads
+        slowly does not make the log of the database grow. Left early, as by `break`, it closes when
+        it is collected, or at once inside of `async with contextlib.aclosing(...)`.
         """
         self._check_open()
         build = partial(select, filters=filters, order_by=order_by, limit=limit)

@@ -100,6 +100,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """
     refuse_link(path)
     switch.settle(path.parent)
+    _check_readable(path)
     with translated(path):
         connection = _connect(path, "ro")
         try:
@@ -182,6 +183,7 @@ def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
     """
     refuse_link(path)
     switch.settle(path.parent)
+    _check_readable(path)
     with translated(path):
         connection.execute(f"ATTACH ? AS {name}", (_uri(path, _reading_mode(path)),))
         connection.execute(f"SELECT count(*) FROM {name}.sqlite_schema").fetchone()
@@ -281,9 +283,30 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _reading_mode(path: Path) -> str:
     # A reader of a WAL file needs its index beside it. Where that cannot be made, and no WAL is
     # there to be missed, the file can be read as one that nobody changes.
-    writable = os.access(path.parent, os.W_OK) or path.with_name(path.name + "-shm").exists()
-    wal = path.with_name(path.name + "-wal").exists()
-    return "ro" if writable or wal else "ro&immutable=1"
+    if os.access(path.parent, os.W_OK) or path.with_name(f"{path.name}-shm").exists():
+        return "ro"
+    return "ro" if _has_log(path) else "ro&immutable=1"
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except OSError:
+        return False
+
+
+def _check_readable(path: Path) -> None:
+    """Refuse a file whose WAL cannot be read, with the way out.
+
+    Raises:
+        StoreUnavailableError: Its index is not there, and cannot be made.
+    """
+    is_fixed = not os.access(path.parent, os.W_OK)
+    if is_fixed and _has_log(path) and not path.with_name(f"{path.name}-shm").exists():
+        raise StoreUnavailableError(
+            f"{path}: its log {path.name}-wal cannot be read where nobody can write",
+            hint="copy both to another folder",
+        )
 
 
 def _uri(path: Path, mode: str) -> str:
