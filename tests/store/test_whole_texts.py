@@ -217,6 +217,8 @@ async def test_a_view_of_an_earlier_version_is_made_anew(folder: Path) -> None:
         )
     # Its rows have longer previews.
     tool, payload = PAYLOADS[0]
-    id, content, *rest = row_of(tool, payload)
+    id, content, metadata, created_at, embedding = row_of(tool, payload)
     earlier = json.dumps(json.loads(content or "") | {"output": LONG[:1_500]})
-    assert shown(folder, tool, [(id, earlier, *rest)]) == [("e1", None, LONG)]
+    assert shown(folder, tool, [(id, earlier, metadata, created_at, embedding)]) == [
+        ("e1", None, LONG)
+    ]

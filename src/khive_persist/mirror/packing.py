@@ -42,13 +42,13 @@ class Packed(NamedTuple):
 
 
 def is_due(place: Place, settings: Settings) -> bool:
-    """Whether a pass would look into the folder: one `stat`, whatever lies there."""
-    if not settings.mirror_pack_after_days:
+    """Whether a pass would look into the folder: two `stat`s, whatever lies there."""
+    if not settings.mirror_pack_after_days or not scan.is_folder(place.sessions):
         return False
     try:
         age = time.time() - os.lstat(place.sessions / MARKER).st_mtime
     except FileNotFoundError:
-        return scan.is_folder(place.sessions)
+        return True
     # A marker from the future is of a clock that was wrong.
     return not 0 <= age < EVERY_SECONDS
 
