@@ -281,7 +281,7 @@ import os, sys
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
 
-def told(name):
+def report(name):
     call = getattr(os, name)
     def run(target, *rest, **options):
         path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else target
@@ -290,7 +290,7 @@ def told(name):
     setattr(os, name, run)
 
 for name in ("fsync", "replace", "unlink"):
-    told(name)
+    report(name)
 place, purpose = Place(sys.argv[1]), HOOK_EVENTS["claude-code"]
 PROGRAM
 """

@@ -118,10 +118,10 @@ def test_the_view_gives_the_whole(number: int, together: bool, folder: Path) -> 
     assert any(len(text) > PREVIEW_CHARACTERS[name] for name, text in texts.items())
     for name, limit in PREVIEW_CHARACTERS.items():
         assert content.get(name, "") == texts[name][:limit]
-    given = shown(folder, tool, [row], together=together)
-    assert given == [("e1", whole.get("command"), whole.get("output"))]
-    told = with_whole_texts(content)
-    assert (told.get("command"), told.get("output")) == given[0][1:]
+    shown_rows = shown(folder, tool, [row], together=together)
+    assert shown_rows == [("e1", whole.get("command"), whole.get("output"))]
+    whole_content = with_whole_texts(content)
+    assert (whole_content.get("command"), whole_content.get("output")) == shown_rows[0][1:]
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -180,8 +180,8 @@ def test_the_view_gives_any_payload_as_it_is_described(tool: str, folder: Path) 
     payloads = [any_payload(draw, tool) for _ in range(400)]
     rows = [row_of(tool, payload, f"{nth:04d}") for nth, payload in enumerate(payloads)]
     described = [TOOLS[tool].describe(payload) for payload in payloads]
-    given = [row[1:] for row in shown(folder, tool, rows)]
-    assert given == [(one.get("command"), one.get("output")) for one in described]
+    shown_rows = [row[1:] for row in shown(folder, tool, rows)]
+    assert shown_rows == [(one.get("command"), one.get("output")) for one in described]
 
 
 def test_a_text_that_the_payload_has_not_stays_as_it_is(folder: Path) -> None:

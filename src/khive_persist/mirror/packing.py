@@ -91,7 +91,8 @@ def pack_if_due(
 def pack(place: Place, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> Packed:
     """Pack the streams whose plain files were last written to so many days ago.
 
-    What is torn, damaged or of an unknown purpose stays as it is. Raises as `pack_if_due`.
+    What is torn, packed and damaged, or of an unknown purpose stays as it is. Raises as
+    `pack_if_due`.
     """
     known = [purpose for purpose in known_purposes(place) if purpose.is_stream]
     before = time.time() - after_days * _DAY_SECONDS
