@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.sessions import EVENT_BYTES, Sample
+from benchmarks.sessions import Sample
 from benchmarks.table import Line
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import Drain
@@ -18,10 +18,10 @@ CALLS = 32
 
 
 def measure() -> list[Line]:
-    """Blocks on the disk, as `du` counts them, for each byte of what the hooks were given."""
+    """Blocks on the disk, as `du` counts them, for each byte of what the hooks received."""
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder))
-        events, given = _fill(place)
+        events, payload_bytes = _fill(place)
         with Drain(place) as drain:
             result = drain.run(60)
         if result.stored != events or result.left:
@@ -33,25 +33,35 @@ def measure() -> list[Line]:
         if pack(place, days, pass_seconds=600).streams != SESSIONS:
             raise RuntimeError("not every session was packed")
         mirror = sum(map(_disk_bytes, [place.sessions, *place.sessions.iterdir()]))
-        taken = mirror + sum(map(_disk_bytes, place.khive.glob("*.db*")))
+        disk_bytes = mirror + sum(map(_disk_bytes, place.khive.glob("*.db*")))
+    kilobytes = payload_bytes / events / 1_024
     what = (
         f"bytes on disk for a byte of payload, a day after the session's end ({events:,} events of"
-        f" {given / events / EVENT_BYTES * 2:.1f} KB; the mirror {mirror / given:.2f})"
+        f" {kilobytes:.1f} KB; the mirror {mirror / payload_bytes:.2f})"
     )
-    return [Line(what, f"{taken:,} B", f"{given:,} B", taken / given, 2.0, at_most=True)]
+    return [
+        Line(
+            what,
+            f"{disk_bytes:,} B",
+            f"{payload_bytes:,} B",
+            disk_bytes / payload_bytes,
+            2.0,
+            at_most=True,
+        )
+    ]
 
 
 def _fill(place: Place) -> tuple[int, int]:
     """Sessions in the spool, as hooks leave them; how many events and bytes."""
     place.make()
     place.spool.mkdir(mode=0o700, exist_ok=True)
-    events = given = 0
+    events = payload_bytes = 0
     for number in range(SESSIONS):
         for payload in Sample(number).payloads(CALLS):
             (place.spool / arrival.file_name("claude-code", True)).write_bytes(payload)
-            events, given = events + 1, given + len(payload)
+            events, payload_bytes = events + 1, payload_bytes + len(payload)
     os.sync()
-    return events, given
+    return events, payload_bytes
 
 
 def _disk_bytes(path: Path) -> int:

@@ -34,18 +34,18 @@ class Sample:
         they are `event_bytes` each on average.
         """
         yield self._line("SessionStart", {"source": "startup", "model": "claude-opus-4-8"})
-        yield self._line("UserPromptSubmit", {"prompt": self._some(event_bytes // 2)})
+        yield self._line("UserPromptSubmit", {"prompt": self._excerpt(event_bytes // 2)})
         for number in range(calls):
             name = _CALLS[number % len(_CALLS)]
             use = {"tool_use_id": "toolu_" + self._hex(20), "tool_name": name}
-            given = self._input(name, event_bytes // 3)
-            before = self._line("PreToolUse", use | {"tool_input": given})
+            tool_input = self._input(name, event_bytes // 3)
+            before = self._line("PreToolUse", use | {"tool_input": tool_input})
             yield before
-            after = use | {"tool_input": given, "duration_ms": self._random.randint(3, 9_000)}
+            after = use | {"tool_input": tool_input, "duration_ms": self._random.randint(3, 9_000)}
             bare = self._line("PostToolUse", after | {"tool_response": self._answer(name, 0)})
             room = max(0, 2 * event_bytes - len(before) - len(bare))
             yield self._line("PostToolUse", after | {"tool_response": self._answer(name, room)})
-        yield self._line("Stop", {"last_assistant_message": self._some(event_bytes // 2)})
+        yield self._line("Stop", {"last_assistant_message": self._excerpt(event_bytes // 2)})
         yield self._line("SessionEnd", {"reason": "prompt_input_exit"})
 
     def _line(self, event: str, fields: dict[str, Any]) -> bytes:
@@ -64,18 +64,18 @@ class Sample:
     def _input(self, name: str, size: int) -> dict[str, Any]:
         path = f"/home/dev/src/proj/src/module_{self._random.randint(1, 40)}.py"
         if name == "Bash":
-            pattern = "|".join(self._some(60).split()[:4])
+            pattern = "|".join(self._excerpt(60).split()[:4])
             command = f"cd /home/dev/src/proj && grep -rnE '{pattern}' src/ | head -40"
             return {"command": command, "description": "Find where these names are used"}
         if name == "Read":
             return {"file_path": path}
         if name == "Edit":
-            old = self._some(size // 2)
+            old = self._excerpt(size // 2)
             return {"file_path": path, "old_string": old, "new_string": old.replace("self", "me")}
-        return {"file_path": path, "content": self._some(size)}
+        return {"file_path": path, "content": self._excerpt(size)}
 
     def _answer(self, name: str, room: int) -> dict[str, Any]:
-        text = self._some(room)
+        text = self._excerpt(room)
         # Quotes and line ends take two bytes in JSON.
         text = text[: max(0, room - (len(json.dumps(text)) - 2 - len(text)))]
         if name == "Bash":
@@ -85,7 +85,7 @@ class Sample:
             return {"type": "text", "file": file}
         return {"type": "update", "originalFile": text, "structuredPatch": []}
 
-    def _some(self, size: int) -> str:
+    def _excerpt(self, size: int) -> str:
         begin = self._random.randrange(len(self._text) - size - 1)
         return self._text[begin : begin + size]
 

@@ -116,3 +116,24 @@ def test_a_packed_file_is_imported_by_itself(filled: Place, tmp_path: Path) -> N
     broken.write_bytes((filled.sessions / PACKED).read_bytes()[:-20])
     done = read(elsewhere(tmp_path, "third"), broken)
     assert [where for where, _ in done.listed] == [PACKED]
+
+
+@pytest.mark.parametrize("damage", [damage_by_cut, damage_by_garbage])
+def test_a_damaged_session_without_late_events_is_mended(
+    damage: Callable[[Path], None], filled: Place
+) -> None:
+    packed(filled)
+    damage(filled.sessions / PACKED)
+    assert ("damaged", STREAM) in problems(filled)
+    assert rebuild_mirror(filled, mirrored(filled)).is_equal
+    assert [path.name for path in filled.sessions.glob("hook_events*")] == [STREAM]
+
+
+def test_an_event_that_comes_to_a_damaged_session_is_kept(filled: Place) -> None:
+    packed(filled)
+    damage_by_garbage(filled.sessions / PACKED)
+    save(filled, event("latest"))
+    # Whose file that was cannot be told, and its name is taken.
+    assert ("damaged", STREAM) in problems(filled)
+    assert rebuild_mirror(filled, mirrored(filled)).is_equal
+    assert are_equal(filled)

@@ -203,6 +203,17 @@ def test_where_there_is_no_mirror_nothing_is_made(place: Place) -> None:
     assert not place.sessions.exists()
 
 
+def test_a_link_in_place_of_the_mirror_is_not_followed(filled: Place, tmp_path: Path) -> None:
+    grow_old(filled)
+    elsewhere = tmp_path / "elsewhere"
+    filled.sessions.rename(elsewhere)
+    (elsewhere / MARKER).touch()
+    os.utime(elsewhere / MARKER, (0, 0))
+    filled.sessions.symlink_to(elsewhere)
+    assert pack_if_due(filled, Settings()) is None
+    assert (elsewhere / STREAM).exists()
+
+
 def test_a_stream_is_read_from_where_it_was_left(filled: Place) -> None:
     packed(filled)
     save(filled, event("late"))
@@ -270,7 +281,7 @@ import os, sys
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
 
-def told(name):
+def report(name):
     call = getattr(os, name)
     def run(target, *rest, **options):
         path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else target
@@ -279,7 +290,7 @@ def told(name):
     setattr(os, name, run)
 
 for name in ("fsync", "replace", "unlink"):
-    told(name)
+    report(name)
 place, purpose = Place(sys.argv[1]), HOOK_EVENTS["claude-code"]
 PROGRAM
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.cli.root import run
 from khive_persist.mirror.packing import pack
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
@@ -95,3 +96,15 @@ def test_what_is_not_changed_is_not_written_again(old: Place) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path(old.sessions).glob("*stays*")}
     purge(old, SESSION, BUILT_IN, Settings())
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_rescan_says_what_it_could_not_read(
+    old: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next(old.sessions.glob("*.gz"))
+    words = ["--dir", str(old.root), "redact", "--rescan", "--yes"]
+    assert run(words) == 0
+    path.write_bytes(path.read_bytes()[:-9])
+    capsys.readouterr()
+    assert run(words) == 1
+    assert f"{path} is damaged" in capsys.readouterr().err

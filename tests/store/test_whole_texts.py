@@ -1,6 +1,7 @@
 """`output` and `command` are previews; the view gives the whole, as the payload has it."""
 
 import json
+import random
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -117,10 +118,10 @@ def test_the_view_gives_the_whole(number: int, together: bool, folder: Path) -> 
     assert any(len(text) > PREVIEW_CHARACTERS[name] for name, text in texts.items())
     for name, limit in PREVIEW_CHARACTERS.items():
         assert content.get(name, "") == texts[name][:limit]
-    given = shown(folder, tool, [row], together=together)
-    assert given == [("e1", whole.get("command"), whole.get("output"))]
-    told = with_whole_texts(content)
-    assert (told.get("command"), told.get("output")) == given[0][1:]
+    shown_rows = shown(folder, tool, [row], together=together)
+    assert shown_rows == [("e1", whole.get("command"), whole.get("output"))]
+    whole_content = with_whole_texts(content)
+    assert (whole_content.get("command"), whole_content.get("output")) == shown_rows[0][1:]
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -131,6 +132,56 @@ def test_the_view_gives_every_sample_as_it_is_described(tool: str, folder: Path)
     assert [row[1:] for row in shown(folder, tool, rows)] == [
         (one.get("command"), one.get("output")) for one in described
     ]
+
+
+KEYS = (
+    "stdout", "stderr", "structuredPatch", "lines", "file", "content", "base64", "result", "text",
+    "message", "new_source", "type", "llmContent", "error", "success", "interrupted", "isError",
+)  # fmt: skip
+TEXTS = ("", "short", LONG, f"Output: {LONG}", f"<untrusted_context>\n{LONG}\n</untrusted_context>")
+TAILS = ("", "\n", "\nExit Code: 1", "\nSignal: 9", "\nSignal: a b", "\nBackground PIDs: 1, 2",
+         "\nProcess Group PGID: 7")  # fmt: skip
+EVENTS = {
+    "claude-code": ("PostToolUse", "PostToolUseFailure", "Stop", "Notification", "PreToolUse"),
+    "codex": ("PostToolUse", "Stop", "PreToolUse"),
+    "gemini-cli": ("AfterTool", "AfterAgent", "Notification", "BeforeTool"),
+}
+
+
+def any_value(draw: random.Random, depth: int = 0) -> Any:
+    kind = draw.random()
+    if depth > 3 or kind < 0.3:
+        return draw.choice(TEXTS)
+    if kind < 0.4:
+        tail = "".join(draw.choice(TAILS) for _ in range(3))
+        return f"<untrusted_context>\nOutput: {LONG}{tail}\n</untrusted_context>"
+    if kind < 0.5:
+        return draw.choice((1, 2.5, None, True, False))
+    if kind < 0.65:
+        return [any_value(draw, depth + 1) for _ in range(draw.randint(0, 4))]
+    return {key: any_value(draw, depth + 1) for key in draw.sample(KEYS, draw.randint(0, 6))}
+
+
+def any_payload(draw: random.Random, tool: str) -> dict[str, Any]:
+    return {
+        "hook_event_name": draw.choice(EVENTS[tool]),
+        "tool_name": draw.choice(("Bash", "Read", "Edit", "run_shell_command")),
+        "tool_input": {"command": any_value(draw, 2)},
+        "tool_response": any_value(draw),
+        "details": any_value(draw, 2),
+    } | {
+        key: any_value(draw, 2) for key in ("last_assistant_message", "message", "prompt_response")
+    }
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_view_gives_any_payload_as_it_is_described(tool: str, folder: Path) -> None:
+    draw = random.Random(7)
+    payloads = [any_payload(draw, tool) for _ in range(400)]
+    rows = [row_of(tool, payload, f"{nth:04d}") for nth, payload in enumerate(payloads)]
+    described = [TOOLS[tool].describe(payload) for payload in payloads]
+    shown_rows = [row[1:] for row in shown(folder, tool, rows)]
+    assert shown_rows == [(one.get("command"), one.get("output")) for one in described]
 
 
 def test_a_text_that_the_payload_has_not_stays_as_it_is(folder: Path) -> None:
@@ -164,5 +215,10 @@ async def test_a_view_of_an_earlier_version_is_made_anew(folder: Path) -> None:
             "CREATE VIEW events AS SELECT id, json_extract(content, '$.output') AS output"
             " FROM hook_events"
         )
+    # Its rows have longer previews.
     tool, payload = PAYLOADS[0]
-    assert shown(folder, tool, [row_of(tool, payload)]) == [("e1", None, LONG)]
+    id, content, metadata, created_at, embedding = row_of(tool, payload)
+    earlier = json.dumps(json.loads(content or "") | {"output": LONG[:1_500]})
+    assert shown(folder, tool, [(id, earlier, metadata, created_at, embedding)]) == [
+        ("e1", None, LONG)
+    ]

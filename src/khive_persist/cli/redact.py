@@ -12,6 +12,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
+from khive_persist.mirror.packing import damaged
 from khive_persist.retention.removal import rescan_all
 from khive_persist.sealing import load_redactor
 
@@ -79,4 +80,7 @@ def command(
             " it and run this again",
             err=True,
         )
-    return FAILED if kept else DONE
+    unread = damaged(place)
+    for problem in unread:
+        click.echo(f"khive-persist: {problem}; a secret may be in it", err=True)
+    return FAILED if kept or unread else DONE

@@ -42,13 +42,13 @@ class Packed(NamedTuple):
 
 
 def is_due(place: Place, settings: Settings) -> bool:
-    """Whether a pass would look into the folder: one `stat`, whatever lies there."""
-    if not settings.mirror_pack_after_days:
+    """Whether a pass would look into the folder: two `stat`s, whatever lies there."""
+    if not settings.mirror_pack_after_days or not scan.is_folder(place.sessions):
         return False
     try:
         age = time.time() - os.lstat(place.sessions / MARKER).st_mtime
     except FileNotFoundError:
-        return scan.is_folder(place.sessions)
+        return True
     # A marker from the future is of a clock that was wrong.
     return not 0 <= age < EVERY_SECONDS
 
@@ -91,7 +91,8 @@ def pack_if_due(
 def pack(place: Place, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> Packed:
     """Pack the streams whose plain files were last written to so many days ago.
 
-    What is torn, damaged or of an unknown purpose stays as it is. Raises as `pack_if_due`.
+    What is torn, packed and damaged, or of an unknown purpose stays as it is. Raises as
+    `pack_if_due`.
     """
     known = [purpose for purpose in known_purposes(place) if purpose.is_stream]
     before = time.time() - after_days * _DAY_SECONDS

@@ -87,8 +87,8 @@ def files(folder: Path) -> list[str]:
     if not stat.S_ISDIR(mode):
         kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
         raise MirrorError(f"{folder} is {kind}", hint="move it away")
-    found = (name for name in os.listdir(folder) if not name.startswith("."))
-    return sorted({names.stream_of(name) for name in found})
+    visible = (name for name in os.listdir(folder) if not name.startswith("."))
+    return sorted({names.stream_of(name) for name in visible})
 
 
 def unfinished(folder: Path, purpose: Purpose) -> list[str]:

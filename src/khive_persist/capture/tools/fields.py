@@ -137,7 +137,7 @@ def blocks_text(blocks: Iterable[object]) -> str:
             lines.append(block)
         elif isinstance(block, dict):
             text = block.get("text")
-            kind = block.get("type") or next(iter(block), "")
+            kind = string(block, "type") or next(iter(block), "")
             lines.append(text if isinstance(text, str) else f"[{kind}]")
     return "\n".join(line for line in lines if line)
 

@@ -48,7 +48,7 @@ def _claude_code_output() -> str:
         f"json_type(content, '{_RESPONSE}.{name}') IS NOT NULL" for name in ("stdout", "stderr")
     )
     hunks = f"json_each(content, '{_RESPONSE}.structuredPatch') AS hunk"
-    lines = "json_each(CASE WHEN json_type(hunk.value, '$.lines') = 'array' THEN hunk.value END,"
+    lines = "json_each(CASE hunk.type WHEN 'object' THEN hunk.value END,"
     patch = (
         f"(SELECT group_concat(value, {_LINE_END}) FROM (SELECT line.value AS value FROM {hunks},"
         f" {lines} '$.lines') AS line WHERE hunk.type = 'object' AND line.type = 'text'"
@@ -154,7 +154,8 @@ def _blocks(path: str) -> str:
 def _block(value: str) -> str:
     """The text of one content block; of one without text, its type."""
     kind = (
-        f"coalesce(nullif(json_extract({value}, '$.type'), ''),"
+        f"coalesce(CASE json_type({value}, '$.type') WHEN 'text'"
+        f" THEN nullif(json_extract({value}, '$.type'), '') END,"
         f" (SELECT member.key FROM json_each({value}) AS member LIMIT 1), '')"
     )
     return (
