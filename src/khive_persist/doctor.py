@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import listing, survey
+from khive_persist.backup.catalogue import read_catalogue
+from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.registration import status
@@ -85,7 +87,7 @@ async def examine(place: Place) -> Report:
         f"{count} events of {project} wait here: it is not trusted, or cannot take them"
         for project, count in diverted(place).items()
     ]
-    problems += _without_marks(place)
+    problems += _without_marks(place) + _damaged_backups(place)
     try:
         configuration.load(place.config)
     except InvalidSettingsError as error:
@@ -245,6 +247,15 @@ def _open_to_others(place: Place) -> list[str]:
         elif mode & 0o077:
             found.append(f"{path} is open to others: chmod 700 it")
     return found
+
+
+def _damaged_backups(place: Place) -> list[str]:
+    """What is wrong with the backups in the place itself, each one line."""
+    try:
+        damaged = read_catalogue(open_destination(place)).damaged
+    except KhiveError as error:
+        return [str(error)]
+    return [str(error) for error in damaged.values()]
 
 
 def _without_marks(place: Place) -> list[str]:

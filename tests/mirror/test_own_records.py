@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from khive_persist import definitions
 from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
@@ -15,6 +14,7 @@ from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.records.node import Node
 from khive_persist.register import known_purposes
+from khive_persist.trust import signed
 from tests.mirror.own import Heartbeat, OtherEvent, OtherPlan, TrainingSession
 from tests.mirror.records import (
     DAY,
@@ -97,13 +97,23 @@ def test_without_its_description_its_records_are_named(own: Place) -> None:
     assert found(own) == [("unknown_purpose", f"session{n}") for n in range(3)]
 
 
-def test_a_description_that_nobody_of_ours_wrote_is_passed_over(own: Place) -> None:
+def test_a_description_of_others_is_passed_over(own: Place) -> None:
     known = known_purposes(own)
-    good = definitions.to_bytes(Heartbeat.purpose._replace(name="bad"))
-    for text in (b"", b"{", b"[]", b'{"name": "../x", "table": "x"}', b'{"name": 5}', good):
-        (own.khive / "purposes" / "bad.json").write_bytes(text)
-        assert run(["--dir", str(own.root), "verify"]) == 0
+    for text in ("", "{", "[]", '{"name": "../x", "table": "x"}', '{"name": 5}'):
+        (own.khive / "purposes" / "bad.json").write_text(text)
         assert known_purposes(own) == known
+
+
+def test_a_description_that_is_none_is_an_error_that_names_it(
+    own: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong: list[dict[str, object]] = [{}, {"name": "../x", "table": "x"}, {"name": 5}]
+    for described in wrong:
+        content = signed.dump(own.khive, "purposes", described)
+        (own.khive / "purposes" / "bad.json").write_bytes(content)
+        assert run(["--dir", str(own.root), "verify"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "purposes/bad.json" in line
 
 
 def test_purposes_whose_names_begin_alike_keep_apart(place: Place) -> None:

@@ -201,7 +201,7 @@ def test_config_toml_is_followed_and_a_wrong_one_changes_nothing(place: Place) -
         until(lambda: "settings_wrong" in server.log)
         assert not takes(100_000)
         assert takes(60_000)
-        place.config.unlink()
+        place.local_config.unlink()
         until(lambda: takes(100_000))
     events = [json.loads(line) for line in server.log.splitlines()]
     assert [one["names"] for one in events if one["event"] == "settings_changed"] == [

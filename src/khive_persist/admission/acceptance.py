@@ -70,8 +70,9 @@ def accept(place: Place, *, keep: bool) -> Acceptance:
     """Trust a `.khive`: marked on return, with nothing in it that is obeyed and not the user's.
 
     Without `keep`, all but config.toml and .gitignore goes into `quarantine/`; of a `.khive` that
-    is trusted already, what is not believed goes. config.toml counts from now on as it is. Events
-    that waited in the home's spool come in, each once.
+    is trusted already, what is not believed goes, and what config.toml sets that sends, listens, or
+    records or redacts less still does not count. Events that waited in the home's spool come in,
+    each once.
 
     Args:
         place: Whose.
@@ -103,7 +104,10 @@ def accept(place: Place, *, keep: bool) -> Acceptance:
             if isinstance(error, KhiveError)
             else PlaceError(f"{place.khive}: {error.strerror}")
         ) from error
-    _trust_values(place)
+    if keep:
+        _trust_values(place)
+    elif old.has_moved and marks.is_marked(place.khive):
+        records.store(place.khive, records.of_digits(digits))
     for path in old.paths if old.has_moved else ():
         marks.forget(path / place.khive.name)
         records.drop(digits)
@@ -142,9 +146,8 @@ def _sort_out(
     place: Place, findings: list[Finding], *, keep: bool
 ) -> tuple[Path | None, list[str]]:
     """Take what can be taken, if asked to, and move the rest."""
-    folder = place.quarantine / f"untrusted.{clock.new_id()}"
-    if not stat.S_ISDIR(_mode(place.quarantine)):
-        folder = place.khive / folder.name
+    # The quarantine itself may be what has to go.
+    folder = place.khive / f"untrusted.{clock.new_id()}"
     moved = []
     for finding in findings:
         if finding.kind == "settings":
@@ -160,11 +163,11 @@ def _sort_out(
         else:
             os.rename(place.khive / finding.path, target)
         moved.append(finding.path)
-    if moved and folder.parent != place.quarantine:
-        make_directory(place.quarantine)
-        os.rename(folder, place.quarantine / folder.name)
-        folder = place.quarantine / folder.name
-    return (folder, moved) if moved else (None, [])
+    if not moved:
+        return None, []
+    make_directory(place.quarantine)
+    os.rename(folder, place.quarantine / folder.name)
+    return place.quarantine / folder.name, moved
 
 
 def _mode(path: Path) -> int:

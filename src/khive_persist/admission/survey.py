@@ -15,6 +15,7 @@ from khive_persist.capture.spool import parse
 from khive_persist.errors import InvalidSettingsError, PlaceError
 from khive_persist.place import Place
 from khive_persist.store.sqlite import guard, switch
+from khive_persist.store.sqlite.connection import prepare_reader
 from khive_persist.trust import marks, records, signed
 
 Kind = Literal[
@@ -91,10 +92,12 @@ def listing(place: Place) -> list[str]:
 def acting(path: Path) -> list[guard.Acting]:
     """The triggers and generated columns on our tables in a database file, which stays as it is."""
     try:
-        uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
+        # Without a log there is nothing to miss, and no file is made beside it.
+        has_log = path.with_name(path.name + "-wal").is_file()
+        uri = f"file:{quote(str(path))}?mode=ro" + ("" if has_log else "&immutable=1")
         connection = sqlite3.connect(uri, uri=True)
         try:
-            connection.execute("PRAGMA trusted_schema = OFF")
+            prepare_reader(connection)
             return guard.acting(connection)
         finally:
             connection.close()

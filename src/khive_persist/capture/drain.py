@@ -58,7 +58,7 @@ class Drained(NamedTuple):
 
     Attributes:
         stored: How many events it brought into a database.
-        left: How many wait on.
+        left: How many wait on, those of other projects apart.
         errors: Why, one for each tool that could not be written to.
     """
 
@@ -124,7 +124,7 @@ class Drain:
                 except (StoreError, PlaceError, MirrorError) as error:
                     errors.append(error)
             stored += self._bring_away()
-            return Drained(stored, len(self.spool.events()), tuple(errors))
+            return Drained(stored, _left(self.spool), tuple(errors))
 
     def _events_of_place(self) -> list[Event]:
         """The events of this place; what only looks like an event is set aside.
@@ -237,6 +237,9 @@ class Drain:
         home = home_place()
         if home is None or marks.is_state(self.place.khive):
             return
+        if not search.may_be_used(self.place.khive):
+            # It was when this drain began.
+            return
         spool = Spool(home)
         for event in spool.events():
             if event.away and is_for(spool.header(event), self.place):
@@ -287,6 +290,10 @@ class Drain:
         spool.remove(event)
 
 
+def _left(spool: Spool) -> int:
+    return sum(not event.away for event in spool.events())
+
+
 def _can_take(project: str) -> bool:
     """Whether a project's `.khive` is trusted; one that holds settings alone is, from now on."""
     try:
@@ -320,4 +327,4 @@ def drain(place: Place) -> Drained:
         with Drain(place) as draining:
             return draining.run()
     except (StoreError, PlaceError) as error:
-        return Drained(0, len(spool.events()), (error,))
+        return Drained(0, _left(spool), (error,))

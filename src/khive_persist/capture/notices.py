@@ -21,6 +21,12 @@ def notices(place: Place, passed: Path | None) -> list[str]:
     lines = []
     if passed is not None:
         lines.append(untrusted_line(Place(passed)))
+    waiting = {} if passed is not None else diverted(place)
+    if waiting:
+        lines.append(
+            f"{sum(waiting.values())} events wait here for {len(waiting)} projects that are not"
+            " trusted, or cannot take them: khive-persist doctor names them"
+        )
     names = withheld(place)
     if names:
         lines.append(

@@ -8,7 +8,7 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, existing_place, with_place
+from khive_persist.cli.options import drained_place, told_place, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.doctor import (
     Database,
@@ -62,7 +62,7 @@ def command(
     lines = [] if untrusted is None else examine_untrusted(untrusted)
     if untrusted is not None and not _is_passed_over(context, directory):
         return _say_untrusted(untrusted, lines, as_json=as_json)
-    place = existing_place(context, directory)
+    place = told_place(context, directory)
     if session_id is not None:
         drained_place(context, directory)
         return _account(anyio.run(account, place, session_id), as_json=as_json)

@@ -74,6 +74,18 @@ def existing_place(context: click.Context, directory: str | None) -> Place:
     Raises:
         PlaceError: It has no `.khive`: an empty one would look like a recorder without events.
     """
+    place = told_place(context, directory)
+    # A restore that was killed half-way is finished before anything is looked at.
+    switch.settle(place.khive)
+    return place
+
+
+def told_place(context: click.Context, directory: str | None) -> Place:
+    """As `existing_place`, but what is unfinished there is left so.
+
+    Raises:
+        PlaceError: It has no `.khive`.
+    """
     place, passed = found_place(context, directory)
     said = context.find_root().meta.setdefault(_SAID, set())
     for line in notices(place, passed):
@@ -82,8 +94,6 @@ def existing_place(context: click.Context, directory: str | None) -> Place:
             click.echo(f"khive-persist: {line}", err=True)
     if not place.exists():
         raise PlaceError(f"{place.khive} is not there", hint="make it with khive-persist init")
-    # A restore that was killed half-way is finished before anything is looked at.
-    switch.settle(place.khive)
     return place
 
 

@@ -35,8 +35,10 @@ def command(
       khive-persist trust           all but config.toml goes into .khive/quarantine/
       khive-persist trust --keep    it is yours: moved, restored, or from an earlier version
 
-    The settings of config.toml count from now on, as they are. Events that were kept for it come
-    in. Nothing is deleted. A .khive that was moved is known by its id, and kept.
+    Events that were kept for it come in. Nothing is deleted. A .khive that was moved is known by
+    its id, and kept. With --keep all that config.toml sets counts from now on, as it is; so say it
+    again when you have changed what sends, listens, or records or redacts less, or put that into
+    .khive/config.local.toml.
     """
     place = _place(directory or context.find_root().obj)
     search.refuse_foreign(place.khive)

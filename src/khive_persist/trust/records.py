@@ -36,9 +36,15 @@ def path_of(khive: Path) -> Path | None:
 
 def load(khive: Path) -> Trusted:
     """What was trusted of a place that has its mark; nothing where there is none."""
-    path = path_of(khive)
-    if path is None or not marks.is_marked(khive):
+    return of_digits(marks.digits(khive)) if marks.is_marked(khive) else Trusted()
+
+
+def of_digits(digits: str) -> Trusted:
+    """What was trusted of the place that has, or had, this mark; nothing where there is none."""
+    folder = marks.state_folder()
+    if folder is None or not digits:
         return Trusted()
+    path = folder / FOLDER / f"{digits}.json"
     try:
         stored = json.loads(read_regular(path, _MOST_BYTES))
         config = stored["config"]

@@ -49,6 +49,7 @@ def open_writer(
     with switch.in_turn(path, busy_timeout_seconds), translated(path):
         if not path.exists():
             _create(path)
+        guard.refuse_foreign(path)
         milliseconds = min(int(busy_timeout_seconds * 1000), _LONGEST_BUSY_TIMEOUT_MILLISECONDS)
         busy_timeout = f"PRAGMA busy_timeout = {milliseconds}"
         _look_first(path, busy_timeout)

@@ -5,6 +5,7 @@ until the person has seen them. The user's own tables, views and indexes are lef
 """
 
 import hashlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -58,6 +59,16 @@ def acting(connection: sqlite3.Connection, schema: str = "main") -> list[Acting]
             digest = hashlib.sha256(sql.encode("utf-8", "surrogatepass")).hexdigest()
             found.append(Acting(what, name, table, digest))
     return found
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse to write into another user's file in a `.khive`: root would, and hide what it records.
+
+    Raises:
+        StoreUnavailableError: It belongs to another user.
+    """
+    if path.parent.name == _KHIVE and os.lstat(path).st_uid != os.geteuid():
+        raise StoreUnavailableError(f"{path} belongs to another user", hint="move it away")
 
 
 def refuse_acting(connection: sqlite3.Connection, path: Path, schema: str = "main") -> None:
