@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import asking, draining, processes, saving, serving, syncing
+from benchmarks import asking, disk, draining, processes, saving, serving, syncing
 from benchmarks.table import markdown
 
 
@@ -18,6 +18,7 @@ def main() -> int:
     lines = [
         *processes.measure(arguments.runs),
         *draining.measure(),
+        *disk.measure(),
         *syncing.measure(),
         *saving.measure(),
         *serving.measure(),

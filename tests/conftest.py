@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ settings.register_profile("khive", deadline=None)
 settings.load_profile("khive")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def first_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home for what is made before a test's own: there the marks of such places are."""
+    path = tmp_path_factory.mktemp("first-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(path))
+        patch.delenv("KHIVE_HOME", raising=False)
+        yield path
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -29,6 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(path))
     for name in (
         "KHIVE_DIR",
+        "KHIVE_HOME",
         "KHIVE_TOKEN",
         "CLAUDE_PROJECT_DIR",
         "GEMINI_PROJECT_DIR",

@@ -7,14 +7,73 @@ Importing this package imports nothing else: each name is brought in when it is 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from khive_persist.analysis.outcomes import calibration, outcomes
+    from khive_persist.analysis.outcomes import (
+        calibration,
+        outcomes,
+    )
     from khive_persist.analysis.similar import similar_plans
     from khive_persist.analysis.verdicts import record_outcome
     from khive_persist.autosave import Autosave
-    from khive_persist.callbacks import CallbackMetadata
-    from khive_persist.copies import rebuild, verify
-    from khive_persist.errors import KhiveError
-    from khive_persist.exchange.files import load_document, save_document
+    from khive_persist.backup.backups import (
+        create_backup,
+        list_backups,
+        prune_backups,
+        restore_backup,
+        verify_backups,
+    )
+    from khive_persist.backup.catalogue import Catalogue
+    from khive_persist.backup.manifest import Manifest
+    from khive_persist.backup.restore import Restored
+    from khive_persist.backup.verify import VerifiedBackup
+    from khive_persist.callbacks import (
+        Callback,
+        CallbackMetadata,
+        CallbackOptions,
+        ErrorCallback,
+    )
+    from khive_persist.copies import (
+        Difference,
+        Rebuilt,
+        Tally,
+        Verified,
+        rebuild,
+        verify,
+    )
+    from khive_persist.errors import (
+        BackupDamagedError,
+        BackupError,
+        CaptureError,
+        CompletedError,
+        ConflictError,
+        EmissionError,
+        InvalidFileError,
+        InvalidQueryError,
+        InvalidRecordError,
+        InvalidSettingsError,
+        KhiveError,
+        MirrorError,
+        MissingExtraError,
+        NotFoundError,
+        PlaceError,
+        StoreBusyError,
+        StoreClosedError,
+        StoreDamagedError,
+        StoreError,
+        StoreFullError,
+        StoreNewerError,
+        StoreUnavailableError,
+        UntrustedError,
+        VersionError,
+    )
+    from khive_persist.exchange.files import (
+        load_document,
+        save_document,
+    )
+    from khive_persist.exchange.importing import Imported
+    from khive_persist.exchange.transfer import (
+        export_records,
+        import_records,
+    )
     from khive_persist.experiments.assigning import assign
     from khive_persist.experiments.defining import create_experiment
     from khive_persist.opening import (
@@ -32,74 +91,236 @@ if TYPE_CHECKING:
         open_store,
         save_planning_session,
     )
-    from khive_persist.purposes import Purpose, purpose
-    from khive_persist.query import column, field
+    from khive_persist.purposes import (
+        Purpose,
+        purpose,
+    )
+    from khive_persist.query import (
+        Field,
+        Filter,
+        Order,
+        column,
+        field,
+    )
+    from khive_persist.records.paths import RecordPaths
+    from khive_persist.retention.prune import Pruned
+    from khive_persist.retention.purge import Purged
+    from khive_persist.retention.removal import (
+        prune,
+        purge,
+        rescan,
+    )
+    from khive_persist.retention.rescan import Rescanned
+    from khive_persist.sql_query import (
+        QueryResult,
+        query_sql,
+    )
+    from khive_persist.store.aggregates import Aggregate
+    from khive_persist.store.application_sessions import ApplicationSessionStore
+    from khive_persist.store.fixed import FixedStore
+    from khive_persist.store.focus_chains import FocusChainStore
+    from khive_persist.store.hook_events import HookEventStore
+    from khive_persist.store.planner_sessions import PlannerSessionStore
+    from khive_persist.store.store import Store
+    from khive_persist.store.timed import TimedStore
+    from khive_persist.transcripts.collection import (
+        Collected,
+        sync,
+    )
 
 __all__ = [
+    "Aggregate",
     "ApplicationSession",
+    "ApplicationSessionStore",
     "Assignment",
     "Autosave",
+    "BackupDamagedError",
+    "BackupError",
+    "Callback",
     "CallbackMetadata",
+    "CallbackOptions",
+    "CaptureError",
+    "Catalogue",
+    "Collected",
+    "CompletedError",
+    "ConflictError",
+    "Difference",
+    "EmissionError",
+    "ErrorCallback",
     "Experiment",
+    "Field",
+    "Filter",
+    "FixedStore",
     "FocusChain",
+    "FocusChainStore",
     "HookEvent",
+    "HookEventStore",
+    "Imported",
+    "InvalidFileError",
+    "InvalidQueryError",
+    "InvalidRecordError",
+    "InvalidSettingsError",
     "KhiveError",
+    "Manifest",
     "Measurement",
     "Message",
+    "MirrorError",
+    "MissingExtraError",
     "Node",
+    "NotFoundError",
+    "Order",
     "Outcome",
+    "PlaceError",
     "PlannerSession",
+    "PlannerSessionStore",
+    "Pruned",
+    "Purged",
     "Purpose",
+    "QueryResult",
+    "Rebuilt",
+    "RecordPaths",
+    "Rescanned",
+    "Restored",
     "Score",
+    "Store",
+    "StoreBusyError",
+    "StoreClosedError",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreFullError",
+    "StoreNewerError",
+    "StoreUnavailableError",
+    "Tally",
+    "TimedStore",
+    "UntrustedError",
+    "Verified",
+    "VerifiedBackup",
+    "VersionError",
     "assign",
     "calibration",
     "column",
+    "create_backup",
     "create_experiment",
+    "export_records",
     "field",
+    "import_records",
+    "list_backups",
     "load_document",
     "open_store",
     "outcomes",
+    "prune",
+    "prune_backups",
+    "purge",
     "purpose",
+    "query_sql",
     "rebuild",
     "record_outcome",
+    "rescan",
+    "restore_backup",
     "save_document",
     "save_planning_session",
     "similar_plans",
+    "sync",
     "verify",
+    "verify_backups",
 ]
 
 # Records come by way of opening, which lets their own calls (`await session.save()`) open a store.
 _HOMES = {
+    "Aggregate": "store.aggregates",
     "ApplicationSession": "opening",
+    "ApplicationSessionStore": "store.application_sessions",
     "Assignment": "opening",
     "Autosave": "autosave",
+    "BackupDamagedError": "errors",
+    "BackupError": "errors",
+    "Callback": "callbacks",
     "CallbackMetadata": "callbacks",
+    "CallbackOptions": "callbacks",
+    "CaptureError": "errors",
+    "Catalogue": "backup.catalogue",
+    "Collected": "transcripts.collection",
+    "CompletedError": "errors",
+    "ConflictError": "errors",
+    "Difference": "copies",
+    "EmissionError": "errors",
+    "ErrorCallback": "callbacks",
     "Experiment": "opening",
+    "Field": "query",
+    "Filter": "query",
+    "FixedStore": "store.fixed",
     "FocusChain": "opening",
+    "FocusChainStore": "store.focus_chains",
     "HookEvent": "opening",
+    "HookEventStore": "store.hook_events",
+    "Imported": "exchange.importing",
+    "InvalidFileError": "errors",
+    "InvalidQueryError": "errors",
+    "InvalidRecordError": "errors",
+    "InvalidSettingsError": "errors",
     "KhiveError": "errors",
+    "Manifest": "backup.manifest",
     "Measurement": "opening",
     "Message": "opening",
+    "MirrorError": "errors",
+    "MissingExtraError": "errors",
     "Node": "opening",
+    "NotFoundError": "errors",
+    "Order": "query",
     "Outcome": "opening",
+    "PlaceError": "errors",
     "PlannerSession": "opening",
+    "PlannerSessionStore": "store.planner_sessions",
+    "Pruned": "retention.prune",
+    "Purged": "retention.purge",
     "Purpose": "purposes",
+    "QueryResult": "sql_query",
+    "Rebuilt": "copies",
+    "RecordPaths": "records.paths",
+    "Rescanned": "retention.rescan",
+    "Restored": "backup.restore",
     "Score": "opening",
+    "Store": "store.store",
+    "StoreBusyError": "errors",
+    "StoreClosedError": "errors",
+    "StoreDamagedError": "errors",
+    "StoreError": "errors",
+    "StoreFullError": "errors",
+    "StoreNewerError": "errors",
+    "StoreUnavailableError": "errors",
+    "Tally": "copies",
+    "TimedStore": "store.timed",
+    "UntrustedError": "errors",
+    "Verified": "copies",
+    "VerifiedBackup": "backup.verify",
+    "VersionError": "errors",
     "assign": "experiments.assigning",
     "calibration": "analysis.outcomes",
     "column": "query",
+    "create_backup": "backup.backups",
     "create_experiment": "experiments.defining",
+    "export_records": "exchange.transfer",
     "field": "query",
+    "import_records": "exchange.transfer",
+    "list_backups": "backup.backups",
     "load_document": "exchange.files",
     "open_store": "opening",
     "outcomes": "analysis.outcomes",
+    "prune": "retention.removal",
+    "prune_backups": "backup.backups",
+    "purge": "retention.removal",
     "purpose": "purposes",
+    "query_sql": "sql_query",
     "rebuild": "copies",
     "record_outcome": "analysis.verdicts",
+    "rescan": "retention.removal",
+    "restore_backup": "backup.backups",
     "save_document": "exchange.files",
     "save_planning_session": "opening",
     "similar_plans": "analysis.similar",
+    "sync": "transcripts.collection",
     "verify": "copies",
+    "verify_backups": "backup.backups",
 }
 
 

@@ -17,7 +17,7 @@ _logger = logging.getLogger("khive_persist")
 
 
 class CallbackMetadata(NamedTuple):
-    """What was saved or loaded, or failed.
+    """A save, a load or a failure, as a callback is told of it.
 
     Attributes:
         path: The file. Where a store reads several files as one, the folder that they lie in.

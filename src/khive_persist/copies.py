@@ -1,10 +1,8 @@
 """The two copies of every record: proving them equal, and making one anew from the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
-
-import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain, usable_settings
@@ -12,19 +10,22 @@ from khive_persist.errors import InvalidQueryError, PlaceError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
-from khive_persist.mirror.verify import Difference, Tally, compared
+from khive_persist.mirror.verify import Advance, Difference, Tally, compared
 from khive_persist.opening import find_place
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.records.node import Node
-from khive_persist.register import known_purposes
-from khive_persist.store.sqlite import rows
+from khive_persist.register import mirrored_purposes, remember
+from khive_persist.store.sqlite import rows, switch
+from khive_persist.threads import run_stoppable
 
 __all__ = [
     "Difference",
     "Rebuilt",
     "Tally",
     "Verified",
+    "existing_place",
+    "make_anew",
     "mirrored",
     "rebuild",
     "second_copies",
@@ -37,7 +38,7 @@ LISTED: Final = 1_000
 
 
 class Verified(NamedTuple):
-    """How the two copies compare.
+    """The result of comparing the two copies.
 
     Attributes:
         is_equal: Whether every record is in both, the same, and nothing is damaged.
@@ -53,7 +54,7 @@ class Verified(NamedTuple):
 async def verify(*records: type[Node], dir: Path | str | None = None) -> Verified:
     """Compare each record of the databases with its second copy in `sessions/`.
 
-    What waits in the spool is brought in before.
+    What waits in the spool is brought in before. A cancelled await stops it.
 
     Args:
         records: Which classes; without one, all that this place knows.
@@ -64,16 +65,16 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
         PlaceError: There is no place, or it cannot be written to, as a comparison has to.
         StoreError: Writers did not give up a database for the time of a look.
     """
-    place = _existing(dir)
+    place = existing_place(dir)
     purposes = mirrored(place, records)
 
-    def run() -> Verified:
+    def run(advance: Advance) -> Verified:
         bring_in(place, purposes)
-        with compared(place, purposes) as comparison:
+        with compared(place, purposes, advance) as comparison:
             first = [d for d, _ in zip(comparison.differences(), range(LISTED), strict=False)]
             return Verified(comparison.is_equal, comparison.tallies, first)
 
-    return await anyio.to_thread.run_sync(run)
+    return await run_stoppable(run)
 
 
 async def rebuild(
@@ -88,7 +89,8 @@ async def rebuild(
         await rebuild("database")    # sessions/ from the databases
 
     What is replaced goes to `quarantine/`. What is equal already is left as it is, so that running
-    it again changes nothing. What waits in the spool is brought in.
+    it again changes nothing. What waits in the spool is brought in. Cancelled, each database is the
+    old one or the new one.
 
     Args:
         source: The copy that is right.
@@ -107,19 +109,13 @@ async def rebuild(
     """
     if source not in ("mirror", "database"):
         raise InvalidQueryError(f"{source!r} is no copy", hint="name mirror or database")
-    place = _existing(dir)
+    place = existing_place(dir)
     purposes = mirrored(place, records)
 
-    def run() -> Rebuilt:
-        bring_in(place, purposes)
-        if source == "database":
-            return rebuild_mirror(place, purposes)
-        done = rebuild_databases(place, purposes, may_discard=lambda _: discard_unmirrored)
-        # What a damaged database could not take has waited.
-        drain(place)
-        return done
+    def run(advance: Advance) -> Rebuilt:
+        return make_anew(place, source, purposes, advance, may_discard=lambda _: discard_unmirrored)
 
-    return await anyio.to_thread.run_sync(run)
+    return await run_stoppable(run)
 
 
 def bring_in(place: Place, purposes: Sequence[Purpose]) -> None:
@@ -131,10 +127,53 @@ def bring_in(place: Place, purposes: Sequence[Purpose]) -> None:
     recover(place, purposes, usable_settings(place), most=FEW_RECORDS)
 
 
-def _existing(directory: Path | str | None) -> Place:
+def make_anew(
+    place: Place,
+    source: Source,
+    purposes: Sequence[Purpose],
+    advance: Advance = lambda _: None,
+    *,
+    may_discard: Callable[[int], bool] = lambda _: False,
+) -> Rebuilt:
+    """Make one copy of some purposes anew from the other. See `rebuild`.
+
+    What the mirror alone described is known to the place on return; what the place knew is
+    described in the mirror.
+
+    Args:
+        place: The place.
+        source: The copy that is right.
+        purposes: Those that have a mirror, of `mirrored`.
+        advance: Called with the number of records that were looked at since.
+        may_discard: Asked whether so many records that the mirror has not may be set aside.
+
+    Raises:
+        NotFoundError, MirrorError, PlaceError, StoreError, OSError: As `rebuild`.
+    """
+    bring_in(place, purposes)
+    if source == "database":
+        done = rebuild_mirror(place, purposes, advance)
+    else:
+        done = rebuild_databases(place, purposes, advance, may_discard=may_discard)
+    for purpose in purposes:
+        if place.database(purpose.file).exists():
+            remember(place, purpose)
+    # What a damaged database could not take has waited.
+    drain(place)
+    return done
+
+
+def existing_place(directory: Path | str | None) -> Place:
+    """The place that is meant, with a restore that was killed half-way finished.
+
+    Raises:
+        PlaceError: It has no `.khive`, or none is named or found.
+        StoreError: The restore cannot be finished.
+    """
     place = find_place(directory)
     if not place.exists():
         raise PlaceError(f"{place.khive} is not there", hint="name the directory that holds it")
+    switch.settle(place.khive)
     return place
 
 
@@ -147,7 +186,7 @@ def mirrored(place: Place, records: Sequence[type[Node]] = ()) -> tuple[Purpose,
     """
     off = configuration.load(place.config).mirror_off
     named = [purpose for record in records for purpose in record.purposes()]
-    return tuple(p for p in named or known_purposes(place) if p.name not in off)
+    return tuple(p for p in named or mirrored_purposes(place) if p.name not in off)
 
 
 def second_copies(place: Place, purpose: Purpose, ids: Sequence[str]) -> list[Path]:

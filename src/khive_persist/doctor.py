@@ -6,23 +6,31 @@ import sqlite3
 import stat
 import time
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
+from khive_persist.admission.survey import listing, survey
+from khive_persist.backup.catalogue import read_catalogue
+from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
+from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.registration import status
-from khive_persist.capture.spool import Spool, home_place, split_away
+from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.capture.tools import TOOLS
-from khive_persist.errors import InvalidSettingsError, KhiveError
+from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
+from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.register import known_purposes
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import migrations
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.unmatched import Unmatched, find_unmatched
+from khive_persist.trust import marks, search
 
 _UNMATCHED_SHOWN: Final = 20
 
@@ -72,7 +80,14 @@ class Report(NamedTuple):
 
 async def examine(place: Place) -> Report:
     """Examine a place: every database is read in full, and what waits in the spool is drained."""
-    problems: list[str] = []
+    problems: list[str] = [
+        f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)
+    ]
+    problems += [
+        f"{count} events of {project} wait here: it is not trusted, or cannot take them"
+        for project, count in diverted(place).items()
+    ]
+    problems += _without_marks(place) + _damaged_backups(place)
     try:
         configuration.load(place.config)
     except InvalidSettingsError as error:
@@ -80,9 +95,12 @@ async def examine(place: Place) -> Report:
     problems += _open_to_others(place)
     drained = drain(place)
     problems += [f"not drained: {error}" for error in drained.errors]
-    databases = [_examine_database(place, file) for file in _files(place)]
+    tables, unknown = _tables(place)
+    problems += unknown
+    databases = [_examine_database(place, file, tables) for file in _files(place)]
     problems += [database.problem for database in databases if database.problem]
     spool = _examine_spool(place)
+    problems += damaged_packing(place)
     waiting = sum(spool["events"].values())
     if waiting:
         problems.append(f"{waiting} events wait in {place.spool}")
@@ -113,6 +131,15 @@ async def examine(place: Place) -> Report:
         unmatched_calls=sum(one.calls for one in unmatched),
         problems=problems,
     )
+
+
+def examine_untrusted(place: Place) -> list[str]:
+    """What is wrong with a place that is not trusted, each one line: nothing of it is used."""
+    lines = [untrusted_line(place)]
+    if stat.S_ISDIR(_mode(place.khive)):
+        lines += [f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)]
+        lines += [f"{place.khive} holds {line}" for line in listing(place)]
+    return lines
 
 
 def examine_hooks(
@@ -156,7 +183,16 @@ def _files(place: Place) -> list[str]:
     return there + [name for name in others if name not in known]
 
 
-def _examine_database(place: Place, file: str) -> Database:
+def _tables(place: Place) -> tuple[dict[str, str], list[str]]:
+    """The table of each file whose purpose is known, and why others are not known."""
+    try:
+        known, problems = known_purposes(place), []
+    except InvalidRecordError as error:
+        known, problems = BUILT_IN, [str(error)]
+    return {purpose.file: purpose.table for purpose in known}, problems
+
+
+def _examine_database(place: Place, file: str, tables: Mapping[str, str]) -> Database:
     path = place.database(file)
     size = sum(
         os.lstat(sidecar).st_size
@@ -166,7 +202,7 @@ def _examine_database(place: Place, file: str) -> Database:
     problem = sqlite.check(path)
     if problem:
         return Database(file, size, None, None, problem)
-    table = next((purpose.table for purpose in BUILT_IN if purpose.file == file), path.stem)
+    table = tables.get(file, path.stem)
     try:
         rows, last, malformed = _count(path, table)
     except KhiveError as error:
@@ -179,29 +215,17 @@ def _examine_database(place: Place, file: str) -> Database:
 
 
 def _count(path: Path, table: str) -> tuple[int, str | None, int]:
-    connection = sqlite.open_reader(path)
-    try:
-        with translated(path):
-            rows, last, malformed = connection.execute(
-                f"SELECT count(*), max(utc_text(created_at)),"
-                f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
-            ).fetchone()
-    finally:
-        connection.close()
+    with sqlite.opened_reader(path) as connection, translated(path):
+        rows, last, malformed = connection.execute(
+            f"SELECT count(*), max(utc_text(created_at)),"
+            f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
+        ).fetchone()
     return rows, last, malformed
 
 
 def _examine_spool(place: Place) -> dict[str, Any]:
-    events = Spool(place).events()
-    elsewhere = 0
-    home = home_place()
-    if home is not None and home != place:
-        spool = Spool(home)
-        elsewhere = sum(
-            split_away(spool.read(event))[0] == str(place.root)
-            for event in spool.events()
-            if event.away
-        )
+    events = [event for event in Spool(place).events() if not event.away]
+    elsewhere = waiting_at_home(place)
     oldest = (time.time_ns() - events[0].arrival_ns) / 1e9 if events else None
     return {
         "events": dict(Counter(event.tool for event in events)),
@@ -223,6 +247,34 @@ def _open_to_others(place: Place) -> list[str]:
         elif mode & 0o077:
             found.append(f"{path} is open to others: chmod 700 it")
     return found
+
+
+def _damaged_backups(place: Place) -> list[str]:
+    """What is wrong with the backups in the place itself, each one line."""
+    try:
+        damaged = read_catalogue(open_destination(place)).damaged
+    except KhiveError as error:
+        return [str(error)]
+    return [str(error) for error in damaged.values()]
+
+
+def _without_marks(place: Place) -> list[str]:
+    """Why no mark can be kept, where none can."""
+    if marks.is_trusted(place.khive):
+        return []
+    if marks.state_home() is None:
+        reason = "neither KHIVE_HOME nor a home directory can be written"
+    else:
+        reason = "it has none yet"
+    line = f"{place.khive} is used as its owner named it; there is no mark of it: {reason}"
+    return [f"{line}; it ends with this machine" if search.is_fleeting() else line]
+
+
+def _mode(path: Path) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
 
 
 def _names(path: Path) -> list[str]:

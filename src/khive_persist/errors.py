@@ -11,6 +11,7 @@ KhiveError
 │   ├── CompletedError                   a session that is completed takes no more
 │   └── VersionError                     it has another version by now
 ├── PlaceError (OSError)                 no .khive, or one that may not be used
+│   └── UntrustedError                   a .khive that this user has not trusted, or does not own
 ├── CaptureError (OSError)               an event that could not be put into the spool
 ├── EmissionError (OSError)              a replay whose target takes nothing at all
 ├── MirrorError (OSError)                a second copy that could not be written or read
@@ -112,6 +113,12 @@ class PlaceError(KhiveError, OSError):
     """There is no `.khive` here, or it is a link, a file, or not accessible."""
 
     code = "place"
+
+
+class UntrustedError(PlaceError):
+    """A `.khive` is not marked as this user's, or is another's; nothing of it is obeyed."""
+
+    code = "untrusted"
 
 
 class CaptureError(KhiveError, OSError):

@@ -1,6 +1,8 @@
 """The to-do lists of a session's agents: what was on them, when, and what happened meanwhile."""
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -9,6 +11,7 @@ from khive_persist.errors import NotFoundError
 from khive_persist.focus.calls import TOOLS
 from khive_persist.focus.gathering import TELLING
 from khive_persist.opening import open_store
+from khive_persist.place import Place
 from khive_persist.records.document import document
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.focus_list import Work, sound_items, work
@@ -46,9 +49,15 @@ async def read_chains(
         NotFoundError: No session or several begin so, or the agent has no list.
         StoreError: As its subclasses say.
     """
-    async with open_store(HookEvent, dir=root) as events, open_store(FocusChain, dir=root) as lists:
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        events = await enter(open_store(HookEvent, dir=root, read_only=True))
         wanted = begins(begin)
-        told = [*await events.find(wanted, TELLING), *await lists.find(wanted)]
+        telling = await events.find(wanted, TELLING)
+        # Lists of which only events tell are stored with the others, where that can be.
+        stores_lists = bool(telling) and os.access(Place(root).khive, os.W_OK)
+        lists = await enter(open_store(FocusChain, dir=root, read_only=not stores_lists))
+        told = [*telling, *await lists.find(wanted)]
         session = _one({str(record.content["session_id"]) for record in told}, begin)
         by_agent: dict[str | None, list[FocusChain]] = {}
         for snapshot in await lists.get_history(session):

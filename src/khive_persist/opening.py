@@ -11,9 +11,8 @@ import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.callbacks import CallbackOptions, Callbacks
-from khive_persist.capture import arrival
 from khive_persist.capture.shared_drain import drained
-from khive_persist.errors import InvalidRecordError, PlaceError
+from khive_persist.errors import InvalidRecordError
 from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
@@ -44,6 +43,7 @@ from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.store import Store
 from khive_persist.store.timed import TimedStore
+from khive_persist.trust import search
 
 Record = TypeVar("Record", bound=Node)
 TimedRecord = TypeVar("TimedRecord", bound=Timed)
@@ -74,12 +74,19 @@ __all__ = [
 def find_place(directory: Path | str | None = None) -> Place:
     """The place that is meant: the named directory, KHIVE_DIR, upward from here, or home.
 
+    What is named is trusted from now on, if this user owns it.
+
     Raises:
+        UntrustedError: The nearest `.khive` is not trusted, or the named one is another user's.
         PlaceError: None is named or found, and there is no home directory.
     """
-    root = arrival.find_project(str(directory) if directory is not None else "")
-    if not root:
-        raise PlaceError("no .khive was found and HOME is not set", hint="name a directory")
+    if directory is not None:
+        return Place(search.meant(directory))
+    root = search.by_environment()
+    if root is None:
+        root, passed = search.upward()
+        if passed is not None:
+            raise search.untrusted(Place(passed).khive)
     return Place(root)
 
 
@@ -90,6 +97,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[PlannerSessionStore]: ...
 @overload
@@ -99,6 +107,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[HookEventStore]: ...
 @overload
@@ -108,6 +117,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[FocusChainStore]: ...
 @overload
@@ -117,6 +127,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[ApplicationSessionStore]: ...
 @overload
@@ -126,6 +137,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
 @overload
@@ -135,6 +147,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[FixedStore[FixedRecord]]: ...
 @overload
@@ -144,6 +157,7 @@ def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AbstractAsyncContextManager[Store[Record]]: ...
 @asynccontextmanager
@@ -153,6 +167,7 @@ async def open_store(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """Open the store of a class of records, for the time of an `async with`.
@@ -169,6 +184,8 @@ async def open_store(
         dir: The directory that holds `.khive`.
         busy_timeout_seconds: How long a write waits for other programs, where that is less than
             `store.busy_timeout_seconds` of config.toml.
+        read_only: Write nothing and make nothing, not even what is missing: a place on a disk that
+            nobody can write to can be read. What waits in the spool is not brought in.
         callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
             this store saved, loaded, or could not do. See `CallbackOptions`.
 
@@ -179,13 +196,18 @@ async def open_store(
         StoreError: As its subclasses say.
     """
     async with _opened(
-        record, url, dir=dir, busy_timeout_seconds=busy_timeout_seconds, **callbacks
+        record,
+        url,
+        dir=dir,
+        busy_timeout_seconds=busy_timeout_seconds,
+        read_only=read_only,
+        **callbacks,
     ) as store:
-        token = bind(record, store)
+        binding = bind(record, store)
         try:
             yield store
         finally:
-            unbind(token)
+            unbind(binding)
 
 
 @asynccontextmanager
@@ -195,11 +217,16 @@ async def _opened(
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """As `open_store`, of a store that no other task's calls are to use."""
     place = find_place(dir)
     named = None if url is None else _checked_url(record, url)
+    if read_only:
+        async with _read_only(record, place, named, Callbacks(**callbacks)) as store:
+            yield store
+        return
     await anyio.to_thread.run_sync(place.make)
     settings = configuration.load(place.config)
     redactor = load_redactor(place, settings)
@@ -222,6 +249,7 @@ async def _opened(
         seal=sealing,
         mirror_of=Mirror(place, settings).follower if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
+        mirror_path=_paths_in_mirror(place, named),
         **options,
     )
     try:
@@ -244,6 +272,24 @@ async def _opened(
             await store.close()
 
 
+@asynccontextmanager
+async def _read_only(
+    record: type[Any], place: Place, file: Path | None, callbacks: Callbacks
+) -> AsyncIterator[Store[Any]]:
+    store = _STORES.get(record, Store)(
+        record,
+        lambda purpose: file or place.database(purpose.file),
+        callbacks=callbacks if any(callbacks) else None,
+        mirror_path=_paths_in_mirror(place, file),
+        read_only=True,
+    )
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
 async def save_planning_session(
     content: Mapping[str, Any] | None = None, /, *, dir: Path | str | None = None, **fields: Any
 ) -> PlannerSession:
@@ -252,6 +298,11 @@ async def save_planning_session(
         await save_planning_session(session_id="s1", task_description="…", complexity="complex")
 
     A service that saves many keeps a store open instead: opening costs more than a save.
+
+    Args:
+        content: The plan's content, as a mapping.
+        dir: The directory that holds `.khive`.
+        fields: Fields of the content, which come before those of `content`.
 
     Raises:
         InvalidRecordError: A field is missing or wrong.
@@ -266,15 +317,19 @@ async def save_planning_session(
         return saved
 
 
-@asynccontextmanager
-async def reading(place: Place, *purposes: Purpose) -> AsyncIterator[Reader]:
+class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a function
     """Read several purposes of a place together, once what waits in its spool came in."""
-    await drained(place)
-    reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
-    try:
-        yield reader
-    finally:
-        await reader.close()
+
+    def __init__(self, place: Place, *purposes: Purpose) -> None:
+        self._place = place
+        self._reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
+
+    async def __aenter__(self) -> Reader:
+        await drained(self._place)
+        return self._reader
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._reader.__aexit__(*error)
 
 
 async def _gather(
@@ -292,6 +347,18 @@ async def _gather(
         seal=sealing,
         mirror=mirror.follower(FOCUS_CHAINS),
     )
+
+
+def _paths_in_mirror(
+    place: Place, named: Path | None
+) -> Callable[[Purpose, StoredRow], Path | None]:
+    """Where the second copy of a row lies; nowhere for a file that lies outside of a place."""
+
+    def find(purpose: Purpose, row: StoredRow) -> Path | None:
+        mirror = Mirror(place, configuration.load(place.config))
+        return None if named or not mirror.has(purpose) else mirror.path(purpose, row)
+
+    return find
 
 
 def _checked_url(record: type[Node], url: str) -> Path:

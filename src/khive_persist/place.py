@@ -9,13 +9,16 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from khive_persist import clock
 from khive_persist.errors import PlaceError
+from khive_persist.files import PRIVATE_FILE as PRIVATE_FILE
+from khive_persist.files import make_directory as make_directory
+from khive_persist.files import sync_directory as sync_directory
+from khive_persist.files import sync_file as sync_file
+from khive_persist.files import write_private as write_private
+from khive_persist.trust import marks
 
 KHIVE: Final = ".khive"
 GITIGNORE: Final = b"*\n!.gitignore\n!config.toml\n"
-PRIVATE_FILE: Final = 0o600
-PRIVATE_DIRECTORY: Final = 0o700
 
 
 class Place:
@@ -65,6 +68,11 @@ class Place:
         return self.khive / "config.toml"
 
     @property
+    def local_config(self) -> Path:
+        """The settings of one person, which git ignores."""
+        return self.khive / "config.local.toml"
+
+    @property
     def server_url(self) -> Path:
         """Where its server can be reached, while one runs."""
         return self.khive / "server.url"
@@ -81,92 +89,17 @@ class Place:
             return False
 
     def make(self) -> None:
-        """Make `.khive` where it is missing; it is 0700 on return, whatever the umask.
+        """Make `.khive` where it is missing, and mark what is made as this user's.
+
+        It is 0700 on return, whatever the umask.
 
         Raises:
             PlaceError: It cannot be made, or is a link or a file.
         """
-        make_directory(self.khive)
+        marks.make_khive(self.khive)
         ignore = self.khive / ".gitignore"
         try:
             if not os.path.lexists(ignore):
                 write_private(ignore, GITIGNORE)
         except OSError as error:
             raise PlaceError(f"{ignore} cannot be made ({error.strerror})") from error
-
-
-def make_directory(path: Path) -> None:
-    """Make one private directory, durably; an open one is closed to others.
-
-    Raises:
-        PlaceError: It cannot be made, or a link or a file stands in its place.
-    """
-    try:
-        os.mkdir(path, PRIVATE_DIRECTORY)
-    except FileExistsError:
-        mode = os.lstat(path).st_mode
-        if not stat.S_ISDIR(mode):
-            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
-            raise PlaceError(f"{path} is {kind}", hint="move it away") from None
-        if not mode & 0o077:
-            return
-        made = False
-    except OSError as error:
-        raise PlaceError(f"{path} cannot be made ({error.strerror})") from error
-    else:
-        made = True
-    try:
-        os.chmod(path, PRIVATE_DIRECTORY)
-    except PermissionError:
-        # Somebody else's directory that we may write to: it works, and its owner decides its mode.
-        return
-    if made:
-        sync_directory(path.parent)
-
-
-def sync_file(path: Path) -> None:
-    """Make the content of a file durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_private(path: Path, content: bytes, *, synced: bool = True) -> None:
-    """Write a file of `.khive` as a whole or not at all: 0600, synced, then renamed into place.
-
-    Args:
-        path: The file.
-        content: All of it.
-        synced: Whether it survives a power loss; without, such a loss may leave anything there.
-    """
-    # Several threads may write it at once.
-    temporary = path.with_name(f".{path.name}.{clock.new_id()}.tmp")
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE_FILE
-    )
-    try:
-        try:
-            os.fchmod(descriptor, PRIVATE_FILE)
-            with open(descriptor, "wb", closefd=False) as file:
-                file.write(content)
-            if synced:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    if synced:
-        sync_directory(path.parent)

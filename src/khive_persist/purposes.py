@@ -1,13 +1,9 @@
 """Which record lives in which file and table. Standard library only."""
 
-import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from khive_persist.errors import InvalidRecordError
-
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
-_PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+from khive_persist import purpose_names
 
 
 class Purpose(NamedTuple):
@@ -38,46 +34,24 @@ class Purpose(NamedTuple):
         return f"{self.name}.db"
 
     def index_name(self, paths: Iterable[str]) -> str:
-        """What the index over these paths is called."""
+        """The name of the index over these paths."""
         return "_".join([self.table, *(path.replace(".", "_") for path in paths)])
 
 
-def purpose(
+def _built_in(
     name: str,
     table: str | None = None,
     *,
-    view: str = "",
-    fields: tuple[str, ...] = (),
-    indexes: tuple[tuple[str, ...], ...] = (),
-    document: str = "",
+    view: str,
+    fields: tuple[str, ...],
+    indexes: tuple[tuple[str, ...], ...],
+    document: str,
     is_stream: bool = False,
 ) -> Purpose:
-    """A checked `Purpose`: its names are plain words, so that they can stand in SQL and in a path.
-
-    Raises:
-        InvalidRecordError: A name, or a path, has other characters than letters, digits and `_`; or
-            two indexes would have the same name.
-    """
-    made = Purpose(name, table or name, view, fields, indexes, document or name, is_stream)
-    words = [made.name, made.table, made.document, *([view] if view else [])]
-    paths = [*fields, *(path for index in indexes for path in index)]
-    wrong = [word for word in words if not _NAME.match(word)]
-    wrong += [path for path in paths if not _PATH.match(path)]
-    if wrong:
-        raise InvalidRecordError(
-            f"{wrong[0]!r} cannot name a file, a table or a field",
-            hint="use letters, digits and underscores",
-        )
-    # Every table has an index of that name already, and SQLite tells no case apart.
-    present = ("odd_created_at",)
-    names = [made.index_name(index).lower() for index in (*indexes, present)]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidRecordError(f"two indexes are named {twice}", hint="leave one out")
-    return made
+    return Purpose(name, table or name, view, fields, indexes, document, is_stream)
 
 
-PLANNER_SESSIONS: Final = purpose(
+PLANNER_SESSIONS: Final = _built_in(
     "planner_sessions",
     view="plans",
     document="planner_session",
@@ -126,9 +100,12 @@ _EVENT_INDEXES: Final = (
     ("created_at",),
 )
 
+# How much of these fields is kept beside the payload, which has the whole: the view gives that.
+PREVIEW_CHARACTERS: Final = {"output": 200, "command": 500}
+
 # One file a tool: the key is the tool's name as `khive-hook --tool` takes it.
 HOOK_EVENTS: Final[dict[str, Purpose]] = {
-    tool: purpose(
+    tool: _built_in(
         name,
         "hook_events",
         view="events",
@@ -144,7 +121,7 @@ HOOK_EVENTS: Final[dict[str, Purpose]] = {
     )
 }
 
-CONVERSATIONS: Final = purpose(
+CONVERSATIONS: Final = _built_in(
     "conversations",
     "messages",
     view="conversation",
@@ -176,7 +153,7 @@ CONVERSATIONS: Final = purpose(
     is_stream=True,
 )
 
-FOCUS_CHAINS: Final = purpose(
+FOCUS_CHAINS: Final = _built_in(
     "focus_chains",
     view="focus",
     fields=("session_id", "tool", "agent_id", "position", "turn_id", "tool_use_id", "explanation"),
@@ -185,7 +162,7 @@ FOCUS_CHAINS: Final = purpose(
     is_stream=True,
 )
 
-OUTCOMES: Final = purpose(
+OUTCOMES: Final = _built_in(
     "outcomes",
     view="verdicts",
     fields=("session_id", "verdict", "source", "note"),
@@ -193,7 +170,7 @@ OUTCOMES: Final = purpose(
     document="outcome",
 )
 
-APPLICATION_SESSIONS: Final = purpose(
+APPLICATION_SESSIONS: Final = _built_in(
     "application_sessions",
     view="trials",
     document="application_session",
@@ -219,7 +196,7 @@ APPLICATION_SESSIONS: Final = purpose(
     ),
 )
 
-MEASUREMENTS: Final = purpose(
+MEASUREMENTS: Final = _built_in(
     "measurements",
     view="measured",
     fields=("session_id", "name", "value", "unit", "measured_at"),
@@ -228,7 +205,7 @@ MEASUREMENTS: Final = purpose(
     is_stream=True,
 )
 
-SCORES: Final = purpose(
+SCORES: Final = _built_in(
     "scores",
     view="scored",
     fields=("session_id", "name", "value", "max_value", "scored_at", "note"),
@@ -237,7 +214,7 @@ SCORES: Final = purpose(
     is_stream=True,
 )
 
-EXPERIMENTS: Final = purpose(
+EXPERIMENTS: Final = _built_in(
     "experiments",
     view="designs",
     fields=("name", "note"),
@@ -245,7 +222,7 @@ EXPERIMENTS: Final = purpose(
     document="experiment",
 )
 
-ASSIGNMENTS: Final = purpose(
+ASSIGNMENTS: Final = _built_in(
     "assignments",
     view="assigned",
     fields=("session_id", "experiment", "variant", "method", "is_late"),
@@ -269,3 +246,43 @@ BUILT_IN: Final = (
     EXPERIMENTS,
     ASSIGNMENTS,
 )
+BUILT_IN_NAMES: Final = frozenset(known.name for known in BUILT_IN)
+
+
+def purpose(
+    name: str,
+    table: str | None = None,
+    *,
+    view: str = "",
+    fields: tuple[str, ...] = (),
+    indexes: tuple[tuple[str, ...], ...] = (),
+    document: str = "",
+    is_stream: bool = False,
+) -> Purpose:
+    """Describe a kind of record of your own: its file, its table, its indexes, its second copy.
+
+    Words of SQL can be names, as in `purpose("order")`; SQL of your own then has to quote them.
+
+    Args:
+        name: The purpose's name, which is the file's: `training` lies in `training.db`.
+        table: Its table, where that is to have another name.
+        view: A view with `fields` as plain columns, or an empty string for none.
+        fields: Paths into `content`, as in `athlete` or `load.weekly`.
+        indexes: Each a tuple of such paths, or of `created_at`. One that is named no longer is
+            removed from the file when it is opened for writing the next time; do not make indexes
+            of the same names by hand.
+        document: What the names of its files in the mirror begin with, where that is not the name.
+        is_stream: Whether its mirror is a file a session, with a line a record, and not a file a
+            record.
+
+    Returns:
+        The checked description.
+
+    Raises:
+        InvalidRecordError: A name has other characters than ASCII letters, digits and underscores,
+            or more than 63; it is khive-persist's or SQLite's, in whatever case; or two are the
+            same, in whatever case.
+    """
+    described = Purpose(name, table or name, view, fields, indexes, document or name, is_stream)
+    purpose_names.check(described, BUILT_IN)
+    return described

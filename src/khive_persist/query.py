@@ -1,23 +1,29 @@
 """Filters and order: what `field("confidence") > 0.8` is. Values only; the store writes the SQL.
 
 Missing is a value here as in Python: `!=` holds for a record that lacks the field, and `~` gives
-exactly the records that the filter does not.
+exactly the records that the filter does not. Smaller and larger compare numbers with numbers and
+text with text: a record whose field is of the other kind passes none of them.
 """
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from khive_persist.errors import InvalidQueryError
 
 Value = str | int | float | bool | datetime | None
-Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "like"]
+Comparison = Literal["==", "!=", "<", "<=", ">", ">="]
 
 _INT64: Final = range(-(2**63), 2**63)
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_STEP: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[(?:\d{1,9}|#-\d{1,9})\])*)\Z")
+# A key that SQLite's JSON path can quote, and that no writer of JSON escapes.
+_QUOTED_KEY: Final = re.compile(r"""[^\x00-\x1f\x7f-\U0010ffff"\\/<>&]*\Z""")
+# In a path: a word of any language, with hyphens, or any key in double quotes.
+_STEP: Final = re.compile(
+    r"""(?:([\w-]+)|"([^"]*)")((?:\[(?:[0-9]{1,9}|#-[0-9]{1,9})\])*)(?:\.|\Z)"""
+)
 _COLUMNS: Final = frozenset({"id", "created_at"})
 
 
@@ -39,22 +45,40 @@ class Filter:
         )
 
 
+class Lookup(NamedTuple):
+    """A key of an object that a JSON path cannot name: it is looked up among the object's keys.
+
+    Attributes:
+        path: The path of the object, in what the lookup before it found.
+        key: The key.
+    """
+
+    path: str
+    key: str
+
+
 class Field:
     """A place in a record: a column, or a path into `content`.
 
     Attributes:
         column: `id` or `created_at`, or an empty string for a path.
-        path: The JSON path, `$.a.b[0]`, or an empty string for a column.
+        lookups: What is looked up before, each in what the one before it found.
+        path: The JSON path, `$.a.b[0]`, in `content` or in what was looked up last; an empty string
+            for a column.
     """
 
     __hash__ = None  # type: ignore[assignment]  # == makes a filter, so a Field is no dict key
 
-    def __init__(self, *, column: str = "", path: str = "") -> None:
+    def __init__(
+        self, *, column: str = "", path: str = "", lookups: tuple[Lookup, ...] = ()
+    ) -> None:
         self.column = column
         self.path = path
+        self.lookups = lookups
 
     def __repr__(self) -> str:
-        return f"field({self.column or self.path!r})"
+        keys = "".join(f'{path[1:]}."{key}"' for path, key in self.lookups)
+        return f"field({self.column or f'${keys}{self.path[1:]}'!r})"
 
     def __eq__(self, value: Value) -> Filter:  # type: ignore[override]
         return Compare(self, "==", _value(value))
@@ -78,11 +102,19 @@ class Field:
         """The field is one of these; of none at all, no record."""
         return OneOf(self, tuple(_value(value) for value in values))
 
-    def like(self, pattern: str) -> Filter:
-        """SQL's LIKE: `%` is any text, `_` any character, ASCII letters of either case."""
+    def like(self, pattern: str, *, escape: str | None = None) -> Filter:
+        """SQL's LIKE: `%` is any text, `_` any character, ASCII letters of either case.
+
+        Args:
+            pattern: The pattern.
+            escape: The character before a `%`, a `_` or itself that stands for this very one:
+                `field("note").like("100\\\\%%", escape="\\\\")` is what begins with `100%`.
+        """
         if not isinstance(pattern, str):
             raise InvalidQueryError(f"like takes text, not {type(pattern).__name__}")
-        return Compare(self, "like", _value(pattern))
+        if escape is not None and (not isinstance(escape, str) or len(escape) != 1):
+            raise InvalidQueryError(f"escape is one character, not {escape!r}")
+        return Like(self, _text(pattern), None if escape is None else _text(escape))
 
     def is_null(self) -> Filter:
         """The field is missing, or null."""
@@ -102,7 +134,7 @@ class Field:
 
 
 class Order(NamedTuple):
-    """Sort by a field; records that lack it come first, descending last, as in SQLite."""
+    """Sort by a field, as SQLite does: missing, then numbers, then text; descending the reverse."""
 
     field: Field
     descending: bool = False
@@ -113,6 +145,13 @@ class Compare(Filter):
 
     def __init__(self, field: Field, comparison: Comparison, value: Value) -> None:
         self.field, self.comparison, self.value = field, comparison, value
+
+
+class Like(Filter):
+    """One field, a pattern, and the pattern's escape character."""
+
+    def __init__(self, field: Field, pattern: str, escape: str | None) -> None:
+        self.field, self.pattern, self.escape = field, pattern, escape
 
 
 class OneOf(Filter):
@@ -155,8 +194,11 @@ def field(path: str, *keys: str) -> Field:
 
     Args:
         path: Keys joined by dots, with array items in brackets: `confidence`,
-            `metadata.planner.name`, `phases[0].cost`, `phases[#-1]` for the last.
-        keys: More keys, each taken as it is: `field("metadata", "odd key.with dots")`.
+            `metadata.planner.name`, `phases[0].cost`, `phases[#-1]` for the last, `größe`,
+            `cost-usd`. A key in double quotes has any characters but these: `metadata."a.b"`. `$`
+            alone is the content.
+        keys: More keys, each taken as it is: `field("metadata", "odd key.with dots")`,
+            `field("$", 'a "quoted" one')`.
 
     Raises:
         InvalidQueryError: The path is not of this form. Nothing else than a checked path gets into
@@ -164,16 +206,21 @@ def field(path: str, *keys: str) -> Field:
     """
     if not isinstance(path, str):
         raise InvalidQueryError(f"a path is text, not {type(path).__name__}")
-    steps = path.split(".")
-    if not all(_STEP.match(step) for step in steps):
-        raise InvalidQueryError(
-            f"{path[:80]!r} is no path", hint="write it as in field('metadata.phases[0].cost')"
-        )
-    return Field(path="$." + ".".join([*steps, *map(_key, keys)]))
+    spelled = _Spelled()
+    if path != "$":
+        for key, brackets in _steps(path):
+            spelled.add(key)
+            spelled.path += brackets
+    for key in keys:
+        spelled.add(key)
+    return Field(path=spelled.path, lookups=tuple(spelled.lookups))
 
 
 def column(name: Literal["id", "created_at"]) -> Field:
     """The column `id`, or `created_at`, which compares with a datetime.
+
+    Args:
+        name: `id` or `created_at`.
 
     Raises:
         InvalidQueryError: It is another name.
@@ -196,13 +243,40 @@ def checked_count(name: str, value: int | None) -> int | None:
     return value
 
 
-def _key(key: str) -> str:
-    if isinstance(key, str) and _PLAIN_KEY.match(key):
-        return key
-    # SQLite's JSON path has no way to write these in a quoted key.
-    if not isinstance(key, str) or not key or any(c in '"\\' or ord(c) < 32 for c in key):
-        raise InvalidQueryError(f"{key!r} cannot stand in a path")
-    return f'"{_text(key)}"'
+class _Spelled:
+    """A path, a key at a time."""
+
+    def __init__(self) -> None:
+        self.lookups: list[Lookup] = []
+        self.path = "$"
+
+    def add(self, key: str) -> None:
+        if not isinstance(key, str) or "\0" in key:
+            raise InvalidQueryError(f"{key!r} cannot stand in a path")
+        if _PLAIN_KEY.match(key):
+            self.path += f".{key}"
+        elif _QUOTED_KEY.match(key):
+            self.path += f'."{key}"'
+        else:
+            self.lookups.append(Lookup(self.path, _text(key)))
+            self.path = "$"
+
+
+def _steps(path: str) -> Iterator[tuple[str, str]]:
+    """The keys of a path, each with the brackets after it."""
+    at = 0
+    while at < len(path) or path.endswith(".") or not path:
+        step = _STEP.match(path, at)
+        if step is None:
+            raise InvalidQueryError(
+                f"{path[:80]!r} is no path",
+                hint="write it as in field('metadata.phases[0].cost'), or field('$', 'any key')",
+            )
+        key, quoted, brackets = step.groups()
+        yield (quoted if key is None else key), brackets
+        if step.end() == len(path) and not path.endswith("."):
+            return
+        at = step.end()
 
 
 def _filter(value: object) -> Filter:

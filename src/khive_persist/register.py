@@ -1,68 +1,104 @@
 """The purposes of a place: the built-in ones, and those of the classes that were opened there.
 
-A class of a user's own is known to his program only. What a command has to know of it lies in
-`.khive/purposes/`, a file a purpose.
+A class of a user's own is known to its program only. What a command has to know of it lies in
+`.khive/purposes/`, a file a purpose, and once more beside its records in `sessions/`.
 """
 
-import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from khive_persist import definitions
 from khive_persist.errors import InvalidRecordError, PlaceError
 from khive_persist.place import Place, make_directory, write_private
-from khive_persist.purposes import BUILT_IN, Purpose, purpose
+from khive_persist.purpose_names import check, check_apart
+from khive_persist.purposes import BUILT_IN, Purpose
+from khive_persist.trust import signed
 
 FOLDER: Final = "purposes"
 
 
 def remember(place: Place, added: Purpose) -> None:
-    """Let the commands know a purpose: synced on return.
+    """Let the commands know a purpose, and its mirror describe itself: synced on return.
 
     Raises:
+        InvalidRecordError: Its names are refused, as by `purposes.purpose`; or it differs from
+            another purpose of the place only in case.
+        InvalidSettingsError: config.toml is wrong.
         PlaceError: It cannot be written.
     """
-    if any(added.name == known.name for known in BUILT_IN):
+    if added in BUILT_IN:
         return
+    # A class can name one that was made without `purposes.purpose`.
+    check(added, BUILT_IN)
     path = place.khive / FOLDER / f"{added.name}.json"
-    content = json.dumps(added._asdict(), indent=2).encode() + b"\n"
+    content = signed.dump(place.khive, FOLDER, added._asdict())
     try:
-        if path.exists() and path.read_bytes() == content:
-            return
-        make_directory(path.parent)
-        write_private(path, content)
+        if not (path.is_file() and not path.is_symlink() and path.read_bytes() == content):
+            for other in _readable(place):
+                check_apart(added, other)
+            make_directory(path.parent)
+            write_private(path, content)
+        definitions.keep_beside_records(place, added)
+    except PlaceError:
+        raise
     except OSError as error:
-        raise PlaceError(f"{path} cannot be written ({error.strerror})") from error
+        raise PlaceError(
+            f"the definition of {added.name} cannot be written to {place.khive} ({error.strerror})"
+        ) from error
 
 
 def known_purposes(place: Place) -> tuple[Purpose, ...]:
-    """The purposes of a place, the built-in ones first.
+    """The purposes of a place, the built-in ones first. A file that is not ours is passed over.
 
     Raises:
-        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
     """
+    return (*BUILT_IN, *map(definitions.read, _believed(place)))
+
+
+def mirrored_purposes(place: Place) -> tuple[Purpose, ...]:
+    """The purposes of a place, and after them those that only its mirror describes.
+
+    Raises:
+        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
+    """
+    known = known_purposes(place)
+    return (*known, *definitions.in_folder(place.sessions, known))
+
+
+def files(place: Place) -> list[Path]:
+    """The files that describe purposes, ours or not."""
+    folder = place.khive / FOLDER
     try:
-        names = sorted(os.listdir(place.khive / FOLDER))
+        names = [] if folder.is_symlink() else sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
-        return BUILT_IN
-    own = [_read(place.khive / FOLDER / name) for name in names if name.endswith(".json")]
-    built_in = {known.name for known in BUILT_IN}
-    return (*BUILT_IN, *(known for known in own if known.name not in built_in))
+        names = []
+    return [folder / name for name in names if name.endswith(".json")]
 
 
-def _read(path: Path) -> Purpose:
-    try:
-        found = json.loads(path.read_bytes())
-        return purpose(
-            found["name"],
-            found["table"],
-            view=found["view"],
-            fields=tuple(found["fields"]),
-            indexes=tuple(map(tuple, found["indexes"])),
-            document=found["document"],
-            is_stream=found["is_stream"] is True,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidRecordError(
-            f"{path} does not describe a purpose ({error})", hint="remove it: its program writes it"
-        ) from error
+def disbelieved(place: Place) -> list[Path]:
+    """The files that are passed over, as this user's programs did not write them."""
+    return [file for file in files(place) if not signed.is_believed(place.khive, FOLDER, file)]
+
+
+def adopt(place: Place, file: Path) -> None:
+    """Take a file that describes a purpose for ours.
+
+    Raises:
+        InvalidRecordError: It describes none.
+    """
+    remember(place, definitions.read(file))
+
+
+def _believed(place: Place) -> Iterator[Path]:
+    return (file for file in files(place) if signed.is_believed(place.khive, FOLDER, file))
+
+
+def _readable(place: Place) -> Iterator[Purpose]:
+    """The definitions in a folder; one that cannot be read keeps no other kind from being saved."""
+    for path in _believed(place):
+        with suppress(InvalidRecordError):
+            yield definitions.read(path)

@@ -1,23 +1,28 @@
 """What goes through redaction before it is stored, by the settings and the key of its place."""
 
+import errno
 import os
 from typing import Final
 
 from khive_persist.errors import PlaceError
+from khive_persist.files import read_regular
 from khive_persist.place import Place, write_private
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
+from khive_persist.trust import macs
 
 KEY_FILE: Final = "redaction.key"
 _KEY_BYTES: Final = 32
+_MAC_BYTES: Final = 64
+_MOST_BYTES: Final = 4096
 
 
 def load_redactor(place: Place, settings: Settings) -> Redactor | None:
     """The redactor of a place, or None where its settings turn redaction off.
 
-    Its key is made at the first use. It makes the tags of placeholders: without it, nobody can try
-    passwords against the tag of a shared file.
+    Its key is made at the first use, and made anew where another one lies there than ours. It makes
+    the tags of placeholders: without it, nobody can try passwords against the tag of a shared file.
 
     Raises:
         PlaceError: The key cannot be read or made.
@@ -26,16 +31,47 @@ def load_redactor(place: Place, settings: Settings) -> Redactor | None:
         return None
     path = place.khive / KEY_FILE
     try:
-        try:
-            key = path.read_bytes()
-        except FileNotFoundError:
-            key = b""
-        if len(key) != _KEY_BYTES:
+        key = read_key(place)
+        if key is None:
             key = os.urandom(_KEY_BYTES)
-            write_private(path, key)
+            sign_key(place, key)
     except OSError as error:
         raise PlaceError(f"{path}: {error.strerror}") from error
     return Redactor(key, settings.redaction_allow)
+
+
+def read_key(place: Place, *, believed: bool = True) -> bytes | None:
+    """The key of a place; None where there is none, or it is not ours.
+
+    Args:
+        place: Whose.
+        believed: Whether it has to be ours.
+
+    Raises:
+        OSError: It is there and cannot be read.
+    """
+    try:
+        stored = read_regular(place.khive / KEY_FILE, _MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EIO):
+            raise
+        # A link, a pipe or a folder in its place.
+        return None
+    key, mac = stored[:_KEY_BYTES], stored[_KEY_BYTES:].decode("ascii", "replace")
+    if len(key) != _KEY_BYTES or len(mac) not in (0, _MAC_BYTES):
+        return None
+    return key if not believed or macs.is_ours(place.khive, KEY_FILE, key, mac) else None
+
+
+def sign_key(place: Place, key: bytes) -> None:
+    """Write the key of a place, as ours.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_private(place.khive / KEY_FILE, key + macs.mac(place.khive, KEY_FILE, key).encode())
 
 
 def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:

@@ -1,4 +1,9 @@
-"""`config.toml`: what a person may set, each with its default."""
+"""What a person may set, each with its default, and whose word counts.
+
+The home's config.toml holds for all places, then a place's own, then its `config.local.toml`, which
+git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a place's own
+config.toml only as the person trusted it: git can bring another one with every pull.
+"""
 
 import re
 import sys
@@ -7,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.files import read_regular
+from khive_persist.trust import git_index, marks, records
 
 ModelEvents = Literal["off", "without_conversation", "full"]
 Compression = Literal["auto", "zstd", "none"]
@@ -23,6 +30,7 @@ class Settings(NamedTuple):
     gemini_model_events: ModelEvents = "off"
     store_busy_timeout_seconds: float = 30.0
     mirror_off: tuple[str, ...] = ()
+    mirror_pack_after_days: float = 1.0
     retention_rules: tuple[str, ...] = ()
     cost_prices: tuple[str, ...] = ()
     sync_at_stop: bool = True
@@ -43,10 +51,37 @@ class Settings(NamedTuple):
     server_max_body_bytes: int = 8_388_608
 
 
+LOCAL: Final = "config.local.toml"
+# What sends, runs, listens, or records or redacts less.
+GUARDED: Final = frozenset(
+    {
+        "capture_max_payload_bytes",
+        "redaction_enabled",
+        "redaction_allow",
+        "gemini_model_events",
+        "mirror_off",
+        "retention_rules",
+        "sync_at_stop",
+        "backup_destination",
+        "backup_recipients",
+        "backup_every_hours",
+        "backup_full_every_days",
+        "backup_keep_count",
+        "backup_keep_days",
+        "server_address",
+        "server_port",
+        "server_allowed_hosts",
+        "server_allowed_origins",
+        "server_require_token",
+        "server_max_body_bytes",
+    }
+)
+_MOST_BYTES: Final = 1 << 20
 _MINIMUM: Final[dict[str, float]] = {
     "capture_max_payload_bytes": 4_096,
     "capture_linger_seconds": 0,
     "store_busy_timeout_seconds": 0.1,
+    "mirror_pack_after_days": 0,
     "outcomes_failure_rate": 0,
     "backup_every_hours": 0,
     "backup_full_every_days": 0,
@@ -63,28 +98,126 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def load(path: Path) -> Settings:
-    """The settings of a file; the defaults where there is none.
+    """The settings in force in a place.
+
+    Args:
+        path: The place's config.toml, which need not be there.
 
     Raises:
-        InvalidSettingsError: It is no TOML, names an unknown setting, or gives one a wrong value.
+        InvalidSettingsError: A file is no TOML, names an unknown setting, or gives one a wrong
+            value.
     """
+    values = _of_home(path)
+    values |= _believed(path)
+    values |= _local(path.with_name(LOCAL))
+    return Settings(**values)
+
+
+def withheld(path: Path) -> tuple[str, ...]:
+    """The settings of a place's config.toml that do not count until `khive-persist trust`.
+
+    Raises:
+        InvalidSettingsError: As for `load`.
+    """
+    below = Settings()._asdict() | _of_home(path)
+    written = below | read(path)
+    believed = below | _believed(path)
+    names = [name for name in sorted(GUARDED) if written[name] != believed[name]]
+    local = path.with_name(LOCAL)
+    if _came_with_git(local):
+        names += sorted(GUARDED & read(local).keys())
+    return tuple(dict.fromkeys(name.replace("_", ".", 1) for name in names))
+
+
+def sources(path: Path) -> tuple[Path, ...]:
+    """The files that the settings of a place depend on."""
+    home = _home_config(path)
+    trusted = records.path_of(path.parent)
+    return tuple(file for file in (path, path.with_name(LOCAL), home, trusted) if file)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """All that one file sets, by the names of `Settings`; nothing where there is none.
+
+    Raises:
+        InvalidSettingsError: As for `load`.
+    """
+    return _parsed(path, text) if (text := read_text(path)) is not None else {}
+
+
+def read_text(path: Path) -> str | None:
+    """The text of a settings file; None where there is none.
+
+    Raises:
+        InvalidSettingsError: It is a link, no regular file, or cannot be read.
+    """
+    # A person's dotfiles may be links; what comes with a repository must not lead out of it.
+    follows = marks.is_state(path.parent)
     try:
-        text = path.read_text("utf-8")
+        return read_regular(path, _MOST_BYTES, follows=follows).decode()
     except FileNotFoundError:
-        return Settings()
+        return None
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingsError(f"{path} cannot be read ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidSettingsError(f"{path} cannot be read ({reason})") from error
+
+
+def _of_home(path: Path) -> dict[str, Any]:
+    home = _home_config(path)
+    return {} if home is None else read(home)
+
+
+def _home_config(path: Path) -> Path | None:
+    """The home's config.toml; None where it is the place's own."""
+    folder = marks.state_folder()
+    return None if folder is None or marks.is_state(path.parent) else folder / path.name
+
+
+def _believed(path: Path) -> dict[str, Any]:
+    """What counts of a place's config.toml."""
+    text = read_text(path)
+    written = {} if text is None else _parsed(path, text)
+    if _home_config(path) is None:
+        # The home's own; or no state folder can be written, and the person named the place.
+        return written
+    trusted = records.load(path.parent).config
+    if trusted == text:
+        return written
+    guarded: dict[str, Any] = {}
+    if trusted is not None:
+        try:
+            guarded = _parsed(path, trusted)
+        except InvalidSettingsError:
+            # Trusted under another version, which knew other settings.
+            guarded = {}
+    return {name: value for name, value in written.items() if name not in GUARDED} | {
+        name: value for name, value in guarded.items() if name in GUARDED
+    }
+
+
+def _local(path: Path) -> dict[str, Any]:
+    values = read(path)
+    if values and _came_with_git(path):
+        return {name: value for name, value in values.items() if name not in GUARDED}
+    return values
+
+
+def _came_with_git(path: Path) -> bool:
+    return path.exists() and path.name in git_index.tracked(path.parent)
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidSettingsError(f"{path}: {error}") from error
-    given = {}
+    values = {}
     for table, entries in tables.items():
         if not isinstance(entries, dict):
             raise InvalidSettingsError(f"{path}: {table} is no table", hint=f"write [{table}]")
         for key, value in entries.items():
-            given[f"{table}_{key}"] = _checked(path, table, key, value)
-    return Settings(**given)
+            values[f"{table}_{key}"] = _checked(path, table, key, value)
+    return values
 
 
 def _checked(path: Path, table: str, key: str, value: Any) -> Any:

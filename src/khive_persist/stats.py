@@ -1,21 +1,23 @@
-"""What `stats` counts: events and failures, tokens and costs, plans."""
+"""What `stats` counts: events and failures, tokens and costs, plans, own kinds."""
 
 from typing import Any
 
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.query import Filter
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.register import known_purposes
 from khive_persist.store.counts import count_events
+from khive_persist.store.kinds import count_records
 from khive_persist.transcripts.totals import By, token_totals
 
 
 async def read_stats(
     place: Place, wanted: list[Filter], of_messages: list[Filter], by: By, prices: PriceTable
 ) -> dict[str, Any]:
-    """Counts of events by tool and type, of tokens and costs, and of all plans.
+    """Counts of events by tool and type, of tokens and costs, of plans, and of own kinds.
 
     Args:
         place: Whose; what waits in its spool is brought in first.
@@ -32,5 +34,13 @@ async def read_stats(
     async with reading(place, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *of_messages)
     tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
-    async with open_store(PlannerSession, dir=place.root) as plans:
-        return {"events": events, "tokens": tokens, "plans": await plans.get_stats()}
+    async with open_store(PlannerSession, dir=place.root, read_only=True) as plans:
+        of_plans = await plans.get_stats()
+    own = (one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES)
+    kinds = await count_records((place.database(one.file), one) for one in own)
+    return {
+        "events": events,
+        "tokens": tokens,
+        "plans": of_plans,
+        "kinds": [kind._asdict() for kind in kinds],
+    }

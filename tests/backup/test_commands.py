@@ -86,7 +86,7 @@ def test_config_toml_is_left_where_there_is_one(saved: Place, khive: Khive) -> N
 
 def test_the_settings_are_the_defaults(saved: Place, khive: Khive) -> None:
     secret = pyrage.x25519.Identity.generate()
-    saved.config.write_text(
+    saved.local_config.write_text(
         f"[backup]\ndestination = 'kept'\ncompression = 'none'\nkeep_count = 1\nkeep_days = 0\n"
         f"recipients = ['{secret.to_public()}']\n"
     )

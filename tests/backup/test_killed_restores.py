@@ -15,6 +15,7 @@ from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
 from khive_persist.place import Place
 from khive_persist.store.sqlite import lock, switch
+from khive_persist.trust import macs
 from tests.backup.records import Rows, elsewhere, make_old, mirror, restored, rows
 
 # Counts what the process does to the file system, and kills it before the n-th of these.
@@ -76,6 +77,8 @@ def test_old_or_new_and_never_a_mix(
     new = state(saved)
     whole = elsewhere(tmp_path, "whole")
     make_old(whole)
+    # Made once a home: it would be a step of the first restore alone.
+    macs.mac(whole.khive, "", b"")
     steps = int(restore_killed_at(whole, backups, 0).stdout.split()[-1])
     some = random.Random()
     # The last ones are where files are exchanged; each is tried once before any is twice.

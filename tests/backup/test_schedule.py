@@ -60,7 +60,7 @@ def test_the_command_keeps_to_the_schedule(
 ) -> None:
     assert create(place, "--if-due") == 2
     assert "backup.every_hours" in capsys.readouterr().err
-    place.config.write_text("[backup]\nevery_hours = 1000\nkeep_count = 1\nkeep_days = 0\n")
+    place.local_config.write_text("[backup]\nevery_hours = 1000\nkeep_count = 1\nkeep_days = 0\n")
     assert create(place, "--if-due") == 0
     assert len(backups(place)) == 1
     assert create(place, "--if-due") == 0
@@ -70,7 +70,7 @@ def test_the_command_keeps_to_the_schedule(
 
 
 def test_what_had_its_time_goes_with_the_next(place: Place) -> None:
-    place.config.write_text(
+    place.local_config.write_text(
         "[backup]\nevery_hours = 0.0000001\nfull_every_days = 0\nkeep_count = 1\nkeep_days = 0\n"
     )
     assert create(place, "--if-due") == 0

@@ -153,6 +153,7 @@ def begin_switch(place: Place, saved: Place, folders: tuple[str, ...] = ()) -> N
 def write_journal(place: Place, folders: tuple[str, ...] = ()) -> None:
     pending = switch.Switch("incoming", "outgoing", (CODEX, PLANS), folders, (PLANS, *folders))
     (place.khive / switch.JOURNAL).write_text(json.dumps(pending._asdict()))
+    switch.adopt(place.khive)
 
 
 @pytest.fixture

@@ -114,6 +114,47 @@ def test_what_is_no_text_keeps_its_bytes(raw: bytes) -> None:
     assert base64.b64decode(payload["data"]) == raw
 
 
+BASH = {"hook_event_name": "PreToolUse", "session_id": "s1", "tool_name": "Bash",
+        "tool_input": {"command": "cat é.txt"}}  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 200), st.binary(min_size=1, max_size=4))
+def test_bad_bytes_cost_no_field(at: int, bad: bytes) -> None:
+    """Inside of a text of the payload: all else is read, and the bytes are kept exactly."""
+    text = json.dumps(BASH | {"note": "x" * 200}, ensure_ascii=False).encode()
+    begin = text.index(b"x" * 200)
+    raw = (
+        text[: begin + at]
+        + b"\xff"
+        + bad.replace(b'"', b"").replace(b"\\", b"")
+        + text[begin + at :]
+    )
+    if any(byte < 32 for byte in bad):
+        return
+    content = content_of(raw)
+    assert content["event_type"] == "pre_command"
+    assert (content["session_id"], content["command"]) == ("s1", "cat é.txt")
+    assert content["metadata"]["bad_bytes"].startswith("not utf-8: invalid start byte at byte ")
+    assert content["payload"]["encoding"] == "base64"
+    assert base64.b64decode(content["payload"]["data"]) == raw
+
+
+def test_bad_bytes_do_not_keep_a_secret_nor_pass_the_limit() -> None:
+    secret = "ghp_" + "A1b2" * 9
+    command = json.dumps(BASH | {"tool_input": {"command": f"echo {secret}"}}).encode()
+    raw = command.replace(b"echo", b"echo \xff")
+    row = normalise(EVENT, raw, Settings(), REDACTOR)
+    content = json.loads(row[1] or "")
+    assert content["command"].startswith("echo \ufffd [REDACTED:")
+    assert secret.encode() not in base64.b64decode(content["payload"]["data"])
+    assert list(json.loads(row[2] or "")["redacted"].values()) == [1]
+    long = json.dumps(BASH | {"note": "x" * 50_000}).encode().replace(b"xx", b"x\xff", 1)
+    content = content_of(long, limits=Settings(capture_max_payload_bytes=8_192))
+    assert (content["command"], content["metadata"]["truncated"]) == ("cat é.txt", True)
+    assert content["payload"]["truncated"]["sha256"] == hashlib.sha256(long).hexdigest()
+
+
 @pytest.mark.parametrize("raw", [b"[1,2]", b"null", b'"text"', b"17", b"true"])
 def test_json_that_is_no_object_is_kept_and_marked(raw: bytes) -> None:
     content = content_of(raw)
@@ -239,7 +280,7 @@ def test_any_object_becomes_a_row_with_its_payload_unchanged(
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_become_a_row(raw: bytes) -> None:
     content = content_of(raw)
-    if content["event_type"] == "unparsed":
+    if content["event_type"] == "unparsed" or "bad_bytes" in content.get("metadata", {}):
         kept = content["payload"]
         data = kept["data"].encode()
         assert (base64.b64decode(data) if kept["encoding"] == "base64" else data) == raw

@@ -227,10 +227,13 @@ def test_an_unreadable_file_does_not_hold_up_the_others(place: Place, tmp_path: 
     spool.make()
     target = tmp_path / "secret"
     target.write_bytes(payload(1))
-    (spool.path / arrival.file_name("claude-code", True)).symlink_to(target)
+    name = arrival.file_name("claude-code", True)
+    (spool.path / name).symlink_to(target)
+    os.mkfifo(spool.path / arrival.file_name("claude-code", True))
     spool.accept("claude-code", payload(2))
     result = drain(place)
-    assert (result.stored, result.left) == (1, 1)
+    assert (result.stored, result.left) == (1, 0)
+    assert os.readlink(place.quarantine / name) == str(target)
 
 
 def test_events_that_wait_at_home_move_back(place: Place, hook: Hook, home: Path) -> None:
@@ -260,7 +263,7 @@ def test_events_of_a_project_that_is_gone_stay_at_home(home: Path) -> None:
 
 
 def test_wrong_settings_do_not_stop_the_recording(place: Place) -> None:
-    place.config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
+    place.local_config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
     Spool(place).accept("claude-code", payload(1))
     assert drain(place).stored == 1
 

@@ -114,12 +114,12 @@ def test_plans_are_redacted_too(place: Place) -> None:
 def test_redaction_can_be_turned_off_and_has_exceptions(place: Place) -> None:
     spool = Spool(place)
     payload = payloads("see " + SECRETS["github"])[0]
-    place.config.write_text("[redaction]\nallow = ['ghp_[A-Za-z0-9]+']\n")
+    place.local_config.write_text("[redaction]\nallow = ['ghp_[A-Za-z0-9]+']\n")
     spool.accept("claude-code", payload)
     drain(place)
     allowed = found_in(place.khive, SECRETS["github"])
     assert allowed
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     spool.accept("codex", payload)
     drain(place)
     assert len(found_in(place.khive, SECRETS["github"])) > len(allowed)

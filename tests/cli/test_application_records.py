@@ -155,7 +155,7 @@ def test_purge_finds_all_of_a_session(kept: Place, capfd: pytest.CaptureFixture[
 
 
 def test_prune_removes_what_is_old_by_its_own_time(kept: Place) -> None:
-    kept.config.write_text('[retention]\nrules = ["* keep_age=156w"]\n')
+    kept.local_config.write_text('[retention]\nrules = ["* keep_age=156w"]\n')
     assert call(kept, "prune", "--yes") == 0
     assert {one for some in sessions(kept).values() for one in some} == {"new-session"}
     assert call(kept, "verify") == 0

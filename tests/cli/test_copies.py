@@ -245,7 +245,7 @@ def test_where_nothing_is_it_says_so_and_makes_nothing(
 
 
 def test_wrong_settings_and_descriptions_are_one_line(both: Place, khive: Khive) -> None:
-    both.config.write_text("[mirror]\noff = 'planner_sessions'\n")
+    both.local_config.write_text("[mirror]\noff = 'planner_sessions'\n")
     for words in (("verify",), ("rebuild", "--from-mirror")):
         done = khive(*words)
         assert done.code == 1
@@ -270,7 +270,7 @@ def test_schema_is_that_of_the_files(both: Place, khive: Khive) -> None:
             checked.validate(json.loads(line))
     wrong = document(both, PLAN)
     changes: tuple[dict[str, object], ...] = (
-        {"content": wrong["content"] | {"confidence": 2}},
+        {"content": wrong["content"] | {"evaluations": 2}},
         {"content": {"session_id": "s"}},
         {"dataModelVersion": 2},
         {"id": 5},
@@ -303,7 +303,7 @@ def test_record_names_both_places(place: Place, khive: Khive, tmp_path: Path) ->
 
 
 def test_record_where_the_mirror_is_off(place: Place, khive: Khive, tmp_path: Path) -> None:
-    place.config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+    place.local_config.write_text('[mirror]\noff = ["planner_sessions"]\n')
     source = tmp_path / "plan.json"
     source.write_text('{"session_id": "s1", "task_description": "do it"}')
     done = khive("record", "planner-session", str(source))

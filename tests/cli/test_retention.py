@@ -26,7 +26,7 @@ def test_prune_by_options_and_by_rules(place: Place, khive: Khive) -> None:
     assert khive("prune", "--keep-age", "52w", "--tool", "codex", "--yes").code == 0
     assert len(contents(place)) == 1
     assert len(contents(place, "gemini_hooks.db")) == 1
-    place.config.write_text("[retention]\nrules = ['gemini_hooks keep_count=0']\n")
+    place.local_config.write_text("[retention]\nrules = ['gemini_hooks keep_count=0']\n")
     assert "gemini_hooks" in khive("prune", "--dry-run").out
     assert khive("prune", "--yes").code == 0
     assert contents(place, "gemini_hooks.db") == {}
@@ -51,7 +51,7 @@ def test_prune_refuses_what_is_wrong_in_one_line(khive: Khive, words: tuple[str,
 
 def test_rules_that_are_wrong_are_named(place: Place, khive: Khive) -> None:
     for rule in ("x keep_count=1", "codex_hooks older=1d"):
-        place.config.write_text(f"[retention]\nrules = ['{rule}']\n")
+        place.local_config.write_text(f"[retention]\nrules = ['{rule}']\n")
         done = khive("prune", "--yes")
         assert done.code == 1
         assert "retention.rules" in done.err
@@ -79,7 +79,7 @@ def test_purge_says_that_backups_have_it(place: Place, khive: Khive) -> None:
 
 def test_redact_rescan_and_a_file(place: Place, khive: Khive) -> None:
     token = "ghp_" + "A1b2C3d4" * 4 + "E5f6"
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     put_events(place, 1, command=token)
     assert khive("redact").code == 2
     assert khive("redact", "--rescan").code == 2

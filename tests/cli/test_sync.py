@@ -121,7 +121,7 @@ def test_with_a_session_that_stops_go_its_subagents(
 
 
 def test_sync_at_stop_can_be_turned_off(place: Place, hook: Hook) -> None:
-    place.config.write_text("[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n")
+    place.local_config.write_text("[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n")
     path = place.root / "t.jsonl"
     path.write_text("{}\n")
     payload = {"session_id": "s", "hook_event_name": "Stop", "transcript_path": str(path)}

@@ -43,7 +43,7 @@ def new_place(root: Path, config: str = "") -> Place:
     place = Place(root)
     root.mkdir(parents=True, exist_ok=True)
     place.make()
-    place.config.write_text(f"[capture]\nlinger_seconds = 0.2\n{config}")
+    place.local_config.write_text(f"[capture]\nlinger_seconds = 0.2\n{config}")
     return place
 
 

@@ -49,7 +49,7 @@ def rows(khive: Path) -> list[Any]:
 
 
 def test_each_save_is_a_row_and_a_readable_file(logged: Path) -> None:
-    files = sorted((logged / "sessions").glob("*.json"))
+    files = sorted((logged / "sessions").glob("training_session_*.json"))
     assert len(files) == len(rows(logged)) == 4
     for file, (id, content, *_) in zip(
         sorted(files, key=lambda file: file.stem[-8:]), rows(logged), strict=True

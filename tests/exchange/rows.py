@@ -28,7 +28,7 @@ def made(root: Path, *, redacts: bool = True) -> Place:
     place.root.mkdir(parents=True, exist_ok=True)
     place.make()
     if not redacts:
-        place.config.write_text("[redaction]\nenabled = false\n")
+        place.local_config.write_text("[redaction]\nenabled = false\n")
     return place
 
 

@@ -12,6 +12,7 @@ import anyio
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
+from khive_persist.definitions import SUFFIX
 from khive_persist.mirror.recovery import recover
 from khive_persist.mirror.verify import Comparison, compared
 from khive_persist.opening import open_store
@@ -88,10 +89,11 @@ def recovered(place: Place) -> None:
 
 
 def files(place: Place) -> list[str]:
-    """The names in sessions/, but for hidden ones."""
+    """The names in sessions/, but for hidden ones and definitions."""
     if not place.sessions.exists():
         return []
-    return sorted(path.name for path in place.sessions.iterdir() if path.name[0] != ".")
+    names = [path.name for path in place.sessions.iterdir()]
+    return sorted(name for name in names if name[0] != "." and not name.endswith(SUFFIX))
 
 
 def unfinished(place: Place) -> list[str]:
@@ -126,7 +128,7 @@ def rows(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[tuple[Any, .
         return connection.execute(
             "SELECT typeof(id), id, typeof(content), content, typeof(node_metadata), node_metadata,"
             " typeof(created_at), created_at, typeof(embedding), embedding"
-            f" FROM {purpose.table} ORDER BY id"
+            f' FROM "{purpose.table}" ORDER BY id'
         ).fetchall()
 
 
@@ -141,7 +143,7 @@ def ids(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[str]:
     if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as connection:
-        sql = f"SELECT id FROM {purpose.table} ORDER BY rowid"
+        sql = f'SELECT id FROM "{purpose.table}" ORDER BY rowid'
         return [id for (id,) in connection.execute(sql)]
 
 

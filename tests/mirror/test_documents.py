@@ -314,7 +314,7 @@ def test_what_a_killed_writer_left_does_not_change_what_is_there(place: Place) -
 
 
 def test_turned_off_it_is_not_written(place: Place) -> None:
-    place.config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+    place.local_config.write_text('[mirror]\noff = ["planner_sessions"]\n')
     save(place, plan("a"))
     assert files(place) == []
     from tests.mirror.records import event

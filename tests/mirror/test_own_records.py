@@ -14,6 +14,7 @@ from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.records.node import Node
 from khive_persist.register import known_purposes
+from khive_persist.trust import signed
 from tests.mirror.own import Heartbeat, OtherEvent, OtherPlan, TrainingSession
 from tests.mirror.records import (
     DAY,
@@ -92,14 +93,24 @@ def test_what_was_lost_comes_back_without_its_class(
 
 def test_without_its_description_its_records_are_named(own: Place) -> None:
     (own.khive / "purposes" / "training.json").unlink()
+    (own.sessions / "training.purpose.json").unlink()
     assert found(own) == [("unknown_purpose", f"session{n}") for n in range(3)]
+
+
+def test_a_description_of_others_is_passed_over(own: Place) -> None:
+    known = known_purposes(own)
+    for text in ("", "{", "[]", '{"name": "../x", "table": "x"}', '{"name": 5}'):
+        (own.khive / "purposes" / "bad.json").write_text(text)
+        assert known_purposes(own) == known
 
 
 def test_a_description_that_is_none_is_an_error_that_names_it(
     own: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for text in ("", "{", "[]", '{"name": "../x", "table": "x"}', '{"name": 5}'):
-        (own.khive / "purposes" / "bad.json").write_text(text)
+    wrong: list[dict[str, object]] = [{}, {"name": "../x", "table": "x"}, {"name": 5}]
+    for described in wrong:
+        content = signed.dump(own.khive, "purposes", described)
+        (own.khive / "purposes" / "bad.json").write_bytes(content)
         assert run(["--dir", str(own.root), "verify"]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert "purposes/bad.json" in line
@@ -123,7 +134,7 @@ def test_purposes_whose_names_begin_alike_keep_apart(place: Place) -> None:
 
 def test_what_is_turned_off_is_no_difference(own: Place) -> None:
     save(own, plan("a"))
-    own.config.write_text('[mirror]\noff = ["training", "planner_sessions"]\n')
+    own.local_config.write_text('[mirror]\noff = ["training", "planner_sessions"]\n')
     save(own, plan("b"))
     assert PLANNER_SESSIONS not in mirrored(own)
     assert found(own) == []

@@ -1,8 +1,8 @@
 """Filters: what SQLite finds is what plain Python finds over the same records.
 
-Compared are values of the same type, where both mean the same. Where types differ SQLite has an
-order of its own, which the last tests here pin down: missing, then numbers (true is 1, false 0),
-then text; an array or an object is its JSON text.
+Compared are values of the same type, where both mean the same. The last tests here pin down what
+holds of others: smaller and larger are of numbers (true is 1, false 0) or of text alone; an array
+or an object is its JSON text. They sort as missing, then numbers, then text.
 """
 
 import asyncio
@@ -277,7 +277,11 @@ def test_what_is_of_another_type_compares_as_sqlite_has_it(notes: Notes) -> None
     assert found(field("x") == "10") == ["10"]
     assert found(field("x") == 10) == []
     assert found(field("x") < 1) == [False, -1, 0.5]
-    assert found(field("x") > 1) == [2, "", "10", "a", [1, 2], {"b": 1}]
+    assert found(field("x") > 1) == [2]
+    assert found(field("x") >= 1) == [True, 2]
+    assert found(~(field("x") > 1)) == [value for value in values if value != 2]
+    assert found(field("x") < "a") == ["", "10", [1, 2]]
+    assert found(field("x") <= "") == [""]
     assert found(field("x") >= "a") == ["a", {"b": 1}]
     assert found(field("x") == "[1,2]") == [[1, 2]]
     assert found(field("x").like("%1%")) == [-1, True, "10", [1, 2], {"b": 1}]
@@ -290,3 +294,42 @@ def test_records_sort_by_type_first(notes: Notes) -> None:
     notes.hold([{"x": value} for value in values] + [{}])
     in_order = [[*values, None][at] for at in notes.in_order(field("x"))]
     assert in_order == [None, None, True, 1.5, 2, [0], "a", "b"]
+
+
+KEYS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4) | (
+    st.sampled_from(['"', "\\", "a.b", "a[0]", "größe", "cost-usd", "it's", "/", "", "$", "\n"])
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(KEYS, min_size=1, max_size=3), st.booleans())
+@example(['"', "a", "\\"], True)
+@example(["a", '"', '"'], False)
+def test_any_key_can_be_named(notes: Notes, keys: list[str], is_array: bool) -> None:
+    value: Any = [5] if is_array else 5
+    others: list[Any] = ["text", {}, [], {keys[0]: "text"}, {keys[0]: None}]
+    for key in reversed(keys):
+        value = {key: value}
+    notes.hold([value, *(other for other in others if other != value)])
+    at = field("$", *keys)
+    assert notes.find(at.contains(5) if is_array else at >= 5) == {0}
+    assert notes.in_order(at)[-1] == 0 or len(keys) == 1
+
+
+def escaped(text: str) -> str:
+    return "".join(f"!{character}" if character in "%_!" else character for character in text)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.text("a%_!\\", max_size=4), min_size=1, max_size=6), st.data())
+def test_an_escaped_pattern_is_the_text_itself(
+    notes: Notes, texts: list[str], data: st.DataObject
+) -> None:
+    text = data.draw(st.sampled_from(texts))
+    notes.hold([{"text": one} for one in texts])
+    wanted = {number for number, one in enumerate(texts) if one.startswith(text)}
+    assert notes.find(field("text").like(f"{escaped(text)}%", escape="!")) == wanted

@@ -24,7 +24,8 @@ TEXTS = st.text(st.characters(codec="utf-8"))
 SCALARS = (
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
+    | st.integers()
+    | st.integers(-(10**400), 10**400)
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXTS
 )
@@ -38,10 +39,9 @@ CONTENT = JSON.filter(lambda value: isinstance(value, bool) or not isinstance(va
 SURROGATES = st.text(st.characters(categories=["Cs"]), min_size=1, max_size=3)
 NOT_JSON: st.SearchStrategy[tuple[Any, str]] = (
     st.sampled_from([float("nan"), float("inf"), float("-inf")]).map(lambda v: (v, "NaN"))
-    | (st.integers(2**64) | st.integers(max_value=-(2**63) - 1)).map(lambda v: (v, "64-bit"))
     | SURROGATES.map(lambda v: (v, "surrogate"))
-    | st.sampled_from([object(), {1}, b"x", 1j]).map(lambda v: (v, "not JSON serializable"))
-    | st.integers(995, 3_000).map(lambda levels: (nested(levels), "ecursion|deeper"))
+    | st.sampled_from([object(), {1}, b"x", 1j]).map(lambda v: (v, "is not JSON"))
+    | st.integers(995, 3_000).map(lambda levels: (nested(levels), "more than 250 levels"))
 )
 
 
@@ -136,7 +136,7 @@ async def test_a_bare_number_which_the_column_would_change_is_refused(
 async def test_a_key_that_is_no_text_is_refused(key: object, folder: Path) -> None:
     """Two keys could become one: 1 and "1"."""
     async with opened(note_store(folder)) as store:
-        with pytest.raises(InvalidRecordError, match="Dict key must be str"):
+        with pytest.raises(InvalidRecordError, match=r"the key .* is not text"):
             await store.save(Note(content={key: 1}))
 
 

@@ -20,7 +20,7 @@ CODEX = HOOK_EVENTS["codex"]
 
 
 def stored_with_secrets(place: Place) -> None:
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     put_events(place, 3, 2, command=f"git clone {TOKEN}")
     put_events(place, 1)
     put_plans(place, [f"plan of {TOKEN}", "without"])
@@ -71,10 +71,31 @@ def test_counts_of_before_stay(place: Place) -> None:
     put_events(place, 1, command=f"git clone {TOKEN}")
     (content,) = contents(place).values()
     assert "REDACTED" in content["command"]
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     put_events(place, 2, command="x", output=json.dumps({"password": "hunter2-s3cret"}))
     run(place)
     with closing(sqlite3.connect(place.database(CODEX.file))) as connection:
         rows = connection.execute("SELECT node_metadata FROM hook_events ORDER BY created_at")
         found = [json.loads(text).get("redacted") for (text,) in rows]
     assert found == [{"password": 1}, {"github_token": 1}]
+
+
+def test_a_preview_that_ends_within_a_secret_is_made_anew(place: Place) -> None:
+    place.make()
+    place.config.write_text("[redaction]\nenabled = false\n")
+    for cut in (10, 30):
+        text = "x " * 100
+        response = {"stdout": text[cut:] + TOKEN + " and more", "stderr": "", "n": 1.50}
+        payload = {"hook_event_name": "PostToolUse", "tool_name": "Bash", "session_id": "s"}
+        raw = json.dumps(payload | {"tool_response": response})
+        Spool(place).accept("claude-code", raw.encode())
+    drain(place)
+    assert files_with(place, TOKEN[:9].encode())
+    run(place)
+    assert files_with(place, TOKEN[:9].encode()) == []
+    for content in contents(place, "claude_hooks.db").values():
+        assert len(content["output"]) == 200
+        assert "[REDACTED:" in content["payload"]["tool_response"]["stdout"]
+    # What the tool sent is as it was, but for the secret.
+    assert files_with(place, b'"n": 1.5}')
+    assert are_equal(place)

@@ -76,7 +76,7 @@ SLOW = ("/v1/compare", "/v1/report")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     place = Place(tmp_path_factory.mktemp("hosts"))
     place.make()
-    place.config.write_text(
+    place.local_config.write_text(
         "[server]\nallowed_hosts = ['Recorder.test']\n"
         "allowed_origins = ['https://tools.test:8443']\n"
     )

@@ -103,7 +103,7 @@ def test_the_url_is_the_servers_or_that_of_the_settings(place: Place, khive: Khi
 
     khive("hooks", "install", CLAUDE, "--transport", "http")
     assert url() == "http://127.0.0.1:8423/hooks/claude-code"
-    place.config.write_text('[server]\naddress = "::1"\nport = 8500\n')
+    place.local_config.write_text('[server]\naddress = "::1"\nport = 8500\n')
     khive("hooks", "install", CLAUDE, "--transport", "http")
     assert url() == "http://[::1]:8500/hooks/claude-code"
     khive("hooks", "install", CLAUDE, "--transport", "http", "--url", "http://localhost:1")

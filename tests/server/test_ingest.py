@@ -176,6 +176,7 @@ KINDS: list[tuple[str, dict[str, Any], str, str]] = [
      "focus_chains.db", "focus_chains"),
     ("outcomes", {"session_id": "s", "verdict": "success"}, "outcomes.db", "outcomes"),
     ("sailings", {"port": "Kiel"}, "sailings.db", "sailings"),
+    ("order", {"by": "ada"}, "order.db", '"select"'),
 ]  # fmt: skip
 
 
@@ -184,6 +185,7 @@ def test_records_of_each_kind_are_stored_once_and_replaced_when_asked(
     kind: str, content: dict[str, Any], file: str, table: str, server: Server, client: httpx.Client
 ) -> None:
     remember(server.place, purpose("sailings"))
+    remember(server.place, purpose("order", "select", indexes=(("by",),)))
     record = {"id": "r1", "content": content}
 
     def send(one: Any, **params: str) -> str:
@@ -201,6 +203,8 @@ def test_records_of_each_kind_are_stored_once_and_replaced_when_asked(
     assert rows(server.place, file, table)["r1"]["metadata"] == {"more": 1}
     assert send({"id": "r1"}) == "refused"
     assert send({"id": "", "content": content}) == "refused"
+    (listed,) = client.get(f"/v1/{kind}").json()["items"]
+    assert (listed["id"], listed["content"]["metadata"]) == ("r1", {"more": 1})
     server.stop()
     assert run(["--dir", str(server.place.root), "verify"]) == 0
 

@@ -30,7 +30,7 @@ JSON = {"content-type": "application/json"}
 
 @pytest.fixture
 def server(place: Place) -> Iterator[Server]:
-    place.config.write_text(f"server.max_body_bytes = {MOST_BYTES}\n")
+    place.local_config.write_text(f"server.max_body_bytes = {MOST_BYTES}\n")
     with Server(place, limits=SHORT) as running:
         yield running
 
@@ -88,7 +88,7 @@ def test_a_body_counts_as_large_as_it_unpacks(
 
 
 def test_a_bomb_is_refused_long_before_the_limit(place: Place) -> None:
-    place.config.write_text("server.max_body_bytes = 100_000_000\n")
+    place.local_config.write_text("server.max_body_bytes = 100_000_000\n")
     bomb = gzip.compress(bytes(90_000_000))
     with Server(place) as server, server.client() as client:
         headers = JSON | {"content-encoding": "gzip"}

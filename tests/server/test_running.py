@@ -20,6 +20,7 @@ import pytest
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.mirror.packing import MARKER
 from khive_persist.place import Place
 from khive_persist.server.listening import check_exposure
 from khive_persist.store.sqlite import lock
@@ -194,13 +195,13 @@ def test_config_toml_is_followed_and_a_wrong_one_changes_nothing(place: Place) -
         place.config.unlink()
         until(lambda: "settings_changed" in server.log)
         assert takes(100_000)
-        place.config.write_text("server.max_body_bytes = 70_000\n")
+        place.local_config.write_text("server.max_body_bytes = 70_000\n")
         until(lambda: not takes(100_000))
-        place.config.write_text("server.max_body_bytes = 'many'\n")
+        place.local_config.write_text("server.max_body_bytes = 'many'\n")
         until(lambda: "settings_wrong" in server.log)
         assert not takes(100_000)
         assert takes(60_000)
-        place.config.unlink()
+        place.local_config.unlink()
         until(lambda: takes(100_000))
     events = [json.loads(line) for line in server.log.splitlines()]
     assert [one["names"] for one in events if one["event"] == "settings_changed"] == [
@@ -222,7 +223,7 @@ def test_what_is_redacted_follows_config_toml_too(place: Place) -> None:
 
     with Server(place, rhythm={"settings": 3600}) as server, server.client() as client:
         assert not kept()
-        place.config.write_text(f"redaction.allow = ['{secret}']\n")
+        place.local_config.write_text(f"redaction.allow = ['{secret}']\n")
         assert not kept()
         server.process.send_signal(signal.SIGHUP)
         until(kept)
@@ -237,7 +238,7 @@ def test_what_lies_in_the_spool_is_drained_while_it_runs(place: Place) -> None:
 
 
 def test_backups_are_made_by_the_schedule(place: Place) -> None:
-    place.config.write_text("backup.every_hours = 1\n")
+    place.local_config.write_text("backup.every_hours = 1\n")
     with Server(place, rhythm={"backup": 0.1}) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(1), headers=JSON)
         until(lambda: "backup_made" in server.log, 60)
@@ -246,7 +247,7 @@ def test_backups_are_made_by_the_schedule(place: Place) -> None:
 
 
 def test_a_backup_that_fails_is_in_the_log(place: Place) -> None:
-    place.config.write_text("backup.every_hours = 1\nbackup.recipients = ['nonsense']\n")
+    place.local_config.write_text("backup.every_hours = 1\nbackup.recipients = ['nonsense']\n")
     with Server(place, rhythm={"backup": 0.1}) as server:
         until(lambda: "backup_failed" in server.log, 60)
 
@@ -472,3 +473,17 @@ def test_metrics_count_by_route_and_not_by_path(server: Server, client: httpx.Cl
     ):
         assert line in text
     assert "<path>" not in text
+
+
+def test_old_streams_are_packed_while_a_server_runs(place: Place) -> None:
+    with Server(place, rhythm={"packing": 0.1}) as server, server.client() as client:
+        place.config.write_text("[capture]\nlinger_seconds = 0.1\n")
+        answer = client.post("/hooks/claude-code", content=event(1, 100), headers=JSON)
+        assert answer.status_code == 200
+        (stream,) = place.sessions.glob("hook_events_*.jsonl")
+        yesterday = time.time() - 2 * 86_400
+        os.utime(stream, (yesterday, yesterday))
+        # It may have looked before there was anything to pack.
+        (place.sessions / MARKER).unlink(missing_ok=True)
+        until(lambda: not stream.exists())
+        assert stream.with_name(stream.name + ".gz").exists()

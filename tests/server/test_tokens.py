@@ -18,6 +18,7 @@ from khive_persist.server.app import routes
 from khive_persist.server.limits import Limits
 from khive_persist.server.serving import begin_serving, end_serving
 from khive_persist.server.tokens import RIGHTS, Right, Tokens
+from khive_persist.trust import signed
 from tests.server.process import Server
 
 # The dashboard's own files hold no record, and have the form for the token.
@@ -131,7 +132,7 @@ def test_no_type_of_a_body_but_json_is_taken(server: Server, client: httpx.Clien
 
 
 def test_without_the_need_of_a_token_everybody_of_this_machine_is_answered(place: Place) -> None:
-    place.config.write_text("server.require_token = false\n")
+    place.local_config.write_text("server.require_token = false\n")
     with Server(place) as server, server.client("") as client:
         assert client.post("/hooks/codex", json={}).status_code == 200
         assert client.get("/v1/whoami").json()["rights"] == ["admin"]
@@ -198,7 +199,8 @@ def test_what_is_no_name_right_or_file_is_refused(place: Place) -> None:
         tokens.create("none", [])
     with pytest.raises(NotFoundError):
         tokens.revoke("nobody")
-    (place.khive / "server.tokens").write_text('{"tokens": [{"name": 1}]}')
+    content = signed.dump(place.khive, "server.tokens", {"tokens": [{"name": 1}]})
+    (place.khive / "server.tokens").write_bytes(content)
     with pytest.raises(InvalidFileError):
         Tokens(place).list()
 

@@ -14,6 +14,7 @@ from khive_persist.cli.root import run
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
 from khive_persist.server.units import unit_of
+from khive_persist.trust.processes import module_command
 
 NAMES = ["project", "with space", 'quote"s', "100%", "do$$ar $HOME", "back\\slash", "ünï", "a;b#c"]
 
@@ -31,7 +32,7 @@ def words_of(content: bytes) -> list[str]:
 def test_the_service_runs_serve_of_that_place(name: str, tmp_path: Path, home: Path) -> None:
     place = Place(tmp_path / name)
     unit = unit_of(place, ["--port", "9000"], "linux")
-    expected = [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root), "serve"]
+    expected = module_command("khive_persist.cli", "--dir", str(place.root), "serve")
     assert words_of(unit.content) == [*expected, "--port", "9000"]
     assert unit.path.parent == home / ".config" / "systemd" / "user"
     assert f"systemctl --user enable --now {unit.path.name}" in unit.to_start
@@ -52,7 +53,7 @@ def test_the_agent_of_macos_says_the_same(name: str, tmp_path: Path, home: Path)
     place = Place(tmp_path / name)
     unit = unit_of(place, ["--insecure"], "darwin")
     said = plistlib.loads(unit.content)
-    expected = [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root), "serve"]
+    expected = module_command("khive_persist.cli", "--dir", str(place.root), "serve")
     assert said["ProgramArguments"] == [*expected, "--insecure"]
     assert said["Label"] == unit.path.stem
     assert said["KeepAlive"] == {"SuccessfulExit": False}
@@ -77,7 +78,7 @@ def test_the_command_writes_and_removes_it(
     path = Path(said.split(" is written")[0])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     cert = str(place.root / "cert.pem")
-    assert words_of(path.read_bytes())[6:] == [
+    assert words_of(path.read_bytes())[8:] == [
         "--port", "0", "--tls-cert", cert, "--tls-key", cert, "--log-json"
     ]  # fmt: skip
     assert "systemctl --user daemon-reload" in said

@@ -122,7 +122,7 @@ def to_nothing(path: Path, elsewhere: Path) -> None:
 
 
 def parent_to_a_folder(path: Path, elsewhere: Path) -> None:
-    shutil.copytree(path.parent, elsewhere, dirs_exist_ok=True)
+    shutil.copytree(path.parent, elsewhere, symlinks=True, dirs_exist_ok=True)
     shutil.rmtree(path.parent)
     path.parent.symlink_to(elsewhere)
 
@@ -206,7 +206,7 @@ async def test_a_newer_file_that_was_not_closed_is_not_altered(
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("INSERT INTO planner_sessions (id) VALUES ('in the WAL')")
         connection.commit()
-        shutil.copytree(folder, copy)
+        shutil.copytree(folder, copy, symlinks=True)
     before = old_files.digest(copy)
     assert "planner_sessions.db-wal" in before
     with pytest.raises(StoreNewerError):

@@ -61,10 +61,11 @@ async def stored(plans: PlannerSessionStore) -> AsyncIterator[PlannerSessionStor
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_path_of_another_form_is_refused(text: str) -> None:
-    with pytest.raises(InvalidQueryError):
-        field(text)
-    with pytest.raises(InvalidQueryError):
-        field(f"metadata.{text}")
+    if not text.isalnum():
+        with pytest.raises(InvalidQueryError):
+            field(text)
+        with pytest.raises(InvalidQueryError):
+            field(f"metadata.{text}")
     with pytest.raises(InvalidQueryError):
         column(text)  # type: ignore[arg-type]
 
@@ -86,7 +87,7 @@ def test_a_name_of_another_form_names_no_file_table_view_field_or_index(text: st
 async def test_a_key_is_a_key_or_is_refused(stored: PlannerSessionStore) -> None:
     await stored.save(plan(metadata={"other": {"deep": 7}}))
     for text in HOSTILE:
-        if not text or set(text) & set('"\\\0\n\ud800'):
+        if set(text) & set("\0\ud800"):
             with pytest.raises(InvalidQueryError):
                 field("metadata", text)
             continue

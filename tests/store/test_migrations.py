@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.errors import InvalidRecordError, StoreBusyError
+from khive_persist.errors import InvalidRecordError, StoreBusyError, StoreUnavailableError
 from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS, Purpose, purpose
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import lock, migrations, statements
+from khive_persist.store.sqlite.words import KEYWORDS, quoted
 from tests.store import old_files
 
 NOTES = purpose("notes", view="seen", fields=("title",), indexes=(("title",),))
@@ -91,7 +92,84 @@ def test_what_a_person_added_stays(notes: Path) -> None:
         connection.execute("CREATE TABLE my_table (x)")
     with opened(notes, NOTES._replace(indexes=(("other",),))):
         pass
-    assert {"mine", "my_view", "my_table", "notes_title", "notes_other"} <= set(schema(notes))
+    assert {"mine", "my_view", "my_table", "notes_other"} <= set(schema(notes))
+
+
+def test_an_index_that_a_class_no_longer_names_goes(notes: Path) -> None:
+    with closing(sqlite3.connect(notes)) as connection, connection:
+        connection.execute("CREATE INDEX mine ON notes (json_extract(content, '$.title'))")
+        connection.execute("CREATE INDEX notes_part ON notes (id) WHERE id > 'a'")
+        connection.execute("CREATE INDEX notes_author ON notes (json_extract(content, '$.writer'))")
+        connection.execute("CREATE UNIQUE INDEX notes_a ON notes (json_extract(content, '$.a'))")
+    before = schema(notes)
+    with opened(notes, NOTES._replace(indexes=())):
+        pass
+    assert before.keys() - schema(notes).keys() == {"notes_title"}
+    with opened(notes, NOTES):
+        pass
+    assert schema(notes) == before
+
+
+def test_an_index_whose_fields_change_under_its_name_is_made_anew(notes: Path) -> None:
+    for paths in (("a.b", "created_at"), ("a_b", "created_at"), ("a.b.created_at",)):
+        with opened(notes, NOTES._replace(indexes=(paths,))) as connection:
+            (name,) = (name for name in schema(notes) if name.startswith("notes_a_b"))
+            assert schema(notes)[name] == statements.indexes(NOTES._replace(indexes=(paths,)))[name]
+            where = f"{statements.extract(f'$.{paths[0]}')} = 1"
+            steps = connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM notes WHERE {where}")
+            assert name in steps.fetchone()[3]
+
+
+def test_indexes_that_people_add_to_built_in_files_stay_however_they_are_named(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "planner_sessions.db"
+    with opened(path, PLANNER_SESSIONS):
+        pass
+    like_ours = PLANNER_SESSIONS._replace(indexes=(("workflow_pattern",),))
+    ((name, sql),) = statements.indexes(like_ours).items()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(sql)
+    with opened(path, PLANNER_SESSIONS):
+        pass
+    assert schema(path)[name] == sql
+
+
+def test_a_table_that_was_named_otherwise_is_not_begun_anew(notes: Path) -> None:
+    renamed = NOTES._replace(table="jottings", view="", indexes=())
+    with pytest.raises(StoreUnavailableError, match="in the table notes, not in jottings"):
+        sqlite.open_writer(notes, renamed)
+    with closing(sqlite3.connect(notes)) as connection, connection:
+        connection.execute("DROP VIEW seen")
+        connection.execute("ALTER TABLE notes RENAME TO jottings")
+    with opened(notes, renamed) as connection:
+        assert connection.execute("SELECT id FROM jottings").fetchall() == [("a",)]
+
+
+def test_a_table_that_somebody_dropped_is_made_again(notes: Path) -> None:
+    with closing(sqlite3.connect(notes)) as connection, connection:
+        connection.execute("DROP VIEW seen")
+        connection.execute("DROP TABLE notes")
+    with opened(notes, NOTES) as connection:
+        connection.execute("INSERT INTO notes (id) VALUES ('b')")
+    assert {"notes", "seen", "notes_title", "notes_odd_created_at"} <= set(schema(notes))
+
+
+@pytest.mark.parametrize("word", sorted(KEYWORDS - {"temp"}))
+def test_a_word_of_sql_is_quoted(word: str, tmp_path: Path) -> None:
+    named = purpose(word, view=f"seen_{word}", fields=("a",), indexes=(("a",),))
+    with opened(tmp_path / f"{word}.db", named) as connection:
+        connection.execute(statements.upsert(word), ["1", "{}", None, None, None])
+        assert connection.execute(statements.rows_of_ids(word), ['["1"]']).fetchall()
+
+
+def test_a_name_that_needs_no_quotes_has_none() -> None:
+    connection = sqlite3.connect(":memory:")
+    for name in ("notes", "order_", "Orders", "a1", "_x"):
+        assert quoted(name) == name
+        connection.execute(f"CREATE TABLE {name} (x)")
+    assert (quoted("order"), quoted("ORDER")) == ('"order"', '"ORDER"')
+    connection.close()
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:

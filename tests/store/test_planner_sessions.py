@@ -1,10 +1,16 @@
 """What is asked of plans."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from khive_persist.errors import InvalidRecordError
+from khive_persist.query import Filter, field
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from tests.store.records import costs, plan
@@ -39,6 +45,7 @@ async def test_stats_of_nothing(plans: PlannerSessionStore) -> None:
         "avg_agent_count": None,
         "avg_confidence": None,
         "total_cost": 0,
+        "not_numbers": {},
     }
 
 
@@ -58,6 +65,7 @@ async def test_stats_average_over_the_plans_that_have_a_value(plans: PlannerSess
         "avg_agent_count": 2,
         "avg_confidence": 0.75,
         "total_cost": 1.25,
+        "not_numbers": {},
     }
 
 
@@ -66,10 +74,7 @@ async def test_stats_average_over_the_plans_that_have_a_value(plans: PlannerSess
     [
         {},
         {"session_id": "s"},
-        {"session_id": "s", "task_description": "", "confidence": 1.01},
-        {"session_id": "s", "task_description": "", "planning_cost": -1},
-        {"session_id": "s", "task_description": "", "agent_count": -1},
-        {"session_id": "s", "task_description": "", "evaluations": [{"cost": float("inf")}]},
+        {"session_id": "s", "task_description": "", "evaluations": 5},
         {"session_id": 5, "task_description": ""},
         [],
     ],
@@ -77,3 +82,89 @@ async def test_stats_average_over_the_plans_that_have_a_value(plans: PlannerSess
 def test_a_plan_that_breaks_its_contract_is_not_made(content: object) -> None:
     with pytest.raises(ValidationError):
         PlannerSession.model_validate({"content": content})
+
+
+async def test_a_plan_of_odd_numbers_is_kept_and_marked_until_they_are_right(
+    plans: PlannerSessionStore,
+) -> None:
+    odd: dict[str, Any] = {
+        "confidence": 1.2,
+        "planning_cost": -1,
+        "agent_count": 2.5,
+        "evaluations": [{"cost": 1}, {"cost": float("inf"), "response_time_ms": "slow"}],
+    }
+    saved = await plans.save(plan(**odd))
+    found = await plans.get(saved.id)
+    assert found.content["confidence"] == 1.2
+    assert found.content["evaluations"][1] == {"cost": "inf", "response_time_ms": "slow"}
+    assert found.node_metadata["odd_numbers"] == {
+        "agent_count": "is no whole number",
+        "confidence": "is not 0 to 1",
+        "planning_cost": "is less than 0",
+        "evaluations[1].cost": "is no number",
+        "evaluations[1].response_time_ms": "is no number",
+    }
+    found.content.update(
+        {"confidence": 0.5, "planning_cost": 1, "agent_count": 2, "evaluations": []}
+    )
+    await plans.save(found)
+    assert "odd_numbers" not in (await plans.get(saved.id)).node_metadata
+
+
+async def test_a_number_as_text_becomes_one_and_a_word_is_kept(plans: PlannerSessionStore) -> None:
+    saved = plan(confidence="0.5", planning_cost="n/a")
+    assert saved.content["confidence"] == 0.5
+    assert {**saved.content}["planning_cost"] == "n/a"
+    assert saved.odd_numbers(saved.content) == {"planning_cost": "is no number"}
+
+
+async def test_a_plan_that_was_changed_is_validated_when_it_is_saved(
+    plans: PlannerSessionStore,
+) -> None:
+    saved = await plans.save(plan())
+    saved.content["task_description"] = 5  # type: ignore[typeddict-item]
+    with pytest.raises(InvalidRecordError, match=r"content\.task_description: .*text|string"):
+        await plans.save(saved)
+    with pytest.raises(InvalidRecordError, match="save again"):
+        await plans.save_many([plan("other"), saved])
+    (found,) = await plans.find()
+    assert found.content["task_description"] == ""
+
+
+async def test_text_is_no_number_of_a_threshold_an_average_or_a_sum(
+    plans: PlannerSessionStore, database: Path
+) -> None:
+    """SQLite takes text for larger than any number, and in a sum its beginning for a number."""
+    await plans.save(plan("a", complexity="complex", confidence=0.9, planning_cost=1.0))
+    await plans.save(plan("b", complexity="complex", confidence="high", planning_cost="n/a"))
+    with closing(sqlite3.connect(database)) as connection:
+        for id, content in (
+            (
+                "c",
+                '{"session_id":"c","complexity":"complex","confidence":"0.95","planning_cost":"2"}',
+            ),
+            (
+                "d",
+                '{"session_id":"d","complexity":"simple","confidence":[1],"agent_count":"3 or so"}',
+            ),
+        ):
+            connection.execute(
+                "INSERT INTO planner_sessions (id, content) VALUES (?, ?)", (id, content)
+            )
+        connection.commit()
+
+    async def sessions(*filters: Filter) -> list[str]:
+        found = await plans.find(*filters, order_by=field("session_id"))
+        return [one.content["session_id"] for one in found]
+
+    assert await sessions(field("confidence") > 0.8) == ["a"]
+    assert await sessions(field("complexity") == "complex", field("planning_cost") >= 0) == ["a"]
+    assert await sessions(field("confidence") < "z") == ["b", "c", "d"]
+    assert await plans.get_stats() == {
+        "total_sessions": 4,
+        "complexities": {"complex": 3, "simple": 1},
+        "avg_agent_count": None,
+        "avg_confidence": 0.9,
+        "total_cost": 1.0,
+        "not_numbers": {"agent_count": 1, "confidence": 3, "planning_cost": 2},
+    }

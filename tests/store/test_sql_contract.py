@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.opening import save_planning_session
+from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.query import Field, Filter, Order, column, field
 from khive_persist.store.hook_events import HookEventStore
@@ -165,8 +167,12 @@ async def test_rows_go_both_ways_between_an_open_store_and_the_program(
     assert [one.id for one in await plans.find(field("complexity") == "complex")] == ["theirs"]
 
 
-async def test_a_new_file_has_the_settings_that_are_set_at_birth(filled: Path) -> None:
-    with closing(sqlite3.connect(filled)) as connection:
+@pytest.mark.parametrize(("file", "bytes"), [("planner_sessions", 8_192), ("codex_hooks", 16_384)])
+async def test_a_new_file_has_the_settings_that_are_set_at_birth(
+    file: str, bytes: int, filled: Path, events: HookEventStore, folder: Path
+) -> None:
+    await events.save(event(tool="codex"))
+    with closing(sqlite3.connect(folder / f"{file}.db")) as connection:
         found = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "auto_vacuum", "page_size", "user_version")
@@ -174,7 +180,7 @@ async def test_a_new_file_has_the_settings_that_are_set_at_birth(filled: Path) -
     assert found == {
         "journal_mode": "wal",
         "auto_vacuum": 2,
-        "page_size": 16_384,
+        "page_size": bytes,
         "user_version": 2,
     }
 
@@ -244,7 +250,8 @@ async def test_a_question_over_all_tools_uses_the_index_of_each_and_sorts_nothin
             "complexity_planning_cost_confidence_agent_count (<expr>=?)",
         ),
         (asked(field("complexity").is_null()), "complexity_planning_cost_confidence_agent_count"),
-        (asked(field("confidence") > 0.8), "confidence (<expr>>?)"),
+        (asked(field("confidence") > 0.8), "confidence (<expr>>? AND <expr><?)"),
+        (asked(field("planning_cost") <= 0.8), "planning_cost (<expr><?)"),
         (asked(order_by=-field("planning_cost")), "planning_cost"),
         (asked(field("session_id") == "s1"), "session_id (<expr>=?)"),
     ],
@@ -259,3 +266,10 @@ async def test_a_question_about_plans_uses_an_index_and_sorts_nothing(
     await reader.close()
     assert len(steps) == 1
     assert f"USING INDEX planner_sessions_{index}" in steps[0]
+
+
+async def test_two_plans_take_half_of_what_they_took(place: Place) -> None:
+    for session in ("s1", "s2"):
+        await save_planning_session(session_id=session, task_description="x", dir=place.root)
+    files = (path.lstat() for path in place.khive.rglob("*"))
+    assert sum(file.st_blocks * 512 for file in files) <= 110_000

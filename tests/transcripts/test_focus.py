@@ -405,7 +405,7 @@ async def test_what_was_stored_without_redaction_gets_into_no_list(
     transcript.write_text(to_do_lines.text([call, result]))
     sync(place, transcript, redactor=Redactor(b"k" * 32))
     on = place.config.read_text()
-    place.config.write_text(on + "[redaction]\nenabled = false\n")
+    place.local_config.write_text(on + "[redaction]\nenabled = false\n")
     payload = {
         "session_id": "s", "hook_event_name": "PostToolUse", "tool_name": "TodoWrite",
         "tool_input": todos, "tool_use_id": "u2",

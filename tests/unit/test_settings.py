@@ -10,8 +10,10 @@ from khive_persist.settings import Settings, load
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "config.toml"
+def config(home: Path) -> Path:
+    """The home's own, where every setting counts."""
+    (home / ".khive").mkdir()
+    return home / ".khive" / "config.toml"
 
 
 def test_without_a_file_or_with_an_empty_one_the_defaults_hold(config: Path) -> None:
@@ -28,6 +30,7 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("gemini.model_events = 'full'", "gemini_model_events", "full"),
     ("store.busy_timeout_seconds = 0.5", "store_busy_timeout_seconds", 0.5),
     ("mirror.off = ['codex_hooks']", "mirror_off", ("codex_hooks",)),
+    ("mirror.pack_after_days = 0", "mirror_pack_after_days", 0.0),
     ("retention.rules = ['* keep_age=9d']", "retention_rules", ("* keep_age=9d",)),
     ("cost.prices = ['m input=1']", "cost_prices", ("m input=1",)),
     ("sync.at_stop = false", "sync_at_stop", False),

@@ -23,6 +23,7 @@ from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.purposes import CONVERSATIONS
 from khive_persist.query import AnyOf, Filter, checked_count, column, field
+from khive_persist.session import SESSION_FILES, is_session
 from khive_persist.settings import Settings
 from khive_persist.store import outcomes as facts
 from khive_persist.store.reader import Reader
@@ -144,7 +145,7 @@ async def outcomes(
 
     Args:
         dir: The directory that holds `.khive`.
-        session_id: Of this session, the plan's or the agent's, or of one whose id begins so.
+        session_id: Of this session, the plan's or the agent's, else of those whose ids begin so.
         tool: Carried out by this AI tool.
         since: Planned then or later; a naive time is UTC.
         until: Planned before.
@@ -158,9 +159,12 @@ async def outcomes(
         InvalidSettingsError: config.toml is wrong.
         StoreError: As its subclasses say.
     """
+    place = find_place(dir)
     filters: list[Filter] = []
     if session_id is not None:
-        filters.append(facts.linked_to(session_id))
+        async with reading(place, *SESSION_FILES) as reader:
+            is_exact = await is_session(reader, session_id)
+        filters.append(facts.linked_to(session_id, is_exact=is_exact))
     if since is not None:
         filters.append(column("created_at") >= since)
     if until is not None:
@@ -172,7 +176,7 @@ async def outcomes(
     if max_cost is not None:
         filters.append(field("planning_cost") <= max_cost)
     left = checked_count("limit", limit)
-    async with aclosing(joined(find_place(dir), filters, None if tool else left)) as found:
+    async with aclosing(joined(place, filters, None if tool else left)) as found:
         async for one in found:
             if left is not None and left <= 0:
                 return
@@ -211,7 +215,7 @@ async def joined(
 async def calibration(
     *, bins: int = DEFAULT_BINS, partial: float = 0.5, **wanted: Any
 ) -> Calibration:
-    """How well the confidence and the cost of plans foretold what became of them, in flat memory.
+    """Compare the confidence and the cost of plans with what became of them, in flat memory.
 
     A plan that is superseded counts nowhere: its session carried out a later one.
 

@@ -21,6 +21,7 @@ from khive_persist.backup.progress import Progress, silent
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import BackupError, KhiveError
+from khive_persist.mirror.forms import packed_path
 from khive_persist.place import Place
 from khive_persist.staging import staging
 from khive_persist.store.sqlite import snapshot, switch
@@ -129,8 +130,15 @@ class _Reading:
             self.files.append(_file((yield from self._pieces(CONFIG, self._place.config)), None))
         # After the databases: a record of theirs is in the mirror by then.
         for path in self._mirror:
-            with suppress(FileNotFoundError):
+            try:
                 yield from self._pieces(f"{MIRROR}/{path.name}", path)
+            except FileNotFoundError:
+                # It may have been packed meanwhile. A packed file that was there comes by itself,
+                # after its plain one: whichever of them is gone, the other has the lines.
+                packed = packed_path(path)
+                if packed not in self._mirror:
+                    with suppress(FileNotFoundError):
+                        yield from self._pieces(f"{MIRROR}/{packed.name}", packed)
 
     def _pieces(self, name: str, path: Path) -> Generator[bytes, None, Entry]:
         sha256, size, digests = hashlib.sha256(), 0, []

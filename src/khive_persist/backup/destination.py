@@ -77,5 +77,8 @@ def open_destination(place: Place, where: str = "", endpoint: str = "") -> Desti
         raise BackupError(
             f"{where!r} is no destination", hint="name a folder or s3://bucket/prefix"
         )
+    if not where and (place.khive / DEFAULT).is_symlink():
+        # A person may name a link; what came with a repository must not lead out of it.
+        raise BackupError(f"{place.khive / DEFAULT} is a symbolic link", hint="move it away")
     path = Path(place.root, Path(where).expanduser()) if where else place.khive / DEFAULT
     return Folder(path)

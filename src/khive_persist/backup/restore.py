@@ -38,7 +38,7 @@ from khive_persist.store.sqlite.connection import refuse_link
 
 
 class Restored(NamedTuple):
-    """What a restore did.
+    """The result of a restore.
 
     Attributes:
         manifest: The backup that is there now.

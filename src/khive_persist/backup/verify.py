@@ -12,8 +12,8 @@ from khive_persist.backup.progress import Progress, silent
 from khive_persist.errors import BackupDamagedError, NotFoundError
 
 
-class Verified(NamedTuple):
-    """What was found of one backup.
+class VerifiedBackup(NamedTuple):
+    """One backup, and what is wrong with it.
 
     Attributes:
         id: Which.
@@ -29,7 +29,7 @@ def verify_backups(
     catalogue: Catalogue,
     ids: Iterable[str],
     progress: Progress = silent,
-) -> list[Verified]:
+) -> list[VerifiedBackup]:
     """Compare every object of some backups, and of all they are based on, with its digest.
 
     No key is needed: the digests are of the objects as they lie there.
@@ -63,6 +63,8 @@ def verify_backups(
             except (BackupDamagedError, NotFoundError) as error:
                 own[one.id].append(str(error))
     return [
-        Verified(id, (*problems.get(id, ()), *(line for one in chain for line in own[one.id])))
+        VerifiedBackup(
+            id, (*problems.get(id, ()), *(line for one in chain for line in own[one.id]))
+        )
         for id, chain in chains.items()
     ]

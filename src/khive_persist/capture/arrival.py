@@ -1,8 +1,14 @@
 """How an event arrives: the hook's stdin, one spool file, exit.
 
-Exit 0, in silence: the event is on the disk, synced, and survives a kill and a power loss.
-Exit 1, with one line on stderr: it is not. No other code, nothing on stdout, two seconds at most:
-stdout can enter the model's context, and a code of 2 or more blocks the user's tool.
+Exit 0: the event is on the disk, synced, and survives a kill and a power loss. In silence, but for
+one line on stderr where a named directory may not take it and the home's spool did.
+Exit 1, with one line on stderr: it is not kept, or not yet known to be on the disk. No other code,
+nothing on stdout, two seconds at most: stdout can enter the model's context, and a code of 2 or
+more blocks the user's tool.
+
+Which `.khive` is trusted is decided here, for the commands and the library too: the text of the
+symbolic link `.khive/id` stands in that of `marks/<physical path of .khive>` in the user's state
+folder, and the effective user owns `.khive`. Nothing is opened, hashed or parsed for it.
 
 Every import costs the agent time on every event. So this file uses only modules that are compiled
 into the interpreter (`posix` is what `os` wraps), parses no JSON and imports nothing of ours; the
@@ -10,6 +16,7 @@ drainer does the rest.
 """
 
 import _signal  # type: ignore[import-not-found]
+import _thread
 import posix
 import sys
 from time import monotonic, time_ns
@@ -24,11 +31,21 @@ DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOE
 CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 WAKE = "wake"
 # What the drainer may need of the environment. The rest can hold keys: it is not handed on.
-DRAINER_VARIABLES = (b"HOME", b"PATH", b"LD_LIBRARY_PATH", b"TMPDIR")
+DRAINER_VARIABLES = (b"HOME", b"KHIVE_HOME", b"KHIVE_DIR", b"PATH", b"LD_LIBRARY_PATH", b"TMPDIR")
+# A mark's text is hexadecimal digits, those of several homes' `.khive` at one path after another.
+MARK_DIGITS = 32
+MARKS_OF_A_PATH = 8
+FORMAT = 0o170000
+IS_DIRECTORY = 0o040000
+IS_PIPE = 0o010000
 
 
 class Refusal(Exception):
     """Why this event is not kept, in a few words."""
+
+
+class Unsure(OSError):
+    """The bytes of this event are on the disk, and its name may not be."""
 
 
 class Late(Exception):
@@ -53,40 +70,195 @@ def arguments(words: list[str]) -> tuple[str, str]:
     return options["--tool"], options["--dir"]
 
 
+def khive_of(directory: str) -> str:
+    return directory.rstrip("/") + "/.khive"
+
+
 def home() -> str:
-    """The home directory, or an empty string."""
-    return text(posix.environ.get(b"HOME", b""))
+    """The directory whose `.khive` is the user's state folder; an empty string without any.
+
+    KHIVE_HOME, else HOME, else the passwd entry, where HOME is another user's, as under sudo, or
+    nothing can be made there.
+    """
+    me = posix.geteuid()
+    named = text(posix.environ.get(b"KHIVE_HOME", b""))
+    if named:
+        return usable(named, me) or ""
+    directory = usable(text(posix.environ.get(b"HOME", b"")), me)
+    if directory is None:
+        directory = usable(passwd_home(me), me)
+    return directory or ""
+
+
+def usable(directory: str, user: int) -> str | None:
+    """A home whose `.khive` is this user's and can be written, or made.
+
+    An empty string where something of the user's own is in the way, None where it is no home.
+    """
+    if not directory.startswith("/"):
+        return None
+    khive = khive_of(directory)
+    try:
+        status = posix.lstat(khive)
+    except FileNotFoundError:
+        return directory if posix.access(directory, posix.W_OK | posix.X_OK) else None
+    except OSError:
+        return None
+    if status.st_uid != user:
+        return None
+    is_writable = is_own(status, user) and posix.access(khive, posix.W_OK | posix.X_OK)
+    return directory if is_writable else ""
+
+
+def passwd_home(user: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_dir
+    except KeyError:
+        return ""
+
+
+def is_own(status: posix.stat_result, user: int) -> bool:
+    return status.st_uid == user and status.st_mode & FORMAT == IS_DIRECTORY
+
+
+def is_trusted(khive: str, state: str) -> bool:
+    """Whether a `.khive` is marked as this user's, who is known to own it.
+
+    Args:
+        khive: Its physical path.
+        state: As `home` gives it.
+    """
+    try:
+        digits = posix.readlink(khive + "/id")
+        return len(digits) == MARK_DIGITS and digits in posix.readlink(
+            khive_of(state) + "/marks" + khive
+        )
+    except OSError:
+        return False
+
+
+def mark(khive: str, state: str) -> None:
+    """Mark a `.khive` that was made just now as this user's.
+
+    Args:
+        khive: Its physical path.
+        state: As `home` gives it.
+
+    Raises:
+        OSError: It cannot be marked, or somebody else marks it.
+    """
+    digits = posix.urandom(MARK_DIGITS // 2).hex()
+    path = khive_of(state)
+    for name in ("marks" + khive.rpartition("/")[0]).split("/"):
+        path += "/" + name if name else ""
+        try:
+            posix.mkdir(path, 0o700)
+        except FileExistsError:
+            pass
+    path += khive[khive.rindex("/") :]
+    try:
+        marks = [digits, *posix.readlink(path).split("-")[: MARKS_OF_A_PATH - 1]]
+    except OSError:
+        marks = [digits]
+    posix.symlink("-".join(marks), path + "." + digits)
+    posix.rename(path + "." + digits, path)
+    posix.symlink(digits, khive + "/id")
 
 
 def absolute(path: str) -> str:
     return path if path.startswith("/") else posix.getcwd() + "/" + path
 
 
-def find_project(directory: str = "", tool: str = "") -> str:
-    """The directory whose `.khive` is meant: named, or found upward, or home.
-
-    `directory`, then KHIVE_DIR, name it. Else it is looked for upward from the tool's project
-    variable or the working directory. A `.khive` of another user is passed over, as it would hand
-    that user what this one types; root takes any, since in containers files have many owners.
-    """
-    named = directory or text(posix.environ.get(b"KHIVE_DIR", b""))
-    if named:
-        return absolute(named)
-    start = text(posix.environ.get(PROJECT_VARIABLES.get(tool, b""), b""))
+def physical(path: str) -> str:
+    """A directory's path without links; the working directory is there afterwards."""
+    path = absolute(path)
     try:
-        at = absolute(start or ".").rstrip("/").removesuffix("/.")
-    except FileNotFoundError:
-        return home()
+        posix.chdir(path)
+        return posix.getcwd()
+    except OSError:
+        return path
+
+
+def search(at: str, state: str) -> tuple[str, str]:
+    """Look upward for the directory whose `.khive` takes what is recorded.
+
+    A `.khive` that is not trusted is passed over: the next trusted one above takes it, then the
+    state folder's. One of another user is none of ours.
+
+    Args:
+        at: The physical path of the directory to begin with.
+        state: As `home` gives it.
+
+    Returns:
+        The directory that takes it, or an empty string, and the nearest that was passed over, or
+        the same once more.
+    """
     me = posix.geteuid()
+    passed = ""
+    try:
+        of_state = posix.lstat(khive_of(state))
+    except OSError:
+        of_state = None
     while True:
+        khive = khive_of(at)
         try:
-            if posix.lstat(at + "/.khive").st_uid == me or me == 0:
-                return at or "/"
+            status = posix.lstat(khive)
         except OSError:
             pass
-        if not at:
-            return home()
-        at = at.rpartition("/")[0]
+        else:
+            if of_state and (status.st_ino, status.st_dev) == (of_state.st_ino, of_state.st_dev):
+                break
+            if status.st_uid == me:
+                if is_own(status, me) and is_trusted(khive, state):
+                    return at, passed or at
+                passed = passed or at
+        if at == "/":
+            break
+        at = at.rpartition("/")[0] or "/"
+    return state, passed or state
+
+
+def accepts(project: str, state: str, is_meant: bool) -> bool:
+    """Whether a named directory takes what is recorded: one without `.khive` gets one.
+
+    Args:
+        project: Its physical path.
+        state: As `home` gives it.
+        is_meant: Whether the person meant it; else it has to be marked, where marks can be kept.
+    """
+    khive = khive_of(project)
+    try:
+        status = posix.lstat(khive)
+    except OSError:
+        return True
+    if not is_own(status, posix.geteuid()):
+        return False
+    if is_meant or not state or is_trusted(khive, state):
+        return True
+    try:
+        of_state = posix.lstat(khive_of(state))
+    except OSError:
+        return False
+    return (status.st_ino, status.st_dev) == (of_state.st_ino, of_state.st_dev)
+
+
+def choose(directory: str, tool: str, state: str) -> tuple[str, str]:
+    """The directory whose spool takes an event, and the one that it is meant for.
+
+    `directory`, which only names, then KHIVE_DIR, which is meant. Else it is looked for upward from
+    the tool's project variable or the working directory.
+    """
+    meant = text(posix.environ.get(b"KHIVE_DIR", b""))
+    if directory or meant:
+        project = physical(directory or meant)
+        return (project if accepts(project, state, not directory) else state), project
+    start = text(posix.environ.get(PROJECT_VARIABLES.get(tool, b""), b""))
+    try:
+        return search(physical(start or "."), state)
+    except FileNotFoundError:
+        return state, state
 
 
 def read_payload() -> tuple[bytes, bool]:
@@ -120,6 +292,16 @@ def file_name(tool: str, complete: bool) -> str:
 
 def open_private(path: str, at: int | None = None) -> int:
     """A directory that is ours and no link, made where it is missing; durable with its parent."""
+    parents: list[int] = []
+    directory = opened_or_made(path, at, parents)
+    for parent in parents:
+        posix.fsync(parent)
+        posix.close(parent)
+    return directory
+
+
+def opened_or_made(path: str, at: int | None, parents: list[int]) -> int:
+    """The same; the parent of one that is made is added to those that are still to be synced."""
     try:
         return posix.open(path, DIRECTORY, dir_fd=at)
     except FileNotFoundError:
@@ -128,28 +310,115 @@ def open_private(path: str, at: int | None = None) -> int:
         posix.mkdir(path, 0o700, dir_fd=at)
     except FileExistsError:
         return posix.open(path, DIRECTORY, dir_fd=at)
-    parent = posix.open("." if at is not None else path + "/..", DIRECTORY, dir_fd=at)
-    posix.fsync(parent)
-    posix.close(parent)
+    parents.append(posix.open("." if at is not None else path + "/..", DIRECTORY, dir_fd=at))
     return posix.open(path, DIRECTORY, dir_fd=at)
 
 
-def keep(project: str, name: str, payload: bytes) -> int:
-    """Write one spool file; on return it survives a power loss. Returns the open spool."""
-    khive = open_private(project + "/.khive")
-    spool = open_private("spool", khive)
+def open_spool(project: str, state: str, parents: list[int]) -> int:
+    """The spool of a directory, made where it is missing; a `.khive` that is made is marked.
+
+    Args:
+        project: The directory; its physical path where `state` is named.
+        state: As `home` gives it, or an empty string where no mark is wanted.
+        parents: What is to be synced once the event is written: it is added.
+    """
+    khive = opened_or_made(khive_of(project), None, parents)
+    if parents and state and state != project:
+        try:
+            mark(khive_of(project), state)
+        except OSError:
+            # It is used all the same where it is named, and doctor says that it has no mark.
+            pass
+    spool = opened_or_made("spool", khive, parents)
     posix.close(khive)
+    return spool
+
+
+class Watch:
+    """Answers for a disk that takes longer than the deadline.
+
+    A thread of its own waits, as nothing interrupts a sync. When time is over, a child goes on with
+    what was written, and the process ends, as far as the kernel lets go of it.
+    """
+
+    def __init__(self, seconds: float, line: str) -> None:
+        self.line = line
+        self.written: tuple[int, int, str, str, list[int]] | None = None
+        self.answer = _thread.allocate_lock()
+        self.end = _thread.allocate_lock()
+        self.end.acquire()
+        try:
+            _thread.start_new_thread(self.wait, (seconds,))
+        except RuntimeError:
+            # No thread is to be had: the disk is waited for.
+            pass
+
+    def wait(self, seconds: float) -> None:
+        if self.end.acquire(True, max(seconds, 0.01)) or not self.answer.acquire(False):
+            return
+        if self.written:
+            if not posix.fork():
+                self.finish()
+            complain("event not yet known to be on the disk: %s" % self.line)
+        else:
+            complain("event not kept: %s" % self.line)
+        posix._exit(1)
+
+    def finish(self) -> None:
+        """Go on in a child, for as long as it takes; the tool does not wait for its streams."""
+        try:
+            posix.setsid()
+            nothing = posix.open("/dev/null", posix.O_RDWR)
+            for stream in (0, 1, 2):
+                posix.dup2(nothing, stream)
+            assert self.written
+            settle(*self.written)
+        except OSError:
+            pass
+        posix._exit(0)
+
+
+def settle(spool: int, file: int, temporary: str, name: str, parents: list[int]) -> None:
+    """Sync a file that is written, give it its name, and sync that."""
+    posix.fsync(file)
+    try:
+        try:
+            posix.rename(temporary, name, src_dir_fd=spool, dst_dir_fd=spool)
+        except FileNotFoundError:
+            # The one that was late had come so far.
+            posix.stat(name, dir_fd=spool)
+        posix.fsync(spool)
+        for parent in parents:
+            posix.fsync(parent)
+            posix.close(parent)
+    except OSError as error:
+        raise Unsure(str(error)) from None
+
+
+def keep(
+    project: str, name: str, payload: bytes, state: str = "", watch: Watch | None = None
+) -> int:
+    """Write one spool file; on return it survives a power loss. Returns the open spool.
+
+    What is synced is never removed: where its name cannot be made durable, a drain finds it.
+    """
+    parents: list[int] = []
+    spool = open_spool(project, state, parents)
     temporary = ".%s.tmp" % name
     try:
         file = posix.open(temporary, CREATE, 0o600, dir_fd=spool)
         rest = memoryview(payload)
         while rest:
             rest = rest[posix.write(file, rest) :]
-        posix.fsync(file)
+        if watch:
+            watch.written = spool, file, temporary, name, parents
+        settle(spool, file, temporary, name, parents)
         posix.close(file)
-        posix.rename(temporary, name, src_dir_fd=spool, dst_dir_fd=spool)
-        posix.fsync(spool)
+    except Unsure:
+        raise
     except BaseException:
+        if watch:
+            watch.written = None
         try:
             posix.unlink(temporary, dir_fd=spool)
         except OSError:
@@ -176,8 +445,13 @@ def wake_drainer(project: str, spool: int) -> None:
     except OSError:
         pass
     else:
-        posix.write(pipe, b"\n")
-        return
+        if posix.fstat(pipe).st_mode & FORMAT == IS_PIPE:
+            posix.write(pipe, b"\n")
+            return
+        # A file in its place: nobody would ever be woken.
+        posix.close(pipe)
+        posix.unlink(WAKE, dir_fd=spool)
+        posix.mkfifo(WAKE, 0o600, dir_fd=spool)
     pipe = posix.open(WAKE, posix.O_RDWR | flags, dir_fd=spool)
     posix.set_inheritable(pipe, True)
     environment = {name: posix.environ[name] for name in DRAINER_VARIABLES if name in posix.environ}
@@ -195,28 +469,63 @@ def record(tool: str, directory: str) -> None:
     """Read one payload and keep it: in the project's spool, else in the home directory's."""
     began = monotonic()
     payload, complete = read_payload()
+    _signal.setitimer(_signal.ITIMER_REAL, 0)
     # What reading has left over: a disk that many write to can take its time to sync.
-    _signal.setitimer(_signal.ITIMER_REAL, ALL_SECONDS - min(monotonic() - began, READ_SECONDS))
+    left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
     name = file_name(tool, complete)
-    project = find_project(directory, tool)
+    state = home()
+    taker, project = choose(directory, tool, state)
+    if not taker:
+        raise Refusal(
+            "%s is not trusted, and there is no home to keep it in: set KHIVE_DIR or KHIVE_HOME"
+            % khive_of(project)
+        )
+    watch = Watch(left, "%s takes too long" % khive_of(taker))
+    is_away = taker == state != project
     try:
-        spool = keep(project, name, payload)
+        if is_away:
+            spool = keep_away(state, project, name, payload, watch)
+        else:
+            spool = keep(taker, name, payload, state, watch)
+    except Unsure:
+        raise
     except (OSError, ValueError) as error:
-        refuge = home()
-        if not refuge or refuge == project:
-            raise Refusal("%s/.khive: %s" % (project, error)) from None
-        away = name.removesuffix(".event") + ".away"
-        header = project.encode(sys.getfilesystemencoding(), "surrogateescape") + b"\0"
+        if not state or taker == state:
+            raise Refusal("%s: %s" % (khive_of(taker), error)) from None
         try:
-            spool, project = keep(refuge, away, header + payload), refuge
+            spool, taker = keep_away(state, taker, name, payload, watch), state
+        except Unsure:
+            raise
         except (OSError, ValueError) as second:
             raise Refusal(
-                "%s/.khive: %s; %s/.khive: %s" % (project, error, refuge, second)
+                "%s: %s; %s: %s" % (khive_of(taker), error, khive_of(state), second)
             ) from None
+    if not watch.answer.acquire(False):
+        # The watch was first; it ends the process.
+        watch.end.acquire()
+    if is_away and directory:
+        complain(
+            "%s is not trusted; the event waits in %s/spool: khive-persist --dir %s trust"
+            % (khive_of(project), khive_of(state), project)
+        )
     try:
-        wake_drainer(project, spool)
-    except (OSError, Late):
+        wake_drainer(taker, spool)
+    except OSError:
         # The event is kept; the next hook, or the next reader, drains it.
+        pass
+
+
+def keep_away(state: str, project: str, name: str, payload: bytes, watch: Watch | None) -> int:
+    """Write one file into the home's spool, for another project, whose path stands before it."""
+    header = project.encode(sys.getfilesystemencoding(), "surrogateescape") + b"\0"
+    return keep(state, name.removesuffix(".event") + ".away", header + payload, "", watch)
+
+
+def complain(message: str) -> None:
+    line = ("khive-hook: " + message).replace("\n", " ")[:500] + "\n"
+    try:
+        posix.write(2, line.encode("utf-8", "replace"))
+    except OSError:
         pass
 
 
@@ -233,11 +542,7 @@ def main() -> None:
         record(*arguments(sys.argv[1:]))
     except BaseException as error:  # Whatever it is, the agent's tool must go on.
         code = 1
-        line = "khive-hook: event not kept: %s\n" % (error or type(error).__name__)
-        line = line[:-1].replace("\n", " ")[:500] + "\n"
-        try:
-            posix.write(2, line.encode("utf-8", "replace"))
-        except OSError:
-            pass
+        known = "not yet known to be on the disk" if isinstance(error, Unsure) else "not kept"
+        complain("event %s: %s" % (known, error or type(error).__name__))
     # Tearing the interpreter down would cost a seventh of the whole run, and nothing is left to do.
     posix._exit(code)

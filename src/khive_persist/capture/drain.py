@@ -16,7 +16,15 @@ from khive_persist import settings as configuration
 from khive_persist.capture import arrival
 from khive_persist.capture.ended import ended_transcripts
 from khive_persist.capture.normalise import normalise
-from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_place, split_away
+from khive_persist.capture.spool import (
+    DRAIN_LOCK,
+    Event,
+    Spool,
+    home_place,
+    is_for,
+    split_away,
+    waiting_at_home,
+)
 from khive_persist.errors import (
     InvalidRecordError,
     InvalidSettingsError,
@@ -27,7 +35,7 @@ from khive_persist.errors import (
 )
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
-from khive_persist.place import Place, make_directory
+from khive_persist.place import KHIVE, Place
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.register import known_purposes
 from khive_persist.sealing import load_redactor
@@ -35,6 +43,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
 from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.trust import marks, mounts, search
 
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
@@ -48,7 +57,7 @@ class Drained(NamedTuple):
 
     Attributes:
         stored: How many events it brought into a database.
-        left: How many wait on.
+        left: How many wait on, those of other projects apart.
         errors: Why, one for each tool that could not be written to.
     """
 
@@ -62,6 +71,11 @@ class Drain:
 
     def __init__(self, place: Place) -> None:
         """Raises: PlaceError: The place's `.khive` or spool cannot be made or used."""
+        if marks.is_state(place.khive) and mounts.is_network(place.khive):
+            raise PlaceError(
+                f"{place.khive} lies on a network file system: it keeps marks and events only",
+                hint="name a local directory by KHIVE_DIR, or make a project's own .khive",
+            )
         self.place = place
         self.spool = Spool(place)
         self.spool.make()
@@ -102,7 +116,7 @@ class Drain:
             self._fetch_from_home()
             stored = 0
             errors: list[KhiveError] = []
-            here = [event for event in self.spool.events() if not event.away]
+            here = self._events_of_place()
             for tool in HOOK_EVENTS:
                 try:
                     stored += self._drain_tool(tool, [e for e in here if e.tool == tool])
@@ -110,7 +124,21 @@ class Drain:
                     errors.append(error)
             stored += self._bring_away()
             errors += self._copy_again()
-            return Drained(stored, len(self.spool.events()), tuple(errors))
+            return Drained(stored, _left(self.spool), tuple(errors))
+
+    def _events_of_place(self) -> list[Event]:
+        """The events of this place; what only looks like an event is set aside.
+
+        No hook writes a link or a pipe, nor an event of another project anywhere but at home.
+        """
+        is_home = marks.is_state(self.place.khive)
+        events = []
+        for event in self.spool.events():
+            if not self.spool.is_file(event) or (event.away and not is_home):
+                self._quarantine(event)
+            elif not event.away:
+                events.append(event)
+        return events
 
     def _drain_tool(self, tool: str, events: Sequence[Event]) -> int:
         stored = 0
@@ -162,8 +190,8 @@ class Drain:
             try:
                 raw = self.spool.read(event)
             except OSError:
-                # Unreadable, a link or gone: what cannot be read cannot be stored; it stays as it
-                # is, counted as left, and must not hold up the events after it.
+                # Unreadable or gone: what cannot be read cannot be stored; it stays as it is,
+                # counted as left, and must not hold up the events after it.
                 continue
             batch.append((event, raw))
             size += len(raw)
@@ -214,50 +242,78 @@ class Drain:
             writing.insert_new(rows)
 
     def _quarantine(self, event: Event) -> None:
-        make_directory(self.place.quarantine)
-        os.rename(self.spool.path / event.name, self.place.quarantine / event.name)
+        # Gone meanwhile, or not ours to move: then it stays, counted as left.
+        with suppress(OSError):
+            self.spool.set_aside(event, self.place.quarantine)
 
     def _fetch_from_home(self) -> None:
         home = home_place()
-        if home is None or home == self.place:
+        if home is None or marks.is_state(self.place.khive):
+            return
+        if not search.may_be_used(self.place.khive):
+            # It was when this drain began.
             return
         spool = Spool(home)
         for event in spool.events():
-            if event.away:
-                project, payload = split_away(spool.read(event))
-                if Path(project) == self.place.root:
-                    self._hand_over(spool, event, self.place, payload)
+            if event.away and is_for(spool.header(event), self.place):
+                # One that cannot be read or moved must not stop the others: home's drain looks.
+                with suppress(OSError):
+                    self._hand_over(spool, event, self.place)
 
     def _bring_away(self) -> int:
-        """Bring events that lie here for other projects to those; how many were stored here."""
+        """Bring events that lie here for other projects to those; how many were stored here.
+
+        Only in the home's spool, where no repository can put one. A project that is not trusted
+        gets its events when it is.
+        """
+        if not marks.is_state(self.place.khive):
+            return 0
         stored = 0
+        reached: dict[str, bool] = {}
         for event in self.spool.events():
             if not event.away:
                 continue
-            project, payload = split_away(self.spool.read(event))
-            target = Place(project or self.place.root)
-            if project and os.path.isdir(project) and target != self.place:
-                try:
-                    self._hand_over(self.spool, event, target, payload)
-                    with Drain(target) as drain:
-                        drain.run()
-                except (OSError, KhiveError):
-                    # That project still cannot take it: it waits on here, where doctor counts it.
-                    continue
-            else:
-                # The project is gone. Its events stay in this place, with its path.
-                row = normalise(event, payload, self.settings, self._redactor, project)
-                try:
-                    self._store(event.tool, [row], [event])
-                    stored += 1
-                except (StoreError, PlaceError, MirrorError):
-                    continue
+            project = self.spool.header(event)
+            try:
+                if not project or not os.path.lexists(Path(project) / KHIVE):
+                    # The project is gone, or no longer recorded: here with its path.
+                    stored += self._store_here(event)
+                elif reached.setdefault(project, _can_take(project)):
+                    self._hand_over(self.spool, event, Place(project))
+            except PermissionError:
+                self._quarantine(event)
+            except (OSError, KhiveError):
+                # That project still cannot take it: it waits on here, where doctor counts it.
+                reached[project] = False
+        for project, is_reached in reached.items():
+            if is_reached:
+                drain(Place(project))
         return stored
 
-    def _hand_over(self, spool: Spool, event: Event, target: Place, payload: bytes) -> None:
+    def _store_here(self, event: Event) -> int:
+        project, payload = split_away(self.spool.read(event))
+        row = normalise(event, payload, self.settings, self._redactor, project)
+        self._store(event.tool, [row], [event])
+        return 1
+
+    def _hand_over(self, spool: Spool, event: Event, target: Place) -> None:
+        _, payload = split_away(spool.read(event))
         name = event.name.removesuffix(".away") + ".event"
         os.close(arrival.keep(str(target.root), name, payload))
         spool.remove(event)
+
+
+def _left(spool: Spool) -> int:
+    return sum(not event.away for event in spool.events())
+
+
+def _can_take(project: str) -> bool:
+    """Whether a project's `.khive` is trusted; one that holds settings alone is, from now on."""
+    try:
+        search.adopt(Path(project) / KHIVE)
+    except PlaceError:
+        return False
+    return True
 
 
 def usable_settings(place: Place) -> Settings:
@@ -278,15 +334,10 @@ def drain(place: Place) -> Drained:
     It never raises: what could not be brought in is counted in `left`, with the reasons.
     """
     spool = Spool(place)
-    if spool.is_empty() and not _waits_at_home(place):
+    if spool.is_empty() and not waiting_at_home(place):
         return Drained(0, 0, ())
     try:
         with Drain(place) as draining:
             return draining.run()
     except (StoreError, PlaceError) as error:
-        return Drained(0, len(spool.events()), (error,))
-
-
-def _waits_at_home(place: Place) -> bool:
-    home = home_place()
-    return home is not None and home != place and any(e.away for e in Spool(home).events())
+        return Drained(0, _left(spool), (error,))

@@ -20,8 +20,10 @@ from khive_persist.capture.drain import Drain
 from khive_persist.capture.ended import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
+from khive_persist.mirror.packing import pack_if_due
 from khive_persist.place import Place
 from khive_persist.store.sqlite import lock
+from khive_persist.trust.processes import environment_for, module_command
 
 # Events of one burst arrive within moments of each other: one commit serves them all.
 GATHER_SECONDS: Final = 0.02
@@ -35,7 +37,7 @@ _NICENESS: Final = 10
 
 
 def main() -> int:
-    """Drain until nothing has come for `capture.linger_seconds`."""
+    """Drain until nothing has come for `capture.linger_seconds`; then pack old streams."""
     os.chdir("/")
     os.umask(0o077)
     project, pipe = Path(sys.argv[1]), int(sys.argv[2])
@@ -49,6 +51,8 @@ def main() -> int:
             drain.run()
             syncing.finish()
             drain.recover()
+        os.nice(_NICENESS)
+        pack_if_due(drain.place, drain.settings)
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
         return 1
@@ -119,11 +123,10 @@ class _Syncing:
         if not sizes or not self._drain.settings.sync_at_stop:
             return
         self._sizes |= sizes
-        root = str(self._drain.place.root)
-        command = [sys.executable, "-m", "khive_persist.cli", "--dir", root, "sync", "--"]
-        command += map(str, sizes)
+        command = module_command("khive_persist.cli", "sync", "--", *map(str, sizes))
         self._process = subprocess.Popen(  # noqa: S603 - paths of files, each a word of its own
             command,
+            env=environment_for(self._drain.place.root),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.capture import tools
+from khive_persist.capture import previews, tools
 from khive_persist.capture.spool import Event
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
@@ -15,7 +15,6 @@ from khive_persist.store import codec
 
 LION_CLASS: Final = "khive_persist.records.hook_event.HookEvent"
 KEPT_END_BYTES: Final = 65_536
-FIELD_CHARACTERS: Final = 16_384
 
 
 def normalise(
@@ -40,8 +39,9 @@ def normalise(
     try:
         content, redacted = _parsed(event, raw, settings, redactor, marks)
     except Exception as reason:  # Also a mistake of ours in reading it: its bytes are kept.
+        bad_bytes = marks.pop("bad_bytes", None)
         content, redacted = _unparsed(
-            event, raw, settings, redactor, marks | {"reason": str(reason)}
+            event, raw, settings, redactor, marks | {"reason": bad_bytes or str(reason)}
         )
     metadata: dict[str, Any] = {"lion_class": LION_CLASS}
     if redacted:
@@ -62,6 +62,8 @@ def _parsed(
         raise ValueError("empty")
     text = _decoded(raw, marks)
     payload = codec.load(text)
+    if "bad_bytes" in marks and not isinstance(payload, Mapping):
+        raise ValueError(marks["bad_bytes"])
     if codec.depth(text) > codec.MAX_DEPTH:
         raise ValueError(f"nested deeper than {codec.MAX_DEPTH} levels")
     redacted: dict[str, int] = {}
@@ -76,13 +78,17 @@ def _parsed(
         if settings.gemini_model_events != "full":
             lean = tool.without_conversation(payload)
             if lean is not None:
-                text = codec.dump(lean)
+                text = codec.dump_spelled(lean)
     else:
         fields = {"event_type": "unknown"}
         marks = marks | {"reason": "the payload is not an object"}
-    marks = marks | _shorten(fields) | fields.pop("metadata", {})
+    marks = marks | previews.shorten(fields) | fields.pop("metadata", {})
     kept: Any = codec.Raw(text)
-    if len(raw) > settings.capture_max_payload_bytes:
+    if "bad_bytes" in marks:
+        kept, in_bytes = _bytes_kept(raw, settings, redactor, marks)
+        redacted = {kind: max(redacted.get(kind, 0), in_bytes.get(kind, 0))
+                    for kind in redacted | in_bytes}  # fmt: skip
+    elif len(raw) > settings.capture_max_payload_bytes:
         kept = _ends(text, raw, settings)
         marks = marks | {"truncated": True}
     return _dump(event, fields, marks, kept), redacted
@@ -95,6 +101,18 @@ def _unparsed(
     redactor: Redactor | None,
     marks: dict[str, Any],
 ) -> tuple[str, dict[str, int]]:
+    kept, redacted = _bytes_kept(raw, settings, redactor, marks)
+    return _dump(event, {"event_type": "unparsed"}, marks, kept), redacted
+
+
+def _bytes_kept(
+    raw: bytes, settings: Settings, redactor: Redactor | None, marks: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Bytes as they came, but for secrets and the limit, which is marked.
+
+    Returns:
+        What is kept, and how many secrets of each kind were taken out.
+    """
     redacted: dict[str, int] = {}
     if redactor is not None:
         raw, redacted = redactor.redact_bytes(raw)
@@ -105,8 +123,8 @@ def _unparsed(
         kept = {"encoding": "base64", "data": base64.b64encode(raw).decode()}
     if len(raw) > settings.capture_max_payload_bytes:
         kept = {"encoding": kept["encoding"]} | _ends(kept["data"], raw, settings)
-        marks = marks | {"truncated": True}
-    return _dump(event, {"event_type": "unparsed"}, marks, kept), redacted
+        marks["truncated"] = True
+    return kept, redacted
 
 
 def _decoded(raw: bytes, marks: dict[str, Any]) -> str:
@@ -116,19 +134,9 @@ def _decoded(raw: bytes, marks: dict[str, Any]) -> str:
     try:
         return raw.decode(encoding).strip(" \t\r\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"not {encoding} ({error.reason} at byte {error.start})") from error
-
-
-def _shorten(fields: dict[str, Any]) -> dict[str, Any]:
-    """Cut fields that are too long to stand twice: the payload has the whole of them."""
-    cut = [
-        name
-        for name, value in fields.items()
-        if isinstance(value, str) and len(value) > FIELD_CHARACTERS
-    ]
-    for name in cut:
-        fields[name] = fields[name][:FIELD_CHARACTERS]
-    return {"cut_fields": cut} if cut else {}
+        # One bad byte in what a command printed must not cost the session, the tool, the command.
+        marks["bad_bytes"] = f"not {encoding}: {error.reason} at byte {error.start}"
+        return raw.decode(encoding, "replace").strip(" \t\r\n")
 
 
 def _ends(text: str, raw: bytes, settings: Settings) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The spool: events accepted and not yet in a database, one file each."""
 
+import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +13,7 @@ from typing import Final, NamedTuple
 from khive_persist.capture import arrival
 from khive_persist.errors import CaptureError
 from khive_persist.place import Place, make_directory
+from khive_persist.trust import marks
 
 DRAIN_LOCK: Final = "drain.lock"
 DRAINER_LOCK: Final = "drainer.lock"
@@ -21,6 +24,7 @@ _NAME: Final = re.compile(
 _TEMPORARY: Final = re.compile(r"\.(.+\.(?:event|away))\.tmp\Z")
 # No hook lives for longer than its own deadline of two seconds.
 _ABANDONED_SECONDS: Final = 60.0
+_HEADER_BYTES: Final = 8192
 
 
 class Event(NamedTuple):
@@ -93,16 +97,51 @@ class Spool:
         return event
 
     def read(self, event: Event) -> bytes:
-        """The bytes of an event's file."""
-        descriptor = os.open(self._prefix + event.name, os.O_RDONLY | os.O_NOFOLLOW)
+        """The bytes of an event's file.
+
+        Raises:
+            OSError: It is gone, a link, no regular file, or cannot be read.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(self._prefix + event.name, flags)
         try:
-            size = os.fstat(descriptor).st_size
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")
+            size = status.st_size
             chunks = [os.read(descriptor, size + 1)]
             while chunks[-1]:
                 chunks.append(os.read(descriptor, size + 1))
         finally:
             os.close(descriptor)
         return b"".join(chunks)
+
+    def header(self, event: Event) -> str:
+        """The project's path of an event that lies away from it; an empty string without one."""
+        try:
+            descriptor = os.open(
+                self._prefix + event.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            )
+        except OSError:
+            return ""
+        try:
+            return split_away(os.read(descriptor, _HEADER_BYTES))[0]
+        except OSError:
+            return ""
+        finally:
+            os.close(descriptor)
+
+    def is_file(self, event: Event) -> bool:
+        """Whether an event's name is that of a regular file."""
+        try:
+            return stat.S_ISREG(os.lstat(self._prefix + event.name).st_mode)
+        except OSError:
+            return False
+
+    def set_aside(self, event: Event, quarantine: Path) -> None:
+        """Move an event's file into the quarantine, where nothing is ever deleted."""
+        make_directory(quarantine)
+        os.rename(self._prefix + event.name, quarantine / event.name)
 
     def remove(self, event: Event) -> None:
         """Remove an event that is stored elsewhere."""
@@ -119,8 +158,9 @@ class Spool:
                 continue
             file = self.path / name
             with suppress(FileNotFoundError):
-                status = file.stat()
-                if time.time() - status.st_mtime < _ABANDONED_SECONDS:
+                status = file.lstat()
+                is_file = stat.S_ISREG(status.st_mode)
+                if not is_file or time.time() - status.st_mtime < _ABANDONED_SECONDS:
                     continue
                 mark = f"_{event.tool}.cut."
                 name = found[1] if event.cut else found[1].replace(f"_{event.tool}.", mark)
@@ -133,7 +173,7 @@ class Spool:
         try:
             with os.scandir(self.path) as entries:
                 yield from (entry.name for entry in entries)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
 
 
@@ -145,5 +185,19 @@ def split_away(content: bytes) -> tuple[str, bytes]:
 
 def home_place() -> Place | None:
     """The place of the home directory, which takes what a project's own cannot; None without."""
-    home = arrival.home()
-    return Place(Path(home)) if home else None
+    home = marks.state_home()
+    return Place(home) if home else None
+
+
+def waiting_at_home(place: Place) -> int:
+    """How many events wait in the home's spool for a place."""
+    home = home_place()
+    if home is None or marks.is_state(place.khive):
+        return 0
+    spool = Spool(home)
+    return sum(1 for event in spool.events() if event.away and is_for(spool.header(event), place))
+
+
+def is_for(project: str, place: Place) -> bool:
+    """Whether the path before an event's payload is that of a place."""
+    return bool(project) and os.path.realpath(project) == os.path.realpath(place.root)

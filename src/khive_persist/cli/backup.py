@@ -2,30 +2,19 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from khive_persist import clock
-from khive_persist import settings as configuration
-from khive_persist.backup.catalogue import UNFINISHED, Catalogue, read_catalogue
-from khive_persist.backup.coding import Coding, has_zstd
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.destination import Destination, open_destination
-from khive_persist.backup.keys import read_identities, read_recipients
-from khive_persist.backup.prune import abandoned, delete_backups, prunable
-from khive_persist.backup.restore import restore_backup
-from khive_persist.backup.schedule import LATEST, due
-from khive_persist.backup.verify import verify_backups
+from khive_persist.backup.backups import Backups, Compression
+from khive_persist.backup.catalogue import UNFINISHED, Catalogue
+from khive_persist.backup.prune import delete_backups
 from khive_persist.cli.asking import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, place_of, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.place import Place
-from khive_persist.settings import Settings
-from khive_persist.staging import sweep
 from khive_persist.store.sqlite import switch
 
 COLUMNS = (
@@ -91,7 +80,7 @@ def create_command(
     since: str,
     if_due: bool,
     recipients: tuple[str, ...],
-    compression: configuration.Compression | None,
+    compression: Compression | None,
     identities: tuple[str, ...],
 ) -> None:
     """Back up every database, config.toml and the mirror, while others write.
@@ -103,36 +92,25 @@ def create_command(
     says whether the backup is full, and what had its time is deleted then. Start it as often as you
     like, as from cron.
     """
-    place = existing_place(context, directory)
-    settings = configuration.load(place.config)
-    chosen = compression or settings.backup_compression
-    if chosen == "auto":
-        chosen = "zstd" if has_zstd() else "none"
-    coding = Coding(chosen, read_recipients(recipients or settings.backup_recipients))
-    target = _destination(place, settings, destination, endpoint)
-    secret = read_identities(identities)
-    if if_due:
-        if since:
-            raise click.UsageError("--if-due decides by itself what the backup is based on")
-        if not settings.backup_every_hours:
-            raise click.UsageError("config.toml has no schedule: set backup.every_hours")
-        kind = due(read_catalogue(target), settings, clock.now())
-        if kind is None:
-            click.echo("no backup is due", err=True)
-            return
-        since = LATEST if kind == "incremental" else ""
+    backups = Backups(existing_place(context, directory), destination, endpoint)
     with progress("bytes") as advance:
-        made = create_backup(
-            place, target, since=since, coding=coding, identities=secret, progress=advance
+        made = backups.create(
+            since=since,
+            only_if_due=if_due,
+            recipients=recipients,
+            compression=compression,
+            identities=identities,
+            progress=advance,
         )
-    if if_due:
-        _prune(target, settings.backup_keep_count, settings.backup_keep_days)
+    if made is None:
+        click.echo("no backup is due", err=True)
+        return
     if as_json:
         print_json(made.as_document())
     else:
         click.echo(
             f"{made.id}: {made.rows} rows, {made.content_bytes} bytes, of which"
-            f" {made.stored_bytes} were stored in {target} ({made.stored_as})"
+            f" {made.stored_bytes} were stored in {backups.target} ({made.stored_as})"
         )
 
 
@@ -150,16 +128,15 @@ def list_command(
 
     Exit code 1 where the manifest of one is damaged.
     """
-    place = place_of(context, directory)
-    target = _destination(place, configuration.load(place.config), destination, endpoint)
-    catalogue = read_catalogue(target)
+    backups = Backups(place_of(context, directory), destination, endpoint)
+    catalogue = backups.catalogue()
     found = list(catalogue.manifests.values())
     damaged = {id: str(error) for id, error in catalogue.damaged.items()}
     if as_json:
         print_json(catalogue.as_document())
     else:
         rows = [[one.as_document()[name] for name in COLUMNS] for one in found]
-        print_table(COLUMNS, rows, f"no backups in {target}")
+        print_table(COLUMNS, rows, f"no backups in {backups.target}")
         for problem in damaged.values():
             click.echo(f"problem: {problem}")
         _say_unfinished(catalogue)
@@ -182,18 +159,16 @@ def verify_command(
 
     Of all backups, if none is named. No key is needed. Exit code 1 where one cannot be restored.
     """
-    place = place_of(context, directory)
-    target = _destination(place, configuration.load(place.config), destination, endpoint)
-    catalogue = read_catalogue(target)
-    wanted = ids or (*catalogue.manifests, *catalogue.damaged)
+    backups = Backups(place_of(context, directory), destination, endpoint)
+    catalogue = backups.catalogue()
     total = sum(one.stored_bytes for one in catalogue.manifests.values()) if not ids else None
     with progress("bytes", total) as advance:
-        found = verify_backups(target, catalogue, wanted, advance)
+        found = backups.verify(catalogue, ids, advance)
     if as_json:
         print_json([one._asdict() for one in found])
     else:
         rows = [(one.id, "; ".join(one.problems) or "sound") for one in found]
-        print_table(("id", "state"), rows, f"no backups in {target}")
+        print_table(("id", "state"), rows, f"no backups in {backups.target}")
         _say_unfinished(catalogue)
     return FAILED if any(one.problems for one in found) else DONE
 
@@ -221,10 +196,8 @@ def restore_command(
     only where there is none. Events that wait in the spool come into the restored databases.
     """
     place = place_of(context, directory)
-    settings = configuration.load(place.config)
-    target = _destination(place, settings, destination, endpoint)
-    secret = read_identities(identities)
-    catalogue = read_catalogue(target)
+    backups = Backups(place, destination, endpoint)
+    catalogue = backups.catalogue()
     manifest = catalogue.find(id)
     chain = catalogue.chain(manifest)
     there = _databases(place)
@@ -234,9 +207,7 @@ def restore_command(
             yes=yes,
         )
     with progress("bytes", sum(one.pack.content_bytes for one in chain)) as advance:
-        done = restore_backup(
-            place, target, catalogue, manifest, identities=secret, progress=advance
-        )
+        done = backups.restore(catalogue, manifest, identities, advance)
     if as_json:
         print_json(
             {
@@ -277,16 +248,12 @@ def prune_command(
     the rules are those of config.toml; with one option, that alone. What was begun and not finished
     more than a day ago goes too.
     """
-    place = place_of(context, directory)
-    settings = configuration.load(place.config)
-    if keep_count is None and keep_days is None:
-        keep_count, keep_days = settings.backup_keep_count, settings.backup_keep_days
-    target = _destination(place, settings, destination, endpoint)
-    catalogue = read_catalogue(target)
-    ids = _gone(catalogue, keep_count or 0, keep_days or 0)
+    backups = Backups(place_of(context, directory), destination, endpoint)
+    catalogue = backups.catalogue()
+    ids = backups.prunable(catalogue, keep_count, keep_days)
     if ids and not dry_run:
-        confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {target}", yes=yes)
-        delete_backups(target, ids)
+        confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {backups.target}", yes=yes)
+        delete_backups(backups.target, ids)
     if as_json:
         print_json({"deleted": [] if dry_run else ids, "would_delete": ids if dry_run else []})
         return
@@ -295,15 +262,6 @@ def prune_command(
         click.echo(f"{id} {verb}")
     if not ids:
         click.echo("nothing to delete")
-
-
-def _destination(place: Place, settings: Settings, named: str | None, endpoint: str) -> Destination:
-    if place.exists():
-        sweep(place)
-    # An option's path is relative to where it was typed, a setting's to its place.
-    if named and "://" not in named:
-        named = os.path.abspath(Path(named).expanduser())
-    return open_destination(place, named or settings.backup_destination, endpoint)
 
 
 def _databases(place: Place) -> list[str]:
@@ -319,12 +277,3 @@ def _count(catalogue: Catalogue) -> int:
 def _say_unfinished(catalogue: Catalogue) -> None:
     for id in catalogue.unfinished:
         click.echo(f"unfinished: {id} has no manifest: {UNFINISHED}")
-
-
-def _gone(catalogue: Catalogue, keep_count: int, keep_days: float) -> list[str]:
-    going = prunable(catalogue, keep_count=keep_count, keep_days=keep_days)
-    return [one.id for one in going] + abandoned(catalogue)
-
-
-def _prune(target: Destination, keep_count: int, keep_days: float) -> None:
-    delete_backups(target, _gone(read_catalogue(target), keep_count, keep_days))

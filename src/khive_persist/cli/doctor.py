@@ -1,5 +1,6 @@
 """`khive-persist doctor`."""
 
+import os
 from collections import Counter
 from typing import Any
 
@@ -7,14 +8,22 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, existing_place, with_place
+from khive_persist.cli.options import drained_place, told_place, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
-from khive_persist.doctor import Database, Report, as_document, examine, examine_hooks
+from khive_persist.doctor import (
+    Database,
+    Report,
+    as_document,
+    examine,
+    examine_hooks,
+    examine_untrusted,
+)
 from khive_persist.errors import PlaceError
 from khive_persist.place import Place, make_directory
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.store.unmatched import Unmatched
 from khive_persist.transcripts.accounting import Account, account
+from khive_persist.trust import search
 
 
 @click.command("doctor")
@@ -49,7 +58,11 @@ def command(
     the server of HTTP hooks was down. `sync` reads the transcript first, and `sync --backfill`
     writes what is missing.
     """
-    place = existing_place(context, directory)
+    untrusted = _untrusted(directory or context.obj)
+    lines = [] if untrusted is None else examine_untrusted(untrusted)
+    if untrusted is not None and not _is_passed_over(context, directory):
+        return _say_untrusted(untrusted, lines, as_json=as_json)
+    place = told_place(context, directory)
     if session_id is not None:
         drained_place(context, directory)
         return _account(anyio.run(account, place, session_id), as_json=as_json)
@@ -57,7 +70,7 @@ def command(
         _set_aside(place, set_aside)
     report = anyio.run(examine, place)
     hooks, wrong_hooks = examine_hooks(place)
-    problems = report.problems + wrong_hooks
+    problems = report.problems + wrong_hooks + lines
     if as_json:
         print_json(as_document(report, hooks, problems))
     else:
@@ -66,6 +79,32 @@ def command(
             click.echo(f"problem: {problem}")
         click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
     return FAILED if problems else DONE
+
+
+def _untrusted(named: str | None) -> Place | None:
+    """The place that is named, or the nearest one, where it is not trusted."""
+    if named:
+        place = Place(named)
+        may_not = os.path.lexists(place.khive) and not search.may_be_used(place.khive)
+        return place if may_not else None
+    if os.environ.get("KHIVE_DIR"):
+        return None
+    passed = search.upward().passed
+    return None if passed is None else Place(passed)
+
+
+def _is_passed_over(context: click.Context, directory: str | None) -> bool:
+    """Whether another place is read instead."""
+    return not (directory or context.obj) and Place(search.upward().root).exists()
+
+
+def _say_untrusted(place: Place, lines: list[str], *, as_json: bool) -> int:
+    if as_json:
+        print_json({"khive": str(place.khive), "problems": lines})
+    else:
+        for line in lines:
+            click.echo(f"problem: {ascii(line)[1:-1]}")
+    return FAILED
 
 
 def _account(found: Account, *, as_json: bool) -> int:

@@ -1,5 +1,6 @@
 """`khive-persist events`."""
 
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import click
 from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
 from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.opening import open_store
+from khive_persist.place import Place
 from khive_persist.query import Filter, column, field
 from khive_persist.records.document import document
 from khive_persist.records.hook_event import HookEvent
-from khive_persist.session import begins
+from khive_persist.session import find_session
 
 TABLE_LIMIT = 50
 COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "what")
@@ -43,10 +45,11 @@ def command(
     be named by the beginning of its id.
     """
     place = drained_place(context, directory)
-    anyio.run(_list, place.root, filters(**wanted), form, limit)
+    anyio.run(_list, place.root, filters(place, **wanted), form, limit)
 
 
 def filters(
+    place: Place,
     session_id: str | None = None,
     event_type: str | None = None,
     tool: str | None = None,
@@ -56,7 +59,7 @@ def filters(
     """The filters that these options mean."""
     found: list[Filter] = []
     if session_id is not None:
-        found.append(begins(session_id))
+        found.append(anyio.run(find_session, place, session_id))
     if event_type is not None:
         found.append(field("event_type") == event_type)
     if tool is not None:
@@ -99,13 +102,14 @@ def row(event: HookEvent) -> tuple[Any, ...]:
 
 async def _list(root: Path, wanted: list[Filter], form: str, limit: int | None) -> None:
     newest = -column("created_at")
-    async with open_store(HookEvent, dir=root) as events:
+    async with open_store(HookEvent, dir=root, read_only=True) as events:
         if form == "table":
             limit = TABLE_LIMIT if limit is None else limit
             found = await events.find(*wanted, order_by=newest, limit=limit)
             print_table(COLUMNS, map(row, found), EMPTY)
             return
         output = Documents(form)
-        async for event in events.stream(*wanted, order_by=newest, limit=limit):
-            output.write(document(event))
+        async with aclosing(events.stream(*wanted, order_by=newest, limit=limit)) as stream:
+            async for event in stream:
+                output.write(document(event))
         output.end()

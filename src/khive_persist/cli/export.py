@@ -10,7 +10,9 @@ import click
 
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.progress import is_watched, progress
+from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
+from khive_persist.exchange.transfer import form_of
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.query import Filter, column, field
@@ -26,7 +28,7 @@ from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
 from khive_persist.register import known_purposes
-from khive_persist.session import begins
+from khive_persist.session import find_session
 
 _STDOUT: Final = "-"
 
@@ -70,7 +72,7 @@ def command(
     names = [*(one.name for one in (*BUILT_IN, *own)), "events", "all"]
     if purpose not in names:
         raise click.UsageError(f"{purpose!r} is none of " + ", ".join(names))
-    parts = _parts(purpose, own, **wanted)
+    parts = _parts(place, purpose, own, **wanted)
     if not parts:
         raise click.UsageError(f"no {purpose} can pass these filters together")
     target = None if output == _STDOUT else Path(output)
@@ -80,6 +82,7 @@ def command(
 
 
 def _parts(
+    place: Place,
     purpose: str,
     own: tuple[Purpose, ...],
     session_id: str | None,
@@ -93,7 +96,7 @@ def _parts(
 ) -> list[Part]:
     both: list[Filter] = []
     if session_id is not None:
-        both.append(begins(session_id))
+        both.append(anyio.run(find_session, place, session_id))
     if since is not None:
         both.append(column("created_at") >= since)
     if until is not None:
@@ -140,13 +143,10 @@ _OF_NO_TOOL: Final[tuple[type[Node], ...]] = (
 
 
 def _form(target: Path | None) -> Form:
-    if target is None:
-        return "jsonl"
-    ending = target.suffix.removeprefix(".").lower()
-    for form in FORMS:
-        if ending == form:
-            return form
-    raise click.UsageError(f"{target.name} does not say its format: name it with --format")
+    try:
+        return "jsonl" if target is None else form_of(target)
+    except InvalidFileError as error:
+        raise click.UsageError(str(error)) from error
 
 
 async def _export(

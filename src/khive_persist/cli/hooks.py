@@ -7,14 +7,15 @@ from typing import Any, Literal, get_args
 import click
 
 from khive_persist.capture.drain import usable_settings
+from khive_persist.capture.notices import diverted_lines
 from khive_persist.capture.registration import Change, install, status, uninstall
 from khive_persist.capture.tools import TOOLS, Scope
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.output import print_json, print_table
-from khive_persist.opening import find_place
 from khive_persist.place import Place
 from khive_persist.settings import Settings
+from khive_persist.trust import search
 
 Verb = Literal["install", "uninstall"]
 TOOL_NAMES = click.Choice(list(TOOLS))
@@ -92,7 +93,7 @@ def install_command(
     """
     named = directory or context.find_root().obj
     root = _project(named)
-    place = find_place(named or root)
+    place = _place(named, root, scope)
     settings = usable_settings(place)
     wanted = model_events or settings.gemini_model_events != "off"
     fixed = Path(named).absolute() if named and scope == "user" else None
@@ -141,6 +142,7 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
         (tool, scope, status(tool, scope, root)) for tool in TOOLS for scope in get_args(Scope)
     ]
     problems = list(dict.fromkeys(problem for _, _, one in found for problem in one.problems))
+    problems += diverted_lines(root)
     if as_json:
         rows = [
             {"tool": t, "scope": s} | one._asdict() | {"path": str(one.path)} for t, s, one in found
@@ -156,6 +158,20 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
         for problem in problems:
             click.echo(f"problem: {problem}")
     return FAILED if problems else DONE
+
+
+def _place(named: str | None, root: Path, scope: Scope) -> Place:
+    """The place that the hooks will record into, as far as that is known.
+
+    Raises:
+        UntrustedError: It holds more than settings, and is not trusted.
+    """
+    place = Place(root)
+    if named is not None or scope == "project":
+        if place.exists() or named is not None:
+            search.adopt(place.khive)
+        return place
+    return Place(search.upward().root)
 
 
 def _check_http(tools: Sequence[str]) -> None:

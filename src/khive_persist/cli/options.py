@@ -1,5 +1,6 @@
 """Options that several commands share, under one name each."""
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +10,15 @@ import click
 
 from khive_persist import clock
 from khive_persist.capture.drain import drain
+from khive_persist.capture.notices import notices
 from khive_persist.errors import PlaceError
 from khive_persist.opening import find_place
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.sqlite import switch
+from khive_persist.trust import search
+
+_SAID: Final = "khive_persist.notices"
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -42,21 +47,53 @@ def with_place(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def place_of(context: click.Context, directory: str | None) -> Place:
-    """The place that is meant."""
-    return find_place(Path(chosen) if (chosen := directory or context.obj) else None)
+    """The place that is meant, to write to: `--dir` only names it.
+
+    Raises:
+        UntrustedError: It is not trusted; the line says what mends that.
+    """
+    chosen = directory or context.obj
+    return Place(search.named(chosen)) if chosen else find_place()
+
+
+def found_place(context: click.Context, directory: str | None) -> tuple[Place, Path | None]:
+    """The place that is meant, to read from, and the directory that was passed over for it.
+
+    Raises:
+        UntrustedError: It is named, and not trusted.
+    """
+    if directory or context.obj or os.environ.get("KHIVE_DIR"):
+        return place_of(context, directory), None
+    root, passed = search.upward()
+    return Place(root), passed
 
 
 def existing_place(context: click.Context, directory: str | None) -> Place:
-    """The place that is meant, to read from.
+    """The place that is meant, to read from. What a person must know of it is said on stderr.
 
     Raises:
         PlaceError: It has no `.khive`: an empty one would look like a recorder without events.
     """
-    place = place_of(context, directory)
-    if not place.exists():
-        raise PlaceError(f"{place.khive} is not there", hint="make it with khive-persist init")
+    place = told_place(context, directory)
     # A restore that was killed half-way is finished before anything is looked at.
     switch.settle(place.khive)
+    return place
+
+
+def told_place(context: click.Context, directory: str | None) -> Place:
+    """As `existing_place`, but what is unfinished there is left so.
+
+    Raises:
+        PlaceError: It has no `.khive`.
+    """
+    place, passed = found_place(context, directory)
+    said = context.find_root().meta.setdefault(_SAID, set())
+    for line in notices(place, passed):
+        if line not in said:
+            said.add(line)
+            click.echo(f"khive-persist: {line}", err=True)
+    if not place.exists():
+        raise PlaceError(f"{place.khive} is not there", hint="make it with khive-persist init")
     return place
 
 

@@ -12,12 +12,10 @@ from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, Purpose
-from khive_persist.register import known_purposes
+from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.retention import rules
-from khive_persist.retention.prune import Pruned, prune
-from khive_persist.settings import Settings
+from khive_persist.retention.prune import Pruned
+from khive_persist.retention.removal import planned, prune_all
 
 
 class _Limit(click.ParamType[Any]):
@@ -77,14 +75,12 @@ def command(
     place = existing_place(context, directory)
     settings = configuration.load(place.config)
     named = HOOK_EVENTS[tool].name if tool is not None else purpose
-    work = _work(place, settings, rules.Rule("*", **limits), named)
+    work = planned(place, settings, rules.Rule("*", **limits), [named] if named else [])
     drain(place)
     if not dry_run:
         confirm(f"remove records of {', '.join(one.name for one, _ in work)}", yes=yes)
-    done = {}
     with progress("records") as advance:
-        for one, rule in work:
-            done[one.name] = prune(place, one, rule, settings, dry_run=dry_run, advance=advance)
+        done = prune_all(place, work, settings, dry_run=dry_run, advance=advance)
     if as_json:
         print_json(
             {"dry_run": dry_run, "purposes": {name: p._asdict() for name, p in done.items()}}
@@ -95,22 +91,3 @@ def command(
         if dry_run:
             click.echo("nothing was removed: this was a dry run")
     return DONE
-
-
-def _work(
-    place: Place, settings: Settings, given: rules.Rule, named: str | None
-) -> list[tuple[Purpose, rules.Rule]]:
-    known = {one.name: one for one in known_purposes(place)}
-    if named is not None and named not in known:
-        raise click.UsageError(f"{named!r} is none of " + ", ".join(known))
-    wanted = [known[named]] if named is not None else list(known.values())
-    if any(limit is not None for limit in given[1:]):
-        return [(one, given) for one in wanted]
-    written = tuple(rules.parse(text) for text in settings.retention_rules)
-    unknown = [rule.purpose for rule in written if rule.purpose not in (*known, "*")]
-    if unknown:
-        raise InvalidSettingsError(f"retention.rules: {unknown[0]!r} is no purpose of this place")
-    work = [(one, rule) for one in wanted if (rule := rules.rule_of(written, one.name)) is not None]
-    if not work:
-        raise click.UsageError("say what is kept: --keep-age, …, or retention.rules in config.toml")
-    return work

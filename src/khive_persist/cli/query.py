@@ -5,7 +5,7 @@ import click
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import Documents, print_table
-from khive_persist.store.sqlite.adhoc import AdHoc
+from khive_persist.store.sqlite.adhoc import AdHoc, to_cells, to_document
 
 
 @click.command("query")
@@ -24,6 +24,9 @@ def command(context: click.Context, sql: str, directory: str | None, form: str) 
     Tables: planner_sessions, and hook_events of all tools together; one tool's alone is
     claude_hooks.hook_events, codex_hooks.hook_events or gemini_hooks.hook_events. The views plans
     and events have the same rows as plain columns. A statement that would write fails.
+
+    In JSON, the second column of one name is NAME_2, bytes are {"base64": "…"}, and an infinite
+    number is the text 9e999.
     """
     place = drained_place(context, directory)
     databases = AdHoc(sorted(place.khive.glob("*.db")), sql)
@@ -32,11 +35,11 @@ def command(context: click.Context, sql: str, directory: str | None, form: str) 
             click.echo(f"khive-persist: left out: {error}", err=True)
         names, rows = databases.run(sql)
         if form == "table":
-            print_table(names, rows, "no rows")
+            print_table(names, map(to_cells, rows), "no rows")
         else:
             output = Documents(form)
             for row in rows:
-                output.write(dict(zip(names, row, strict=True)))
+                output.write(to_document(names, row))
             output.end()
     finally:
         databases.close()

@@ -9,8 +9,8 @@ from khive_persist.cli.options import drained_place, existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.cli.verify import COLUMNS, tally_rows
-from khive_persist.copies import bring_in, mirrored
-from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
+from khive_persist.copies import Source, make_anew, mirrored
+from khive_persist.mirror.rebuild import Rebuilt
 from khive_persist.place import Place
 
 
@@ -25,7 +25,7 @@ from khive_persist.place import Place
 @click.pass_context
 def command(
     context: click.Context,
-    source: str | None,
+    source: Source | None,
     yes: bool,
     as_json: bool,
     directory: str | None,
@@ -43,15 +43,11 @@ def command(
         raise click.UsageError("say which copy is right: --from-mirror or --from-database")
     place = existing_place(context, directory)
     purposes = mirrored(place)
-    bring_in(place, purposes)
     with progress("records") as advance:
-        if source == "database":
-            done = rebuild_mirror(place, purposes, advance)
-        else:
-            done = rebuild_databases(
-                place, purposes, advance, may_discard=lambda count: yes or _agrees(count)
-            )
-    # What a damaged database could not take has waited.
+        done = make_anew(
+            place, source, purposes, advance, may_discard=lambda count: yes or _agrees(count)
+        )
+    # Says what waits still.
     drained_place(context, directory)
     if as_json:
         print_json(

@@ -1,7 +1,7 @@
 """`khive-persist record`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import click
@@ -16,13 +16,19 @@ from khive_persist.copies import second_copies
 from khive_persist.errors import InvalidRecordError
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.purposes import BUILT_IN_NAMES, HOOK_EVENTS
+from khive_persist.records.described import described
+from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
+from khive_persist.register import known_purposes
 from khive_persist.store import codec
+
+HOOK_EVENT: Final = "hook-event"
+PLAN: Final = "planner-session"
 
 
 @click.command("record")
-@click.argument("kind", type=click.Choice(["hook-event", "planner-session"]))
+@click.argument("kind")
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), default="claude-code",
               show_default=True, help="The tool that sent the events.")  # fmt: skip
@@ -39,26 +45,30 @@ def command(
     as_json: bool,
     directory: str | None,
 ) -> int:
-    """Record an event or a plan by hand, from FILE or stdin.
+    """Record an event, a plan or a record of your own by hand, from FILE or stdin.
 
-    A hook-event is a payload as the tool sends it; whatever it is, it is kept. A planner-session is
-    the content of a plan; it needs session_id and task_description.
+    KIND is hook-event, planner-session, or the name of a kind of your own. A hook-event is a
+    payload as the tool sends it; whatever it is, it is kept. A planner-session is the content of a
+    plan; it needs session_id and task_description. Of a kind of your own it is the content, any
+    JSON; its class is not asked. A kind is known once its class was opened in the place.
 
     \b
       khive-persist record planner-session plan.json
       khive-persist record hook-event --tool codex --lines < payloads.jsonl
+      khive-persist record training_sessions --lines < sessions.jsonl
 
     Prints the ids, and the places of both copies: the database, and the JSON in sessions/.
     """
     place = place_of(context, directory)
+    record = None if kind == HOOK_EVENT else _record_class(place, kind)
     read = file.read()
     documents = [line for line in read.splitlines() if line.strip()] if lines else [read]
-    if kind == "planner-session":
-        ids, path, waiting = anyio.run(_save_plans, place, documents)
-        purpose = PLANNER_SESSIONS
-    else:
+    if record is None:
         ids, path, waiting = _record_events(place, tool, documents)
         purpose = HOOK_EVENTS[tool]
+    else:
+        ids, path, waiting = anyio.run(_save, place, record, documents)
+        purpose = record.purpose
     copies = second_copies(place, purpose, ids)
     if as_json:
         print_json(
@@ -83,16 +93,28 @@ def _record_events(place: Place, tool: str, documents: list[bytes]) -> tuple[lis
     return ids, place.database(HOOK_EVENTS[tool].file), waiting
 
 
-async def _save_plans(place: Place, documents: list[bytes]) -> tuple[list[str], Path, int]:
-    plans = [_plan(number, document) for number, document in enumerate(documents, 1)]
-    async with open_store(PlannerSession, dir=place.root) as store:
-        await store.save_many(plans)
-        return [plan.id for plan in plans], store.paths[0], 0
+def _record_class(place: Place, kind: str) -> type[Node]:
+    if kind == PLAN:
+        return PlannerSession
+    purposes = {purpose.name: purpose for purpose in known_purposes(place)}
+    names = [HOOK_EVENT, PLAN, *(name for name in purposes if name not in BUILT_IN_NAMES)]
+    if kind not in names:
+        raise click.UsageError(f"{kind!r} is none of " + ", ".join(names))
+    return described(purposes[kind])
 
 
-def _plan(number: int, document: bytes) -> PlannerSession:
+async def _save(
+    place: Place, record: type[Node], documents: list[bytes]
+) -> tuple[list[str], Path, int]:
+    records = [_parsed(record, number, document) for number, document in enumerate(documents, 1)]
+    async with open_store(record, dir=place.root) as store:
+        await store.save_many(records)
+        return [record.id for record in records], store.paths[0], 0
+
+
+def _parsed(record: type[Node], number: int, document: bytes) -> Node:
     try:
-        return PlannerSession(content=codec.load(document))
+        return record(content=codec.load(document))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

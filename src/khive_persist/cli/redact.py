@@ -12,8 +12,8 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
-from khive_persist.register import known_purposes
-from khive_persist.retention.rescan import Rescanned, rescan
+from khive_persist.mirror.packing import damaged
+from khive_persist.retention.removal import rescan_all
 from khive_persist.sealing import load_redactor
 
 
@@ -47,10 +47,10 @@ def command(
     if is_rescan == (file is not None):
         raise click.UsageError("name a FILE, or say --rescan")
     place = existing_place(context, directory)
-    settings = configuration.load(place.config)
-    redactor = load_redactor(place, settings._replace(redaction_enabled=True))
-    assert redactor is not None
     if file is not None:
+        settings = configuration.load(place.config)
+        redactor = load_redactor(place, settings._replace(redaction_enabled=True))
+        assert redactor is not None
         text, counts = redactor.redact_bytes(file.read())
         sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()
@@ -60,12 +60,8 @@ def command(
     drain(place)
     if not dry_run:
         confirm("replace secrets in what is stored, for good", yes=yes)
-    done: dict[str, Rescanned] = {}
     with progress("records") as advance:
-        for purpose in known_purposes(place):
-            done[purpose.name] = rescan(
-                place, purpose, redactor, settings, dry_run=dry_run, advance=advance
-            )
+        done = rescan_all(place, dry_run=dry_run, advance=advance)
     if as_json:
         print_json(
             {"dry_run": dry_run, "purposes": {name: one._asdict() for name, one in done.items()}}
@@ -84,4 +80,7 @@ def command(
             " it and run this again",
             err=True,
         )
-    return FAILED if kept else DONE
+    unread = damaged(place)
+    for problem in unread:
+        click.echo(f"khive-persist: {problem}; a secret may be in it", err=True)
+    return FAILED if kept or unread else DONE

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "stats": "stats",
     "sync": "sync",
     "tail": "tail",
+    "trust": "trust",
     "verify": "verify",
 }
 SUMMARIES: Final = {
@@ -64,7 +65,7 @@ SUMMARIES: Final = {
     "purge": "Remove a session, to the last byte of it.",
     "query": "Run SQL over all files, for reading only.",
     "rebuild": "Make one copy of the records anew from the other.",
-    "record": "Record an event or a plan by hand.",
+    "record": "Record an event, a plan or a record of your own by hand.",
     "redact": "Replace secrets in text, or in what was stored before.",
     "replay": "Play a session as it happened, as a page, or to another recorder.",
     "report": "Report on a day or a week, beside the one before.",
@@ -73,9 +74,10 @@ SUMMARIES: Final = {
     "sessions": "List sessions, the latest first: what was planned and what happened.",
     "show": "Show a record, or a whole session.",
     "similar": "Show plans like yours, and how they ended.",
-    "stats": "Count events, failures, plans and costs.",
+    "stats": "Count events, failures, plans and costs, and the records of your own kinds.",
     "sync": "Read the tools' transcripts: every message, once.",
     "tail": "Show the latest events, and follow new ones.",
+    "trust": "Take a .khive for your own, after a look at what lies in it.",
     "verify": "Prove that both copies of the records are equal.",
 }
 

@@ -1,7 +1,8 @@
 """`khive-persist show`."""
 
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import anyio
@@ -12,16 +13,16 @@ from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.story_lines import StoryLines
 from khive_persist.errors import NotFoundError
-from khive_persist.opening import open_store
+from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.purposes import APPLICATION_SESSIONS, BUILT_IN, Purpose
 from khive_persist.query import column
 from khive_persist.records.document import document
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
 from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.session import read_session
+from khive_persist.register import known_purposes
+from khive_persist.session import Session, read_own_kinds, read_session
 from khive_persist.store.codec import dump_lossy
+from khive_persist.store.kinds import find_records
 from khive_persist.story.telling import tell
 
 MAX_NAMED = 3
@@ -47,7 +48,8 @@ def command(
     ID is a record's id or a session's, or the beginning of one. A session is told as one story:
     its plan, prompts and answers, each tool call with its outcome, edits as diffs, subagents
     indented, to-dos, gaps, and tokens and costs as they grow. What was said comes from the tool's
-    transcript: see `sync`. JSON is all records of the session.
+    transcript: see `sync`. JSON is all records of the session,
+    those of your own kinds under their names.
 
     \b
       khive-persist show 01a1fbc0 --json
@@ -55,17 +57,25 @@ def command(
       khive-persist show 3aeaa724 --thinking | less -R
     """
     place = drained_place(context, directory)
-    records = anyio.run(_records, place.root, id)
+    # The id of an application's session is that of the session, which is shown as a whole.
+    built_in = [purpose for purpose in BUILT_IN if purpose != APPLICATION_SESSIONS]
+    records = anyio.run(_records, place, built_in, id)
+    session = Session() if records else anyio.run(read_session, place.root, id)
+    if not records and not any(session):
+        # Kinds of a user's own may have the ids of sessions, too.
+        own = [purpose for purpose in known_purposes(place) if purpose not in BUILT_IN]
+        records = anyio.run(_records, place, own, id)
     if records:
         _print_record(records[0], form)
         return
-    session = anyio.run(read_session, place.root, id)
-    if not any(session):
+    kinds = anyio.run(read_own_kinds, place, id)
+    if not any(session) and not kinds:
         raise NotFoundError(f"no record or session has an id that begins with {id!r}")
     if form == "jsonl":
-        print_documents(form, (document(record) for records in session for record in records))
+        every = chain(session, kinds.values())
+        print_documents(form, (document(record) for records in every for record in records))
     elif form == "json":
-        names = session._asdict()
+        names = session._asdict() | kinds
         print_json({name: [*map(document, records)] for name, records in names.items()})
     else:
         prices = PriceTable(configuration.load(place.config).cost_prices)
@@ -77,17 +87,15 @@ def command(
         else:
             for line in lines:
                 click.echo(line)
+        for name, of_kind in kinds.items():
+            click.echo(f"{len(of_kind)} records of {name}: --json shows them", err=True)
 
 
-async def _records(root: Path, id: str) -> list[Node]:
+async def _records(place: Place, purposes: Sequence[Purpose], id: str) -> list[Node]:
     begins_so = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
-    found: list[Node] = []
-    async with open_store(HookEvent, dir=root) as events:
-        found += await events.find(begins_so, limit=MAX_NAMED + 1)
-    async with open_store(PlannerSession, dir=root) as plans:
-        found += await plans.find(begins_so, limit=MAX_NAMED + 1)
-    async with open_store(Message, dir=root) as messages:
-        found += await messages.find(begins_so, limit=MAX_NAMED + 1)
+    files = [(place.database(purpose.file), purpose) for purpose in purposes]
+    kinds = await find_records(files, begins_so, limit=MAX_NAMED + 1)
+    found = [record for records in kinds.values() for record in records]
     if len(found) > 1 and (exact := [record for record in found if record.id == id]):
         return exact
     if len(found) > 1:

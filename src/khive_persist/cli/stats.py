@@ -11,6 +11,7 @@ from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
 from khive_persist.stats import read_stats
+from khive_persist.store.kinds import KindCount
 from khive_persist.transcripts.totals import BY, By, TokenTotal
 
 
@@ -32,9 +33,9 @@ def command(
     until: datetime | None,
     by: By,
 ) -> None:
-    """Count events, failures, plans and costs.
+    """Count events, failures, plans and costs, and the records of your own kinds.
 
-    The filters are for events and messages; the plans are counted as a whole. Tokens are those of
+    The filters are for events and messages; the others are counted as a whole. Tokens are those of
     the tools' transcripts, which `sync` reads; each message counts once. A model without a price
     has tokens and no cost: give it one in config.toml, under [cost].
 
@@ -44,8 +45,8 @@ def command(
       khive-persist stats --json | jq .plans.total_cost
     """
     place = drained_place(context, directory)
-    wanted = filters(session_id, event_type, tool, since, until)
-    of_messages = filters(session_id, None, tool, since, until)
+    wanted = filters(place, session_id, event_type, tool, since, until)
+    of_messages = filters(place, session_id, None, tool, since, until)
     prices = PriceTable(configuration.load(place.config).cost_prices)
     found = anyio.run(read_stats, place, wanted, of_messages, by, prices)
     if as_json:
@@ -58,3 +59,7 @@ def command(
     print_table((by, *TokenTotal._fields[1:]), totals, "no messages: see khive-persist sync")
     click.echo()
     print_fields({f"plans {name}": value for name, value in found["plans"].items()})
+    if found["kinds"]:
+        click.echo()
+        kinds = [tuple(kind.values()) for kind in found["kinds"]]
+        print_table(KindCount._fields, kinds, "no records")

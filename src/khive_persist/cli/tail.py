@@ -1,19 +1,24 @@
 """`khive-persist tail`."""
 
-from pathlib import Path
+from contextlib import aclosing
+from typing import Final
 
 import anyio
+import anyio.to_thread
 import click
 
+from khive_persist.capture.drain import drain
 from khive_persist.cli.events import COLUMNS, filters, row
-from khive_persist.cli.options import existing_place, with_filters, with_place
+from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import cell
 from khive_persist.opening import open_store
+from khive_persist.place import Place
 from khive_persist.query import Filter, column
 from khive_persist.records.document import document
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.store.codec import dump_lossy
 
+_DRAIN_SECONDS: Final = 0.1
 WIDTHS = (19, 11, 8, 24, 16)
 
 
@@ -42,15 +47,17 @@ def command(
       khive-persist tail --type pre_command
       khive-persist tail -n 100 --no-follow
     """
-    place = existing_place(context, directory)
-    wanted = filters(session_id, event_type, tool)
-    anyio.run(_tail, place.root, wanted, lines, follow, jsonl)
+    place = drained_place(context, directory)
+    wanted = filters(place, session_id, event_type, tool)
+    anyio.run(_tail, place, wanted, lines, follow, jsonl)
 
 
-async def _tail(root: Path, wanted: list[Filter], lines: int, follow: bool, jsonl: bool) -> None:
+async def _tail(place: Place, wanted: list[Filter], lines: int, follow: bool, jsonl: bool) -> None:
     newest = -column("created_at")
-    async with open_store(HookEvent, dir=root) as events:
-        new = await events.follow(*wanted)
+    async with (
+        open_store(HookEvent, dir=place.root, read_only=True) as events,
+        aclosing(await events.follow(*wanted)) as new,
+    ):
         latest = await events.find(*wanted, order_by=newest, limit=lines)
         if not jsonl:
             click.echo(_line(COLUMNS))
@@ -58,9 +65,18 @@ async def _tail(root: Path, wanted: list[Filter], lines: int, follow: bool, json
             _print(event, jsonl)
         if follow:
             shown = {event.id for event in latest}
-            async for event in new:
-                if event.id not in shown:
-                    _print(event, jsonl)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_keep_draining, place)
+                async for event in new:
+                    if event.id not in shown:
+                        _print(event, jsonl)
+
+
+async def _keep_draining(place: Place) -> None:
+    """Bring in what no drainer does, as where none could be started."""
+    while True:
+        await anyio.to_thread.run_sync(drain, place)
+        await anyio.sleep(_DRAIN_SECONDS)
 
 
 def _print(event: HookEvent, jsonl: bool) -> None:

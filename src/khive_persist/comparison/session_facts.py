@@ -26,7 +26,7 @@ from khive_persist.store import outcomes as facts
 from khive_persist.store.activity import Time
 from khive_persist.store.reader import Reader
 from khive_persist.store.session_pages import linked_plans, plan_contents, session_pages
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, aggregate
 from khive_persist.transcripts.totals import token_totals
 
 _TOKENS: Final = ("input", "cache_read", "cache_write", "output")
@@ -181,9 +181,9 @@ async def _models(messages: Reader, sessions: list[str]) -> dict[str, str]:
         if table is None:
             return Statement("SELECT NULL, NULL LIMIT 0", [])
         id, model = source.extract("$.session_id"), source.extract("$.model")
-        used = source.extract("$.tokens.output")
+        used = aggregate("sum", source.extract("$.tokens.output"))
         return Statement(
-            f"SELECT {id}, {model}, sum({used}) AS used FROM {table}"
+            f"SELECT {id}, {model}, {used} AS used FROM {table}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) AND typeof({model}) = 'text'"
             f" GROUP BY {id}, {model} ORDER BY used",
             [codec.dump(sessions)],
@@ -241,7 +241,7 @@ async def _means(
             return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
         id, name = source.extract("$.session_id"), source.extract("$.name")
         return Statement(
-            f"SELECT {id}, {name}, avg({source.extract('$.value')}) FROM {table}"
+            f"SELECT {id}, {name}, {aggregate('avg', source.extract('$.value'))} FROM {table}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) GROUP BY {id}, {name}",
             [codec.dump(sessions)],
         )

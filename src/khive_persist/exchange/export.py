@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, get_args
 
-import anyio.to_thread
-
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.columns import columns_of
 from khive_persist.exchange.target import check_target, replacing
@@ -26,6 +24,7 @@ from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.reader import Reader
+from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.sqlite.statements import select
 
 Form = Literal["json", "jsonl", "csv", "xlsx", "parquet"]
@@ -88,12 +87,20 @@ async def export(
     tables = [Table(p.purpose, tuple(columns_of(p.record, p.purpose))) for p in parts]
     count = 0
     with _writer(output, form, tables, force=force) as writer:
-        for part, table in zip(parts, tables, strict=True):
-            left = None if limit is None else limit - count
-            async with reading(place, part.purpose) as reader:
-                writer.begin(table)
-                count += await _write_rows(reader, part, left, writer, advance)
-        await anyio.to_thread.run_sync(writer.end)
+        thread = SerialThread(f"export to {output or 'stdout'}")
+        try:
+            for part, table in zip(parts, tables, strict=True):
+                left = None if limit is None else limit - count
+                async with reading(place, part.purpose) as reader:
+                    await thread.run(writer.begin, table)
+                    count += await _write_rows(reader, part, left, thread, writer, advance)
+            await thread.run(writer.end)
+        finally:
+            # Its file is closed next: nothing may be writing to it then, whatever stops the wait.
+            try:
+                await thread.close()
+            finally:
+                thread.join()
     return count
 
 
@@ -111,6 +118,7 @@ async def _write_rows(
     reader: Reader,
     part: Part,
     limit: int | None,
+    thread: SerialThread,
     writer: RowWriter,
     advance: Callable[[int], None] | None,
 ) -> int:
@@ -119,14 +127,14 @@ async def _write_rows(
 
     async def flush() -> None:
         nonlocal chunk, count, characters
-        await anyio.to_thread.run_sync(writer.write, chunk)
+        await thread.run(writer.write, chunk)
         count += len(chunk)
         if advance is not None:
             advance(len(chunk))
         chunk, characters = [], 0
 
     build = partial(select, filters=part.filters, limit=limit)
-    async with aclosing(reader.stream(build)) as rows:
+    async with aclosing(reader.stream(build, holds_snapshot=True)) as rows:
         async for row in rows:
             chunk.append(codec.as_text(row))
             characters += len(chunk[-1][1] or "")

@@ -1,24 +1,27 @@
 """Rows of a file, a folder or another place into this one."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError
 from khive_persist.exchange.aside import Aside
+from khive_persist.exchange.reading.folder import described_in
 from khive_persist.exchange.reading.source import read_source
 from khive_persist.exchange.rows import Found, checked, is_same, purpose_of
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, Purpose
 from khive_persist.redaction import Redactor
+from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.writer import Writer
 
 _BATCH_ROWS: Final = 500
@@ -41,7 +44,7 @@ class Counts(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What an import did.
+    """The result of an import.
 
     Attributes:
         purposes: The counts, by the name of the purpose.
@@ -104,20 +107,28 @@ async def import_rows(
     name = source.name if isinstance(source, Path) else "stdin"
     aside = Aside(place, name, redactor)
     known = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
+    if isinstance(source, Path):
+        described = await anyio.to_thread.run_sync(described_in, source, list(known.values()))
+        known |= {purpose.name: purpose for purpose in described}
     found = await anyio.to_thread.run_sync(read_source, source)
     rows = _ready(found, known, default, redactor, aside)
     merging = _Merging(place, settings, aside, update=update)
+    thread = SerialThread(f"import of {name}")
     try:
-        async with AsyncExitStack() as stack:
-            stack.callback(rows.close)
-            stack.push_async_callback(merging.close)
-            while batch := await anyio.to_thread.run_sync(_take, rows):
+        try:
+            while batch := await thread.run(_take, rows):
                 await merging.merge([item for item in batch if item is not None])
                 if advance is not None:
                     advance(len(batch))
-        kept = aside.finish()
+        finally:
+            await merging.close()
+        kept = await thread.run(aside.finish)
+    except Exception:
+        await thread.close(partial(_close, rows, aside))
+        raise
     finally:
-        aside.close()
+        # In the thread that reads. Who cancels does not wait for it, as it may wait for a pipe.
+        thread.finish(partial(_close, rows, aside))
     return Imported(merging.counts, aside.count, aside.listed, kept)
 
 
@@ -155,14 +166,18 @@ class _Merging:
         for purpose, items in by_purpose.items():
             await self._merge_into(purpose, items)
 
-    async def _merge_into(self, purpose: Purpose, items: list[_Ready]) -> None:
-        writer = self._writers.get(purpose)
-        if writer is None:
+    async def _writer(self, purpose: Purpose) -> Writer:
+        if purpose not in self._writers:
+            await anyio.to_thread.run_sync(remember, self._place, purpose)
             path = self._place.database(purpose.file)
             mirror = self._mirror.follower(purpose)
-            writer = self._writers[purpose] = Writer(path, purpose, self._timeout, mirror)
+            self._writers[purpose] = Writer(path, purpose, self._timeout, mirror)
+        return self._writers[purpose]
+
+    async def _merge_into(self, purpose: Purpose, items: list[_Ready]) -> None:
         rows = [item.row for item in items]
         try:
+            writer = await self._writer(purpose)
             merged = await writer.merge(rows, is_same=is_same, update=self._update)
         except (InvalidRecordError, InvalidQueryError) as error:
             if len(items) == 1:
@@ -204,6 +219,13 @@ def _ready(
             yield None
         else:
             yield _Ready(purpose, row if redactor is None else _sealed(redactor, row), found)
+
+
+def _close(rows: Generator[Any, None, None], aside: Aside) -> None:
+    try:
+        rows.close()
+    finally:
+        aside.close()
 
 
 def _take(rows: Iterator[_Ready | None]) -> list[_Ready | None]:

@@ -110,7 +110,8 @@ def purpose_of(
         InvalidRecordError: It cannot be told, or the name is not known here.
     """
     if isinstance(named, Purpose):
-        return named
+        # A file tells name and table; its class, or a definition, tells more.
+        return known.get(named.name, named)
     if named is not None:
         if named not in known:
             raise InvalidRecordError(f"the purpose {named!r} is not known here")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from khive_persist.mirror import names, scan
+from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.verify import Advance
 from khive_persist.place import Place, make_directory, sync_directory, sync_file
 from khive_persist.purposes import Purpose
@@ -109,9 +109,9 @@ class Building:
 
     def _state(self, file: str) -> tuple[str, int]:
         """What changes when a file is written anew, or a document at all; and its size."""
-        found = os.stat(self._sessions / file, follow_symlinks=False)
         if names.is_stream(file):
-            return f"{found.st_ino}", found.st_size
+            return forms.state(self._sessions / file)
+        found = os.stat(self._sessions / file, follow_symlinks=False)
         return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", 0
 
     def _has_changed(self, file: str) -> bool:
@@ -133,19 +133,18 @@ class Building:
         except FileNotFoundError:
             self._forget(file)
             return
-        known, line, end = self._sources.mark(file) or (state, 0, 0)
-        if known != state or size < end:
+        known, *place = self._sources.mark(file) or (state, 0, 0)
+        mark = scan.Mark(*place)
+        if known != state or size < mark.end:
             self._forget(file)
-            line = end = 0
-        mark = scan.Mark(line, end)
+            mark = scan.START
         gone = scan.deletions(self._sessions, file, mark) if names.is_stream(file) else {}
         for copy in scan.read(self._sessions, file, mark):
             # What is deleted further down does not come at all: in another file its id may live on.
             if copy.row is None or copy.line > gone.get(copy.id, -1):
                 self._put(copy)
-            if copy.end > end:
-                line, end = copy.line, copy.end
-        self._sources.set_mark(file, state, line, end)
+            mark = mark.after(copy)
+        self._sources.set_mark(file, state, *mark)
 
     def _put(self, copy: scan.Copy) -> None:
         connection = self._connections.get(copy.purpose)

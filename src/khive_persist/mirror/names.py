@@ -51,6 +51,17 @@ def is_stream(name: str) -> bool | None:
     return found["kind"] == "jsonl" if found else None
 
 
+def packed(name: str) -> str:
+    """What the packed lines of a stream are called."""
+    return f"{name}.gz"
+
+
+def stream_of(name: str) -> str:
+    """The stream whose packed lines a file has; for another file its own name."""
+    stream = name.removesuffix(".gz")
+    return stream if stream != name and is_stream(stream) else name
+
+
 def split(name: str, purpose: Purpose) -> tuple[str, str] | None:
     """The day and the ending in a name that files of this purpose have; None for another name.
 
@@ -81,7 +92,7 @@ def unfinished(name: str, purpose: Purpose) -> str:
 def is_unfinished(name: str, purpose: Purpose) -> bool:
     """Whether a file is one that the purpose's writer has not finished."""
     stem = name.removesuffix(f".{purpose.name}.tmp")
-    return name[:1] == "." and stem != name and split(stem[1:], purpose) is not None
+    return name[:1] == "." and stem != name and split(stream_of(stem[1:]), purpose) is not None
 
 
 def _hashed(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import MirrorError, NotFoundError
-from khive_persist.mirror import names, scan
+from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.building import Building
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.revise import remove_unfinished
@@ -33,7 +33,7 @@ _KINDS: Final = ("twice_in_mirror", "missing_in_database", "differs", "missing_i
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild did.
+    """The result of a rebuild.
 
     Attributes:
         tallies: How the copies compare now, by the name of the purpose.
@@ -187,11 +187,12 @@ class _Aside:
         self._folder = folder
 
     def keep(self, file: str) -> None:
-        """Give a file a second name there, for it will be replaced."""
+        """Give a file, or those of a stream, a second name there: they will be replaced."""
         make_directory(self._place.quarantine)
         make_directory(self._folder)
-        with suppress(FileExistsError, FileNotFoundError):
-            os.link(self._sessions / file, self._folder / file, follow_symlinks=False)
+        for path in forms.present(self._sessions / file):
+            with suppress(FileExistsError, FileNotFoundError):
+                os.link(path, self._folder / path.name, follow_symlinks=False)
 
     def move(self, file: str) -> None:
         """Move a file there."""
@@ -232,9 +233,13 @@ class _Aside:
         mended = scan.write_beside(path, scan.sound_lines(path), purpose)
         if mended.stat().st_size:
             os.replace(mended, path)
+            sync_directory(self._sessions)
         else:
             mended.unlink()
-            path.unlink()
+            path.unlink(missing_ok=True)
+        # Its sound lines are in the plain file now, to be packed again.
+        if forms.is_file(packed := forms.packed_path(path)):
+            packed.unlink()
 
 
 class _Copying:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from khive_persist.mirror import names, scan
+from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.document import to_document
 from khive_persist.mirror.documents import Documents
 from khive_persist.place import Place, sync_directory
@@ -51,11 +51,9 @@ def revise(
             continue
         with lock.held_alone(database, timeout_seconds):
             path = place.sessions / file
-            if path.is_symlink() or not path.exists():
-                continue
             if purpose.is_stream:
                 yield _revise_stream(path, purpose, change, is_gone)
-            else:
+            elif forms.is_file(path):
                 yield _revise_document(place, path, purpose, change, is_gone)
     if place.sessions.exists():
         sync_directory(place.sessions)
@@ -89,42 +87,54 @@ def _revise_document(
 def _revise_stream(
     path: Path, purpose: Purpose, change: Change, is_gone: Callable[[bytes], bool]
 ) -> int:
+    """Write a stream anew, as it lies there: packed where some of its lines are."""
     last: dict[Any, int] = {}
     for copy in scan.read(path.parent, path.name):
         if not copy.problem:
             if copy.purpose != purpose.name:
                 return 0
             last[copy.id] = copy.line if copy.row is not None else 0
-    count = 0
+    if not (files := forms.files(path)):
+        return 0
+    count = kept = 0
     is_other = False
 
     def lines() -> Iterator[bytes]:
-        nonlocal count, is_other
-        with path.open("rb") as raw:
-            for copy, line in zip(scan.read(path.parent, path.name), raw, strict=False):
-                if copy.problem:
-                    if is_gone(line):
-                        is_other = True
-                    else:
-                        yield line
-                elif copy.row is None or last[copy.id] != copy.line:
+        nonlocal count, kept, is_other
+        for copy, line in scan.stream(path):
+            if copy.problem:
+                if is_gone(line):
                     is_other = True
                 else:
-                    count += 1
-                    new = change(copy.row)
-                    if new == copy.row:
-                        yield line
-                        continue
-                    is_other = True
-                    if new is not None:
-                        yield codec.dump(to_document(purpose, new)).encode() + b"\n"
+                    kept += 1
+                    yield line
+            elif copy.row is None or last[copy.id] != copy.line:
+                is_other = True
+            else:
+                count += 1
+                new = change(copy.row)
+                if new == copy.row:
+                    kept += 1
+                    yield line
+                    continue
+                is_other = True
+                if new is not None:
+                    kept += 1
+                    yield codec.dump(to_document(purpose, new)).encode() + b"\n"
 
-    written = scan.write_beside(path, lines(), purpose)
+    form, *others = files
+    # A packer may be at work on the packed file, under another name.
+    written = scan.write_beside(path, lines(), purpose, is_packed=form != path)
     if not is_other:
         written.unlink()
-    elif written.stat().st_size:
-        os.replace(written, path)
+        return count
+    if kept:
+        os.replace(written, form)
     else:
         written.unlink()
-        path.unlink()
+        form.unlink()
+    for other in others:
+        # What it had is in the other one, which must not be lost without it.
+        sync_directory(path.parent)
+        other.unlink()
     return count

@@ -1,14 +1,16 @@
 """What lies in the mirror: each record of it, and what is no record."""
 
+import gzip
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from khive_persist.definitions import SUFFIX, definition_in
 from khive_persist.errors import InvalidRecordError, MirrorError
-from khive_persist.mirror import names
+from khive_persist.mirror import forms, names
 from khive_persist.mirror.document import to_row
 from khive_persist.mirror.stream_file import session_in
 from khive_persist.place import PRIVATE_FILE
@@ -18,6 +20,8 @@ from khive_persist.store.codec import StoredRow
 
 NOT_OURS = "not a file of the mirror, left alone"
 TORN = "torn: its last line has no end"
+# Higher ones take twice the time for a fiftieth of the size.
+_LEVEL: Final = 6
 
 
 class Copy(NamedTuple):
@@ -30,7 +34,8 @@ class Copy(NamedTuple):
         id: The record's id.
         row: The record; None where the line says that it was deleted.
         problem: Why there is no record here, or an empty string.
-        end: Where the next line begins, in bytes; that of this one, where it has no end.
+        end: Where the next line of a stream begins in its plain file, in bytes, 0 for those that
+            are packed; None where the line has no end.
     """
 
     file: str
@@ -39,21 +44,38 @@ class Copy(NamedTuple):
     id: str = ""
     row: StoredRow | None = None
     problem: str = ""
-    end: int = 0
+    end: int | None = None
 
 
 class Mark(NamedTuple):
-    """Up to where a stream was read: as it only grows, it can be gone on with from there."""
+    """Up to where a stream was read: as it only grows, it can be gone on with from there.
+
+    Its packed lines are read all at once: what follows a mark stands in its plain file.
+    """
 
     line: int = 0
     end: int = 0
+
+    def after(self, copy: Copy) -> "Mark":
+        """The mark behind a line; the same one where that has no end."""
+        return self if copy.end is None else Mark(copy.line, copy.end)
 
 
 START = Mark()
 
 
+def is_folder(folder: Path) -> bool:
+    """Whether `sessions/` is there, as a folder of its own and not a link."""
+    try:
+        return stat.S_ISDIR(os.lstat(folder).st_mode)
+    except FileNotFoundError:
+        return False
+
+
 def files(folder: Path) -> list[str]:
     """The names of the files in `sessions/`, in order; hidden ones are unfinished or locks.
+
+    A stream has one name, that of its plain file, also where its lines are packed.
 
     Raises:
         MirrorError: It is no folder.
@@ -65,7 +87,8 @@ def files(folder: Path) -> list[str]:
     if not stat.S_ISDIR(mode):
         kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
         raise MirrorError(f"{folder} is {kind}", hint="move it away")
-    return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    visible = (name for name in os.listdir(folder) if not name.startswith("."))
+    return sorted({names.stream_of(name) for name in visible})
 
 
 def unfinished(folder: Path, purpose: Purpose) -> list[str]:
@@ -84,10 +107,16 @@ def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
     path = folder / file
     is_stream = names.is_stream(file)
     try:
-        if is_stream is None or not _is_file(path):
+        if file.endswith(SUFFIX) and definition_in(path) is not None:
+            return
+        if is_stream:
+            for form in forms.present(path):
+                if not forms.is_file(form):
+                    yield Copy(form.name, 0, problem=NOT_OURS)
+            for copy, _ in stream(path, mark):
+                yield copy
+        elif is_stream is None or not _is_file(path):
             yield Copy(file, 0, problem=NOT_OURS)
-        elif is_stream:
-            yield from _stream(path, mark)
         else:
             yield _copy(file, 0, path.read_bytes(), is_stream=False)
     except FileNotFoundError:
@@ -96,18 +125,27 @@ def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
         yield Copy(file, 0, problem=f"cannot be read ({error.strerror})")
 
 
-def _stream(path: Path, mark: Mark) -> Iterator[Copy]:
-    end = mark.end
-    with path.open("rb") as opened:
-        opened.seek(end)
-        for number, line in enumerate(opened, mark.line + 1):
-            if line.endswith(b"\n"):
-                end += len(line)
-                yield _copy(path.name, number, line, is_stream=True)._replace(end=end)
-            else:
-                copy = _copy(path.name, number, line, is_stream=True)._replace(end=end)
-                # Half of a line is no JSON; a whole one has lost its end to an editor.
-                yield Copy(path.name, number, problem=TORN, end=end) if copy.problem else copy
+def stream(path: Path, mark: Mark = START) -> Iterator[tuple[Copy, bytes]]:
+    """The lines of a stream, each as what it says and as its bytes, from a mark on.
+
+    Raises:
+        FileNotFoundError: It is gone.
+        OSError: It cannot be read.
+    """
+    file = path.name
+    for number, line in enumerate(
+        forms.lines(path, mark.end if mark.line else None), mark.line + 1
+    ):
+        if line.problem:
+            packed = forms.packed_path(path).name
+            yield Copy(file, number, problem=f"damaged: {packed}: {line.problem}", end=0), b""
+        elif line.content.endswith(b"\n"):
+            copy = _copy(file, number, line.content, is_stream=True)
+            yield copy._replace(end=line.end), line.content
+        else:
+            copy = _copy(file, number, line.content, is_stream=True)
+            # Half of a line is no JSON; a whole one has lost its end to an editor.
+            yield Copy(file, number, problem=TORN) if copy.problem else copy, line.content
 
 
 def _copy(file: str, line: int, content: bytes, *, is_stream: bool) -> Copy:
@@ -141,14 +179,12 @@ def deletions(folder: Path, file: str, mark: Mark = START) -> dict[str, int]:
     path = folder / file
     # What cannot be read is told by `read`.
     with suppress(OSError):
-        if _is_file(path):
-            with path.open("rb") as opened:
-                opened.seek(mark.end)
-                for number, line in enumerate(opened, mark.line + 1):
-                    if b'"deleted":true' in line:
-                        copy = _copy(file, number, line, is_stream=True)
-                        if not copy.problem and copy.row is None:
-                            found[copy.id] = number
+        offset = mark.end if mark.line else None
+        for number, line in enumerate(forms.lines(path, offset), mark.line + 1):
+            if b'"deleted":true' in line.content:
+                copy = _copy(file, number, line.content, is_stream=True)
+                if not copy.problem and copy.row is None:
+                    found[copy.id] = number
     return found
 
 
@@ -163,21 +199,30 @@ def is_damaged(copy: Copy) -> bool:
 
 def sound_lines(path: Path) -> Iterator[bytes]:
     """The lines of a stream that can be read."""
-    with path.open("rb") as opened:
-        for number, line in enumerate(opened, 1):
-            if not is_damaged(_copy(path.name, number, line, is_stream=True)):
-                yield line if line.endswith(b"\n") else line + b"\n"
+    for copy, line in stream(path):
+        if not is_damaged(copy):
+            yield line if line.endswith(b"\n") else line + b"\n"
 
 
-def write_beside(path: Path, lines: Iterator[bytes], purpose: Purpose) -> Path:
-    """Write lines to the file that a stream becomes by renaming it: synced."""
+def write_beside(
+    path: Path, lines: Iterable[bytes], purpose: Purpose, *, is_packed: bool = False
+) -> Path:
+    """Write lines to a file that becomes one of a stream's by renaming it: synced.
+
+    Packed they are one member, whose header has no time and no name, so that the same lines give
+    the same bytes.
+    """
     temporary = path.with_name(names.unfinished(path.name, purpose))
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, PRIVATE_FILE)
     try:
         os.fchmod(descriptor, PRIVATE_FILE)
         with open(descriptor, "wb", closefd=False) as written:
-            written.writelines(lines)
+            if not is_packed:
+                written.writelines(lines)
+            else:
+                with gzip.GzipFile("", "wb", _LEVEL, written, mtime=0) as packed:
+                    packed.writelines(lines)
         os.fsync(descriptor)
     except BaseException:
         temporary.unlink(missing_ok=True)

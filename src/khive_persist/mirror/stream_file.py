@@ -5,7 +5,6 @@ Of several lines with one id the last counts; one that says `"deleted":true` tak
 
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import StoreBusyError
+from khive_persist.mirror import forms
 from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of
 from khive_persist.mirror.syncing import sync_together
 from khive_persist.place import PRIVATE_FILE, sync_directory
@@ -69,6 +69,8 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
         OSError: It cannot be opened.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    # Late lines go to a plain file beside the packed one.
+    is_new = is_new or (not os.path.lexists(path) and os.path.lexists(forms.packed_path(path)))
     try:
         descriptor = os.open(path, flags | (os.O_CREAT if is_new else 0), PRIVATE_FILE)
     except FileNotFoundError as error:
@@ -114,7 +116,8 @@ class Appending:
         """
         self._is_directory_unsynced |= stream.is_new
         size = _without_torn_line(stream.descriptor)
-        if may_be_there and size:
+        is_packed = os.path.lexists(forms.packed_path(stream.path))
+        if may_be_there and (size or is_packed):
             present = _last_lines(stream.path, {entry.id for entry in entries})
             entries = [entry for entry in entries if present.get(entry.id) != entry.line]
         try:
@@ -159,13 +162,12 @@ def session_in(document: dict[str, Any]) -> str:
 
 
 def holder(path: Path) -> tuple[str, str] | None:
-    """The purpose and the session of a file, by its first sound line; None where it has none."""
-    if not _is_file(path):
-        return None
-    for line in _lines(path):
-        told = told_by(codec.column(line))
-        if told is not None:
-            return told
+    """The purpose and the session of a stream, by its first sound line; None where it has none."""
+    with suppress(FileNotFoundError):
+        for line in forms.lines(path):
+            told = told_by(codec.column(line.content))
+            if told is not None:
+                return told
     return None
 
 
@@ -196,22 +198,9 @@ def deletion(purpose: Purpose, id: str, session: str) -> bytes:
     )
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a file lies there; a link, a folder or a pipe is none, and not to be read."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
 def is_unfinished(path: Path) -> bool:
-    """Whether a file is empty, or what a killed writer left of its first line."""
-    if not _is_file(path):
+    """Whether a file is empty, or what a killed writer left of its first line, and all there is."""
+    if not forms.is_file(path) or os.path.lexists(forms.packed_path(path)):
         return False
     with path.open("rb") as file:
         first = file.readline()
@@ -264,10 +253,10 @@ def _without_torn_line(descriptor: int) -> int:
 
 def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for line in _lines(path):
-        document = codec.column(line)
+    for line in forms.lines(path):
+        document = codec.column(line.content)
         if isinstance(document, dict) and document.get("id") in ids:
-            found[document["id"]] = line
+            found[document["id"]] = line.content
     return found
 
 

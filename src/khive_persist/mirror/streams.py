@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import MirrorError
-from khive_persist.mirror import names
+from khive_persist.mirror import forms, names
 from khive_persist.mirror.document import digest, to_line
 from khive_persist.mirror.stream_file import (
     NO_SESSION,
@@ -173,7 +173,7 @@ class Streams:
     def _seen(self, path: Path) -> object:
         """Changes when a file is replaced: a purge may remove it, and another take its name."""
         try:
-            return os.lstat(path).st_ino, _size(self._folder / names.LOCK)
+            return forms.state(path).identity, _size(self._folder / names.LOCK)
         except FileNotFoundError:
             return None
 
@@ -217,8 +217,9 @@ class Streams:
         except FileNotFoundError:
             listed = []
         for name in sorted(listed):
-            if (day_and_ending := names.split(name, self._purpose)) is not None:
-                self._add(day_and_ending[1], self._folder / name)
+            stream = names.stream_of(name)
+            if (day_and_ending := names.split(stream, self._purpose)) is not None:
+                self._add(day_and_ending[1], self._folder / stream)
         self._listed_at = state
 
     def _add(self, ending: str, path: Path) -> None:
@@ -256,7 +257,7 @@ class Streams:
             if self._is_of(path, session):
                 return path
         for path in paths:
-            if not os.path.lexists(path) or is_unfinished(path):
+            if not forms.exists(path) or is_unfinished(path):
                 return path
         raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
 

@@ -9,13 +9,13 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from khive_persist.errors import MirrorError, StoreDamagedError
-from khive_persist.mirror import names, scan
+from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.turn import sharing, turn
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
-from khive_persist.register import known_purposes
+from khive_persist.register import mirrored_purposes
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
@@ -29,7 +29,7 @@ _BATCH: Final = 500
 
 
 class Tally(NamedTuple):
-    """How the two copies of one purpose compare.
+    """Counts of what the two copies of one purpose have.
 
     Attributes:
         rows: How many records the database has.
@@ -88,7 +88,7 @@ class Comparison:
     def __init__(self, place: Place, purposes: Sequence[Purpose], ledger: Ledger) -> None:
         self.place = place
         self.purposes = {purpose.name: purpose for purpose in purposes}
-        self.known = {known.name: known for known in known_purposes(place)} | self.purposes
+        self.known = {known.name: known for known in mirrored_purposes(place)} | self.purposes
         self.ledger = ledger
         self.tallies: dict[str, Tally] = {}
         self.unreadable: set[str] = set()
@@ -145,34 +145,33 @@ class Comparison:
 
     def _read_file(self, file: str, advance: Advance) -> None:
         """Read a file; of a stream, what was added to it since."""
-        line = end = 0
+        mark = scan.START
         if names.is_stream(file):
             try:
-                status = os.stat(self.place.sessions / file, follow_symlinks=False)
+                state = forms.state(self.place.sessions / file)
             except FileNotFoundError:
                 self.ledger.drop_file(file)
                 return
-            state = str(status.st_ino)
-            known, line, end = self.ledger.mark(file) or (state, 0, -1)
-            if known != state or status.st_size < end:
-                # It was written anew: what was read of it no longer counts.
+            known, *place = self.ledger.mark(file) or (state.identity, 0, -1)
+            mark = scan.Mark(*place)
+            if known != state.identity or state.plain_bytes < mark.end:
+                # It was written anew, or packed: what was read of it no longer counts.
                 self.ledger.drop_file(file)
-                line = end = 0
+                mark = scan.START
             self.ledger.drop_problems(file, "torn")
-            if status.st_size == end:
+            if state.plain_bytes == mark.end and known == state.identity:
                 return
-            end = max(end, 0)
+            mark = mark._replace(end=max(mark.end, 0))
         count = 0
-        for copy in scan.read(self.place.sessions, file, scan.Mark(line, end)):
+        for copy in scan.read(self.place.sessions, file, mark):
             self._note(copy)
-            if copy.end > end:
-                line, end = copy.line, copy.end
+            mark = mark.after(copy)
             count += 1
             if count % _BATCH == 0:
                 advance(_BATCH)
         advance(count % _BATCH)
         if names.is_stream(file):
-            self.ledger.set_mark(file, state, line, end)
+            self.ledger.set_mark(file, state.identity, *mark)
 
     def _note(self, copy: scan.Copy) -> None:
         purpose = self.known.get(copy.purpose)

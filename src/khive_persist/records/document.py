@@ -4,13 +4,14 @@ from typing import Any
 
 from khive_persist import clock
 from khive_persist.records.node import Node
+from khive_persist.records.stored_form import stored_form
 
 
 def document(record: Node) -> dict[str, Any]:
     """Its columns under their names."""
     return {
         "id": record.id,
-        "content": record.content,
+        "content": stored_form(type(record)).shown(record),
         "node_metadata": record.node_metadata,
         "created_at": clock.to_text(record.created_at),
         "embedding": record.embedding,

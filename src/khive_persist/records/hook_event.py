@@ -12,7 +12,6 @@ from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.records.binding import bound
 from khive_persist.records.node import Node
 
-OUTPUT_PREVIEW_CHARACTERS = 2_000
 DEFAULT_TOOL = "claude-code"
 
 
@@ -21,8 +20,9 @@ class HookEventContent(TypedDict, total=False):
     """The content of a hook event. A field that the event does not have is absent.
 
     `event_type` is the same word for the same thing across tools; `hook_event_name` is the tool's
-    own. `output` is a preview of at most 2,000 characters; `payload` is all that the tool sent,
-    unchanged but for what redaction and limits mark. `metadata` says how it was marked.
+    own. `output` is a preview, the first 200 characters, and `command` has its first 500; `payload`
+    is all that the tool sent, unchanged but for what redaction and limits mark. The view `events`
+    gives both texts whole. `metadata` says how it was marked.
     """
 
     event_type: Required[str]

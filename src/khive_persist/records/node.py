@@ -15,8 +15,11 @@ from khive_persist.purposes import Purpose
 from khive_persist.query import Field as QueryField
 from khive_persist.query import Filter, Order
 from khive_persist.records.binding import bound
+from khive_persist.records.paths import RecordPaths
+from khive_persist.records.stored_form import UNREADABLE, VERSION, stored_form
 
 MAX_ID_CHARACTERS = 200
+ODD_NUMBERS = "odd_numbers"
 
 
 def _checked_id(value: str) -> str:
@@ -46,9 +49,29 @@ class Node(BaseModel):
         class TrainingSession(Node):
             purpose = purpose("training_sessions", indexes=(("athlete", "created_at"),))
 
+    Content is a dict, a TypedDict or a pydantic model (`content: Training`), with models, Decimal,
+    Path, datetime, UUID and Enum inside; it comes back as it is declared. A field that the subclass
+    declares is a part of the record: it stands in the row's content under its name. A row that does
+    not fit what is declared has its content as it is, and `unreadable_content` in `node_metadata`
+    says why.
+
+    A subclass whose content has changed says so:
+
+        content_version: ClassVar[int] = 2
+
+        @classmethod
+        def upgrade(cls, content: Any) -> Any:
+            return {**content, "focus": content.pop("area")}
+
+    `upgrade` is given the content of a row of an older version, as the row has it, when it is read;
+    with a second parameter, that version, too. What it returns is validated. The row stays as it is
+    until the record is saved. A row of a newer version is read, and not saved.
+
     Attributes:
+        content_version: The version of the content; `node_metadata` has that of a row, where it is
+            not 1.
         id: Unique within its file; a UUID that sorts by time unless given.
-        content: JSON. Integers beyond 64 bits and numbers that are not finite are refused at save.
+        content: JSON. Numbers that are not finite are refused at save.
         node_metadata: JSON about the record. `lion_class` names its class: data, never imported.
         created_at: Aware, in UTC; a naive one is taken as UTC. It is set at the first save and
             kept by later ones.
@@ -58,12 +81,18 @@ class Node(BaseModel):
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
 
     purpose: ClassVar[Purpose]
+    content_version: ClassVar[int] = 1
 
     id: Annotated[str, AfterValidator(_checked_id)] = Field(default_factory=_new_id)
     content: Any = None
     node_metadata: dict[str, Any] = Field(default_factory=dict)
     created_at: Annotated[datetime, AfterValidator(_in_utc)] = Field(default_factory=clock.now)
     embedding: list[float] | None = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        stored_form(cls)
 
     @classmethod
     def lion_class(cls) -> str:
@@ -99,6 +128,11 @@ class Node(BaseModel):
         """Delete this record from its file; whether it was there."""
         async with bound(type(self)) as store:
             return await store.delete(self.id)
+
+    async def paths(self) -> RecordPaths:
+        """The files that have this record, once it is saved. See `Store.paths_of`."""
+        async with bound(type(self)) as store:
+            return await store.paths_of(self.id)
 
     @classmethod
     async def get(cls, id: str) -> Self:
@@ -152,6 +186,39 @@ class Node(BaseModel):
             return await store.get_by_date_range(start, end)
 
     @classmethod
+    def odd_numbers(cls, content: Any) -> dict[str, str]:
+        """The numbers of a content that are kept though they cannot be right, each with the reason.
+
+        A record that has any is marked with them in `node_metadata`.
+        """
+        return {}
+
+    def stored(self) -> tuple[Any, dict[str, Any]]:
+        """The values of the columns of content and of metadata, validated.
+
+        The content has the declared fields, and the metadata the class's name, the content's
+        version and marks.
+
+        Raises:
+            InvalidRecordError: They are not as the class declares them. The message names which.
+        """
+        form = stored_form(type(self))
+        content = form.write_sound(self)
+        is_sound = content is not None
+        if not is_sound:
+            content = form.write(self)
+        metadata: dict[str, Any] = {"lion_class": self.lion_class()}
+        if self.node_metadata:
+            metadata |= self.node_metadata
+            for mark in (UNREADABLE, ODD_NUMBERS):
+                metadata.pop(mark, None)
+        if self.content_version > 1:
+            metadata[VERSION] = self.content_version
+        if not is_sound and (odd := self.odd_numbers(content)):
+            metadata[ODD_NUMBERS] = odd
+        return content, metadata
+
+    @classmethod
     def from_stored(
         cls,
         id: str,
@@ -160,17 +227,13 @@ class Node(BaseModel):
         created_at: object,
         embedding: Any,
     ) -> Self:
-        """A record as its row has it, without validation: old rows are read as they are."""
+        """A record of its row. A row of any age is read: one that does not fit is marked."""
         metadata = node_metadata if isinstance(node_metadata, dict) else {}
         instant = clock.from_column(created_at)
         if instant is None:
             metadata = metadata | {"unreadable_created_at": json.dumps(created_at, default=repr)}
             instant = clock.unreadable()
-        # pydantic's plugin for mypy takes `cls` for the class that is written here.
-        return cls.model_construct(  # type: ignore[return-value]
-            id=id,
-            content=content,
-            node_metadata=metadata,
-            created_at=instant,
-            embedding=embedding if isinstance(embedding, list) else None,
-        )
+        vector = embedding if isinstance(embedding, list) else None
+        columns = {"created_at": instant, "embedding": vector}
+        record: Self = stored_form(cls).read(id, content, metadata, columns)
+        return record

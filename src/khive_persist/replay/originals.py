@@ -83,19 +83,20 @@ def _original(id: str, at: datetime, row: str, extracted: Any, metadata: Any) ->
         return one._replace(reason="its hook did not get all of it")
     if "payload" not in content:
         return one._replace(reason="stored without a payload")
-    if content.get("event_type") == "unparsed" and isinstance(kept, Mapping):
+    is_bytes = content.get("event_type") == "unparsed" or "bad_bytes" in marks
+    if is_bytes and isinstance(kept, Mapping):
         data = str(kept.get("data", ""))
         is_base64 = kept.get("encoding") == "base64"
         return one._replace(payload=base64.b64decode(data) if is_base64 else data.encode())
     json = _as_it_came(row, content)
     if json is None:
         # SQLite's answer has each number and duplicate key as in the row, only the spaces are lost.
-        json = str(extracted) if isinstance(kept, dict | list) else codec.dump(kept)
+        json = str(extracted) if isinstance(kept, dict | list) else codec.dump_spelled(kept)
     return one._replace(payload=json.encode(str(marks.get("encoding", "utf-8"))))
 
 
 def _as_it_came(row: str, content: dict[str, Any]) -> str | None:
     """The payload's text from a row that the drain wrote, where it stands last and untouched."""
     rest = {name: value for name, value in content.items() if name != "payload"}
-    beginning = f'{codec.dump(rest)[:-1]},"payload":'
+    beginning = f'{codec.dump_spelled(rest)[:-1]},"payload":'
     return row[len(beginning) : -1] if row.startswith(beginning) else None

@@ -25,7 +25,7 @@ FAT_PAYLOAD_BYTES: Final = 1_024
 
 
 class Pruned(NamedTuple):
-    """What was done with the records of one purpose, or would be.
+    """The result of pruning one purpose; of a dry run, the one that there would be.
 
     Attributes:
         removed: How many records went.

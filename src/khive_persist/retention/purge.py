@@ -1,14 +1,17 @@
 """Removing a session so that nothing of it is left in the files of a place."""
 
+import gzip
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAIN_LOCK, Spool
 from khive_persist.errors import InvalidRecordError
+from khive_persist.mirror import names
 from khive_persist.mirror import revise as copies
 from khive_persist.place import Place, sync_directory
 from khive_persist.purposes import Purpose
@@ -27,13 +30,13 @@ _SHORTEST: Final = 4
 
 
 class Purged(NamedTuple):
-    """What was done with a session, or would be.
+    """The result of purging a session; of a dry run, the one that there would be.
 
     Attributes:
         removed: How many records went, by the name of their purpose.
         spooled: How many events went that waited in the spool.
         left_in: Files of `.khive` that name the session still: of `quarantine/`, or of a database
-            whose write-ahead log another program keeps.
+            whose write-ahead log another program keeps; and packed files that cannot be read.
         backups: How many backups lie in `.khive/backups`; those that were made before have it.
     """
 
@@ -165,10 +168,21 @@ def _left(place: Place, needle: bytes) -> Iterator[Path]:
 
 
 def _file_holds(path: Path, needle: bytes) -> bool:
-    rest = b""
     with path.open("rb") as file:
-        while chunk := file.read(_READ_BYTES):
-            if needle in rest + chunk:
-                return True
-            rest = chunk[-len(needle) :]
+        if names.stream_of(path.name) == path.name:
+            return _stream_holds(file, needle)
+        try:
+            with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
+                return _stream_holds(unpacked, needle)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            # What is behind the damage may be the session's.
+            return True
+
+
+def _stream_holds(file: IO[bytes] | gzip.GzipFile, needle: bytes) -> bool:
+    rest = b""
+    while chunk := file.read(_READ_BYTES):
+        if needle in rest + chunk:
+            return True
+        rest = chunk[-len(needle) :]
     return False

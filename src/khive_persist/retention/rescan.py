@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from khive_persist.capture.previews import shorten, texts_of, with_whole_texts
 from khive_persist.mirror import revise as copies
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
@@ -21,7 +22,7 @@ Advance = Callable[[int], None]
 
 
 class Rescanned(NamedTuple):
-    """What was found in the records of one purpose.
+    """Secrets that were found in the records of one purpose.
 
     Attributes:
         looked_at: How many records it has.
@@ -87,12 +88,35 @@ def rescan(
 
 
 def _sealed(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
-    new = seal(redactor, _without_secret_bytes(redactor, row))
+    new = _with_previews_of_payload(row, seal(redactor, _without_secret_bytes(redactor, row)))
     before, after = redacted_counts(row[2]), redacted_counts(new[2])
     for kind, count in after.items():
         if count > before.get(kind, 0):
             kinds[kind] = kinds.get(kind, 0) + count - before.get(kind, 0)
     return new
+
+
+def _with_previews_of_payload(row: StoredRow, new: StoredRow) -> StoredRow:
+    """A row whose cut fields are those of the redacted payload.
+
+    A secret that a preview ends within is not known there for one.
+    """
+    before, after = codec.column(row[1]), codec.column(new[1])
+    if new == row or not isinstance(before, dict) or not isinstance(after, dict):
+        return new
+    whole, redacted = with_whole_texts(before), texts_of(after)
+    cut = {name for name, text in whole.items() if text != before[name]} & redacted.keys()
+    fields = {name: redacted[name] for name in cut}
+    shorten(fields)
+    if fields.items() <= after.items():
+        return new
+    rest = {name: value for name, value in after.items() if name != "payload"}
+    beginning, renewed = codec.dump_lossy(rest)[:-1], codec.dump_lossy(rest | fields)[:-1]
+    text = new[1] or ""
+    if text.startswith(f'{beginning},"payload":'):
+        # The payload stands last, as the text that came.
+        return new[0], renewed + text[len(beginning) :], *new[2:]
+    return new[0], codec.dump_lossy(after | fields), *new[2:]
 
 
 def _without_secret_bytes(redactor: Redactor, row: StoredRow) -> StoredRow:

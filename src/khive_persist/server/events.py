@@ -122,7 +122,7 @@ def _event(tool: str, document: dict[str, Any]) -> Event:
 
 def _spelled(payload: Any) -> bytes:
     try:
-        return codec.dump(payload).encode()
+        return codec.dump_spelled(payload).encode()
     except InvalidRecordError:
-        # Numbers beyond 64 bits and lone surrogates: JSON can say them, and so they stay.
+        # Lone surrogates: JSON can say them, and so they stay.
         return json.dumps(payload, separators=(",", ":")).encode()

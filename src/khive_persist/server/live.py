@@ -1,5 +1,7 @@
 """The settings in force: those of config.toml, read anew when it has changed."""
 
+from pathlib import Path
+
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import usable_settings
 from khive_persist.errors import InvalidSettingsError
@@ -52,9 +54,13 @@ class Live:
         self.settings = found
         return True
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._place.config.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+    def _stamp(self) -> list[tuple[int, int, int] | None]:
+        return [_stamp_of(path) for path in configuration.sources(self._place.config)]
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

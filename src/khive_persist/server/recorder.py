@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from khive_persist.purposes import Purpose
 from khive_persist.server.frames import Frames, pack
 from khive_persist.server.incoming import Ask, Commit, Incoming, Reload, Result
 from khive_persist.server.logs import LOGGER
+from khive_persist.trust.processes import module_command
 
 RECORDING = "khive_persist.server.recording"
 STALLED_SECONDS: Final = 1.0
@@ -106,10 +106,7 @@ class Recorder:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                RECORDING,
-                str(self._place.root),
+                *module_command(RECORDING, str(self._place.root)),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 # A traceback there could quote a payload.

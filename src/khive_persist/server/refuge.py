@@ -5,6 +5,7 @@ and the spool's own drain later, store it once.
 """
 
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -54,9 +55,8 @@ class Refuge:
             home = arrival.home()
             if not home or home == root:
                 raise CaptureError(f"{self._place.spool}: {error.strerror}") from error
-            name = event.name.removesuffix(".event") + ".away"
             try:
-                os.close(arrival.keep(home, name, os.fsencode(root) + b"\0" + raw))
+                os.close(arrival.keep_away(home, os.path.realpath(root), event.name, raw, None))
             except OSError as second:
                 raise CaptureError(
                     f"{self._place.spool}: {error.strerror}; {home}/.khive: {second.strerror}"
@@ -86,7 +86,8 @@ class Refuge:
                 )
             return
         try:
-            os.write(pipe, b"\n")
+            if stat.S_ISFIFO(os.fstat(pipe).st_mode):
+                os.write(pipe, b"\n")
         except BlockingIOError:
             # It is full: whoever reads it is awake.
             pass

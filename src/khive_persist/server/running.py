@@ -142,6 +142,7 @@ async def _serve(
             tasks.start_soon(upkeep.keep_spool_empty, serving, rhythm.spool)
             tasks.start_soon(upkeep.keep_backups, serving, rhythm.backup)
             tasks.start_soon(upkeep.keep_synced, serving, rhythm.sync)
+            tasks.start_soon(upkeep.keep_packed, serving, rhythm.packing)
             tasks.start_soon(serving.reading.keep, serving.stopping)
             _log.info("started", extra={"fields": {"pid": os.getpid()}})
             # What is there by now stays: to look at it again and again costs a tenth.

@@ -2,12 +2,12 @@
 
 A token is 256 random bits, so one SHA-256 of it is as hard to undo as many. It is shown once, when
 it is made. Only the local token lies there as it is, in a file of mode 0600: whoever can read that
-can read the databases beside it. Our own commands and a person at this machine use it.
+can read the databases beside it. Our own commands and a person at this machine use it. The
+list has a MAC by this user's key: one that came with git opens nothing.
 """
 
 import hashlib
 import hmac
-import json
 import os
 import re
 import secrets
@@ -17,8 +17,10 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
 from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError, PlaceError
-from khive_persist.place import Place, write_private
+from khive_persist.files import read_regular
+from khive_persist.place import Place, make_directory, write_private
 from khive_persist.store.sqlite import lock
+from khive_persist.trust import signed
 
 Right = Literal["ingest", "read", "admin"]
 
@@ -29,6 +31,7 @@ LOCAL: Final = "local"
 PREFIX: Final = "khive_"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _LOCK_SECONDS: Final = 10.0
+_MOST_BYTES: Final = 4 << 20
 
 
 class Token(NamedTuple):
@@ -62,7 +65,7 @@ class Tokens:
         self._known: tuple[Token, ...] = ()
 
     def list(self) -> tuple[Token, ...]:
-        """All of them, in the order in which they were made.
+        """All of them, in the order in which they were made; none of a list that is not ours.
 
         Raises:
             InvalidFileError: The file is not one of ours.
@@ -72,7 +75,7 @@ class Tokens:
             found = os.stat(self._path)
             seen = found.st_mtime_ns, found.st_size, found.st_ino
             if seen != self._seen:
-                self._known = _read(self._path)
+                self._known = _read(self._place, self._path)
                 self._seen = seen
         except FileNotFoundError:
             self._seen, self._known = None, ()
@@ -108,6 +111,7 @@ class Tokens:
         if not chosen:
             raise InvalidRecordError("a token has a right", hint="one of " + ", ".join(RIGHTS))
         with lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
+            self._set_foreign_aside()
             if self.named(name) is not None:
                 raise InvalidRecordError(
                     f"there is a token {name} already", hint="revoke it, or choose another name"
@@ -139,9 +143,10 @@ class Tokens:
         try:
             with lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
                 try:
-                    token = self._local.read_text("ascii").strip()
+                    token = read_regular(self._local, _MOST_BYTES).decode("ascii").strip()
                 except (FileNotFoundError, UnicodeDecodeError):
                     token = ""
+                self._set_foreign_aside()
                 found = self.find(token) if token else None
                 if found is not None and found.name == LOCAL:
                     return token
@@ -152,6 +157,14 @@ class Tokens:
         except OSError as error:
             raise PlaceError(f"{self._local}: {error.strerror}") from error
 
+    def _set_foreign_aside(self) -> None:
+        """Keep a list that is not ours where a person can look at it: ours is made in its place."""
+        is_there = os.path.lexists(self._path)
+        if is_there and not signed.is_believed(self._place.khive, FILE, self._path):
+            make_directory(self._place.quarantine)
+            os.rename(self._path, self._place.quarantine / f"{FILE}.{clock.new_id()}")
+            self._seen = None
+
     def _add(self, name: str, rights: tuple[Right, ...]) -> str:
         token = PREFIX + secrets.token_urlsafe(32)
         made = Token(name, rights, _digest(token), clock.to_text(clock.now()))
@@ -161,7 +174,7 @@ class Tokens:
     def _write(self, tokens: Iterable[Token]) -> None:
         content = {"tokens": [token._asdict() for token in tokens]}
         try:
-            write_private(self._path, json.dumps(content, indent=2).encode() + b"\n")
+            write_private(self._path, signed.dump(self._place.khive, FILE, content))
         except OSError as error:
             raise PlaceError(f"{self._path}: {error.strerror}") from error
 
@@ -170,9 +183,11 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(path: Path) -> tuple[Token, ...]:
+def _read(place: Place, path: Path) -> tuple[Token, ...]:
+    if not signed.is_believed(place.khive, FILE, path):
+        return ()
     try:
-        return tuple(_token(one) for one in json.loads(path.read_bytes())["tokens"])
+        return tuple(_token(one) for one in signed.read(path)["tokens"])
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFileError(
             f"{path} is no list of tokens", hint="remove it, and make the tokens anew"

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidSettingsError, NotFoundError, PlaceError
 from khive_persist.place import Place, write_private
+from khive_persist.trust.processes import module_command
 
 _UNIT: Final = """\
 [Unit]
@@ -59,7 +60,7 @@ def unit_of(place: Place, options: Sequence[str] = (), platform: str = "") -> Un
     root = str(place.root)
     if not root.isprintable():
         raise InvalidSettingsError(f"{root!r} cannot stand in a unit", hint="rename the folder")
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", root, "serve", *options]
+    command = module_command("khive_persist.cli", "--dir", root, "serve", *options)
     name = _name(place)
     if (platform or sys.platform) == "darwin":
         return _agent(place, f"org.khive-persist.{name}", command)

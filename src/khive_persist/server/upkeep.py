@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,8 +14,10 @@ import anyio.to_thread
 from khive_persist.capture.ended import size_of
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
+from khive_persist.mirror.packing import is_due
 from khive_persist.server.logs import LOGGER
 from khive_persist.server.serving import Serving
+from khive_persist.trust.processes import environment_for, module_command
 
 _log = logging.getLogger(LOGGER)
 _NICENESS: Final = 10
@@ -30,12 +31,14 @@ class Rhythm(NamedTuple):
         spool: Whether events lie in the spool that nobody drains.
         backup: Whether the schedule says that a backup is due.
         sync: Whether a session has stopped whose transcript is to be read.
+        packing: Whether it is time to pack the streams of sessions that are over.
     """
 
     settings: float = 2.0
     spool: float = 5.0
     backup: float = 600.0
     sync: float = 2.0
+    packing: float = 600.0
 
 
 async def keep_settings(serving: Serving, seconds: float, asked: asyncio.Event) -> None:
@@ -85,6 +88,15 @@ async def keep_backups(serving: Serving, seconds: float) -> None:
         await anyio.sleep(seconds)
 
 
+async def keep_packed(serving: Serving, seconds: float) -> None:
+    """Wake a drainer until cancelled, when it is time to pack: it does so before it leaves."""
+    root = str(serving.place.root)
+    while True:
+        await anyio.sleep(seconds)
+        if await anyio.to_thread.run_sync(is_due, serving.place, serving.live.settings):
+            await anyio.to_thread.run_sync(serving.refuge.wake_drainer, root)
+
+
 async def keep_synced(serving: Serving, seconds: float) -> None:
     """Read the transcripts of sessions that have stopped, until cancelled.
 
@@ -119,8 +131,11 @@ async def _run(serving: Serving, *words: str) -> tuple[int, bytes, str]:
 
     In a process of its own that comes after whoever waits here: it reads and packs whole files.
     """
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(serving.place.root), *words]
-    async with await anyio.open_process(command, stdin=subprocess.DEVNULL) as process:
+    command = module_command("khive_persist.cli", *words)
+    environment = environment_for(serving.place.root)
+    async with await anyio.open_process(
+        command, stdin=subprocess.DEVNULL, env=environment
+    ) as process:
         os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         assert process.stdout is not None
         assert process.stderr is not None

@@ -1,17 +1,25 @@
 """`FileChanges`: notices that a file was written to, without reading it."""
 
+import os
 import sqlite3
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 from khive_persist.errors import StoreError
-from khive_persist.store.sqlite.connection import identity, open_reader
+from khive_persist.store.sqlite.connection import (
+    frozen_version,
+    identity,
+    is_changed,
+    open_reader,
+)
 
 
 class FileChanges:
     """Looks whether anybody has committed to a database, or has replaced it.
 
-    A look takes microseconds and waits for nobody, so that it can be taken in an event loop.
+    A look takes microseconds and waits for nobody, so that it can be taken in an event loop; in any
+    thread. In a forked child it cannot tell: SQLite's locks are not those of the child.
     """
 
     def __init__(self, path: Path) -> None:
@@ -19,17 +27,34 @@ class FileChanges:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._version: tuple[int, int] | None = None
         self._openings = 0
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def look(self) -> object:
         """A value that is another one after each commit; where it cannot be told, a new one."""
+        if self._pid != os.getpid():
+            return object()
+        with self._lock:
+            return self._look()
+
+    def close(self) -> None:
+        """Close the file; the next look opens it again."""
+        if self._pid == os.getpid():
+            with self._lock:
+                self._close()
+
+    def _look(self) -> object:
         found = identity(self._path)
         if found is None:
-            self.close()
+            self._close()
             return object()
         try:
-            if self._connection is None or found != self._identity:
-                self.close()
+            is_other = found != self._identity or is_changed({self._path: self._version})
+            if self._connection is None or is_other:
+                self._close()
+                self._version = frozen_version(self._path)
                 self._connection = open_reader(self._path)
                 self._connection.execute("PRAGMA busy_timeout = 0")
                 self._identity = found
@@ -37,12 +62,11 @@ class FileChanges:
             (count,) = self._connection.execute("PRAGMA data_version").fetchone()
         except (sqlite3.Error, StoreError):
             # Who asks reads the file then, and meets the error there.
-            self.close()
+            self._close()
             return object()
         return self._openings, count
 
-    def close(self) -> None:
-        """Close the file; the next look opens it again."""
+    def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):

@@ -138,9 +138,11 @@ def tasks(source: Source) -> Statement:
     return select(one, (), (-column("created_at"), -column("id")), columns=columns)
 
 
-def linked_to(prefix: str) -> Filter:
-    """Plans of a session, or carried out by one, whose id is this or begins so."""
+def linked_to(prefix: str, *, is_exact: bool) -> Filter:
+    """Plans of a session, or carried out by one: of this id or, if not `is_exact`, begun so."""
     names = ("session_id", "agent_session_id")
+    if is_exact:
+        return AnyOf(tuple(field(name) == prefix for name in names))
     return AnyOf(tuple((field(n) >= prefix) & (field(n) <= prefix + _MAX_CHARACTER) for n in names))
 
 

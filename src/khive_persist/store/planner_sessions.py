@@ -1,11 +1,13 @@
 """`PlannerSessionStore`: what is asked of plans."""
 
-from typing import Any
+from typing import Any, Final
 
 from khive_persist.query import column, field
 from khive_persist.records.planner_session import PlannerSession
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, aggregate
 from khive_persist.store.store import Store
+
+_NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
 
 
 class PlannerSessionStore(Store[PlannerSession]):
@@ -28,29 +30,32 @@ class PlannerSessionStore(Store[PlannerSession]):
 
         Returns:
             `total_sessions`; `complexities`, the count of each; `avg_agent_count` and
-            `avg_confidence` over the plans that have one, or None; `total_cost` in US dollars.
+            `avg_confidence` over the plans that have one, or None; `total_cost` in US dollars;
+            `not_numbers`, by field the count of plans that have something else there, as text:
+            these are in no average and no sum.
         """
         rows = await self._fetch(_by_complexity)
-        total = sum(row[1] for row in rows)
         return {
-            "total_sessions": total,
+            "total_sessions": sum(row[1] for row in rows),
             "complexities": {row[0]: row[1] for row in rows if row[0] is not None},
             "avg_agent_count": _mean(rows, 2),
-            "avg_confidence": _mean(rows, 4),
-            "total_cost": sum(row[6] for row in rows),
+            "avg_confidence": _mean(rows, 5),
+            "total_cost": sum(row[8] for row in rows),
+            "not_numbers": {
+                name: count
+                for at, name in enumerate(_NUMBERS)
+                if (count := sum(row[3 * at + 4] - row[3 * at + 3] for row in rows))
+            },
         }
 
 
 def _by_complexity(source: Source) -> Statement:
     complexity = source.extract("$.complexity")
-    agents, confidence = source.extract("$.agent_count"), source.extract("$.confidence")
-    cost = source.extract("$.planning_cost")
-    return Statement(
-        f"SELECT {complexity}, count(*), total({agents}), count({agents}),"
-        f" total({confidence}), count({confidence}), total({cost})"
-        f" FROM {source.sql} GROUP BY {complexity}",
-        [],
-    )
+    columns = [complexity, "count(*)"]
+    for name in _NUMBERS:
+        value = source.extract(f"$.{name}")
+        columns += [aggregate("total", value), aggregate("count", value), f"count({value})"]
+    return Statement(f"SELECT {', '.join(columns)} FROM {source.sql} GROUP BY {complexity}", [])
 
 
 def _mean(rows: list[Any], at: int) -> float | None:

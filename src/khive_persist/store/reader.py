@@ -2,23 +2,25 @@
 
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import aiosqlite
 import anyio
-import anyio.to_thread
 
-from khive_persist.errors import StoreClosedError
+from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.purposes import Purpose
-from khive_persist.store.owned import owned
+from khive_persist.store.pages import Pages, Versions
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import switch
+from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
+from khive_persist.store.sqlite.words import quoted
 
-_FETCH_ROWS: Final = 64
+# How often files are read anew that nobody should change, and somebody did.
+_ATTEMPTS: Final = 3
 
 Build = Callable[[Source], Statement]
 Files = Sequence[tuple[Path, Purpose]]
@@ -37,7 +39,11 @@ class Mark(NamedTuple):
 
 
 class Reader:
-    """Reads the same table of several files as one. A file that is missing is one without rows."""
+    """Reads the same table of several files as one. A file that is missing is one without rows.
+
+    It may be used from any event loop and thread, by many at once. Cancelled, a call ends at once,
+    and the statement that it began soon after.
+    """
 
     def __init__(self, files: Files) -> None:
         """Prepare to read.
@@ -46,11 +52,11 @@ class Reader:
             files: Each a path and what lies there.
         """
         self._files = files
-        self._connection: aiosqlite.Connection | None = None
+        self._thread = ConnectionThread(self._names())
+        self._streams: dict[ConnectionThread, Pages] = {}
         self._identities: tuple[Any, ...] = ()
         self._source = union({})
-        self._is_closed = False
-        self._reopening = anyio.Lock()
+        self._versions: Versions = {}
 
     async def fetch(self, build: Build) -> list[sqlite3.Row]:
         """All rows of a statement.
@@ -59,10 +65,7 @@ class Reader:
             StoreError: As its subclasses say.
             InvalidQueryError: The statement cannot be run.
         """
-        with translated(self._names()):
-            connection = await self._current()
-            sql, values = build(self._source)
-            return list(await connection.execute_fetchall(sql, values))
+        return await self._thread.run(self._fetch, build)
 
     async def mark(self, purpose: Purpose) -> Mark | None:
         """How the file of one of the purposes is just now; None where it has no table yet.
@@ -70,96 +73,150 @@ class Reader:
         Raises:
             StoreError: As its subclasses say.
         """
+        return await self._thread.run(self._mark, purpose)
+
+    async def stream(
+        self, build: Build, *, holds_snapshot: bool = False
+    ) -> AsyncGenerator[Any, None]:
+        """As `pages`, one row after the other."""
+        async with aclosing(self.pages(build, holds_snapshot=holds_snapshot)) as pages:
+            async for rows in pages:
+                for row in rows:
+                    yield row
+
+    async def pages(
+        self, build: Build, *, holds_snapshot: bool = False
+    ) -> AsyncGenerator[list[Any], None]:
+        """The rows of a statement, some at a time, all of one moment, in flat memory.
+
+        What was not read within 5 seconds is copied to a file without a name, so that who reads
+        slowly does not keep the WAL from being emptied.
+
+        Args:
+            build: Makes the statement.
+            holds_snapshot: Copy nothing: the WAL grows until the last row is read.
+        """
+        self._thread.check_open()
+        # A connection of its own: an open cursor would hold the others to its moment.
+        thread = ConnectionThread(self._names())
+        opening = partial(self._open_pages, thread, build)
+        pages = Pages(thread, self._names(), opening, holds_snapshot=holds_snapshot)
+        self._streams[thread] = pages
+        try:
+            while rows := await thread.run(pages.next):
+                yield rows
+        finally:
+            # Who leaves early may leave it to the end of the loop, which closes all generators at
+            # once, those within others too: it must not be in the midst of an await then.
+            thread.finish(pages.close)
+            self._streams.pop(thread, None)
+
+    def finish(self) -> None:
+        """Close the connections once what was asked of them has ended, and open no other."""
+        for thread, pages in list(self._streams.items()):
+            thread.finish(pages.close)
+        self._thread.finish()
+
+    async def close(self) -> None:
+        """As `finish`, and wait until they are closed."""
+        threads = [*self._streams, self._thread]
+        self.finish()
+        with anyio.CancelScope(shield=True):
+            for thread in threads:
+                await thread.close()
+
+    async def __aenter__(self) -> "Reader":
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, GeneratorExit):
+            # A generator that was left must not await.
+            self.finish()
+        else:
+            await self.close()
+
+    # What follows runs in the connection's thread.
+
+    def _fetch(self, build: Build) -> list[sqlite3.Row]:
+        for _ in range(_ATTEMPTS):
+            try:
+                rows = self._fetch_once(build)
+            except StoreDamagedError:
+                if not sqlite.is_changed(self._versions):
+                    raise
+            else:
+                if not sqlite.is_changed(self._versions):
+                    return rows
+        raise StoreBusyError(f"{self._names()}: changed while it was read", hint="try again")
+
+    def _fetch_once(self, build: Build) -> list[sqlite3.Row]:
         with translated(self._names()):
-            connection = await self._current()
+            connection = self._current()
+            # An error keeps the cursor in its traceback, and an open one keeps the file open.
+            with closing(connection.execute(*build(self._source))) as cursor:
+                return cursor.fetchall()
+
+    def _mark(self, purpose: Purpose) -> Mark | None:
+        with translated(self._names()):
+            connection = self._current()
             number = next(n for n, (_, own) in enumerate(self._files) if own == purpose)
             identity = self._identities[number]
             if identity is None:
                 return None
             # https://sqlite.org/pragma.html#pragma_data_version
-            rows = await connection.execute_fetchall(f"PRAGMA f{number}.data_version")
-            return Mark(identity, next(iter(rows))[0])
+            (writes,) = connection.execute(f"PRAGMA f{number}.data_version").fetchone()
+            return Mark(identity, writes)
 
-    async def stream(self, build: Build) -> AsyncGenerator[Any, None]:
-        """The rows of a statement, one after the other, all of one moment, in flat memory."""
-        async with aclosing(self.pages(build)) as pages:
-            async for rows in pages:
-                for row in rows:
-                    yield row
+    def _open_pages(
+        self, thread: ConnectionThread, build: Build
+    ) -> tuple[sqlite3.Connection, Versions, str, list[Any]]:
+        connection, versions = self._connect()
+        thread.hold(connection)
+        sql, values = build(self._read_source(connection))
+        return connection, versions, sql, list(values)
 
-    async def pages(self, build: Build) -> AsyncGenerator[list[Any], None]:
-        """The rows of a statement, some at a time, all of one moment, in flat memory."""
-        with translated(self._names()):
-            # A connection of its own: an open cursor would hold the others to its moment. And none
-            # of aiosqlite's: who leaves an `async for` early must not leave a thread behind.
-            connection = await anyio.to_thread.run_sync(self._connect)
-            try:
-                sql, values = build(await anyio.to_thread.run_sync(self._read_source, connection))
-                cursor = await anyio.to_thread.run_sync(connection.execute, sql, values)
-                while rows := await anyio.to_thread.run_sync(cursor.fetchmany, _FETCH_ROWS):
-                    yield rows
-            finally:
-                connection.close()
+    def _current(self) -> sqlite3.Connection:
+        identities = tuple(sqlite.identity(path) for path, _ in self._files)
+        connection = self._thread.connection
+        is_other = identities != self._identities or sqlite.is_changed(self._versions)
+        if connection is None or is_other:
+            self._thread.hold(None)
+            connection, self._versions = self._connect()
+            self._thread.hold(connection)
+            self._identities = ()
+            self._source = self._read_source(connection)
+            # A file without its table is one that is being made: it is looked at again.
+            self._identities = tuple(
+                identity if purpose.name in self._source.tables else None
+                for identity, (_, purpose) in zip(identities, self._files, strict=True)
+            )
+        return connection
 
-    async def close(self) -> None:
-        """Close the connection, and open no other."""
-        with anyio.CancelScope(shield=True):
-            async with self._reopening:
-                self._is_closed = True
-                await self._disconnect()
-
-    async def _current(self) -> aiosqlite.Connection:
-        async with self._reopening:
-            if self._is_closed:
-                raise StoreClosedError(f"{self._names()}: closed", hint="open the store again")
-            identities = tuple(sqlite.identity(path) for path, _ in self._files)
-            if self._connection is None or identities != self._identities:
-                await self._disconnect()
-                self._connection = await owned(self._connect_and_look)
-                # A file without its table is one that is being made: it is looked at again.
-                self._identities = tuple(
-                    identity if purpose.name in self._source.tables else None
-                    for identity, (_, purpose) in zip(identities, self._files, strict=True)
-                )
-            return self._connection
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> tuple[sqlite3.Connection, Versions]:
         connection = sqlite.open_memory()
+        versions: Versions = {}
         try:
             for number, (path, _) in enumerate(self._files):
                 # It may take the file away.
                 switch.settle(path.parent)
                 if path.exists():
+                    versions[path] = sqlite.frozen_version(path)
                     sqlite.attach(connection, path, f"f{number}")
         except BaseException:
             connection.close()
             raise
-        return connection
-
-    def _connect_and_look(self) -> sqlite3.Connection:
-        connection = self._connect()
-        try:
-            self._source = self._read_source(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return connection, versions
 
     def _read_source(self, connection: sqlite3.Connection) -> Source:
         attached = {row[1] for row in connection.execute("PRAGMA database_list")}
         tables = {}
         odd = guarded = False
         for number, (_, purpose) in enumerate(self._files):
-            name, table = f"f{number}", purpose.table
+            name, table = f"f{number}", quoted(purpose.table)
             if name not in attached:
                 continue
-            made = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ?"
-            schema = [row[0] or "" for row in connection.execute(made, [table])]
+            made = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE"
+            schema = [row[0] or "" for row in connection.execute(made, [purpose.table])]
             if not schema:
                 continue
             tables[purpose.name] = f"{name}.{table}"

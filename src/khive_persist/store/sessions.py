@@ -17,8 +17,11 @@ _PLAN_FIELDS: Final = (
 
 
 class SessionFilter(NamedTuple):
-    """Which sessions are meant: `session_id` is the beginning of an id, times are text as
-    `clock.to_text` writes it."""
+    """Which sessions are meant.
+
+    `session_id` is an id, or the beginning of ids where none is it; times are text as
+    `clock.to_text` writes it.
+    """
 
     session_id: str | None = None
     tool: str | None = None
@@ -154,15 +157,16 @@ def _nothing(names: tuple[str, ...]) -> str:
 
 
 def _conditions(wanted: SessionFilter) -> tuple[list[str], list[object]]:
+    is_exact = "(session_id = ? OR NOT EXISTS (SELECT 1 FROM s WHERE s.session_id = ?))"
     tests = {
-        "session_id >= ?": wanted.session_id,
-        "session_id <= ? || char(1114111)": wanted.session_id,
+        f"session_id BETWEEN ? AND ? || char(1114111) AND {is_exact}": wanted.session_id,
         "tool = ?": wanted.tool,
         "last >= ?": wanted.since,
         "started < ?": wanted.until,
         "complexity = ?": wanted.complexity,
-        "confidence >= ?": wanted.min_confidence,
+        # To SQLite any text is larger than any number.
+        "confidence >= ? AND confidence < ''": wanted.min_confidence,
         "planning_cost <= ?": wanted.max_cost,
     }
     used = {test: value for test, value in tests.items() if value is not None}
-    return list(used), list(used.values())
+    return list(used), [value for test, value in used.items() for _ in range(test.count("?"))]

@@ -2,7 +2,6 @@
 
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
@@ -14,19 +13,29 @@ from datetime import datetime
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import anyio
+import anyio.to_thread
 
 from khive_persist import clock
 from khive_persist.callbacks import SQLITE, Callbacks, Reporter, Tally
-from khive_persist.errors import InvalidRecordError, NotFoundError, StoreClosedError
+from khive_persist.errors import (
+    InvalidQueryError,
+    InvalidRecordError,
+    NotFoundError,
+    StoreClosedError,
+)
 from khive_persist.purposes import Purpose
-from khive_persist.query import Field, Filter, Order, column
+from khive_persist.query import Filter, column
 from khive_persist.records.node import Node
+from khive_persist.records.paths import RecordPaths
 from khive_persist.store import codec
+from khive_persist.store.answers import Answers, Ordering
 from khive_persist.store.file_changes import FileChanges
+from khive_persist.store.no_writer import NoWriter
 from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite import rows as stored
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.file_writer import Mirroring
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -34,12 +43,11 @@ from khive_persist.store.tail import Tail
 from khive_persist.store.writer import Writer
 
 Record = TypeVar("Record", bound=Node)
-Ordering = Field | Order | Sequence[Field | Order]
 
 _CHUNK_ROWS: Final = 1_000
 
 
-class Store(Generic[Record]):
+class Store(Answers[Record]):
     """The records of one class in their file, or files.
 
     Open it with `open_store`, use it inside that `async with`, from as many tasks as you like.
@@ -55,6 +63,8 @@ class Store(Generic[Record]):
         seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
         mirror_of: Callable[[Purpose], Mirroring] | None = None,
         callbacks: Callbacks | None = None,
+        mirror_path: Callable[[Purpose, codec.StoredRow], Path | None] = lambda *_: None,
+        read_only: bool = False,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -66,13 +76,18 @@ class Store(Generic[Record]):
             seal: Given each row before it is written; what it returns is written.
             mirror_of: Who keeps the second copy of a purpose.
             callbacks: Told of what is saved, is loaded, or fails.
+            mirror_path: The file that has the second copy of a row, or None.
+            read_only: Whether it refuses to write, and makes nothing.
         """
         self.record = record
         self.is_open = False
         self._seal = seal
         self._before_read = before_read
-        self._writers = {
-            purpose: Writer(
+        self._mirror_path = mirror_path
+        self._writers: dict[Purpose, Writer] = {
+            purpose: cast("Writer", NoWriter(path_of(purpose), purpose))
+            if read_only
+            else Writer(
                 path_of(purpose),
                 purpose,
                 busy_timeout_seconds,
@@ -91,7 +106,7 @@ class Store(Generic[Record]):
         return tuple(writer.path for writer in self._writers.values())
 
     async def open(self) -> None:
-        """Open the store. One with a single file makes it where it is missing.
+        """Open the store. One with a single file makes it where it is missing, to write to it.
 
         Raises:
             StoreError: As its subclasses say.
@@ -217,6 +232,41 @@ class Store(Generic[Record]):
         async with self._reporting:
             return any([await writer.delete([id]) for writer in self._existing_writers()])
 
+    async def delete_where(self, *filters: Filter) -> int:
+        """Delete the records that pass every filter, from both copies: how many they were.
+
+        Up to 1,000 at a time are deleted in a transaction that is committed and synced; cancelled
+        or killed, those of whole transactions are gone. A record that somebody saves meanwhile is
+        deleted if it passes.
+
+        Raises:
+            InvalidQueryError: There is no filter, or one is wrong.
+            StoreError: As its subclasses say; what was committed before is gone.
+        """
+        if not filters:
+            raise InvalidQueryError("no filter would delete all", hint="use clear() for that")
+        return await self._delete_all(filters)
+
+    async def clear(self) -> int:
+        """Delete all records, as `delete_where` does: how many they were. The files stay."""
+        return await self._delete_all(())
+
+    async def paths_of(self, id: str) -> RecordPaths:
+        """The files that have the record with this id: its database, and its JSON copy.
+
+        Raises:
+            NotFoundError: There is none.
+            StoreError: As its subclasses say.
+        """
+        for writer in self._existing_writers():
+            rows = await anyio.to_thread.run_sync(
+                stored.read_ids, writer.path, writer.purpose.table, [id]
+            )
+            if rows:
+                find = partial(self._mirror_path, writer.purpose, rows[0])
+                return RecordPaths(writer.path, await anyio.to_thread.run_sync(find))
+        raise NotFoundError(f"no {self.record.__name__} has the id {id!r}")
+
     async def get(self, id: str) -> Record:
         """The record with this id.
 
@@ -256,7 +306,10 @@ class Store(Generic[Record]):
     ) -> AsyncGenerator[Record, None]:
         """The records that pass every filter, one after the other, in flat memory.
 
-        All are of the moment at which it began, whatever is saved meanwhile.
+        All are of the moment at which it began, whatever is saved meanwhile. What was not read
+        within 5 seconds is copied to a file without a name in the temporary folder: so who reads
+        slowly does not make the log of the database grow. Left early, as by `break`, it closes when
+        it is collected, or at once inside of `async with contextlib.aclosing(...)`.
         """
         self._check_open()
         build = partial(select, filters=filters, order_by=order_by, limit=limit)
@@ -267,7 +320,9 @@ class Store(Generic[Record]):
                 for record in await self._records(rows):
                     yield record
 
-    async def follow(self, *filters: Filter, poll_seconds: float = 0.1) -> AsyncIterator[Record]:
+    async def follow(
+        self, *filters: Filter, poll_seconds: float = 0.1
+    ) -> AsyncGenerator[Record, None]:
         """The records that pass every filter and are stored after the await, as they come; no end.
 
             async for event in await events.follow(): ...
@@ -282,7 +337,7 @@ class Store(Generic[Record]):
 
     async def _follow(
         self, tails: list[Tail], filters: tuple[Filter, ...], poll_seconds: float
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         while True:
             for tail in tails:
                 for record in await self._records(await tail.read(filters)):
@@ -353,6 +408,17 @@ class Store(Generic[Record]):
         count = await writer.upsert_all(tally.counting(chunks))
         await self._reporter.saved(writer.path, tally)
         return count
+
+    async def _delete_all(self, filters: tuple[Filter, ...]) -> int:
+        self._check_open()
+        total = 0
+        async with self._reporting:
+            if self._before_read is not None:
+                await self._before_read()
+            for writer in self._existing_writers():
+                while count := await writer.delete_where(filters, _CHUNK_ROWS):
+                    total += count
+        return total
 
     def _check_open(self) -> None:
         if not self.is_open:

@@ -9,9 +9,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from khive_persist.errors import StoreClosedError
 from khive_persist.purposes import Purpose
+from khive_persist.query import Filter
 from khive_persist.store import open_files
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.group_commit import GroupCommit
+from khive_persist.store.selection import matching_ids
 from khive_persist.store.sqlite.file_writer import Mirroring
 from khive_persist.store.sqlite.rows import fetch_ids, fetch_sessions
 from khive_persist.store.sqlite.transaction import Transaction
@@ -82,6 +84,14 @@ class Writer:
     async def delete(self, ids: Sequence[str]) -> int:
         """Delete rows; how many there were."""
         return await self._run(lambda writing: writing.delete(ids))
+
+    async def delete_where(self, filters: Sequence[Filter], limit: int) -> int:
+        """Delete the rows that pass filters, at most so many; how many there were."""
+
+        def write(writing: Transaction) -> int:
+            return writing.delete(matching_ids(writing.connection, self.purpose, filters, limit))
+
+        return await self._run(write)
 
     async def upsert_all(self, chunks: Iterable[Sequence[StoredRow]]) -> int:
         """Save rows, each chunk in a transaction of its own, the next while one is copied.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from khive_persist.capture.previews import with_whole_texts
 from khive_persist.lineage.parents import Parents
 from khive_persist.prices import PriceTable
 from khive_persist.records.focus_chain import FocusChain
@@ -189,7 +190,8 @@ def _call_of(event: HookEvent, content: dict[str, Any], end: dict[str, Any] | No
     asked = payload.get("tool_input") if isinstance(payload, Mapping) else None
     result = None
     if end is not None:
-        output = end.get("error") or end.get("output")
+        whole = with_whole_texts(end)
+        output = whole.get("error") or whole.get("output")
         result = {"output": output, "is_error": end.get("success") is False}
     entry = tool_call(event.created_at, str(content.get("tool_name")), asked, result)
     return entry._replace(agent_id=content.get("agent_id"))
@@ -202,7 +204,8 @@ def _events(session: Session) -> Iterator[Entry]:
         if kind in _UNTOLD:
             continue
         payload = content.get("payload")
-        about = content.get("output") or content.get("error")
+        whole = with_whole_texts(content)
+        about = whole.get("output") or whole.get("error")
         if not about and isinstance(payload, Mapping):
             about = payload.get("message") or payload.get("reason") or payload.get("source")
         title = kind.replace("_", " ") + (f": {line_of(about)}" if about else "")

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from khive_persist.store.json_values import writable
+
 OUTPUT_LINES: Final = 12
 
 
@@ -28,7 +30,7 @@ def text_of(value: Any) -> str:
         ):
             if value.get(name):
                 return text_of(value[name])
-    return json.dumps(value, default=str, ensure_ascii=False)
+    return json.dumps(writable(value), ensure_ascii=False)
 
 
 def line_of(value: Any) -> str:

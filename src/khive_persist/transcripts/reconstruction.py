@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from khive_persist.capture import previews
 from khive_persist.capture.tools import TOOLS, fields
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.transcripts.piece import row_id
@@ -82,8 +83,9 @@ def event(
     content = dict(TOOLS[tool].describe(payload))
     if error is not None:
         fields.add_failure(content, error)
+    cut = previews.shorten(content)
     marks = content.pop("metadata", {})
-    marks = (dict(marks) if isinstance(marks, Mapping) else {}) | {"reconstructed": True}
+    marks = cut | (dict(marks) if isinstance(marks, Mapping) else {}) | {"reconstructed": True}
     content |= {"tool": tool, "metadata": marks, "payload": payload}
     key = f"reconstructed {payload['session_id']} {key} {payload['hook_event_name']}"
     return HookEvent.model_validate(

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-PREVIEW_CHARACTERS: Final = 2_000
+from khive_persist.store.json_values import writable
+
 MAX_FILE_PATHS: Final = 1_000
 # Longer than any file system takes: such a string is not a path.
 MAX_PATH_CHARACTERS: Final = 4_096
@@ -61,9 +62,9 @@ def plain_fields(payload: Mapping[str, object]) -> dict[str, object]:
 
 
 def add_text(content: dict[str, object], name: str, text: str) -> None:
-    """Set a field to the first characters of a text; an empty text sets nothing."""
+    """Set a field to a text; an empty text sets nothing."""
     if text:
-        content[name] = text[:PREVIEW_CHARACTERS]
+        content[name] = text
 
 
 def add_command(content: dict[str, object], tool_input: Mapping[str, object]) -> None:
@@ -136,7 +137,7 @@ def blocks_text(blocks: Iterable[object]) -> str:
             lines.append(block)
         elif isinstance(block, dict):
             text = block.get("text")
-            kind = block.get("type") or next(iter(block), "")
+            kind = string(block, "type") or next(iter(block), "")
             lines.append(text if isinstance(text, str) else f"[{kind}]")
     return "\n".join(line for line in lines if line)
 
@@ -146,7 +147,7 @@ def compact_json(value: object) -> str:
     if value is None:
         return ""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(writable(value), ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         return ""
 

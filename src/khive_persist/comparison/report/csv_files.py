@@ -6,6 +6,7 @@ a line within a text is a blank, since SPSS takes it for that of the row.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Final
 
@@ -51,9 +52,10 @@ async def write_csv(folder: Path, tables: Sequence[Table], *, force: bool) -> li
 
 async def _write(file: IO[bytes], table: Table) -> None:
     file.write(line([column.name for column in table.columns]))
-    async for row in table.rows():
-        cells = zip(row, table.columns, strict=True)
-        file.write(line([_cell(value, column) for value, column in cells]))
+    async with aclosing(table.rows()) as rows:
+        async for row in rows:
+            cells = zip(row, table.columns, strict=True)
+            file.write(line([_cell(value, column) for value, column in cells]))
 
 
 def _cell(value: Cell, column: Column) -> Cell:

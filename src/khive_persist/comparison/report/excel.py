@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import IO, Any, Final
 
 from khive_persist import clock
@@ -49,12 +50,14 @@ class _Sheets:
 
     async def write(self) -> None:
         sheet, at = self._begin(), 1
-        async for row in self._table.rows():
-            if at == SHEET_ROWS:
-                sheet, at = self._begin(), 1
-            for position, (value, column) in enumerate(zip(row, self._table.columns, strict=True)):
-                self._write_cell(sheet, at, position, value, column)
-            at += 1
+        columns = self._table.columns
+        async with aclosing(self._table.rows()) as rows:
+            async for row in rows:
+                if at == SHEET_ROWS:
+                    sheet, at = self._begin(), 1
+                for position, (value, column) in enumerate(zip(row, columns, strict=True)):
+                    self._write_cell(sheet, at, position, value, column)
+                at += 1
 
     def _begin(self) -> Any:
         self._number += 1

@@ -3,15 +3,15 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from khive_persist.errors import InvalidFileError
+from khive_persist.errors import InvalidFileError, InvalidRecordError
 from khive_persist.exchange.rows import Found
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
 from khive_persist.store import codec
-from khive_persist.store.sqlite.connection import open_reader
+from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
 from khive_persist.store.sqlite.statements import COLUMNS
 
@@ -29,7 +29,7 @@ def is_database(path: Path) -> bool:
     Raises:
         StoreError: It is one, but cannot be read.
     """
-    with closing(open_reader(path)) as connection:
+    with opened_reader(path) as connection:
         try:
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
         except sqlite3.DatabaseError as error:
@@ -52,7 +52,7 @@ def read_database(path: Path, *, own: bool = False) -> Iterator[Found]:
         InvalidFileError: It has no such table.
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         # Text that is no UTF-8 is found out by its lone surrogates.
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         tables = _tables(connection)
@@ -87,6 +87,8 @@ def _purpose(stem: str, table: str, *, own: bool) -> Purpose | None:
     for known in BUILT_IN:
         if table == known.table and (known.name == stem or table != _EVENTS):
             return known
-    if own and table != _EVENTS and _NAME.match(stem):
-        return purpose(stem, table)
+    if own:
+        # One of a name that is refused belongs where the import is told to put it.
+        with suppress(InvalidRecordError):
+            return purpose(stem, table)
     return None

@@ -2,26 +2,37 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
 from khive_persist.capture.spool import Spool
+from khive_persist.definitions import SUFFIX, definition_in, in_folder
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.formats import unpacked
 from khive_persist.exchange.reading.database import read_database
 from khive_persist.exchange.reading.documents import read_lines, read_values
 from khive_persist.exchange.rows import Found
 from khive_persist.place import KHIVE, Place
+from khive_persist.purposes import Purpose
+from khive_persist.register import FOLDER as REGISTER
 from khive_persist.store import codec
 
-_MIRRORED: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(json|jsonl)\Z")
+_MIRRORED: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(json|jsonl(?:\.gz)?)\Z")
 
 
 def is_stream(path: Path) -> bool:
     """Whether a file is named as the mirror names its streams of events."""
     found = _MIRRORED.match(path.name)
-    return found is not None and found[1] == "jsonl"
+    return found is not None and found[1] != "json"
+
+
+def described_in(source: Path, known: Iterable[Purpose]) -> list[Purpose]:
+    """The kinds that a mirror, a `.khive` or what holds one describes, without those known."""
+    khive = source / KHIVE if (source / KHIVE).is_dir() else source
+    found = in_folder(khive, known)
+    found += in_folder(khive / "sessions", [*known, *found])
+    return [*found, *in_folder(khive / REGISTER, [*known, *found], ".json")]
 
 
 def read_folder(path: Path) -> Iterator[Found]:
@@ -47,28 +58,45 @@ def read_folder(path: Path) -> Iterator[Found]:
     files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     if not any(_MIRRORED.match(file.name) for file in files):
         raise InvalidFileError(f"{path} is no .khive and no mirror of one")
+    streams: dict[str, list[Path]] = {}
     for file in files:
+        if file.name.endswith(SUFFIX) and definition_in(file) is not None:
+            continue
         if not _MIRRORED.match(file.name) or file.is_symlink() or not file.is_file():
             yield Found(file.name, None, reason="not a file of a mirror, left alone")
-            continue
-        for found in read_stream(file) if is_stream(file) else _read_document(file):
-            yield found._replace(where=f"{file.name}: {found.where}")
+        elif is_stream(file):
+            # What is packed of a stream comes before its plain lines.
+            streams.setdefault(file.name.removesuffix(".gz"), []).insert(0, file)
+        else:
+            for found in _read_document(file):
+                yield found._replace(where=f"{file.name}: {found.where}")
+    for paths in streams.values():
+        yield from read_stream(*paths)
 
 
-def read_stream(path: Path) -> Iterator[Found]:
-    """The rows of one stream of the mirror, where the last line of an id is the one that counts."""
+def read_stream(*paths: Path) -> Iterator[Found]:
+    """The rows of one stream of the mirror, where the last line of an id is the one that counts.
+
+    Args:
+        paths: Its files, in order. What cannot be unpacked is found as one without a row.
+    """
     last: dict[Any, str] = {}
-    for found, id in _lines(path):
+    for found, id in _lines(paths):
         last[id] = found.where
-    for found, id in _lines(path):
+    for found, id in _lines(paths):
         if id is None or (last[id] == found.where and _deleted_id(found) is None):
             yield found
 
 
-def _lines(path: Path) -> Iterator[tuple[Found, str | None]]:
-    with path.open("rb") as file, unpacked(file, str(path)) as plain:
-        for found in read_lines(as_characters(plain)):
-            yield found, found.row[0] if found.row is not None else _deleted_id(found)
+def _lines(paths: Sequence[Path]) -> Iterator[tuple[Found, str | None]]:
+    for path in paths:
+        try:
+            with path.open("rb") as file, unpacked(file, str(path)) as plain:
+                for found in read_lines(as_characters(plain)):
+                    found = found._replace(where=f"{path.name}: {found.where}")
+                    yield found, found.row[0] if found.row is not None else _deleted_id(found)
+        except InvalidFileError as error:
+            yield Found(path.name, None, reason=str(error)), None
 
 
 def _read_document(path: Path) -> Iterator[Found]:

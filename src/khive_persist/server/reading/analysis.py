@@ -10,13 +10,18 @@ from khive_persist.analysis.outcomes import PlanOutcome, calibration, joined
 from khive_persist.exchange.writing.csv import line
 from khive_persist.query import Filter, column, field
 from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import of_plans, of_times, of_type
+from khive_persist.server.reading.filters import (
+    names_session,
+    of_plans,
+    of_session,
+    of_times,
+    of_type,
+)
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import CALIBRATION, OUTCOME, STATS
 from khive_persist.server.serving import Serving
-from khive_persist.session import begins
 from khive_persist.stats import read_stats
 from khive_persist.store import outcomes as facts
 from khive_persist.transcripts.totals import BY
@@ -39,7 +44,8 @@ def operations(serving: Serving) -> list[Operation]:
     async def outcomes(asked: Asked) -> Listing:
         filters = [*of_plans(asked), *of_times(asked)]
         if asked["session"] is not None:
-            filters.append(facts.linked_to(asked["session"]))
+            is_exact = await names_session(serving, asked["session"])
+            filters.append(facts.linked_to(asked["session"], is_exact=is_exact))
 
         async def page(after: Sequence[Any] | None, limit: int) -> Page:
             wanted = [*filters, *([] if after is None else [_before(*after)])]
@@ -71,9 +77,7 @@ def operations(serving: Serving) -> list[Operation]:
         return found.as_document()
 
     async def stats(asked: Asked) -> Any:
-        both: list[Filter] = []
-        if asked["session"] is not None:
-            both.append(begins(asked["session"]))
+        both = await of_session(serving, asked)
         if asked["tool"] is not None:
             both.append(field("tool") == asked["tool"])
         both += of_times(asked)

@@ -2,6 +2,22 @@
 
 from khive_persist.query import Filter, column, field
 from khive_persist.server.reading.operations import Asked
+from khive_persist.server.serving import Serving
+from khive_persist.session import SESSION_FILES, begins, is_session
+
+
+async def of_session(serving: Serving, asked: Asked) -> list[Filter]:
+    """`session`, an id or the beginning of one."""
+    if asked["session"] is None:
+        return []
+    is_exact = await names_session(serving, asked["session"])
+    return [field("session_id") == asked["session"] if is_exact else begins(asked["session"])]
+
+
+async def names_session(serving: Serving, id: str) -> bool:
+    """Whether it is a session's id, and not the beginning of some."""
+    async with serving.reading.reader(*SESSION_FILES) as reader:
+        return await is_session(reader, id)
 
 
 def of_times(asked: Asked) -> list[Filter]:

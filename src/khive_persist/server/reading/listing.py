@@ -1,14 +1,15 @@
 """A list as an answer: a page of JSON, or all of it as CSV or JSON Lines, in flat memory."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from khive_persist.server.reading import cursors
 from khive_persist.server.reading.answers import CACHE, answer
 from khive_persist.server.reading.parameters import DEFAULT_LIMIT
+from khive_persist.server.reading.streaming import Streamed
 from khive_persist.store import codec
 
 Form = Literal["json", "csv", "jsonl"]
@@ -73,7 +74,7 @@ async def answer_list(
     # The first page is read before the answer begins, so that what is wrong can still be said.
     first = await listing.page(after, STREAMED_AT_ONCE if limit is None else _least(limit))
     content = _streamed(listing, first, form, limit)
-    return StreamingResponse(content, headers=headers, media_type=MEDIA_TYPES[form])
+    return Streamed(content, headers, MEDIA_TYPES[form])
 
 
 def form_of(request: Request) -> Form:
@@ -95,7 +96,7 @@ def form_of(request: Request) -> Form:
 
 async def _streamed(
     listing: Listing, first: Page, form: Form, limit: int | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     page, left = first, limit
     if form == "csv":
         yield listing.csv_head()

@@ -4,11 +4,11 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 import anyio
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from khive_persist import clock
 from khive_persist.purposes import HOOK_EVENTS
@@ -16,11 +16,11 @@ from khive_persist.server.access import authorise
 from khive_persist.server.errors import Refused
 from khive_persist.server.reading import cursors
 from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import of_type
+from khive_persist.server.reading.filters import of_session, of_type
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.schemas import EVENT
+from khive_persist.server.reading.streaming import Streamed
 from khive_persist.server.serving import Serving
-from khive_persist.session import begins
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sequence import Stand, are_there, ends, following
@@ -45,7 +45,7 @@ def operations(serving: Serving) -> list[Operation]:
         if serving.reading.pulse.waiting >= AT_ONCE:
             raise Refused(503, "busy", f"{AT_ONCE} are told of events already")
         content = _told(serving, asked, stands)
-        return StreamingResponse(content, headers=headers, media_type=MEDIA_TYPE)
+        return Streamed(content, headers, MEDIA_TYPE)
 
     return [
         Operation(
@@ -62,12 +62,11 @@ def operations(serving: Serving) -> list[Operation]:
 
 async def _told(
     serving: Serving, asked: Asked, stands: tuple[Stand, ...] | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     reading = serving.reading
     wanted = _FILES if asked["tool"] is None else (HOOK_EVENTS[asked["tool"]],)
     filters = of_type(asked)
-    if asked["session"] is not None:
-        filters.append(begins(asked["session"]))
+    filters += await of_session(serving, asked)
     with reading.pulse as pulse:
         async with reading.reader(*_FILES) as reader:
             last = await ends(reader, _FILES)

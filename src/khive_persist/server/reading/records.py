@@ -18,14 +18,13 @@ from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import known_purposes
 from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import of_plans, of_times, of_type
+from khive_persist.server.reading.filters import of_plans, of_session, of_times, of_type
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import EVENT, PLAN, RECORD
 from khive_persist.server.records import CLASSES
 from khive_persist.server.serving import Serving
-from khive_persist.session import begins
 from khive_persist.store import codec
 from khive_persist.store.newest import NewestRow, Place, newest
 
@@ -43,7 +42,7 @@ def operations(serving: Serving) -> list[Operation]:
         tools = (
             HOOK_EVENTS if asked["tool"] is None else {asked["tool"]: HOOK_EVENTS[asked["tool"]]}
         )
-        filters = [*_filters(asked), *of_type(asked)]
+        filters = [*await _filters(serving, asked), *of_type(asked)]
         if asked["failed"] is not None:
             failed = field("success") == False  # noqa: E712 - a filter
             filters.append(failed if asked["failed"] else ~failed)
@@ -57,12 +56,12 @@ def operations(serving: Serving) -> list[Operation]:
         return document(found)
 
     async def plans(asked: Asked) -> Listing:
-        filters = [*_filters(asked), *of_plans(asked)]
+        filters = [*await _filters(serving, asked), *of_plans(asked)]
         return _listing(serving, PlannerSession, [PLANNER_SESSIONS], filters, None)
 
     async def of_purpose(asked: Asked) -> Listing:
         record, purpose = await _purpose(serving, asked.path["purpose"])
-        return _listing(serving, record, [purpose], _filters(asked), None)
+        return _listing(serving, record, [purpose], await _filters(serving, asked), None)
 
     times = (given.SINCE, given.UNTIL)
     event_filters = (given.SESSION, given.TYPE, given.TOOL, *times, FAILED, PAYLOAD)
@@ -100,9 +99,8 @@ def document(one: NewestRow) -> dict[str, Any]:
     }
 
 
-def _filters(asked: Asked) -> list[Filter]:
-    of_session = [] if asked["session"] is None else [begins(asked["session"])]
-    return [*of_session, *of_times(asked)]
+async def _filters(serving: Serving, asked: Asked) -> list[Filter]:
+    return [*await of_session(serving, asked), *of_times(asked)]
 
 
 def _listing(

@@ -1,7 +1,5 @@
 """`Reporter`: a server's end of `reporting.py`, the process that computes what takes long."""
 
-import os
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from subprocess import DEVNULL, PIPE
 from typing import Any, Final
@@ -16,6 +14,7 @@ from khive_persist.place import Place
 from khive_persist.server.errors import Refused
 from khive_persist.server.reading.reporting import REFUSED
 from khive_persist.store import codec
+from khive_persist.trust.processes import environment_for, module_command
 
 REPORTING: Final = "khive_persist.server.reading.reporting"
 LIMIT_SECONDS: Final = 60.0
@@ -94,12 +93,12 @@ class Reporter:
     async def _computed(self, question: Mapping[str, Any]) -> bytes:
         try:
             process = await anyio.open_process(
-                [sys.executable, "-m", REPORTING, str(self._place.root)],
+                module_command(REPORTING, str(self._place.root)),
                 stdin=PIPE,
                 stdout=PIPE,
                 # A traceback there could quote a payload.
                 stderr=DEVNULL,
-                env=os.environ | _ENVIRONMENT,
+                env=environment_for(self._place.root, **_ENVIRONMENT),
             )
         except OSError as error:
             raise Refused(

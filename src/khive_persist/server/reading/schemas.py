@@ -219,6 +219,16 @@ STATS: Final = record(
         avg_agent_count=maybe(NUMBER),
         avg_confidence=maybe(NUMBER),
         total_cost=NUMBER,
+        not_numbers=mapping(COUNT),
+    ),
+    kinds=array(
+        record(
+            purpose=TEXT,
+            records=COUNT,
+            sessions=COUNT,
+            first=maybe(INSTANT),
+            last=maybe(INSTANT),
+        )
     ),
 )  # fmt: skip
 _REPORT: Final = record(

@@ -3,7 +3,6 @@
 import os
 
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
 
 State = tuple[tuple[str, int, int, int], ...]
 
@@ -14,7 +13,11 @@ def state_of(place: Place) -> State:
     It is read from the directory, in less than a millisecond; no file is opened. A checkpoint may
     change it, too.
     """
-    files = [place.database(one.file) for one in BUILT_IN]
+    try:
+        names = sorted(name for name in os.listdir(place.khive) if name.endswith(".db"))
+    except OSError:
+        names = []
+    files = [place.database(name) for name in names]
     paths = [place.config, *files, *(path.with_name(f"{path.name}-wal") for path in files)]
     found = []
     for path in paths:

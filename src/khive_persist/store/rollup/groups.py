@@ -1,5 +1,6 @@
 """The sums of some rows of a file, by session, hour, tool, project and model."""
 
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
@@ -31,6 +32,7 @@ PLAN_FIELDS: Final = (
     "confidence",
     "planning_cost",
 )
+_PLAN_NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
 
 # What tools say in the user's name: it is no prompt.
 _TOLD: Final = (
@@ -258,8 +260,13 @@ def _prompt(source: Source, purpose: Purpose) -> str:
 
 
 def _plan(source: Source) -> str:
-    fields = ", ".join(source.extract(f"$.{name}") for name in PLAN_FIELDS)
-    return f"json_array(id, {fields})"
+    fields = [source.extract(f"$.{name}") for name in PLAN_FIELDS]
+    for at, name in enumerate(PLAN_FIELDS):
+        if name in _PLAN_NUMBERS:
+            # An odd plan may have text there, or a number that no JSON holds.
+            finite = f"{fields[at]} BETWEEN -{sys.float_info.max} AND {sys.float_info.max}"
+            fields[at] = f"CASE WHEN {finite} THEN {fields[at]} END"
+    return f"json_array(id, {', '.join(fields)})"
 
 
 def _tokens(source: Source, name: str) -> str:

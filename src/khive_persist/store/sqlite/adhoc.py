@@ -1,15 +1,24 @@
 """A person's own SQL over all files of a place, for reading only."""
 
+import base64
+import math
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.store.sqlite.connection import attach, open_memory
+from khive_persist.store import codec
+from khive_persist.store.sqlite.connection import (
+    attach,
+    check_frozen,
+    frozen_version,
+    open_memory,
+)
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.statements import COLUMNS, extract
+from khive_persist.store.sqlite.statements import COLUMNS, view_columns
 
 MAX_FILES: Final = 10
 _STEPS_BETWEEN_SIGNALS: Final = 100_000
@@ -33,21 +42,28 @@ class AdHoc:
         unread: The files that could not be read, each with the reason.
     """
 
-    def __init__(self, files: Iterable[Path], sql: str = "") -> None:
+    def __init__(
+        self, files: Iterable[Path], sql: str = "", look: Callable[[], object] = lambda: None
+    ) -> None:
         """Open the files.
 
         Args:
             files: SQLite reads at most 10 of them together.
             sql: Of more than 10, those that it names come first, then those of the tools' events.
+            look: Called every now and then while a statement runs; raises to stop it.
         """
         self._connection = open_memory()
+        self._opened = ExitStack()
+        self._opened.callback(self._connection.close)
         self.unread: list[StoreError] = []
+        self._versions: dict[Path, tuple[int, int] | None] = {}
         events = {purpose.name for purpose in HOOK_EVENTS.values()}
         ordered = sorted(files, key=lambda path: (path.stem not in sql, path.stem not in events))
         self._left_out = [path.stem for path in ordered[MAX_FILES:]]
         attached = []
         for path in ordered[:MAX_FILES]:
             try:
+                self._versions[path] = frozen_version(path)
                 attach(self._connection, path, f'"{path.stem}"')
             except StoreError as error:
                 self.unread.append(error)
@@ -56,48 +72,113 @@ class AdHoc:
         self._make_views([p.name for p in HOOK_EVENTS.values() if p.name in attached])
         # A connection without a file of its own would take a CREATE TABLE, and forget it.
         self._connection.set_authorizer(_only_reading)
-        # Lets Ctrl-C in: Python looks at signals only while it runs itself.
-        self._connection.set_progress_handler(lambda: 0, _STEPS_BETWEEN_SIGNALS)
+        # Lets Ctrl-C in, too: Python looks at signals only while it runs itself.
+        self._connection.set_progress_handler(_going_on(look), _STEPS_BETWEEN_SIGNALS)
 
     def close(self) -> None:
-        """Close the files."""
-        self._connection.close()
+        """Close the files, and what was begun to be read of them."""
+        self._opened.close()
 
-    def run(self, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-        """The names of the columns, and the rows as they are found.
+    def run(
+        self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """The names of the columns, each another, and the rows as they are found.
+
+        The second column of a name is `name_2`.
 
         Raises:
-            InvalidQueryError: The SQL is wrong, or more than one statement, or would write; or it
-                reads a table of a file that it does not name, and there are too many files.
+            InvalidQueryError: The SQL is wrong, or more than one statement, or would write; or the
+                values do not fit it; or it reads a table of a file that it does not name, and
+                there are too many files.
         """
         try:
-            with translated("query"):
-                cursor = self._connection.execute(sql)
+            with _translated():
+                cursor = self._connection.execute(sql, values)
         except InvalidQueryError as error:
             if not self._left_out:
                 raise
             hint = f"a file can be named, as in FILE.TABLE; not read: {', '.join(self._left_out)}"
             raise InvalidQueryError(str(error), hint=hint) from error
-        names = [column[0] for column in cursor.description or ()]
-        return names, _rows(cursor)
+        names = _distinct([column[0] for column in cursor.description or ()])
+        return names, self._opened.enter_context(closing(self._rows(cursor)))
+
+    def _rows(self, cursor: sqlite3.Cursor) -> Generator[tuple[Any, ...], None, None]:
+        with _translated(), closing(cursor):
+            yield from cursor
+            check_frozen(self._versions)
 
     def _make_views(self, schemas: list[str]) -> None:
         tool_events = next(iter(HOOK_EVENTS.values()))
-        fields = ", ".join(f"{extract(f'$.{name}')} AS {name}" for name in tool_events.fields)
         table = tool_events.table
         nothing = "SELECT " + ", ".join(f"NULL AS {name}" for name in COLUMNS.split(", "))
         tables = [f"SELECT {COLUMNS} FROM {name}.{table}" for name in schemas]
         union = " UNION ALL ".join(tables or [f"{nothing} LIMIT 0"])
         self._connection.execute(f"CREATE TEMP VIEW {table} AS {union}")
+        # Each file's own columns: where a text stands in a payload, the tool decides.
+        shown = [
+            f"SELECT {view_columns(purpose)} FROM {purpose.name}.{table}"
+            for purpose in HOOK_EVENTS.values()
+            if purpose.name in schemas
+        ] or [f"SELECT {view_columns(tool_events)} FROM {table}"]
         self._connection.execute(
-            f"CREATE TEMP VIEW {tool_events.view} AS SELECT id, created_at, {fields} FROM {table}"
+            f"CREATE TEMP VIEW {tool_events.view} AS {' UNION ALL '.join(shown)}"
         )
+
+
+def _going_on(look: Callable[[], object]) -> Callable[[], int]:
+    def go_on() -> int:
+        look()
+        return 0
+
+    return go_on
+
+
+def to_document(names: Iterable[str], row: Iterable[Any]) -> dict[str, Any]:
+    """A row as JSON that holds all of it.
+
+    Bytes stand as `{"base64": "…"}`, and an infinite number as text, as SQLite spells it: `9e999`.
+    """
+    return dict(zip(names, map(_in_json, row), strict=True))
+
+
+def to_cells(row: Iterable[Any]) -> list[Any]:
+    """A row as a person reads it: bytes and infinite numbers as SQLite spells them."""
+    return [f"x'{value.hex()}'" if isinstance(value, bytes) else _finite(value) for value in row]
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    return _finite(value)
+
+
+def _finite(value: Any) -> Any:
+    return codec.infinite(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _distinct(names: list[str]) -> list[str]:
+    distinct: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        # Nor may it be that of a later column.
+        while candidate in distinct or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name}_{number}"
+        distinct.append(candidate)
+    return distinct
 
 
 def _only_reading(action: int, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 
 
-def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+@contextmanager
+def _translated() -> Iterator[None]:
     with translated("query"):
-        yield from cursor
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                # Of Ctrl-C, which was raised in the handler, this is all that SQLite lets through.
+                raise KeyboardInterrupt from error
+            raise

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.store import codec
 from khive_persist.store.change import Change
+from khive_persist.store.sqlite.words import quoted
 
 BEHIND: Final = -1
 # The number of the migration that brings its tables.
@@ -49,7 +50,7 @@ def last_rowid(connection: sqlite3.Connection, table: str) -> int:
     Where it is not that of the state, others have inserted. To count the records would tell of
     what they deleted, too, but reads an index as a whole: `verify` does that.
     """
-    found = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}")
+    found = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {quoted(table)}")
     rowid: int = found.fetchone()[0]
     return rowid
 
@@ -58,7 +59,7 @@ def note_state(connection: sqlite3.Connection, table: str, added: int) -> None:
     """Keep the state of the table, which has so many records more than before."""
     connection.execute(
         "UPDATE change_log_state SET records = records + ?,"
-        f" last_rowid = (SELECT coalesce(max(rowid), 0) FROM {table})",
+        f" last_rowid = (SELECT coalesce(max(rowid), 0) FROM {quoted(table)})",
         (added,),
     )
 
@@ -67,7 +68,7 @@ def set_state(connection: sqlite3.Connection, table: str) -> None:
     """Keep the state of a table that others have written to."""
     connection.execute(
         "UPDATE change_log_state SET (records, last_rowid) ="
-        f" (SELECT count(*), coalesce(max(rowid), 0) FROM {table})"
+        f" (SELECT count(*), coalesce(max(rowid), 0) FROM {quoted(table)})"
     )
 
 
@@ -127,7 +128,7 @@ def note_saved(connection: sqlite3.Connection, table: str, ids: Sequence[str]) -
     # Of an id that comes twice one row is made.
     return connection.execute(
         "INSERT INTO change_log (id, kind) SELECT DISTINCT value, 'insert' FROM json_each(?)"
-        f" WHERE value NOT IN (SELECT id FROM {table} WHERE id IN {_IDS})",
+        f" WHERE value NOT IN (SELECT id FROM {quoted(table)} WHERE id IN {_IDS})",
         (text, text),
     ).rowcount
 
@@ -147,7 +148,7 @@ def note_deleted(connection: sqlite3.Connection, table: str, ids: Sequence[str])
 
 def present(connection: sqlite3.Connection, table: str, ids: Sequence[str]) -> set[str]:
     """Return which of some ids there are."""
-    sql = f"SELECT id FROM {table} WHERE id IN {_IDS}"
+    sql = f"SELECT id FROM {quoted(table)} WHERE id IN {_IDS}"
     return {row[0] for row in connection.execute(sql, (codec.dump(ids),)).fetchall()}
 
 
@@ -176,7 +177,7 @@ def _key(session: str | None, created_at: str | float | None) -> str | None:
 
 def _note_present(connection: sqlite3.Connection, table: str, kind: str, ids: str) -> None:
     connection.execute(
-        f"INSERT INTO change_log (id, kind, key) SELECT id, ?, {_KEY} FROM {table}"
+        f"INSERT INTO change_log (id, kind, key) SELECT id, ?, {_KEY} FROM {quoted(table)}"
         f" WHERE id IN {_IDS}",
         (kind, ids),
     )

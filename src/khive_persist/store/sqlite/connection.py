@@ -3,19 +3,30 @@
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from khive_persist import clock
-from khive_persist.errors import StoreError, StoreUnavailableError
+from khive_persist.errors import (
+    StoreBusyError,
+    StoreDamagedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.purposes import Purpose
-from khive_persist.store.sqlite import migrations, switch
+from khive_persist.store.sqlite import guard, migrations, switch
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 
-PAGE_BYTES: Final = 16_384
+# A page holds whole rows: of events, of 2 to 3 KB each, five stand in 16 KiB, and two in 8 KiB with
+# a third of the page left over. For the smaller rows of documents 8 KiB waste no more, and a new
+# file of ten pages takes half; with 4 KiB to save many takes a third longer.
+STREAM_PAGE_BYTES: Final = 16_384
+DOCUMENT_PAGE_BYTES: Final = 8_192
 DEFAULT_BUSY_TIMEOUT_SECONDS: Final = 30.0
 # Ids that come in no order touch pages all over their index. The default holds 125 of them, and
 # what it cannot hold is written and read again within a transaction.
@@ -38,6 +49,7 @@ def open_writer(
     with switch.in_turn(path, busy_timeout_seconds), translated(path):
         if not path.exists():
             _create(path)
+        guard.refuse_foreign(path)
         _look_first(path, busy_timeout_seconds)
         connection = _connect(path, "rw")
         connection.text_factory = _as_text
@@ -46,10 +58,11 @@ def open_writer(
             wait_for(connection, busy_timeout_seconds)
             connection.execute(f"PRAGMA trusted_schema = {_trusted_schema()}")
             migrations.refuse_newer(connection, path)
+            guard.refuse_acting(connection, path)
             if _is_empty(connection):
-                # Both can be set only before the first table. Pages of 16 KiB hold several
-                # payloads each, where 4 KiB would hold one and waste the rest.
-                connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+                # Both can be set only before the first table.
+                page_bytes = STREAM_PAGE_BYTES if purpose.is_stream else DOCUMENT_PAGE_BYTES
+                connection.execute(f"PRAGMA page_size = {page_bytes}")
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             if mode != "wal":
@@ -92,10 +105,61 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """
     refuse_link(path)
     switch.settle(path.parent)
+    _check_readable(path)
     with translated(path):
         connection = _connect(path, "ro")
-        prepare_reader(connection)
+        try:
+            prepare_reader(connection)
+            guard.refuse_acting(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     return connection
+
+
+@contextmanager
+def opened_reader(path: Path) -> Iterator[sqlite3.Connection]:
+    """As `open_reader`, for the time of a `with`.
+
+    Raises:
+        StoreBusyError: It was read as a file that nobody changes, and somebody did.
+        StoreError: As for `open_reader`.
+    """
+    version = frozen_version(path)
+    try:
+        with closing(open_reader(path)) as connection:
+            yield connection
+    except StoreDamagedError:
+        check_frozen({path: version})
+        raise
+    check_frozen({path: version})
+
+
+def frozen_version(path: Path) -> tuple[int, int] | None:
+    """Size and time of a file that is read as one that nobody changes; None for any other."""
+    if _reading_mode(path) == "ro":
+        return None
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def is_changed(versions: Mapping[Path, tuple[int, int] | None]) -> bool:
+    """Whether one of some files that nobody should have changed is another one now."""
+    return any(v is not None and frozen_version(path) != v for path, v in versions.items())
+
+
+def check_frozen(versions: Mapping[Path, tuple[int, int] | None]) -> None:
+    """Refuse what was read of files that nobody should have changed, where somebody did.
+
+    Raises:
+        StoreBusyError: One was changed.
+    """
+    if is_changed(versions):
+        names = ", ".join(map(str, versions))
+        raise StoreBusyError(f"{names}: changed while it was read", hint="try again")
 
 
 def open_memory() -> sqlite3.Connection:
@@ -124,9 +188,11 @@ def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
     """
     refuse_link(path)
     switch.settle(path.parent)
+    _check_readable(path)
     with translated(path):
         connection.execute(f"ATTACH ? AS {name}", (_uri(path, _reading_mode(path)),))
         connection.execute(f"SELECT count(*) FROM {name}.sqlite_schema").fetchone()
+        guard.refuse_acting(connection, path, name)
 
 
 def refuse_link(path: Path) -> None:
@@ -157,18 +223,12 @@ def check(path: Path) -> str:
     it would drop the locks that other connections of this process hold.
     """
     try:
-        connection = open_reader(path)
+        with opened_reader(path) as connection:
+            with translated(path):
+                found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+            migrations.refuse_newer(connection, path)
     except StoreError as error:
         return str(error)
-    try:
-        connection.execute("PRAGMA busy_timeout = 5000")
-        with translated(path):
-            found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
-        migrations.refuse_newer(connection, path)
-    except StoreError as error:
-        return str(error)
-    finally:
-        connection.close()
     return "" if found == ["ok"] else f"{path}: " + "; ".join(" ".join(found).splitlines()[:3])
 
 
@@ -228,9 +288,30 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _reading_mode(path: Path) -> str:
     # A reader of a WAL file needs its index beside it. Where that cannot be made, and no WAL is
     # there to be missed, the file can be read as one that nobody changes.
-    writable = os.access(path.parent, os.W_OK) or path.with_name(path.name + "-shm").exists()
-    wal = path.with_name(path.name + "-wal").exists()
-    return "ro" if writable or wal else "ro&immutable=1"
+    if os.access(path.parent, os.W_OK) or path.with_name(f"{path.name}-shm").exists():
+        return "ro"
+    return "ro" if _has_log(path) else "ro&immutable=1"
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except OSError:
+        return False
+
+
+def _check_readable(path: Path) -> None:
+    """Refuse a file whose WAL cannot be read, with the way out.
+
+    Raises:
+        StoreUnavailableError: Its index is not there, and cannot be made.
+    """
+    is_fixed = not os.access(path.parent, os.W_OK)
+    if is_fixed and _has_log(path) and not path.with_name(f"{path.name}-shm").exists():
+        raise StoreUnavailableError(
+            f"{path}: its log {path.name}-wal cannot be read where nobody can write",
+            hint="copy both to another folder",
+        )
 
 
 def _uri(path: Path, mode: str) -> str:

@@ -10,12 +10,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from khive_persist.errors import StoreNewerError
-from khive_persist.purposes import Purpose
+from khive_persist.errors import StoreNewerError, StoreUnavailableError
+from khive_persist.purposes import BUILT_IN_NAMES, Purpose
 from khive_persist.store.sqlite import statements
+from khive_persist.store.sqlite.words import quoted
 
 _FOLDER: Final = files("khive_persist.store.sqlite") / "sql"
 _NUMBERED: Final = re.compile(r"(\d{3})_\w+\.sql\Z")
+# A term of an index as `statements.indexes` writes it.
+_TERM: Final = re.compile(r"json_extract\(content, '\$\.(?P<path>[\w.]+)'\)|\bcreated_at\b")
 LATEST: Final = 2
 
 
@@ -47,16 +50,26 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
     """Bring a file to the present schema, in one transaction. Rows are not changed.
 
     A row of another program's whose content is no JSON makes every expression index on it
-    impossible: such a file is left without them, and works.
+    impossible: such a file is left without them, and works. An index that the class of the records
+    no longer names goes; what a person added stays.
+
+    Raises:
+        StoreUnavailableError: The file has its records in a table of another name.
     """
-    if version(connection) == LATEST and not _missing(connection, purpose):
+    has_table = _has_table(connection, purpose.table)
+    if has_table and version(connection) == LATEST and not _missing(connection, purpose):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         at = version(connection)
+        if at and not _has_table(connection, purpose.table):
+            _refuse_other_tables(connection, purpose)
+            at = 0
         for number, sql in numbered():
             if number > at:
-                text = sql.replace("{table}", purpose.table)
+                # In front of a name's other half, a word of SQL needs no quotes.
+                text = sql.replace("{table}_", f"{purpose.table}_")
+                text = text.replace("{table}", quoted(purpose.table))
                 text = text.replace("{odd_created_at}", statements.ODD_CREATED_AT)
                 for statement in text.split(";"):
                     connection.execute(statement)
@@ -75,15 +88,58 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
         raise
 
 
+def _has_table(connection: sqlite3.Connection, table: str) -> bool:
+    sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE"
+    return connection.execute(sql, (table,)).fetchone() is not None
+
+
+def _refuse_other_tables(connection: sqlite3.Connection, purpose: Purpose) -> None:
+    """Refuse to begin a second table beside one that has records.
+
+    Raises:
+        StoreUnavailableError: There is one with the columns of records.
+    """
+    columns = set(statements.COLUMNS.split(", "))
+    for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"):
+        listed = connection.execute("SELECT name FROM pragma_table_info(?)", (name,))
+        if columns <= {column for (column,) in listed}:
+            raise StoreUnavailableError(
+                f"{purpose.file} has its records in the table {name}, not in {purpose.table}",
+                hint=f"write purpose({purpose.name!r}, table={name!r}), or rename it with"
+                f" ALTER TABLE {quoted(name)} RENAME TO {quoted(purpose.table)}",
+            )
+
+
 def _missing(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
+    """The statements that make indexes and view those that the purpose names."""
     present = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
-    wanted = []
-    for name, sql in statements.indexes(purpose).items():
-        if name not in present:
-            wanted.append(sql)
+    wanted = _indexes(connection, purpose)
     for name, sql in statements.views(purpose).items():
         if name not in present:
             wanted.append(sql)
         elif present[name] != sql and present[name].startswith("CREATE VIEW"):
-            wanted += [f"DROP VIEW {name}", sql]
+            wanted += [f"DROP VIEW {quoted(name)}", sql]
     return wanted
+
+
+def _indexes(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
+    listed = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+    present = {name.lower(): (name, sql) for name, sql in connection.execute(listed)}
+    made = {name.lower(): sql for name, sql in statements.indexes(purpose).items()}
+    # What people add to the files of built-in purposes may be spelled as ours is.
+    gone = {
+        key: f"DROP INDEX {quoted(name)}"
+        for key, (name, sql) in present.items()
+        if sql != made.get(key)
+        and purpose.name not in BUILT_IN_NAMES
+        and is_made_for(purpose, name, sql)
+    }
+    new = [sql for key, sql in made.items() if key not in present or key in gone]
+    return [*gone.values(), *new]
+
+
+def is_made_for(purpose: Purpose, name: str, sql: str) -> bool:
+    """Whether an index is spelled, to the letter, as one that a class named for this table."""
+    text = sql.partition(" (")[2].removesuffix(")")
+    paths = tuple(match["path"] or "created_at" for match in _TERM.finditer(text))
+    return bool(paths) and statements.indexes(purpose._replace(indexes=(paths,))) == {name: sql}

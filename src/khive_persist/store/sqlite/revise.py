@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,10 +9,11 @@ from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.connection import open_reader, utc_text
+from khive_persist.store.sqlite.connection import opened_reader, utc_text
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
+from khive_persist.store.sqlite.words import quoted
 
 # Given a row: the row that takes its place, the same object, or None to remove it.
 Change = Callable[[StoredRow], StoredRow | None]
@@ -91,7 +91,7 @@ def rehearse(path: Path, purpose: Purpose, change: Change, where: Where = ALL) -
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         select = _select(connection, purpose.table, where)
         last = -1
         while batch := _fetch(connection, select, last, where):
@@ -119,11 +119,11 @@ def boundary(
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         created_at = _created_at(connection, table)
         size = " + ".join(f"coalesce(length(CAST({c} AS BLOB)), 0)" for c in _SIZED)
         newest = connection.execute(
-            f"SELECT {created_at}, id, {size if keep_bytes is not None else 0} FROM {table}"
+            f"SELECT {created_at}, id, {size if keep_bytes is not None else 0} FROM {quoted(table)}"
             f" WHERE {created_at} IS NOT NULL ORDER BY 1 DESC, 2 DESC"
         )
         count = total = 0
@@ -144,7 +144,7 @@ def size_of(row: StoredRow) -> int:
 
 
 def _created_at(connection: sqlite3.Connection, table: str) -> str:
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {statements.ODD_CREATED_AT})"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {statements.ODD_CREATED_AT})"
     return "utc_text(created_at)" if connection.execute(sql).fetchone()[0] else "created_at"
 
 
@@ -152,7 +152,7 @@ def _select(connection: sqlite3.Connection, table: str, where: Where) -> str:
     connection.create_function("utc_text", 1, utc_text, deterministic=True)
     condition = where.condition.replace("{created_at}", _created_at(connection, table))
     return (
-        f"SELECT rowid, {statements.COLUMNS} FROM {table}"
+        f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
         f" WHERE rowid > ? AND ({condition}) ORDER BY rowid LIMIT {_BATCH}"
     )
 

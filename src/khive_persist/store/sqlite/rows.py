@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,8 +10,9 @@ from khive_persist.errors import StoreDamagedError
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import migrations, statements
-from khive_persist.store.sqlite.connection import open_reader
+from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.words import quoted
 
 _DAMAGED: Final = "see khive-persist doctor"
 _BATCH: Final = 500
@@ -28,7 +29,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
             other columns.
         StoreError: As its other subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         migrations.refuse_newer(connection, path)
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
@@ -37,7 +38,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
         if not _has_table(connection, table):
             return
         try:
-            cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {table}")
+            cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {quoted(table)}")
         except sqlite3.OperationalError as error:
             raise StoreDamagedError(f"{path}: {error}", hint=_DAMAGED) from error
         batch: list[StoredRow] = []
@@ -59,7 +60,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         yield connection
@@ -71,7 +72,7 @@ def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         return fetch_ids(connection, table, ids)
 
 
@@ -89,7 +90,7 @@ def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow
     Raises:
         StoreError: As its subclasses say.
     """
-    with closing(open_reader(path)) as connection, translated(path):
+    with opened_reader(path) as connection, translated(path):
         return fetch_sessions(connection, table, sessions)
 
 
@@ -110,5 +111,6 @@ def in_order(ids: Iterable[str], found: Iterable[Any]) -> list[StoredRow]:
 
 
 def _has_table(connection: sqlite3.Connection, table: str) -> bool:
-    sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)"
+    sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table'"
+    sql += " AND name = ? COLLATE NOCASE)"
     return bool(connection.execute(sql, (table,)).fetchone()[0])

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from khive_persist.errors import StoreDamagedError
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.store.sqlite import change_log, migrations
-from khive_persist.store.sqlite.connection import open_reader, prepare_reader
+from khive_persist.store.sqlite.connection import opened_reader, prepare_reader
 from khive_persist.store.sqlite.errors import translated
 
 _PAGES_A_STEP: Final = 1024
@@ -41,21 +42,17 @@ def take(source: Path, target: Path) -> None:
         StoreError: As its subclasses say; what there is of the copy is to be thrown away.
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
-    reading = open_reader(source)
-    try:
-        writing = sqlite3.connect(target, isolation_level=None)
-        try:
-            with translated(source):
-                # Or the copy would begin anew at every commit of another process.
-                reading.execute("BEGIN")
-                reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                writing.execute("PRAGMA journal_mode = OFF")
-                writing.execute("PRAGMA synchronous = OFF")
-                reading.backup(writing, pages=_PAGES_A_STEP, progress=_let_signals_in)
-        finally:
-            writing.close()
-    finally:
-        reading.close()
+    with (
+        opened_reader(source) as reading,
+        closing(sqlite3.connect(target, isolation_level=None)) as writing,
+        translated(source),
+    ):
+        # Or the copy would begin anew at every commit of another process.
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        writing.execute("PRAGMA journal_mode = OFF")
+        writing.execute("PRAGMA synchronous = OFF")
+        reading.backup(writing, pages=_PAGES_A_STEP, progress=_let_signals_in)
 
 
 def examine(path: Path, *, fully: bool) -> Contents:

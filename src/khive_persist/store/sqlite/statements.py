@@ -18,11 +18,14 @@ from khive_persist.query import (
     Contains,
     Field,
     Filter,
+    Like,
     Not,
     OneOf,
     Order,
     checked_count,
 )
+from khive_persist.store.sqlite.whole_texts import whole_text
+from khive_persist.store.sqlite.words import quoted
 
 COLUMNS: Final = "id, content, node_metadata, created_at, embedding"
 _DATE: Final = "-".join(["[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2])
@@ -36,8 +39,13 @@ _OPERATORS: Final = {
     "<=": "<=",
     ">": ">",
     ">=": ">=",
-    "like": "LIKE",
 }
+# To SQLite any text is larger than any number: this leaves out what is of the other kind. The empty
+# text is the smallest, so both ends can be of one range of an index.
+_KINDS: Final = {"<": ">= ''", "<=": ">= ''", ">": "< ''", ">=": "< ''"}
+
+# Text that is no JSON would be an error to a function that looks into it.
+_INNER: Final = "CASE WHEN type IN ('object', 'array') THEN value END"
 
 
 class Statement(NamedTuple):
@@ -72,13 +80,19 @@ def extract(path: str, content: str = "content") -> str:
     return f"json_extract({content}, '{_quoted(path)}')"
 
 
+def aggregate(function: str, expression: str) -> str:
+    """An aggregate over what is a number: SQLite takes the beginning of a text for one."""
+    return f"{function}({expression}) FILTER (WHERE {expression} < '')"
+
+
 def indexes(purpose: Purpose) -> dict[str, str]:
     """The indexes of a table, by name, as the statements that make them."""
     made = {}
     for paths in purpose.indexes:
         name = purpose.index_name(paths)
         terms = [path if path == "created_at" else extract(f"$.{path}") for path in paths]
-        made[name] = f"CREATE INDEX {name} ON {purpose.table} ({', '.join(terms)})"
+        table = quoted(purpose.table)
+        made[name] = f"CREATE INDEX {quoted(name)} ON {table} ({', '.join(terms)})"
     return made
 
 
@@ -86,16 +100,24 @@ def views(purpose: Purpose) -> dict[str, str]:
     """The view of a table, by name, as the statement that makes it."""
     if not purpose.view:
         return {}
-    fields = [f'{extract(f"$.{path}")} AS "{path.replace(".", "_")}"' for path in purpose.fields]
-    columns = ", ".join(["id", "created_at", *fields])
-    return {purpose.view: f"CREATE VIEW {purpose.view} AS SELECT {columns} FROM {purpose.table}"}
+    view, table = quoted(purpose.view), quoted(purpose.table)
+    return {purpose.view: f"CREATE VIEW {view} AS SELECT {view_columns(purpose)} FROM {table}"}
+
+
+def view_columns(purpose: Purpose) -> str:
+    """What the view of a table shows of each row."""
+    fields = [
+        f'{whole_text(purpose, path) or extract(f"$.{path}")} AS "{path.replace(".", "_")}"'
+        for path in purpose.fields
+    ]
+    return ", ".join(["id", "created_at", *fields])
 
 
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
     """Whether a row's content is no JSON, so that json_extract fails on it."""
     # Versions before 3.41 say that NULL is not valid, though json_extract takes it.
     where = "content IS NOT NULL AND NOT json_valid(content)"
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {where})"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {where})"
     return bool(connection.execute(sql).fetchone()[0])
 
 
@@ -103,7 +125,7 @@ def upsert(table: str, rows: int = 1) -> str:
     """Save rows under their ids; the time of a row's first save stays."""
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
     return (
-        f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO UPDATE SET"
+        f"INSERT INTO {quoted(table)} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO UPDATE SET"
         " content = excluded.content, node_metadata = excluded.node_metadata,"
         " embedding = excluded.embedding"
     )
@@ -116,19 +138,19 @@ def replace(table: str, rows: int = 1) -> str:
 
 def rows_of_ids(table: str) -> str:
     """The rows whose ids are in a JSON array."""
-    return f"SELECT {COLUMNS} FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
+    return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def rows_of_sessions(table: str) -> str:
     """The rows of the sessions whose ids are in a JSON array."""
     sessions = f"{extract('$.session_id')} IN (SELECT value FROM json_each(?))"
-    return f"SELECT {COLUMNS} FROM {table} WHERE {sessions}"
+    return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE {sessions}"
 
 
 def first_of_session(table: str) -> str:
     """The time of a session's first row that is none of a JSON array of ids."""
     return (
-        f"SELECT created_at FROM {table} WHERE {extract('$.session_id')} = ?"
+        f"SELECT created_at FROM {quoted(table)} WHERE {extract('$.session_id')} = ?"
         " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY created_at LIMIT 1"
     )
 
@@ -136,12 +158,12 @@ def first_of_session(table: str) -> str:
 def insert_new(table: str, rows: int = 1) -> str:
     """Insert rows, unless their ids are there."""
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
-    return f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO NOTHING"
+    return f"INSERT INTO {quoted(table)} ({COLUMNS}) VALUES {values} ON CONFLICT (id) DO NOTHING"
 
 
 def delete(table: str) -> str:
     """Delete the row of an id."""
-    return f"DELETE FROM {table} WHERE id = ?"
+    return f"DELETE FROM {quoted(table)} WHERE id = ?"
 
 
 def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False) -> Source:
@@ -201,7 +223,27 @@ def _order(term: Field | Order, source: Source) -> str:
 def _operand(field: Field, source: Source) -> str:
     if field.column == "created_at":
         return source.created_at
-    return field.column or source.extract(field.path)
+    if field.column:
+        return field.column
+    if field.lookups and field.path == "$":
+        return _looked_up(field, source, "value")
+    return extract(field.path, _looked_up(field, source))
+
+
+def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
+    """What a field's path leads into: content, or what its lookups find in there.
+
+    Args:
+        field: The field.
+        source: What is read.
+        last: What is taken of the key that is looked up last.
+    """
+    value = source.content
+    for number, lookup in enumerate(field.lookups, start=1):
+        found = last if number == len(field.lookups) else _INNER
+        keys = f"json_each({value}, '{_quoted(lookup.path)}')"
+        value = f"(SELECT {found} FROM {keys} WHERE key = '{_quoted(lookup.key)}' LIMIT 1)"
+    return value
 
 
 def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
@@ -220,16 +262,23 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
             return f"{found} OR {operand} IS NULL" if None in given else found
         case Contains(field=field, value=value):
             values.append(_bound(field, value))
-            at = f"{source.content}, '{_quoted(field.path)}'"
+            at = f"{_looked_up(field, source)}, '{_quoted(field.path)}'"
             array, is_array = f"json_each({at})", f"json_type({at}) = 'array'"
             return f"{is_array} AND EXISTS (SELECT 1 FROM {array} WHERE value IS ?)"
+        case Like(field=field, pattern=pattern, escape=escape):
+            values += [_bound(field, pattern)] if escape is None else [pattern, escape]
+            return f"{_operand(field, source)} LIKE ?" + ("" if escape is None else " ESCAPE ?")
         case Compare(field=field, comparison=comparison, value=value):
             operand = _operand(field, source)
             if value is None:
                 return f"{operand} {_OPERATORS[comparison]} NULL"
-            values.append(_bound(field, value))
+            bound = _bound(field, value)
+            values.append(bound)
             # `IS ?` cannot use an index where `= ?` can, and both mean the same for a value.
             operator = "=" if comparison == "==" else _OPERATORS[comparison]
+            is_other_kind = comparison in (("<", "<=") if isinstance(bound, str) else (">", ">="))
+            if not field.column and is_other_kind:
+                return f"{operand} {operator} ? AND {operand} {_KINDS[comparison]}"
             return f"{operand} {operator} ?"
     raise InvalidQueryError(f"{filter!r} is no filter")
 

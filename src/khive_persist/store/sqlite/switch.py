@@ -4,22 +4,28 @@ A file system renames one file at a time. So what is to be done is written down 
 `switch.journal`; from then on it is done, if need be by the next process that opens a database of
 the folder. Before that the old files are as they were. Whoever writes holds the lock of its
 database, and looks for the journal under it.
+
+A journal says what is renamed to what, and git can bring one with any pull. So it is obeyed only
+where this user's key signed it; another one stops the writing until a person has looked at it.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import StoreUnavailableError
+from khive_persist.files import read_regular
 from khive_persist.place import make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.store.sqlite import lock
+from khive_persist.trust import macs
 
 JOURNAL: Final = "switch.journal"
 DEFAULT_TIMEOUT_SECONDS: Final = 30.0
+_MOST_BYTES: Final = 4 << 20
 _SIDECARS: Final = ("-wal", "-shm", "-journal")
 
 
@@ -125,7 +131,7 @@ def perform(
                 str(incoming.relative_to(folder)), str(outgoing.relative_to(folder)),
                 names, folders, arriving,
             )  # fmt: skip
-            write_private(folder / JOURNAL, codec.dump(switch._asdict()).encode())
+            _write(folder, switch)
             _carry_out(folder, switch)
             return
 
@@ -191,15 +197,58 @@ def _replace_folder(
         os.rename(staged, live)
 
 
+def is_believed(folder: Path) -> bool:
+    """Whether there is no journal, or this user's own."""
+    try:
+        with _told(folder):
+            _read(folder)
+    except StoreUnavailableError:
+        return False
+    return True
+
+
+def adopt(folder: Path) -> None:
+    """Take a journal that lies here for this user's own, once the person said so.
+
+    Raises:
+        StoreUnavailableError: It is none, or names what lies outside of the folder.
+    """
+    with _told(folder):
+        written = codec.load(read_regular(folder / JOURNAL, _MOST_BYTES))
+        _write(folder, _switch(written))
+
+
+def _write(folder: Path, switch: Switch) -> None:
+    content = switch._asdict()
+    mac = macs.mac(folder, JOURNAL, codec.dump(content).encode())
+    write_private(folder / JOURNAL, codec.dump(content | {"mac": mac}).encode())
+
+
 def _read(folder: Path) -> Switch | None:
     try:
-        written = codec.load((folder / JOURNAL).read_bytes())
+        written = codec.load(read_regular(folder / JOURNAL, _MOST_BYTES))
     except FileNotFoundError:
         return None
+    switch = _switch(written)
+    content = codec.dump(switch._asdict()).encode()
+    if not macs.is_ours(folder, JOURNAL, content, written.get("mac")):
+        raise StoreUnavailableError(
+            f"{folder / JOURNAL} is not this user's own; nothing is done by it",
+            hint=f"khive-persist --dir {folder.parent} trust moves it into quarantine/,"
+            " trust --keep carries it out",
+        )
+    return switch
+
+
+def _switch(written: dict[str, Any]) -> Switch:
     databases, folders, arriving = (
         tuple(written[name]) for name in ("databases", "folders", "arriving")
     )
-    return Switch(written["incoming"], written["outgoing"], databases, folders, arriving)
+    switch = Switch(written["incoming"], written["outgoing"], databases, folders, arriving)
+    inner = [*switch.incoming.split("/"), *switch.outgoing.split("/")]
+    if any(name in ("", ".", "..") or "/" in name for name in (*inner, *databases, *folders)):
+        raise ValueError("it names what lies outside of the folder")
+    return switch
 
 
 @contextmanager

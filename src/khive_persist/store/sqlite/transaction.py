@@ -8,6 +8,7 @@ from typing import Any, Final
 from khive_persist.purposes import Purpose
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import change_log, statements
+from khive_persist.store.sqlite.words import quoted
 
 # Many rows a statement: the interpreter's lock, which other threads want, is given and taken back
 # once for all of them. Few statements: each that is cached keeps its last values.
@@ -40,7 +41,7 @@ class Transaction:
         self.connection = connection
         self.added = 0
         self.has_changed = False
-        self._table = purpose.table
+        self._table = quoted(purpose.table)
         self._is_logged = is_logged
 
     def insert_new(self, rows: Sequence[StoredRow]) -> list[str]:

@@ -1,0 +1,232 @@
+"""Taking a `.khive` for one's own, as `khive-persist trust` does."""
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from khive_persist import clock, register, sealing
+from khive_persist import settings as configuration
+from khive_persist.admission.survey import TOKENS, Finding, acting, survey
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import waiting_at_home
+from khive_persist.errors import InvalidSettingsError, KhiveError, PlaceError
+from khive_persist.place import (
+    GITIGNORE,
+    PRIVATE_FILE,
+    Place,
+    make_directory,
+    sync_directory,
+    write_private,
+)
+from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite import switch
+from khive_persist.trust import marks, records, search, signed
+
+_STAYS: Final = frozenset({"config.toml", ".gitignore"})
+
+
+class Origin(NamedTuple):
+    """Where a `.khive` was known before.
+
+    Attributes:
+        paths: The directories under which its id is marked.
+        has_moved: Whether it is no longer there: then it was moved, and is the user's own.
+    """
+
+    paths: Sequence[Path]
+    has_moved: bool
+
+
+class Acceptance(NamedTuple):
+    """What was done.
+
+    Attributes:
+        quarantine: Where what was not taken lies now, or None where all was.
+        moved: The names that went there.
+        is_marked: Whether the mark could be kept.
+        events: How many events that waited in the home's spool came in.
+        waiting: How many still wait.
+    """
+
+    quarantine: Path | None
+    moved: Sequence[str]
+    is_marked: bool
+    events: int
+    waiting: int
+
+
+def origin(place: Place) -> Origin:
+    """Where a `.khive` was known before, by its id."""
+    digits = marks.digits(place.khive)
+    khive = marks.physical(place.khive)
+    paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
+    has_moved = bool(paths) and all(marks.digits(path / khive.name) != digits for path in paths)
+    return Origin(paths, has_moved)
+
+
+def accept(place: Place, *, keep: bool) -> Acceptance:
+    """Trust a `.khive`: marked on return, with nothing in it that is obeyed and not the user's.
+
+    Without `keep`, all but config.toml and .gitignore goes into `quarantine/`; of a `.khive` that
+    is trusted already, what is not believed goes, and what config.toml sets that sends, listens, or
+    records or redacts less still does not count. Events that waited in the home's spool come in,
+    each once.
+
+    Args:
+        place: Whose.
+        keep: Whether what lies there is taken as it is, but for what no program of ours makes.
+
+    Raises:
+        UntrustedError: It is another user's, a link, or no directory.
+        PlaceError: Something cannot be moved.
+        StoreError: A journal that was taken cannot be carried out.
+    """
+    search.refuse_foreign(place.khive)
+    old = origin(place)
+    digits = marks.digits(place.khive)
+    was_trusted = marks.is_trusted(place.khive)
+    try:
+        os.chmod(place.khive, 0o700)
+        if was_trusted or keep or old.has_moved:
+            is_marked = marks.mark(place.khive)
+            takes = keep or old.has_moved
+            quarantine, moved = _sort_out(place, survey(place), keep=takes)
+            if takes:
+                _close(place)
+        else:
+            quarantine, moved = _move_all(place)
+            is_marked = marks.mark(place.khive)
+    except OSError as error:
+        raise (
+            error
+            if isinstance(error, KhiveError)
+            else PlaceError(f"{place.khive}: {error.strerror}")
+        ) from error
+    if keep:
+        _trust_values(place)
+    elif old.has_moved and marks.is_marked(place.khive):
+        records.store(place.khive, records.of_digits(digits))
+    for path in old.paths if old.has_moved else ():
+        marks.forget(path / place.khive.name)
+        records.drop(digits)
+    place.make()
+    waiting = waiting_at_home(place)
+    drain(place)
+    left = waiting_at_home(place)
+    return Acceptance(quarantine, moved, is_marked, waiting - left, left)
+
+
+def _move_all(place: Place) -> tuple[Path | None, list[str]]:
+    """Move all but the settings into a new folder of the quarantine."""
+    names = [name for name in sorted(os.listdir(place.khive)) if not _stays(place, name)]
+    if not names:
+        return None, []
+    folder = place.khive / f"untrusted.{clock.new_id()}"
+    make_directory(folder)
+    for name in names:
+        os.rename(place.khive / name, folder / name)
+    ignore = place.khive / ".gitignore"
+    if os.path.lexists(ignore):
+        write_private(ignore, GITIGNORE)
+    # What lay in place of it was moved too.
+    make_directory(place.quarantine)
+    os.rename(folder, place.quarantine / folder.name)
+    sync_directory(place.quarantine)
+    sync_directory(place.khive)
+    return place.quarantine / folder.name, names
+
+
+def _stays(place: Place, name: str) -> bool:
+    return name in _STAYS and stat.S_ISREG(os.lstat(place.khive / name).st_mode)
+
+
+def _sort_out(
+    place: Place, findings: list[Finding], *, keep: bool
+) -> tuple[Path | None, list[str]]:
+    """Take what can be taken, if asked to, and move the rest."""
+    # The quarantine itself may be what has to go.
+    folder = place.khive / f"untrusted.{clock.new_id()}"
+    moved = []
+    for finding in findings:
+        if finding.kind == "settings":
+            continue
+        if keep and _take(place, finding):
+            continue
+        if not os.path.lexists(place.khive / finding.path):
+            continue
+        make_directory(folder)
+        target = folder / finding.path.replace("/", "_")
+        if finding.kind == "schema":
+            sqlite.set_aside(place.khive / finding.path, folder)
+        else:
+            os.rename(place.khive / finding.path, target)
+        moved.append(finding.path)
+    if not moved:
+        return None, []
+    make_directory(place.quarantine)
+    os.rename(folder, place.quarantine / folder.name)
+    return place.quarantine / folder.name, moved
+
+
+def _mode(path: Path) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except FileNotFoundError:
+        return stat.S_IFDIR
+
+
+def _take(place: Place, finding: Finding) -> bool:
+    """Take one thing for the user's own; whether that can be."""
+    try:
+        if finding.kind == "journal":
+            switch.adopt(place.khive)
+            switch.settle(place.khive)
+        elif finding.kind == "purpose":
+            register.adopt(place, place.khive / finding.path)
+        elif finding.kind == "tokens":
+            document = signed.read(place.khive / TOKENS)
+            document.pop("mac", None)
+            write_private(place.khive / TOKENS, signed.dump(place.khive, TOKENS, document))
+        elif finding.kind == "key":
+            key = sealing.read_key(place, believed=False)
+            if key is None:
+                return False
+            sealing.sign_key(place, key)
+        else:
+            # Settings and schemas are remembered below; the rest no program of ours makes.
+            return finding.kind in ("schema", "settings")
+    except (KhiveError, OSError, ValueError):
+        return False
+    return True
+
+
+def _close(place: Place) -> None:
+    """Close what is taken to others: it may have been open where it came from."""
+    for at, folders, files in os.walk(place.khive):
+        for name in folders:
+            path = os.path.join(at, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)
+        for name in files:
+            path = os.path.join(at, name)
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                os.chmod(path, PRIVATE_FILE)
+
+
+def _trust_values(place: Place) -> None:
+    """Remember the settings and the schemas as the person has seen them."""
+    if not marks.is_marked(place.khive):
+        return
+    try:
+        config = configuration.read_text(place.config)
+    except InvalidSettingsError:
+        config = None
+    schema = {
+        one.sha256
+        for name in os.listdir(place.khive)
+        if switch.is_database(name) and stat.S_ISREG(_mode(place.khive / name))
+        for one in acting(place.khive / name)
+    }
+    records.store(place.khive, records.Trusted(config, tuple(sorted(schema))))

@@ -1,0 +1,156 @@
+"""Export and import, as programs call them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Final
+
+import anyio.to_thread
+
+from khive_persist.copies import existing_place
+from khive_persist.errors import InvalidFileError
+from khive_persist.exchange.export import FORMS, Form, Part, export, parts_of
+from khive_persist.exchange.importing import Imported, import_rows
+from khive_persist.opening import find_place
+from khive_persist.place import Place
+from khive_persist.purposes import BUILT_IN_NAMES
+from khive_persist.query import Filter
+from khive_persist.records.application_session import ApplicationSession
+from khive_persist.records.assignment import Assignment
+from khive_persist.records.experiment import Experiment
+from khive_persist.records.focus_chain import FocusChain
+from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.measurement import Measurement
+from khive_persist.records.message import Message
+from khive_persist.records.node import Node
+from khive_persist.records.outcome import Outcome
+from khive_persist.records.planner_session import PlannerSession
+from khive_persist.records.score import Score
+from khive_persist.register import known_purposes, remember
+
+RECORDS: Final[tuple[type[Node], ...]] = (
+    PlannerSession,
+    HookEvent,
+    Message,
+    FocusChain,
+    Outcome,
+    ApplicationSession,
+    Measurement,
+    Score,
+    Experiment,
+    Assignment,
+)
+
+
+async def export_records(
+    output: Path | str,
+    *records: type[Node],
+    filters: Sequence[Filter] = (),
+    form: Form | None = None,
+    limit: int | None = None,
+    force: bool = False,
+    dir: Path | str | None = None,
+) -> int:
+    """Write records to one file for other programs: complete, private and synced on return.
+
+    What waits in the spool is brought in before. Cancelled or failed, what was at the target is as
+    it was.
+
+    Args:
+        output: The file, outside `.khive`.
+        records: Of which classes; without one, all that the place knows.
+        filters: Conditions that all of them pass.
+        form: `json`, `jsonl`, `csv`, `parquet` or `xlsx`; else by the file's ending.
+        limit: At most so many records in all.
+        force: Replace a file that is there.
+        dir: The directory that holds `.khive`.
+
+    Returns:
+        How many records were written.
+
+    Raises:
+        InvalidFileError: The target is there already, must not be written, or does not say its
+            format.
+        InvalidQueryError: A filter is wrong.
+        MissingExtraError: The format needs a package that is not here.
+        PlaceError: There is no place.
+        StoreError: As its subclasses say.
+        OSError: The target cannot be written.
+    """
+    place = await anyio.to_thread.run_sync(existing_place, dir)
+    target = Path(output)
+    parts = [part for record in records for part in parts_of(record, *filters)]
+    if not records:
+        parts = await anyio.to_thread.run_sync(every_part, place, filters)
+    return await export(place, parts, target, form or form_of(target), limit=limit, force=force)
+
+
+async def import_records(
+    source: Path | str | IO[bytes],
+    record: type[Node] | None = None,
+    *,
+    update: bool = False,
+    dir: Path | str | None = None,
+) -> Imported:
+    """Store what a file or a folder has: committed and synced on return.
+
+    Records are known by their ids, so that importing again changes nothing. What cannot be stored
+    is kept in `quarantine/`. Cancelled, what was committed by then stays.
+
+    Args:
+        source: What `export_records` wrote, but for Excel; a mirror folder; a `.khive`; an old
+            database; or an open file with JSON or CSV.
+        record: The class of records that do not say what they are.
+        update: Replace records that are here with other content.
+        dir: The directory that holds `.khive`, made where it is missing.
+
+    Returns:
+        Counts by the name of the purpose, and what was refused.
+
+    Raises:
+        InvalidFileError: The source's content is unknown or damaged; records before the damage are
+            stored.
+        InvalidSettingsError: config.toml is wrong.
+        MissingExtraError: Reading the source needs a package that is not here.
+        PlaceError: The place cannot be used.
+        StoreError: As its subclasses say; what was committed before stays.
+        OSError: The source cannot be read.
+    """
+    place = find_place(dir)
+    default = None if record is None else record.purposes()[0]
+    if default is not None:
+        await anyio.to_thread.run_sync(place.make)
+        await anyio.to_thread.run_sync(remember, place, default)
+    known = await anyio.to_thread.run_sync(known_purposes, place)
+    return await import_rows(
+        place,
+        Path(source) if isinstance(source, str) else source,
+        update=update,
+        default=default,
+        purposes=tuple(kind for kind in known if kind.name not in BUILT_IN_NAMES),
+    )
+
+
+def every_part(place: Place, filters: Sequence[Filter] = ()) -> list[Part]:
+    """All records of all kinds that a place knows, of those that pass every filter.
+
+    Raises:
+        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+    """
+    parts = [part for record in RECORDS for part in parts_of(record, *filters)]
+    kinds = (kind for kind in known_purposes(place) if kind.name not in BUILT_IN_NAMES)
+    return [*parts, *(Part(Node, kind, tuple(filters)) for kind in kinds)]
+
+
+def form_of(target: Path) -> Form:
+    """The format that the ending of a file's name says.
+
+    Raises:
+        InvalidFileError: It says none.
+    """
+    ending = target.suffix.removeprefix(".").lower()
+    for form in FORMS:
+        if ending == form:
+            return form
+    raise InvalidFileError(
+        f"{target.name} does not say its format", hint="name it: " + ", ".join(FORMS)
+    )

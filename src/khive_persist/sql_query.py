@@ -1,0 +1,71 @@
+"""A person's own SQL over all files of a place, for reading only, as programs run it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from khive_persist.capture.drain import drain
+from khive_persist.copies import existing_place
+from khive_persist.store.sqlite.adhoc import AdHoc
+from khive_persist.threads import Advance, run_stoppable
+
+Values = Sequence[Any] | Mapping[str, Any]
+
+
+class QueryResult(NamedTuple):
+    """The rows of a SELECT.
+
+    Attributes:
+        columns: Their names, each once: a second `id` is `id_2`.
+        rows: Tuples in the order of the columns.
+    """
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows by the names of their columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = None) -> QueryResult:
+    """Run a SELECT over all databases of a place. A statement that would write fails.
+
+        sql = "SELECT count(*) AS number FROM plans WHERE complexity = ?"
+        result = await query_sql(sql, ["complex"])
+        result.dicts()      # [{"number": 12}]
+
+    Tables and views have their names: planner_sessions, plans, events, conversation, your own;
+    `claude_hooks.hook_events` names one of a file. What waits in the spool is brought in before.
+    All rows are in memory on return; `Store.stream` reads many. A cancelled await stops the SQL.
+
+    Args:
+        sql: One statement.
+        values: For its parameters: a sequence for `?`, a mapping for `:name`.
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        InvalidQueryError: The SQL is wrong, or more than one statement, or would write; the values
+            do not fit it; or it reads a table of a file that it does not name, and there are too
+            many files.
+        PlaceError: There is no place.
+        StoreError: A file cannot be read.
+    """
+    place = existing_place(dir)
+
+    def run(advance: Advance) -> QueryResult:
+        drain(place)
+        databases = AdHoc(sorted(place.khive.glob("*.db")), sql, lambda: advance(0))
+        try:
+            if databases.unread:
+                raise databases.unread[0]
+            columns, rows = databases.run(sql, values)
+            return QueryResult(columns, list(rows))
+        except KeyboardInterrupt:
+            # Not Ctrl-C, which no thread but the first gets: the statement was stopped.
+            advance(0)
+            raise
+        finally:
+            databases.close()
+
+    return await run_stoppable(run)

@@ -1,0 +1,167 @@
+"""Counts, sums and the like over the records of a table, computed in SQL."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from khive_persist import clock
+from khive_persist.errors import InvalidQueryError
+from khive_persist.query import Field, Filter
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+Function = Literal["count", "avg", "sum", "min", "max"]
+Grouping = Field | Sequence[Field]
+
+# Beyond it a float no longer tells whole numbers apart.
+_EXACT: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aggregate:
+    """A number over many records: `Aggregate.avg(field("confidence"))`.
+
+    Attributes:
+        function: Its name.
+        field: Over which field; None counts records.
+    """
+
+    function: Function
+    field: Field | None = None
+
+    @classmethod
+    def count(cls, field: Field | None = None) -> "Aggregate":
+        """Count records, or those that have a field which is not null."""
+        return cls("count", field)
+
+    @classmethod
+    def avg(cls, field: Field) -> "Aggregate":
+        """The mean of the numbers in a field, as a float; None where there is none."""
+        return cls("avg", field)
+
+    @classmethod
+    def sum(cls, field: Field) -> "Aggregate":
+        """The sum of the numbers in a field; 0 where there is none.
+
+        It is an int where all of them are, up to 2**53.
+        """
+        return cls("sum", field)
+
+    @classmethod
+    def min(cls, field: Field) -> "Aggregate":
+        """The least value of a field, a number before any text; None where there is none."""
+        return cls("min", field)
+
+    @classmethod
+    def max(cls, field: Field) -> "Aggregate":
+        """The greatest value of a field, text after any number; None where there is none."""
+        return cls("max", field)
+
+
+class Aggregation:
+    """Several aggregates over groups of records: the SQL, and what its rows say."""
+
+    def __init__(
+        self,
+        aggregates: Mapping[str, Aggregate],
+        group_by: Grouping = (),
+        filters: Iterable[Filter] = (),
+    ) -> None:
+        """Prepare them.
+
+        Raises:
+            InvalidQueryError: There is none, one is of another type, or two columns of the result
+                would have one name.
+        """
+        self._aggregates = dict(aggregates)
+        self._groups = [group_by] if isinstance(group_by, Field) else list(group_by)
+        self._filters = tuple(filters)
+        self._check()
+
+    def statement(self, source: Source) -> Statement:
+        """The SELECT; its columns are the groups, then two for each aggregate."""
+        groups = [_operand(source, group) for group in self._groups]
+        columns = [
+            *groups,
+            *(self._sql(source, aggregate) for aggregate in self._aggregates.values()),
+        ]
+        sql, values = select(source, self._filters, columns=", ".join(columns))
+        if groups:
+            numbers = ", ".join(str(number) for number in range(1, len(groups) + 1))
+            sql += f" GROUP BY {numbers} ORDER BY {numbers}"
+        return Statement(sql, values)
+
+    def results(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+        """The rows by name: each group's fields, then the aggregates."""
+        return [self._result(row) for row in rows]
+
+    def _result(self, row: Sequence[Any]) -> dict[str, Any]:
+        cells = iter(row)
+        groups = {_name(group): _value(group, next(cells)) for group in self._groups}
+        return groups | {
+            name: _answer(aggregate, next(cells), next(cells))
+            for name, aggregate in self._aggregates.items()
+        }
+
+    def _sql(self, source: Source, aggregate: Aggregate) -> str:
+        """Its value, and whether a sum may have a fraction."""
+        if aggregate.field is None:
+            return "count(*), 0"
+        operand = _operand(source, aggregate.field)
+        match aggregate.function:
+            case "avg":
+                return f"avg({_number(operand)}), 0"
+            case "sum":
+                # Not sum(): whole numbers beyond 64 bits make an error of it.
+                is_real = f"max(typeof({operand}) = 'real')"
+                return f"total({_number(operand)}), {is_real}"
+            case _:
+                return f"{aggregate.function}({operand}), 0"
+
+    def _check(self) -> None:
+        if not self._aggregates:
+            raise InvalidQueryError("no aggregate is named", hint="as in number=Aggregate.count()")
+        for aggregate in self._aggregates.values():
+            is_whole = isinstance(aggregate, Aggregate) and (
+                isinstance(aggregate.field, Field)
+                or (aggregate.field is None and aggregate.function == "count")
+            )
+            if not is_whole or aggregate.function not in ("count", "avg", "sum", "min", "max"):
+                raise InvalidQueryError(
+                    f"{aggregate!r} is no aggregate", hint="as in Aggregate.avg(field('cost'))"
+                )
+        if not all(isinstance(group, Field) for group in self._groups):
+            raise InvalidQueryError(
+                f"{self._groups!r} are no fields", hint="as in group_by=field('complexity')"
+            )
+        names = [*map(_name, self._groups), *self._aggregates]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidQueryError(f"two columns of the result are named {twice!r}")
+
+
+def _operand(source: Source, field: Field) -> str:
+    if field.column == "created_at":
+        return source.created_at
+    return field.column or source.extract(field.path)
+
+
+def _number(operand: str) -> str:
+    # In SQLite a number is less than any text, and null is not.
+    return f"CASE WHEN {operand} < '' THEN {operand} END"
+
+
+def _name(group: Field) -> str:
+    # As `field(...)` was given it: only a path has quotes around an odd key.
+    return group.column or group.path.removeprefix("$.").replace('"', "")
+
+
+def _value(field: Field | None, value: Any) -> Any:
+    return clock.from_column(value) if field is not None and field.column == "created_at" else value
+
+
+def _answer(aggregate: Aggregate, value: Any, is_real: Any) -> Any:
+    if aggregate.function == "sum":
+        return int(value) if not is_real and abs(value) <= _EXACT else value
+    if aggregate.function in ("min", "max"):
+        return _value(aggregate.field, value)
+    return value

@@ -1,0 +1,101 @@
+"""What is recorded of kinds of a user's own, without their classes."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from khive_persist import clock
+from khive_persist.purposes import Purpose
+from khive_persist.query import Filter, column
+from khive_persist.records.described import described
+from khive_persist.records.node import Node
+from khive_persist.store import codec
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+Files = Iterable[tuple[Path, Purpose]]
+
+
+class KindCount(NamedTuple):
+    """The records of one kind.
+
+    Attributes:
+        purpose: Its name.
+        records: How many there are.
+        sessions: How many values of `content.session_id` they have.
+        first: The earliest `created_at`, as UTC text, or None.
+        last: The latest.
+    """
+
+    purpose: str
+    records: int
+    sessions: int
+    first: str | None
+    last: str | None
+
+
+async def find_records(
+    files: Files, *filters: Filter, limit: int | None = None
+) -> dict[str, list[Node]]:
+    """The records of each purpose that pass every filter, in order of time.
+
+    A file that is missing is passed over, and is not made.
+
+    Args:
+        files: Each a database and what it holds.
+        filters: Conditions on the records.
+        limit: At most so many of a purpose.
+
+    Returns:
+        Lists that are not empty, by the name of the purpose.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    records = {}
+    for path, purpose in _present(files):
+        build = partial(select, filters=filters, order_by=column("created_at"), limit=limit)
+        if rows := await _fetch(path, purpose, build):
+            record = described(purpose)
+            records[purpose.name] = [codec.from_row(record, row) for row in rows]
+    return records
+
+
+async def count_records(files: Files) -> list[KindCount]:
+    """Count the records of each purpose; a file that is missing is passed over, and is not made.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    counts = []
+    for path, purpose in _present(files):
+        rows = await _fetch(path, purpose, _count)
+        records, sessions, first, last = rows[0]
+        counts.append(KindCount(purpose.name, records, sessions, _text(first), _text(last)))
+    return counts
+
+
+async def _fetch(path: Path, purpose: Purpose, build: Any) -> Sequence[Any]:
+    reader = Reader([(path, purpose)])
+    try:
+        return await reader.fetch(build)
+    finally:
+        await reader.close()
+
+
+def _present(files: Files) -> list[tuple[Path, Purpose]]:
+    return [(path, purpose) for path, purpose in files if path.exists()]
+
+
+def _count(source: Source) -> Statement:
+    columns = (
+        f"count(*), count(DISTINCT {source.extract('$.session_id')}),"
+        f" min({source.created_at}), max({source.created_at})"
+    )
+    return select(source, columns=columns)
+
+
+def _text(created_at: Any) -> str | None:
+    instant = clock.from_column(created_at)
+    return None if instant is None else clock.to_text(instant)

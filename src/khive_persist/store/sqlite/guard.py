@@ -1,0 +1,102 @@
+"""What in a file's schema acts on our tables by itself: triggers and generated columns.
+
+Either can hide a record, or make another one of it. A file of a `.khive` that has any is refused
+until the person has seen them. The user's own tables, views and indexes are left alone.
+"""
+
+import hashlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from khive_persist.errors import StoreUnavailableError
+from khive_persist.purposes import BUILT_IN
+from khive_persist.trust import records
+
+_KHIVE: Final = ".khive"
+_OURS: Final = frozenset({"id", "content", "node_metadata", "created_at", "embedding"})
+_TABLES: Final = frozenset(purpose.table.lower() for purpose in BUILT_IN) | {"change_log"}
+# A table that is a view, or virtual (it has no root page), is not what we made.
+_ACTING: Final = """
+SELECT type, name, tbl_name, coalesce(sql, ''),
+    type = 'view' OR type = 'table' AND coalesce(rootpage, 0) = 0,
+    EXISTS (SELECT 1 FROM pragma_table_xinfo(s.name, ?) WHERE hidden IN (2, 3))
+FROM {schema}.sqlite_schema AS s WHERE type IN ('trigger', 'table', 'view')
+"""
+
+
+class Acting(NamedTuple):
+    """Something in a schema that acts on one of our tables.
+
+    Attributes:
+        what: `trigger`, `generated column`, `view` or `virtual table`.
+        name: Its name, or its table's.
+        table: Our table.
+        sha256: Of its SQL.
+    """
+
+    what: str
+    name: str
+    table: str
+    sha256: str
+
+
+def acting(connection: sqlite3.Connection, schema: str = "main") -> list[Acting]:
+    """What acts on our tables in an open file."""
+    found = []
+    for type, name, table, sql, is_foreign, is_generated in connection.execute(
+        _ACTING.format(schema=schema), (_bare(schema),)
+    ):
+        if type == "trigger":
+            what = "trigger" if _is_ours(connection, schema, table) else ""
+        elif is_foreign and name.lower() in _TABLES:
+            what = "view" if type == "view" else "virtual table"
+        else:
+            is_ours = is_generated and _is_ours(connection, schema, name)
+            what = "generated column" if is_ours else ""
+        if what:
+            digest = hashlib.sha256(sql.encode("utf-8", "surrogatepass")).hexdigest()
+            found.append(Acting(what, name, table, digest))
+    return found
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse to write into another user's file in a `.khive`: root would, and hide what it records.
+
+    Raises:
+        StoreUnavailableError: It belongs to another user.
+    """
+    if path.parent.name == _KHIVE and os.lstat(path).st_uid != os.geteuid():
+        raise StoreUnavailableError(f"{path} belongs to another user", hint="move it away")
+
+
+def refuse_acting(connection: sqlite3.Connection, path: Path, schema: str = "main") -> None:
+    """Refuse a file of a `.khive` whose schema acts on our tables, unless the person has seen it.
+
+    Raises:
+        StoreUnavailableError: It has a trigger or a generated column on one of our tables.
+    """
+    if path.parent.name != _KHIVE or not (found := acting(connection, schema)):
+        return
+    seen = records.load(path.parent).schema
+    for one in found:
+        if one.sha256 not in seen:
+            raise StoreUnavailableError(
+                f"{path} has a {one.what} {one.name} on {one.table}; it is not used",
+                hint=f"khive-persist --dir {path.parent.parent} trust shows it",
+            )
+
+
+def _bare(schema: str) -> str:
+    """The name of an attached database without its quotes."""
+    return schema[1:-1].replace('""', '"') if schema.startswith('"') else schema
+
+
+def _is_ours(connection: sqlite3.Connection, schema: str, table: str) -> bool:
+    if table.lower() in _TABLES:
+        return True
+    columns = connection.execute(
+        "SELECT name FROM pragma_table_xinfo(?, ?)", (table, _bare(schema))
+    )
+    return {name.lower() for (name,) in columns} >= _OURS

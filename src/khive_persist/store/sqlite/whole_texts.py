@@ -1,0 +1,194 @@
+"""The whole of a hook event's `output` and `command`, as SQL over its payload.
+
+A row keeps the beginning of each; where that is all of it, or the payload has no text that begins
+so, it is what the expression gives. The expressions say in SQL what `capture/tools/` says in Python
+of each tool's payloads; a test holds them together.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from khive_persist.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS, Purpose
+
+_PAYLOAD: Final = "$.payload"
+_RESPONSE: Final = f"{_PAYLOAD}.tool_response"
+_LINE_END: Final = "char(10)"
+
+
+def whole_text(purpose: Purpose, field: str) -> str | None:
+    """The expression that gives a field whole; None for one that is not kept in part."""
+    tool = next((tool for tool, known in HOOK_EVENTS.items() if known.name == purpose.name), None)
+    if tool is None or field not in PREVIEW_CHARACTERS:
+        return None
+    preview = f"json_extract(content, '$.{field}')"
+    whole = _OUTPUTS[tool]() if field == "output" else _first(*_COMMANDS[tool])
+    begins = f"substr(whole, 1, length({preview})) = {preview}"
+    return (
+        f"CASE WHEN length({preview}) < {PREVIEW_CHARACTERS[field]} THEN {preview} ELSE"
+        f" (SELECT CASE WHEN {begins} THEN whole ELSE {preview} END"
+        f" FROM (SELECT {whole} AS whole)) END"
+    )
+
+
+def _claude_code_output() -> str:
+    said = _by_event(
+        {
+            "Stop": "last_assistant_message",
+            "StopFailure": "last_assistant_message",
+            "SubagentStop": "last_assistant_message",
+            "MessageDisplay": "delta",
+            "Notification": "message",
+            "Elicitation": "message",
+            "PostCompact": "compact_summary",
+        }
+    )
+    streams = [f"nullif({_string(f'{_RESPONSE}.{name}')}, '')" for name in ("stdout", "stderr")]
+    both = f" || {_LINE_END} || ".join(streams)
+    has_stream = " OR ".join(
+        f"json_type(content, '{_RESPONSE}.{name}') IS NOT NULL" for name in ("stdout", "stderr")
+    )
+    hunks = f"json_each(content, '{_RESPONSE}.structuredPatch') AS hunk"
+    lines = "json_each(CASE hunk.type WHEN 'object' THEN hunk.value END,"
+    patch = (
+        f"(SELECT group_concat(value, {_LINE_END}) FROM (SELECT line.value AS value FROM {hunks},"
+        f" {lines} '$.lines') AS line WHERE hunk.type = 'object' AND line.type = 'text'"
+        " AND line.value <> ''))"
+    )
+    other = [
+        f"WHEN {_type(f'{_RESPONSE}.{name}')} = 'text' AND {_string(f'{_RESPONSE}.{name}')} <> ''"
+        f" THEN {_string(f'{_RESPONSE}.{name}')}"
+        f" WHEN {_type(f'{_RESPONSE}.{name}')} = 'array' AND"
+        f" json_array_length(content, '{_RESPONSE}.{name}') > 0"
+        f" THEN {_blocks(f'{_RESPONSE}.{name}')}"
+        for name in ("content", "result", "text", "message", "new_source")
+    ]
+    of_object = (
+        f"CASE WHEN {has_stream} THEN coalesce({both}, {', '.join(streams)})"
+        f" WHEN json_array_length(content, '{_RESPONSE}.structuredPatch') > 0 THEN {patch}"
+        f" WHEN {_type(f'{_RESPONSE}.file.content')} IS NOT NULL"
+        f" THEN {_string(f'{_RESPONSE}.file.content')}"
+        f" {' '.join(other)} ELSE {_value(_RESPONSE)} END"
+    )
+    return f"coalesce({said}, {_by_type(of_object)})"
+
+
+def _codex_output() -> str:
+    said = _by_event(dict.fromkeys(("Stop", "SubagentStop"), "last_assistant_message"))
+    of_object = (
+        f"CASE WHEN {_type(f'{_RESPONSE}.content')} = 'array'"
+        f" THEN {_blocks(f'{_RESPONSE}.content')} ELSE {_value(_RESPONSE)} END"
+    )
+    return f"coalesce({said}, {_by_type(of_object)})"
+
+
+def _gemini_cli_output() -> str:
+    said = _by_event({"AfterAgent": "prompt_response", "Notification": "message"})
+    at = f"{_RESPONSE}.llmContent"
+    text = (
+        f"CASE {_type(at)} WHEN 'text' THEN {_string(at)} WHEN 'array' THEN {_blocks(at)}"
+        f" WHEN 'object' THEN {_block(f'json_extract(content, {_literal(at)})')}"
+        f" ELSE {_value(_RESPONSE)} END"
+    )
+    begin, end = f"'<untrusted_context>' || {_LINE_END}", f"{_LINE_END} || '</untrusted_context>'"
+    is_command = f"{_string(f'{_PAYLOAD}.tool_name')} IS 'run_shell_command'"
+    head = f"length(rtrim(t, replace(t, {_LINE_END}, '')))"
+    last = f"substr(t, {head} + 1)"
+    # Step by step in a recursion, whose columns are values: as nested queries the text's expression
+    # would be repeated in each. Of a command, the lines that Gemini adds go, the last one first.
+    stripped = (
+        f"(WITH RECURSIVE strip(step, t) AS (SELECT 0, {text} UNION ALL"
+        " SELECT step + 1, CASE step"
+        f" WHEN 0 THEN CASE WHEN substr(t, 1, 20) = {begin} AND substr(t, -21) = {end}"
+        " THEN substr(t, 21, length(t) - 41) ELSE t END"
+        f" WHEN 1 THEN substr(t, 9) ELSE CASE WHEN {head} > 0 AND CASE step"
+        f" WHEN 2 THEN {_is_line(last, 'Process Group PGID: ', 1_000)}"
+        f" WHEN 3 THEN {last} GLOB 'Background PIDs: *'"
+        f" WHEN 4 THEN {last} GLOB 'Signal: ?*'"
+        f" AND substr(t, {head} + 9) NOT GLOB '*[ ' || char(9, 11, 12, 13) || ']*'"
+        f" ELSE {_is_line(last, 'Exit Code: ', 10)} END"
+        f" THEN substr(t, 1, {head} - 1) ELSE t END END FROM strip WHERE step < 6"
+        f" AND (step <> 1 OR {is_command} AND substr(t, 1, 8) = 'Output: '))"
+        " SELECT t FROM strip ORDER BY step DESC LIMIT 1)"
+    )
+    return f"coalesce({said}, {stripped})"
+
+
+_OUTPUTS: Final[dict[str, Callable[[], str]]] = {
+    "claude-code": _claude_code_output,
+    "codex": _codex_output,
+    "gemini-cli": _gemini_cli_output,
+}
+_COMMANDS: Final[dict[str, Sequence[str]]] = {
+    "claude-code": (f"{_PAYLOAD}.tool_input.command",),
+    "codex": (f"{_PAYLOAD}.tool_input.command",),
+    "gemini-cli": (f"{_PAYLOAD}.tool_input.command", f"{_PAYLOAD}.details.command"),
+}
+
+
+def _by_event(paths: dict[str, str]) -> str:
+    """What these events bring as their text, by the tool's own name of them; NULL for others."""
+    name = _string(f"{_PAYLOAD}.hook_event_name")
+    whens = (f"WHEN '{event}' THEN {_string(f'{_PAYLOAD}.{p}')}" for event, p in paths.items())
+    return f"CASE {name} {' '.join(whens)} END"
+
+
+def _by_type(of_object: str) -> str:
+    return (
+        f"CASE {_type(_RESPONSE)} WHEN 'text' THEN {_string(_RESPONSE)} WHEN 'array'"
+        f" THEN {_blocks(_RESPONSE)} WHEN 'object' THEN {of_object} ELSE {_value(_RESPONSE)} END"
+    )
+
+
+def _blocks(path: str) -> str:
+    """The text of content blocks, a line each; `json_each` gives them in their order."""
+    line = (
+        "CASE block.type WHEN 'text' THEN block.value"
+        f" WHEN 'object' THEN {_block('block.value')} END"
+    )
+    return (
+        f"(SELECT group_concat(line, {_LINE_END}) FROM (SELECT {line} AS line FROM"
+        f" json_each(content, {_literal(path)}) AS block) WHERE line <> '')"
+    )
+
+
+def _block(value: str) -> str:
+    """The text of one content block; of one without text, its type."""
+    kind = (
+        f"coalesce(CASE json_type({value}, '$.type') WHEN 'text'"
+        f" THEN nullif(json_extract({value}, '$.type'), '') END,"
+        f" (SELECT member.key FROM json_each({value}) AS member LIMIT 1), '')"
+    )
+    return (
+        f"CASE WHEN json_type({value}, '$.text') = 'text' THEN json_extract({value}, '$.text')"
+        f" ELSE '[' || {kind} || ']' END"
+    )
+
+
+def _is_line(line: str, begin: str, digits: int) -> str:
+    """Whether a line is this and a number of at most so many digits."""
+    rest = f"substr({line}, {len(begin) + 1})"
+    return (
+        f"{line} GLOB '{begin}[0-9]*' AND {rest} NOT GLOB '*[^0-9]*' AND length({rest}) <= {digits}"
+    )
+
+
+def _first(*paths: str) -> str:
+    strings = [_string(path) for path in paths]
+    return strings[0] if len(strings) == 1 else f"coalesce({', '.join(strings)})"
+
+
+def _string(path: str) -> str:
+    """A string of the content; NULL for another value."""
+    return f"CASE WHEN {_type(path)} = 'text' THEN {_value(path)} END"
+
+
+def _type(path: str) -> str:
+    return f"json_type(content, {_literal(path)})"
+
+
+def _value(path: str) -> str:
+    return f"json_extract(content, {_literal(path)})"
+
+
+def _literal(path: str) -> str:
+    return f"'{path}'"

@@ -1,0 +1,47 @@
+"""Long work in a thread of its own, which a cancelled await stops."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+Result = TypeVar("Result")
+Advance = Callable[[int], None]
+
+
+class _StoppedError(Exception):
+    """The await was cancelled."""
+
+
+async def run_stoppable(work: Callable[[Advance], Result]) -> Result:
+    """Run work in a thread that it does not share, and give what it returns.
+
+    Cancelled, the work is stopped where it says the next time how far it is; the await ends once it
+    has ended. What it leaves then is as if its process had been killed there.
+
+    Args:
+        work: Called with a function that it calls every now and then, with any number.
+    """
+    stop = threading.Event()
+
+    def advance(_: int) -> None:
+        if stop.is_set():
+            raise _StoppedError
+
+    # Not of the threads that all share: it may take an hour.
+    thread = anyio.to_thread.run_sync(work, advance, limiter=anyio.CapacityLimiter(1))
+    task = asyncio.ensure_future(thread)
+    try:
+        # No shield of anyio's holds off `task.cancel()` or `asyncio.timeout`.
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([task])
+        if not task.cancelled():
+            # Seen: asyncio would log one that nobody asks for.
+            task.exception()
+        raise

@@ -1,0 +1,191 @@
+"""`sync`: the tools' transcripts, found and read, as commands and programs ask for it."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio.to_thread
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.copies import existing_place
+from khive_persist.errors import KhiveError
+from khive_persist.opening import reading
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.sealing import load_redactor
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.threads import Advance, run_stoppable
+from khive_persist.transcripts.accounting import account, backfill, sessions_of
+from khive_persist.transcripts.finding import Transcript, find, of_agents, tool_of
+from khive_persist.transcripts.sync import Sync, Synced
+
+
+class Collected(NamedTuple):
+    """The result of a sync.
+
+    Attributes:
+        transcripts: Each transcript that was read: its tool, and what it brought.
+        failed: Files that could not be read, each with the reason.
+        reconstructed: How many hook events were written that had been missing.
+    """
+
+    transcripts: list[tuple[str, Synced]]
+    failed: list[tuple[Path, str]]
+    reconstructed: int
+
+
+async def sync(
+    *paths: Path | str,
+    all_projects: bool = False,
+    reconstruct: bool = False,
+    dir: Path | str | None = None,
+) -> Collected:
+    """Read the tools' transcripts: every message once, committed and synced on return.
+
+    Only what is new is read. Cancelled or killed, the next sync goes on from what was committed.
+
+    Args:
+        paths: Files, with those of their subagents, or folders of them; without one, what the tools
+            keep of this project and what its hook events name.
+        all_projects: Without paths, the transcripts of all projects.
+        reconstruct: Write the hook events that tool calls should have had, too: of the sessions of
+            the files that are named, else of all that were ever read. Otherwise only of sessions
+            of which is read now that hooks failed.
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        PlaceError: There is no place.
+        StoreError: As its subclasses say.
+    """
+    place = existing_place(dir)
+    await anyio.to_thread.run_sync(drain, place)
+    named = [Path(path) for path in paths]
+    return await collect(place, named, all_projects=all_projects, reconstruct=reconstruct)
+
+
+async def collect(
+    place: Place,
+    paths: Sequence[Path] = (),
+    *,
+    all_projects: bool = False,
+    reconstruct: bool = False,
+    advance: Advance = lambda _: None,
+) -> Collected:
+    """Read transcripts into a place. See `sync`.
+
+    Args:
+        place: The place.
+        paths: As for `sync`.
+        all_projects: As for `sync`.
+        reconstruct: As for `sync`.
+        advance: Called, in another thread, with the number of bytes that were read since.
+    """
+    named = await _named_by_events(place) if not paths else []
+    listed = partial(_named, paths) if paths else partial(_all, place, named, all_projects)
+
+    def run(stopping: Advance) -> Collected:
+        def report(count: int) -> None:
+            stopping(count)
+            advance(count)
+
+        return _read(place, listed(), report)
+
+    done = await run_stoppable(run)
+    read = [synced for _, synced in done.transcripts]
+    if reconstruct:
+        written = await _backfill(place, [str(synced.path) for synced in read] if paths else None)
+    else:
+        failing = [str(synced.path) for synced in read if synced.failed_hooks]
+        written = await _heal(place, failing) if failing else 0
+    return done._replace(reconstructed=written)
+
+
+def _read(
+    place: Place, transcripts: Iterator[tuple[str | None, Path]], advance: Advance
+) -> Collected:
+    settings = configuration.load(place.config)
+    syncing = Sync(place, settings, load_redactor(place, settings))
+    done = Collected([], [], 0)
+    for tool, path in transcripts:
+        try:
+            if tool is None:
+                done.failed.append((path, "is no transcript of a tool that is known"))
+            else:
+                done.transcripts.append((tool, syncing.run(path, tool, advance)))
+        except OSError as error:
+            done.failed.append((path, error.strerror or str(error)))
+        except KhiveError as error:
+            done.failed.append((path, str(error)))
+    return done
+
+
+async def _backfill(place: Place, paths: list[str] | None) -> int:
+    sessions = await sessions_of(place, paths)
+    return sum([await backfill(place, session_id) for session_id in sessions])
+
+
+async def _heal(place: Place, paths: list[str]) -> int:
+    """Backfill the sessions that lack the event of a hook that failed."""
+    sessions = await sessions_of(place, paths)
+    lacking = [id for id in sessions if (await account(place, id)).lost]
+    return sum([await backfill(place, session_id) for session_id in lacking])
+
+
+def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob("*.jsonl")):
+                yield _tool_of(file), file.absolute()
+        else:
+            tool = _tool_of(path)
+            yield tool, path.absolute()
+            if tool is not None:
+                yield from of_agents(Transcript(tool, path.absolute()))
+
+
+def _all(
+    place: Place, of_events: Sequence[Transcript], all_projects: bool
+) -> Iterator[tuple[str | None, Path]]:
+    """What the tools keep of this project, and what its hook events name."""
+    seen = set()
+    root = None if all_projects else place.root
+    for transcript in [*find(root), *of_events]:
+        if transcript.path not in seen:
+            seen.add(transcript.path)
+            yield transcript
+
+
+async def _named_by_events(place: Place) -> list[Transcript]:
+    async with reading(place, *HOOK_EVENTS.values()) as reader:
+        return [
+            Transcript(tool, path)
+            for tool, purpose in HOOK_EVENTS.items()
+            for path in await _paths_of(reader, purpose.name)
+        ]
+
+
+async def _paths_of(reader: Reader, name: str) -> list[Path]:
+    named: set[Path] = set()
+    for field in ("$.transcript_path", "$.payload.agent_transcript_path"):
+        rows = await reader.fetch(partial(_distinct, name, field))
+        named |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
+    return sorted(path for path in named if path.is_file())
+
+
+def _distinct(name: str, field: str, source: Source) -> Statement:
+    if name not in source.tables:
+        return Statement("SELECT 0 LIMIT 0", [])
+    return select(
+        source._replace(sql=source.tables[name]), columns=f"DISTINCT {source.extract(field)}"
+    )
+
+
+def _tool_of(path: Path) -> str | None:
+    try:
+        return tool_of(path)
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""Whether what lies in a `.khive` is this user's own, and what of it is believed."""

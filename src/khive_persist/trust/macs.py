@@ -1,0 +1,83 @@
+"""What is believed of a `.khive`'s own files: git, or an archive, can bring any of them later.
+
+A file that we obey has a MAC by a key in the user's state folder, over its bytes and the id of its
+`.khive`. Where no state folder can be written, the key lasts as long as the process.
+"""
+
+import hashlib
+import hmac
+import os
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from khive_persist.errors import PlaceError
+from khive_persist.files import make_directory, read_regular
+from khive_persist.trust import marks
+
+KEY: Final = "key"
+_KEY_BYTES: Final = 32
+
+
+def mac(khive: Path, purpose: str, content: bytes) -> str:
+    """The MAC of a file's content, in hex.
+
+    Args:
+        khive: The `.khive` that it lies in.
+        purpose: What the file is for: one kind is never taken for another.
+        content: Its bytes.
+
+    Raises:
+        PlaceError: The key cannot be read or made.
+    """
+    message = b"\0".join((purpose.encode(), marks.digits(khive).encode(), content))
+    return hmac.new(_key(), message, hashlib.sha256).hexdigest()
+
+
+def is_ours(khive: Path, purpose: str, content: bytes, given: object) -> bool:
+    """Whether a MAC that was found is that of this content."""
+    return isinstance(given, str) and hmac.compare_digest(
+        given.encode("utf-8", "replace"), mac(khive, purpose, content).encode()
+    )
+
+
+def _key() -> bytes:
+    folder = marks.state_folder()
+    if folder is None:
+        return _fleeting_key()
+    path = folder / KEY
+    try:
+        make_directory(folder)
+        try:
+            key = read_regular(path, 1 << 16)
+        except FileNotFoundError:
+            key = _made_key(path)
+    except OSError as error:
+        raise PlaceError(f"{path}: {error.strerror}") from error
+    if len(key) != _KEY_BYTES:
+        raise PlaceError(f"{path} is no key", hint="move it away; what was signed by it is not")
+    return key
+
+
+def _made_key(path: Path) -> bytes:
+    """A new key, or the one that another process made first: a link never replaces."""
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        os.write(descriptor, os.urandom(_KEY_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(temporary)
+    return read_regular(path, 1 << 16)
+
+
+@cache
+def _fleeting_key() -> bytes:
+    return os.urandom(_KEY_BYTES)

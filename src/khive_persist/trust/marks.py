@@ -1,0 +1,173 @@
+"""Marks: `.khive/id`, and the same bits in the user's state folder under its physical path.
+
+Which marks agree is decided in `capture/arrival.py`, which the hook runs by itself.
+"""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from khive_persist.capture import arrival
+from khive_persist.errors import PlaceError, UntrustedError
+from khive_persist.files import make_directory, sync_directory
+
+ID: Final = "id"
+MARKS: Final = "marks"
+_LOCK: Final = "marks.lock"
+
+
+def state_home() -> Path | None:
+    """The directory whose `.khive` is the user's state folder; None where none can be written."""
+    directory = arrival.home()
+    return Path(directory) if directory else None
+
+
+def state_folder() -> Path | None:
+    """The state folder itself, which need not be there yet."""
+    home = state_home()
+    return None if home is None else Path(arrival.khive_of(str(home)))
+
+
+def is_state(khive: Path) -> bool:
+    """Whether a `.khive` is the state folder."""
+    folder = state_folder()
+    try:
+        return folder is not None and os.path.samestat(os.lstat(folder), os.lstat(khive))
+    except OSError:
+        return folder is not None and physical(folder) == physical(khive)
+
+
+def physical(khive: Path) -> Path:
+    """A `.khive`'s path without links above it; one in its own place is not followed."""
+    return Path(os.path.realpath(khive.parent)) / khive.name
+
+
+def is_own(khive: Path) -> bool:
+    """Whether it is a directory of the effective user's."""
+    try:
+        return arrival.is_own(os.lstat(khive), os.geteuid())
+    except OSError:
+        return False
+
+
+def is_marked(khive: Path) -> bool:
+    """Whether it is this user's, and has its mark."""
+    home = state_home()
+    return (
+        is_own(khive) and home is not None and arrival.is_trusted(str(physical(khive)), str(home))
+    )
+
+
+def is_trusted(khive: Path) -> bool:
+    """Whether it is marked, or the state folder itself."""
+    return is_own(khive) and (is_state(khive) or is_marked(khive))
+
+
+def digits(khive: Path) -> str:
+    """What its `id` says, or an empty string."""
+    try:
+        found = os.readlink(khive / ID)
+    except OSError:
+        return ""
+    is_mark = len(found) == arrival.MARK_DIGITS and set(found) <= set("0123456789abcdef")
+    return found if is_mark else ""
+
+
+def make_khive(khive: Path) -> None:
+    """Make a `.khive` where it is missing, marked on return where marks can be kept.
+
+    Raises:
+        PlaceError: It cannot be made, or is a link or a file.
+    """
+    if os.path.lexists(khive):
+        make_directory(khive)
+        return
+    with _turn():
+        is_new = not os.path.lexists(khive)
+        make_directory(khive)
+        if is_new and not is_state(khive):
+            _mark(khive)
+
+
+def mark(khive: Path) -> bool:
+    """Mark a `.khive` as this user's; whether it could be: the state folder needs no mark.
+
+    Raises:
+        UntrustedError: Another user owns it.
+    """
+    if is_state(khive):
+        return True
+    if not is_own(khive):
+        raise UntrustedError(f"{khive} is no directory of yours")
+    with _turn():
+        if is_marked(khive):
+            return True
+        if os.path.lexists(khive / ID):
+            stale = khive / f".{ID}.{os.urandom(8).hex()}.old"
+            os.rename(khive / ID, stale)
+            if stat.S_ISDIR(os.lstat(stale).st_mode):
+                raise UntrustedError(f"{khive / ID} is a directory", hint="move it away")
+            os.unlink(stale)
+        return _mark(khive)
+
+
+def known_paths(text: str) -> list[Path]:
+    """The directories whose `.khive` has a mark of these digits."""
+    folder = state_folder()
+    if not text or folder is None:
+        return []
+    paths = []
+    marks = folder / MARKS
+    for at, _, _ in os.walk(marks):
+        try:
+            if text in os.readlink(os.path.join(at, ".khive")).split("-"):
+                paths.append(Path("/") / os.path.relpath(at, marks))
+        except OSError:
+            continue
+    return paths
+
+
+def forget(khive: Path) -> None:
+    """Take away the mark of a `.khive` that is no longer there."""
+    if folder := state_folder():
+        (folder / MARKS / str(khive).lstrip("/")).unlink(missing_ok=True)
+
+
+def _mark(khive: Path) -> bool:
+    home = state_home()
+    if home is None:
+        return False
+    path = physical(khive)
+    try:
+        make_directory(Path(arrival.khive_of(str(home))))
+        arrival.mark(str(path), str(home))
+        sync_directory(path)
+    except (OSError, PlaceError):
+        # Without links, or room. Named by the person it is used all the same.
+        return is_marked(khive)
+    return True
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Let one process mark at a time: who comes second finds what the first one made."""
+    folder = state_folder()
+    descriptor = None
+    if folder is not None:
+        try:
+            make_directory(folder)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(folder / _LOCK, flags, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except (OSError, PlaceError):
+            # A file system without locks, or a full one: marking is rare enough.
+            pass
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

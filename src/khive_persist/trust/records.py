@@ -1,0 +1,82 @@
+"""What the person has seen and trusted of a place: its settings, and triggers in its databases.
+
+One file a place in the state folder, named by the digits of its mark.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from khive_persist.errors import PlaceError
+from khive_persist.files import make_directory, read_regular, write_private
+from khive_persist.trust import marks
+
+FOLDER: Final = "trusted"
+_MOST_BYTES: Final = 4 << 20
+
+
+class Trusted(NamedTuple):
+    """What was trusted of a place.
+
+    Attributes:
+        config: The text of its config.toml, or None where none was seen.
+        schema: SHA-256 of each trigger and of each table with generated columns.
+    """
+
+    config: str | None = None
+    schema: tuple[str, ...] = ()
+
+
+def path_of(khive: Path) -> Path | None:
+    """Where it is kept; None where there is no mark or no state folder."""
+    folder, digits = marks.state_folder(), marks.digits(khive)
+    return folder / FOLDER / f"{digits}.json" if folder and digits else None
+
+
+def load(khive: Path) -> Trusted:
+    """What was trusted of a place that has its mark; nothing where there is none."""
+    return of_digits(marks.digits(khive)) if marks.is_marked(khive) else Trusted()
+
+
+def of_digits(digits: str) -> Trusted:
+    """What was trusted of the place that has, or had, this mark; nothing where there is none."""
+    folder = marks.state_folder()
+    if folder is None or not digits:
+        return Trusted()
+    path = folder / FOLDER / f"{digits}.json"
+    try:
+        stored = json.loads(read_regular(path, _MOST_BYTES))
+        config = stored["config"]
+        return Trusted(None if config is None else str(config), tuple(map(str, stored["schema"])))
+    except (OSError, ValueError, KeyError, TypeError):
+        # Nothing is trusted then; the person is asked again.
+        return Trusted()
+
+
+def store(khive: Path, trusted: Trusted) -> None:
+    """Remember what was trusted: synced on return. The state folder's own place needs none.
+
+    Raises:
+        PlaceError: It cannot be written.
+    """
+    path = path_of(khive)
+    if path is None:
+        return
+    try:
+        make_directory(path.parent)
+        write_private(path, json.dumps(trusted._asdict()).encode())
+    except OSError as error:
+        raise PlaceError(f"{path}: {error.strerror}") from error
+
+
+def trust_config(khive: Path, config: str | None) -> None:
+    """Remember the text of config.toml as the one that the person trusts."""
+    if marks.is_marked(khive):
+        store(khive, load(khive)._replace(config=config))
+
+
+def drop(digits: str) -> None:
+    """Forget what was trusted under these digits."""
+    if folder := marks.state_folder():
+        (folder / FOLDER / f"{os.path.basename(digits)}.json").unlink(missing_ok=True)

@@ -1,0 +1,29 @@
+"""A session that a request names: its id itself, in all files; else the beginning of ids."""
+
+import httpx
+
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from tests.server.filling import BEGIN, row, store
+from tests.server.process import Server
+
+
+def sessions(client: httpx.Client, path: str) -> list[str]:
+    return sorted(one["content"]["session_id"] for one in client.get(path).json()["items"])
+
+
+def test_an_exact_id_wins_over_those_that_begin_so(place: Place) -> None:
+    place.make()
+    ids = ("task-1", "task-10", "task-100")
+    plans = [row({"session_id": id, "task_description": ""}, BEGIN) for id in ids]
+    store(place, PLANNER_SESSIONS, plans)
+    stops = [row({"event_type": "stop", "session_id": id}, BEGIN) for id in ids[1:]]
+    store(place, HOOK_EVENTS["codex"], stops)
+    with Server(place) as server, server.client() as client:
+        assert sessions(client, "/v1/plans?session=task-1") == ["task-1"]
+        assert sessions(client, "/v1/plans?session=task-") == [*ids]
+        assert sessions(client, "/v1/events?session=task-1") == []
+        assert sessions(client, "/v1/events?session=task-10") == ["task-10"]
+        assert client.get("/v1/stats?session=task-1").json()["events"] == []
+        outcomes = client.get("/v1/plans/outcomes?session=task-1").json()["items"]
+        assert [one["session_id"] for one in outcomes] == ["task-1"]

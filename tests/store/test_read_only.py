@@ -1,0 +1,134 @@
+"""Stores that are open for reading only, and files in folders that nobody can write to."""
+
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from khive_persist import HookEvent, PlannerSession, column, open_store
+from khive_persist.errors import StoreUnavailableError
+from khive_persist.place import Place
+from tests.exchange.rows import put, row
+from tests.read_only import ROOT, read_only, run, without_powers
+from tests.store.records import plan
+
+LARGE = '{"session_id":"s","task_description":"' + "x" * 2_000 + '"}'
+
+
+def names(place: Place) -> set[str]:
+    """What lies in a place, but for what SQLite's own readers make."""
+    return {p.name for p in place.khive.iterdir() if not p.name.endswith(("-wal", "-shm"))}
+
+
+async def test_what_is_stored_is_read_and_nothing_is_made(place: Place) -> None:
+    async with open_store(PlannerSession, dir=place.root) as plans:
+        await plans.save_many(plan(f"s{n}") for n in range(3))
+    before = names(place)
+    async with open_store(PlannerSession, dir=place.root, read_only=True) as plans:
+        assert len(await plans.find(order_by=column("created_at"))) == 3
+        assert len([record async for record in plans.stream()]) == 3
+        assert await plans.count() == await PlannerSession.count() == 3
+        for writing in (plans.save(plan()), plans.save_many([plan()]), plan().save()):
+            with pytest.raises(StoreUnavailableError, match="reading only"):
+                await writing
+    async with open_store(HookEvent, dir=place.root, read_only=True) as events:
+        assert await events.count() == 0
+    assert names(place) == before
+
+
+async def test_a_place_that_is_missing_is_read_as_an_empty_one(tmp_path: Path) -> None:
+    async with open_store(PlannerSession, dir=tmp_path, read_only=True) as plans:
+        assert await plans.get_recent() == []
+    assert not any(tmp_path.iterdir())
+
+
+READING = """
+import sys
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from khive_persist.errors import KhiveError
+from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.connection import frozen_version
+from khive_persist.store.sqlite.statements import select
+
+path = Path(sys.argv[1])
+ALL = partial(select, filters=())
+
+async def main():
+    assert frozen_version(path) is not None
+    async with Reader([(path, PLANNER_SESSIONS)]) as reader:
+        print(len(await reader.fetch(ALL)), flush=True)
+        pages = reader.pages(ALL)
+        await anext(pages)
+        print("begun", flush=True)
+        input()
+        try:
+            await anext(pages)
+        except KhiveError as error:
+            print(error.code, flush=True)
+        print(len(await reader.fetch(ALL)), flush=True)
+
+anyio.run(main)
+"""
+
+
+def test_a_frozen_file_that_is_changed_all_the_same_is_read_anew(place: Place) -> None:
+    path = put(place, (row(f"plan-{n}", LARGE) for n in range(300)))
+    with read_only(place.khive):
+        with subprocess.Popen(
+            without_powers("-c", READING, str(path)),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as reading:
+            assert reading.stdin is not None
+            assert reading.stdout is not None
+            assert [reading.stdout.readline() for _ in range(2)] == ["300\n", "begun\n"]
+            place.khive.chmod(0o700)
+            path.chmod(0o600)
+            put(place, [row("another", LARGE)])
+            place.khive.chmod(0o500)
+            out, _ = reading.communicate("\n", timeout=30)
+    assert (reading.returncode, out.split()) == (0, ["store_busy", "301"])
+
+
+LOG = """
+import sys
+from pathlib import Path
+
+from khive_persist.errors import StoreUnavailableError
+from khive_persist.store.sqlite.connection import open_reader
+
+try:
+    reader = open_reader(Path(sys.argv[1]))
+    print(reader.execute("SELECT count(*) FROM planner_sessions").fetchone())
+except StoreUnavailableError as error:
+    print(error)
+"""
+
+
+def test_a_log_that_cannot_be_read_is_an_error_with_the_way_out(
+    place: Place, tmp_path: Path
+) -> None:
+    path = put(place, [row("stored")])
+    copy = tmp_path / "copy" / path.name
+    copy.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE planner_sessions SET id = 'changed'")
+        connection.commit()
+        shutil.copy(path, copy)
+        shutil.copy(f"{path}-wal", copy.parent)
+    with read_only(copy.parent):
+        assert "copy both to another folder" in run(LOG, str(copy))
+    # One without anything in it is none.
+    copy.with_name(f"{copy.name}-wal").write_bytes(b"")
+    with read_only(copy.parent):
+        assert run(LOG, str(copy)) == "(1,)\n"
