@@ -476,8 +476,9 @@ def test_metrics_count_by_route_and_not_by_path(server: Server, client: httpx.Cl
 
 
 def test_old_streams_are_packed_while_a_server_runs(place: Place) -> None:
-    with Server(place, rhythm={"packing": 0.1}) as server, server.client() as client:
-        place.config.write_text("[capture]\nlinger_seconds = 0.1\n")
+    with Server(place, rhythm={"packing": 1.0}) as server, server.client() as client:
+        # Each wake makes a drainer stay for so long: it has to be less than the time between them.
+        place.config.write_text("[capture]\nlinger_seconds = 0.05\n")
         answer = client.post("/hooks/claude-code", content=event(1, 100), headers=JSON)
         assert answer.status_code == 200
         (stream,) = place.sessions.glob("hook_events_*.jsonl")

@@ -18,6 +18,7 @@ from khive_persist.store.codec import Row
 from khive_persist.store.sqlite.adhoc import AdHoc
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.statements import insert_new
+from khive_persist.transcripts.reconstruction import event as reconstructed
 from tests.payloads import sample_payloads
 
 LONG = 'a "quoted" word, größe, \\back\\slash and 日本語 🚀\n\n' * 40
@@ -222,3 +223,13 @@ async def test_a_view_of_an_earlier_version_is_made_anew(folder: Path) -> None:
     assert shown(folder, tool, [(id, earlier, metadata, created_at, embedding)]) == [
         ("e1", None, LONG)
     ]
+
+
+def test_an_event_that_is_made_anew_keeps_no_more() -> None:
+    payload = claude({"stdout": LONG, "stderr": ""}, "Bash") | {"session_id": "s"}
+    payload["tool_input"] = {"command": LONG}
+    event = reconstructed("claude-code", "t1", payload, "2026-11-21 10:00:00.000000")
+    assert event.content["output"] == LONG[:200]
+    assert event.content["command"] == LONG[:500]
+    assert event.content["metadata"] == {"cut_fields": ["command"], "reconstructed": True}
+    assert event.content["payload"] == payload

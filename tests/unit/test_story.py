@@ -166,3 +166,24 @@ def test_durations() -> None:
     assert [duration(timedelta(seconds=s)) for s in seconds] == [
         "0s", "12s", "3m 4s", "2h 5m", "1d 1h"
     ]  # fmt: skip
+
+
+def test_an_output_of_events_is_told_from_the_payload_and_not_from_its_preview() -> None:
+    lines = [f"line {number} of the output" for number in range(20)]
+    text = "\n".join(lines)
+    asked = {"tool_use_id": "t1", "tool_name": "Bash", "tool": "claude-code"}
+    payload = {
+        "hook_event_name": "PostToolUse",
+        "tool_name": "Bash",
+        "tool_response": {"stdout": text, "stderr": ""},
+    }
+    said = {"hook_event_name": "Notification", "message": text}
+    entries = told(
+        events=[
+            event(1, "pre_command", **asked, payload={"tool_input": {"command": "make"}}),
+            event(2, "post_command", **asked, success=True, output=text[:200], payload=payload),
+            event(3, "notification", tool="claude-code", output=text[:200], payload=said),
+        ]
+    )
+    assert entries[0].lines == (*lines[:12], "… 8 more lines")
+    assert entries[1].title == "notification: " + " ".join(lines)
