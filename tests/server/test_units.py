@@ -78,7 +78,7 @@ def test_the_command_writes_and_removes_it(
     path = Path(said.split(" is written")[0])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     cert = str(place.root / "cert.pem")
-    assert words_of(path.read_bytes())[8:] == [
+    assert words_of(path.read_bytes())[7:] == [
         "--port", "0", "--tls-cert", cert, "--tls-key", cert, "--log-json"
     ]  # fmt: skip
     assert "systemctl --user daemon-reload" in said

@@ -123,6 +123,19 @@ def test_a_pull_into_a_trusted_place_is_not_obeyed(
     assert outside(around) == before
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_person_takes_as_it_is_still_leads_nowhere(
+    name: str, around: Around, tmp_path: Path
+) -> None:
+    taken = Place(tmp_path / "taken")
+    taken.khive.mkdir(parents=True)
+    HOSTILE[name].make(taken.khive, around)
+    before = outside(around)
+    assert run(["--dir", str(taken.root), "trust", "--keep", "--yes"]) == 0
+    run(["--dir", str(taken.root), "stats"])
+    assert outside(around) == before
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_another_users_place_is_none_of_ours(
     around: Around, hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]

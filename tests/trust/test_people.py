@@ -423,3 +423,23 @@ def test_a_project_that_is_gone_leaves_its_events_at_home(
     assert waiting(home) == 1
     shutil.rmtree(clone.khive)
     assert sessions(Place(home)) == ["s"]
+
+
+def test_one_bad_file_at_home_does_not_stop_the_others(
+    place: Place, home: Path, tmp_path: Path
+) -> None:
+    spool = Spool(Place(home))
+    spool.make()
+    for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(tmp_path / "nowhere", path)):
+        make(spool.path / arrival.file_name("codex", True).replace(".event", ".away"))
+    unreadable = spool.path / arrival.file_name("codex", True).replace(".event", ".away")
+    unreadable.write_bytes(bytes(tmp_path / "elsewhere") + b"\0{}")
+    unreadable.chmod(0)
+    name = arrival.file_name("claude-code", True)
+    os.close(arrival.keep_away(str(home), str(place.root), name, payload("mine"), None))
+    Spool(place).accept("claude-code", payload("here"))
+    assert sessions(place) == ["here", "mine"]
+    drain(Place(home))
+    assert spool.events() == []
+    moved = 3 if os.geteuid() == 0 else 4
+    assert len(os.listdir(home / ".khive" / "quarantine")) == moved

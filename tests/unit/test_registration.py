@@ -75,7 +75,7 @@ def test_the_command_records_an_event(tmp_path: Path, home: Path) -> None:
     done = run(hook_command("codex", tmp_path), HOME=str(home))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert spool.is_dir()
-    assert not (home / ".khive").exists()
+    assert not (home / ".khive" / "spool").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from khive_persist.purposes import Purpose
 from khive_persist.server.frames import Frames, pack
 from khive_persist.server.incoming import Ask, Commit, Incoming, Reload, Result
 from khive_persist.server.logs import LOGGER
-from khive_persist.trust.processes import module_command
+from khive_persist.trust.processes import environment_for, module_command
 
 RECORDING = "khive_persist.server.recording"
 STALLED_SECONDS: Final = 1.0
@@ -107,6 +107,7 @@ class Recorder:
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *module_command(RECORDING, str(self._place.root)),
+                env=environment_for(self._place.root),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 # A traceback there could quote a payload.

@@ -2,18 +2,19 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-
-# -P: not the working directory; -E: nor what PYTHONPATH says, which can name it.
-_OPTIONS = ("-E", "-P", "-m")
 
 
 def module_command(module: str, *words: str) -> list[str]:
-    """The command line that runs a module of ours."""
-    return [sys.executable, *_OPTIONS, module, *words]
+    """The command line that runs a module of ours; -P leaves the working directory out."""
+    return [sys.executable, "-P", "-m", module, *words]
 
 
-def environment_for(root: Path, **more: str) -> Mapping[str, str]:
-    """Our environment, with a place named that this process was allowed to use."""
-    return os.environ | {"KHIVE_DIR": str(root)} | more
+def environment_for(root: Path, **more: str) -> dict[str, str]:
+    """Our environment, with a place named that this process was allowed to use.
+
+    Of PYTHONPATH only absolute paths stay: an empty or relative one is the working directory's.
+    """
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = os.pathsep.join(path for path in paths if os.path.isabs(path))
+    return os.environ | {"KHIVE_DIR": str(root), "PYTHONPATH": kept} | more
