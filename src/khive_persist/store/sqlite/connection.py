@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,10 @@ _LONGEST_BUSY_TIMEOUT_MILLISECONDS: Final = 2**31 - 1
 
 
 def open_writer(
-    path: Path, purpose: Purpose, busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS
+    path: Path,
+    purpose: Purpose,
+    busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> sqlite3.Connection:
     """Open a database for writing, made where it is missing, brought to the present schema.
 
@@ -46,7 +49,7 @@ def open_writer(
         StoreError: As its subclasses say; the file is as it was.
     """
     refuse_link(path)
-    with switch.in_turn(path, busy_timeout_seconds), translated(path):
+    with switch.in_turn(path, busy_timeout_seconds, is_wanted), translated(path):
         if not path.exists():
             _create(path)
         guard.refuse_foreign(path)

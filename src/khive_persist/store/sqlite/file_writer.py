@@ -159,7 +159,7 @@ class FileWriter:
             StoreError: As its subclasses say; nothing was written.
         """
         while True:
-            connection = self.connection
+            connection = self._connection or self._open(is_wanted)
             with lock.held(lock.lock_path(self.path), self.timeout_seconds, is_wanted):
                 # Only under the lock of its writers is it sure to stay the one that lies there.
                 if self._identity is not None and identity(self.path) == self._identity:
@@ -268,11 +268,11 @@ class FileWriter:
             connection.close()
         self._done.clear()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, is_wanted: Callable[[], bool] = lambda: True) -> sqlite3.Connection:
         make(self.path)
         # Looked at before: a file that is replaced meanwhile is not taken for the new one.
         self._identity = identity(self.path)
-        connection = open_writer(self.path, self.purpose, self.timeout_seconds)
+        connection = open_writer(self.path, self.purpose, self.timeout_seconds, is_wanted)
         if self._is_secure:
             connection.execute("PRAGMA secure_delete = ON")
         self._connection = connection

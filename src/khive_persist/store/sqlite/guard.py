@@ -16,7 +16,11 @@ from khive_persist.trust import records
 
 _KHIVE: Final = ".khive"
 _OURS: Final = frozenset({"id", "content", "node_metadata", "created_at", "embedding"})
-_TABLES: Final = frozenset(purpose.table.lower() for purpose in BUILT_IN) | {"change_log"}
+_LOG: Final = frozenset({"change_log", "change_log_state"})
+_TABLES: Final = frozenset(purpose.table.lower() for purpose in BUILT_IN) | _LOG
+    "change_log",
+    "change_log_state",
+}
 # A table that is a view, or virtual (it has no root page), is not what we made.
 _ACTING: Final = """
 SELECT type, name, tbl_name, coalesce(sql, ''),

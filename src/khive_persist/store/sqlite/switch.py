@@ -71,8 +71,10 @@ def settle(folder: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> No
 
 
 @contextmanager
-def in_turn(database: Path, timeout_seconds: float) -> Iterator[None]:
-    """Hold the lock of a database, with no switch pending.
+def in_turn(
+    database: Path, timeout_seconds: float, is_wanted: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
+    """Hold the lock of a database, with no switch pending; see `lock.acquire`.
 
     Raises:
         StoreBusyError: Others held a lock for longer than the timeout.
@@ -80,7 +82,7 @@ def in_turn(database: Path, timeout_seconds: float) -> Iterator[None]:
     """
     while True:
         settle(database.parent, timeout_seconds)
-        with lock.held(lock.lock_path(database), timeout_seconds):
+        with lock.held(lock.lock_path(database), timeout_seconds, is_wanted):
             if not is_pending(database.parent):
                 yield
                 return
