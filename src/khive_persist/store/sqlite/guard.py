@@ -18,9 +18,6 @@ _KHIVE: Final = ".khive"
 _OURS: Final = frozenset({"id", "content", "node_metadata", "created_at", "embedding"})
 _LOG: Final = frozenset({"change_log", "change_log_state"})
 _TABLES: Final = frozenset(purpose.table.lower() for purpose in BUILT_IN) | _LOG
-    "change_log",
-    "change_log_state",
-}
 # A table that is a view, or virtual (it has no root page), is not what we made.
 _ACTING: Final = """
 SELECT type, name, tbl_name, coalesce(sql, ''),
