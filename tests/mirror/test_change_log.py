@@ -15,7 +15,8 @@ from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, lock
 from khive_persist.store.sqlite.connection import open_reader
-from khive_persist.store.sqlite.file_writer import MIRROR, Batch, FileWriter
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.mirror_progress import MIRROR, Batch
 from tests.mirror.records import (
     assert_equal,
     event,
