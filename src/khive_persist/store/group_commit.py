@@ -124,7 +124,12 @@ class GroupCommit:
     def _commit_waiting(self) -> None:
         """One commit after the other, each for all who wait by then, until nobody does."""
         while requests := self._take():
-            self._commit(requests)
+            try:
+                self._commit(requests)
+            except BaseException as error:  # A mistake of ours; nobody must wait for ever.
+                for request in requests:
+                    if not request.reply.done():
+                        request.fail(error)
 
     def _take(self) -> list[WriteRequest]:
         with self._mutex:
