@@ -35,6 +35,8 @@ __all__ = [
 Source = Literal["mirror", "database"]
 
 LISTED: Final = 1_000
+# Who writes for longer copies what he has committed himself.
+_WAIT_SECONDS: Final = 1.0
 
 
 class Verified(NamedTuple):
@@ -124,7 +126,8 @@ def bring_in(place: Place, purposes: Sequence[Purpose]) -> None:
     Neither raises: what could not be done shows when the copies are compared.
     """
     drain(place)
-    recover(place, purposes, usable_settings(place), most=FEW_RECORDS)
+    settings = usable_settings(place)
+    recover(place, purposes, settings, most=FEW_RECORDS, wait_seconds=_WAIT_SECONDS)
 
 
 def make_anew(

@@ -26,9 +26,10 @@ from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
 from khive_persist.register import known_purposes
+from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite import connection as sqlite
-from khive_persist.store.sqlite import migrations
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.mirror_progress import MIRROR
 from khive_persist.store.unmatched import Unmatched, find_unmatched
 from khive_persist.trust import marks, search
 
@@ -100,6 +101,7 @@ async def examine(place: Place) -> Report:
     databases = [_examine_database(place, file, tables) for file in _files(place)]
     problems += [database.problem for database in databases if database.problem]
     spool = _examine_spool(place)
+    problems += [line for file in databases if (line := _lag(place, file))]
     problems += damaged_packing(place)
     waiting = sum(spool["events"].values())
     if waiting:
@@ -131,6 +133,21 @@ async def examine(place: Place) -> Report:
         unmatched_calls=sum(one.calls for one in unmatched),
         problems=problems,
     )
+
+
+def _lag(place: Place, database: Database) -> str:
+    """What the mirror of a sound file lacks, in one line; an empty string for nothing."""
+    path = place.database(database.file)
+    if database.problem:
+        return ""
+    try:
+        with sqlite.opened_reader(path) as connection, translated(path):
+            count = change_log.uncopied(connection, MIRROR)
+    except KhiveError as error:
+        return str(error)
+    if count is None:
+        return f"{path}: the mirror may lack some of it: run khive-persist rebuild --from-database"
+    return f"{path}: the mirror lacks {count} of its changes" if count else ""
 
 
 def examine_untrusted(place: Place) -> list[str]:

@@ -144,7 +144,7 @@ def test_a_mirror_that_cannot_be_written_is_said_in_one_line(
         assert doctor.code == 1
         (said,) = [line for line in doctor.out.splitlines() if "put a directory there" in line]
         assert str(both.sessions) in said
-        assert any("wait in" in line for line in doctor.out.splitlines())
+        assert any("the mirror" in line for line in doctor.out.splitlines())
         both.sessions.unlink()
     assert khive("rebuild", "--from-database").code == 0
     assert khive("doctor").code == 0

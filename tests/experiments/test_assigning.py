@@ -86,7 +86,7 @@ async def test_an_experiment_is_created_once(place: Place) -> None:
         ("prompt", ["a"]), ("prompt", []), ("prompt", {"a": 0, "b": 1}),
         ("prompt", {"a": -1, "b": 1}), ("prompt", {"a": float("nan"), "b": 1}),
         ("prompt", {"a": float("inf"), "b": 1}), ("prompt", {"a": "1", "b": 1}),
-        ("prompt", {"a": True, "b": 1}), ("prompt", {"a": 2**70, "b": 1}),
+        ("prompt", {"a": True, "b": 1}),
         ("prompt", [f"v{n}" for n in range(101)]), ("prompt", ["a", "b c"]),
         ("prompt", ["a", "b=1"]), ("prompt", ["a", SECRET]), ("", ["a", "b"]),
         ("a/b", ["a", "b"]), ("x" * 101, ["a", "b"]), ("a\n", ["a", "b"]), (SECRET, ["a", "b"]),
@@ -302,14 +302,3 @@ async def test_no_store_changes_what_is_kept(prompt: Experiment, place: Place) -
     for wrong in ({"id": "mine"}, {"content": {**there.content, "variant": "old"}}):
         with pytest.raises(ValueError, match=r"is made of|none of the experiment's"):
             Assignment.model_validate({"content": there.content} | wrong)
-
-
-async def test_a_copy_that_a_killed_writer_left_out_is_made_by_who_asks_again(
-    prompt: Experiment, place: Place
-) -> None:
-    there = await assign("s1", "prompt", dir=place.root)
-    (copy,) = (place.khive / "sessions").glob("assignment_*.json")
-    copy.unlink()
-    assert not (await verify(Assignment, dir=place.root)).is_equal
-    assert await assign("s1", "prompt", dir=place.root) == there
-    assert (await verify(Assignment, dir=place.root)).is_equal

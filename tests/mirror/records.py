@@ -1,6 +1,7 @@
 """Records in a place, and both copies of them read in the plainest way there is."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
 from khive_persist.definitions import SUFFIX
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
 from khive_persist.mirror.verify import Comparison, compared
 from khive_persist.opening import open_store
@@ -23,6 +25,8 @@ from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import known_purposes
 from khive_persist.settings import Settings
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.mirror_progress import Batch
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 CODEX = HOOK_EVENTS["codex"]
@@ -86,6 +90,32 @@ def drained(place: Place) -> None:
 def recovered(place: Place) -> None:
     """Open every file for writing, as the next one does who writes to it."""
     assert recover(place, known_purposes(place), Settings()) == []
+
+
+def committed_only(place: Place, purpose: Purpose, *ids: str) -> None:
+    """Commit as a process does that is killed before it copies."""
+    mirror = Mirror(place, Settings()).follower(purpose)
+    path = place.database(purpose.file)
+    writer = FileWriter(path, purpose, 5, mirror)
+    batches: list[Batch] = []
+    with writer.commit(batches) as writing:
+        writing.upsert(
+            [
+                (id, f'{{"session_id":"{id}"}}', "{}", "2026-11-01 00:00:00.000000", None)
+                for id in ids
+            ]
+        )
+    for batch in batches:
+        # The kernel does it for who is killed.
+        os.close(batch.gate)
+    assert writer._connection is not None
+    writer._connection.close()
+
+
+def copies_of(place: Place, id: str) -> int:
+    """How many files of the mirror have a record."""
+    word = f'"{id}"'.encode()
+    return sum(word in (place.sessions / name).read_bytes() for name in files(place))
 
 
 def files(place: Place) -> list[str]:

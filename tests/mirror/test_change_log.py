@@ -16,9 +16,10 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, lock
 from khive_persist.store.sqlite.connection import open_reader
 from khive_persist.store.sqlite.file_writer import FileWriter
-from khive_persist.store.sqlite.mirror_progress import MIRROR, Batch
+from khive_persist.store.sqlite.mirror_progress import MIRROR
 from tests.mirror.records import (
     assert_equal,
+    committed_only,
     event,
     files,
     found,
@@ -38,26 +39,6 @@ def logged(place: Place) -> tuple[int, int]:
         return count, change_log.positions(connection)[MIRROR]
 
 
-def committed_only(place: Place, *ids: str) -> None:
-    """Commit as a process does that is killed before it copies."""
-    mirror = Mirror(place, Settings()).follower(PLANNER_SESSIONS)
-    path = place.database("planner_sessions.db")
-    writer = FileWriter(path, PLANNER_SESSIONS, 5, mirror)
-    batches: list[Batch] = []
-    with writer.commit(batches) as writing:
-        writing.upsert(
-            [
-                (id, f'{{"session_id":"{id}"}}', "{}", "2026-11-01 00:00:00.000000", None)
-                for id in ids
-            ]
-        )
-    for batch in batches:
-        # The kernel does it for who is killed.
-        os.close(batch.gate)
-    assert writer._connection is not None
-    writer._connection.close()
-
-
 def test_what_is_copied_leaves_the_log(place: Place) -> None:
     save_many(place, [plan(f"plan{n}") for n in range(3_000)])
     count, position = logged(place)
@@ -69,7 +50,7 @@ def test_a_writer_that_lives_on_copies_what_a_killed_one_has_not(place: Place) -
     with FileWriter(place.database("planner_sessions.db"), PLANNER_SESSIONS, 5, mirror) as writer:
         with writer.transaction() as writing:
             writing.upsert([("a", "{}", "{}", "2026-11-01 00:00:00.000000", None)])
-        committed_only(place, "b", "c")
+        committed_only(place, PLANNER_SESSIONS, "b", "c")
         assert len(files(place)) == 1
         with writer.transaction() as writing:
             writing.upsert([("d", "{}", "{}", "2026-11-01 00:00:00.000000", None)])
@@ -83,7 +64,7 @@ def test_what_somebody_copies_just_now_is_his(place: Place) -> None:
     gate = lock.gate_path(place.database("planner_sessions.db"))
     copying = lock.acquire(gate, 1, shared=True)
     try:
-        committed_only(place, "b")
+        committed_only(place, PLANNER_SESSIONS, "b")
         save(place, plan("c"))
         assert stems(place) == {"a", "c"}
     finally:
@@ -163,7 +144,7 @@ def test_the_log_is_bounded(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
     # Somebody copies all the time.
     copying = lock.acquire(lock.gate_path(place.database("planner_sessions.db")), 1, shared=True)
     for number in range(15):
-        committed_only(place, *(f"p{number}-{n}" for n in range(10)))
+        committed_only(place, PLANNER_SESSIONS, *(f"p{number}-{n}" for n in range(10)))
     os.close(copying)
     count, position = logged(place)
     assert count <= 110
@@ -179,7 +160,7 @@ def test_a_record_that_cannot_be_copied_keeps_out_no_other(place: Place) -> None
         (place.sessions / f"planner_session_2026_11_01_{ending}.json").write_text("mine")
     names = [name for name in files(place) if "taken" not in name]
     assert len(names) == 1
-    committed_only(place, "taken0001", "free0001")
+    committed_only(place, PLANNER_SESSIONS, "taken0001", "free0001")
     save(place, plan("next"))
     assert stems(place) >= {"first", "free0001", "next"}
     assert logged(place)[0] <= 1

@@ -22,8 +22,10 @@ from khive_persist.cli.root import run
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.mirror.packing import MARKER
 from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, OUTCOMES
 from khive_persist.server.listening import check_exposure
 from khive_persist.store.sqlite import lock
+from tests.mirror.records import committed_only, copies_of
 from tests.server.process import Server, event, recorder_of, until
 
 JSON = {"content-type": "application/json"}
@@ -326,18 +328,20 @@ def test_a_killed_recorders_last_commit_gets_its_second_copy(place: Place) -> No
         for number in range(3):
             client.post("/hooks/claude-code", content=event(number), headers=JSON)
         client.post("/v1/outcomes", json={"content": {"session_id": "s", "verdict": "success"}})
-        # As if it had been killed between a commit and its copy.
-        for path in place.sessions.glob("*.json*"):
-            path.unlink()
         os.kill(recorder_of(server.process.pid), signal.SIGKILL)
         server.kill()
-    assert run(["--dir", str(place.root), "verify"]) == 1
+    # Killed between a commit and its copy.
+    committed_only(place, HOOK_EVENTS["claude-code"], "an-event")
+    committed_only(place, OUTCOMES, "a-verdict")
+    with Server(place) as again, again.client() as client:
+        until(lambda: client.get("/readyz").status_code == 200)
+        until(lambda: copies_of(place, "an-event") == copies_of(place, "a-verdict") == 1)
     with Server(place) as again, again.client() as client:
         assert client.post("/hooks/claude-code", content=event(3), headers=JSON).is_success
         until(lambda: client.get("/readyz").status_code == 200)
     assert not (place.khive / "server.recording").exists()
     assert run(["--dir", str(place.root), "events", "--jsonl"]) == 0
-    assert stored(place) == set(range(4))
+    assert stored(place) == {*range(4), None}
     assert run(["--dir", str(place.root), "verify"]) == 0
 
 

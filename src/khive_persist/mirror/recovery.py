@@ -1,5 +1,6 @@
 """Bringing the mirror to what the databases have, where somebody was killed, or wrote past it."""
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,7 +20,12 @@ FEW_RECORDS: Final = 5_000
 
 
 def recover(
-    place: Place, purposes: Iterable[Purpose], settings: Settings, *, most: int | None = None
+    place: Place,
+    purposes: Iterable[Purpose],
+    settings: Settings,
+    *,
+    most: int | None = None,
+    wait_seconds: float = math.inf,
 ) -> list[KhiveError]:
     """Open every database once: what was committed and not copied is copied on return.
 
@@ -32,17 +38,19 @@ def recover(
         purposes: Which files; those that are not there are not made.
         settings: Those of the place.
         most: Leave a whole comparison of more records than this to somebody who has the time.
+        wait_seconds: How long to wait for who writes, where the settings say longer.
 
     Returns:
         Why it could not be done, an error for each file.
     """
     errors = []
     mirror = Mirror(place, settings)
+    timeout = min(settings.store_busy_timeout_seconds, wait_seconds)
     for purpose in purposes:
         if not place.database(purpose.file).exists():
             continue
         try:
-            recover_file(place, purpose, mirror, settings.store_busy_timeout_seconds, most=most)
+            recover_file(place, purpose, mirror, timeout, most=most)
         except (KhiveError, OSError) as error:
             errors.append(error if isinstance(error, KhiveError) else KhiveError(str(error)))
     return errors

@@ -39,6 +39,7 @@ STATUSES: Final[dict[type[KhiveError], int]] = {
     errors.BackupError: 500,
     errors.BackupDamagedError: 500,
     errors.StoreError: 503,
+    errors.AmbiguousStoreError: 503,
     errors.StoreBusyError: 503,
     errors.StoreClosedError: 503,
     errors.StoreDamagedError: 503,

@@ -98,6 +98,22 @@ def drop_consumer(connection: sqlite3.Connection, consumer: str) -> None:
         _set_positions(connection, consumers)
 
 
+def uncopied(connection: sqlite3.Connection, consumer: str) -> int | None:
+    """Count the changes that a consumer has not; None where it has to begin with the whole table.
+
+    A file without a log, or without this consumer, has none.
+    """
+    has_log = "SELECT count(*) FROM sqlite_schema WHERE name = 'change_log_state'"
+    if not connection.execute(has_log).fetchone()[0]:
+        return 0
+    position = positions(connection).get(consumer)
+    if position == BEHIND:
+        return None
+    sql = "SELECT count(*) FROM change_log WHERE seq > ?"
+    count: int = connection.execute(sql, (position,)).fetchone()[0]
+    return count if position is not None else 0
+
+
 def last(connection: sqlite3.Connection) -> int:
     """Return the number of the last entry that there ever was."""
     found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change_log'")

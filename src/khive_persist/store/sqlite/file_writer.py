@@ -64,6 +64,7 @@ class FileWriter:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._openings = 0
+        self._has_written = False
         self._idle_readers: list[sqlite3.Connection] = []
         self._mutex = threading.Lock()
 
@@ -223,7 +224,9 @@ class FileWriter:
                 if identity(self.path) == self._identity:
                     with suppress(sqlite3.Error):
                         self._acknowledge(connection)
-                        _emptied(connection, _CHECKPOINT_MILLISECONDS)
+                        # Who has only looked leaves the log to those who write.
+                        if self._has_written:
+                            _emptied(connection, _CHECKPOINT_MILLISECONDS)
                 connection.close()
         except StoreError:
             # Without its turn it must not write; the WAL stays for the next to open the file.
@@ -239,6 +242,7 @@ class FileWriter:
         if self._is_secure:
             connection.execute("PRAGMA secure_delete = ON")
         self._connection = connection
+        self._has_written = False
         self._openings += 1
         try:
             with translated(self.path):
@@ -266,6 +270,7 @@ class FileWriter:
             writing = Transaction(connection, self.purpose, is_logged=is_logged)
             yield writing
             if writing.has_changed or is_passed_by:
+                self._has_written = True
                 change_log.note_state(connection, self.purpose.table, writing.added)
             made = self._progress.batches(connection, orphans, begin, self.timeout_seconds)
             connection.execute("COMMIT")
