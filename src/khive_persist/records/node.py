@@ -119,7 +119,7 @@ class Node(BaseModel):
         return (cls.purpose_of(None),)
 
     async def save(self) -> Self:
-        """Save this record: committed and synced on return. See `Store.save`."""
+        """Save this record: committed, synced and copied on return. See `Store.save`."""
         async with bound(type(self)) as store:
             await store.save(self)
         return self

@@ -416,7 +416,7 @@ class FileWriter:
             return {}
         alone = lock.try_acquire(lock.gate_path(self.path))
         if alone is None:
-            # Somebody copies just now; it is his.
+            # Somebody copies just now, and leaves none.
             return {}
         os.close(alone)
         entries = change_log.changes(connection, reached, change_log.last(connection))
