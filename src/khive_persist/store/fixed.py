@@ -33,8 +33,8 @@ class FixedStore(Store[Record]):
         """Save a record unless its id is there: committed, synced and copied on return.
 
         Of many who keep one id at once, in whichever processes, one wins, and all get its
-        record. Concurrent calls share commits. Cancelled before its commit has begun, nothing is saved;
-        after, it is.
+        record. Concurrent calls share commits. Cancelled before its commit has begun, nothing is
+        saved; after, it is.
 
         Raises:
             InvalidRecordError: It is not JSON, or what it is known by looks like a secret.
