@@ -28,7 +28,8 @@ def without_powers(*words: str) -> list[str]:
 @contextmanager
 def read_only(folder: Path) -> Iterator[dict[str, tuple[int, int]]]:
     """Nobody writes to a folder for a while; what lies there, with its size and time."""
-    modes = {path: path.stat().st_mode for path in [folder, *folder.rglob("*")]}
+    present = [folder, *folder.rglob("*")]
+    modes = {path: path.stat().st_mode for path in present if not path.is_symlink()}
     for path in modes:
         path.chmod(modes[path] & 0o555)
     try:
@@ -41,7 +42,7 @@ def read_only(folder: Path) -> Iterator[dict[str, tuple[int, int]]]:
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
     """Everything in a folder, with its size and time."""
     return {
-        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
+        str(path.relative_to(folder)): (path.lstat().st_size, path.lstat().st_mtime_ns)
         for path in [folder, *folder.rglob("*")]
     }
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         verify,
     )
     from khive_persist.errors import (
+        AmbiguousStoreError,
         BackupDamagedError,
         BackupError,
         CaptureError,
@@ -130,6 +131,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Aggregate",
+    "AmbiguousStoreError",
     "ApplicationSession",
     "ApplicationSessionStore",
     "Assignment",
@@ -228,6 +230,7 @@ __all__ = [
 # Records come by way of opening, which lets their own calls (`await session.save()`) open a store.
 _HOMES = {
     "Aggregate": "store.aggregates",
+    "AmbiguousStoreError": "errors",
     "ApplicationSession": "opening",
     "ApplicationSessionStore": "store.application_sessions",
     "Assignment": "opening",

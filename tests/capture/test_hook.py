@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture import hook_path
+from khive_persist.capture import arrival, hook_path
 from khive_persist.capture.registration.command import hook_command
 from khive_persist.capture.spool import Spool, split_away
 from khive_persist.place import Place
@@ -309,3 +310,22 @@ def test_the_hook_imports_only_what_is_built_in(place: Place) -> None:
         return {line.split()[1] for line in log.splitlines() if line.startswith(b"import ")}
 
     assert imported(listing) - imported(floor) <= {b"'arrival'", b"'_signal'"}
+
+
+def test_a_file_in_place_of_the_drainers_pipe_gives_way(place: Place, hook: Hook) -> None:
+    Spool(place).make()
+    (place.spool / "wake").write_bytes(b"")
+    assert hook(PAYLOAD).returncode == 0
+    assert stat.S_ISFIFO((place.spool / "wake").lstat().st_mode)
+
+
+@pytest.mark.parametrize("text", ["0", "-", "0" * 31, "0" * 33])
+def test_a_part_of_a_mark_is_none(text: str, home: Path, place: Place) -> None:
+    (home / ".khive" / "marks" / str(place.khive).lstrip("/")).unlink()
+    (home / ".khive" / "marks" / str(place.khive).lstrip("/")).symlink_to("0" * 32 + "-" + "0" * 40)
+    (place.khive / "id").unlink()
+    (place.khive / "id").symlink_to(text)
+    assert not arrival.is_trusted(str(place.khive), str(home))
+    (place.khive / "id").unlink()
+    (place.khive / "id").symlink_to("0" * 32)
+    assert arrival.is_trusted(str(place.khive), str(home))

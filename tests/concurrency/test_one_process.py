@@ -231,7 +231,17 @@ async def child(plans):
         assert "fork" in str(error), error
     else:
         raise SystemExit("the parent's store was used")
-    async with open_store(PlannerSession, dir=sys.argv[1]) as own:
+    for what in (plans.count(), PlannerSession.count(), opened(sys.argv[1])):
+        try:
+            await what
+        except StoreClosedError as error:
+            assert "fork" in str(error), error
+        else:
+            raise SystemExit("a file of the parent was used")
+    await opened(sys.argv[2])
+
+async def opened(folder):
+    async with open_store(PlannerSession, dir=folder) as own:
         await own.save(plan("child"))
 
 async def main():
@@ -255,16 +265,17 @@ anyio.run(main)
 """
 
 
-async def test_a_forked_child_is_told_and_opens_its_own(place: Place) -> None:
+async def test_a_forked_child_is_told_and_opens_other_files(place: Place, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKING, str(place.root)],
+        [sys.executable, "-W", "ignore", "-c", FORKING, str(place.root), str(tmp_path)],
         capture_output=True,
         timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     async with open_store(PlannerSession, dir=place.root) as plans:
-        assert await plans.count() == 22
+        assert await plans.count() == 21
+    await all_once(tmp_path, {"child"})
 
 
 def in_a_spawned_process(root: str) -> None:

@@ -15,7 +15,8 @@ from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, lock
 from khive_persist.store.sqlite.connection import open_reader
-from khive_persist.store.sqlite.file_writer import MIRROR, Batch, FileWriter
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.mirror_progress import MIRROR, Batch
 from tests.mirror.records import (
     assert_equal,
     event,
@@ -145,12 +146,12 @@ def test_a_database_of_before_is_compared_as_a_whole(place: Place) -> None:
 
 def test_without_a_mirror_nothing_is_logged(place: Place) -> None:
     save(place, plan("a"))
-    place.config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+    place.local_config.write_text('[mirror]\noff = ["planner_sessions"]\n')
     save(place, plan("b"), plan("c"))
     with closing(open_reader(place.database("planner_sessions.db"))) as connection:
         assert change_log.positions(connection) == {}
         assert connection.execute("SELECT count(*) FROM change_log").fetchone() == (0,)
-    place.config.write_text("")
+    place.local_config.write_text("")
     save(place, plan("d"))
     assert len(files(place)) == 4
     assert_equal(place)

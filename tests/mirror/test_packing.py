@@ -318,13 +318,19 @@ def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Place) -
 
 LATE = """
 from khive_persist.mirror.stream_file import Appending, Entry, opened
-Streams(place.sessions, purpose).append([Entry("s1", "x", b'{"id":"x"}\\n', None)])
+appending = Appending(place.sessions, is_together=False)
+with opened(place.sessions / "STREAM") as stream:
+    appending.add(stream, [Entry("x", b'{"id":"x"}\\n', None)], may_be_there=False)
+appending.finish()
 """
 
 
 def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Place) -> None:
     packed(filled)
-    assert calls_in_order(LATE, filled) == [f"fsync {STREAM}", "fsync sessions"]
+    assert calls_in_order(LATE.replace("STREAM", STREAM), filled) == [
+        f"fsync {STREAM}",
+        "fsync sessions",
+    ]
 
 
 REVISION = """

@@ -504,6 +504,11 @@ def test_only_the_first_thousand_are_kept_in_memory(place: Place) -> None:
         connection.executemany("INSERT INTO planner_sessions (id, content) VALUES (?, ?)", rows)
 
     async def run() -> None:
+        # It brings them into the mirror; then somebody takes the files away.
+        assert (await verify(dir=place.root)).is_equal
+        for name in files(place):
+            if not name.endswith("_a.json"):
+                (place.sessions / name).unlink()
         done = await verify(dir=place.root)
         assert len(done.differences) == LISTED
         assert done.tallies["planner_sessions"].missing_in_mirror == 1_500

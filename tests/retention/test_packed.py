@@ -49,7 +49,7 @@ def with_bytes(place: Place, needle: bytes) -> list[str]:
 def old(place: Place, request: pytest.FixtureRequest) -> Place:
     """Two sessions whose streams are packed, and perhaps have late events beside."""
     place.make()
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     put(place, [event(9, session_id=s, command=f"echo {TOKEN}") for s in (SESSION, "stays-here")])
     put(place, [event(8, session_id=s) for s in (SESSION, "stays-here")])
     pack_all(place)

@@ -82,7 +82,7 @@ def test_counts_of_before_stay(place: Place) -> None:
 
 def test_a_preview_that_ends_within_a_secret_is_made_anew(place: Place) -> None:
     place.make()
-    place.config.write_text("[redaction]\nenabled = false\n")
+    place.local_config.write_text("[redaction]\nenabled = false\n")
     for cut in (10, 30):
         text = "x " * 100
         response = {"stdout": text[cut:] + TOKEN + " and more", "stderr": "", "n": 1.50}

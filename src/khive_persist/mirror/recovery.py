@@ -11,7 +11,8 @@ from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log
-from khive_persist.store.sqlite.file_writer import MIRROR, FileWriter
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.mirror_progress import MIRROR
 
 # So many are compared within a second or two; who opens a file can wait for that.
 FEW_RECORDS: Final = 5_000

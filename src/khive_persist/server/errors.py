@@ -32,6 +32,7 @@ STATUSES: Final[dict[type[KhiveError], int]] = {
     errors.CompletedError: 409,
     errors.VersionError: 409,
     errors.PlaceError: 503,
+    errors.UntrustedError: 503,
     errors.CaptureError: 503,
     errors.EmissionError: 502,
     errors.MirrorError: 503,

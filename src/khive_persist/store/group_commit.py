@@ -6,13 +6,15 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from khive_persist.errors import KhiveError, StoreBusyError, StoreClosedError, StoreError
 from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite.connection import identity
-from khive_persist.store.sqlite.file_writer import Batch, FileWriter, Mirroring
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.mirror_progress import Batch, Mirroring
 from khive_persist.store.write_request import Write, WriteRequest
 
 Result = TypeVar("Result")
@@ -122,8 +124,12 @@ class GroupCommit:
     def _commit_waiting(self) -> None:
         """One commit after the other, each for all who wait by then, until nobody does."""
         while requests := self._take():
-            self._commit(requests)
-        self._tidy()
+            try:
+                self._commit(requests)
+            except BaseException as error:  # A mistake of ours; nobody must wait for ever.
+                for request in requests:
+                    if not request.reply.done():
+                        request.fail(error)
 
     def _take(self) -> list[WriteRequest]:
         with self._mutex:
@@ -174,12 +180,12 @@ class GroupCommit:
         if not batches:
             for request in requests:
                 request.succeed()
+            self._tidy_soon()
             return
 
         def copy() -> None:
             try:
-                for batch in batches:
-                    self._file.follow(batch)
+                self._file.follow(batches)
             except BaseException as error:
                 failed = error if isinstance(error, KhiveError) else StoreError(str(error))
                 for request in requests:
@@ -187,28 +193,30 @@ class GroupCommit:
             else:
                 for request in requests:
                     request.succeed()
+            self._tidy_soon()
 
         self._copying.submit(copy)
 
-    def _tidy(self) -> None:
-        """Empty a large write-ahead log, as soon as nobody reads it any more."""
-        try:
-            is_left = self._file.tidy()
-        except (KhiveError, OSError):
-            return
+    def _tidy_soon(self) -> None:
+        """Do what can wait until less is to be done; see `FileWriter.tidy`."""
         with self._mutex:
-            if not is_left or self._is_tidying or self._is_closed:
+            if self._is_tidying or self._is_closed:
                 return
             self._is_tidying = True
-        timer = threading.Timer(_TIDY_SECONDS, self._tidy_again)
+        timer = threading.Timer(_TIDY_SECONDS, self._tidy_in_turn)
         timer.daemon = True
         timer.start()
 
-    def _tidy_again(self) -> None:
+    def _tidy_in_turn(self) -> None:
         with self._mutex:
             self._is_tidying = False
             if not self._is_closed:
                 self._committing.submit(self._tidy)
+
+    def _tidy(self) -> None:
+        with suppress(KhiveError, OSError):
+            if self._file.tidy():
+                self._tidy_soon()
 
     def _look(self, writer: object) -> object:
         if identity(self.path) is None:

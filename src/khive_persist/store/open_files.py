@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from khive_persist.purposes import Purpose
 from khive_persist.store.group_commit import GroupCommit
-from khive_persist.store.sqlite.file_writer import Mirroring
+from khive_persist.store.sqlite.mirror_progress import Mirroring
 
 
 class _Key(NamedTuple):

@@ -37,7 +37,7 @@ from khive_persist.store.no_writer import NoWriter
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite import rows as stored
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
-from khive_persist.store.sqlite.file_writer import Mirroring
+from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.tail import Tail
 from khive_persist.store.writer import Writer

@@ -32,7 +32,7 @@ class WriteRequest:
 
     def begin(self) -> bool:
         """Begin it, unless its caller has left; it can no longer be cancelled then."""
-        if not self.is_begun:
+        if not self.is_begun and not self.reply.cancelled():
             self.is_begun = self.reply.set_running_or_notify_cancel()
         return self.is_begun
 

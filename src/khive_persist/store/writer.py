@@ -14,7 +14,7 @@ from khive_persist.store import open_files
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.selection import matching_ids
-from khive_persist.store.sqlite.file_writer import Mirroring
+from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.rows import fetch_ids, fetch_sessions
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.write_request import Write

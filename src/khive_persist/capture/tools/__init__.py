@@ -1,6 +1,6 @@
 """What is particular to each AI tool: its words for events, and how its hooks are registered.
 
-One file a tool, with no I/O in it. Standard library only: the drainer imports this.
+One file a tool, with no I/O in it. The standard library and orjson only: the drainer imports this.
 """
 
 from typing import Final

@@ -19,7 +19,7 @@ from khive_persist.errors import (
 )
 from khive_persist.place import PRIVATE_FILE
 from khive_persist.purposes import Purpose
-from khive_persist.store.sqlite import guard, migrations, switch
+from khive_persist.store.sqlite import forks, guard, migrations, switch
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 
 # A page holds whole rows: of events, of 2 to 3 KB each, five stand in 16 KiB, and two in 8 KiB with
@@ -318,6 +318,7 @@ def _check_readable(path: Path) -> None:
 
 
 def _uri(path: Path, mode: str) -> str:
+    forks.refuse_inherited(path)
     return f"file:{quote(str(path))}?mode={mode}"
 
 

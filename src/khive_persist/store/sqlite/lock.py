@@ -26,7 +26,7 @@ from khive_persist.place import PRIVATE_FILE
 _SHORTEST_WAIT_SECONDS: Final = 0.0005
 _LONGEST_WAIT_SECONDS: Final = 0.01
 # Nobody waits for longer than this in silence.
-_SILENT_SECONDS: Final = 5.0
+SILENT_SECONDS: Final = 5.0
 
 _logger = logging.getLogger("khive_persist")
 
@@ -91,7 +91,7 @@ def acquire(
             raise StoreBusyError(
                 f"{path} was held by other writers for {timeout_seconds:g} s", hint="try again"
             )
-        if is_silent and waited > _SILENT_SECONDS:
+        if is_silent and waited > SILENT_SECONDS:
             is_silent = False
             _logger.warning("%s has been held by other writers for %.0f s", path, waited)
         # Waiters that wake at the same moments would meet again and again.

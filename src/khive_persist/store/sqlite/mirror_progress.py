@@ -1,0 +1,276 @@
+"""What of a file's change log this process has copied to the mirror, is copying, or cannot copy."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from khive_persist.errors import KhiveError, MirrorError
+from khive_persist.store.change import Change, Consumer, Lines
+from khive_persist.store.sqlite import change_log, lock
+
+MIRROR: Final = "mirror"
+# Who keeps the second copy; "off" where settings say that there is none; None where who writes does
+# not know: then whoever opens the file next and knows copies it.
+Mirroring = Consumer | Literal["off"] | None
+
+# Where the second copy cannot be written, not every save tries to write all that is missing.
+_RETRY_SECONDS: Final = 5.0
+
+
+class Batch(NamedTuple):
+    """What was committed, and is not copied yet.
+
+    Attributes:
+        changes: In order; one record may come several times.
+        ranges: The numbers of their entries, each range from after one to another.
+        gate: Holds the gate of the file's consumers until it is closed.
+        is_recovery: Whether they are of a process that was killed, or could not copy them.
+    """
+
+    changes: list[Change]
+    ranges: list[tuple[int, int]]
+    gate: int
+    is_recovery: bool
+
+
+class MirrorProgress:
+    """How far the mirror of one file is, as its change log and this process know it.
+
+    The calls that take a writing connection come one at a time, with the lock of the file's writers
+    held; `copy` may be called from any thread.
+
+    Attributes:
+        is_logged: Whether somebody follows the log.
+        failure: Why something could not be copied the last time that it was tried.
+    """
+
+    def __init__(self, path: Path, table: str, mirror: Mirroring) -> None:
+        self.is_logged = False
+        self.failure: MirrorError | None = None
+        self._path = path
+        self._table = table
+        self._mirror = mirror
+        # Ranges of entries that are copied, and those that are being copied.
+        self._done: list[tuple[int, int]] = []
+        self._under_way: set[tuple[int, int]] = set()
+        # What could not be copied, and is logged once more by the next transaction.
+        self._failed: list[Change] = []
+        self._noted_again = 0
+        self._failed_at = -_RETRY_SECONDS
+        self._mutex = threading.Lock()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something could not be copied since it was last tried."""
+        return bool(self._failed)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was copied that the log does not know of."""
+        return bool(self._done)
+
+    def is_settled(self, connection: sqlite3.Connection) -> bool:
+        """Whether nobody else wrote to the file, and the mirror has, or had once, all of it."""
+        connection.execute("BEGIN")
+        try:
+            state = change_log.state(connection)
+            position = change_log.positions(connection).get(MIRROR)
+            is_ours = state.last_rowid == change_log.last_rowid(connection, self._table)
+            entries = change_log.first_after(connection, -1 if position is None else position)
+            self.is_logged = position is not None
+        finally:
+            connection.execute("END")
+        if isinstance(self._mirror, str):
+            return is_ours and position is None
+        if self._mirror is None:
+            return is_ours
+        is_followed = position == change_log.BEHIND or entries is None
+        is_known = position is not None and state.epoch == self._mirror.epoch()
+        return is_ours and is_known and is_followed
+
+    def settle(self, connection: sqlite3.Connection) -> None:
+        """Mend, in a transaction, what `is_settled` found."""
+        epoch = change_log.state(connection).epoch
+        is_empty = change_log.last_rowid(connection, self._table) == 0
+        if isinstance(self._mirror, str):
+            change_log.drop_consumer(connection, MIRROR)
+        elif self._mirror is not None:
+            position = change_log.positions(connection).get(MIRROR)
+            if position is None or epoch != self._mirror.epoch():
+                begin = change_log.BEHIND
+                # Where it cannot be written, what is saved is in the database all the same.
+                with suppress(MirrorError):
+                    self._mirror.set_epoch(epoch)
+                    begin = change_log.last(connection) if is_empty else begin
+                change_log.set_position(connection, MIRROR, begin)
+        self.is_logged = MIRROR in change_log.positions(connection)
+
+    def note_others(self, connection: sqlite3.Connection) -> bool:
+        """Let all consumers begin anew where somebody else has inserted; whether somebody has."""
+        if change_log.state(connection).last_rowid == change_log.last_rowid(
+            connection, self._table
+        ):
+            return False
+        change_log.set_state(connection, self._table)
+        for consumer in change_log.positions(connection):
+            change_log.set_position(connection, consumer, change_log.BEHIND)
+        return True
+
+    def acknowledge(self, connection: sqlite3.Connection) -> dict[int, Change]:
+        """Let the mirror's position follow what this process has copied.
+
+        Returns:
+            The entries of those who were killed before they had copied them: nobody is about to.
+        """
+        position = change_log.positions(connection).get(MIRROR)
+        self.is_logged = position is not None
+        if (
+            position is None
+            or position == change_log.BEHIND
+            or isinstance(self._mirror, str | None)
+        ):
+            self._done.clear()
+            self._failed.clear()
+            self._noted_again = 0
+            return {}
+        with self._mutex:
+            done = sorted(self._done)
+            failed = list(self._failed)
+            under_way = set(self._under_way)
+        change_log.note_again(connection, failed)
+        self._noted_again = len(failed)
+        reached = position
+        for begin, end in done:
+            if (change_log.first_after(connection, reached) or end) > begin:
+                reached = max(reached, end)
+        if reached != position:
+            change_log.set_position(connection, MIRROR, reached)
+            with self._mutex:
+                self._done = [span for span in self._done if span[1] > reached]
+        following = change_log.first_after(connection, reached)
+        if following is None or any(begin < following <= end for begin, end in under_way):
+            return {}
+        if time.monotonic() < self._failed_at + _RETRY_SECONDS:
+            return {}
+        alone = lock.try_acquire(lock.gate_path(self._path))
+        if alone is None:
+            # Somebody copies just now; it is his.
+            return {}
+        os.close(alone)
+        entries = change_log.changes(connection, reached, change_log.last(connection))
+        own = [span for span in done if span[1] > reached]
+        return {
+            seq: change
+            for seq, change in entries.items()
+            if not any(begin < seq <= end for begin, end in own)
+        }
+
+    def batches(
+        self,
+        connection: sqlite3.Connection,
+        orphans: dict[int, Change],
+        begin: int,
+        timeout_seconds: float,
+    ) -> list[Batch]:
+        """Make ready, before the commit, what is to be copied after it.
+
+        Args:
+            connection: Its transaction is open.
+            orphans: What `acknowledge` returned.
+            begin: The last entry before the transaction.
+            timeout_seconds: How long to wait for the gate.
+        """
+        batches: list[Batch] = []
+        if not self.is_logged or isinstance(self._mirror, str | None):
+            return batches
+        end = change_log.last(connection)
+        change_log.trim(connection, end)
+        entries = change_log.changes(connection, begin, end)
+        for changes, ranges, is_recovery in (
+            (list(orphans.values()), _spans(orphans), True),
+            (list(entries.values()), [(begin, end)], False),
+        ):
+            if changes:
+                # Whoever has it alone holds the lock of the writers, too: it is free, or shared.
+                gate = lock.acquire(lock.gate_path(self._path), timeout_seconds, shared=True)
+                batches.append(Batch(changes, ranges, gate, is_recovery))
+        return batches
+
+    def committed(self, batches: list[Batch]) -> None:
+        """Note that these were committed, and are copied from now on."""
+        with self._mutex:
+            for batch in batches:
+                self._under_way.update(batch.ranges)
+            # Not before: rolled back, they are not in the log again.
+            del self._failed[: self._noted_again]
+            self._noted_again = 0
+
+    def copy(self, batch: Batch, connection: sqlite3.Connection, lines: Lines) -> None:
+        """Copy what was committed: synced on return.
+
+        Raises:
+            MirrorError: It cannot be copied: it is tried again now and then, and by the next
+                opening. What others left, and cannot be copied either, is no error of this one.
+        """
+        failed = batch.changes
+        try:
+            if isinstance(self._mirror, str | None):
+                failed = []
+            elif batch.is_recovery:
+                failed = self._recovered(self._mirror, connection, batch.changes)
+            else:
+                self._mirror.apply(connection, batch.changes, lines, may_be_there=False)
+                failed = []
+        except MirrorError as error:
+            self.failure = error
+            raise
+        finally:
+            with self._mutex:
+                self._done += batch.ranges
+                self._failed += failed
+                self._under_way.difference_update(batch.ranges)
+                if failed:
+                    self._failed_at = time.monotonic()
+
+    def try_soon(self) -> None:
+        """Let the next transaction try again what could not be copied."""
+        self._failed_at = -_RETRY_SECONDS
+
+    def forget(self) -> None:
+        """Forget what was copied: the file is closed."""
+        with self._mutex:
+            self._done.clear()
+
+    def _recovered(
+        self, mirror: Consumer, connection: sqlite3.Connection, changes: list[Change]
+    ) -> list[Change]:
+        """Copy what somebody else did not; the changes of which that cannot be done."""
+        try:
+            mirror.apply(connection, changes, {}, may_be_there=True)
+        except MirrorError as error:
+            self.failure = error
+            if len(changes) == 1 or not isinstance(error.__cause__, KhiveError):
+                return changes
+            # One that cannot be copied must not keep out the others.
+            half = len(changes) // 2
+            return [
+                *self._recovered(mirror, connection, changes[:half]),
+                *self._recovered(mirror, connection, changes[half:]),
+            ]
+        return []
+
+
+def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as ranges, each from after one to another."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = spans[-1][0], number
+        else:
+            spans.append((number - 1, number))
+    return spans
