@@ -95,7 +95,7 @@ class RecordDrain:
             except OSError:
                 # It stays as it is, counted as left, and must not hold up the others.
                 continue
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 self._set_aside(file, "this user's programs did not write it, or not to its end")
 
     def _store(self, purpose: Purpose, batch: _Batch) -> int:

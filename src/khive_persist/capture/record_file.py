@@ -19,7 +19,6 @@ _PURPOSE: Final = "spool"
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NAME: Final = re.compile(rf"(\d{{20}})_({_UUID})_([A-Za-z_][A-Za-z0-9_]{{0,62}})\.record\Z")
 _IS_UUID: Final = re.compile(_UUID)
-_COLUMNS: Final = 5
 
 
 class RecordFile(NamedTuple):
@@ -98,10 +97,13 @@ def decode(khive: Path, file: RecordFile, raw: bytes) -> SpooledRecord:
     ):
         raise ValueError(f"{file.name} is not signed by this user's programs")
     document = codec.load(body)
-    row = tuple(document["row"]) if isinstance(document, dict) else ()
-    if len(row) != _COLUMNS or not isinstance(row[0], str):
-        raise ValueError(f"{file.name} holds no row")
-    return SpooledRecord(row, tuple(document.get("replaces", ())))
+    try:
+        id, content, metadata, created_at, embedding = document["row"]
+        return SpooledRecord(
+            (str(id), content, metadata, created_at, embedding), tuple(document["replaces"])
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file.name} holds no row") from error
 
 
 def _mac(khive: Path, file: RecordFile, body: bytes) -> str:

@@ -34,6 +34,8 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
+from khive_persist.mirror.document import to_row
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.records.node import Node
@@ -72,14 +74,15 @@ def spool_instead(
         StoreError: The refusal: the spool does not take them either. None is kept.
     """
     try:
-        redactor = load_redactor(place, configuration.load(place.config))
+        settings = configuration.load(place.config)
+        redactor = load_redactor(place, settings)
         rows = []
         for record in records:
             row = codec.to_row(record)
             rows.append(
                 (record.purpose_of(record.content), seal(redactor, row) if redactor else row)
             )
-        spool_records(place, rows, are_new=are_new)
+        spool_records(place, rows, Mirror(place, settings), are_new=are_new)
     except OSError as error:
         refusal.hint = f"{refusal.hint}; nor does the spool take it: {error}".removeprefix("; ")
         raise refusal from error
@@ -92,7 +95,11 @@ def spool_instead(
 
 
 def spool_records(
-    place: Place, rows: Sequence[tuple[Purpose, StoredRow]], *, are_new: bool
+    place: Place,
+    rows: Sequence[tuple[Purpose, StoredRow]],
+    mirror: Mirror,
+    *,
+    are_new: bool,
 ) -> None:
     """Put records into the spool of a place, in order: they survive a power loss on return.
 
@@ -101,6 +108,7 @@ def spool_records(
     Args:
         place: The place.
         rows: Each redacted, with its purpose.
+        mirror: Asked for the version of a record whose database cannot be read.
         are_new: Whether their ids were made just now, so that none was saved before.
 
     Raises:
@@ -114,7 +122,7 @@ def spool_records(
             # One after the other, whatever the clock does.
             last_ns = max(time.time_ns(), last_ns + 1)
             file = file_of(last_ns, row[0], purpose.name)
-            replaces = () if are_new else _replaced(place, spool, purpose, row[0])
+            replaces = () if are_new else _replaced(place, spool, purpose, row, mirror)
             content = encode(place.khive, file, SpooledRecord(row, replaces))
             written.append(file)
             os.close(arrival.keep(str(place.root), file.name, content))
@@ -127,19 +135,24 @@ def spool_records(
         raise
 
 
-def _replaced(place: Place, spool: Spool, purpose: Purpose, id: str) -> tuple[str, ...]:
+def _replaced(
+    place: Place, spool: Spool, purpose: Purpose, row: StoredRow, mirror: Mirror
+) -> tuple[str, ...]:
     """The digests of the versions of a record that are known now, those that wait too."""
     # The spool first: what is drained meanwhile is found in the database.
-    digests = []
+    versions: list[StoredRow] = []
     for file in spool.records():
-        if is_of(file, id, purpose.name):
+        if is_of(file, row[0], purpose.name):
             with suppress(OSError, ValueError):
-                digests.append(digest(decode(place.khive, file, spool.read(file)).row))
-    # One that cannot be read may have a version that is newer than this: a drain asks for it.
-    with suppress(StoreError):
-        rows = read_ids(place.database(purpose.file), purpose.table, [id])
-        digests += map(digest, rows)
-    return tuple(digests)
+                versions.append(decode(place.khive, file, spool.read(file)).row)
+    try:
+        versions += read_ids(place.database(purpose.file), purpose.table, [row[0]])
+    except StoreError:
+        path = None if purpose.is_stream else mirror.path(purpose, row)
+        with suppress(OSError, ValueError):
+            if path is not None:
+                versions.append(to_row(codec.load(path.read_bytes()))[1])
+    return tuple(map(digest, versions))
 
 
 def _reason(error: OSError) -> str:

@@ -199,8 +199,8 @@ class Spool:
 def counted(files: Sequence[Event | RecordFile]) -> str:
     """How many events and records they are, in words."""
     records = sum(isinstance(file, RecordFile) for file in files)
-    counts = {"event": len(files) - records, "record": records}
-    return " and ".join(f"{n} {word}{'s' * (n != 1)}" for word, n in counts.items() if n)
+    counts = {"events": len(files) - records, "records": records}
+    return " and ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def split_away(content: bytes) -> tuple[str, bytes]:
