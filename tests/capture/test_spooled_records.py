@@ -1,5 +1,6 @@
 """Records whose database cannot take them: they wait in the spool, and come in once, in order."""
 
+import asyncio
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from khive_persist import (
@@ -345,3 +347,45 @@ async def test_purge_takes_what_waits_of_a_session_alone(place: Place) -> None:
         purged = purge(place, session, [], Settings())
     assert purged.spooled == 1
     assert [other.id in path.name for path in spooled(place)] == [True]
+
+
+async def test_what_waits_in_a_folder_that_was_moved_comes_in_once_it_is_trusted(
+    place: Place, tmp_path: Path
+) -> None:
+    with locked(place):
+        plan = await save(place, "moved")
+    moved = Place(place.root.rename(tmp_path / "moved"))
+    assert run(["--dir", str(moved.root), "trust", "--yes", "--keep"]) == 0
+    assert rows(moved) == {plan.id: "moved"}
+
+
+async def test_many_at_once_that_find_their_database_locked(place: Place) -> None:
+    with locked(place):
+        plans = await asyncio.gather(*(save(place, str(n)) for n in range(64)))
+    assert len(spooled(place)) == 64
+    assert drain(place) == (64, 0, ())
+    assert rows(place) == {plan.id: plan.content["task_description"] for plan in plans}
+
+
+async def test_a_drainer_brings_it_in_by_itself(place: Place) -> None:
+    os.unlink(place.spool / "wake")
+    await save(place)
+    with locked(place):
+        plan = await save(place, "drained by a process of its own")
+    with anyio.fail_after(20):
+        while plan.id not in rows(place):
+            await anyio.sleep(0.02)
+
+
+async def test_a_database_of_a_newer_program(place: Place) -> None:
+    await save(place)
+    connection = sqlite3.connect(place.database("planner_sessions.db"))
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute("PRAGMA user_version = 99")
+    plan = await save(place, "newer")
+    assert len(spooled(place)) == 1
+    assert "written by a newer" in str(drain(place).errors[0])
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    assert drain(place) == (1, 0, ())
+    assert rows(place)[plan.id] == "newer"

@@ -21,8 +21,8 @@ from khive_persist.store.sqlite.connection import prepare_reader
 from khive_persist.trust import marks, records, signed
 
 Kind = Literal[
-    "link", "not a file", "not a folder", "foreign", "journal", "event", "purpose", "tokens", "key",
-    "schema", "settings", "too large",
+    "link", "not a file", "not a folder", "foreign", "journal", "event", "record", "purpose",
+    "tokens", "key", "schema", "settings", "too large",
 ]  # fmt: skip
 
 FOLDERS: Final = frozenset(

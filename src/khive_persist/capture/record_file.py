@@ -96,6 +96,20 @@ def decode(khive: Path, file: RecordFile, raw: bytes) -> SpooledRecord:
         khive, _PURPOSE, _named(file, body), mac.decode("ascii", "replace")
     ):
         raise ValueError(f"{file.name} is not signed by this user's programs")
+    return _parsed(file, body)
+
+
+def sign_anew(khive: Path, file: RecordFile, raw: bytes) -> bytes:
+    """The bytes of a file that a person takes for the user's own.
+
+    Raises:
+        ValueError: They hold no record.
+        PlaceError: The key of this user's MACs cannot be read or made.
+    """
+    return encode(khive, file, _parsed(file, raw.partition(b"\n")[2]))
+
+
+def _parsed(file: RecordFile, body: bytes) -> SpooledRecord:
     document = codec.load(body)
     try:
         id, content, metadata, created_at, embedding = document["row"]
