@@ -1,9 +1,21 @@
-"""python -m benchmarks [--rows N] [--runs N]: measure, and print a Markdown table."""
+"""python -m benchmarks [--rows N] [--runs N] [--many N] [--files N]: measure, print Markdown."""
 
 import argparse
+import os
 import sys
+import tempfile
 
-from benchmarks import asking, disk, draining, processes, saving, serving, syncing
+from benchmarks import (
+    asking,
+    bulk,
+    disk,
+    draining,
+    first_event,
+    processes,
+    saving,
+    serving,
+    syncing,
+)
 from benchmarks.table import markdown
 
 
@@ -14,16 +26,30 @@ def main() -> int:
         "--rows", type=int, default=1_000_000, help="plans to ask (default 1,000,000)"
     )
     parser.add_argument("--runs", type=int, default=60, help="pairs of processes (default 60)")
+    parser.add_argument(
+        "--many", type=int, default=bulk.MANY, help=f"plans to save (default {bulk.MANY:,})"
+    )
+    parser.add_argument(
+        "--files",
+        type=int,
+        default=first_event.FILES,
+        help=f"session files beside a drainer (default {first_event.FILES:,})",
+    )
     arguments = parser.parse_args()
-    lines = [
-        *processes.measure(arguments.runs),
-        *draining.measure(),
-        *disk.measure(),
-        *syncing.measure(),
-        *saving.measure(),
-        *serving.measure(),
-        *asking.measure(arguments.rows),
-    ]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        # The marks of what is made here go with it.
+        os.environ["KHIVE_HOME"] = home
+        lines = [
+            *processes.measure(arguments.runs),
+            *draining.measure(),
+            *first_event.measure(arguments.files),
+            *disk.measure(),
+            *syncing.measure(),
+            *saving.measure(),
+            *bulk.measure(arguments.many),
+            *serving.measure(),
+            *asking.measure(arguments.rows),
+        ]
     print(markdown(lines))
     return 0 if all(line.passes for line in lines) else 1
 

@@ -1,4 +1,4 @@
-"""python -m benchmarks.one_commit ROOT: the server's recorder, with a commit for each request."""
+"""python one_commit.py ROOT: the server's recorder, with a commit for each request."""
 
 import sys
 

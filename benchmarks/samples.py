@@ -26,7 +26,7 @@ def prose(size: int, seed: int) -> str:
 def payload(size: int, number: int = 0, *, post: bool = False) -> bytes:
     """A Claude Code payload of `size` bytes: a Write before it ran, or a Bash call after it."""
     common = {
-        "session_id": f"3aeaa724-c75a-4fc5-9e77-{number // 200:012x}",
+        "session_id": f"{0x3AEAA724 + number // 200:08x}-c75a-4fc5-9e77-8feafee36ced",
         "transcript_path": "/home/dev/.claude/projects/-home-dev-src-proj/3aeaa724.jsonl",
         "cwd": "/home/dev/src/proj",
         "prompt_id": "88910ae8-e997-49d4-9e1d-485187eec679",

@@ -1,124 +1,110 @@
-"""Saving through the store against the same rows through `sqlite3` alone."""
+"""Saves one by one: at once from many tasks, against the same saves one after another."""
 
 import random
-import sqlite3
-import statistics
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import anyio
 
 from benchmarks.samples import plan, prose
 from benchmarks.table import Line, median_ratio, milliseconds
-from khive_persist import PlannerSession, open_store
-from khive_persist.place import Place, sync_directory, sync_file
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.store import codec
-from khive_persist.store.sqlite.connection import open_writer
-from khive_persist.store.sqlite.statements import upsert
+from khive_persist import PlannerSession, open_store, save_planning_session
+from khive_persist.place import Place
 
-TASKS = 64
-MANY = 5_000
-ROUNDS = 7
+TASKS: Final = 64
+CALLS: Final = 1_000
+ROUNDS: Final = 7
+CALL_ROUNDS: Final = 3
+
+Value = TypeVar("Value")
 
 
-def measure() -> list[Line]:
-    """Group commit and `save_many`."""
+def measure(calls: int = CALLS) -> list[Line]:
+    """Group commit, without the mirror and with it; one-call saves."""
     with tempfile.TemporaryDirectory() as name:
-        return anyio.run(_measure, Path(name))
+        folder = Path(name)
+        without_mirror(folder / "without")
+        for kind in ("with", "calls", "open"):
+            (folder / kind).mkdir()
+        return [
+            anyio.run(_group_commit, folder / "without", ", mirror off"),
+            anyio.run(_group_commit, folder / "with", ", mirror included"),
+            anyio.run(_one_call_saves, folder, calls),
+        ]
 
 
-async def _measure(folder: Path) -> list[Line]:
-    for name in ("many", "mirrored"):
-        (folder / name).mkdir()
-    for name in (".", "many"):
-        _without_mirror(folder / name)
-    together, alone, many, raw_many, mirrored = [], [], [], [], []
-    async with open_store(PlannerSession, dir=folder) as plans:
-        for number in range(ROUNDS + 1):
-            records = _records(TASKS, number)
-            began = time.perf_counter()
-            async with anyio.create_task_group() as tasks:
-                for record in records:
-                    tasks.start_soon(plans.save, record)
-            together.append(time.perf_counter() - began)
-            records = _records(TASKS, number)
-            began = time.perf_counter()
-            for record in records:
-                await plans.save(record)
-            alone.append(time.perf_counter() - began)
-    raw = open_writer(folder / "raw.db", PLANNER_SESSIONS)
-    async with open_store(PlannerSession, dir=folder / "many") as plans:
-        for number in range(ROUNDS + 1):
-            records = _records(MANY, number)
-            began = time.perf_counter()
-            await plans.save_many(records)
-            many.append(time.perf_counter() - began)
-            raw_many.append(_execute_many(raw, _records(MANY, number)))
-    raw.close()
-    async with open_store(PlannerSession, dir=folder / "mirrored") as plans:
-        for number in range(ROUNDS + 1):
-            records = _records(TASKS, number)
-            began = time.perf_counter()
-            await plans.save_many(records)
-            mirrored.append(time.perf_counter() - began)
-    return [
-        Line(
-            f"a durable save from each of {TASKS} tasks, against one commit a row (FULL)",
-            milliseconds(together[1:]),
-            milliseconds(alone[1:]),
-            median_ratio(alone[1:], together[1:]),
-            8,
-        ),
-        Line(
-            f"save_many of {MANY:,} models, against sqlite3.executemany of the same rows",
-            f"{MANY / statistics.median(many[1:]):,.0f} rows/s",
-            f"{MANY / statistics.median(raw_many[1:]):,.0f} rows/s",
-            median_ratio(raw_many[1:], many[1:]),
-            0.5,
-        ),
-        Line(
-            f"save_many of {TASKS} models and their mirror, against synced files alone",
-            milliseconds(mirrored[1:]),
-            milliseconds(files := [_write_files(folder, number) for number in range(ROUNDS)]),
-            median_ratio(files, mirrored[1:]),
-            0.5,
-        ),
-    ]
-
-
-def _without_mirror(folder: Path) -> None:
+def without_mirror(folder: Path) -> None:
+    """Make a place whose plans have no second copy."""
+    folder.mkdir(exist_ok=True)
     place = Place(folder)
     place.make()
-    place.config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+    # What records less counts from this file alone.
+    local = place.khive / "config.local.toml"
+    local.write_text('[mirror]\noff = ["planner_sessions"]\n')
 
 
-def _write_files(folder: Path, number: int) -> float:
-    """What a file a record costs by itself: written beside, synced, renamed; the folder synced."""
-    texts = [str(record.content) for record in _records(TASKS, number)]
-    target = folder / "files"
-    target.mkdir(exist_ok=True)
-    began = time.perf_counter()
-    for at, text in enumerate(texts):
-        path = target / f"{number}-{at}.tmp"
-        path.write_text(text)
-        sync_file(path)
-        path.rename(path.with_suffix(".json"))
-    sync_directory(target)
-    return time.perf_counter() - began
-
-
-def _records(count: int, seed: int) -> list[PlannerSession]:
+def records(count: int, seed: int) -> list[PlannerSession]:
+    """Plans of about 2 KB, validated."""
     some = random.Random(seed)
     text = prose(1_300, seed)
     return [PlannerSession(content=plan(number, some, text)) for number in range(count)]
 
 
-def _execute_many(raw: sqlite3.Connection, records: list[PlannerSession]) -> float:
-    rows = [codec.to_row(record) for record in records]
+async def _group_commit(folder: Path, mirror: str) -> Line:
+    together, alone = [], []
+    async with open_store(PlannerSession, dir=folder) as plans:
+        for number in range(ROUNDS + 1):
+            together.append(await _at_once(plans.save, records(TASKS, number)))
+            waiting = records(TASKS, number)
+            began = time.perf_counter()
+            for record in waiting:
+                await plans.save(record)
+            alone.append(time.perf_counter() - began)
+        await _check(plans.count, 2 * TASKS * (ROUNDS + 1))
+    return Line(
+        f"a durable save from each of {TASKS} tasks, against one after another{mirror}",
+        milliseconds(together[1:]),
+        milliseconds(alone[1:]),
+        median_ratio(alone[1:], together[1:]),
+        8,
+    )
+
+
+async def _one_call_saves(folder: Path, calls: int) -> Line:
+    async def save(record: PlannerSession) -> None:
+        await save_planning_session(record.content, dir=folder / "calls")
+
+    by_call, in_store = [], []
+    for number in range(CALL_ROUNDS):
+        by_call.append(await _at_once(save, records(calls, number)))
+        async with open_store(PlannerSession, dir=folder / "open") as plans:
+            in_store.append(await _at_once(plans.save, records(calls, number)))
+    for kind in ("calls", "open"):
+        async with open_store(PlannerSession, dir=folder / kind) as plans:
+            await _check(plans.count, calls * CALL_ROUNDS)
+    return Line(
+        f"{calls:,} one-call saves at once, against the same in one open store",
+        milliseconds(by_call),
+        milliseconds(in_store),
+        median_ratio(by_call, in_store),
+        3,
+        at_most=True,
+    )
+
+
+async def _at_once(
+    save: Callable[[Value], Coroutine[Any, Any, object]], values: Iterable[Value]
+) -> float:
     began = time.perf_counter()
-    raw.execute("BEGIN IMMEDIATE")
-    raw.executemany(upsert(PLANNER_SESSIONS.table), rows)
-    raw.execute("COMMIT")
+    async with anyio.create_task_group() as tasks:
+        for value in values:
+            tasks.start_soon(save, value)
     return time.perf_counter() - began
+
+
+async def _check(count: Callable[[], Awaitable[int]], expected: int) -> None:
+    if (counted := await count()) != expected:
+        raise RuntimeError(f"{counted} of {expected} are there")

@@ -132,7 +132,7 @@ class Autosave:
         return self._tracked.pop((self._store(record), record.id), None) is not None
 
     async def save_now(self) -> AutosaveRound:
-        """A round now: what had changed before the call is committed and synced on return.
+        """A round now: what had changed before the call is committed, synced and copied on return.
 
         It waits for a round that has begun, so no callback may await it. Cancelled, some of the
         records are saved; the next round saves the others.

@@ -48,7 +48,7 @@ class CallbackOptions(TypedDict, total=False):
     raised, to the log of `khive_persist`.
 
     Attributes:
-        on_save: Told of what was committed and synced, at least one item.
+        on_save: Told of what was committed, synced and copied, at least one item.
         on_load: Told of what was read, at least one item; of a stream, a page at a time.
         on_error: Told of each exception that a call is about to raise; a cancellation is none.
     """

@@ -17,8 +17,9 @@ from khive_persist.backup.catalogue import read_catalogue
 from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
+from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.registration import status
-from khive_persist.capture.spool import Spool, waiting_at_home
+from khive_persist.capture.spool import Event, Spool, counted, waiting_at_home
 from khive_persist.capture.tools import TOOLS
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.mirror.packing import damaged as damaged_packing
@@ -61,8 +62,8 @@ class Report(NamedTuple):
         versions: Of this program, Python, SQLite and the schema.
         khive: The path of `.khive`.
         databases: Every database file.
-        spool: `events` that wait here by tool, `oldest_seconds`, and `waiting_elsewhere`: those
-            that lie in the home directory's spool for this place.
+        spool: `events` that wait here by tool, `records` by kind, `oldest_seconds`, and
+            `waiting_elsewhere`: those that lie in the home directory's spool for this place.
         quarantined: The names in `quarantine/`.
         unmatched: Tool calls without an end, the latest first, at most 20.
         unmatched_calls: How many there are.
@@ -103,9 +104,9 @@ async def examine(place: Place) -> Report:
     spool = _examine_spool(place)
     problems += [line for file in databases if (line := _lag(place, file))]
     problems += damaged_packing(place)
-    waiting = sum(spool["events"].values())
+    waiting = Spool(place).waiting()
     if waiting:
-        problems.append(f"{waiting} events wait in {place.spool}")
+        problems.append(f"{counted(waiting)} wait in {place.spool}")
     if spool["waiting_elsewhere"]:
         problems.append(
             f"{spool['waiting_elsewhere']} events of {place.root} wait in the home's spool"
@@ -241,11 +242,12 @@ def _count(path: Path, table: str) -> tuple[int, str | None, int]:
 
 
 def _examine_spool(place: Place) -> dict[str, Any]:
-    events = [event for event in Spool(place).events() if not event.away]
+    files = Spool(place).waiting()
     elsewhere = waiting_at_home(place)
-    oldest = (time.time_ns() - events[0].arrival_ns) / 1e9 if events else None
+    oldest = (time.time_ns() - files[0].arrival_ns) / 1e9 if files else None
     return {
-        "events": dict(Counter(event.tool for event in events)),
+        "events": dict(Counter(file.tool for file in files if isinstance(file, Event))),
+        "records": dict(Counter(file.purpose for file in files if isinstance(file, RecordFile))),
         "oldest_seconds": oldest,
         "waiting_elsewhere": elsewhere,
     }

@@ -1,6 +1,6 @@
 """Opening a store: its place, its settings, what is redacted, and the spool before it."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.callbacks import CallbackOptions, Callbacks
-from khive_persist.capture.shared_drain import drained
+from khive_persist.capture.record_spool import PASSING, spool_instead
+from khive_persist.capture.shared_drain import drained, records_drained
 from khive_persist.errors import InvalidRecordError
 from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
@@ -175,8 +176,8 @@ async def open_store(
     Its files lie in the place that `find_place(dir)` finds, made where it is missing; or the one
     file is where `url` says. Each record is kept a second time, as JSON in the place's `sessions/`,
     unless config.toml turns that off or `url` names the file. Inside, the class's own calls
-    (`await session.save()`) use this store. Reading hook events, or the history of a to-do list,
-    brings in first what waits in the spool.
+    (`await session.save()`) use this store. What waits in the spool is brought in first: records
+    of the class by its opening and each reading, events by reading them or a to-do list's history.
 
     Args:
         record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
@@ -236,6 +237,9 @@ async def _opened(
     timeout = settings.store_busy_timeout_seconds
     if busy_timeout_seconds is not None:
         timeout = min(timeout, busy_timeout_seconds)
+    # What was spooled before comes first.
+    names = frozenset(purpose.name for purpose in record.purposes())
+    records_in = None if named else partial(records_drained, place, names)
     sealing = partial(seal, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
     if record is FocusChain and named is None:
@@ -245,7 +249,7 @@ async def _opened(
         record,
         lambda purpose: named or place.database(purpose.file),
         busy_timeout_seconds=timeout,
-        before_read=partial(drained, place) if issubclass(record, HookEvent) else None,
+        before_read=partial(drained, place) if issubclass(record, HookEvent) else records_in,
         seal=sealing,
         mirror_of=Mirror(place, settings).follower if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
@@ -266,6 +270,8 @@ async def _opened(
                         most=FEW_RECORDS,
                     )
                 )
+        if records_in is not None:
+            await records_in()
         yield store
     finally:
         with anyio.CancelScope(shield=True):
@@ -293,10 +299,12 @@ async def _read_only(
 async def save_planning_session(
     content: Mapping[str, Any] | None = None, /, *, dir: Path | str | None = None, **fields: Any
 ) -> PlannerSession:
-    """Save one plan in one call: committed and synced on return.
+    """Save one plan in one call: committed, synced and copied on return.
 
         await save_planning_session(session_id="s1", task_description="…", complexity="complex")
 
+    Where the database is busy, full, read-only or damaged, the plan is in the spool on return,
+    synced, as a hook's event is: the log `khive_persist` says so, and the next drain brings it in.
     A service that saves many keeps a store open instead: opening costs more than a save.
 
     Args:
@@ -306,15 +314,49 @@ async def save_planning_session(
 
     Raises:
         InvalidRecordError: A field is missing or wrong.
-        StoreError: As its subclasses say; it is not saved.
+        StoreError: As its subclasses say; neither database nor spool took it.
     """
     try:
         plan = PlannerSession(content={**(content or {}), **fields})
     except ValueError as error:
         raise InvalidRecordError(" ".join(str(error).split())) from error
-    async with _opened(PlannerSession, dir=dir) as plans:
-        saved: PlannerSession = await plans.save(plan)
-        return saved
+    await save_alone([plan], dir=dir, are_new=True)
+    return plan
+
+
+async def save_alone(
+    records: Sequence[Node], *, dir: Path | str | None = None, are_new: bool = False
+) -> bool:
+    """Save records of one class while no store is open; whether they wait in the spool.
+
+    Args:
+        records: In order, at least one.
+        dir: The directory that holds `.khive`.
+        are_new: Whether their ids were made just now.
+
+    Raises:
+        StoreError: As its subclasses say; neither database nor spool took them.
+    """
+    record = type(records[0])
+    place = find_place(dir)
+    try:
+        async with _opened(record, dir=dir) as store:
+            if len(records) == 1:
+                await store.save(records[0])
+            else:
+                await store.save_many(records)
+    except PASSING as error:
+        # What another kind of store writes hangs on what is there by then.
+        if _STORES.get(record, Store).save is not Store.save:
+            raise
+        spooling = partial(spool_instead, place, records, error, are_new=are_new)
+        await anyio.to_thread.run_sync(spooling)
+        return True
+    return False
+
+
+async def _save_node(record: Node) -> None:
+    await save_alone([record])
 
 
 class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a function
@@ -382,4 +424,4 @@ _STORES: dict[type[Node], type[Store[Any]]] = {
 }
 
 # A record's own calls open a store for themselves where none is open.
-set_opener(_opened)
+set_opener(_opened, _save_node)

@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 from khive_persist.capture import arrival
 
 AWAY_ID: Final = "01764000000000000000_01900000-0000-7000-8000-00000000000{}_claude-code"
+RECORD: Final = AWAY_ID.format(6).replace("claude-code", "planner_sessions") + ".record"
+ROW: Final = b'{"row": ["forged", "{}", "{}", "2026-01-01 00:00:00.000000", null], "replaces": []}'
 EVENT: Final = b'{"session_id": "forged", "hook_event_name": "Stop"}'
 TABLE: Final = (
     "CREATE TABLE hook_events (id VARCHAR NOT NULL PRIMARY KEY, content JSON,"
@@ -142,6 +144,11 @@ HOSTILE: Final[dict[str, Hostile]] = {
     "server's address is a link": link("server.url", "precious"),
     "journal is a link": link("switch.journal", "precious"),
     "event is a link": link(f"spool/{AWAY_ID.format(1)}.event", "precious"),
+    "record without our MAC": file(f"spool/{RECORD}", b"0" * 64 + b"\n" + ROW, RECORD),
+    "record without any": file(f"spool/{RECORD}", ROW, RECORD),
+    "record is a link": link(f"spool/{RECORD}", "precious"),
+    "record is a pipe": pipe(f"spool/{RECORD}"),
+    "unfinished record is a link": link(f"spool/.{RECORD}.tmp", "precious"),
     "unfinished event is a link": link(f"spool/.{AWAY_ID.format(1)}.event.tmp", "precious"),
     "drainer's pipe is a link": link("spool/wake", "precious"),
     "purpose is a link": link("purposes/x.json", "precious"),

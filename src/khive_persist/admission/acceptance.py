@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 from khive_persist import clock, register, sealing
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import TOKENS, Finding, acting, survey
+from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
-from khive_persist.capture.spool import waiting_at_home
+from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import InvalidSettingsError, KhiveError, PlaceError
 from khive_persist.place import (
     GITIGNORE,
@@ -185,6 +186,13 @@ def _take(place: Place, finding: Finding) -> bool:
             switch.settle(place.khive)
         elif finding.kind == "purpose":
             register.adopt(place, place.khive / finding.path)
+        elif finding.kind == "record":
+            path = place.khive / finding.path
+            file = record_file.parse(path.name)
+            if file is None:
+                return False
+            raw = Spool(place).read(file)
+            write_private(path, record_file.sign_anew(place.khive, file, raw))
         elif finding.kind == "tokens":
             document = signed.read(place.khive / TOKENS)
             document.pop("mac", None)

@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from khive_persist import register, sealing
 from khive_persist import settings as configuration
-from khive_persist.capture.spool import parse
+from khive_persist.capture import record_file
+from khive_persist.capture.record_file import RecordFile
+from khive_persist.capture.spool import Spool, parse
 from khive_persist.errors import InvalidSettingsError, PlaceError
 from khive_persist.place import Place
 from khive_persist.store.sqlite import guard, switch
@@ -19,8 +21,8 @@ from khive_persist.store.sqlite.connection import prepare_reader
 from khive_persist.trust import marks, records, signed
 
 Kind = Literal[
-    "link", "not a file", "not a folder", "foreign", "journal", "event", "purpose", "tokens", "key",
-    "schema", "settings", "too large",
+    "link", "not a file", "not a folder", "foreign", "journal", "event", "record", "purpose",
+    "tokens", "key", "schema", "settings", "too large",
 ]  # fmt: skip
 
 FOLDERS: Final = frozenset(
@@ -139,6 +141,14 @@ def _of_kind(place: Place, name: str, status: os.stat_result) -> list[Finding]:
     return []
 
 
+def _is_signed(place: Place, file: RecordFile) -> bool:
+    try:
+        record_file.decode(place.khive, file, Spool(place).read(file))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _inside(place: Place, folder: str, name: str, status: os.stat_result) -> list[Finding]:
     path = f"{folder}/{name}"
     if stat.S_ISLNK(status.st_mode):
@@ -153,6 +163,8 @@ def _inside(place: Place, folder: str, name: str, status: os.stat_result) -> lis
         event = parse(name)
         if event is not None and event.away and not marks.is_state(place.khive):
             return [Finding(path, "event", "an event that says it is another project's")]
+        if (record := record_file.parse(name)) is not None and not _is_signed(place, record):
+            return [Finding(path, "record", "a record that your programs did not put there")]
     elif not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         return [Finding(path, "not a file", _word(status))]
     if status.st_uid != os.geteuid():

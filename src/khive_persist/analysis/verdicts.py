@@ -22,7 +22,7 @@ async def record_outcome(
     metadata: dict[str, Any] | None = None,
     dir: Path | str | None = None,
 ) -> Outcome:
-    """Say how a session ended: committed and synced on return.
+    """Say how a session ended: committed, synced and copied on return.
 
     The plans stay as they were, and so do verdicts before it. See `OutcomeContent` for which of
     several counts.

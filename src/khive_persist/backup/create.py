@@ -19,7 +19,7 @@ from khive_persist.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
 from khive_persist.backup.manifest import CONFIG, DATABASE, MIRROR, File, Manifest, StoredObject
 from khive_persist.backup.progress import Progress, silent
 from khive_persist.capture.drain import drain
-from khive_persist.capture.spool import Spool
+from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import BackupError, KhiveError
 from khive_persist.mirror.forms import packed_path
 from khive_persist.place import Place
@@ -162,19 +162,19 @@ class _Reading:
 
 
 def _drain_all(place: Place) -> None:
-    """Bring every event that waits into its database.
+    """Bring every event and record that waits into its database.
 
     Raises:
         BackupError: One that was accepted before is still in the spool.
     """
     spool = Spool(place)
-    before = {event.name for event in spool.events() if not event.away}
+    before = {file.name for file in spool.waiting()}
     result = drain(place)
-    left = before & {event.name for event in spool.events()}
+    left = [file for file in spool.waiting() if file.name in before]
     if left:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
         raise BackupError(
-            f"{len(left)} events wait in {place.spool} and would be missing: {reasons}",
+            f"{counted(left)} wait in {place.spool} and would be missing: {reasons}",
             hint="see khive-persist doctor",
         )
 

@@ -405,6 +405,7 @@ def keep(
     parents: list[int] = []
     spool = open_spool(project, state, parents)
     temporary = ".%s.tmp" % name
+    file = -1
     try:
         file = posix.open(temporary, CREATE, 0o600, dir_fd=spool)
         rest = memoryview(payload)
@@ -414,15 +415,19 @@ def keep(
             watch.written = spool, file, temporary, name, parents
         settle(spool, file, temporary, name, parents)
         posix.close(file)
-    except Unsure:
-        raise
-    except BaseException:
-        if watch:
-            watch.written = None
-        try:
-            posix.unlink(temporary, dir_fd=spool)
-        except OSError:
-            pass
+    except BaseException as error:
+        if not isinstance(error, Unsure):
+            if watch:
+                watch.written = None
+            try:
+                posix.unlink(temporary, dir_fd=spool)
+            except OSError:
+                pass
+        if not watch:
+            # No hook, which would end: a program goes on.
+            for descriptor in (file, spool):
+                if descriptor >= 0:
+                    posix.close(descriptor)
         raise
     return spool
 

@@ -4,6 +4,7 @@ The row's id is the event's own, and its file is removed after the commit. So wh
 drain, at whatever point, the next one ends with the same rows.
 """
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from khive_persist import settings as configuration
 from khive_persist.capture import arrival
 from khive_persist.capture.ended import ended_transcripts
 from khive_persist.capture.normalise import normalise
+from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import (
     DRAIN_LOCK,
     Event,
@@ -36,7 +38,7 @@ from khive_persist.errors import (
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
 from khive_persist.place import KHIVE, Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.register import known_purposes
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
@@ -48,6 +50,7 @@ from khive_persist.trust import marks, mounts, search
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
 WAIT_SECONDS: Final = 10.0
+READING_SECONDS: Final = 2.0
 _REMOVERS: Final = 4
 _FEW: Final = 32
 
@@ -56,9 +59,9 @@ class Drained(NamedTuple):
     """What a drain did.
 
     Attributes:
-        stored: How many events it brought into a database.
+        stored: How many events and records it brought into a database.
         left: How many wait on, those of other projects apart.
-        errors: Why, one for each tool that could not be written to.
+        errors: Why, one for each tool and kind of record that could not be written to.
     """
 
     stored: int
@@ -83,7 +86,9 @@ class Drain:
         self._redactor = load_redactor(place, self.settings)
         self._mirror = Mirror(place, self.settings)
         self._ended: dict[Path, None] = {}
+        self._longest_seconds = math.inf
         self._writers: dict[str, FileWriter] = {}
+        self._records = RecordDrain(place, self.spool, self._writer)
 
     def __enter__(self) -> Self:
         return self
@@ -122,9 +127,23 @@ class Drain:
                     stored += self._drain_tool(tool, [e for e in here if e.tool == tool])
                 except (StoreError, PlaceError) as error:
                     errors.append(error)
+            stored += self._records.run(errors)
             stored += self._bring_away()
             errors += self._copy_again()
-            return Drained(stored, _left(self.spool), tuple(errors))
+            return Drained(stored, len(self.spool.waiting()), tuple(errors))
+
+    def run_records(self, purposes: frozenset[str]) -> Drained:
+        """Bring in the records of some purposes, as `run` does; a lock is waited for 2 s at most.
+
+        Raises:
+            StoreError: As `run` does.
+        """
+        self._longest_seconds = READING_SECONDS
+        with lock.held(self.spool.path / DRAIN_LOCK, READING_SECONDS):
+            self.spool.adopt_abandoned()
+            errors: list[KhiveError] = []
+            stored = self._records.run(errors, purposes)
+            return Drained(stored, len(self.spool.waiting()), tuple(errors))
 
     def _events_of_place(self) -> list[Event]:
         """The events of this place; what only looks like an event is set aside.
@@ -232,14 +251,16 @@ class Drain:
             list(removers.map(remove, range(_REMOVERS)))
 
     def _insert(self, tool: str, rows: list[Row]) -> None:
-        purpose = HOOK_EVENTS[tool]
-        if tool not in self._writers:
-            path = self.place.database(purpose.file)
-            timeout = self.settings.store_busy_timeout_seconds
-            mirror = self._mirror.follower(purpose)
-            self._writers[tool] = FileWriter(path, purpose, timeout, mirror)
-        with self._writers[tool].transaction() as writing:
+        with self._writer(HOOK_EVENTS[tool]).transaction() as writing:
             writing.insert_new(rows)
+
+    def _writer(self, purpose: Purpose) -> FileWriter:
+        if purpose.name not in self._writers:
+            path = self.place.database(purpose.file)
+            timeout = min(self.settings.store_busy_timeout_seconds, self._longest_seconds)
+            mirror = self._mirror.follower(purpose)
+            self._writers[purpose.name] = FileWriter(path, purpose, timeout, mirror)
+        return self._writers[purpose.name]
 
     def _quarantine(self, event: Event) -> None:
         # Gone meanwhile, or not ours to move: then it stays, counted as left.
@@ -303,10 +324,6 @@ class Drain:
         spool.remove(event)
 
 
-def _left(spool: Spool) -> int:
-    return sum(not event.away for event in spool.events())
-
-
 def _can_take(project: str) -> bool:
     """Whether a project's `.khive` is trusted; one that holds settings alone is, from now on."""
     try:
@@ -340,4 +357,13 @@ def drain(place: Place) -> Drained:
         with Drain(place) as draining:
             return draining.run()
     except (StoreError, PlaceError) as error:
-        return Drained(0, _left(spool), (error,))
+        return Drained(0, len(spool.waiting()), (error,))
+
+
+def drain_records(place: Place, purposes: frozenset[str]) -> Drained:
+    """Bring in the records of some purposes, as `drain` does with all that lies in the spool."""
+    try:
+        with Drain(place) as draining:
+            return draining.run_records(purposes)
+    except (StoreError, PlaceError) as error:
+        return Drained(0, len(Spool(place).waiting()), (error,))

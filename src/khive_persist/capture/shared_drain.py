@@ -8,40 +8,51 @@ import os
 import threading
 from concurrent.futures import Future
 
-from khive_persist.capture.drain import Drained, drain
+from khive_persist.capture.drain import Drained, drain, drain_records
+from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 
 _mutex = threading.Lock()
+# A place, and the names of the purposes whose records alone are brought in; None for all there is.
+_Work = tuple[Place, frozenset[str] | None]
 # The drain that has not begun yet: whoever comes before it begins is served by it.
-_next: "dict[Place, Future[Drained]]" = {}
-_running: set[Place] = set()
+_next: "dict[_Work, Future[Drained]]" = {}
+_running: set[_Work] = set()
 
 
 async def drained(place: Place) -> Drained:
     """Bring in all that lay in the spool of a place when this was called; see `drain`."""
-    return await asyncio.shield(asyncio.wrap_future(_joined(place)))
+    return await asyncio.shield(asyncio.wrap_future(_joined((place, None))))
 
 
-def _joined(place: Place) -> "Future[Drained]":
+async def records_drained(place: Place, purposes: frozenset[str]) -> None:
+    """Bring in the records of some purposes that lay in the spool when this was called."""
+    if any(file.purpose in purposes for file in Spool(place).records()):
+        await asyncio.shield(asyncio.wrap_future(_joined((place, purposes))))
+
+
+def _joined(work: _Work) -> "Future[Drained]":
     with _mutex:
-        future = _next.get(place)
+        future = _next.get(work)
         if future is None:
-            future = _next[place] = Future()
-        if place not in _running:
-            _running.add(place)
-            threading.Thread(target=_run, args=(place,), name="khive-drain", daemon=True).start()
+            future = _next[work] = Future()
+        if work not in _running:
+            _running.add(work)
+            threading.Thread(target=_run, args=(work,), name="khive-drain", daemon=True).start()
         return future
 
 
-def _run(place: Place) -> None:
+def _run(work: _Work) -> None:
+    place, purposes = work
     while True:
         with _mutex:
-            future = _next.pop(place, None)
+            future = _next.pop(work, None)
             if future is None:
-                _running.discard(place)
+                _running.discard(work)
                 return
         try:
-            future.set_result(drain(place))
+            result = drain(place) if purposes is None else drain_records(place, purposes)
+            future.set_result(result)
         except BaseException as error:  # A mistake of ours; who waits must hear of it.
             future.set_exception(error)
 

@@ -1,16 +1,17 @@
-"""The spool: events accepted and not yet in a database, one file each."""
+"""The spool: events and records accepted and not yet in a database, one file each."""
 
 import errno
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.capture import arrival
+from khive_persist.capture import arrival, record_file
+from khive_persist.capture.record_file import RecordFile
 from khive_persist.errors import CaptureError
 from khive_persist.place import Place, make_directory
 from khive_persist.trust import marks
@@ -21,8 +22,8 @@ DRAINER_LOCK: Final = "drainer.lock"
 _NAME: Final = re.compile(
     r"(\d{20})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([a-z-]+)(\.cut)?\.(event|away)\Z"
 )
-_TEMPORARY: Final = re.compile(r"\.(.+\.(?:event|away))\.tmp\Z")
-# No hook lives for longer than its own deadline of two seconds.
+_TEMPORARY: Final = re.compile(r"\.(.+\.(?:event|away|record))\.tmp\Z")
+# No hook lives for longer than its own deadline of two seconds, and no record takes as long.
 _ABANDONED_SECONDS: Final = 60.0
 _HEADER_BYTES: Final = 8192
 
@@ -77,9 +78,22 @@ class Spool:
         """The events that lie here, in the order in which they arrived."""
         return sorted(event for name in self._names() if (event := parse(name)))
 
+    def records(self) -> list[RecordFile]:
+        """The records that lie here, in the order in which they came."""
+        return sorted(file for name in self._names() if (file := record_file.parse(name)))
+
+    def waiting(self, *, away: bool = False) -> list[Event | RecordFile]:
+        """The events and records of this place, in the order in which they came.
+
+        Args:
+            away: With the events of other projects that lie here.
+        """
+        events = [event for event in self.events() if away or not event.away]
+        return sorted([*events, *self.records()], key=lambda file: file.name)
+
     def is_empty(self) -> bool:
-        """Whether no event lies here."""
-        return not any(parse(name) for name in self._names())
+        """Whether neither an event nor a record lies here."""
+        return not any(parse(name) or record_file.parse(name) for name in self._names())
 
     def accept(self, tool: str, payload: bytes) -> Event:
         """Put one payload into the spool: it survives a power loss on return.
@@ -96,7 +110,7 @@ class Spool:
         assert event is not None
         return event
 
-    def read(self, event: Event) -> bytes:
+    def read(self, event: Event | RecordFile) -> bytes:
         """The bytes of an event's file.
 
         Raises:
@@ -131,30 +145,34 @@ class Spool:
         finally:
             os.close(descriptor)
 
-    def is_file(self, event: Event) -> bool:
+    def is_file(self, event: Event | RecordFile) -> bool:
         """Whether an event's name is that of a regular file."""
         try:
             return stat.S_ISREG(os.lstat(self._prefix + event.name).st_mode)
         except OSError:
             return False
 
-    def set_aside(self, event: Event, quarantine: Path) -> None:
+    def set_aside(self, event: Event | RecordFile, quarantine: Path) -> None:
         """Move an event's file into the quarantine, where nothing is ever deleted."""
         make_directory(quarantine)
         os.rename(self._prefix + event.name, quarantine / event.name)
 
-    def remove(self, event: Event) -> None:
+    def remove(self, event: Event | RecordFile) -> None:
         """Remove an event that is stored elsewhere."""
         os.unlink(self._prefix + event.name)
 
     def adopt_abandoned(self) -> None:
         """Make events of the files that killed hooks left behind.
 
-        Such an event was never acknowledged; what is there of it is kept, marked as cut.
+        Such an event was never acknowledged; what is there of it is kept, marked as cut. A record
+        is kept if all of it is there: its MAC says so.
         """
         for name in self._names():
             found = _TEMPORARY.match(name)
-            if found is None or (event := parse(found[1])) is None:
+            if found is None:
+                continue
+            event = parse(found[1])
+            if event is None and record_file.parse(found[1]) is None:
                 continue
             file = self.path / name
             with suppress(FileNotFoundError):
@@ -162,8 +180,9 @@ class Spool:
                 is_file = stat.S_ISREG(status.st_mode)
                 if not is_file or time.time() - status.st_mtime < _ABANDONED_SECONDS:
                     continue
-                mark = f"_{event.tool}.cut."
-                name = found[1] if event.cut else found[1].replace(f"_{event.tool}.", mark)
+                name = found[1]
+                if event is not None and not event.cut:
+                    name = name.replace(f"_{event.tool}.", f"_{event.tool}.cut.")
                 if status.st_size:
                     os.rename(file, self.path / name)
                 else:
@@ -175,6 +194,13 @@ class Spool:
                 yield from (entry.name for entry in entries)
         except (FileNotFoundError, NotADirectoryError):
             return
+
+
+def counted(files: Sequence[Event | RecordFile]) -> str:
+    """How many events and records they are, in words."""
+    records = sum(isinstance(file, RecordFile) for file in files)
+    counts = {"events": len(files) - records, "records": records}
+    return " and ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def split_away(content: bytes) -> tuple[str, bytes]:

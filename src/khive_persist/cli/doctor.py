@@ -161,6 +161,7 @@ def _print(report: Report, hooks: list[dict[str, Any]]) -> None:
     print_fields(
         {
             "events in the spool": sum(report.spool["events"].values()),
+            "records in the spool": sum(report.spool["records"].values()),
             "files in quarantine": len(report.quarantined),
             "tool calls without an end": report.unmatched_calls,
         }

@@ -11,6 +11,7 @@ import click
 from khive_persist import clock
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import notices
+from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import PlaceError
 from khive_persist.opening import find_place
 from khive_persist.place import Place
@@ -104,7 +105,8 @@ def drained_place(context: click.Context, directory: str | None) -> Place:
     if result.left:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
         click.echo(
-            f"khive-persist: {result.left} events wait in {place.spool}: {reasons}", err=True
+            f"khive-persist: {counted(Spool(place).waiting())} wait in {place.spool}: {reasons}",
+            err=True,
         )
     return place
 

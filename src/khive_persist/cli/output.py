@@ -1,5 +1,6 @@
 """How a command prints: a table for a person, JSON for a program."""
 
+import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -12,6 +13,18 @@ from khive_persist.store import codec
 # A table in a pipe has no screen to fit: its cells are as wide as they need.
 _PIPE_WIDTH: Final = 10_000
 _CELL_CHARACTERS: Final = 400
+
+
+class _Warnings(logging.Handler):
+    """The library's warnings, as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"khive-persist: {record.getMessage()}", err=True)
+
+
+def print_warnings() -> None:
+    """Let what the library warns of be said on stderr."""
+    logging.getLogger("khive_persist").handlers = [_Warnings(logging.WARNING)]
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,6 @@
 """`khive-persist record`."""
 
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -8,13 +8,13 @@ import click
 from pydantic import ValidationError
 
 from khive_persist.capture.drain import drain
-from khive_persist.capture.spool import Spool
+from khive_persist.capture.spool import Spool, counted
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import place_of, with_place
-from khive_persist.cli.output import print_json
+from khive_persist.cli.output import print_json, print_warnings
 from khive_persist.copies import second_copies
 from khive_persist.errors import InvalidRecordError
-from khive_persist.opening import open_store
+from khive_persist.opening import save_alone
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN_NAMES, HOOK_EVENTS
 from khive_persist.records.described import described
@@ -57,40 +57,50 @@ def command(
       khive-persist record hook-event --tool codex --lines < payloads.jsonl
       khive-persist record training_sessions --lines < sessions.jsonl
 
-    Prints the ids, and the places of both copies: the database, and the JSON in sessions/.
+    Prints the ids, and the places of both copies: the database, and the JSON in sessions/. A record
+    that its database cannot take now waits in the spool, and one line on stderr says so.
     """
+    print_warnings()
     place = place_of(context, directory)
     record = None if kind == HOOK_EVENT else _record_class(place, kind)
     read = file.read()
     documents = [line for line in read.splitlines() if line.strip()] if lines else [read]
+    is_spooled = False
     if record is None:
-        ids, path, waiting = _record_events(place, tool, documents)
         purpose = HOOK_EVENTS[tool]
+        ids, waiting = _record_events(place, tool, documents)
     else:
-        ids, path, waiting = anyio.run(_save, place, record, documents)
-        purpose = record.purpose
-    copies = second_copies(place, purpose, ids)
+        purpose, waiting = record.purpose, 0
+        records = [_parsed(record, number, text) for number, text in enumerate(documents, 1)]
+        ids = [one.id for one in records]
+        if records:
+            is_spooled = anyio.run(partial(save_alone, records, dir=place.root, are_new=True))
+    path = place.spool if is_spooled else place.database(purpose.file)
+    copies = [] if is_spooled else second_copies(place, purpose, ids)
     if as_json:
         print_json(
-            {"ids": ids, "path": str(path), "copies": list(map(str, copies)), "waiting": waiting}
-        )
+            {"ids": ids, "path": str(path), "copies": list(map(str, copies)), "waiting": waiting,
+             "spooled": is_spooled}
+        )  # fmt: skip
     else:
         for id in ids:
             click.echo(id)
-        click.echo(f"{len(ids)} recorded in {path}", err=True)
+        if not is_spooled:
+            click.echo(f"{len(ids)} recorded in {path}", err=True)
         if copies:
             more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
             click.echo(f"and in {copies[0]}{more}", err=True)
     if waiting:
-        click.echo(f"khive-persist: {waiting} events wait in {place.spool}", err=True)
+        click.echo(
+            f"khive-persist: {counted(Spool(place).waiting())} wait in {place.spool}", err=True
+        )
     return FAILED if waiting else DONE
 
 
-def _record_events(place: Place, tool: str, documents: list[bytes]) -> tuple[list[str], Path, int]:
+def _record_events(place: Place, tool: str, documents: list[bytes]) -> tuple[list[str], int]:
     spool = Spool(place)
     ids = [spool.accept(tool, document).id for document in documents]
-    waiting = drain(place).left
-    return ids, place.database(HOOK_EVENTS[tool].file), waiting
+    return ids, drain(place).left
 
 
 def _record_class(place: Place, kind: str) -> type[Node]:
@@ -101,15 +111,6 @@ def _record_class(place: Place, kind: str) -> type[Node]:
     if kind not in names:
         raise click.UsageError(f"{kind!r} is none of " + ", ".join(names))
     return described(purposes[kind])
-
-
-async def _save(
-    place: Place, record: type[Node], documents: list[bytes]
-) -> tuple[list[str], Path, int]:
-    records = [_parsed(record, number, document) for number, document in enumerate(documents, 1)]
-    async with open_store(record, dir=place.root) as store:
-        await store.save_many(records)
-        return [record.id for record in records], store.paths[0], 0
 
 
 def _parsed(record: type[Node], number: int, document: bytes) -> Node:

@@ -76,7 +76,7 @@ async def import_rows(
     purposes: tuple[Purpose, ...] = (),
     advance: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Store what a source has: committed and synced on return.
+    """Store what a source has: committed, synced and copied on return.
 
     A row is known by its id, so that importing again changes nothing, and an import that was killed
     is completed by running it again. All five columns are stored as they are, whatever the age of
@@ -149,7 +149,7 @@ class _Merging:
             await writer.close()
 
     async def merge(self, batch: list[_Ready]) -> None:
-        """Store a batch, in one transaction a file."""
+        """Store a batch: the rows of a file in one transaction, unless an id comes twice."""
         # Two rows of one id come one after the other, for the second is compared with the first.
         waiting: dict[tuple[Purpose, str], _Ready] = {}
         for item in batch:

@@ -91,7 +91,7 @@ async def import_records(
     update: bool = False,
     dir: Path | str | None = None,
 ) -> Imported:
-    """Store what a file or a folder has: committed and synced on return.
+    """Store what a file or a folder has: committed, synced and copied on return.
 
     Records are known by their ids, so that importing again changes nothing. What cannot be stored
     is kept in `quarantine/`. Cancelled, what was committed by then stays.

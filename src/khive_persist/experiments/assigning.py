@@ -27,7 +27,7 @@ async def assign(
     *,
     dir: Path | str | None = None,
 ) -> Assignment:
-    """Assign a variant of an experiment to a session: committed and synced on return.
+    """Assign a variant of an experiment to a session: committed, synced and copied on return.
 
         assignment = await assign(session_id, "prompt")
         prompt = PROMPTS[assignment.content["variant"]]

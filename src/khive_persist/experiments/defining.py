@@ -22,7 +22,7 @@ async def create_experiment(
     note: str | None = None,
     dir: Path | str | None = None,
 ) -> Experiment:
-    """Create an experiment: committed and synced on return. It never changes from then on.
+    """Create an experiment: committed, synced and copied on return. It never changes from then on.
 
         await create_experiment("prompt", ["control", "new_prompt"])
         await create_experiment("model", {"old": 3, "new": 1})

@@ -34,7 +34,7 @@ async def gather(
     seal: Callable[[StoredRow], StoredRow] | None = None,
     mirror: Mirroring = None,
 ) -> int:
-    """Save the snapshots that a session's hook events tell of: committed and synced on return.
+    """Save the snapshots that a session's events tell of: committed, synced and copied on return.
 
     What a transcript told of already is not saved again; where nothing is new nothing is written.
 

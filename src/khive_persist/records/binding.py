@@ -1,7 +1,7 @@
 """How a record's own class reaches its store: through the one that the program has open."""
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from khive_persist.errors import AmbiguousStoreError, StoreClosedError
 
 # Stores are generic in their record; which one belongs to which class only the opener knows.
 Opener = Callable[[type], AbstractAsyncContextManager[Any]]
+Saver = Callable[[Any], Awaitable[object]]
 
 
 class Binding(NamedTuple):
@@ -24,11 +25,13 @@ _of_task: ContextVar[tuple[Binding, ...]] = ContextVar("stores", default=())
 _of_process: list[Binding] = []
 _mutex = threading.Lock()
 _openers: list[Opener] = []
+_savers: list[Saver] = []
 
 
-def set_opener(opener: Opener) -> None:
-    """Name what opens a store for a single call where none is open."""
+def set_opener(opener: Opener, saver: Saver) -> None:
+    """Name what opens a store for a single call, and what saves a record, where none is open."""
     _openers[:] = [opener]
+    _savers[:] = [saver]
 
 
 def bind(record: type, store: Any) -> Binding:
@@ -69,6 +72,21 @@ async def bound(record: type) -> AsyncIterator[Any]:
         )
     async with _openers[0](record) as store:
         yield store
+
+
+async def save(record: Any) -> None:
+    """Save a record to the store that its calls go to, else by itself.
+
+    Raises:
+        AmbiguousStoreError: Other tasks have several files open that could be meant.
+        StoreClosedError: None is open, and nothing can open one.
+    """
+    store = _store_of(type(record))
+    if store is None and _savers:
+        await _savers[0](record)
+        return
+    async with bound(type(record)) as store:
+        await store.save(record)
 
 
 def _store_of(record: type) -> Any:

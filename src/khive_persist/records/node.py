@@ -14,7 +14,7 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.purposes import Purpose
 from khive_persist.query import Field as QueryField
 from khive_persist.query import Filter, Order
-from khive_persist.records.binding import bound
+from khive_persist.records.binding import bound, save
 from khive_persist.records.paths import RecordPaths
 from khive_persist.records.stored_form import UNREADABLE, VERSION, stored_form
 
@@ -119,9 +119,12 @@ class Node(BaseModel):
         return (cls.purpose_of(None),)
 
     async def save(self) -> Self:
-        """Save this record: committed and synced on return. See `Store.save`."""
-        async with bound(type(self)) as store:
-            await store.save(self)
+        """Save this record: committed, synced and copied on return. See `Store.save`.
+
+        Where no store is open and the database cannot take it, it is in the spool on return, as
+        by `save_planning_session`.
+        """
+        await save(self)
         return self
 
     async def delete(self) -> bool:

@@ -52,7 +52,7 @@ def prune(
     dry_run: bool = False,
     advance: Advance = lambda _: None,
 ) -> Pruned:
-    """Apply a rule to a database and its mirror: committed and synced on return.
+    """Apply a rule to a database and its mirror: committed, synced and copied on return.
 
     Records whose time cannot be read stay. The mirror goes first: killed in between, the next prune
     finds the rest. The database file gets smaller by the pages that were freed.

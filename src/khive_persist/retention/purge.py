@@ -4,11 +4,13 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from khive_persist.capture.drain import drain
+from khive_persist.capture.record_file import decode
 from khive_persist.capture.spool import DRAIN_LOCK, Spool
 from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror import names
@@ -34,7 +36,7 @@ class Purged(NamedTuple):
 
     Attributes:
         removed: How many records went, by the name of their purpose.
-        spooled: How many events went that waited in the spool.
+        spooled: How many events and records went that waited in the spool.
         left_in: Files of `.khive` that name the session still: of `quarantine/`, or of a database
             whose write-ahead log another program keeps; and packed files that cannot be read.
         backups: How many backups lie in `.khive/backups`; those that were made before have it.
@@ -85,7 +87,7 @@ def purge(
         count = _purge_purpose(place, purpose, change, needle, settings, dry_run, advance)
         if count:
             removed[purpose.name] = count
-    spooled = _purge_spool(place, needle, settings, dry_run=dry_run)
+    spooled = _purge_spool(place, change, needle, settings, dry_run=dry_run)
     if not dry_run:
         sweep(place)
     backups = len(os.listdir(place.backups)) if place.backups.is_dir() else 0
@@ -136,10 +138,17 @@ def _holds(needle: bytes, content: bytes) -> bool:
     return needle in content
 
 
-def _purge_spool(place: Place, needle: bytes, settings: Settings, *, dry_run: bool) -> int:
-    """Events that no drain could bring in, as of a damaged database."""
+def _purge_spool(
+    place: Place,
+    change: Callable[[StoredRow], StoredRow | None],
+    needle: bytes,
+    settings: Settings,
+    *,
+    dry_run: bool,
+) -> int:
+    """Events and records that no drain could bring in, as of a damaged database."""
     spool = Spool(place)
-    if not spool.events():
+    if not (spool.events() or spool.records()):
         return 0
     count = 0
     with lock.held(spool.path / DRAIN_LOCK, settings.store_busy_timeout_seconds):
@@ -148,6 +157,12 @@ def _purge_spool(place: Place, needle: bytes, settings: Settings, *, dry_run: bo
                 count += 1
                 if not dry_run:
                     spool.remove(event)
+        for file in spool.records():
+            with suppress(ValueError):
+                if change(decode(place.khive, file, spool.read(file)).row) is None:
+                    count += 1
+                    if not dry_run:
+                        spool.remove(file)
         sync_directory(spool.path)
     return count
 

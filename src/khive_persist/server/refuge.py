@@ -5,25 +5,13 @@ and the spool's own drain later, store it once.
 """
 
 import os
-import stat
-import subprocess
-import sys
 import threading
-from contextlib import suppress
-from typing import Final
 
 from khive_persist.capture import arrival
+from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.spool import Event, parse
 from khive_persist.errors import CaptureError
 from khive_persist.place import Place
-
-_WRITING: Final = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-_START: Final = """
-import sys
-from khive_persist.capture import arrival
-arrival.wake_drainer(sys.argv[1], arrival.open_private(sys.argv[1] + "/.khive/spool"))
-"""
-_START_SECONDS: Final = 10.0
 
 
 def new_event(tool: str) -> Event:
@@ -65,31 +53,6 @@ class Refuge:
         self.wake_drainer(root)
 
     def wake_drainer(self, root: str) -> None:
-        """Wake the drainer of the spool below a directory, or start one. Call it in a thread.
-
-        Where that fails the events are kept all the same: the next hook or reader drains them.
-        """
-        try:
-            pipe = os.open(f"{root}/.khive/spool/{arrival.WAKE}", _WRITING)
-        except OSError:
-            # Nobody listens there. One that was started from here would stay our child, and a
-            # zombie after its end; so the one who starts it leaves at once.
-            command = [sys.executable, "-E", "-P", "-c", _START, root]
-            with self._waking, suppress(subprocess.TimeoutExpired):
-                subprocess.run(  # noqa: S603 - the path is a word of its own
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    check=False,
-                    timeout=_START_SECONDS,
-                )
-            return
-        try:
-            if stat.S_ISFIFO(os.fstat(pipe).st_mode):
-                os.write(pipe, b"\n")
-        except BlockingIOError:
-            # It is full: whoever reads it is awake.
-            pass
-        finally:
-            os.close(pipe)
+        """Wake the drainer of the spool below a directory, or start one. Call it in a thread."""
+        with self._waking:
+            wake_drainer(root)

@@ -38,10 +38,10 @@ class ApplicationSessionStore(Store[ApplicationSession]):
     """
 
     async def start(self, fields: Mapping[str, Any]) -> Started:
-        """Begin a session, which is active: committed and synced on return.
+        """Begin a session, which is active: committed, synced and copied on return.
 
         A session that has this id already, and says the same, is the one that was meant: who does
-        not know whether he was heard can begin it again.
+        not know whether it was heard can begin it again.
 
         Args:
             fields: Its content; `session_id` is made where it is missing.
@@ -71,7 +71,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
                     f"the session {begun.id!r} is there, and says something else",
                     version=_version(there),
                 )
-            # Saved again: who was killed before he could answer may not have copied it.
+            # Saved again: who was killed before the answer may not have copied it.
             return there
 
         saved = await self.revise(begun.id, change)
@@ -81,7 +81,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
     async def update(
         self, session_id: str, fields: Mapping[str, Any], version: int
     ) -> ApplicationSession:
-        """Make the next version of a session: committed and synced on return.
+        """Make the next version of a session: committed, synced and copied on return.
 
         Args:
             session_id: Its id.
@@ -121,7 +121,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
     async def complete(
         self, session_id: str, fields: Mapping[str, Any], version: int | None = None
     ) -> ApplicationSession:
-        """Complete a session: committed and synced on return. It takes no more from then on.
+        """Complete a session: committed, synced and copied on return. It takes no more after that.
 
         One that is completed already, and has all these fields so, stays as it is.
 

@@ -30,11 +30,11 @@ class FixedStore(Store[Record]):
     """
 
     async def keep(self, record: Record) -> Kept[Record]:
-        """Save a record unless its id is there: committed and synced on return.
+        """Save a record unless its id is there: committed, synced and copied on return.
 
-        Of many who keep one id at once, in whichever processes, one wins and all get what he kept.
-        Concurrent calls share commits. Cancelled before its commit has begun, nothing is saved;
-        after, it is.
+        Of many who keep one id at once, in whichever processes, one wins, and all get its
+        record. Concurrent calls share commits. Cancelled before its commit has begun, nothing is
+        saved; after, it is.
 
         Raises:
             InvalidRecordError: It is not JSON, or what it is known by looks like a secret.
@@ -55,7 +55,7 @@ class FixedStore(Store[Record]):
         return Kept(codec.from_row(self.record, row), is_new)
 
     async def save(self, record: Record) -> Record:
-        """Save a record, unless the very same is there: committed and synced on return.
+        """Save a record, unless the very same is there: committed, synced and copied on return.
 
         Raises:
             ConflictError: Another one has its id; that one stays.

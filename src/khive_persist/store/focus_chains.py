@@ -56,7 +56,7 @@ class FocusChainStore(Store[FocusChain]):
         self._gather = gather
 
     async def save(self, record: FocusChain) -> FocusChain:
-        """Save a snapshot: committed and synced on return.
+        """Save a snapshot: committed, synced and copied on return.
 
         What changed since the snapshot before, of the same session and agent, and its `position`
         are filled in, in the record, too; a snapshot that comes late is put in where its
@@ -218,7 +218,7 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
 def weave_in(
     path: Path, new: Sequence[StoredRow], busy_timeout_seconds: float, mirror: Mirroring
 ) -> int:
-    """Save snapshots as `woven` says: committed and synced on return; how many rows changed.
+    """Save snapshots as `woven` says: committed, synced, copied on return; how many rows changed.
 
     Without a change nothing is opened for writing, and no file is made.
 

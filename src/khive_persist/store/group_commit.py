@@ -19,7 +19,7 @@ from khive_persist.store.write_request import Write, WriteRequest
 
 Result = TypeVar("Result")
 
-# Who waits for the disk must not wait for much more than his own.
+# Who waits for the disk must not wait for much more than its own rows.
 _ROWS_AT_ONCE: Final = 1_000
 _COPYING_THREADS: Final = 4
 _TIDY_SECONDS: Final = 0.5

@@ -131,7 +131,7 @@ class Store(Answers[Record]):
             await writer.close()
 
     async def save(self, record: Record) -> Record:
-        """Save a record under its id: committed and synced on return.
+        """Save a record under its id: committed, synced and copied on return.
 
         A record that has this id already is replaced, but for its `created_at`. Concurrent saves
         share commits. Cancelled before its commit has begun, nothing is saved; after, it is.
@@ -139,6 +139,7 @@ class Store(Answers[Record]):
         Raises:
             InvalidRecordError: It is not JSON, or SQLite cannot hold it.
             StoreError: As its subclasses say; it is not saved.
+            MirrorError: It is saved, and not copied yet: the next opening copies it.
         """
         self._check_open()
         async with self._reporting:
@@ -190,7 +191,7 @@ class Store(Answers[Record]):
     async def revise(
         self, id: str, change: Callable[[Record | None], Record | None]
     ) -> Record | None:
-        """Save what a function makes of the record with an id: committed and synced on return.
+        """Save what a function makes of a record: committed, synced and copied on return.
 
         No other task or process writes to the file between the reading and the commit, so that the
         function can refuse what it did not expect: what it raises is raised here, and nothing is
@@ -227,7 +228,7 @@ class Store(Answers[Record]):
         return None if row is None else codec.from_row(self.record, row)
 
     async def delete(self, id: str) -> bool:
-        """Delete a record: committed and synced on return; whether it was there."""
+        """Delete a record: committed, synced and copied on return; whether it was there."""
         self._check_open()
         async with self._reporting:
             return any([await writer.delete([id]) for writer in self._existing_writers()])
@@ -366,8 +367,8 @@ class Store(Answers[Record]):
     async def changes_of_others(self) -> tuple[object, ...]:
         """Another value after somebody else than this store has written to its files.
 
-        Who keeps what he has read, and changes it with what he saves himself, can tell by it
-        whether it still holds.
+        Who keeps what was read here, and changes it with each save, can tell by it whether it
+        still holds.
         """
         self._check_open()
         return tuple([await writer.changes_of_others() for writer in self._writers.values()])

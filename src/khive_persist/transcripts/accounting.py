@@ -130,9 +130,9 @@ async def account(place: Place, session_id: str) -> Account:
 async def backfill(place: Place, session_id: str) -> int:
     """Write the events that a session lacks, as far as its transcripts tell of them.
 
-    They are those of its tool calls, and those of hooks that failed; committed and synced on
-    return. Each says so in its metadata: `reconstructed` is true. Run again, nothing changes; one
-    whose real event has come since is removed.
+    They are those of its tool calls, and those of hooks that failed; committed, synced and
+    copied on return. Each says so in its metadata: `reconstructed` is true. Run again, nothing
+    changes; one whose real event has come since is removed.
 
     Returns:
         How many events were written.

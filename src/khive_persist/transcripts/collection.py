@@ -43,7 +43,7 @@ async def sync(
     reconstruct: bool = False,
     dir: Path | str | None = None,
 ) -> Collected:
-    """Read the tools' transcripts: every message once, committed and synced on return.
+    """Read the tools' transcripts: every message once, committed, synced and copied on return.
 
     Only what is new is read. Cancelled or killed, the next sync goes on from what was committed.
 

@@ -44,7 +44,7 @@ class Focus:
         self._mirror = Mirror(place, settings).follower(FOCUS_CHAINS)
 
     def follow(self, connection: sqlite3.Connection, tool: str, ended: Sequence[Ended]) -> int:
-        """Save the snapshots of calls that have ended: committed and synced on return.
+        """Save the snapshots of calls that have ended: committed, synced and copied on return.
 
         A call counts once its result is there and says that it did not fail. To be called when
         their messages are committed and before the position after them is remembered: killed

@@ -71,7 +71,7 @@ class Sync:
         self._path = place.database(CONVERSATIONS.file)
 
     def run(self, transcript: Path, tool: str, advance: Advance = lambda _: None) -> Synced:
-        """Bring in what is new of a transcript: committed and synced on return.
+        """Bring in what is new of a transcript: committed, synced and copied on return.
 
         It may be written to meanwhile; a last line without an end is left for the next time. A
         file that was rewritten is read anew, and its messages are the same again. Killed, the next

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
-from khive_persist.capture.spool import Spool
+from khive_persist.capture.spool import Spool, counted
 from khive_persist.definitions import SUFFIX, definition_in, in_folder
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.formats import unpacked
@@ -47,10 +47,11 @@ def read_folder(path: Path) -> Iterator[Found]:
     if (path / KHIVE).is_dir():
         path /= KHIVE
     if databases := sorted(path.glob("*.db")):
-        waiting = len(Spool(Place(path.parent)).events()) if path.name == KHIVE else 0
+        spool = Spool(Place(path.parent))
+        waiting = spool.waiting(away=True) if path.name == KHIVE else []
         if waiting:
             yield Found(
-                "spool", None, reason=f"{waiting} events wait there: drain that place first"
+                "spool", None, reason=f"{counted(waiting)} wait there: drain that place first"
             )
         for database in databases:
             yield from read_database(database, own=True)

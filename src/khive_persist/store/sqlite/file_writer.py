@@ -86,7 +86,7 @@ class FileWriter:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the mirror has to begin with the whole table; see `mirror.catch_up`."""
+        """Whether the mirror has to begin with the whole table; see `mirror.recovery`."""
         with translated(self.path):
             return change_log.positions(self.connection).get(MIRROR) == change_log.BEHIND
 

@@ -1,0 +1,54 @@
+"""A disk that is full: the plan is in the spool, or the error says that it is nowhere."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from khive_persist import save_planning_session
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.errors import StoreFullError, StoreUnavailableError
+from khive_persist.place import Place
+from tests.store.test_full_disk import disk, fill_up
+
+__all__ = ["disk"]
+
+
+@pytest.fixture
+def full(disk: Path) -> Iterator[Place]:
+    """A place on a small disk, to which no drainer is started."""
+    place = Place(disk)
+    place.make()
+    place.spool.mkdir(mode=0o700)
+    os.mkfifo(place.spool / "wake", 0o600)
+    pipe = os.open(place.spool / "wake", os.O_RDWR | os.O_NONBLOCK)
+    yield place
+    os.close(pipe)
+
+
+async def save(place: Place, text: str) -> str:
+    plan = await save_planning_session(session_id="s", task_description=text, dir=place.root)
+    return plan.id
+
+
+async def test_what_the_database_has_no_room_for_waits_where_there_is_some(full: Place) -> None:
+    await save(full, "first")
+    ballast = fill_up(full.root)
+    os.truncate(ballast, ballast.stat().st_size - 49_152)
+    id = await save(full, "x" * 4_000)
+    assert [file.id for file in Spool(full).records()] == [id]
+    ballast.unlink()
+    assert drain(full).stored == 1
+    assert Spool(full).is_empty()
+
+
+async def test_where_there_is_none_at_all_it_is_refused_and_nothing_is_left(full: Place) -> None:
+    await save(full, "first")
+    ballast = fill_up(full.root)
+    with pytest.raises((StoreFullError, StoreUnavailableError), match="nor does the spool take it"):
+        await save(full, "x" * 100_000)
+    assert set(os.listdir(full.spool)) <= {"wake", "drain.lock"}
+    ballast.unlink()
+    assert drain(full).stored == 0

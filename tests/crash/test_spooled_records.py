@@ -1,0 +1,143 @@
+"""Drains of records that are killed at each step: run again, each record is once in both copies."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from khive_persist import PlannerSession, open_store
+from khive_persist.capture import record_file
+from khive_persist.capture.drain import drain
+from khive_persist.capture.record_file import SpooledRecord
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+
+# Each patches what the operating system or SQLite is asked for, so that it dies just there.
+STEPS = {
+    "before the commit": "on_commit(die)",
+    "after the commit": "MirrorFollower.apply = lambda *a, **k: die()",
+    "before the first unlink": "Spool.remove = lambda *a: die()",
+    "after the first unlink": """
+remove = Spool.remove
+Spool.remove = lambda self, file: (remove(self, file), die())
+""",
+}
+
+KILLED = """
+import os, signal, sys
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.place import Place
+from khive_persist.store.sqlite import file_writer
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def on_commit(act):
+    opened = file_writer.open_writer
+    inserted = []
+    def trace(sql):
+        if sql.startswith("INSERT INTO planner_sessions"):
+            inserted.append(sql)
+        elif sql == "COMMIT" and inserted:
+            act()
+    def open_writer(*a, **k):
+        connection = opened(*a, **k)
+        connection.set_trace_callback(trace)
+        return connection
+    file_writer.open_writer = open_writer
+"""
+RUN = "\ndrain(Place(sys.argv[1]))\n"
+
+
+def plan_row(id: str, text: str) -> tuple[str, str, str, str, None]:
+    content = json.dumps({"session_id": "s1", "task_description": text})
+    return id, content, "{}", "2026-01-01 00:00:00.000000", None
+
+
+def wait_in_spool(place: Place, arrival_ns: int, id: str, text: str, *older: str) -> None:
+    file = record_file.file_of(arrival_ns, id, "planner_sessions")
+    replaces = tuple(record_file.digest(plan_row(id, version)) for version in older)
+    content = record_file.encode(place.khive, file, SpooledRecord(plan_row(id, text), replaces))
+    (place.spool / file.name).write_bytes(content)
+
+
+def killed(place: Place, step: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(place.root)],
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+        timeout=30,
+    )
+    return done.returncode
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_drain_of_records_that_is_killed(place: Place, step: str) -> None:
+    async with open_store(PlannerSession, dir=place.root):
+        pass
+    place.spool.mkdir(exist_ok=True)
+    ids = [f"00000000-0000-4000-8000-{n:012x}" for n in range(3)]
+    for n, id in enumerate(ids):
+        wait_in_spool(place, n, id, "first")
+    # Two versions that follow on each other, the first of them in the database by then.
+    wait_in_spool(place, 10, ids[0], "second", "first")
+    wait_in_spool(place, 11, ids[0], "third", "first", "second")
+    assert killed(place, step) == -signal.SIGKILL
+    assert killed(place, step) in (-signal.SIGKILL, 0)
+    drain(place)
+    assert Spool(place).is_empty()
+    assert not place.quarantine.exists()
+    connection = sqlite3.connect(place.database("planner_sessions.db"))
+    sql = "SELECT id, json_extract(content, '$.task_description') FROM planner_sessions"
+    rows = sorted(connection.execute(sql).fetchall())
+    connection.close()
+    assert rows == [(ids[0], "third"), (ids[1], "first"), (ids[2], "first")]
+    copies = [json.loads(path.read_bytes()) for path in place.sessions.glob("*.json")]
+    assert sorted((c["id"], c["content"]["task_description"]) for c in copies) == rows
+
+
+SAVES = """
+import anyio, logging, os, signal, sys
+from khive_persist import save_planning_session
+from khive_persist.capture import arrival, record_spool
+
+logging.disable(logging.WARNING)
+record_spool.wake_drainer = lambda root: None
+STEP
+
+async def main():
+    await save_planning_session(session_id="s1", task_description="x", dir=sys.argv[1])
+
+anyio.run(main)
+"""
+SAVE_STEPS = {
+    "written": "arrival.settle = lambda *a: os.kill(os.getpid(), signal.SIGKILL)",
+    "acknowledged": "import atexit; atexit.register(os.kill, os.getpid(), signal.SIGKILL)",
+}
+
+
+@pytest.mark.parametrize("step", SAVE_STEPS)
+def test_a_save_that_is_killed_beside_a_damaged_database(place: Place, step: str) -> None:
+    database = place.database("planner_sessions.db")
+    database.write_bytes(b"no database\n" * 1_000)
+    done = subprocess.run(
+        [sys.executable, "-c", SAVES.replace("STEP", SAVE_STEPS[step]), str(place.root)],
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == -signal.SIGKILL
+    names = os.listdir(place.spool)
+    assert len(names) == 1
+    assert names[0].endswith(".record.tmp" if step == "written" else ".record")
+    database.unlink()
+    os.utime(place.spool / names[0], (0, 0))
+    Spool(place).accept("claude-code", b"{}")
+    assert drain(place).stored == 2
