@@ -10,7 +10,9 @@ from khive_persist import save_planning_session
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import StoreFullError, StoreUnavailableError
+from khive_persist.opening import save_alone
 from khive_persist.place import Place
+from tests.store.records import plan
 from tests.store.test_full_disk import disk, fill_up
 
 __all__ = ["disk"]
@@ -52,3 +54,14 @@ async def test_where_there_is_none_at_all_it_is_refused_and_nothing_is_left(full
     assert set(os.listdir(full.spool)) <= {"wake", "drain.lock"}
     ballast.unlink()
     assert drain(full).stored == 0
+
+
+async def test_where_there_is_none_for_one_of_several_none_is_left(full: Place) -> None:
+    await save(full, "first")
+    ballast = fill_up(full.root)
+    os.truncate(ballast, ballast.stat().st_size - 49_152)
+    plans = [plan(text=text) for text in ("x", "x" * 100_000)]
+    with pytest.raises((StoreFullError, StoreUnavailableError), match="nor does the spool take it"):
+        await save_alone(plans, dir=full.root, are_new=True)
+    assert Spool(full).is_empty()
+    ballast.unlink()
