@@ -1,8 +1,9 @@
 """A disk that loses its power: what is left of a folder is what was synced, and what it likes.
 
 The contents of a file last from its sync on; a name, that it is gone too, from the sync of the
-folder that it is in. A rename is one step, in whichever of its folders it is synced first; what
-was done before to the same names has then come too.
+folder that it is in. On most file systems a rename is one step, in whichever of its folders it is
+synced first; what was done before to the same names has then come too. Where it is two, which last
+"by folder", nothing that was acknowledged may be lost, but what was going on may be half done.
 """
 
 import os
@@ -15,10 +16,16 @@ from typing import Final, Literal, NamedTuple
 from tests.crash.power.disk_log import Step
 
 # Of the names, of the contents: what lasts is there in any case.
-Kept = Literal["synced", "half", "all"]
-EXTREMES: Final[tuple[tuple[Kept, Kept], ...]] = (
-    ("synced", "synced"), ("all", "synced"), ("all", "half"), ("synced", "all"), ("all", "all"),
-)  # fmt: skip
+Names = Literal["synced", "by folder", "all"]
+Contents = Literal["synced", "half", "all"]
+EXTREMES: Final[tuple[tuple[Names, Contents], ...]] = (
+    ("synced", "synced"),
+    ("by folder", "synced"),
+    ("all", "synced"),
+    ("all", "half"),
+    ("synced", "all"),
+    ("all", "all"),
+)
 SYNCS: Final = ("fsync", "fdatasync", "sync", "syncfs")
 # What a process tells others: whatever it means has to be on the disk by then.
 ANSWERS: Final = ("said", "exit")
@@ -35,8 +42,14 @@ class Node:
     synced: bytes = b""
     names: "dict[str, Node]" = field(default_factory=dict)
     lasting: "dict[str, Node]" = field(default_factory=dict)
+    lasting_here: "dict[str, Node]" = field(default_factory=dict)
 
-    def bytes(self, kept: Kept) -> bytes:
+    def kept(self, names: Names) -> "dict[str, Node]":
+        if names == "all":
+            return self.names
+        return self.lasting if names == "synced" else self.lasting_here
+
+    def bytes(self, kept: Contents) -> bytes:
         if kept == "all" or self.kind == "link":
             return bytes(self.content)
         if kept == "half" and self.content.startswith(self.synced):
@@ -92,14 +105,14 @@ class Disk:
         elif step.call not in ANSWERS:
             self._name(step)
 
-    def image(self, names: Kept, contents: Kept) -> Image:
+    def image(self, names: Names, contents: Contents) -> Image:
         """What a loss of power leaves: the content of files, None for folders."""
         return dict(self._walk(self._top, "", names, contents))
 
     def _walk(
-        self, folder: Node, path: str, names: Kept, contents: Kept
+        self, folder: Node, path: str, names: Names, contents: Contents
     ) -> Iterator[tuple[str, bytes | None]]:
-        for name, node in (folder.lasting if names == "synced" else folder.names).items():
+        for name, node in folder.kept(names).items():
             if node.kind == "folder":
                 yield f"{path}{name}", None
                 yield from self._walk(node, f"{path}{name}/", names, contents)
@@ -115,6 +128,7 @@ class Disk:
 
     def _sync(self, node: Node) -> None:
         node.synced = bytes(node.content)
+        node.lasting_here = dict(node.names)
         wanted = [naming.touches(node) for naming in self._pending]
         for index in range(len(self._pending) - 1, -1, -1):
             if wanted[index]:
@@ -225,7 +239,10 @@ def images(
             answers += steps[count - 1].call in ANSWERS
         if count < len(steps) and not thoroughly and steps[count].call not in (*SYNCS, *ANSWERS):
             continue
+        is_answer = count > 0 and steps[count - 1].call in ANSWERS
         for names, contents in EXTREMES:
+            if names == "by folder" and not is_answer:
+                continue
             image = disk.image(names, contents)
             key = hash((answers, frozenset(image.items())))
             if key not in seen:
@@ -252,7 +269,7 @@ def _read(path: Path) -> Node:
         return Node("link", bytearray(os.fsencode(os.readlink(path))))
     if path.is_dir():
         node = Node("folder", names={child.name: _read(child) for child in path.iterdir()})
-        node.lasting = dict(node.names)
+        node.lasting, node.lasting_here = dict(node.names), dict(node.names)
         return node
     if not path.is_file():
         return Node("pipe")

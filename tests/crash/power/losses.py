@@ -8,6 +8,11 @@ from khive_persist.place import Place
 from tests.crash.power.disk import Disk, images, put
 from tests.crash.power.disk_log import Step, record
 
+# A system that has no such call, as macOS.
+WITHOUT_SYNCFS = """
+from khive_persist.mirror import syncing
+syncing._function = lambda: None
+"""
 BEGIN = """
 import sys
 from pathlib import Path

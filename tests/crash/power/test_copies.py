@@ -15,7 +15,7 @@ from khive_persist.place import Place
 from khive_persist.store.sqlite import switch
 from tests.backup.records import Rows, elsewhere, make_old, mirror, rows, save_plans
 from tests.crash.power.disk_log import Step
-from tests.crash.power.losses import acknowledged, lose_power, script
+from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
 from tests.mirror.records import (
     copied,
     event,
@@ -122,7 +122,8 @@ def state_of(place: Place) -> tuple[Rows, dict[str, bytes]]:
     return rows(place), records
 
 
-def test_a_restore(root: Path, place: Place, thoroughly: bool) -> None:
+@pytest.mark.parametrize("first", ["", WITHOUT_SYNCFS], ids=["with syncfs", "without"])
+def test_a_restore(root: Path, place: Place, thoroughly: bool, first: str) -> None:
     """All of the old or all of the new, once somebody has opened it."""
     source = elsewhere(root, "source")
     source.make()
@@ -140,9 +141,12 @@ def test_a_restore(root: Path, place: Place, thoroughly: bool) -> None:
         assert state == (new if state[0] == new[0] else old)
         if acknowledged(done):
             assert state == new
+            # What was replaced is kept.
+            assert {path.name for path in place.quarantine.rglob("*.db")} == set(old[0])
+            assert {p.name for p in place.quarantine.rglob("planner_session_*")} == set(old[1])
             assert not switch.is_pending(place.khive)
 
-    lose_power(root, script(place, RESTORE, DONE), thoroughly, check)
+    lose_power(root, script(place, first, RESTORE, DONE), thoroughly, check)
 
 
 def test_a_rebuild_of_the_databases(root: Path, place: Place, thoroughly: bool) -> None:

@@ -16,8 +16,8 @@ from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from tests.crash.power.disk_log import Step
-from tests.crash.power.losses import acknowledged, lose_power, script
-from tests.mirror.records import assert_equal, event, ids, recovered, save
+from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
+from tests.mirror.records import assert_equal, event, ids, recovered, rows, save
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
@@ -30,7 +30,7 @@ async def main():
         say("one")
         await store.save(record("two"))
         say("two")
-        many = [record(f"m{number:02}") for number in range(20)]
+        many = [record(f"m{number:02}") for number in range(16)]
         await store.save_many(many)
         say(*(one.id for one in many))
         await store.save(record("one", created_at="2026-11-02T12:00:00Z"))
@@ -39,6 +39,14 @@ async def main():
         say("-two")
         await store.save(record("three"))
         say("three")
+anyio.run(main)
+"""
+MANY = """
+async def main():
+    async with open_store(PURPOSE, dir=place.root) as store:
+        await store.save_many([record(f"m{number:02}") for number in range(16)])
+        say(*(f"m{number:02}" for number in range(16)))
+        await store.save(record("last"))
 anyio.run(main)
 """
 PLANS = """
@@ -65,7 +73,8 @@ def assert_once(place: Place) -> None:
     """One event, in the database and in the mirror; nothing waits any more."""
     assert drain(place).errors == ()
     recovered(place)
-    assert len(stored(place, CLAUDE)) == 1
+    (content,) = (json.loads(row[3]) for row in rows(place, CLAUDE))
+    assert content["payload"] == json.loads(PAYLOAD)
     assert waiting(place) == []
     assert_equal(place)
 
@@ -94,10 +103,15 @@ def test_the_hook_and_its_drainer(
 
 
 @pytest.mark.parametrize(
-    ("kind", "purpose"), [(PLANS, PLANNER_SESSIONS), (EVENTS, CLAUDE)], ids=["plans", "events"]
+    ("kind", "work", "purpose"),
+    [
+        pytest.param(PLANS, SAVED, PLANNER_SESSIONS, id="plans"),
+        pytest.param(EVENTS, SAVED, CLAUDE, id="events"),
+        pytest.param(PLANS + WITHOUT_SYNCFS, MANY, PLANNER_SESSIONS, id="without syncfs"),
+    ],
 )
 def test_saved_records(
-    root: Path, place: Place, thoroughly: bool, kind: str, purpose: Purpose
+    root: Path, place: Place, thoroughly: bool, kind: str, work: str, purpose: Purpose
 ) -> None:
     def check(done: list[Step]) -> None:
         recovered(place)
@@ -112,4 +126,4 @@ def test_saved_records(
 
     if purpose == CLAUDE:
         save(place, event("begin"))
-    lose_power(root, script(place, kind, SAVED), thoroughly, check)
+    lose_power(root, script(place, kind, work), thoroughly, check)
