@@ -130,12 +130,18 @@ def _move_all(place: Place) -> tuple[Path | None, list[str]]:
     ignore = place.khive / ".gitignore"
     if os.path.lexists(ignore):
         write_private(ignore, GITIGNORE)
+    return _set_aside(place, folder), names
+
+
+def _set_aside(place: Place, folder: Path) -> Path:
+    """Put a folder of what was moved into the quarantine: synced on return."""
+    sync_directory(folder)
     # What lay in place of it was moved too.
     make_directory(place.quarantine)
     os.rename(folder, place.quarantine / folder.name)
     sync_directory(place.quarantine)
     sync_directory(place.khive)
-    return place.quarantine / folder.name, names
+    return place.quarantine / folder.name
 
 
 def _stays(place: Place, name: str) -> bool:
@@ -163,11 +169,7 @@ def _sort_out(
         else:
             os.rename(place.khive / finding.path, target)
         moved.append(finding.path)
-    if not moved:
-        return None, []
-    make_directory(place.quarantine)
-    os.rename(folder, place.quarantine / folder.name)
-    return place.quarantine / folder.name, moved
+    return (_set_aside(place, folder), moved) if moved else (None, [])
 
 
 def _mode(path: Path) -> int:
