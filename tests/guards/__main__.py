@@ -57,7 +57,7 @@ def run(copy: Path, tests: list[str]) -> tuple[str, str]:
     python = copy / ".venv" / "bin" / "python"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    words = [*"-q -x -p no:cacheprovider -p no:randomly -m".split(), "not long", "--tb=line"]
+    words = ["-qx", "-pno:cacheprovider", "-pno:randomly", "-m", "not long", "--tb=line"]
     try:
         done = subprocess.run(
             [python, "-m", "pytest", *words, *tests],

@@ -1,5 +1,6 @@
 """Power that is lost while a second copy, or all of a place, is written anew."""
 
+import gzip
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from khive_persist.backup.verify import verify_backups
 from khive_persist.mirror.packing import pack
 from khive_persist.place import Place
 from khive_persist.store.sqlite import switch
+from khive_persist.trust import marks
 from tests.backup.records import Rows, elsewhere, make_old, mirror, rows, save_plans
 from tests.crash.power.disk_log import Step
 from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
@@ -24,6 +26,7 @@ from tests.mirror.records import (
     recorded,
     save,
     save_many,
+    set_row,
 )
 
 DONE = "\nsay('done')\n"
@@ -153,8 +156,9 @@ def test_a_rebuild_of_the_databases(root: Path, place: Place, thoroughly: bool) 
     save_many(place, [plan(f"p{number}") for number in range(3)])
     save(place, event("e1"))
     expected = recorded(place)
-    for path in place.khive.glob("*.db*"):
-        path.unlink()
+    set_row(place, "DELETE FROM planner_sessions WHERE id <> 'p0'")
+    old = recorded(place)
+    assert len(old) == 2
     code = """
 from khive_persist.copies import rebuild
 anyio.run(lambda: rebuild("mirror", dir=place.root))
@@ -163,6 +167,81 @@ anyio.run(lambda: rebuild("mirror", dir=place.root))
     def check(done: list[Step]) -> None:
         switch.settle(place.khive)
         assert copied(place) == expected
-        assert recorded(place) in ([expected] if acknowledged(done) else [expected, {}])
+        assert recorded(place) in ([expected] if acknowledged(done) else [expected, old])
+
+    lose_power(root, script(place, code, DONE), thoroughly, check)
+
+
+MEND = """
+from khive_persist.copies import rebuild
+anyio.run(lambda: rebuild("database", dir=place.root))
+"""
+
+
+def test_a_mirror_that_is_mended(root: Path, place: Place, thoroughly: bool) -> None:
+    """Its sound lines are there, and what was damaged is kept."""
+    save_many(place, [event(f"e{number}") for number in range(5)])
+    save(place, plan("p1"))
+    (stream,) = place.sessions.glob("*.jsonl")
+    (document,) = place.sessions.glob("*.json")
+    lines = stream.read_bytes().splitlines(keepends=True)
+    stream.write_bytes(b"".join([*lines[:2], b"{damaged\n", *lines[2:]]))
+    document.write_bytes(b"{damaged")
+
+    def check(done: list[Step]) -> None:
+        damaged = [p for p in place.khive.rglob("*.json*") if b"{damaged" in p.read_bytes()]
+        assert {p.name for p in damaged} == {stream.name, document.name}
+        assert set(stream.read_bytes().splitlines(keepends=True)) >= {*lines}
+        if acknowledged(done):
+            assert found(place) == []
+
+    lose_power(root, script(place, MEND, DONE), thoroughly, check)
+
+
+PURGE = """
+from khive_persist.purposes import BUILT_IN
+from khive_persist.retention.purge import purge
+from khive_persist.settings import Settings
+purge(place, "session-1", BUILT_IN, Settings())
+"""
+
+
+def test_a_purge(root: Path, place: Place, thoroughly: bool) -> None:
+    """Nothing of the session comes back; the others stay, whenever it was."""
+    save(place, plan("p1", session_id="session-1"), plan("p2", session_id="session-2"))
+    save(place, event("e1", "session-1"), event("e2", "session-2"))
+    age(place)
+    pack(place, 1.0)
+    save(place, event("e3", "session-1"), event("other", "session-3"))
+
+    def check(done: list[Step]) -> None:
+        assert {"p2", "e2", "other"} <= {id for _, id in recorded(place)}
+        if acknowledged(done):
+            left = [p for p in place.khive.rglob("*") if p.is_file() and b"session-1" in text(p)]
+            assert left == []
+
+    lose_power(root, script(place, PURGE, DONE), thoroughly, check)
+
+
+def text(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+def test_what_is_not_ours_and_was_moved(root: Path, thoroughly: bool) -> None:
+    """What a person had moved out of a place does not come back with it."""
+    place = Place(root / "project")
+    (place.khive / "purposes").mkdir(parents=True)
+    (place.khive / "purposes" / "evil.json").write_text("{}")
+    code = """
+from khive_persist.admission.acceptance import accept
+assert accept(place, keep=False).moved == ["purposes"]
+"""
+
+    def check(done: list[Step]) -> None:
+        if marks.is_trusted(place.khive):
+            assert not (place.khive / "purposes" / "evil.json").exists()
+        assert [*place.khive.rglob("evil.json")]
+        assert not acknowledged(done) or marks.is_trusted(place.khive)
 
     lose_power(root, script(place, code, DONE), thoroughly, check)
