@@ -169,6 +169,8 @@ def _sort_out(
         else:
             os.rename(place.khive / finding.path, target)
         moved.append(finding.path)
+    for parent in {(place.khive / path).parent for path in moved}:
+        sync_directory(parent)
     return (_set_aside(place, folder), moved) if moved else (None, [])
 
 
