@@ -8,20 +8,22 @@ import pytest
 
 from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
+from khive_persist.capture import drain as drain_of
+from khive_persist.capture import drainer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored, rebuild
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.mirror.session import PURPOSES, compare_session
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.place import Place, make_directory
 from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.records.application_session import ApplicationSession
 from khive_persist.retention.purge import purge
 from khive_persist.server.tokens import Tokens
 from khive_persist.settings import Settings
-from khive_persist.staging import sweep
-from khive_persist.store.sqlite import connection
+from khive_persist.staging import staging, sweep
+from khive_persist.store.sqlite import connection, switch
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.trust import marks
 from tests.backup.records import restored
@@ -94,6 +96,23 @@ def tokens(place: Place) -> None:
     known.create("one", ("read",))
     known.revoke("one")
     known.local()
+
+
+def settled(place: Place) -> None:
+    """A switch that somebody began and did not live to end."""
+    stored(place)
+    for folder in ("staging", "staging/in", "quarantine", "quarantine/out"):
+        make_directory(place.khive / folder)
+    switch._write(place.khive, switch.Switch("staging/in", "quarantine/out", (PLANS,), (), ()))
+    switch.settle(place.khive)
+
+
+def resident(place: Place) -> None:
+    reading, writing = os.pipe()
+    with drain_of.Drain(place) as draining:
+        drainer._serve(draining, reading, drainer._Syncing(draining))
+    os.close(reading)
+    os.close(writing)
 
 
 def set_aside(place: Place) -> None:
@@ -172,6 +191,8 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
     ]),
     (tidied, [("store/sqlite/file_writer.py:FileWriter.tidy", f"{PLANS}.lock")]),
     (killed, [("store/sqlite/file_writer.py:FileWriter._acknowledge", f"{PLANS}.gate.lock")]),
+    (settled, [("store/sqlite/switch.py:settle", f"{PLANS}.lock")]),
+    (resident, [("capture/drainer.py:_serve", "drainer.lock")]),
     (tokens, [
         ("server/tokens.py:Tokens.create", "server.tokens.lock"),
         ("server/tokens.py:Tokens.revoke", "server.tokens.lock"),
@@ -196,3 +217,12 @@ def test_the_lock_is_taken(
         act(place)
     lacking = {Taken(*each) for each in expected} - taken
     assert not lacking, sorted(taken)
+
+
+def test_a_folder_that_somebody_uses_is_no_left_over(place: Place) -> None:
+    with staging(place) as first:
+        with staging(place) as second:
+            assert first.is_dir()
+        assert not second.exists()
+        sweep(place)
+        assert first.is_dir()

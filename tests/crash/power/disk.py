@@ -4,6 +4,7 @@ The contents of a file last from its sync on; a name, that it is gone too, from 
 folder that it is in. On most file systems a rename is one step, in whichever of its folders it is
 synced first; what was done before to the same names has then come too. Where it is two, which last
 "by folder", nothing that was acknowledged may be lost, but what was going on may be half done.
+Names may also go before others come: "without the removed".
 """
 
 import os
@@ -16,10 +17,11 @@ from typing import Final, Literal, NamedTuple
 from tests.crash.power.disk_log import Step
 
 # Of the names, of the contents: what lasts is there in any case.
-Names = Literal["synced", "by folder", "all"]
+Names = Literal["synced", "without the removed", "by folder", "all"]
 Contents = Literal["synced", "half", "all"]
 EXTREMES: Final[tuple[tuple[Names, Contents], ...]] = (
     ("synced", "synced"),
+    ("without the removed", "synced"),
     ("by folder", "synced"),
     ("all", "synced"),
     ("all", "half"),
@@ -47,7 +49,7 @@ class Node:
     def kept(self, names: Names) -> "dict[str, Node]":
         if names == "all":
             return self.names
-        return self.lasting if names == "synced" else self.lasting_here
+        return self.lasting_here if names == "by folder" else self.lasting
 
     def bytes(self, kept: Contents) -> bytes:
         if kept == "all" or self.kind == "link":
@@ -112,7 +114,10 @@ class Disk:
     def _walk(
         self, folder: Node, path: str, names: Names, contents: Contents
     ) -> Iterator[tuple[str, bytes | None]]:
+        removed = self._removed(folder) if names == "without the removed" else set()
         for name, node in folder.kept(names).items():
+            if name in removed:
+                continue
             if node.kind == "folder":
                 yield f"{path}{name}", None
                 yield from self._walk(node, f"{path}{name}/", names, contents)
@@ -120,6 +125,14 @@ class Disk:
                 yield f"{path}{name}@", bytes(node.content)
             elif node.kind == "file" and not name.endswith(_INDEX):
                 yield f"{path}{name}", node.bytes(contents)
+
+    def _removed(self, folder: Node) -> set[str]:
+        return {
+            name
+            for naming in self._pending
+            for changed, name, node in naming.changes
+            if changed is folder and node is None and len(naming.changes) == 1
+        } - folder.names.keys()
 
     def _all(self, node: Node) -> Iterator[Node]:
         yield node
