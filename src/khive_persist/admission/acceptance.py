@@ -136,11 +136,10 @@ def _move_all(place: Place) -> tuple[Path | None, list[str]]:
 def _set_aside(place: Place, folder: Path) -> Path:
     """Put a folder of what was moved into the quarantine: synced on return."""
     sync_directory(folder)
-    # What lay in place of it was moved too.
+    # What lay in place of it was moved too. To make it syncs the names beside it.
     make_directory(place.quarantine)
     os.rename(folder, place.quarantine / folder.name)
     sync_directory(place.quarantine)
-    sync_directory(place.khive)
     return place.quarantine / folder.name
 
 

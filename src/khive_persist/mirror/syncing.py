@@ -22,12 +22,11 @@ def sync_together(folder: Path, paths: Iterable[Path]) -> None:
 def sync_tree(folder: Path) -> None:
     """Make all that lies below a folder durable: contents and names."""
     if not _syncfs(folder):
-        for path in folder.rglob("*"):
+        for path in (folder, *folder.rglob("*")):
             if path.is_dir():
                 sync_directory(path)
             else:
                 sync_file(path)
-        sync_directory(folder)
 
 
 def _syncfs(folder: Path) -> bool:

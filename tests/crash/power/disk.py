@@ -4,7 +4,7 @@ The contents of a file last from its sync on; a name, that it is gone too, from 
 folder that it is in. On most file systems a rename is one step, in whichever of its folders it is
 synced first; what was done before to the same names has then come too. Where it is two, which last
 "by folder", nothing that was acknowledged may be lost, but what was going on may be half done.
-Names may also go before others come: "without the removed".
+Names may also go before others come, "without the removed", and the last step may last alone.
 """
 
 import os
@@ -17,10 +17,11 @@ from typing import Final, Literal, NamedTuple
 from tests.crash.power.disk_log import Step
 
 # Of the names, of the contents: what lasts is there in any case.
-Names = Literal["synced", "without the removed", "by folder", "all"]
+Names = Literal["synced", "the last", "without the removed", "by folder", "all"]
 Contents = Literal["synced", "half", "all"]
 EXTREMES: Final[tuple[tuple[Names, Contents], ...]] = (
     ("synced", "synced"),
+    ("the last", "synced"),
     ("without the removed", "synced"),
     ("by folder", "synced"),
     ("all", "synced"),
@@ -109,7 +110,14 @@ class Disk:
 
     def image(self, names: Names, contents: Contents) -> Image:
         """What a loss of power leaves: the content of files, None for folders."""
-        return dict(self._walk(self._top, "", names, contents))
+        if names != "the last" or not self._pending:
+            return dict(self._walk(self._top, "", names, contents))
+        before = [(folder, dict(folder.lasting)) for folder in self._all(self._top)]
+        self._last(self._pending[-1:])
+        image = dict(self._walk(self._top, "", names, contents))
+        for folder, lasting in before:
+            folder.lasting = lasting
+        return image
 
     def _walk(
         self, folder: Node, path: str, names: Names, contents: Contents
@@ -142,7 +150,11 @@ class Disk:
     def _sync(self, node: Node) -> None:
         node.synced = bytes(node.content)
         node.lasting_here = dict(node.names)
-        wanted = [naming.touches(node) for naming in self._pending]
+        self._pending = self._last([naming for naming in self._pending if naming.touches(node)])
+
+    def _last(self, synced: list[Naming]) -> list[Naming]:
+        """Make some steps last, and what was done before to their names; those that are left."""
+        wanted = [naming in synced for naming in self._pending]
         for index in range(len(self._pending) - 1, -1, -1):
             if wanted[index]:
                 for before in range(index):
@@ -151,9 +163,7 @@ class Disk:
             if lasts:
                 for folder, name, child in naming.changes:
                     _set(folder.lasting, name, child)
-        self._pending = [
-            naming for naming, lasts in zip(self._pending, wanted, strict=True) if not lasts
-        ]
+        return [naming for naming, lasts in zip(self._pending, wanted, strict=True) if not lasts]
 
     def _open(self, step: Step) -> None:
         path = step.paths[0]
@@ -250,11 +260,14 @@ def images(
         if count:
             disk.do(steps[count - 1])
             answers += steps[count - 1].call in ANSWERS
-        if count < len(steps) and not thoroughly and steps[count].call not in (*SYNCS, *ANSWERS):
+        is_wanted = thoroughly or count == len(steps) or steps[count].call in (*SYNCS, *ANSWERS)
+        if not is_wanted and (count == 0 or steps[count - 1].call != "rename"):
             continue
         is_answer = count > 0 and steps[count - 1].call in ANSWERS
         for names, contents in EXTREMES:
             if names == "by folder" and not is_answer:
+                continue
+            if names != "the last" and not is_wanted:
                 continue
             image = disk.image(names, contents)
             key = hash((answers, frozenset(image.items())))

@@ -2,7 +2,10 @@
 
 import gzip
 import os
+import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -120,21 +123,43 @@ restore_backup(place, folder, catalogue, catalogue.find("latest"))
 """
 
 
+def leave_a_log(place: Place) -> None:
+    """As of a program that was killed: SQLite would write it into whichever file lies beside it."""
+    path = place.database("planner_sessions.db")
+    with closing(sqlite3.connect(path)) as writing:
+        writing.execute('UPDATE planner_sessions SET node_metadata = \'{"of": "the log"}\'')
+        writing.commit()
+        log = path.with_name(path.name + "-wal").read_bytes()
+    path.with_name(path.name + "-wal").write_bytes(log)
+
+
 def state_of(place: Place) -> tuple[Rows, dict[str, bytes]]:
     records = {name: file for name, file in mirror(place).items() if name[0] != "."}
     return rows(place), records
 
 
-@pytest.mark.parametrize("first", ["", WITHOUT_SYNCFS], ids=["with syncfs", "without"])
-def test_a_restore(root: Path, place: Place, thoroughly: bool, first: str) -> None:
+@pytest.mark.parametrize(
+    ("first", "has_mirror"),
+    [
+        pytest.param("", True, id="with syncfs"),
+        pytest.param(WITHOUT_SYNCFS, True, id="without"),
+        pytest.param(WITHOUT_SYNCFS, False, id="without, of databases alone"),
+    ],
+)
+def test_a_restore(
+    root: Path, place: Place, thoroughly: bool, first: str, has_mirror: bool
+) -> None:
     """All of the old or all of the new, once somebody has opened it."""
     source = elsewhere(root, "source")
     source.make()
     save_plans(source, "new", 3)
     save(source, event("e1"))
+    if not has_mirror:
+        shutil.rmtree(source.sessions)
     create_backup(source, Folder(root / "backups"))
     new = state_of(source)
     make_old(place)
+    leave_a_log(place)
     old = state_of(place)
 
     def check(done: list[Step]) -> None:
@@ -142,11 +167,12 @@ def test_a_restore(root: Path, place: Place, thoroughly: bool, first: str) -> No
         state = state_of(place)
         assert state[0] in (old[0], new[0])
         assert state == (new if state[0] == new[0] else old)
-        if acknowledged(done):
-            assert state == new
+        if state == new:
             # What was replaced is kept.
             assert {path.name for path in place.quarantine.rglob("*.db")} == set(old[0])
             assert {p.name for p in place.quarantine.rglob("planner_session_*")} == set(old[1])
+        if acknowledged(done):
+            assert state == new
             assert not switch.is_pending(place.khive)
 
     lose_power(root, script(place, first, RESTORE, DONE), thoroughly, check)
@@ -181,7 +207,7 @@ anyio.run(lambda: rebuild("database", dir=place.root))
 def test_a_mirror_that_is_mended(root: Path, place: Place, thoroughly: bool) -> None:
     """Its sound lines are there, and what was damaged is kept."""
     save_many(place, [event(f"e{number}") for number in range(5)])
-    save(place, plan("p1"), plan("only in the mirror"))
+    save(place, plan("p1"), plan("only-in-the-mirror"))
     set_row(place, "DELETE FROM planner_sessions WHERE id <> 'p1'")
     (stream,) = place.sessions.glob("*.jsonl")
     (document,) = place.sessions.glob("planner_session*_p1.json")
@@ -195,6 +221,17 @@ def test_a_mirror_that_is_mended(root: Path, place: Place, thoroughly: bool) -> 
         assert set(stream.read_bytes().splitlines(keepends=True)) >= {*lines}
         if acknowledged(done):
             assert found(place) == []
+
+    lose_power(root, script(place, MEND, DONE), thoroughly, check)
+
+
+def test_a_file_of_no_record_goes(root: Path, place: Place, thoroughly: bool) -> None:
+    save(place, plan("p1"), plan("only-in-the-mirror"))
+    set_row(place, "DELETE FROM planner_sessions WHERE id <> 'p1'")
+
+    def check(done: list[Step]) -> None:
+        assert [*place.khive.rglob("planner_session*only*")]
+        assert not acknowledged(done) or found(place) == []
 
     lose_power(root, script(place, MEND, DONE), thoroughly, check)
 
