@@ -19,7 +19,7 @@ from khive_persist.place import Place
 from khive_persist.store.sqlite import switch
 from khive_persist.trust import marks
 from tests.backup.records import Rows, elsewhere, make_old, mirror, rows, save_plans
-from tests.crash.power.disk_log import Step
+from tests.crash.power.disk_log import Step, record
 from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
 from tests.mirror.records import (
     copied,
@@ -123,14 +123,13 @@ restore_backup(place, folder, catalogue, catalogue.find("latest"))
 """
 
 
-def leave_a_log(place: Place) -> None:
-    """As of a program that was killed: SQLite would write it into whichever file lies beside it."""
+def log_of_a_change(place: Place) -> bytes:
+    """A log that SQLite would write into whichever file lies beside it."""
     path = place.database("planner_sessions.db")
     with closing(sqlite3.connect(path)) as writing:
         writing.execute('UPDATE planner_sessions SET node_metadata = \'{"of": "the log"}\'')
         writing.commit()
-        log = path.with_name(path.name + "-wal").read_bytes()
-    path.with_name(path.name + "-wal").write_bytes(log)
+        return path.with_name(path.name + "-wal").read_bytes()
 
 
 def state_of(place: Place) -> tuple[Rows, dict[str, bytes]]:
@@ -159,8 +158,10 @@ def test_a_restore(
     create_backup(source, Folder(root / "backups"))
     new = state_of(source)
     make_old(place)
-    leave_a_log(place)
+    log = log_of_a_change(place)
     old = state_of(place)
+    # As of a program that was killed.
+    place.database("planner_sessions.db-wal").write_bytes(log)
 
     def check(done: list[Step]) -> None:
         switch.settle(place.khive)
@@ -176,6 +177,22 @@ def test_a_restore(
             assert not switch.is_pending(place.khive)
 
     lose_power(root, script(place, first, RESTORE, DONE), thoroughly, check)
+
+
+def test_an_old_log_is_gone_before_the_new_file_comes(root: Path, place: Place) -> None:
+    """On whichever file system: SQLite would write it into the new file."""
+    source = elsewhere(root, "source")
+    source.make()
+    save_plans(source, "new", 3)
+    create_backup(source, Folder(root / "backups"))
+    make_old(place)
+    log = log_of_a_change(place)
+    place.database("planner_sessions.db-wal").write_bytes(log)
+    steps = record(root, script(place, RESTORE, DONE))
+    names = [(step.call, *map(os.path.basename, step.paths)) for step in steps]
+    gone = names.index(("rename", "planner_sessions.db-wal", "planner_sessions.db-wal"))
+    come = names.index(("rename", "planner_sessions.db", "planner_sessions.db"))
+    assert {("fsync", ".khive"), ("fsync", names[gone + 2][1])} <= set(names[gone:come])
 
 
 def test_a_rebuild_of_the_databases(root: Path, place: Place, thoroughly: bool) -> None:
@@ -283,6 +300,7 @@ assert accept(place, keep=False).moved
         if acknowledged(done) or (marks.is_trusted(place.khive) and not is_marked):
             assert not (place.khive / "purposes" / "evil.json").exists()
         assert [*place.khive.rglob("*evil.json")]
+        assert not acknowledged(done) or [*place.quarantine.rglob("*evil.json")]
         assert not acknowledged(done) or marks.is_trusted(place.khive)
 
     lose_power(root, script(place, code, DONE), thoroughly, check)
