@@ -26,6 +26,15 @@ browser:
 			apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
 	else echo "no Chromium: apt-get install chromium, or the tests of pages are skipped"; fi
 
+# A loss of power is shown from what a process asked the system for. Without strace those tests skip.
+.PHONY: tracer
+tracer:
+	@command -v strace >/dev/null \
+	|| if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends strace >/dev/null; \
+	else echo "no strace: apt-get install strace, or the tests of power losses are skipped"; fi
+
 demo: $(READY)
 	$(BIN)/khive-persist demo
 
@@ -35,16 +44,21 @@ $(PAGE): $(PAGE_SOURCES)
 	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then cd web && npm ci --silent && npm run --silent build; \
 	else echo "no Node 20 or newer: the dashboard is not built, and its tests are skipped"; fi
 
-test: $(READY) $(PAGE) browser
+test: $(READY) $(PAGE) browser tracer
 	$(BIN)/python -m pytest -n 2 -m "not long and not crowd"
 	$(BIN)/python -m pytest -m "crowd and not long"
 
-test-long: $(READY) $(PAGE) browser
+test-long: $(READY) $(PAGE) browser tracer
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600
 
 # Apart from `test`: to count the lines doubles its time.
-coverage: $(READY) $(PAGE) browser
+coverage: $(READY) $(PAGE) browser tracer
 	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
+
+# Each sync, rename, lock and checkpoint taken out of a copy of the code: the test that is red for it.
+.PHONY: guards
+guards: $(READY) $(PAGE) tracer
+	$(BIN)/python -m tests.guards
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

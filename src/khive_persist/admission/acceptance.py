@@ -131,12 +131,17 @@ def _move_all(place: Place) -> tuple[Path | None, list[str]]:
     ignore = place.khive / ".gitignore"
     if os.path.lexists(ignore):
         write_private(ignore, GITIGNORE)
-    # What lay in place of it was moved too.
+    return _set_aside(place, folder), names
+
+
+def _set_aside(place: Place, folder: Path) -> Path:
+    """Put a folder of what was moved into the quarantine: synced on return."""
+    sync_directory(folder)
+    # What lay in place of it was moved too. To make it syncs the names beside it.
     make_directory(place.quarantine)
     os.rename(folder, place.quarantine / folder.name)
     sync_directory(place.quarantine)
-    sync_directory(place.khive)
-    return place.quarantine / folder.name, names
+    return place.quarantine / folder.name
 
 
 def _stays(place: Place, name: str) -> bool:
@@ -164,11 +169,9 @@ def _sort_out(
         else:
             os.rename(place.khive / finding.path, target)
         moved.append(finding.path)
-    if not moved:
-        return None, []
-    make_directory(place.quarantine)
-    os.rename(folder, place.quarantine / folder.name)
-    return place.quarantine / folder.name, moved
+    for parent in {(place.khive / path).parent for path in moved}:
+        sync_directory(parent)
+    return (_set_aside(place, folder), moved) if moved else (None, [])
 
 
 def _mode(path: Path) -> int:

@@ -78,7 +78,6 @@ class Folder:
                 temporary.unlink(missing_ok=True)
                 raise
             sync_directory(folder)
-            sync_directory(self.path)
 
     def delete(self, id: str, names: tuple[str, ...]) -> None:
         """Delete objects of a backup, and what a killed process left of them."""

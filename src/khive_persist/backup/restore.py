@@ -25,11 +25,11 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
+from khive_persist.mirror.syncing import sync_tree
 from khive_persist.place import (
     PRIVATE_FILE,
     Place,
     make_directory,
-    sync_directory,
     write_private,
 )
 from khive_persist.staging import staging
@@ -99,7 +99,7 @@ def restore_backup(
                 if file.rows is not None:
                     snapshot.make_another(incoming / file.name)
             config = _take_config(incoming)
-            _sync(incoming)
+            sync_tree(incoming)
         make_directory(place.quarantine)
         outgoing = place.quarantine / f"restore.{clock.new_id()}"
         for name in os.listdir(place.khive):
@@ -245,21 +245,6 @@ def _bring_config(place: Place, content: bytes) -> bool:
         return not place.config.is_file() or place.config.read_bytes() != content
     write_private(place.config, content)
     return False
-
-
-def _sync(folder: Path) -> None:
-    """Make all that lies below a folder durable."""
-    for path in folder.iterdir():
-        if path.is_dir():
-            continue
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    # The mirror can be many thousands of files: one call for all of them.
-    os.sync()
-    sync_directory(folder)
 
 
 def _sha256(path: Path) -> str:

@@ -139,12 +139,13 @@ def is_trusted(khive: str, state: str) -> bool:
         return False
 
 
-def mark(khive: str, state: str) -> None:
+def mark(khive: str, state: str, parents: list[int]) -> None:
     """Mark a `.khive` that was made just now as this user's.
 
     Args:
         khive: Its physical path.
         state: As `home` gives it.
+        parents: The folders whose names are still to be synced: those of the mark are added.
 
     Raises:
         OSError: It cannot be marked, or somebody else marks it.
@@ -156,7 +157,9 @@ def mark(khive: str, state: str) -> None:
         try:
             posix.mkdir(path, 0o700)
         except FileExistsError:
-            pass
+            continue
+        parents.append(posix.open(path + "/..", DIRECTORY))
+    parents.append(posix.open(path, DIRECTORY))
     path += khive[khive.rindex("/") :]
     try:
         marks = [digits, *posix.readlink(path).split("-")[: MARKS_OF_A_PATH - 1]]
@@ -325,7 +328,7 @@ def open_spool(project: str, state: str, parents: list[int]) -> int:
     khive = opened_or_made(khive_of(project), None, parents)
     if parents and state and state != project:
         try:
-            mark(khive_of(project), state)
+            mark(khive_of(project), state, parents)
         except OSError:
             # It is used all the same where it is named, and doctor says that it has no mark.
             pass

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.mirror import forms, names, scan
+from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
-from khive_persist.place import Place, make_directory, sync_directory, sync_file
+from khive_persist.place import Place, make_directory
 from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import change_log, lock, migrations, statements
 from khive_persist.store.sqlite.connection import make, open_writer
@@ -84,9 +85,7 @@ class Building:
                 # Or the first to write would have to wait for all who read, to turn it on.
                 connection.execute("PRAGMA journal_mode = WAL")
         self.close()
-        for path in self.incoming.iterdir():
-            sync_file(path)
-        sync_directory(self.incoming)
+        sync_tree(self.incoming)
 
     def close(self) -> None:
         """Close the databases."""

@@ -192,19 +192,24 @@ class _Aside:
         self._sessions = comparison.place.sessions
         self._folder = folder
 
-    def keep(self, file: str) -> None:
-        """Give a file, or those of a stream, a second name there: they will be replaced."""
+    def keep(self, *files: str) -> None:
+        """Give files, or those of streams, a second name there, synced: they will be replaced."""
+        if not files:
+            return
         make_directory(self._place.quarantine)
         make_directory(self._folder)
-        for path in forms.present(self._sessions / file):
-            with suppress(FileExistsError, FileNotFoundError):
-                os.link(path, self._folder / path.name, follow_symlinks=False)
+        for file in files:
+            for path in forms.present(self._sessions / file):
+                with suppress(FileExistsError, FileNotFoundError):
+                    os.link(path, self._folder / path.name, follow_symlinks=False)
+        sync_directory(self._folder)
 
-    def move(self, file: str) -> None:
-        """Move a file there."""
-        self.keep(file)
-        with suppress(FileNotFoundError):
-            os.unlink(self._sessions / file)
+    def move(self, *files: str) -> None:
+        """Move files there."""
+        self.keep(*files)
+        for file in files:
+            with suppress(FileNotFoundError):
+                os.unlink(self._sessions / file)
 
     def take_damaged(self, purpose: Purpose) -> bool:
         """Move documents that cannot be read there, and mend streams, which keep sound lines.
@@ -229,9 +234,8 @@ class _Aside:
 
     def sync(self) -> None:
         """Make durable what was moved."""
-        for folder in (self._folder, self._place.quarantine, self._sessions):
-            with suppress(FileNotFoundError):
-                sync_directory(folder)
+        with suppress(FileNotFoundError):
+            sync_directory(self._sessions)
 
     def _mend(self, file: str, purpose: Purpose) -> None:
         self.keep(file)
@@ -277,14 +281,17 @@ class _Copying:
 
     def _settle_documents(self, kind: str, entries: list[Entry]) -> None:
         present = {row[0]: row for row in self._rows(entries)}
+        replaced, moved = [], []
         for entry in entries:
             row = present.get(entry.id)
             if not entry.file or not self._holds(entry):
                 continue
             if kind == "differs" and row is not None and self._own(row) == entry.file:
-                self._aside.keep(entry.file)
+                replaced.append(entry.file)
             elif kind != "missing_in_database" or row is None:
-                self._aside.move(entry.file)
+                moved.append(entry.file)
+        self._aside.keep(*replaced)
+        self._aside.move(*moved)
         if kind != "twice_in_mirror":
             self._mirror.written(self._purpose, list(present.values()))
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.place import sync_file
+from khive_persist.place import sync_directory, sync_file
 
 # From so many on one sync of the whole file system costs less than one of each.
 TOGETHER: Final = 16
@@ -17,6 +17,16 @@ def sync_together(folder: Path, paths: Iterable[Path]) -> None:
     if not _syncfs(folder):
         for path in paths:
             sync_file(path)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make all that lies below a folder durable: contents and names."""
+    if not _syncfs(folder):
+        for path in (folder, *folder.rglob("*")):
+            if path.is_dir():
+                sync_directory(path)
+            else:
+                sync_file(path)
 
 
 def _syncfs(folder: Path) -> bool:

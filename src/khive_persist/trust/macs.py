@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import PlaceError
-from khive_persist.files import make_directory, read_regular
+from khive_persist.files import make_directory, read_regular, sync_directory
 from khive_persist.trust import marks
 
 KEY: Final = "key"
@@ -75,6 +75,8 @@ def _made_key(path: Path) -> bytes:
         pass
     finally:
         os.unlink(temporary)
+    # What it signs may be synced before.
+    sync_directory(path.parent)
     return read_regular(path, 1 << 16)
 
 

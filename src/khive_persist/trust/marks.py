@@ -144,7 +144,14 @@ def _mark(khive: Path) -> bool:
     path = physical(khive)
     try:
         make_directory(Path(arrival.khive_of(str(home))))
-        arrival.mark(str(path), str(home))
+        parents: list[int] = []
+        try:
+            arrival.mark(str(path), str(home), parents)
+            for parent in parents:
+                os.fsync(parent)
+        finally:
+            for parent in parents:
+                os.close(parent)
         sync_directory(path)
     except (OSError, PlaceError):
         # Without links, or room. Named by the person it is used all the same.

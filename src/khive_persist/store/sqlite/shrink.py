@@ -36,21 +36,23 @@ def shrink(
         StoreError: As its subclasses say; the database is as it was.
     """
     end = time.monotonic() + timeout_seconds
-    with closing(open_writer(path, purpose, timeout_seconds)) as connection:
-        connection.execute("PRAGMA secure_delete = ON")
-        with lock.held(lock.lock_path(path), timeout_seconds), translated(path):
-            (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
-            if thoroughly or mode != _INCREMENTAL:
-                with _temporary_files_in(folder):
-                    connection.execute("VACUUM")
-            else:
-                # Each step frees a page; only a script is stepped to its end.
-                connection.executescript("PRAGMA incremental_vacuum")
-            while True:
-                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                if not busy or time.monotonic() > end:
-                    return not busy
-                time.sleep(_WAIT_SECONDS)
+    with (
+        closing(open_writer(path, purpose, timeout_seconds)) as connection,
+        lock.held(lock.lock_path(path), timeout_seconds),
+        translated(path),
+    ):
+        (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+        if thoroughly or mode != _INCREMENTAL:
+            with _temporary_files_in(folder):
+                connection.execute("VACUUM")
+        else:
+            # Each step frees a page; only a script is stepped to its end.
+            connection.executescript("PRAGMA incremental_vacuum")
+        while True:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > end:
+                return not busy
+            time.sleep(_WAIT_SECONDS)
 
 
 @contextmanager

@@ -1,0 +1,306 @@
+"""Power that is lost while a second copy, or all of a place, is written anew."""
+
+import gzip
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from khive_persist.backup.catalogue import read_catalogue
+from khive_persist.backup.create import create_backup
+from khive_persist.backup.folder import Folder
+from khive_persist.backup.verify import verify_backups
+from khive_persist.mirror.packing import pack
+from khive_persist.place import Place
+from khive_persist.store.sqlite import switch
+from khive_persist.trust import marks
+from tests.backup.records import Rows, elsewhere, make_old, mirror, rows, save_plans
+from tests.crash.power.disk_log import Step, record
+from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
+from tests.mirror.records import (
+    copied,
+    event,
+    found,
+    plan,
+    recorded,
+    save,
+    save_many,
+    set_row,
+)
+
+DONE = "\nsay('done')\n"
+
+
+def age(place: Place) -> None:
+    at = time.time() - 2 * 86_400
+    for path in place.sessions.glob("*.json*"):
+        os.utime(path, (at, at))
+
+
+PACK = """
+import os, time
+from khive_persist.mirror.packing import pack
+for path in place.sessions.glob("*.jsonl"):
+    os.utime(path, (1, 1))
+assert pack(place, 1.0).streams == 1
+"""
+
+
+@pytest.mark.parametrize("is_again", [False, True], ids=["first", "again"])
+def test_packing(root: Path, place: Place, thoroughly: bool, is_again: bool) -> None:
+    """The mirror has every record at any moment."""
+    save_many(place, [event(f"e{number}") for number in range(5)])
+    if is_again:
+        age(place)
+        pack(place, 1.0)
+        save(place, event("late"))
+    expected = recorded(place)
+
+    def check(done: list[Step]) -> None:
+        assert found(place) == []
+        assert recorded(place) == expected
+        if acknowledged(done):
+            assert not list(place.sessions.glob("*.jsonl"))
+
+    lose_power(root, script(place, PACK, DONE), thoroughly, check)
+
+
+def sound_backups(folder: Folder) -> int:
+    """How many backups there are; each is whole."""
+    catalogue = read_catalogue(folder)
+    assert not catalogue.damaged
+    verdicts = verify_backups(folder, catalogue, catalogue.manifests)
+    assert [problem for verdict in verdicts for problem in verdict.problems] == []
+    return len(verdicts)
+
+
+BACKUP = """
+from khive_persist.backup.create import create_backup
+from khive_persist.backup.folder import Folder
+create_backup(place, Folder(Path(sys.argv[1]).parent / "backups"))
+"""
+
+
+def test_a_backup(root: Path, place: Place, thoroughly: bool) -> None:
+    """It is there whole, or is no backup."""
+    save(place, plan("p1"))
+    folder = Folder(root / "backups")
+
+    def check(done: list[Step]) -> None:
+        assert sound_backups(folder) == (1 if acknowledged(done) else sound_backups(folder))
+
+    lose_power(root, script(place, BACKUP, DONE), thoroughly, check)
+
+
+def test_a_deleted_backup(root: Path, place: Place, thoroughly: bool) -> None:
+    save(place, plan("p1"))
+    folder = Folder(root / "backups")
+    create_backup(place, folder)
+    code = f"""
+from khive_persist.backup.folder import Folder
+from khive_persist.backup.prune import delete_backups
+delete_backups(Folder(Path({str(folder.path)!r})), [{folder.ids()[0]!r}])
+"""
+
+    def check(done: list[Step]) -> None:
+        assert sound_backups(folder) == 0 or not acknowledged(done)
+        assert folder.ids() == [] or not acknowledged(done)
+
+    lose_power(root, script(place, code, DONE), thoroughly, check)
+
+
+RESTORE = """
+from khive_persist.backup.catalogue import read_catalogue
+from khive_persist.backup.folder import Folder
+from khive_persist.backup.restore import restore_backup
+folder = Folder(Path(sys.argv[1]).parent / "backups")
+catalogue = read_catalogue(folder)
+restore_backup(place, folder, catalogue, catalogue.find("latest"))
+"""
+
+
+def log_of_a_change(place: Place) -> bytes:
+    """A log that SQLite would write into whichever file lies beside it."""
+    path = place.database("planner_sessions.db")
+    with closing(sqlite3.connect(path)) as writing:
+        writing.execute('UPDATE planner_sessions SET node_metadata = \'{"of": "the log"}\'')
+        writing.commit()
+        return path.with_name(path.name + "-wal").read_bytes()
+
+
+def state_of(place: Place) -> tuple[Rows, dict[str, bytes]]:
+    records = {name: file for name, file in mirror(place).items() if name[0] != "."}
+    return rows(place), records
+
+
+@pytest.mark.parametrize(
+    ("first", "has_mirror"),
+    [
+        pytest.param("", True, id="with syncfs"),
+        pytest.param(WITHOUT_SYNCFS, True, id="without"),
+        pytest.param(WITHOUT_SYNCFS, False, id="without, of databases alone"),
+    ],
+)
+def test_a_restore(
+    root: Path, place: Place, thoroughly: bool, first: str, has_mirror: bool
+) -> None:
+    """All of the old or all of the new, once somebody has opened it."""
+    source = elsewhere(root, "source")
+    source.make()
+    save_plans(source, "new", 3)
+    save(source, event("e1"))
+    if not has_mirror:
+        shutil.rmtree(source.sessions)
+    create_backup(source, Folder(root / "backups"))
+    new = state_of(source)
+    make_old(place)
+    log = log_of_a_change(place)
+    old = state_of(place)
+    # As of a program that was killed.
+    place.database("planner_sessions.db-wal").write_bytes(log)
+
+    def check(done: list[Step]) -> None:
+        switch.settle(place.khive)
+        state = state_of(place)
+        assert state[0] in (old[0], new[0])
+        assert state == (new if state[0] == new[0] else old)
+        if state == new:
+            # What was replaced is kept.
+            assert {path.name for path in place.quarantine.rglob("*.db")} == set(old[0])
+            assert {p.name for p in place.quarantine.rglob("planner_session_*")} == set(old[1])
+        if acknowledged(done):
+            assert state == new
+            assert not switch.is_pending(place.khive)
+
+    lose_power(root, script(place, first, RESTORE, DONE), thoroughly, check)
+
+
+def test_an_old_log_is_gone_before_the_new_file_comes(root: Path, place: Place) -> None:
+    """On whichever file system: SQLite would write it into the new file."""
+    source = elsewhere(root, "source")
+    source.make()
+    save_plans(source, "new", 3)
+    create_backup(source, Folder(root / "backups"))
+    make_old(place)
+    log = log_of_a_change(place)
+    place.database("planner_sessions.db-wal").write_bytes(log)
+    steps = record(root, script(place, RESTORE, DONE))
+    names = [(step.call, *map(os.path.basename, step.paths)) for step in steps]
+    gone = names.index(("rename", "planner_sessions.db-wal", "planner_sessions.db-wal"))
+    come = names.index(("rename", "planner_sessions.db", "planner_sessions.db"))
+    assert {("fsync", ".khive"), ("fsync", names[gone + 2][1])} <= set(names[gone:come])
+
+
+def test_a_rebuild_of_the_databases(root: Path, place: Place, thoroughly: bool) -> None:
+    save_many(place, [plan(f"p{number}") for number in range(3)])
+    save(place, event("e1"))
+    expected = recorded(place)
+    set_row(place, "DELETE FROM planner_sessions WHERE id <> 'p0'")
+    old = recorded(place)
+    assert len(old) == 2
+    code = """
+from khive_persist.copies import rebuild
+anyio.run(lambda: rebuild("mirror", dir=place.root))
+"""
+
+    def check(done: list[Step]) -> None:
+        switch.settle(place.khive)
+        assert copied(place) == expected
+        assert recorded(place) in ([expected] if acknowledged(done) else [expected, old])
+
+    lose_power(root, script(place, code, DONE), thoroughly, check)
+
+
+MEND = """
+from khive_persist.copies import rebuild
+anyio.run(lambda: rebuild("database", dir=place.root))
+"""
+
+
+def test_a_mirror_that_is_mended(root: Path, place: Place, thoroughly: bool) -> None:
+    """Its sound lines are there, and what was damaged is kept."""
+    save_many(place, [event(f"e{number}") for number in range(5)])
+    save(place, plan("p1"), plan("only-in-the-mirror"))
+    set_row(place, "DELETE FROM planner_sessions WHERE id <> 'p1'")
+    (stream,) = place.sessions.glob("*.jsonl")
+    (document,) = place.sessions.glob("planner_session*_p1.json")
+    lines = stream.read_bytes().splitlines(keepends=True)
+    stream.write_bytes(b"".join([*lines[:2], b"{damaged\n", *lines[2:]]))
+    document.write_bytes(b"{damaged")
+
+    def check(done: list[Step]) -> None:
+        damaged = [p for p in place.khive.rglob("*.json*") if b"{damaged" in p.read_bytes()]
+        assert {p.name for p in damaged} == {stream.name, document.name}
+        assert set(stream.read_bytes().splitlines(keepends=True)) >= {*lines}
+        if acknowledged(done):
+            assert found(place) == []
+
+    lose_power(root, script(place, MEND, DONE), thoroughly, check)
+
+
+def test_a_file_of_no_record_goes(root: Path, place: Place, thoroughly: bool) -> None:
+    save(place, plan("p1"), plan("only-in-the-mirror"))
+    set_row(place, "DELETE FROM planner_sessions WHERE id <> 'p1'")
+
+    def check(done: list[Step]) -> None:
+        assert [*place.khive.rglob("planner_session*only*")]
+        assert not acknowledged(done) or found(place) == []
+
+    lose_power(root, script(place, MEND, DONE), thoroughly, check)
+
+
+PURGE = """
+from khive_persist.purposes import BUILT_IN
+from khive_persist.retention.purge import purge
+from khive_persist.settings import Settings
+purge(place, "session-1", BUILT_IN, Settings())
+"""
+
+
+def test_a_purge(root: Path, place: Place, thoroughly: bool) -> None:
+    """Nothing of the session comes back; the others stay, whenever it was."""
+    save(place, plan("p1", session_id="session-1"), plan("p2", session_id="session-2"))
+    save(place, event("e1", "session-1"), event("e2", "session-2"))
+    age(place)
+    pack(place, 1.0)
+    save(place, event("e3", "session-1"), event("other", "session-3"))
+
+    def check(done: list[Step]) -> None:
+        assert {"p2", "e2", "other"} <= {id for _, id in recorded(place)}
+        if acknowledged(done):
+            left = [p for p in place.khive.rglob("*") if p.is_file() and b"session-1" in text(p)]
+            assert left == []
+
+    lose_power(root, script(place, PURGE, DONE), thoroughly, check)
+
+
+def text(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+@pytest.mark.parametrize("is_marked", [False, True], ids=["a clone", "what git brought"])
+def test_what_is_not_ours_and_was_moved(root: Path, thoroughly: bool, is_marked: bool) -> None:
+    """What a person had moved out of a place does not come back with it."""
+    place = Place(root / "project")
+    if is_marked:
+        place.make()
+    (place.khive / "purposes").mkdir(parents=True)
+    (place.khive / "purposes" / "evil.json").write_text("{}")
+    code = """
+from khive_persist.admission.acceptance import accept
+assert accept(place, keep=False).moved
+"""
+
+    def check(done: list[Step]) -> None:
+        if acknowledged(done) or (marks.is_trusted(place.khive) and not is_marked):
+            assert not (place.khive / "purposes" / "evil.json").exists()
+        assert [*place.khive.rglob("*evil.json")]
+        assert not acknowledged(done) or [*place.quarantine.rglob("*evil.json")]
+        assert not acknowledged(done) or marks.is_trusted(place.khive)
+
+    lose_power(root, script(place, code, DONE), thoroughly, check)

@@ -1,0 +1,155 @@
+"""Files that are written as a whole: after a loss of power the old one is there or the new one."""
+
+from pathlib import Path
+
+import pytest
+
+from khive_persist.place import Place, write_private
+from khive_persist.trust import macs, marks
+from tests.crash.power.disk_log import Step
+from tests.crash.power.losses import acknowledged, lose_power, script
+
+OLD = b"old" * 100
+NEW = b"new" * 2000
+WRITE = {
+    "private": "from khive_persist.place import write_private\nwrite_private(path, new)",
+    "export": """
+from khive_persist.exchange.target import replacing
+with replacing(path, force=True) as file:
+    file.write(new)
+""",
+    "object of a backup": """
+from khive_persist.backup.folder import Folder
+Folder(path.parent.parent).write(path.parent.name, path.name, lambda file: file.write(new))
+""",
+    "settings of a tool": """
+from khive_persist.capture.registration.settings_file import SettingsFile
+assert SettingsFile(path, comments=False)._write(old, new)
+""",
+}
+FIRST = {
+    "export": "from khive_persist.exchange.target import replacing\n"
+    "with replacing(path, force=False) as file:\n    file.write(new)",
+    "object of a backup": WRITE["object of a backup"],
+    "private": WRITE["private"],
+}
+REST = "\nsay('done')\n"
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def parts(path: Path, code: str) -> tuple[str, ...]:
+    return (f"path, old, new = Path({str(path)!r}), {OLD!r}, {NEW!r}\n", code, REST)
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_an_old_file_or_a_new_one(root: Path, place: Place, thoroughly: bool, kind: str) -> None:
+    path = place.root / "folder" / "20261101T000000000Z-0000" / "file"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(OLD)
+
+    def check(done: list[Step]) -> None:
+        assert content(path) in ((NEW,) if acknowledged(done) else (OLD, NEW))
+
+    assert lose_power(root, script(place, *parts(path, WRITE[kind])), thoroughly, check) >= 3
+
+
+@pytest.mark.parametrize("kind", FIRST)
+def test_a_new_file_or_none(root: Path, place: Place, thoroughly: bool, kind: str) -> None:
+    folder = place.root / "folder"
+    path = folder / "20261101T000000000Z-0000" / "file"
+    (folder if "backup" in kind else path.parent).mkdir(parents=True)
+
+    def check(done: list[Step]) -> None:
+        assert content(path) in ((NEW,) if acknowledged(done) else (b"", NEW))
+
+    assert lose_power(root, script(place, *parts(path, FIRST[kind])), thoroughly, check) >= 3
+
+
+def test_settings_of_a_tool_that_go(root: Path, place: Place, thoroughly: bool) -> None:
+    path = place.root / "settings.json"
+    path.write_bytes(OLD)
+    code = """
+from khive_persist.capture.registration.settings_file import SettingsFile
+assert SettingsFile(path, comments=False)._write(old, None)
+"""
+
+    def check(done: list[Step]) -> None:
+        assert content(path) in ((b"",) if acknowledged(done) else (b"", OLD))
+
+    lose_power(root, script(place, *parts(path, code)), thoroughly, check)
+
+
+def test_what_was_refused_is_kept(root: Path, place: Place, thoroughly: bool) -> None:
+    code = """
+from khive_persist.exchange.aside import Aside
+from khive_persist.exchange.rows import Found
+aside = Aside(place, "list", None)
+aside.add(Found("line 1", raw={"a": "x" * 500}), "it is odd")
+say(aside.finish())
+"""
+
+    def check(done: list[Step]) -> None:
+        for path in acknowledged(done):
+            assert b"x" * 500 in Path(path).read_bytes()
+
+    lose_power(root, script(place, code), thoroughly, check)
+
+
+def test_a_folder(root: Path, place: Place, thoroughly: bool) -> None:
+    def check(done: list[Step]) -> None:
+        assert not acknowledged(done) or place.quarantine.is_dir()
+
+    code = "from khive_persist.place import make_directory\nmake_directory(place.quarantine)"
+    lose_power(root, script(place, code, REST), thoroughly, check)
+
+
+def test_the_key_of_what_is_believed(root: Path, thoroughly: bool) -> None:
+    """What was signed is believed after it, too."""
+    place = Place(root / "project")
+    code = """
+place.make()
+from khive_persist.trust import macs
+say(macs.mac(place.khive, "kind", b"text"))
+"""
+
+    def check(done: list[Step]) -> None:
+        for mac in acknowledged(done):
+            assert marks.is_trusted(place.khive)
+            assert macs.is_ours(place.khive, "kind", b"text", mac)
+
+    lose_power(root, script(place, code), thoroughly, check)
+
+
+def test_a_mark(root: Path, place: Place, thoroughly: bool) -> None:
+    """Who has marked it believes its mark after a loss of power."""
+    (place.khive / marks.ID).unlink()
+    (place.khive / marks.ID).symlink_to("of another folder")
+    code = "from khive_persist.trust import marks\nassert marks.mark(place.khive)"
+
+    def check(done: list[Step]) -> None:
+        assert not acknowledged(done) or marks.is_trusted(place.khive)
+
+    lose_power(root, script(place, code, REST), thoroughly, check)
+
+
+def test_what_was_purged_from_the_spool(root: Path, place: Place, thoroughly: bool) -> None:
+    write_private(place.config, b"[redaction]\nenabled = false\n")
+    code = """
+from khive_persist.capture.spool import Spool
+from khive_persist.retention.purge import _purge_spool
+from khive_persist.settings import Settings
+_purge_spool(place, b"SECRET", Settings(), dry_run=False)
+"""
+    from khive_persist.capture.spool import Spool
+
+    spool = Spool(place)
+    spool.make()
+    spool.accept("codex", b'{"session_id": "SECRET"')
+
+    def check(done: list[Step]) -> None:
+        assert not acknowledged(done) or spool.events() == []
+
+    lose_power(root, script(place, code, REST), thoroughly, check)

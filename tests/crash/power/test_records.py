@@ -1,0 +1,129 @@
+"""Power that is lost: whatever was acknowledged before is there, once, and in both copies.
+
+A process is recorded, and every state that the disk can be left in is made from that, at each sync
+of it: with what was synced alone, and with more of the names or of the contents.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from khive_persist.capture import hook_path
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from tests.crash.power.disk_log import Step
+from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
+from tests.mirror.records import assert_equal, event, ids, recovered, rows, save
+
+CLAUDE = HOOK_EVENTS["claude-code"]
+HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
+PAYLOAD = json.dumps({"hook_event_name": "Stop", "session_id": "s1"}).encode()
+
+SAVED = """
+async def main():
+    async with open_store(PURPOSE, dir=place.root) as store:
+        await store.save(record("one"))
+        say("one")
+        await store.save(record("two"))
+        say("two")
+        many = [record(f"m{number:02}") for number in range(16)]
+        await store.save_many(many)
+        say(*(one.id for one in many))
+        await store.save(record("one", created_at="2026-11-02T12:00:00Z"))
+        say("?two")
+        await store.delete("two")
+        say("-two")
+        await store.save(record("three"))
+        say("three")
+anyio.run(main)
+"""
+MANY = """
+async def main():
+    async with open_store(PURPOSE, dir=place.root) as store:
+        await store.save_many([record(f"m{number:02}") for number in range(16)])
+        say(*(f"m{number:02}" for number in range(16)))
+        await store.save(record("last"))
+anyio.run(main)
+"""
+PLANS = """
+from khive_persist import PlannerSession as PURPOSE
+record = plan
+"""
+EVENTS = """
+from khive_persist import HookEvent as PURPOSE
+def record(id, **more):
+    return event(id, "s" + id, **more)
+"""
+
+
+def waiting(place: Place) -> list[str]:
+    spool = Spool(place)
+    return [event.id for event in spool.events()]
+
+
+def stored(place: Place, purpose: Purpose) -> list[str]:
+    return ids(place, purpose) if place.database(purpose.file).exists() else []
+
+
+def assert_once(place: Place) -> None:
+    """One event, in the database and in the mirror; nothing waits any more."""
+    assert drain(place).errors == ()
+    recovered(place)
+    (content,) = (json.loads(row[3]) for row in rows(place, CLAUDE))
+    assert content["payload"] == json.loads(PAYLOAD)
+    assert waiting(place) == []
+    assert_equal(place)
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["a new place", "an old place"])
+def test_the_hook_and_its_drainer(
+    root: Path,
+    thoroughly: bool,
+    is_new: bool,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place(root / "project") if is_new else request.getfixturevalue("place")
+    monkeypatch.setenv("KHIVE_DIR", str(place.root))
+
+    def check(done: list[Step]) -> None:
+        if any(step.call == "exit" for step in done):
+            assert_once(place)
+        else:
+            # It may be there already, and never twice.
+            drain(place)
+            assert len(stored(place, CLAUDE)) <= 1
+
+    count = lose_power(root, HOOK, thoroughly, check, PAYLOAD)
+    assert count > 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "work", "purpose"),
+    [
+        pytest.param(PLANS, SAVED, PLANNER_SESSIONS, id="plans"),
+        pytest.param(EVENTS, SAVED, CLAUDE, id="events"),
+        pytest.param(PLANS + WITHOUT_SYNCFS, MANY, PLANNER_SESSIONS, id="without syncfs"),
+    ],
+)
+def test_saved_records(
+    root: Path, place: Place, thoroughly: bool, kind: str, work: str, purpose: Purpose
+) -> None:
+    def check(done: list[Step]) -> None:
+        recovered(place)
+        present = stored(place, purpose)
+        assert len(present) == len(set(present))
+        said = acknowledged(done)
+        assert not {word[1:] for word in said if word[0] == "-"} & set(present)
+        going = {word[1:] for word in said if word[0] in "-?"}
+        assert {word for word in said if word[0].isalnum()} - going <= set(present)
+        if place.database(purpose.file).exists():
+            assert_equal(place)
+
+    if purpose == CLAUDE:
+        save(place, event("begin"))
+    lose_power(root, script(place, kind, work), thoroughly, check)

@@ -1,0 +1,228 @@
+"""Every lock is taken by whom it is meant for, and it is the one that keeps out the others."""
+
+import os
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from khive_persist.backup.create import create_backup
+from khive_persist.backup.folder import Folder
+from khive_persist.capture import drain as drain_of
+from khive_persist.capture import drainer
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
+from khive_persist.copies import mirrored, rebuild
+from khive_persist.mirror.packing import pack_if_due
+from khive_persist.mirror.session import PURPOSES, compare_session
+from khive_persist.mirror.verify import compared
+from khive_persist.place import Place, make_directory
+from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
+from khive_persist.records.application_session import ApplicationSession
+from khive_persist.retention.purge import purge
+from khive_persist.server.tokens import Tokens
+from khive_persist.settings import Settings
+from khive_persist.staging import staging, sweep
+from khive_persist.store.sqlite import connection, switch
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.trust import marks
+from tests.backup.records import restored
+from tests.guards.locked import Taken, locks_taken
+from tests.mirror.records import event, files, plan, save
+
+PLANS = "planner_sessions.db"
+
+
+def stored(place: Place) -> None:
+    save(place, plan("p1", session_id="session-1"))
+    save(place, event("e1", "session-1"))
+
+
+def drained(place: Place) -> None:
+    Spool(place).make()
+    Spool(place).accept("codex", b'{"session_id": "s1"}')
+    drain(place)
+
+
+def purged(place: Place) -> None:
+    stored(place)
+    (place.database(PLANS)).unlink()
+    Spool(place).accept("codex", b'{"session_id": "session-1"')
+    # The database of the event cannot be opened: it waits.
+    place.database("codex_hooks.db").mkdir()
+    try:
+        purge(place, "session-1", [p for p in BUILT_IN if p.file != "codex_hooks.db"], Settings())
+    finally:
+        place.database("codex_hooks.db").rmdir()
+
+
+def damaged(place: Place) -> None:
+    """One file of each kind that is not as it was, and the mirror made anew."""
+    stored(place)
+    for name in files(place):
+        path = place.sessions / name
+        path.write_bytes(path.read_bytes()[:-20])
+    anyio.run(lambda: rebuild("database", dir=place.root))
+
+
+def differing(place: Place) -> None:
+    stored(place)
+    for name in files(place):
+        path = place.sessions / name
+        path.write_bytes(path.read_bytes().replace(b"session-1", b"session-2"))
+    with compared(place, mirrored(place)) as comparison:
+        assert not comparison.is_equal
+    anyio.run(lambda: rebuild("database", dir=place.root))
+
+
+def compared_session(place: Place) -> None:
+    session = ApplicationSession(content={"session_id": "session-1", "name": "a run"})
+    save(place, session)
+    for name in files(place):
+        path = place.sessions / name
+        path.write_bytes(path.read_bytes().replace(b"a run", b"another"))
+    compare_session(place, "session-1", Settings())
+
+
+def packed(place: Place) -> None:
+    stored(place)
+    for path in place.sessions.glob("*.jsonl"):
+        os.utime(path, (1, 1))
+    pack_if_due(place, Settings())
+
+
+def tokens(place: Place) -> None:
+    known = Tokens(place)
+    known.create("one", ("read",))
+    known.revoke("one")
+    known.local()
+
+
+def settled(place: Place) -> None:
+    """A switch that somebody began and did not live to end."""
+    stored(place)
+    for folder in ("staging", "staging/in", "quarantine", "quarantine/out"):
+        make_directory(place.khive / folder)
+    switch._write(place.khive, switch.Switch("staging/in", "quarantine/out", (PLANS,), (), ()))
+    switch.settle(place.khive)
+
+
+def resident(place: Place) -> None:
+    reading, writing = os.pipe()
+    with drain_of.Drain(place) as draining:
+        drainer._serve(draining, reading, drainer._Syncing(draining))
+    os.close(reading)
+    os.close(writing)
+
+
+def set_aside(place: Place) -> None:
+    stored(place)
+    place.quarantine.mkdir()
+    connection.set_aside(place.database(PLANS), place.quarantine)
+
+
+def restored_there(place: Place) -> None:
+    stored(place)
+    folder = Folder(place.root / "backups")
+    create_backup(place, folder)
+    restored(place, folder)
+    sweep(place)
+
+
+def tidied(place: Place) -> None:
+    """A log that has grown large, as somebody read."""
+    stored(place)
+    path = place.database(PLANS)
+    with FileWriter(path, PLANNER_SESSIONS, 5, None) as writer:
+        for number in range(3):
+            with writer.transaction() as writing:
+                text = "x" * 3_000_000
+                writing.upsert([(f"large-{number}", f'{{"a":"{text}"}}', "{}", "2026", None)])
+        writer.tidy()
+
+
+def killed(place: Place) -> None:
+    """What was committed and not copied, by somebody who is dead."""
+    stored(place)
+    with FileWriter(place.database(PLANS), PLANNER_SESSIONS, 5, None) as writer:
+        with writer.transaction() as writing:
+            writing.upsert([("late", '{"session_id":"s"}', "{}", "2026", None)])
+    save(place, plan("p2"))
+
+
+def marked(place: Place) -> None:
+    (place.khive / marks.ID).unlink()
+    marks.mark(place.khive)
+    other = Place(place.root / "inner")
+    other.root.mkdir()
+    other.make()
+
+
+ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
+    (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
+    (purged, [
+        ("retention/purge.py:_purge_spool", "drain.lock"),
+        ("mirror/revise.py:revise", "claude_hooks.db.lock"),
+        ("mirror/revise.py:revise", "claude_hooks.db.gate.lock"),
+        ("mirror/revise.py:remove_unfinished", "claude_hooks.db.lock"),
+        ("store/sqlite/shrink.py:shrink", "claude_hooks.db.lock"),
+    ]),
+    (damaged, [("mirror/rebuild.py:_Aside.take_damaged", f"{PLANS}.lock")]),
+    (differing, [
+        ("mirror/verify.py:Comparison._look_again", f"{PLANS}.lock"),
+        ("mirror/verify.py:Comparison._catch_up", "claude_hooks.db.lock"),
+        ("mirror/rebuild.py:_Copying.run", f"{PLANS}.lock"),
+    ]),
+    (compared_session, [("mirror/session.py:compare_session", f"{PURPOSES[0].file}.lock")]),
+    (packed, [
+        ("mirror/packing.py:pack_if_due", ".packed.lock"),
+        ("mirror/packing.py:_pack_stream", "claude_hooks.db.lock"),
+        ("mirror/packing.py:_pack_stream", "claude_hooks.db.gate.lock"),
+    ]),
+    (stored, [
+        ("mirror/documents.py:Documents.follow", ".names.lock"),
+        ("mirror/follower.py:MirrorFollower.set_epoch", ".names.lock"),
+        ("mirror/streams.py:Streams._stream", ".names.lock"),
+        ("mirror/stream_file.py:opened", "hook_events_2026_11_01_session-.jsonl"),
+        ("store/sqlite/connection.py:open_writer", f"{PLANS}.lock"),
+        ("store/sqlite/file_writer.py:FileWriter.commit", f"{PLANS}.lock"),
+        ("store/sqlite/file_writer.py:FileWriter._gate", f"{PLANS}.gate.lock"),
+        ("store/sqlite/file_writer.py:FileWriter.close", f"{PLANS}.lock"),
+    ]),
+    (tidied, [("store/sqlite/file_writer.py:FileWriter.tidy", f"{PLANS}.lock")]),
+    (killed, [("store/sqlite/file_writer.py:FileWriter._acknowledge", f"{PLANS}.gate.lock")]),
+    (settled, [("store/sqlite/switch.py:settle", f"{PLANS}.lock")]),
+    (resident, [("capture/drainer.py:_serve", "drainer.lock")]),
+    (tokens, [
+        ("server/tokens.py:Tokens.create", "server.tokens.lock"),
+        ("server/tokens.py:Tokens.revoke", "server.tokens.lock"),
+        ("server/tokens.py:Tokens.local", "server.tokens.lock"),
+    ]),
+    (set_aside, [("store/sqlite/connection.py:set_aside", f"{PLANS}.lock")]),
+    (restored_there, [
+        ("staging.py:staging", "staging"),
+        ("staging.py:sweep", "staging"),
+        ("store/sqlite/switch.py:perform", f"{PLANS}.lock"),
+        ("store/sqlite/switch.py:perform", f"{PLANS}.gate.lock"),
+    ]),
+    (marked, [("trust/marks.py:mark", "marks.lock"), ("trust/marks.py:make_khive", "marks.lock")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("act", "expected"), ACTS, ids=[act.__name__ for act, _ in ACTS])
+def test_the_lock_is_taken(
+    place: Place, act: Callable[[Place], None], expected: list[tuple[str, str]]
+) -> None:
+    with locks_taken() as taken:
+        act(place)
+    lacking = {Taken(*each) for each in expected} - taken
+    assert not lacking, sorted(taken)
+
+
+def test_a_folder_that_somebody_uses_is_no_left_over(place: Place) -> None:
+    with staging(place) as first:
+        with staging(place) as second:
+            assert first.is_dir()
+        assert not second.exists()
+        sweep(place)
+        assert first.is_dir()

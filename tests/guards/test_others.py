@@ -1,0 +1,45 @@
+"""Guards that no promise of a whole command shows: each is needed in one situation."""
+
+import fcntl
+import os
+
+import pytest
+
+from khive_persist.mirror import file_locks, names
+from khive_persist.place import Place
+from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
+from khive_persist.retention.purge import purge
+from khive_persist.server.tokens import FILE, Tokens
+from khive_persist.settings import Settings
+from khive_persist.store.sqlite.file_writer import FileWriter
+from tests.mirror.records import plan, save
+
+
+def test_a_purge_beside_an_open_file_leaves_nothing_in_its_log(place: Place) -> None:
+    path = place.database(PLANNER_SESSIONS.file)
+    with FileWriter(path, PLANNER_SESSIONS, 5, None) as writer:
+        writer.open()
+        save(place, plan("p1", session_id="session-1", task_description="SECRET"), plan("p2"))
+        purge(place, "session-1", BUILT_IN, Settings())
+        # Through another descriptor SQLite's own locks would go: the log is looked at alone.
+        assert os.stat(f"{path}-wal").st_size == 0
+
+
+def test_tokens_that_are_not_ours_are_kept_in_quarantine(place: Place) -> None:
+    (place.khive / FILE).write_text('{"tokens": []}')
+    Tokens(place).create("one", ("read",))
+    (kept,) = place.quarantine.iterdir()
+    assert kept.read_text() == '{"tokens": []}'
+
+
+def test_names_are_locked_where_there_are_no_locks_of_ranges(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS: one lock stands for all."""
+    monkeypatch.setattr(file_locks, "_OFD_SETLK", None)
+    place.sessions.mkdir()
+    with file_locks.held(place.sessions, ["a"]):
+        descriptor = os.open(place.sessions / names.LOCK, os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
