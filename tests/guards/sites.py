@@ -37,7 +37,6 @@ TEXTS: Final = {
     "PRAGMA secure_delete = ON": "PRAGMA secure_delete = OFF",
     "PRAGMA synchronous = FULL": "PRAGMA synchronous = NORMAL",
     "PRAGMA wal_checkpoint(TRUNCATE)": "SELECT 0, 0, 0",
-    "BEGIN IMMEDIATE": "BEGIN",
 }
 
 

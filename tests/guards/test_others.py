@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+from pathlib import Path
 
 import pytest
 
+from khive_persist.exchange.target import replacing
 from khive_persist.mirror import file_locks, names
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
@@ -43,3 +45,40 @@ def test_names_are_locked_where_there_are_no_locks_of_ranges(
         with pytest.raises(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(descriptor)
+
+
+def test_what_is_deleted_for_good_is_overwritten(place: Place) -> None:
+    path = place.database(PLANNER_SESSIONS.file)
+    with FileWriter(path, PLANNER_SESSIONS, 5, None) as writer:
+        with writer.transaction() as writing:
+            rows = [(f"p{n}", '{"session_id":"SECRET"}', "{}", "2026", None) for n in range(30)]
+            writing.upsert(rows)
+    with FileWriter(path, PLANNER_SESSIONS, 5, None, is_secure=True) as writer:
+        with writer.transaction() as writing:
+            writing.delete([f"p{number}" for number in range(29)])
+    # Nobody has it open any more. One is left, in its row and its index.
+    assert path.read_bytes().count(b"SECRET") <= 2
+
+
+def test_a_new_file_where_there_are_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on FAT."""
+
+    def link(source: object, target: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", link)
+    with replacing(tmp_path / "file", force=False) as file:
+        file.write(b"all of it")
+    assert (tmp_path / "file").read_bytes() == b"all of it"
+
+
+def test_a_log_that_has_grown_large_is_cut_off(place: Place) -> None:
+    path = place.database(PLANNER_SESSIONS.file)
+    with FileWriter(path, PLANNER_SESSIONS, 5, None) as writer:
+        with writer.transaction() as writing:
+            text = "x" * 6_000_000
+            writing.upsert([("large", f'{{"session_id":"{text}"}}', "{}", "2026", None)])
+        writer.tidy()
+        assert os.stat(f"{path}-wal").st_size == 0

@@ -98,11 +98,18 @@ say(aside.finish())
     lose_power(root, script(place, code), thoroughly, check)
 
 
-def test_a_folder(root: Path, place: Place, thoroughly: bool) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from khive_persist.place import make_directory\nmake_directory(place.quarantine)",
+        "from khive_persist.capture import arrival\narrival.open_private(str(place.quarantine))",
+    ],
+    ids=["of ours", "of the hook"],
+)
+def test_a_folder(root: Path, place: Place, thoroughly: bool, code: str) -> None:
     def check(done: list[Step]) -> None:
         assert not acknowledged(done) or place.quarantine.is_dir()
 
-    code = "from khive_persist.place import make_directory\nmake_directory(place.quarantine)"
     lose_power(root, script(place, code, REST), thoroughly, check)
 
 
