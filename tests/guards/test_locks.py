@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import pytest
 
+from khive_persist import save_planning_session
 from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
 from khive_persist.capture import drain as drain_of
@@ -23,7 +25,7 @@ from khive_persist.retention.purge import purge
 from khive_persist.server.tokens import Tokens
 from khive_persist.settings import Settings
 from khive_persist.staging import staging, sweep
-from khive_persist.store.sqlite import connection, switch
+from khive_persist.store.sqlite import connection, lock, switch
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.trust import marks
 from tests.backup.records import restored
@@ -31,6 +33,7 @@ from tests.guards.locked import Taken, locks_taken
 from tests.mirror.records import event, files, plan, save
 
 PLANS = "planner_sessions.db"
+PLAN = {"session_id": "s", "task_description": "t"}
 
 
 def stored(place: Place) -> None:
@@ -150,6 +153,16 @@ def killed(place: Place) -> None:
     save(place, plan("p2"))
 
 
+def waited(place: Place) -> None:
+    """A plan that its database could not take comes in."""
+    save(place, plan("p1"))
+    place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
+    with lock.held(lock.lock_path(place.database(PLANS)), 1):
+        anyio.run(partial(save_planning_session, PLAN, dir=place.root))
+    assert Spool(place).records()
+    save(place, plan("p2"))
+
+
 def marked(place: Place) -> None:
     (place.khive / marks.ID).unlink()
     marks.mark(place.khive)
@@ -186,11 +199,14 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
         ("mirror/stream_file.py:opened", "hook_events_2026_11_01_session-.jsonl"),
         ("store/sqlite/connection.py:open_writer", f"{PLANS}.lock"),
         ("store/sqlite/file_writer.py:FileWriter.commit", f"{PLANS}.lock"),
-        ("store/sqlite/file_writer.py:FileWriter._gate", f"{PLANS}.gate.lock"),
+        ("store/sqlite/mirror_progress.py:MirrorProgress.batches", f"{PLANS}.gate.lock"),
         ("store/sqlite/file_writer.py:FileWriter.close", f"{PLANS}.lock"),
     ]),
     (tidied, [("store/sqlite/file_writer.py:FileWriter.tidy", f"{PLANS}.lock")]),
-    (killed, [("store/sqlite/file_writer.py:FileWriter._acknowledge", f"{PLANS}.gate.lock")]),
+    (killed, [
+        ("store/sqlite/mirror_progress.py:MirrorProgress.acknowledge", f"{PLANS}.gate.lock"),
+    ]),
+    (waited, [("capture/drain.py:Drain.run_records", "drain.lock")]),
     (settled, [("store/sqlite/switch.py:settle", f"{PLANS}.lock")]),
     (resident, [("capture/drainer.py:_serve", "drainer.lock")]),
     (tokens, [

@@ -2,17 +2,25 @@
 
 import fcntl
 import os
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
+from khive_persist import save_planning_session
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool
 from khive_persist.exchange.target import replacing
 from khive_persist.mirror import file_locks, names
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.retention.purge import purge
 from khive_persist.server.tokens import FILE, Tokens
 from khive_persist.settings import Settings
+from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.file_writer import FileWriter
 from tests.mirror.records import plan, save
 
@@ -82,3 +90,42 @@ def test_a_log_that_has_grown_large_is_cut_off(place: Place) -> None:
             writing.upsert([("large", f'{{"session_id":"{text}"}}', "{}", "2026", None)])
         writer.tidy()
         assert os.stat(f"{path}-wal").st_size == 0
+
+
+def test_a_commit_after_the_log_was_told_is_synced(place: Place) -> None:
+    """That alone may be lost with the power."""
+    save(place, plan("p1"))
+    mirror = Mirror(place, Settings()).follower(PLANNER_SESSIONS)
+    path = place.database(PLANNER_SESSIONS.file)
+    with FileWriter(path, PLANNER_SESSIONS, 5, mirror) as writer:
+        with writer.transaction() as writing:
+            writing.upsert([("p2", "{}", "{}", "2026-11-01 00:00:00.000000", None)])
+        writer.tidy()
+        (level,) = writer.connection.execute("PRAGMA synchronous").fetchone()
+    assert level == 2
+
+
+def test_the_spool_is_synced_once_a_record_has_left_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(place, plan("p1"))
+    place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
+    content = {"session_id": "s", "task_description": "t"}
+    with lock.held(lock.lock_path(place.database(PLANNER_SESSIONS.file)), 1):
+        anyio.run(partial(save_planning_session, content, dir=place.root))
+    (record,) = Spool(place).records()
+    calls: list[str] = []
+    unlink, fsync = os.unlink, os.fsync
+
+    def unlinked(path: str | Path, **options: Any) -> None:
+        unlink(path, **options)
+        calls.append(f"unlink {Path(path).name}")
+
+    def fsynced(descriptor: int) -> None:
+        fsync(descriptor)
+        calls.append(f"fsync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+
+    monkeypatch.setattr(os, "unlink", unlinked)
+    monkeypatch.setattr(os, "fsync", fsynced)
+    drain(place)
+    assert "fsync spool" in calls[calls.index(f"unlink {record.name}") :]
