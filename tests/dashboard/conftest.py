@@ -10,7 +10,10 @@ from khive_persist.place import Place
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import fill
+from tests.homes import known_places
 from tests.server.process import ROOT, Server
+
+__all__ = ["known_places"]
 
 PAGE = ROOT / "src" / "khive_persist" / "server" / "web" / "index.html"
 
@@ -28,15 +31,13 @@ def browser(built: None) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def filled(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of a place with sessions, messages, plans, verdicts and to-dos; only for reading."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        place = new_place(tmp_path_factory.mktemp("filled"))
-        fill(place)
-        with Server(place) as server:
-            yield server
-            assert server.process.poll() is None, "it ended by itself"
+    place = new_place(tmp_path_factory.mktemp("filled"))
+    fill(place)
+    with Server(place) as server:
+        yield server
+        assert server.process.poll() is None, "it ended by itself"
 
 
 def new_place(root: Path, config: str = "") -> Place:

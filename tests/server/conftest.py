@@ -1,14 +1,15 @@
 """A server of the test's own place."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from khive_persist.place import Place
+from tests.homes import known_places
 from tests.server.process import Server
+
+__all__ = ["known_places"]
 
 
 @pytest.fixture
@@ -21,17 +22,3 @@ def server(place: Place) -> Iterator[Server]:
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def known_places(home: Path, first_home: Path) -> None:
-    """Let a test's own home know the places that were made for several tests."""
-    khive = home / ".khive"
-    khive.mkdir(mode=0o700)
-    marks = first_home / ".khive" / "marks"
-    marks.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (khive / "marks").symlink_to(marks)
-    key = first_home / ".khive" / "key"
-    if not key.exists():
-        key.write_bytes(os.urandom(32))
-    (khive / "key").write_bytes(key.read_bytes())

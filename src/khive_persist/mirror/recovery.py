@@ -11,9 +11,11 @@ from khive_persist.mirror.verify import Advance
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import change_log
+from khive_persist.store.sqlite import change_log, migrations
+from khive_persist.store.sqlite.connection import opened_reader
+from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.file_writer import FileWriter
-from khive_persist.store.sqlite.mirror_progress import MIRROR
+from khive_persist.store.sqlite.mirror_progress import MIRROR, MirrorProgress
 
 # So many are compared within a second or two; who opens a file can wait for that.
 FEW_RECORDS: Final = 5_000
@@ -50,10 +52,23 @@ def recover(
         if not place.database(purpose.file).exists():
             continue
         try:
+            if _is_settled(place, purpose, mirror):
+                continue
             recover_file(place, purpose, mirror, timeout, most=most)
         except (KhiveError, OSError) as error:
             errors.append(error if isinstance(error, KhiveError) else KhiveError(str(error)))
     return errors
+
+
+def _is_settled(place: Place, purpose: Purpose, mirror: Mirror) -> bool:
+    """Whether nothing is to be done with a file: it is only read, and nobody is waited for."""
+    path = place.database(purpose.file)
+    progress = MirrorProgress(path, purpose.table, mirror.follower(purpose))
+    with opened_reader(path) as connection, translated(path):
+        if migrations.version(connection) < change_log.SCHEMA:
+            return False
+        position = change_log.positions(connection).get(MIRROR)
+        return progress.is_settled(connection) and position != change_log.BEHIND
 
 
 def recover_file(

@@ -16,6 +16,8 @@ from khive_persist.server.incoming import Ask, Commit, Incoming, Reload, Result
 from khive_persist.server.logs import LOGGER
 from khive_persist.trust.processes import environment_for, module_command
 
+# As `recording.AGAIN`.
+AGAIN = "again"
 RECORDING = "khive_persist.server.recording"
 STALLED_SECONDS: Final = 1.0
 # Of what was sent and not answered: what comes while a file is locked must not fill the memory.
@@ -97,8 +99,11 @@ class Recorder:
         first = next((one for one in self._waiting.values() if one.purpose == purpose), None)
         return first is not None and _is_late(first)
 
-    async def start(self) -> None:
+    async def start(self, *words: str) -> None:
         """Start the process.
+
+        Args:
+            words: Said to it; see `recording`.
 
         Raises:
             OSError: It cannot be started, as where too many run.
@@ -106,7 +111,7 @@ class Recorder:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                *module_command(RECORDING, str(self._place.root)),
+                *module_command(RECORDING, str(self._place.root), *words),
                 env=environment_for(self._place.root),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
@@ -228,7 +233,7 @@ class Recorder:
     async def _start_again(self) -> None:
         while not self._is_closed:
             try:
-                await self.start()
+                await self.start(AGAIN)
             except OSError as error:
                 _log.error("recorder_not_started", extra={"fields": {"reason": error.strerror}})
                 await asyncio.sleep(_RESTART_SECONDS)

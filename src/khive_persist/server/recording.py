@@ -17,15 +17,16 @@ from contextlib import suppress
 from typing import Final
 
 from khive_persist.errors import KhiveError
-from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
-from khive_persist.register import known_purposes
 from khive_persist.server.commits import Commits
 from khive_persist.server.frames import Frames, pack
 from khive_persist.server.incoming import Ask, Commit
 from khive_persist.server.live import Live
+from khive_persist.server.recovery import recover_all
 
+# The one before it has ended: what it had not copied is copied first.
+AGAIN: Final = "again"
 _READ_BYTES: Final = 1 << 20
 
 
@@ -55,10 +56,8 @@ class _Recorder:
         self._commits: dict[Purpose, Commits] = {}
 
     def run(self) -> None:
-        with suppress(KhiveError):
-            # Of one that was killed: nobody was told that it is stored, so nobody sends it again.
-            purposes = known_purposes(self._place)
-            recover(self._place, purposes, self._live.settings, most=FEW_RECORDS)
+        if AGAIN in sys.argv[2:]:
+            recover_all(self._place, self._live.settings)
         self._store()
 
     def _store(self) -> None:

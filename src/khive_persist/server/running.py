@@ -22,6 +22,7 @@ from khive_persist.server.limits import Limits
 from khive_persist.server.listening import Tls, check_exposure, listen, url_of
 from khive_persist.server.logs import LOGGER
 from khive_persist.server.protocol import guarded_protocol
+from khive_persist.server.recovery import recover_all
 from khive_persist.server.serving import Serving, begin_serving, end_serving
 from khive_persist.server.upkeep import Rhythm
 from khive_persist.settings import Settings
@@ -93,6 +94,7 @@ def serve(place: Place, settings: Settings, options: Options, ready: Callable[[s
     )
     place.make()
     with _alone(place), contextlib.closing(listen(address, port)) as listening:
+        recover_all(place, settings)
         url = url_of(listening, address, has_tls=options.tls is not None)
         write_private(place.server_url, url.encode() + b"\n")
         try:

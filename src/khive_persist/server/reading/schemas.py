@@ -237,7 +237,12 @@ _REPORT: Final = record(
     databases=array(
         record(file=TEXT, bytes=COUNT, rows=maybe(COUNT), last=maybe(INSTANT), problem=TEXT)
     ),
-    spool=record(events=mapping(COUNT), oldest_seconds=maybe(NUMBER), waiting_elsewhere=COUNT),
+    spool=record(
+        events=mapping(COUNT),
+        records=mapping(COUNT),
+        oldest_seconds=maybe(NUMBER),
+        waiting_elsewhere=COUNT,
+    ),
     quarantined=array(TEXT),
     unmatched=array(
         record(
