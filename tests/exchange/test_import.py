@@ -240,7 +240,7 @@ BAD = [
     ('{"id": "x", "text": {"content": "{"}, "purpose": "planner_sessions"}', "no JSON"),
     ('{"id": "x", "dataModelVersion": 99}', "dataModelVersion 99 is not known"),
     ('{"id": "x"}', "does not say what it is"),
-    ('{"id": "x", "content": ' + "[" * 1500 + "]" * 1500 + "}", "nested"),
+    ('{"id": "x", "content": ' + "[" * 1500 + "]" * 1500 + "}", "JSON"),
     ('{"id": "x", "content": {"task_description": "\\ud800"}}', "not JSON"),
     ('{"id": "\udcff", "purpose": "planner_sessions"}', "no UTF-8"),
     ('{"id": "x", "content": {"a": 12', "no JSON"),

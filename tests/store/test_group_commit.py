@@ -209,7 +209,7 @@ async def test_a_save_that_is_cancelled_before_its_commit_is_not_saved(
 
 
 @CANCELS
-async def test_save_many_is_whole_or_not_at_all_when_cancelled(
+async def test_save_many_saves_whole_transactions_when_cancelled(
     cancel: Cancel, folder: Path
 ) -> None:
     with anyio.fail_after(60):
@@ -217,7 +217,7 @@ async def test_save_many_is_whole_or_not_at_all_when_cancelled(
             async with opened(plan_store(folder)) as store:
                 before = await store.count()
                 await cancel(store.save_many([plan() for _ in range(1_001)]), steps)
-                assert await store.count() - before in {0, 1_001}
+                assert await store.count() - before in {0, 1_000, 1_001}
                 await store.save(plan())
 
 

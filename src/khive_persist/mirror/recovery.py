@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
-from khive_persist.errors import KhiveError
+from khive_persist.errors import KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import copy_missing
 from khive_persist.mirror.verify import Advance
@@ -52,8 +53,10 @@ def recover(
         if not place.database(purpose.file).exists():
             continue
         try:
-            if _is_settled(place, purpose, mirror):
-                continue
+            # What cannot be read may be mended by who writes, as a journal that a crash left.
+            with suppress(StoreError):
+                if _is_settled(place, purpose, mirror):
+                    continue
             recover_file(place, purpose, mirror, timeout, most=most)
         except (KhiveError, OSError) as error:
             errors.append(error if isinstance(error, KhiveError) else KhiveError(str(error)))

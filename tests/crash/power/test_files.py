@@ -148,7 +148,7 @@ def test_what_was_purged_from_the_spool(root: Path, place: Place, thoroughly: bo
 from khive_persist.capture.spool import Spool
 from khive_persist.retention.purge import _purge_spool
 from khive_persist.settings import Settings
-_purge_spool(place, b"SECRET", Settings(), dry_run=False)
+_purge_spool(place, lambda row: row, b"SECRET", Settings(), dry_run=False)
 """
     from khive_persist.capture.spool import Spool
 
