@@ -42,6 +42,7 @@ from khive_persist.store.focus_chains import FocusChainStore
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
+from khive_persist.store.shared_stores import shared_store
 from khive_persist.store.store import Store
 from khive_persist.store.timed import TimedStore
 from khive_persist.trust import search
@@ -340,7 +341,8 @@ async def save_alone(
     record = type(records[0])
     place = find_place(dir)
     try:
-        async with _opened(record, dir=dir) as store:
+        opening = partial(_opened, record, dir=dir)
+        async with shared_store(str(place.root), record, opening) as store:
             if len(records) == 1:
                 await store.save(records[0])
             else:
