@@ -50,9 +50,10 @@ def lose_rows(place: Place, purpose: Purpose) -> None:
     """Every fifth row, past all of our code: the mirror alone has it then.
 
     None that moves between sessions: saved again elsewhere, nothing would say that it had moved.
+    None that is committed and not copied yet, for which the gate is waited for.
     """
     path = place.database(purpose.file)
-    with lock.held(lock.lock_path(path), 30), closing(sqlite3.connect(path)) as connection:
+    with lock.held_alone(path, 30), closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute(
             f"DELETE FROM {purpose.table}"
