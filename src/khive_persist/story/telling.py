@@ -122,7 +122,7 @@ def _messages(session: Session, prices: PriceTable, *, thinking: bool) -> Iterat
         tokens = content.get("tokens")
         counts = {n: v for n, v in (tokens or {}).items() if n != "reasoning"}
         used = sum(value for value in counts.values() if isinstance(value, int))
-        cost = prices.cost_of(content.get("model"), tokens, at)
+        cost = prices.cost_of_message(content, at)
         made = list(_parts(message, content, results, thinking=thinking))
         if not made and used:
             made = [Entry(at, "message", "(no text)")]

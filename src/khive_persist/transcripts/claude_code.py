@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from khive_persist.transcripts.claude_usage import side_requests, usage_fields
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "claude-code"
@@ -111,11 +112,21 @@ class Reader:
             model=message.get("model"),
             stop_reason=message.get("stop_reason"),
             usage=dict(usage),
-            tokens=_tokens(usage),
             is_api_error=document.get("isApiErrorMessage"),
+            **usage_fields(usage),
             **_blocks(message.get("content")),
         )
-        return (Piece(key, uuid or key, fields, text_of(document.get("timestamp"))),)
+        at = text_of(document.get("timestamp"))
+        pieces = [Piece(key, uuid or key, fields, at)]
+        for number, side in enumerate(side_requests(usage)):
+            model = text_of(side.get("model")) or message.get("model")
+            named = present(
+                role="assistant", kind=str(side["type"]), message_id=message_id or uuid,
+                request_id=request_id, model=model, usage=dict(side), **usage_fields(side),
+            )  # fmt: skip
+            side_key = f"{key} {side['type']} {number}"
+            pieces.append(Piece(side_key, side_key, self._common(document) | named, at))
+        return tuple(pieces)
 
     def _user(self, document: Mapping[str, Any], uuid: str) -> Piece:
         blocks = _blocks(_mapping(document.get("message")).get("content"))
@@ -213,25 +224,6 @@ def _blocks(content: Any) -> dict[str, Any]:
         tool_results=results,
         blocks=others,
     )
-
-
-def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
-    named = {
-        "input": "input_tokens",
-        "cache_read": "cache_read_input_tokens",
-        "cache_write": "cache_creation_input_tokens",
-        "output": "output_tokens",
-    }
-    tokens = {
-        name: usage[given]
-        for name, given in named.items()
-        if isinstance(usage.get(given), int) and usage[given] >= 0
-    }
-    longer = _mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
-    if isinstance(longer, int) and 0 < longer <= tokens.get("cache_write", 0):
-        # An hour in the cache costs more than five minutes.
-        tokens |= {"cache_write": tokens["cache_write"] - longer, "cache_write_1h": longer}
-    return tokens
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "codex"
 # Events repeat what items say, for the client's screen; the state of the world is not said.
-_OTHER: Final = frozenset({"event_msg", "inter_agent_communication_metadata", "world_state"})
+_OTHER: Final = frozenset({"inter_agent_communication_metadata", "world_state"})
 _CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 _RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 # Nothing but the text tells that a call failed: what Codex says in its place, and the lines that
@@ -62,7 +62,10 @@ class Reader:
                 )  # fmt: skip
                 return Line(kind)
             case "token_usage_record":
+                self.state["has_usage_records"] = True
                 return Line(kind, self._usage(payload, at))
+            case "event_msg":
+                return Line(kind, self._event(payload, at))
             case "response_item":
                 item = str(payload.get("type"))
                 return Line(f"{kind} {item}", self._item(document, payload, item, at))
@@ -153,6 +156,23 @@ class Reader:
         )  # fmt: skip
         return (Piece(key, response, fields, at),)
 
+    def _event(self, payload: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+        """Read what only an event says."""
+        if payload.get("type") == "token_count" and not self.state.get("has_usage_records"):
+            return self._token_count(_mapping(payload.get("info")), at)
+        return ()
+
+    def _token_count(self, info: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+        """Read the tokens of a response as versions before 0.151 tell them, some more than once."""
+        total, usage = _mapping(info.get("total_token_usage")), info.get("last_token_usage")
+        count = total.get("total_tokens")
+        if not isinstance(usage, Mapping) or count == self.state.get("tokens_so_far"):
+            return ()
+        self.state["tokens_so_far"] = count
+        thread = self.state.get("agent_id") or self.state.get("session_id")
+        response = f"{thread} tokens {count}"
+        return self._usage({"usage": usage, "response_id": response}, at)
+
     def _common(self, turn: Any) -> dict[str, Any]:
         state = self.state
         # Once is enough: it is the whole session's.
@@ -166,6 +186,10 @@ class Reader:
             turn_id=turn or state.get("turn_id"),
             cwd=state.get("cwd"),
         )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _agent_type(payload: Mapping[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.prices import TOKEN_CLASSES, PriceTable
+from khive_persist.prices import PRICED, TOKEN_CLASSES, PriceTable, priced_field
 from khive_persist.purposes import (
     CONVERSATIONS,
     HOOK_EVENTS,
@@ -147,7 +147,8 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
     columns = [_session(source), "id", _created_at(source), *_keys(source, purpose)]
     if purpose == CONVERSATIONS:
         columns.append(_prompt(source, purpose))
-        columns += [_tokens(source, name) for name in TOKEN_CLASSES]
+        columns += [_speed(source), _prompt_tokens(source)]
+        columns += [_used(source, name) for name in PRICED]
     elif purpose == PLANNER_SESSIONS:
         columns.append(_plan(source))
     elif purpose == OUTCOMES:
@@ -168,11 +169,11 @@ def _statement(
     columns = [f"{at} AS at"]
     sums = ["count(*)", "min(at)", "max(at)"]
     if purpose == CONVERSATIONS:
-        # Prices differ with the length of a prompt, and a class of tokens may have none.
-        keys += [_band(source, prices), _classes(source)]
+        # Prices differ with the length of a prompt and the speed; a class may have none.
+        keys += [_band(source, prices), _classes(source), _speed(source)]
         columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
-        columns += [f"{_tokens(source, name)} AS {name}" for name in TOKEN_CLASSES]
-        sums += ["min(prompt)", "max(length)", *(f"sum({name})" for name in TOKEN_CLASSES)]
+        columns += [f"{_used(source, name)} AS {name}" for name in PRICED]
+        sums += ["min(prompt)", "max(length)", *(f"sum({name})" for name in PRICED)]
     elif purpose == PLANNER_SESSIONS:
         columns.append(f"{at} || {_plan(source)} AS plan")
         sums.append("max(plan)")
@@ -192,8 +193,8 @@ def _statement(
 
 def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     session, hour, tool, project, model = row[:5]
-    # Of messages, two more tell them apart that are no part of the group.
-    rows, first, last, *own = row[7 if purpose == CONVERSATIONS else 5 :]
+    # Of messages, three more tell them apart that are no part of the group.
+    rows, first, last, *own = row[8 if purpose == CONVERSATIONS else 5 :]
     made = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
     if purpose == PLANNER_SESSIONS:
         return made._replace(plan=own[0])
@@ -202,7 +203,7 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     if purpose != CONVERSATIONS:
         return made._replace(failures=own[0], prompt=own[1])
     prompt, length, *counts = own
-    used = dict(zip(TOKEN_CLASSES, counts, strict=True))
+    used = dict(zip(PRICED, counts, strict=True))
     made = made._replace(
         prompt=prompt,
         input=used["input"],
@@ -213,7 +214,7 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     if not any(counts):
         return made
     at = clock.from_column(first) or clock.unreadable()
-    cost = prices.cost_of_all(model or None, used, at, length)
+    cost = prices.cost_of_all(model or None, used, at, length, str(row[7]))
     if cost is None:
         return made._replace(unpriced=rows)
     return made._replace(cost=round(cost * PICODOLLARS), priced=rows)
@@ -269,13 +270,20 @@ def _plan(source: Source) -> str:
     return f"json_array(id, {', '.join(fields)})"
 
 
-def _tokens(source: Source, name: str) -> str:
-    count = source.extract(f"$.tokens.{name}")
+def _used(source: Source, name: str) -> str:
+    count = source.extract(f"$.{priced_field(name)}")
     return f"CASE typeof({count}) WHEN 'integer' THEN max({count}, 0) ELSE 0 END"
 
 
 def _prompt_tokens(source: Source) -> str:
-    return " + ".join(_tokens(source, name) for name in TOKEN_CLASSES if name != "output")
+    every = " + ".join(_used(source, name) for name in TOKEN_CLASSES if name != "output")
+    longest = source.extract("$.prompt_tokens")
+    return f"CASE typeof({longest}) WHEN 'integer' THEN {longest} ELSE {every} END"
+
+
+def _speed(source: Source) -> str:
+    speed = source.extract("$.speed")
+    return f"CASE typeof({speed}) WHEN 'text' THEN {speed} ELSE '' END"
 
 
 def _band(source: Source, prices: PriceTable) -> str:
@@ -285,9 +293,6 @@ def _band(source: Source, prices: PriceTable) -> str:
 
 
 def _classes(source: Source) -> str:
-    """Which classes of tokens a message has: a bit for each."""
-    bits = (
-        f"({_tokens(source, name)} > 0) * {1 << number}"
-        for number, name in enumerate(TOKEN_CLASSES)
-    )
+    """Which classes that have a price a message used: a bit for each."""
+    bits = (f"({_used(source, name)} > 0) * {1 << number}" for number, name in enumerate(PRICED))
     return " + ".join(bits)
