@@ -38,7 +38,9 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     `success` is false for a tool that failed, was refused or was interrupted, and for a turn that
     ended in an error. `output` of an edit is its diff; of `Stop` and `SubagentStop`, what the
     agent said last; of a notification, its message. A failed call has its text in `error`.
-    `metadata`: `exit_code` of a failed command, `interrupted`, `mcp_server`, and of a started agent
+    A call that goes on in the background has no `success` yet: `sync` adds how it ended.
+    `metadata`: `exit_code` of a failed command, `interrupted`, `background`, `mcp_server`, and of a
+    started agent
     `spawned_agent_type` and `spawned_agent_id`.
     """
     name = fields.string(payload, "hook_event_name")
@@ -82,9 +84,21 @@ def _event_type(name: str, tool: str) -> str:
     return fields.snake_case(name)
 
 
+def is_launch(response: Mapping[str, object]) -> bool:
+    """Whether what a call answered is that it goes on in the background."""
+    return bool(
+        fields.string(response, "backgroundTaskId")
+        or response.get("isAsync") is True
+        or response.get("status") == "async_launched"
+    )
+
+
 def _add_response(content: dict[str, object], response: object) -> None:
-    content["success"] = True
     fields.add_text(content, "output", _response_text(response))
+    if isinstance(response, dict) and is_launch(response):
+        fields.add_metadata(content, "background", True)
+        return
+    content["success"] = True
     if isinstance(response, dict):
         error = fields.string(response, "error")
         if response.get("interrupted") is True:

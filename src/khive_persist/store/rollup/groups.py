@@ -14,6 +14,7 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
+from khive_persist.store.call_ends import unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -53,7 +54,8 @@ class Group(NamedTuple):
         rows: How many they are.
         first: The time of the first.
         last: The time of the last.
-        failures: Events that say that they failed.
+        calls: Ends of tool calls that no event tells of, which are counted by messages.
+        failures: Events that say that they failed, and calls that failed without an event.
         input: Tokens of prompts that came from no cache.
         cache_read: Tokens that came from one.
         cache_write: Tokens that were put into one.
@@ -75,6 +77,7 @@ class Group(NamedTuple):
     rows: int
     first: str
     last: str
+    calls: int = 0
     failures: int = 0
     input: int = 0
     cache_read: int = 0
@@ -148,6 +151,7 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
     if purpose == CONVERSATIONS:
         columns.append(_prompt(source, purpose))
         columns += [_speed(source), _prompt_tokens(source)]
+        columns += [unreported(source, "calls"), unreported(source, "failures")]
         columns += [_used(source, name) for name in PRICED]
     elif purpose == PLANNER_SESSIONS:
         columns.append(_plan(source))
@@ -173,7 +177,14 @@ def _statement(
         keys += [_band(source, prices), _classes(source), _speed(source)]
         columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
         columns += [f"{_used(source, name)} AS {name}" for name in PRICED]
-        sums += ["min(prompt)", "max(length)", *(f"sum({name})" for name in PRICED)]
+        columns += [f"{unreported(source, name)} AS {name}" for name in ("calls", "failures")]
+        sums += [
+            "min(prompt)",
+            "sum(calls)",
+            "sum(failures)",
+            "max(length)",
+            *(f"sum({name})" for name in PRICED),
+        ]
     elif purpose == PLANNER_SESSIONS:
         columns.append(f"{at} || {_plan(source)} AS plan")
         sums.append("max(plan)")
@@ -202,10 +213,12 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
         return made._replace(verdict=own[0])
     if purpose != CONVERSATIONS:
         return made._replace(failures=own[0], prompt=own[1])
-    prompt, length, *counts = own
+    prompt, calls, failures, length, *counts = own
     used = dict(zip(PRICED, counts, strict=True))
     made = made._replace(
         prompt=prompt,
+        calls=calls,
+        failures=failures,
         input=used["input"],
         cache_read=used["cache_read"],
         cache_write=used["cache_write"] + used["cache_write_1h"],
