@@ -28,6 +28,7 @@ _TEXTS: Final = {
     "Elicitation": "message",
     "PostCompact": "compact_summary",
 }
+_SWITCHES: Final = frozenset({"PreModelSwitch", "PostModelSwitch"})
 _RESPONSE_TEXTS: Final = ("content", "result", "text", "message", "new_source")
 _EXIT_CODE: Final = re.compile(r"Exit code (\d{1,10})(?:\n|\Z)")
 
@@ -39,8 +40,10 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     ended in an error. `output` of an edit is its diff; of `Stop` and `SubagentStop`, what the
     agent said last; of a notification, its message. A failed call has its text in `error`.
     A call that goes on in the background has no `success` yet: `sync` adds how it ended.
-    `metadata`: `exit_code` of a failed command, `interrupted`, `background`, `mcp_server`, and of a
-    started agent
+    `model` of a switch is the one that it leads to. `file_paths` has the files that a shell command
+    changed, too.
+    `metadata`: `exit_code` of a failed command, `interrupted`, `background`, `mcp_server`,
+    `from_model` of a switch, and of a started agent
     `spawned_agent_type` and `spawned_agent_id`.
     """
     name = fields.string(payload, "hook_event_name")
@@ -50,11 +53,20 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     content["event_type"] = _event_type(name, tool)
     if tool in _KINDS["command"]:
         fields.add_command(content, tool_input)
-    fields.add_mcp_server(content, tool)
+    server = fields.string(fields.mapping(payload, "mcp_server"), "name")
+    fields.add_mcp_server(content, tool, server)
+    changed = fields.mapping(fields.mapping(payload, "tool_response"), "bashEditDiff")
     fields.add_paths(
         content,
-        [payload.get("file_path"), *(tool_input.get(key) for key in fields.PATH_KEYS)],
+        [
+            payload.get("file_path"),
+            payload.get("directory"),
+            *(tool_input.get(key) for key in fields.PATH_KEYS),
+            changed.get("changedFiles"),
+        ],
     )
+    if name in _SWITCHES:
+        _add_switch(content, payload)
     if tool in _KINDS["agent_spawn"]:
         _add_spawned_agent(content, tool_input, fields.mapping(payload, "tool_response"))
     if name == "PostToolUse":
@@ -70,6 +82,12 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     if name in _TEXTS:
         fields.add_text(content, "output", fields.string(payload, _TEXTS[name]))
     return content
+
+
+def _add_switch(content: dict[str, object], payload: Mapping[str, object]) -> None:
+    fields.add_text(content, "model", fields.string(payload, "to_model"))
+    if before := fields.string(payload, "from_model"):
+        fields.add_metadata(content, "from_model", before)
 
 
 def _event_type(name: str, tool: str) -> str:
