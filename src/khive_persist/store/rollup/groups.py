@@ -150,7 +150,7 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
     columns = [_session(source), "id", _created_at(source), *_keys(source, purpose)]
     if purpose == CONVERSATIONS:
         columns.append(_prompt(source, purpose))
-        columns += [_speed(source), _prompt_tokens(source)]
+        columns += [*_ways(source), _prompt_tokens(source)]
         columns += [unreported(source, "calls"), unreported(source, "failures")]
         columns += [_used(source, name) for name in PRICED]
     elif purpose == PLANNER_SESSIONS:
@@ -174,7 +174,7 @@ def _statement(
     sums = ["count(*)", "min(at)", "max(at)"]
     if purpose == CONVERSATIONS:
         # Prices differ with the length of a prompt and the speed; a class may have none.
-        keys += [_band(source, prices), _classes(source), _speed(source)]
+        keys += [_band(source, prices), _classes(source), *_ways(source)]
         columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
         columns += [f"{_used(source, name)} AS {name}" for name in PRICED]
         columns += [f"{unreported(source, name)} AS {name}" for name in ("calls", "failures")]
@@ -204,8 +204,8 @@ def _statement(
 
 def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     session, hour, tool, project, model = row[:5]
-    # Of messages, three more tell them apart that are no part of the group.
-    rows, first, last, *own = row[8 if purpose == CONVERSATIONS else 5 :]
+    # Of messages, four more tell them apart that are no part of the group.
+    rows, first, last, *own = row[9 if purpose == CONVERSATIONS else 5 :]
     made = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
     if purpose == PLANNER_SESSIONS:
         return made._replace(plan=own[0])
@@ -227,7 +227,7 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     if not any(counts):
         return made
     at = clock.from_column(first) or clock.unreadable()
-    cost = prices.cost_of_all(model or None, used, at, length, str(row[7]))
+    cost = prices.cost_of_all(model or None, used, at, length, *row[7:9])
     if cost is None:
         return made._replace(unpriced=rows)
     return made._replace(cost=round(cost * PICODOLLARS), priced=rows)
@@ -294,9 +294,10 @@ def _prompt_tokens(source: Source) -> str:
     return f"CASE typeof({longest}) WHEN 'integer' THEN {longest} ELSE {every} END"
 
 
-def _speed(source: Source) -> str:
-    speed = source.extract("$.speed")
-    return f"CASE typeof({speed}) WHEN 'text' THEN {speed} ELSE '' END"
+def _ways(source: Source) -> list[str]:
+    """How fast a request was sent, and where alone it may have been served."""
+    fields = (source.extract(f"$.{name}") for name in ("speed", "geo"))
+    return [f"CASE typeof({field}) WHEN 'text' THEN {field} ELSE '' END" for field in fields]
 
 
 def _band(source: Source, prices: PriceTable) -> str:
