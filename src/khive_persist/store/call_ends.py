@@ -1,7 +1,7 @@
 """Ends of tool calls, counted once: by hook events, and by messages where no event tells of them.
 
 The end of a call is the event after it. Where there is none and the transcript knows how the call
-ended, the event before it says so, and is marked. A call of which no event tells at all is counted by
+ended, the event before it says so, and is marked. A call of which no event tells is counted by
 the message that has its result: `unreported_calls`, `unreported_failures`.
 """
 
