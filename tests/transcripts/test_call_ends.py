@@ -30,6 +30,7 @@ from khive_persist.store.rollup.rollup import Rollup
 from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.story.telling import tell
 from khive_persist.transcripts.accounting import backfill
+from khive_persist.transcripts.codex_results import ended, result_of
 from khive_persist.transcripts.sync import Sync
 
 DATA = Path(__file__).parent / "endings"
@@ -293,3 +294,36 @@ def test_gemini_says_an_exit_code_that_a_command_cannot_fake(
     counts = failures_everywhere(place, "s")
     counts.pop("show")
     assert counts == dict.fromkeys(counts, 0 if success else 1)
+
+
+@pytest.mark.parametrize(
+    ("item", "is_error"),
+    [
+        ({"status": "completed", "exit_code": 0}, False),
+        ({"status": "completed", "exit_code": 3}, True),
+        ({"status": "failed"}, True),
+        ({"status": "declined"}, True),
+        ({"status": "completed", "result": {"isError": True}}, True),
+        ({"status": "completed", "result": {"isError": False}}, False),
+    ],
+)
+def test_an_item_has_failed_by_whatever_says_so(item: dict[str, Any], is_error: bool) -> None:
+    end = ended({"item": item | {"id": "c"}, "started_at_ms": 5, "completed_at_ms": 30})
+    assert end is not None
+    assert (end["is_error"], end["duration_ms"]) == (is_error, 25)
+
+
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ("Chunk ID: a\nWall time: 0.1 seconds\nProcess exited with code 4\nOutput:\nx", 4),
+        ("Exit code: 4\nWall time: 0 seconds\nOutput:\nx", 4),
+        ("Wall time: 0.0 seconds\nOutput:\nExit code: 4\nWall time: 0 seconds\n", 4),
+        ('{"output":"x","metadata":{"exit_code":4,"duration_seconds":0.1}}', 4),
+        ("Chunk ID: a\nWall time: 0 seconds\nOutput:\nProcess exited with code 4\n", None),
+        ([{"type": "input_text", "text": "Wall time: 0.0 seconds\nOutput:"},
+          {"type": "input_text", "text": "Exit code: 4\n"}], None),
+    ],
+)  # fmt: skip
+def test_an_exit_code_stands_before_what_was_written(output: object, code: int | None) -> None:
+    assert result_of({"call_id": "c", "output": output}).get("exit_code") == code
