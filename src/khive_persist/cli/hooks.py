@@ -14,7 +14,6 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.place import Place
-from khive_persist.settings import Settings
 from khive_persist.trust import search
 
 Verb = Literal["install", "uninstall"]
@@ -100,7 +99,9 @@ def install_command(
     server = None
     if transport == "http":
         _check_http(tools)
-        server = url or _server_url(place, settings)
+        from khive_persist.server.url_file import server_url
+
+        server = url or server_url(place, settings)
         # Where the server records, so that a session is not in two places.
         fixed = place.root
     elif url is not None:
@@ -180,16 +181,6 @@ def _check_http(tools: Sequence[str]) -> None:
     ]
     if without:
         raise click.UsageError(f"{' and '.join(without)} can send no events over HTTP")
-
-
-def _server_url(place: Place, settings: Settings) -> str:
-    """Where the server of a place runs, or would."""
-    try:
-        return place.server_url.read_text("utf-8").strip()
-    except OSError:
-        # None runs: it takes its address from the settings when it does.
-        host = settings.server_address
-        return f"http://{f'[{host}]' if ':' in host else host}:{settings.server_port}"
 
 
 def _project(named: str | None) -> Path:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from khive_persist.errors import KhiveError, StoreBusyError, StoreClosedError, StoreError
+from khive_persist.errors import KhiveError, MirrorError, StoreBusyError, StoreClosedError
 from khive_persist.purposes import Purpose
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.connection import identity
@@ -192,7 +192,8 @@ class GroupCommit:
             try:
                 self._file.follow(batches)
             except BaseException as error:
-                failed = error if isinstance(error, KhiveError) else StoreError(str(error))
+                # Whatever it is, it is committed.
+                failed = error if isinstance(error, KhiveError) else MirrorError(str(error))
                 for request in requests:
                     request.fail(failed)
             else:
