@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from khive_persist.transcripts.injected import kind_of
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "codex"
@@ -101,6 +102,8 @@ class Reader:
         if item == "message":
             role = str(payload.get("role"))
             fields |= present(role=role, text=_text(payload.get("content")))
+            if role == "user":
+                fields |= {"kind": kind_of(TOOL, _texts(payload.get("content")))}
         elif item == "agent_message":
             fields |= present(role="user", kind=item, text=_text(payload.get("content")))
         elif item == "reasoning":
@@ -212,11 +215,15 @@ def _agent_type(payload: Mapping[str, Any]) -> str | None:
 
 
 def _text(content: Any) -> str:
+    return "\n".join(_texts(content))
+
+
+def _texts(content: Any) -> list[str]:
     if isinstance(content, str):
-        return content
+        return [content]
     parts = content if isinstance(content, list) else []
     texts = (part.get("text") for part in parts if isinstance(part, Mapping))
-    return "\n".join(text for text in texts if isinstance(text, str) and text)
+    return [text for text in texts if isinstance(text, str) and text]
 
 
 def _call(payload: Mapping[str, Any]) -> dict[str, Any]:
