@@ -14,7 +14,8 @@ TOKEN_CLASSES: Final = ("input", "cache_read", "cache_write", "cache_write_1h", 
 # Not a token, and with a price of its own: a search of the web that the provider ran.
 WEB_SEARCH: Final = "web_search"
 PRICED: Final = (*TOKEN_CLASSES, WEB_SEARCH)
-_PER: Final = dict.fromkeys(TOKEN_CLASSES, 1000000) | {WEB_SEARCH: 1}
+US: Final = "us"
+_PER: Final = 1_000_000
 
 _LIST: Final = Path(__file__).with_name("list_prices.txt")
 # What resellers and clients put around a model's name, and its date: its price is the same.
@@ -32,6 +33,7 @@ class Price(NamedTuple):
         prompt_over: It holds for requests whose prompt has more tokens than this.
         speed: It holds for requests that were sent this way: `fast`; an empty text for the usual.
         dollars: By class of tokens, and by `web_search`; a class that is missing has no price.
+        us: What multiplies the tokens' price where only the United States may serve the request.
         source: Who says so.
     """
 
@@ -40,6 +42,7 @@ class Price(NamedTuple):
     prompt_over: int
     speed: str
     dollars: dict[str, float]
+    us: float = 1.0
     source: str = ""
 
 
@@ -50,7 +53,7 @@ def parse(text: str) -> Price:
         InvalidSettingsError: It is none.
     """
     model, *words = text.split() or [""]
-    since, prompt_over, speed, source, dollars = date.min, 0, "", "", {}
+    since, prompt_over, speed, us, source, dollars = date.min, 0, "", 1.0, "", {}
     try:
         for word in words:
             name, _, value = word.partition("=")
@@ -60,6 +63,8 @@ def parse(text: str) -> Price:
                 prompt_over = int(value)
             elif name == "speed" and value:
                 speed = value
+            elif name == "us" and 0 < float(value) < float("inf"):
+                us = float(value)
             elif name == "source" and value:
                 source = value
             elif name in PRICED and 0 <= float(value) < float("inf"):
@@ -73,7 +78,7 @@ def parse(text: str) -> Price:
             f"cost.prices: {text!r}: {error}",
             hint="write a model, from=DATE, and input=, output=, cache_read=, … in USD per million",
         ) from error
-    return Price(model, since, prompt_over, speed, dollars, source)
+    return Price(model, since, prompt_over, speed, dollars, us, source)
 
 
 class PriceTable:
@@ -91,12 +96,13 @@ class PriceTable:
         model, searches = content.get("model"), content.get("web_searches")
         tokens = content.get("tokens")
         counts = dict(tokens) if isinstance(tokens, Mapping) else {}
-        prompt, speed = content.get("prompt_tokens"), content.get("speed")
+        prompt, speed, geo = (content.get(name) for name in ("prompt_tokens", "speed", "geo"))
         return self.cost_of(
             model if isinstance(model, str) else None,
             counts | {WEB_SEARCH: searches},
             at,
             speed=speed if isinstance(speed, str) else "",
+            geo=geo if isinstance(geo, str) else "",
             prompt=prompt if isinstance(prompt, int) else None,
         )
 
@@ -107,6 +113,7 @@ class PriceTable:
         at: datetime,
         *,
         speed: str = "",
+        geo: str = "",
         prompt: int | None = None,
     ) -> float | None:
         """What the tokens of one message cost, in USD.
@@ -119,6 +126,7 @@ class PriceTable:
             tokens: How many of each class, and `web_search`.
             at: When it was said.
             speed: How it was sent, where that has its own price.
+            geo: Where alone it may have been served: `us`.
             prompt: How many tokens its longest prompt has; None for all but the output.
         """
         counts = usage_counts(tokens)
@@ -126,7 +134,7 @@ class PriceTable:
             return None
         if prompt is None:
             prompt = sum(counts.get(name, 0) for name in TOKEN_CLASSES if name != "output")
-        return self.cost_of_all(model, counts, at, prompt, speed)
+        return self.cost_of_all(model, counts, at, prompt, speed, geo)
 
     def cost_of_all(
         self,
@@ -135,6 +143,7 @@ class PriceTable:
         at: datetime,
         prompt: int,
         speed: str = "",
+        geo: str = "",
     ) -> float | None:
         """What the tokens of several messages cost that share a price, in USD; None as `cost_of`.
 
@@ -144,12 +153,15 @@ class PriceTable:
             at: When they were said.
             prompt: How many tokens the longest of their prompts has.
             speed: How they were sent.
+            geo: Where alone they may have been served.
         """
         price = self.price(model, at, prompt, speed)
         used = {name: count for name, count in counts.items() if count > 0}
         if price is None or any(name not in price.dollars for name in used):
             return None
-        return sum(count * price.dollars[name] / _PER[name] for name, count in used.items())
+        searches = used.pop(WEB_SEARCH, 0) * price.dollars.get(WEB_SEARCH, 0)
+        tokens = sum(count * price.dollars[name] for name, count in used.items()) / _PER
+        return tokens * (price.us if geo == US else 1) + searches
 
     def lengths(self) -> list[int]:
         """The lengths of prompts, in tokens, above which a price changes; the shortest first."""

@@ -53,7 +53,8 @@ def written(path: Path, *documents: dict[str, Any]) -> Path:
 def test_an_advisors_tokens_count_for_its_own_model(place: Place) -> None:
     by_model = synced(place, DATA / "advisor.jsonl")
     advisor, own = by_model["claude-opus-4-8"], by_model["claude-sonnet-4-6"]
-    assert (advisor.input, advisor.output, advisor.cost) == (160_000, 8_000, pytest.approx(1.0))
+    assert (advisor.input, advisor.output) == (160_000, 8_000)
+    assert advisor.cost == pytest.approx(1.0)
     assert (own.input, own.cache_write, own.cache_read, own.output) == (2, 8_000, 200_000, 500)
     assert own.cost == pytest.approx((2 * 3 + 8_000 * 3.75 + 200_000 * 0.3 + 500 * 15) / 1e6)
 

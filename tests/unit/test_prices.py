@@ -109,7 +109,22 @@ def test_a_prompt_is_as_long_as_the_longest_of_its_requests() -> None:
 
 @pytest.mark.parametrize(
     ("day", "dollars"),
-    [(datetime(2026, 3, 12, tzinfo=UTC), 10), (datetime(2026, 3, 13, tzinfo=UTC), 5)],
+    [(datetime(2026, 7, 29, tzinfo=UTC), 0.1), (datetime(2026, 7, 30, tzinfo=UTC), 0.02)],
 )
 def test_a_list_price_that_changed_holds_from_its_day(day: datetime, dollars: float) -> None:
-    assert PriceTable().cost_of("claude-opus-4-6", {"input": 10**6}, day) == dollars
+    assert PriceTable().cost_of("gpt-5.6-luna", {"input": 10**5}, day) == dollars
+
+
+def test_where_a_request_may_be_served_multiplies_the_price_of_its_tokens() -> None:
+    content = {"model": "claude-opus-5-5", "tokens": {"output": 10**6}, "web_searches": 1}
+    assert PriceTable().cost_of_message(content, NOW) == pytest.approx(20.01)
+    assert PriceTable().cost_of_message(content | {"geo": "us"}, NOW) == pytest.approx(22.01)
+
+
+@pytest.mark.parametrize(
+    ("model", "fast"),
+    [("claude-opus-4-6", 150), ("claude-opus-4-8", 50), ("claude-opus-5-5", 40),
+     ("claude-fable-5-2", 80)],
+)  # fmt: skip
+def test_fast_prices_are_those_of_the_client(model: str, fast: float) -> None:
+    assert PriceTable().cost_of(model, {"output": 10**6}, NOW, speed="fast") == fast

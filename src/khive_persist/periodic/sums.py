@@ -45,6 +45,8 @@ class Sum:
             self.failures += part.failures
         elif isinstance(part, Group):
             self.messages += part.rows
+            self.calls += part.calls
+            self.failures += part.failures
             self.tokens += part.input + part.cache_read + part.cache_write + part.output
             self.pico += part.cost
             self.priced += part.priced

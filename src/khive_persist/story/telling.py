@@ -151,7 +151,8 @@ def _parts(
     for call in content.get("tool_calls", ()):
         result = results.get(str(call.get("tool_use_id")))
         if result is None and "result" in call:
-            result = {"output": call["result"], "is_error": call.get("status") == "error"}
+            is_error = call.get("is_error") is True or call.get("status") == "error"
+            result = {"output": call["result"], "is_error": is_error}
         yield tool_call(at, str(call.get("name")), call.get("input"), result)
 
 

@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from khive_persist.capture.tools.claude_code import is_launch
 from khive_persist.transcripts.claude_answers import Answers
+from khive_persist.transcripts.claude_background import background_end
 from khive_persist.transcripts.claude_inheritance import end_of_original, session_transcript
 from khive_persist.transcripts.claude_queue import Queue
 from khive_persist.transcripts.claude_usage import side_requests, usage_fields
@@ -182,6 +184,10 @@ class Reader:
             **blocks,
         )
         _note_spawned(fields)
+        if _is_launch(fields.get("tool_use_result")) and len(fields.get("tool_results", ())) == 1:
+            fields["tool_results"][0]["is_running"] = True
+        if (end := background_end(document)) is not None:
+            fields["tool_results"] = [*fields.get("tool_results", ()), end]
         return Piece(uuid, uuid, fields, text_of(document.get("timestamp")), is_whole=True)
 
     def _queued(self, document: Mapping[str, Any]) -> tuple[Piece, ...]:
@@ -238,6 +244,11 @@ class Reader:
 def _origin(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """The session and the line that a line of a branch repeats."""
     return _mapping(document.get("forkedFrom"))
+
+
+def _is_launch(result: Any) -> bool:
+    """Whether what a call answered is that it goes on in the background."""
+    return is_launch(result) if isinstance(result, dict) else False
 
 
 def _note_spawned(fields: dict[str, Any]) -> None:

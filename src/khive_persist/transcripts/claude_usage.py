@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from khive_persist.prices import US
 from khive_persist.transcripts.piece import present
 
 _TOKENS: Final = {
@@ -29,6 +30,7 @@ def usage_fields(usage: Mapping[str, Any]) -> dict[str, Any]:
         tokens=_tokens(usage),
         web_searches=_count(tools.get("web_search_requests")) or None,
         speed=speed if isinstance(speed, str) and speed != _USUAL else None,
+        geo=US if usage.get("inference_geo") == US else None,
         prompt_tokens=max(prompts) if len(prompts) > 1 else None,
     )
 

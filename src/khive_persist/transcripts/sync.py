@@ -17,6 +17,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
 from khive_persist.transcripts.bookmark import Bookmark
+from khive_persist.transcripts.call_ends import CallEnds
 from khive_persist.transcripts.drafts import Draft, Drafting
 from khive_persist.transcripts.focus import Focus
 from khive_persist.transcripts.lines import GrowingFile, Position
@@ -101,9 +102,11 @@ class Sync:
             # What lies beside a transcript may come after it.
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=known.end > 0 and not file.is_known)
-            storing = Storing(writer, self._focus, bookmark, drafting, tool, state)
+            calls = CallEnds(self._place, self._settings, self._redactor, tool)
+            storing = Storing(writer, self._focus, calls, bookmark, drafting, tool, state)
             drafted = (
-                (batch, drafting.new(batch)) for batch in batches(file, transcript, tool, state)
+                (batch, drafting.new(batch))
+                for batch in marked(batches(file, transcript, tool, state), calls)
             )
             for stored in _stored(storing, drafted):
                 unknown.update(stored.unknown)
@@ -120,6 +123,13 @@ class Sync:
         if is_behind:
             recover(self._place, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
         return result._replace(unknown=dict(unknown))
+
+
+def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:
+    """Batches whose messages say which calls end with them that no event tells of."""
+    for batch in read:
+        calls.mark(batch)
+        yield batch
 
 
 def _stored(storing: Storing, drafted: Iterable[_Drafted]) -> Iterator[Stored]:

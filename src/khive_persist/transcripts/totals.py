@@ -58,7 +58,7 @@ async def token_totals(
     """
     sums: dict[str | None, list[Any]] = {}
     async with aclosing(reader.stream(partial(_statement, by, filters))) as rows:
-        async for group, model, created_at, speed, prompt, *counts in rows:
+        async for group, model, created_at, speed, geo, prompt, *counts in rows:
             total = sums.setdefault(group, [0, 0, 0, 0, 0, None, 0])
             tokens = dict(zip(PRICED, counts, strict=True))
             count = {name: value if isinstance(value, int) else 0 for name, value in tokens.items()}
@@ -73,6 +73,7 @@ async def token_totals(
                 tokens,
                 at,
                 speed=speed if isinstance(speed, str) else "",
+                geo=geo if isinstance(geo, str) else "",
                 prompt=prompt if isinstance(prompt, int) else None,
             )
             if cost is None:
@@ -86,7 +87,7 @@ async def token_totals(
 
 def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement:
     group = f"substr({source.created_at}, 1, 10)" if by == "day" else source.extract(_FIELDS[by])
-    fields = ("model", "created_at", "speed", "prompt_tokens", *map(priced_field, PRICED))
+    fields = ("model", "created_at", "speed", "geo", "prompt_tokens", *map(priced_field, PRICED))
     columns = ", ".join(
         name if name == "created_at" else source.extract(f"$.{name}") for name in fields
     )

@@ -14,6 +14,7 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
+from khive_persist.store.call_ends import unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -53,7 +54,8 @@ class Group(NamedTuple):
         rows: How many they are.
         first: The time of the first.
         last: The time of the last.
-        failures: Events that say that they failed.
+        calls: Ends of tool calls that no event tells of, which are counted by messages.
+        failures: Events that say that they failed, and calls that failed without an event.
         input: Tokens of prompts that came from no cache.
         cache_read: Tokens that came from one.
         cache_write: Tokens that were put into one.
@@ -75,6 +77,7 @@ class Group(NamedTuple):
     rows: int
     first: str
     last: str
+    calls: int = 0
     failures: int = 0
     input: int = 0
     cache_read: int = 0
@@ -147,7 +150,8 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
     columns = [_session(source), "id", _created_at(source), *_keys(source, purpose)]
     if purpose == CONVERSATIONS:
         columns.append(_prompt(source, purpose))
-        columns += [_speed(source), _prompt_tokens(source)]
+        columns += [*_ways(source), _prompt_tokens(source)]
+        columns += [unreported(source, "calls"), unreported(source, "failures")]
         columns += [_used(source, name) for name in PRICED]
     elif purpose == PLANNER_SESSIONS:
         columns.append(_plan(source))
@@ -170,10 +174,17 @@ def _statement(
     sums = ["count(*)", "min(at)", "max(at)"]
     if purpose == CONVERSATIONS:
         # Prices differ with the length of a prompt and the speed; a class may have none.
-        keys += [_band(source, prices), _classes(source), _speed(source)]
+        keys += [_band(source, prices), _classes(source), *_ways(source)]
         columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
         columns += [f"{_used(source, name)} AS {name}" for name in PRICED]
-        sums += ["min(prompt)", "max(length)", *(f"sum({name})" for name in PRICED)]
+        columns += [f"{unreported(source, name)} AS {name}" for name in ("calls", "failures")]
+        sums += [
+            "min(prompt)",
+            "sum(calls)",
+            "sum(failures)",
+            "max(length)",
+            *(f"sum({name})" for name in PRICED),
+        ]
     elif purpose == PLANNER_SESSIONS:
         columns.append(f"{at} || {_plan(source)} AS plan")
         sums.append("max(plan)")
@@ -193,8 +204,8 @@ def _statement(
 
 def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     session, hour, tool, project, model = row[:5]
-    # Of messages, three more tell them apart that are no part of the group.
-    rows, first, last, *own = row[8 if purpose == CONVERSATIONS else 5 :]
+    # Of messages, four more tell them apart that are no part of the group.
+    rows, first, last, *own = row[9 if purpose == CONVERSATIONS else 5 :]
     made = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
     if purpose == PLANNER_SESSIONS:
         return made._replace(plan=own[0])
@@ -202,10 +213,12 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
         return made._replace(verdict=own[0])
     if purpose != CONVERSATIONS:
         return made._replace(failures=own[0], prompt=own[1])
-    prompt, length, *counts = own
+    prompt, calls, failures, length, *counts = own
     used = dict(zip(PRICED, counts, strict=True))
     made = made._replace(
         prompt=prompt,
+        calls=calls,
+        failures=failures,
         input=used["input"],
         cache_read=used["cache_read"],
         cache_write=used["cache_write"] + used["cache_write_1h"],
@@ -214,7 +227,7 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     if not any(counts):
         return made
     at = clock.from_column(first) or clock.unreadable()
-    cost = prices.cost_of_all(model or None, used, at, length, str(row[7]))
+    cost = prices.cost_of_all(model or None, used, at, length, *row[7:9])
     if cost is None:
         return made._replace(unpriced=rows)
     return made._replace(cost=round(cost * PICODOLLARS), priced=rows)
@@ -281,9 +294,10 @@ def _prompt_tokens(source: Source) -> str:
     return f"CASE typeof({longest}) WHEN 'integer' THEN {longest} ELSE {every} END"
 
 
-def _speed(source: Source) -> str:
-    speed = source.extract("$.speed")
-    return f"CASE typeof({speed}) WHEN 'text' THEN {speed} ELSE '' END"
+def _ways(source: Source) -> list[str]:
+    """How fast a request was sent, and where alone it may have been served."""
+    fields = (source.extract(f"$.{name}") for name in ("speed", "geo"))
+    return [f"CASE typeof({field}) WHEN 'text' THEN {field} ELSE '' END" for field in fields]
 
 
 def _band(source: Source, prices: PriceTable) -> str:

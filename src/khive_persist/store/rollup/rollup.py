@@ -13,14 +13,15 @@ from khive_persist.store.sqlite.connection import open_memory
 
 _KEY: Final = "session, file, hour, tool, project, model"
 _SUMS: Final = (
-    "rows", "failures", "input", "cache_read", "cache_write", "output", "cost", "priced",
+    "rows", "calls", "failures", "input", "cache_read", "cache_write", "output", "cost", "priced",
     "unpriced",
 )  # fmt: skip
 _CELLS: Final = f"""
 CREATE TABLE {{name}} (
     session TEXT, file TEXT, hour TEXT, tool TEXT, project TEXT, model TEXT,
-    rows INTEGER, first TEXT, last TEXT, failures INTEGER, input INTEGER, cache_read INTEGER,
-    cache_write INTEGER, output INTEGER, cost INTEGER, priced INTEGER, unpriced INTEGER,
+    rows INTEGER, first TEXT, last TEXT, calls INTEGER, failures INTEGER, input INTEGER,
+    cache_read INTEGER, cache_write INTEGER, output INTEGER, cost INTEGER, priced INTEGER,
+    unpriced INTEGER,
     prompt TEXT, plan TEXT, verdict TEXT,
     PRIMARY KEY ({_KEY})
 ) WITHOUT ROWID"""
