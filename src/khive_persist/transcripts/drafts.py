@@ -85,4 +85,4 @@ def _with(told: _Told | None, piece: Piece) -> _Told:
 
 def _instant(text: str | None) -> str:
     found = clock.from_column(text) if text else None
-    return clock.to_text(found or clock.now())
+    return clock.to_text(found or clock.unreadable())
