@@ -61,12 +61,13 @@ def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> lis
 
 def _running(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Tokens and costs so far, of those that messages have by themselves."""
-    tokens, cost = 0, None
+    tokens, unpriced, cost = 0, 0, None
     for entry in entries:
         tokens += entry.tokens
+        unpriced += entry.unpriced
         if entry.cost is not None:
             cost = (cost or 0.0) + entry.cost
-        yield entry._replace(tokens=tokens, cost=cost)
+        yield entry._replace(tokens=tokens, cost=cost, unpriced=unpriced)
 
 
 def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -124,11 +125,16 @@ def _messages(session: Session, prices: PriceTable, *, thinking: bool) -> Iterat
         used = sum(value for value in counts.values() if isinstance(value, int))
         cost = prices.cost_of_message(content, at)
         made = list(_parts(message, content, results, thinking=thinking))
+        unpriced = int(cost is None and used > 0)
         if not made and used:
-            made = [Entry(at, "message", "(no text)")]
+            kind = content.get("kind", "message")
+            title = "(no text)" if kind == "message" else f"({line_of(str(kind))}, no text)"
+            made = [Entry(at, "message", title)]
         for number, entry in enumerate(made):
             entry = entry._replace(agent_id=agent)
-            yield entry._replace(tokens=used, cost=cost) if number == 0 else entry
+            if number == 0:
+                entry = entry._replace(tokens=used, cost=cost, unpriced=unpriced)
+            yield entry
 
 
 def _parts(

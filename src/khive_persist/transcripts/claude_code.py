@@ -19,7 +19,12 @@ from khive_persist.transcripts.claude_answers import Answers
 from khive_persist.transcripts.claude_background import background_end
 from khive_persist.transcripts.claude_inheritance import end_of_original, session_transcript
 from khive_persist.transcripts.claude_queue import Queue
-from khive_persist.transcripts.claude_usage import side_requests, usage_fields
+from khive_persist.transcripts.claude_usage import (
+    COST_STATE,
+    reported_cost,
+    side_requests,
+    usage_fields,
+)
 from khive_persist.transcripts.injected import PROMPT, kind_of
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
@@ -82,6 +87,8 @@ class Reader:
         at = text_of(document.get("timestamp"))
         if began_at := at or text_of(_mapping(document.get("snapshot")).get("timestamp")):
             self.state.setdefault("began_at", began_at)
+        if at:
+            self.state["last_at"] = at
         if line.pieces and self._is_copy(document, at):
             line = line._replace(pieces=tuple(p._replace(is_copy=True) for p in line.pieces))
         return line
@@ -115,6 +122,8 @@ class Reader:
         kind = str(document.get("type"))
         if kind in _OTHER:
             return Line(kind)
+        if kind == COST_STATE:
+            return Line(kind, self._cost_state(document))
         uuid = text_of(_origin(document).get("messageUuid")) or text_of(document.get("uuid"))
         if kind == "queue-operation":
             return Line(kind, self._queued(document))
@@ -162,6 +171,17 @@ class Reader:
             side_key = f"{key} {side['type']} {number}"
             pieces.append(Piece(side_key, side_key, self._common(document) | named, at))
         return tuple(pieces)
+
+    def _cost_state(self, document: Mapping[str, Any]) -> tuple[Piece, ...]:
+        """Keep what the client says that the session has cost so far."""
+        session, reported = text_of(document.get("sessionId")), reported_cost(document)
+        if session is None or reported is None:
+            return ()
+        reported |= present(began_at=self.state.get("began_at"))
+        key = f"{session} cost {reported['started_ms']} {reported['duration_ms']}"
+        fields = {"session_id": session, "role": "system", "kind": COST_STATE, "message_id": key}
+        at = text_of(self.state.get("last_at"))
+        return (Piece(key, key, fields | {"reported": reported}, at, is_whole=True),)
 
     def _user(self, document: Mapping[str, Any], uuid: str) -> Piece:
         blocks = _blocks(_mapping(document.get("message")).get("content"))

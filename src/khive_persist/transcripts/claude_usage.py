@@ -15,6 +15,8 @@ _TOKENS: Final = {
 # The requests that a message's own numbers are the sum of.
 _OWN: Final = "message"
 _USUAL: Final = "standard"
+COST_STATE: Final = "cost-state"
+_MAX_NUMBER: Final = 1e15
 
 
 def usage_fields(usage: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +49,26 @@ def side_requests(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
+def reported_cost(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give what a line says that the session has cost; None where it says no number.
+
+    It is the sum of all that the client spent, also before the session was resumed or forked:
+    `started_ms` is when the first of those began, and tells them together.
+    """
+    cost = _number(document.get("totalCostUSD"))
+    if cost is None:
+        return None
+    models = _mapping(document.get("modelUsage"))
+    costs = {name: _number(_mapping(used).get("costUSD")) for name, used in models.items()}
+    return {
+        "cost": cost,
+        "started_ms": _number(document.get("startTime")) or 0,
+        "duration_ms": _number(document.get("totalDuration")) or 0,
+        "is_guess": document.get("hasUnknownModelCost") is True,
+        "models": {name: value for name, value in costs.items() if value is not None},
+    }
+
+
 def _iterations(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     listed = usage.get("iterations")
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
@@ -71,6 +93,11 @@ def _prompt(usage: Mapping[str, Any]) -> int:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and abs(value) < _MAX_NUMBER else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
