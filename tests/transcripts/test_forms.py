@@ -7,11 +7,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from khive_persist.lineage.lineage import read_lineage
+from khive_persist.opening import reading
 from khive_persist.place import Place
+from khive_persist.prices import PriceTable
+from khive_persist.purposes import CONVERSATIONS
 from khive_persist.settings import Settings
+from khive_persist.store.rollup.groups import Span, read_groups
+from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.transcripts import packed_lines
+from khive_persist.transcripts.accounting import account
 from khive_persist.transcripts.lines import START
 from khive_persist.transcripts.source import opened
 from khive_persist.transcripts.sync import Sync, Synced
@@ -214,3 +222,27 @@ def test_the_bookkeeping_of_the_newest_client_is_no_message(place: Place, tmp_pa
     kinds = ("api-request", "api-request-blob", "api-request-shape", "atis-latch", "tools-used")
     done = run(place, transcript(tmp_path / "t.jsonl", line(1), *({"type": k} for k in kinds)))
     assert (done.new, done.unknown) == (1, {})
+
+
+def test_lines_that_are_not_known_are_kept_and_are_no_messages(
+    place: Place, tmp_path: Path
+) -> None:
+    unknown = {"type": "new", "sessionId": "s"}
+    path = transcript(tmp_path / "t.jsonl", line(1), unknown, unknown | {"uuid": "u2"}, line(3))
+    with path.open("a") as file:
+        file.write("{torn\n")
+    done = run(place, path)
+    assert (done.unknown, done.damaged) == ({"new": 2}, 1)
+    assert sorted(role for (role,) in rows(place, "role")) == [*["none"] * 3, *["user"] * 2]
+    assert anyio.run(account, place, "s").messages == 2
+    assert anyio.run(counts, place) == [2, 2, 2]
+
+
+async def counts(place: Place) -> list[int]:
+    """The messages of the session, as its lineage, a list of sessions and the sums have them."""
+    tree = await read_lineage(place, "s", PriceTable())
+    async with reading(place, CONVERSATIONS) as reader:
+        (listed,) = await list_sessions(reader, SessionFilter())
+        groups = await read_groups(reader, CONVERSATIONS, Span(0, 1 << 62, "s"), PriceTable())
+    summed = sum(group.rows - group.others for group in groups)
+    return [sum(agent.total.messages for agent in tree.agents), listed.messages, summed]

@@ -11,15 +11,13 @@ from khive_persist.store import codec
 from khive_persist.transcripts import claude_code, codex, gemini_cli
 from khive_persist.transcripts.instants import Neighbours, instant_of
 from khive_persist.transcripts.lines import Position, RawLine
-from khive_persist.transcripts.piece import Line, Piece, row_id
+from khive_persist.transcripts.piece import NO_MESSAGE, Line, Piece, row_id
 from khive_persist.transcripts.source import Source
 
 READERS: Final = {reader.TOOL: reader.Reader for reader in (claude_code, codex, gemini_cli)}
 # Some batches are held at once, between who reads them and who stores them.
 LINES_AT_ONCE: Final = 1_000
 BYTES_AT_ONCE: Final = 2 << 20
-# The role of what is kept of a line that is not known here.
-NO_MESSAGE: Final = "none"
 # In a reader's state: the time of the last line that had one.
 _LATEST: Final = "latest"
 

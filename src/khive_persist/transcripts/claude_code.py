@@ -26,7 +26,7 @@ from khive_persist.transcripts.claude_usage import (
     usage_fields,
 )
 from khive_persist.transcripts.injected import PROMPT, kind_of
-from khive_persist.transcripts.piece import Line, Piece, present, text_of
+from khive_persist.transcripts.piece import NO_MESSAGE, Line, Piece, present, text_of
 
 TOOL: Final = "claude-code"
 # Bookkeeping of the client, which says nothing of the conversation.
@@ -179,7 +179,7 @@ class Reader:
             return ()
         reported |= present(began_at=self.state.get("began_at"))
         key = f"{session} cost {reported['started_ms']} {reported['duration_ms']}"
-        fields = {"session_id": session, "role": "system", "kind": COST_STATE, "message_id": key}
+        fields = {"session_id": session, "role": NO_MESSAGE, "kind": COST_STATE, "message_id": key}
         at = text_of(self.state.get("last_at"))
         return (Piece(key, key, fields | {"reported": reported}, at, is_whole=True),)
 
