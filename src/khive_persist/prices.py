@@ -1,61 +1,49 @@
 """What tokens cost: a dated table of list prices, which a person can add to in config.toml."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidSettingsError
 
 TOKEN_CLASSES: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
+# Not a token, and with a price of its own: a search of the web that the provider ran.
+WEB_SEARCH: Final = "web_search"
+PRICED: Final = (*TOKEN_CLASSES, WEB_SEARCH)
+US: Final = "us"
 _PER: Final = 1_000_000
 
-# List prices as the providers' pricing pages gave them on 2026-11-21. A model that is not here has
-# no price: what is not known is not guessed.
-LIST_PRICES: Final = (
-    "claude-opus-4-2* from=2025-05-22 input=15 output=75 cache_read=1.5 cache_write=18.75"
-    " cache_write_1h=30",
-    "claude-opus-4-1* from=2025-08-05 input=15 output=75 cache_read=1.5 cache_write=18.75"
-    " cache_write_1h=30",
-    "claude-opus-4-[5678]* from=2025-11-24 input=5 output=25 cache_read=0.5 cache_write=6.25"
-    " cache_write_1h=10",
-    "claude-opus-5 from=2026-07-24 input=5 output=25 cache_read=0.5 cache_write=6.25"
-    " cache_write_1h=10",
-    "claude-sonnet-4* from=2025-05-22 input=3 output=15 cache_read=0.3 cache_write=3.75"
-    " cache_write_1h=6",
-    "claude-opus-5-5* from=2026-01-01 input=4 output=20 cache_read=0.2 cache_write=5"
-    " cache_write_1h=8",
-    "claude-sonnet-5 from=2026-01-01 input=2 output=10 cache_read=0.2 cache_write=2.5"
-    " cache_write_1h=4",
-    "claude-sonnet-5-5* from=2026-01-01 input=2 output=10 cache_read=0.2 cache_write=2.5"
-    " cache_write_1h=4",
-    "claude-sonnet-5-5* from=2026-10-07 input=2 output=10 cache_read=0.1 cache_write=2.5"
-    " cache_write_1h=4",
-    "claude-haiku-4-5* from=2025-10-15 input=1 output=5 cache_read=0.1 cache_write=1.25"
-    " cache_write_1h=2",
-    "claude-haiku-5-5* from=2026-10-07 input=0.1 output=0.5 cache_read=0.01 cache_write=0.125"
-    " cache_write_1h=0.2",
-    "claude-haiku-5-5* from=2026-10-07 prompt_over=100000 input=0.5 output=2.5 cache_read=0.05"
-    " cache_write=0.625 cache_write_1h=1",
-    "gpt-5-codex from=2025-09-23 input=1.25 output=10 cache_read=0.125",
-)
+_LIST: Final = Path(__file__).with_name("list_prices.txt")
+# What resellers and clients put around a model's name, and its date: its price is the same.
+_PREFIX: Final = re.compile(r"models/|(?:anthropic|openai|google)/|(?:[a-z-]+\.)?anthropic\.")
+_SUFFIX: Final = re.compile(r"(?:\[1m\]|-v\d+(?::\d+)?|[@-]20\d\d-?[01]\d-?[0-3]\d)\Z")
+_NEWEST_CLAUDE: Final = re.compile(r"(claude-.+)-latest\Z")
 
 
 class Price(NamedTuple):
-    """USD per million tokens of each class.
+    """USD per million tokens of each class, and per search.
 
     Attributes:
         model: A pattern as in file names: `claude-opus-4-5*`.
         since: The day in UTC from which it holds.
         prompt_over: It holds for requests whose prompt has more tokens than this.
-        dollars: By class of tokens; a class that is missing has no price.
+        speed: It holds for requests that were sent this way: `fast`; an empty text for the usual.
+        dollars: By class of tokens, and by `web_search`; a class that is missing has no price.
+        us: What multiplies the tokens' price where only the United States may serve the request.
+        source: Who says so.
     """
 
     model: str
     since: date
     prompt_over: int
+    speed: str
     dollars: dict[str, float]
+    us: float = 1.0
+    source: str = ""
 
 
 def parse(text: str) -> Price:
@@ -64,16 +52,22 @@ def parse(text: str) -> Price:
     Raises:
         InvalidSettingsError: It is none.
     """
-    model, *given = text.split() or [""]
-    since, prompt_over, dollars = date.min, 0, {}
+    model, *words = text.split() or [""]
+    since, prompt_over, speed, us, source, dollars = date.min, 0, "", 1.0, "", {}
     try:
-        for word in given:
+        for word in words:
             name, _, value = word.partition("=")
             if name == "from":
                 since = date.fromisoformat(value)
             elif name == "prompt_over":
                 prompt_over = int(value)
-            elif name in TOKEN_CLASSES and 0 <= float(value) < float("inf"):
+            elif name == "speed" and value:
+                speed = value
+            elif name == "us" and 0 < float(value) < float("inf"):
+                us = float(value)
+            elif name == "source" and value:
+                source = value
+            elif name in PRICED and 0 <= float(value) < float("inf"):
                 dollars[name] = float(value)
             else:
                 raise ValueError(f"{word!r} is no price")
@@ -84,31 +78,72 @@ def parse(text: str) -> Price:
             f"cost.prices: {text!r}: {error}",
             hint="write a model, from=DATE, and input=, output=, cache_read=, … in USD per million",
         ) from error
-    return Price(model, since, prompt_over, dollars)
+    return Price(model, since, prompt_over, speed, dollars, us, source)
 
 
 class PriceTable:
     """Prices by model and day. Those that a person gave come before the list prices."""
 
-    def __init__(self, given: Sequence[str] = ()) -> None:
+    def __init__(self, own: Sequence[str] = ()) -> None:
         """Raises: InvalidSettingsError: One of them is wrong."""
-        self._tables = [[parse(text) for text in given], _list_prices()]
+        self._own = [parse(text) for text in own]
+
+    def cost_of_message(self, content: Mapping[str, Any], at: datetime) -> float | None:
+        """What a message cost, in USD, by what its content says of tokens and model.
+
+        None where it used none, and where its cost is not known: see `cost_of`.
+        """
+        model, searches = content.get("model"), content.get("web_searches")
+        tokens = content.get("tokens")
+        counts = dict(tokens) if isinstance(tokens, Mapping) else {}
+        prompt, speed, geo = (content.get(name) for name in ("prompt_tokens", "speed", "geo"))
+        return self.cost_of(
+            model if isinstance(model, str) else None,
+            counts | {WEB_SEARCH: searches},
+            at,
+            speed=speed if isinstance(speed, str) else "",
+            geo=geo if isinstance(geo, str) else "",
+            prompt=prompt if isinstance(prompt, int) else None,
+        )
 
     def cost_of(
-        self, model: str | None, tokens: Mapping[str, Any] | None, at: datetime
+        self,
+        model: str | None,
+        tokens: Mapping[str, Any] | None,
+        at: datetime,
+        *,
+        speed: str = "",
+        geo: str = "",
+        prompt: int | None = None,
     ) -> float | None:
         """What the tokens of one message cost, in USD.
 
         None where the model has no price on that day, or none for a class of which there are
         tokens: no guess. `reasoning` is a part of `output` and costs nothing by itself.
+
+        Args:
+            model: The model.
+            tokens: How many of each class, and `web_search`.
+            at: When it was said.
+            speed: How it was sent, where that has its own price.
+            geo: Where alone it may have been served: `us`.
+            prompt: How many tokens its longest prompt has; None for all but the output.
         """
-        counts = _counts(tokens)
+        counts = usage_counts(tokens)
         if not counts:
             return None
-        return self.cost_of_all(model, counts, at, sum(counts.values()) - counts.get("output", 0))
+        if prompt is None:
+            prompt = sum(counts.get(name, 0) for name in TOKEN_CLASSES if name != "output")
+        return self.cost_of_all(model, counts, at, prompt, speed, geo)
 
     def cost_of_all(
-        self, model: str | None, counts: Mapping[str, int], at: datetime, prompt: int
+        self,
+        model: str | None,
+        counts: Mapping[str, int],
+        at: datetime,
+        prompt: int,
+        speed: str = "",
+        geo: str = "",
     ) -> float | None:
         """What the tokens of several messages cost that share a price, in USD; None as `cost_of`.
 
@@ -117,27 +152,38 @@ class PriceTable:
             counts: Their sums by class.
             at: When they were said.
             prompt: How many tokens the longest of their prompts has.
+            speed: How they were sent.
+            geo: Where alone they may have been served.
         """
-        price = self.price(model, at, prompt)
+        price = self.price(model, at, prompt, speed)
         used = {name: count for name, count in counts.items() if count > 0}
         if price is None or any(name not in price.dollars for name in used):
             return None
-        return sum(count * price.dollars[name] for name, count in used.items()) / _PER
+        searches = used.pop(WEB_SEARCH, 0) * price.dollars.get(WEB_SEARCH, 0)
+        tokens = sum(count * price.dollars[name] for name, count in used.items()) / _PER
+        return tokens * (price.us if geo == US else 1) + searches
 
     def lengths(self) -> list[int]:
         """The lengths of prompts, in tokens, above which a price changes; the shortest first."""
-        return sorted({p.prompt_over for table in self._tables for p in table if p.prompt_over})
+        listed = (price for prices in _list_prices().values() for price in prices)
+        return sorted({p.prompt_over for p in (*self._own, *listed) if p.prompt_over})
 
-    def price(self, model: str | None, at: datetime, prompt: int) -> Price | None:
-        """The price of a model on a day, for a prompt of so many tokens."""
+    def price(self, model: str | None, at: datetime, prompt: int, speed: str = "") -> Price | None:
+        """The price of a model on a day, for a prompt of so many tokens.
+
+        A person's pattern is for the name as the client has it, the list's for the model: a date,
+        a reseller's prefix and the like are left out.
+        """
+        if model is None:
+            return None
         day = at.astimezone(UTC).date()
-        for table in self._tables:
+        listed = next((_list_prices()[n] for n in _names(model) if n in _list_prices()), [])
+        for prices in ([p for p in self._own if fnmatchcase(model, p.model)], listed):
             fitting = [
                 price
-                for price in table
-                if model is not None
-                and fnmatchcase(model, price.model)
-                and price.since <= day
+                for price in prices
+                if price.since <= day
+                and price.speed == speed
                 and (prompt > price.prompt_over or not price.prompt_over)
             ]
             if fitting:
@@ -145,16 +191,44 @@ class PriceTable:
         return None
 
 
-def _counts(tokens: Mapping[str, Any] | None) -> dict[str, int]:
+def priced_field(name: str) -> str:
+    """Where the content of a message has how much of a class was used."""
+    return "web_searches" if name == WEB_SEARCH else f"tokens.{name}"
+
+
+def usage_counts(tokens: Mapping[str, Any] | None) -> dict[str, int]:
+    """How much of each class that has a price was used; what is no number above 0 is left out."""
     if not isinstance(tokens, Mapping):
         return {}
     return {
         name: tokens[name]
-        for name in TOKEN_CLASSES
+        for name in PRICED
         if isinstance(tokens.get(name), int) and tokens[name] > 0
     }
 
 
+def list_prices() -> list[Price]:
+    """The prices that are built in."""
+    lines = _LIST.read_text("utf-8").splitlines()
+    return [parse(line) for line in lines if line and not line.startswith("#")]
+
+
 @cache
-def _list_prices() -> list[Price]:
-    return [parse(text) for text in LIST_PRICES]
+def _list_prices() -> dict[str, list[Price]]:
+    prices: dict[str, list[Price]] = {}
+    for price in list_prices():
+        prices.setdefault(price.model, []).append(price)
+    return prices
+
+
+def _names(model: str) -> Iterator[str]:
+    """The model's name, and what is left of it without what changes no price."""
+    yield model
+    name = model
+    if prefix := _PREFIX.match(name):
+        name = name[prefix.end() :]
+    while suffix := _SUFFIX.search(name):
+        name = name[: suffix.start()]
+    yield name
+    if newest := _NEWEST_CLAUDE.match(name):
+        yield newest[1]

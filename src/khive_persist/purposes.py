@@ -92,6 +92,8 @@ _EVENT_FIELDS: Final = (
     "duration_ms",
     "success",
     "error",
+    "file_paths",
+    "metadata",
 )
 _EVENT_INDEXES: Final = (
     ("session_id", "created_at", "success"),

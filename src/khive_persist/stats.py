@@ -11,13 +11,21 @@ from khive_persist.records.planner_session import PlannerSession
 from khive_persist.register import known_purposes
 from khive_persist.store.counts import count_events
 from khive_persist.store.kinds import count_records
+from khive_persist.transcripts.reported import reported_costs
 from khive_persist.transcripts.totals import By, token_totals
 
 
 async def read_stats(
-    place: Place, wanted: list[Filter], of_messages: list[Filter], by: By, prices: PriceTable
+    place: Place,
+    wanted: list[Filter],
+    of_messages: list[Filter],
+    by: By,
+    prices: PriceTable,
+    of_sessions: list[Filter] | None,
 ) -> dict[str, Any]:
     """Counts of events by tool and type, of tokens and costs, of plans, and of own kinds.
+
+    Beside them stands what the clients themselves say that sessions cost.
 
     Args:
         place: Whose; what waits in its spool is brought in first.
@@ -25,6 +33,7 @@ async def read_stats(
         of_messages: Which messages.
         by: What tokens and costs are counted by.
         prices: What tokens cost.
+        of_sessions: Whose clients' totals; None where they would be of another time than the rest.
 
     Raises:
         StoreError: As its subclasses say.
@@ -33,6 +42,7 @@ async def read_stats(
         events = await count_events(reader, *wanted)
     async with reading(place, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *of_messages)
+        reported = [] if of_sessions is None else await reported_costs(reader, prices, *of_sessions)
     tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
     async with open_store(PlannerSession, dir=place.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
@@ -41,6 +51,7 @@ async def read_stats(
     return {
         "events": events,
         "tokens": tokens,
+        "reported": [cost._asdict() for cost in reported],
         "plans": of_plans,
         "kinds": [kind._asdict() for kind in kinds],
     }

@@ -156,7 +156,7 @@ def test_stats_counts_tokens_by(khive: Khive, by: str) -> None:
     assert sum(one["messages"] for one in found) == 55
     assert sum(one["output"] for one in found) == 2_166
     costs = [one["cost"] for one in found if one["cost"] is not None]
-    assert sum(costs) == pytest.approx(0.0515285)
+    assert sum(costs) == pytest.approx(0.061259)
 
 
 def test_a_price_that_a_person_gives_is_taken(place: Place, khive: Khive) -> None:

@@ -99,11 +99,11 @@ def test_tokens_and_costs_are_of_the_day_on_which_they_were_used(priced: Place) 
     assert costs["2026-11-18"] is None
     models = [tuple(one.values()) for one in found["by"]["model"]]
     assert models == [
-        ("m", 1, 1_500_000, 2.0, 1.0), ("n", 1, 100_000, 1.0, None),
-        ("unknown", 1, 7, None, None), (None, 1, 0, None, None),
+        ("m", 1, 1_500_000, 2.0, 0, 1.0, 0), ("n", 1, 100_000, 1.0, 0, None, 0),
+        ("unknown", 1, 7, None, 1, None, 0), (None, 1, 0, None, 0, None, 0),
     ]  # fmt: skip
     (dearest,) = found["sessions"]
-    assert (dearest["session_id"], dearest["cost"]) == ("a", 3)
+    assert (dearest["session_id"], dearest["cost"], dearest["unpriced"]) == ("a", 3, 1)
     assert dearest["duration_seconds"] == 86_400
     assert (
         "Cost rose by 200% to 3.00 USD. 1 message of models without a price is not in it."

@@ -1,11 +1,11 @@
 """What tokens cost: by model, day, class and length of the prompt; never by guess."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.prices import LIST_PRICES, PriceTable, parse
+from khive_persist.prices import PriceTable, list_prices, parse
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -64,7 +64,67 @@ def test_a_price_that_is_none_is_refused(text: str) -> None:
 
 
 def test_the_list_prices_are_sound() -> None:
-    for text in LIST_PRICES:
-        price = parse(text)
-        assert price.since < (NOW + timedelta(days=1)).date()
+    prices = list_prices()
+    for price in prices:
         assert {"input", "output"} <= price.dollars.keys()
+        assert price.source
+    keys = [(price.model, price.since, price.prompt_over, price.speed) for price in prices]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("name", "dollars"),
+    [("claude-opus-4-5-20251101", 5), ("us.anthropic.claude-opus-4-5-20251101-v1:0", 5),
+     ("claude-opus-4-5@20251101", 5), ("claude-opus-4-20250514", 15), ("claude-sonnet-4-5[1m]", 3),
+     ("claude-3-5-haiku-latest", 0.8), ("gpt-5-2025-08-07", 1.25), ("models/gemini-2.5-pro", 1.25),
+     ("claude-sonnet-5", 2), ("claude-sonnet-5-9", None), ("claude-opus-5-5-turbo", None),
+     ("gpt-5-codex", 1.25), ("gpt-5-unheard-of", None)],
+)  # fmt: skip
+def test_a_model_has_one_price_under_all_its_names(name: str, dollars: float | None) -> None:
+    # Below the length at which some prices change.
+    cost = PriceTable().cost_of(name, {"input": 10_000}, NOW)
+    assert cost == (None if dollars is None else pytest.approx(dollars / 100))
+
+
+def test_searches_of_the_web_have_a_price_each() -> None:
+    content = {"model": "claude-sonnet-4-6", "tokens": {"input": 1000, "output": 100}}
+    table = PriceTable(["n input=1"])
+    assert table.cost_of_message(content, NOW) == pytest.approx(0.0045)
+    assert table.cost_of_message(content | {"web_searches": 10}, NOW) == pytest.approx(0.1045)
+    assert table.cost_of_message({"model": "n", "web_searches": 1}, NOW) is None
+
+
+def test_the_fast_mode_has_its_own_price_or_none() -> None:
+    tokens = {"input": 10**6}
+    assert PriceTable().cost_of("claude-opus-4-8", tokens, NOW, speed="fast") == 10
+    assert PriceTable().cost_of("claude-sonnet-4-6", tokens, NOW, speed="fast") is None
+
+
+def test_a_prompt_is_as_long_as_the_longest_of_its_requests() -> None:
+    table = PriceTable(["m input=1 output=1", "m prompt_over=1000 input=2 output=2"])
+    content = {"model": "m", "tokens": {"input": 1_800}}
+    assert table.cost_of_message(content, NOW) == pytest.approx(0.0036)
+    assert table.cost_of_message(content | {"prompt_tokens": 900}, NOW) == pytest.approx(0.0018)
+
+
+@pytest.mark.parametrize(
+    ("day", "dollars"),
+    [(datetime(2026, 7, 29, tzinfo=UTC), 0.1), (datetime(2026, 7, 30, tzinfo=UTC), 0.02)],
+)
+def test_a_list_price_that_changed_holds_from_its_day(day: datetime, dollars: float) -> None:
+    assert PriceTable().cost_of("gpt-5.6-luna", {"input": 10**5}, day) == dollars
+
+
+def test_where_a_request_may_be_served_multiplies_the_price_of_its_tokens() -> None:
+    content = {"model": "claude-opus-5-5", "tokens": {"output": 10**6}, "web_searches": 1}
+    assert PriceTable().cost_of_message(content, NOW) == pytest.approx(20.01)
+    assert PriceTable().cost_of_message(content | {"geo": "us"}, NOW) == pytest.approx(22.01)
+
+
+@pytest.mark.parametrize(
+    ("model", "fast"),
+    [("claude-opus-4-6", 150), ("claude-opus-4-8", 50), ("claude-opus-5-5", 40),
+     ("claude-fable-5-2", 80)],
+)  # fmt: skip
+def test_fast_prices_are_those_of_the_client(model: str, fast: float) -> None:
+    assert PriceTable().cost_of(model, {"output": 10**6}, NOW, speed="fast") == fast

@@ -277,7 +277,8 @@ def test_success_of_a_codex_command_is_not_guessed() -> None:
             "Exit code: 1\nWall time: 0 seconds\nOutput:\nno such file",
             {"success": False, "error": "Exit code: 1", "metadata": {"exit_code": 1}},
         ),
-        ("Bash", "Exit code: 0\nWall time: 1 seconds\nOutput:\nx", {"success": True}),
+        # A command may write what a patch's answer begins with.
+        ("Bash", "Exit code: 0\nWall time: 1 seconds\nOutput:\nx", {}),
         ("Bash", "Exit code: 7\nsaid the program", {}),
         (
             "mcp__a__b",
@@ -306,7 +307,7 @@ def test_paths_of_a_patch() -> None:
     assert content["file_paths"] == ["a b.py", "c.py", "new.py", "old.py"]
     assert "command" not in content
     by_shell = [c for c in described("codex", "PreToolUse", "Bash") if "file_paths" in c]
-    assert [c["file_paths"] for c in by_shell] == [["hello.txt"]]
+    assert [c["file_paths"] for c in by_shell] == [["/home/dev/src/proj/hello.txt"]]
     assert by_shell[0]["command"].startswith("apply_patch <<'EOF'")
 
 
@@ -318,7 +319,7 @@ def test_paths_of_a_patch() -> None:
         ("claude-code", "FileChanged", "", "/home/dev/src/proj/work/watched.txt"),
         ("claude-code", "InstructionsLoaded", "", "/home/dev/src/proj/inc.md"),
         ("claude-code", "ConfigChange", "", "/home/dev/src/projI/.claude/settings.local.json"),
-        ("codex", "PreToolUse", "view_image", "dot.png"),
+        ("codex", "PreToolUse", "view_image", "/home/dev/src/proj/dot.png"),
         ("gemini-cli", "BeforeTool", "replace", "/home/dev/src/proj/hello.txt"),
         ("gemini-cli", "BeforeTool", "list_directory", "/home/dev/src/proj"),
     ],
@@ -519,3 +520,75 @@ def test_importing_the_tools_costs_the_standard_library_and_orjson_only() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert sorted(done.stdout.strip()[2:-2].split("', '")) == ["khive_persist", "orjson"]
+
+
+@pytest.mark.parametrize(
+    ("cwd", "path", "absolute"),
+    [("/p/q", "a.py", "/p/q/a.py"), ("/p/q", "./b/../c.py", "/p/q/c.py"), ("/p", "/x.py", "/x.py"),
+     ("C:\\p", "a.py", "C:\\p\\a.py"), ("C:\\p", "D:\\x.py", "D:\\x.py"), ("/p", "~/x", "~/x"),
+     ("/p", "https://a/b", "https://a/b"), ("", "a.py", "a.py"), ("rel", "a.py", "a.py")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("tool", "event"),
+    [("claude-code", "PreToolUse"), ("codex", "PreToolUse"), ("gemini-cli", "BeforeTool")],
+)
+def test_paths_are_absolute_for_all_clients(
+    tool: str, event: str, cwd: str, path: str, absolute: str
+) -> None:
+    payload = {"hook_event_name": event, "tool_name": "x", "cwd": cwd}
+    content = TOOLS[tool].describe(payload | {"tool_input": {"file_path": path}})
+    assert content["file_paths"] == [absolute]
+
+
+def test_files_that_a_shell_command_changed_are_paths_of_its_event() -> None:
+    content = TOOLS["claude-code"].describe({
+        "hook_event_name": "PostToolUse", "tool_name": "Bash", "cwd": "/home/dev/src/proj",
+        "tool_input": {"command": "echo changed > watched.txt"},
+        "tool_response": {"stdout": "", "bashEditDiff": {
+            "files": [], "moreFiles": 0, "changedFiles": ["/home/dev/src/proj/watched.txt"]}},
+    })  # fmt: skip
+    assert content["file_paths"] == ["/home/dev/src/proj/watched.txt"]
+
+
+@pytest.mark.parametrize("event", ["PreModelSwitch", "PostModelSwitch"])
+def test_a_switch_has_the_model_that_it_leads_to(event: str) -> None:
+    payload = {"hook_event_name": event, "from_model": "claude-opus-5-5", "to_model": "claude-x"}
+    content = TOOLS["claude-code"].describe(payload)
+    assert content["model"] == "claude-x"
+    assert content["metadata"] == {"from_model": "claude-opus-5-5"}
+
+
+@pytest.mark.parametrize("tool", ["claude-code", "codex"])
+def test_a_servers_name_may_have_two_underscores(tool: str) -> None:
+    payload = {"hook_event_name": "PreToolUse", "tool_name": "mcp__my__server__echo"}
+    assert TOOLS[tool].describe(payload)["metadata"] == {"mcp_server": "my__server"}
+
+
+def test_a_server_is_called_as_the_client_says() -> None:
+    payload = {"hook_event_name": "PreToolUse", "tool_name": "mcp__demo__a__b"}
+    told = payload | {"mcp_server": {"name": "demo", "source": "project"}}
+    assert TOOLS["claude-code"].describe(told)["metadata"] == {"mcp_server": "demo"}
+
+
+def test_a_call_that_goes_on_in_the_background_has_not_succeeded() -> None:
+    payload = {"hook_event_name": "PostToolUse", "tool_name": "Bash"}
+    for response in (
+        {"stdout": "", "backgroundTaskId": "b1", "timedOutAfterMs": 1},
+        {"isAsync": True, "status": "async_launched", "agentId": "a"},
+    ):
+        content = TOOLS["claude-code"].describe(payload | {"tool_response": response})
+        assert "success" not in content
+        assert content["metadata"] == {"background": True}
+
+
+def test_gemini_commands_cannot_fake_how_they_ended() -> None:
+    payload = {"hook_event_name": "AfterTool", "tool_name": "run_shell_command"}
+    said = {"llmContent": "Output: a\nExit Code: 5\nProcess Group PGID: 1"}
+    wrote = TOOLS["gemini-cli"].describe(
+        payload | {"tool_response": said | {"returnDisplay": "a\nExit Code: 5"}}
+    )
+    assert (wrote["success"], wrote["output"]) == (True, "a\nExit Code: 5")
+    failed = TOOLS["gemini-cli"].describe(
+        payload | {"tool_response": said | {"returnDisplay": "a"}}
+    )
+    assert (failed["success"], failed["metadata"]) == (False, {"exit_code": 5})

@@ -277,7 +277,7 @@ async def _beside(
         if session is None:
             made.append(PlanOutcome(*plan))
             continue
-        of_events = events.get(session)
+        of_events = facts.with_unreported(events.get(session), said.get(session))
         one = _outcome(
             PlanOutcome(*plan),
             of_events,

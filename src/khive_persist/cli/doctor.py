@@ -23,6 +23,7 @@ from khive_persist.place import Place, make_directory
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.store.unmatched import Unmatched
 from khive_persist.transcripts.accounting import Account, account
+from khive_persist.transcripts.reported import session_cost
 from khive_persist.trust import search
 
 
@@ -65,7 +66,9 @@ def command(
     place = told_place(context, directory)
     if session_id is not None:
         drained_place(context, directory)
-        return _account(anyio.run(account, place, session_id), as_json=as_json)
+        found = anyio.run(account, place, session_id)
+        cost = anyio.run(session_cost, place, found.session_id)
+        return _account(found, cost, as_json=as_json)
     if set_aside is not None:
         _set_aside(place, set_aside)
     report = anyio.run(examine, place)
@@ -107,10 +110,10 @@ def _say_untrusted(place: Place, lines: list[str], *, as_json: bool) -> int:
     return FAILED
 
 
-def _account(found: Account, *, as_json: bool) -> int:
+def _account(found: Account, cost: dict[str, Any], *, as_json: bool) -> int:
     lacking = found.incomplete
     if as_json:
-        print_json(found.as_document())
+        print_json(found.as_document() | {"cost": cost})
     else:
         print_fields(
             {
@@ -123,6 +126,10 @@ def _account(found: Account, *, as_json: bool) -> int:
                 "hooks that failed": found.failed_hooks,
                 "hooks that failed, without an event": len(found.lost),
                 "events after the end": found.after_end,
+                "cost computed (USD)": cost["computed"],
+                "messages without a price": cost["unpriced"],
+                "cost reported by the client (USD)": cost["reported"],
+                "difference (USD)": cost["difference"],
             }
         )
         if lacking:

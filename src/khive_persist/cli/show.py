@@ -13,17 +13,20 @@ from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.story_lines import StoryLines
 from khive_persist.errors import NotFoundError
+from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import APPLICATION_SESSIONS, BUILT_IN, Purpose
-from khive_persist.query import column
+from khive_persist.purposes import APPLICATION_SESSIONS, BUILT_IN, CONVERSATIONS, Purpose
+from khive_persist.query import column, field
 from khive_persist.records.document import document
 from khive_persist.records.node import Node
 from khive_persist.register import known_purposes
 from khive_persist.session import Session, read_own_kinds, read_session
 from khive_persist.store.codec import dump_lossy
 from khive_persist.store.kinds import find_records
+from khive_persist.story.entry import content_of
 from khive_persist.story.telling import tell
+from khive_persist.transcripts.reported import ReportedCost, reported_costs
 
 MAX_NAMED = 3
 
@@ -87,6 +90,8 @@ def command(
         else:
             for line in lines:
                 click.echo(line)
+        for cost in anyio.run(_reported, place, prices, session):
+            click.echo(cost_line(cost))
         for name, of_kind in kinds.items():
             click.echo(f"{len(of_kind)} records of {name}: --json shows them", err=True)
 
@@ -102,6 +107,25 @@ async def _records(place: Place, purposes: Sequence[Purpose], id: str) -> list[N
         some = ", ".join(record.id for record in found[:MAX_NAMED])
         raise NotFoundError(f"several ids begin with {id!r}: {some}", hint="write more of it")
     return found
+
+
+async def _reported(place: Place, prices: PriceTable, session: Session) -> list[ReportedCost]:
+    ids = {str(content_of(message).get("session_id")) for message in session.messages}
+    if not ids:
+        return []
+    async with reading(place, CONVERSATIONS) as reader:
+        return await reported_costs(reader, prices, field("session_id").in_(sorted(ids)))
+
+
+def cost_line(cost: ReportedCost) -> str:
+    """What a session cost by our count and by the client's, on one line."""
+    computed = "nothing" if cost.computed is None else f"${cost.computed:.4f}"
+    unpriced = f" and {cost.unpriced} messages without a price" if cost.unpriced else ""
+    guess = ", part of it a guess of the client" if cost.is_guess else ""
+    return (
+        f"cost: {computed} computed{unpriced}; ${cost.reported:.4f} reported by the client{guess};"
+        f" difference ${cost.difference:.4f}"
+    )
 
 
 def _print_record(record: Node, form: str) -> None:

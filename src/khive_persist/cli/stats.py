@@ -12,6 +12,7 @@ from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
 from khive_persist.stats import read_stats
 from khive_persist.store.kinds import KindCount
+from khive_persist.transcripts.reported import ReportedCost
 from khive_persist.transcripts.totals import BY, By, TokenTotal
 
 
@@ -37,7 +38,9 @@ def command(
 
     The filters are for events and messages; the others are counted as a whole. Tokens are those of
     the tools' transcripts, which `sync` reads; each message counts once. A model without a price
-    has tokens and no cost: give it one in config.toml, under [cost].
+    has tokens and no cost: give it one in config.toml, under [cost]; what is not in a cost is
+    counted as unpriced. Where a client wrote down its own total, that stands beside the computed
+    one, unless a time is asked for.
 
     \b
       khive-persist stats --since 1d
@@ -48,7 +51,11 @@ def command(
     wanted = filters(place, session_id, event_type, tool, since, until)
     of_messages = filters(place, session_id, None, tool, since, until)
     prices = PriceTable(configuration.load(place.config).cost_prices)
-    found = anyio.run(read_stats, place, wanted, of_messages, by, prices)
+    # A client's total is of the whole session.
+    of_sessions = None
+    if since is None and until is None:
+        of_sessions = filters(place, session_id, None, tool, None, None)
+    found = anyio.run(read_stats, place, wanted, of_messages, by, prices, of_sessions)
     if as_json:
         print_json(found)
         return
@@ -57,6 +64,11 @@ def command(
     click.echo()
     totals = [tuple(entry.values()) for entry in found["tokens"]]
     print_table((by, *TokenTotal._fields[1:]), totals, "no messages: see khive-persist sync")
+    if found["reported"]:
+        click.echo()
+        click.echo("what the clients themselves say that sessions cost, in USD:")
+        costs = [tuple(entry.values()) for entry in found["reported"]]
+        print_table(ReportedCost._fields, costs, "")
     click.echo()
     print_fields({f"plans {name}": value for name, value in found["plans"].items()})
     if found["kinds"]:

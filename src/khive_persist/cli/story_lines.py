@@ -21,7 +21,7 @@ class StoryLines:
 
     def __init__(self) -> None:
         self._day = ""
-        self._told: tuple[int, float | None] = (0, None)
+        self._told: tuple[int, float | None, int] = (0, None, 0)
 
     def of(self, entry: Entry) -> Iterator[str]:
         """The lines of the next entry."""
@@ -35,7 +35,7 @@ class StoryLines:
         mark = "  failed" if entry.is_failed else ""
         colour = "red" if entry.is_failed else _COLOURS.get(entry.kind)
         head = f"{entry.created_at:%H:%M:%S}  {indent}{entry.kind:<8}"
-        now = (entry.tokens, entry.cost)
+        now = (entry.tokens, entry.cost, entry.unpriced)
         running = click.style(_running(*now), dim=True) if now != self._told else ""
         self._told = now
         yield (
@@ -45,8 +45,9 @@ class StoryLines:
             yield " " * 18 + indent + _styled(entry, cell(line, limit=None))
 
 
-def _running(tokens: int, cost: float | None) -> str:
-    return f"  [{tokens:,} tokens" + (f", ${cost:.4f}]" if cost is not None else "]")
+def _running(tokens: int, cost: float | None, unpriced: int) -> str:
+    dollars = f", ${cost:.4f}" if cost is not None else ""
+    return f"  [{tokens:,} tokens{dollars}" + (f" + {unpriced} unpriced]" if unpriced else "]")
 
 
 def _styled(entry: Entry, line: str) -> str:

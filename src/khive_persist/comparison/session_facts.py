@@ -137,7 +137,8 @@ async def _page(
     projects = await _projects(reader, sessions)
     made = []
     for session in sessions:
-        of_events, of_messages = events.get(session), said.get(session)
+        of_messages = said.get(session)
+        of_events = facts.with_unreported(events.get(session), of_messages)
         known = [part for part in (of_events, of_messages) if part is not None]
         started = min((part.started for part in known if part.started), default=None)
         first = clock.from_column(started)

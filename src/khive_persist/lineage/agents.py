@@ -83,7 +83,7 @@ class Agents:
         for call in content.get("tool_calls") or ():
             self._see_call(call.get("tool_use_id"), agent, has_priority=True)
             self._see_type(call)
-            if call.get("status") in _FAILED:
+            if call.get("is_error") is True or call.get("status") in _FAILED:
                 self._failed.add(str(call.get("tool_use_id")))
         for result in content.get("tool_results") or ():
             if result.get("is_error") is True:
@@ -100,7 +100,8 @@ class Agents:
         use_id = content.get("tool_use_id")
         if kind in PRE or (kind in POST and use_id):
             self._see_call(use_id, agent)
-        if kind in POST and use_id and content.get("success") is False:
+        # Of a call that has no event after it, the one before it says how it ended.
+        if kind in (*PRE, *POST) and use_id and content.get("success") is False:
             self._failed.add(str(use_id))
 
     def tree(self) -> list[Agent]:

@@ -72,10 +72,9 @@ def of_message(content: Mapping[str, Any], at: datetime, prices: PriceTable) -> 
     tokens = content.get("tokens")
     tokens = tokens if isinstance(tokens, Mapping) else {}
     counts = {name: _count(tokens.get(name)) for name in TOKEN_CLASSES}
-    model = content.get("model")
-    cost = prices.cost_of(model if isinstance(model, str) else None, tokens, at)
+    cost = prices.cost_of_message(content, at)
     return Work(
-        messages=1,
+        messages=int(content.get("role") != "none"),
         input=counts["input"],
         cache_read=counts["cache_read"],
         cache_write=counts["cache_write"] + counts["cache_write_1h"],

@@ -140,6 +140,7 @@ def _days(sums: Sums, period: Period, now: datetime) -> list[dict[str, Any]]:
             "sessions": one.sessions,
             "tokens": one.tokens,
             "cost": one.cost,
+            "unpriced": one.unpriced,
         }
         for day in days
         # Of days to come nothing can be said; a record from a wrong clock is shown, though.
@@ -178,7 +179,9 @@ def _groups(sums: Sums, by: Any) -> list[dict[str, Any]]:
             "sessions": now.sessions,
             "tokens": now.tokens,
             "cost": now.cost,
+            "unpriced": now.unpriced,
             "cost_before": before.cost,
+            "unpriced_before": before.unpriced,
         }
         for name, now, before in shown
     ]
@@ -192,6 +195,7 @@ def _session(one: Dear, title: str | None) -> dict[str, Any]:
         "tool": one.tool or None,
         "project": one.project or None,
         "cost": one.cost,
+        "unpriced": one.unpriced,
         "failures": one.failures,
         "duration_seconds": (last - first).total_seconds() if first and last else None,
     }

@@ -44,7 +44,9 @@ class Sum:
             self.calls += part.calls
             self.failures += part.failures
         elif isinstance(part, Group):
-            self.messages += part.rows
+            self.messages += part.rows - part.others
+            self.calls += part.calls
+            self.failures += part.failures
             self.tokens += part.input + part.cache_read + part.cache_write + part.output
             self.pico += part.cost
             self.priced += part.priced
@@ -62,6 +64,7 @@ class Dear(NamedTuple):
         session_id: Its id.
         tool: The AI tool; an empty text where it is not known.
         project: The directory that it was at work in first; an empty text where it is not known.
+        unpriced: How many messages have no price, and are not in the cost.
         failures: Tool calls that failed.
         first: Its first event or message in the period.
         last: Its last one.
@@ -71,6 +74,7 @@ class Dear(NamedTuple):
     session_id: str
     tool: str
     project: str
+    unpriced: int
     failures: int
     first: str
     last: str
@@ -155,7 +159,7 @@ def _add_session(
     mine = sorted((part for part in parts if _day(part) >= begin), key=lambda part: part.first)
     return Dear(
         own.cost, session, _first(part.tool for part in mine), _first(p.project for p in mine),
-        own.failures, mine[0].first, max(part.last for part in mine),
+        own.unpriced, own.failures, mine[0].first, max(part.last for part in mine),
     )  # fmt: skip
 
 

@@ -38,8 +38,12 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
         ],
         "nothing",
     )  # fmt: skip
-    yield _of("Days", report["days"], ("day", "events", "failures", "sessions", "tokens", "cost"),
-              "no day has begun")  # fmt: skip
+    yield _of(
+        "Days",
+        report["days"],
+        ("day", "events", "failures", "sessions", "tokens", "cost", "unpriced"),
+        "no day has begun",
+    )
     yield _of(
         "Slowest tools",
         report["tools"],
@@ -56,10 +60,11 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
     for by, title in _GROUPS.items():
         yield Table(
             title,
-            (by, "sessions", "tokens", "cost", f"cost {before}"),
+            (by, "sessions", "tokens", "cost", "unpriced", f"cost {before}"),
             [
                 (one["group"] if one["group"] is not None else "others, and of none",
-                 one["sessions"], one["tokens"], one["cost"], one["cost_before"])
+                 one["sessions"], one["tokens"], one["cost"], one["unpriced"],
+                 one["cost_before"])
                 for one in report["by"][by]
             ],
             f"nothing tells its {by}",
@@ -67,7 +72,16 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
     yield _of(
         "Dearest sessions",
         report["sessions"],
-        ("session_id", "title", "tool", "project", "cost", "failures", "duration_seconds"),
+        (
+            "session_id",
+            "title",
+            "tool",
+            "project",
+            "cost",
+            "unpriced",
+            "failures",
+            "duration_seconds",
+        ),
         "no session has a cost that is known",
     )
     found = report["calibration"]

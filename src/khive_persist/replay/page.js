@@ -2,8 +2,8 @@
 // Whatever a payload holds reaches the page as text only: no innerHTML, no eval, no URL is made of it.
 (() => {
   const story = JSON.parse(document.getElementById("story").textContent);
-  const entries = story.entries.map(([at, kind, title, lines, depth, agent, failed, tokens, cost]) =>
-    ({ at, kind, title, lines, depth, agent, failed, tokens, cost }));
+  const entries = story.entries.map(([at, kind, title, lines, depth, agent, failed, tokens, cost, unpriced]) =>
+    ({ at, kind, title, lines, depth, agent, failed, tokens, cost, unpriced }));
   const ROW = 26, SPARE_ROWS = 8, LANE = 14, PAUSE = 5000;
   const get = (id) => document.getElementById(id);
   const [list, room, detail, scrubber, map, cursor, clock, play] =
@@ -27,7 +27,8 @@
     return (s >= 3600 ? Math.floor(s / 3600) + ":" + two(Math.floor(s / 60) % 60)
       : Math.floor(s / 60)) + ":" + two(s % 60);
   };
-  const money = (cost) => (cost === null ? "" : ", $" + cost.toFixed(4));
+  const money = ({ cost, unpriced }) =>
+    (cost === null ? "" : ", $" + cost.toFixed(4)) + (unpriced ? " + " + unpriced + " unpriced" : "");
   const end = () => offsets[offsets.length - 1] || 0;
 
   function measure() {
@@ -88,7 +89,7 @@
     cursor.style.transform = "translateX(" + share * (width - 2) + "px)";
     const entry = entries[shown - 1];
     const said = span(at) + " of " + span(end()) + ", " + shown + "/" + entries.length +
-      (entry ? ", " + entry.tokens.toLocaleString() + " tokens" + money(entry.cost) : "");
+      (entry ? ", " + entry.tokens.toLocaleString() + " tokens" + money(entry) : "");
     if (clock.textContent !== said) {
       clock.textContent = said;
       scrubber.setAttribute("aria-valuetext", said);
@@ -163,7 +164,7 @@
     fact("time", new Date(entry.at).toLocaleString([], { hour12: false, timeZoneName: "short" }));
     fact("what", entry.kind + (entry.failed ? ", failed" : ""));
     if (entry.agent) fact("agent", entry.agent);
-    fact("so far", entry.tokens.toLocaleString() + " tokens" + money(entry.cost));
+    fact("so far", entry.tokens.toLocaleString() + " tokens" + money(entry));
     const text = make("pre");
     for (const line of entry.lines) {
       const sign = entry.kind === "tool" ? line[0] : "";
@@ -274,7 +275,7 @@
   get("facts").textContent = !final ? "no entries" :
     [story.tools.join(", "), new Date(entries[0].at).toLocaleString([], { hour12: false }) + " (" + zone + ")",
       entries.length + " entries", failures + " failed",
-      final.tokens.toLocaleString() + " tokens" + money(final.cost)].filter(Boolean).join(" \u00b7 ");
+      final.tokens.toLocaleString() + " tokens" + money(final)].filter(Boolean).join(" \u00b7 ");
   layOut();
   show(motionless || !entries.length ? entries.length : 1);
 })();

@@ -5,12 +5,11 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from khive_persist.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, Purpose
+from khive_persist.store.call_ends import is_end
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
-from khive_persist.store.unmatched import POST
 
 DAY_CHARACTERS = len("YYYY-MM-DD")
-ENDS = ", ".join(f"'{name}'" for name in POST)
 
 
 class Time(NamedTuple):
@@ -123,7 +122,7 @@ def text_of(source: Source, name: str) -> str:
 
 def _events(source: Source, time: Time) -> Statement:
     at = source.created_at
-    is_end = f"{source.extract('$.event_type')} IN ({ENDS})"
+    ends = is_end(source)
     keys = "session, day, project, model"
     each = [
         # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
@@ -131,8 +130,8 @@ def _events(source: Source, time: Time) -> Statement:
         " count(failed), min(at), max(at)"
         f" FROM (SELECT {text_of(source, 'session_id')} AS session,"
         f" substr({at}, 1, {DAY_CHARACTERS}) AS day, {text_of(source, 'cwd')} AS project,"
-        f" {text_of(source, 'model')} AS model, {at} AS at, CASE WHEN {is_end} THEN 1 END AS ends,"
-        f" CASE WHEN {is_end} AND {source.extract('$.success')} = 0 THEN 1 END AS failed"
+        f" {text_of(source, 'model')} AS model, {at} AS at, CASE WHEN {ends} THEN 1 END AS ends,"
+        f" CASE WHEN {ends} AND {source.extract('$.success')} = 0 THEN 1 END AS failed"
         f" FROM {source.tables[purpose.name]} WHERE {at} >= ? AND {at} < ? LIMIT -1)"
         f" GROUP BY {keys}"
         for tool, purpose in HOOK_EVENTS.items()

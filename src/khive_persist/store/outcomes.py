@@ -17,6 +17,7 @@ from khive_persist.purposes import (
 )
 from khive_persist.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.store import codec
+from khive_persist.store.call_ends import is_end, unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.unmatched import POST, PRE
@@ -65,12 +66,14 @@ class EventFacts(NamedTuple):
 
 
 class MessageFacts(NamedTuple):
-    """What the messages of one session tell."""
+    """What the messages of one session tell; of its calls, those that no event tells of."""
 
     tool: str | None
     started: str | None
     ended: str | None
     subagents: int
+    unreported_calls: int
+    unreported_failures: int
 
 
 class TodoFacts(NamedTuple):
@@ -169,6 +172,19 @@ async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Even
     return found
 
 
+def with_unreported(events: EventFacts | None, messages: MessageFacts | None) -> EventFacts | None:
+    """Add the calls that no event tells of; None where neither tells of a call."""
+    if messages is None or not messages.unreported_calls:
+        return events
+    calls, failures = messages.unreported_calls, messages.unreported_failures
+    if events is None:
+        tool, started, ended = messages.tool or "", messages.started, messages.ended
+        return EventFacts(tool, started, ended, calls, failures, messages.subagents)
+    return events._replace(
+        tool_calls=events.tool_calls + calls, failures=events.failures + failures
+    )
+
+
 async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, MessageFacts]:
     """What the messages tell, by session; a session without messages is missing."""
     rows = await reader.fetch(
@@ -177,7 +193,8 @@ async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Me
             CONVERSATIONS,
             sessions,
             f"min({source.extract('$.tool')}), min({source.created_at}), max({source.created_at}),"
-            f" count(DISTINCT {source.extract('$.agent_id')})",
+            f" count(DISTINCT {source.extract('$.agent_id')}),"
+            f" sum({unreported(source, 'calls')}), sum({unreported(source, 'failures')})",
             len(MessageFacts._fields),
         )
     )
@@ -240,7 +257,7 @@ def _events(source: Source, sessions: Iterable[str]) -> Statement:
         f"SELECT {session_id}, '{tool}', min({source.created_at}), max({source.created_at}),"
         f" max(count(CASE WHEN {kind} IN ({pre}) THEN 1 END),"
         f" count(CASE WHEN {kind} IN ({post}) THEN 1 END)),"
-        f" count(CASE WHEN {kind} IN ({post}) AND {source.extract('$.success')} = 0 THEN 1 END),"
+        f" count(CASE WHEN {is_end(source)} AND {source.extract('$.success')} = 0 THEN 1 END),"
         f" count(DISTINCT {source.extract('$.agent_id')})"
         f" FROM {source.tables[purpose.name]}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?)) GROUP BY {session_id}"

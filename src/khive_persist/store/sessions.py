@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.query import checked_count
+from khive_persist.store.call_ends import unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -83,7 +84,8 @@ def _statement(source: Source, wanted: SessionFilter, limit: int | None) -> Stat
         " SELECT session_id FROM m UNION SELECT session_id FROM p),"
         " found AS (SELECT s.session_id, coalesce(e.tool, m.tool) AS tool,"
         f" {_of_all('min', 'started')} AS started, {_of_all('max', 'last')} AS last,"
-        " coalesce(e.events, 0), coalesce(e.failures, 0), coalesce(m.messages, 0),"
+        " coalesce(e.events, 0), coalesce(e.failures, 0) + coalesce(m.failures, 0),"
+        " coalesce(m.messages, 0),"
         f" {plan_columns}, v.verdict"
         " FROM s LEFT JOIN e ON e.session_id = s.session_id"
         " LEFT JOIN m ON m.session_id = s.session_id"
@@ -118,12 +120,14 @@ def _events(source: Source) -> str:
 
 def _messages(source: Source) -> str:
     if CONVERSATIONS.name not in source.tables:
-        return _nothing(("session_id", "tool", "started", "last", "messages"))
+        return _nothing(("session_id", "tool", "started", "last", "messages", "failures"))
     session_id = source.extract("$.session_id")
     return (
         f"SELECT {session_id} AS session_id, min({source.extract('$.tool')}) AS tool,"
         f" min({source.created_at}) AS started, max({source.created_at}) AS last,"
-        f" count(*) AS messages FROM {source.tables[CONVERSATIONS.name]}"
+        f" count(CASE WHEN {source.extract('$.role')} IS NOT 'none' THEN 1 END) AS messages,"
+        f" sum({unreported(source, 'failures')}) AS failures"
+        f" FROM {source.tables[CONVERSATIONS.name]}"
         f" WHERE {session_id} IS NOT NULL GROUP BY {session_id}"
     )
 

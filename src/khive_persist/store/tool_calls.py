@@ -3,7 +3,8 @@
 from typing import Final, NamedTuple
 
 from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.store.activity import ENDS, Time, text_of
+from khive_persist.store.activity import Time, text_of
+from khive_persist.store.call_ends import is_end
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -128,7 +129,7 @@ def _calls(
     each = [
         f"SELECT '{tool}' AS tool, {text_of(source, 'tool_name')} AS name, {at} >= ? AS is_now,"
         f" {columns} FROM {source.tables[purpose.name]}"
-        f" WHERE {source.extract('$.event_type')} IN ({ENDS}) AND {at} >= ? AND {at} < ?{where}"
+        f" WHERE {is_end(source)} AND {at} >= ? AND {at} < ?{where}"
         " LIMIT -1"
         for tool, purpose in HOOK_EVENTS.items()
         if purpose.name in source.tables

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
         is_failed: Whether it failed, was denied or was interrupted.
         tokens: Of the session so far: all classes together.
         cost: Of the session so far, in USD; None while no message has a price.
+        unpriced: How many messages so far used tokens and have no price: they are not in `cost`.
     """
 
     created_at: datetime
@@ -32,6 +33,7 @@ class Entry(NamedTuple):
     is_failed: bool = False
     tokens: int = 0
     cost: float | None = None
+    unpriced: int = 0
 
 
 def said(at: datetime, kind: Kind, text: str) -> Entry:

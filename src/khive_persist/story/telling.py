@@ -20,7 +20,7 @@ from khive_persist.store.unmatched import POST, PRE
 from khive_persist.story.applications import assigned, measured, scored, trials
 from khive_persist.story.entry import Entry, content_of, said
 from khive_persist.story.tool_call import tool_call
-from khive_persist.story.wording import duration, line_of
+from khive_persist.story.wording import duration, line_of, typed_command
 
 GAP: Final = timedelta(minutes=10)
 # Of these there are many, and the story tells them otherwise, or they say nothing of it.
@@ -61,12 +61,13 @@ def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> lis
 
 def _running(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Tokens and costs so far, of those that messages have by themselves."""
-    tokens, cost = 0, None
+    tokens, unpriced, cost = 0, 0, None
     for entry in entries:
         tokens += entry.tokens
+        unpriced += entry.unpriced
         if entry.cost is not None:
             cost = (cost or 0.0) + entry.cost
-        yield entry._replace(tokens=tokens, cost=cost)
+        yield entry._replace(tokens=tokens, cost=cost, unpriced=unpriced)
 
 
 def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -122,13 +123,18 @@ def _messages(session: Session, prices: PriceTable, *, thinking: bool) -> Iterat
         tokens = content.get("tokens")
         counts = {n: v for n, v in (tokens or {}).items() if n != "reasoning"}
         used = sum(value for value in counts.values() if isinstance(value, int))
-        cost = prices.cost_of(content.get("model"), tokens, at)
+        cost = prices.cost_of_message(content, at)
         made = list(_parts(message, content, results, thinking=thinking))
+        unpriced = int(cost is None and used > 0)
         if not made and used:
-            made = [Entry(at, "message", "(no text)")]
+            kind = content.get("kind", "message")
+            title = "(no text)" if kind == "message" else f"({line_of(str(kind))}, no text)"
+            made = [Entry(at, "message", title)]
         for number, entry in enumerate(made):
             entry = entry._replace(agent_id=agent)
-            yield entry._replace(tokens=used, cost=cost) if number == 0 else entry
+            if number == 0:
+                entry = entry._replace(tokens=used, cost=cost, unpriced=unpriced)
+            yield entry
 
 
 def _parts(
@@ -142,12 +148,17 @@ def _parts(
         yield said(at, "message", text)
     elif role == "user" and text and kind == "message":
         yield said(at, "prompt", text)
+    elif kind == "command" and text:
+        yield Entry(at, "event", f"command {typed_command(text)}")
+    elif kind == "interruption":
+        yield Entry(at, "event", "the user interrupted")
     elif kind in ("compaction", "compact_boundary"):
         yield Entry(at, "event", "the conversation was compacted")
     for call in content.get("tool_calls", ()):
         result = results.get(str(call.get("tool_use_id")))
         if result is None and "result" in call:
-            result = {"output": call["result"], "is_error": call.get("status") == "error"}
+            is_error = call.get("is_error") is True or call.get("status") == "error"
+            result = {"output": call["result"], "is_error": is_error}
         yield tool_call(at, str(call.get("name")), call.get("input"), result)
 
 

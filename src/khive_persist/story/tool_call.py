@@ -1,15 +1,13 @@
 """A tool call as an entry: what it was about, its edit as a diff, how it ended."""
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from khive_persist.story.entry import Entry
-from khive_persist.story.wording import OUTPUT_LINES, beginning, line_of, text_of
+from khive_persist.story.wording import OUTPUT_LINES, beginning, line_of
 
-_EXIT_CODE: Final = re.compile(r"^(?:Process exited with code|Exit code:) (-?\d+)$", re.MULTILINE)
 _PATHS: Final = ("file_path", "path", "notebook_path", "absolute_path", "dir_path")
 _OLD, _NEW = ("old_string", "old_text"), ("new_string", "new_text")
 
@@ -25,17 +23,11 @@ def tool_call(at: datetime, name: str, asked: Any, result: Any) -> Entry:
     if result is None:
         title += "  (no result)"
     else:
-        is_failed = result.get("is_error") is True or _has_exit_code(result.get("output"))
+        is_failed = result.get("is_error") is True
         # A patch that went in says all by itself.
         if is_failed or not lines:
             lines += beginning(result.get("output"))
     return Entry(at, "tool", title, tuple(lines), is_failed=is_failed)
-
-
-def _has_exit_code(output: Any) -> bool:
-    """Whether the output says, as Codex has it, that a command ended with another code than 0."""
-    found = _EXIT_CODE.search(text_of(output)[:2_000])
-    return found is not None and found[1] != "0"
 
 
 def diff(asked: Mapping[str, Any]) -> list[str]:

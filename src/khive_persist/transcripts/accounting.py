@@ -5,18 +5,24 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+import anyio.to_thread
+
 from khive_persist import clock
+from khive_persist import settings as configuration
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.query import Filter, field
 from khive_persist.records.hook_event import HookEvent
+from khive_persist.sealing import load_redactor
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.unmatched import POST, PRE
 from khive_persist.transcripts import failed_hooks
+from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.failed_hooks import FailedHook, Failures
+from khive_persist.transcripts.piece import NO_MESSAGE
 from khive_persist.transcripts.reconstruction import NAMES, Call, event_of_call
 
 # Gemini's words for how a call ended that did not succeed.
@@ -163,6 +169,10 @@ async def backfill(place: Place, session_id: str) -> int:
         for id in surplus:
             await store.delete(id)
         await store.save_many(written)
+    settings = configuration.load(place.config)
+    redactor = load_redactor(place, settings)
+    # What was counted by messages is counted by these events from now on.
+    await anyio.to_thread.run_sync(recount, place, settings, redactor, session_id)
     return len(written)
 
 
@@ -227,7 +237,7 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
     async with aclosing(reader.stream(build)) as rows:
         async for text, created_at in rows:
             content = codec.column(text)
-            messages += 1
+            messages += content.get("role") != NO_MESSAGE
             if content.get("tool") not in NAMES:
                 # An application's: no hook tells of its calls.
                 continue
@@ -235,7 +245,7 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
             for call in content.get("tool_calls", ()):
                 asked.append((call, content, str(created_at)))
                 if "result" in call:
-                    failed = call.get("status") in _FAILED
+                    failed = call.get("is_error") is True or call.get("status") in _FAILED
                     result = {"output": call["result"], "is_error": failed}
                     ended_at = clock.from_column(call.get("ended_at"))
                     told = clock.to_text(ended_at) if ended_at else str(created_at)

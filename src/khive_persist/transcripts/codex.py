@@ -7,29 +7,21 @@ and may begin with the parent's lines. A fork names the session that it goes on 
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from khive_persist.transcripts.codex_results import ended, is_running, result_of, text_in, texts_in
+from khive_persist.transcripts.injected import kind_of
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "codex"
 # Events repeat what items say, for the client's screen; the state of the world is not said.
-_OTHER: Final = frozenset({"event_msg", "inter_agent_communication_metadata", "world_state"})
+_OTHER: Final = frozenset({"inter_agent_communication_metadata", "world_state"})
 _CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 _RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
-# Nothing but the text tells that a call failed: what Codex says in its place, and the lines that
-# stand before what a command wrote.
-_REFUSED: Final = re.compile(
-    r"(?:Wall time: [\d.]+ seconds\n)?aborted by user|(?:exec command|patch) rejected by user"
-    r"|apply_patch verification failed: |failed to parse function arguments: |unsupported call: "
-    r"|update_plan is a TODO/checklist tool and is not allowed in Plan mode"
-)
-_EXIT_CODE: Final = re.compile(
-    r"(?:Chunk ID: .*\n)?(?:Wall time: .*\n)?(?:Output:\n)?"
-    r"(?:Process exited with code|Exit code:) (-?\d{1,10})\n"
-)
+# Calls whose end and result have not met yet; more would be of a damaged file.
+_MAX_WAITING: Final = 1_000
 
 
 class Reader:
@@ -62,7 +54,10 @@ class Reader:
                 )  # fmt: skip
                 return Line(kind)
             case "token_usage_record":
+                self.state["has_usage_records"] = True
                 return Line(kind, self._usage(payload, at))
+            case "event_msg":
+                return Line(kind, self._event(payload, at))
             case "response_item":
                 item = str(payload.get("type"))
                 return Line(f"{kind} {item}", self._item(document, payload, item, at))
@@ -97,16 +92,18 @@ class Reader:
         fields = self._common(turn) | {"kind": "message", "message_id": key}
         if item == "message":
             role = str(payload.get("role"))
-            fields |= present(role=role, text=_text(payload.get("content")))
+            fields |= present(role=role, text=text_in(payload.get("content")))
+            if role == "user":
+                fields |= {"kind": kind_of(TOOL, texts_in(payload.get("content")))}
         elif item == "agent_message":
-            fields |= present(role="user", kind=item, text=_text(payload.get("content")))
+            fields |= present(role="user", kind=item, text=text_in(payload.get("content")))
         elif item == "reasoning":
-            fields |= present(role="assistant", thinking=_text(payload.get("summary")))
-            fields |= present(text=_text(payload.get("content")))
+            fields |= present(role="assistant", thinking=text_in(payload.get("summary")))
+            fields |= present(text=text_in(payload.get("content")))
         elif item in _CALLS:
             fields |= {"role": "assistant", "tool_calls": [_call(payload)]}
         elif item in _RESULTS:
-            fields |= {"role": "tool", "tool_results": [_result(payload)]}
+            fields |= {"role": "tool", "tool_results": [self._result(payload, key)]}
         else:
             fields |= {"role": "system", "kind": item, "payload": dict(payload)}
         is_copy = self._is_inherited(document)
@@ -153,6 +150,54 @@ class Reader:
         )  # fmt: skip
         return (Piece(key, response, fields, at),)
 
+    def _event(self, payload: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+        """Read what only an event says: how a call ended, and the tokens of older versions."""
+        kind = payload.get("type")
+        if kind == "token_count" and not self.state.get("has_usage_records"):
+            return self._token_count(_mapping(payload.get("info")), at)
+        if kind == "item_completed" and (end := ended(payload)) is not None:
+            return self._call_end(str(end["tool_use_id"]), end, at)
+        return ()
+
+    def _call_end(self, call: str, end: dict[str, Any], at: str | None) -> tuple[Piece, ...]:
+        """Keep how a call ended for its result, or add it where that came before.
+
+        So it is with a command that went on in the background.
+        """
+        rows: dict[str, str] = self.state.setdefault("running", {})
+        if (key := rows.pop(call, None)) is None:
+            ends: dict[str, Any] = self.state.setdefault("ends", {})
+            ends[call] = {name: value for name, value in end.items() if name != "output"}
+            while len(ends) > _MAX_WAITING:
+                ends.pop(next(iter(ends)))
+            return ()
+        fields = self._common(None) | {"message_id": key, "role": "tool", "tool_results": [end]}
+        return (Piece(key, f"{key} end", fields, at),)
+
+    def _result(self, payload: Mapping[str, Any], key: str) -> dict[str, Any]:
+        call = str(payload.get("call_id"))
+        result = result_of(payload)
+        end: dict[str, Any] | None = self.state.get("ends", {}).pop(call, None)
+        if end is not None:
+            return result | end
+        if is_running(result):
+            rows: dict[str, str] = self.state.setdefault("running", {})
+            rows[call] = key
+            while len(rows) > _MAX_WAITING:
+                rows.pop(next(iter(rows)))
+        return result
+
+    def _token_count(self, info: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+        """Read the tokens of a response as versions before 0.151 tell them, some more than once."""
+        total, usage = _mapping(info.get("total_token_usage")), info.get("last_token_usage")
+        count = total.get("total_tokens")
+        if not isinstance(usage, Mapping) or count == self.state.get("tokens_so_far"):
+            return ()
+        self.state["tokens_so_far"] = count
+        thread = self.state.get("agent_id") or self.state.get("session_id")
+        response = f"{thread} tokens {count}"
+        return self._usage({"usage": usage, "response_id": response}, at)
+
     def _common(self, turn: Any) -> dict[str, Any]:
         state = self.state
         # Once is enough: it is the whole session's.
@@ -166,6 +211,10 @@ class Reader:
             turn_id=turn or state.get("turn_id"),
             cwd=state.get("cwd"),
         )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _agent_type(payload: Mapping[str, Any]) -> str | None:
@@ -187,14 +236,6 @@ def _agent_type(payload: Mapping[str, Any]) -> str | None:
     )
 
 
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    texts = (part.get("text") for part in parts if isinstance(part, Mapping))
-    return "\n".join(text for text in texts if isinstance(text, str) and text)
-
-
 def _call(payload: Mapping[str, Any]) -> dict[str, Any]:
     arguments = payload.get("arguments", payload.get("input", payload.get("action")))
     if isinstance(arguments, str):
@@ -203,17 +244,6 @@ def _call(payload: Mapping[str, Any]) -> dict[str, Any]:
             arguments = json.loads(arguments)
     call = {"tool_use_id": payload.get("call_id"), "name": payload.get("name"), "input": arguments}
     return call | present(namespace=payload.get("namespace"))
-
-
-def _result(payload: Mapping[str, Any]) -> dict[str, Any]:
-    output = payload.get("output")
-    result = {"tool_use_id": payload.get("call_id"), "output": output}
-    text = _text(output)
-    if _REFUSED.match(text):
-        result["is_error"] = True
-    elif exit_code := _EXIT_CODE.match(text):
-        result |= {"exit_code": int(exit_code[1]), "is_error": int(exit_code[1]) != 0}
-    return result
 
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:

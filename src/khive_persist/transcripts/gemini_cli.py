@@ -12,11 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from khive_persist.capture.tools.gemini_cli import SHELL
+from khive_persist.capture.tools.gemini_shell import shell_end, unwrapped
+from khive_persist.transcripts.injected import PROMPT, kind_of
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "gemini-cli"
 # The id of a message's tool results, where they are said once more.
 _RESPONSE: Final = "_response"
+# Its words for how a call ended that did not succeed.
+FAILED: Final = frozenset({"error", "cancelled"})
 
 
 def state_of(path: Path) -> dict[str, Any]:
@@ -94,7 +99,7 @@ class Reader:
             agent_id=self.state.get("agent_id"),
             cwd=self.state.get("cwd"),
             role=roles.get(kind, "system"),
-            kind="message" if kind in roles else kind,
+            kind=_kind(kind, content) if kind in roles else kind,
             message_id=id,
             text=_text(content),
             thinking=_thoughts(message.get("thoughts")) or _text(content, is_thought=True),
@@ -115,6 +120,14 @@ def _is_response(message: Mapping[str, Any]) -> bool:
 def _answered(message: Mapping[str, Any]) -> set[str]:
     """The tool calls whose results it says."""
     return {str(result["tool_use_id"]) for result in _results(message.get("content"))}
+
+
+def _kind(kind: str, content: Any) -> str:
+    if kind != "user":
+        return PROMPT
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, Mapping) else part for part in parts)
+    return kind_of(TOOL, [text for text in texts if isinstance(text, str)])
 
 
 def _text(content: Any, *, is_thought: bool = False) -> str:
@@ -141,12 +154,33 @@ def _calls(calls: Any) -> list[dict[str, Any]]:
         | present(
             status=call.get("status"),
             result=call.get("result"),
+            **_end(call),
             ended_at=text_of(call.get("timestamp")),
             spawned_agent_id=text_of(call.get("agentId")),
         )
         for call in (calls if _is_list(calls) else [])
         if isinstance(call, Mapping)
     ]
+
+
+def _end(call: Mapping[str, Any]) -> dict[str, Any]:
+    """How a call ended, where its status tells less: a command that failed is a success there."""
+    status = call.get("status")
+    if status in FAILED:
+        return {"is_error": True}
+    if call.get("name") not in SHELL or status != "success":
+        return {}
+    results = call.get("result")
+    parts: list[Any] = results if isinstance(results, list) else []
+    answers = (part.get("functionResponse") for part in parts if isinstance(part, Mapping))
+    responses = (answer.get("response") for answer in answers if isinstance(answer, Mapping))
+    for response in responses:
+        text = response.get("output") if isinstance(response, Mapping) else None
+        if isinstance(text, str):
+            end = shell_end(unwrapped(text), call.get("resultDisplay"))
+            code = {} if end.exit_code is None else {"exit_code": end.exit_code}
+            return code | ({} if end.success is None else {"is_error": not end.success})
+    return {}
 
 
 def _asked(content: Any) -> list[dict[str, Any]]:

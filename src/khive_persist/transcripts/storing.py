@@ -15,6 +15,8 @@ from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
 from khive_persist.transcripts.bookmark import Bookmark
+from khive_persist.transcripts.call_ends import CallEnds, ends_in
+from khive_persist.transcripts.call_ends import Ended as CallEnded
 from khive_persist.transcripts.drafts import Draft, Drafting
 from khive_persist.transcripts.failed_hooks import hook_failure
 from khive_persist.transcripts.focus import PENDING, Ended, Focus, calls_ended
@@ -47,6 +49,7 @@ class _Written:
         transaction: What it is written through.
         until: When others have waited long enough.
         ended: The calls on to-do lists that have ended, batch by batch.
+        call_ends: How every call ended.
         batches: How many batches that was.
         bytes: How many bytes of the transcript.
         position: Where the last of them ends.
@@ -57,6 +60,7 @@ class _Written:
         self.transaction = transaction
         self.until = time.monotonic() + SECONDS_AT_ONCE
         self.ended: list[list[Ended]] = []
+        self.call_ends: list[CallEnded] = []
         self.batches = 0
         self.bytes = 0
         self.position = START
@@ -74,6 +78,7 @@ class Storing:
         self,
         writer: FileWriter,
         focus: Focus,
+        calls: CallEnds,
         bookmark: Bookmark,
         drafting: Drafting,
         tool: str,
@@ -91,6 +96,7 @@ class Storing:
         """
         self._writer = writer
         self._focus = focus
+        self._calls = calls
         self._bookmark = bookmark
         self._drafting = drafting
         self._tool = tool
@@ -131,6 +137,7 @@ class Storing:
         self._lines |= {draft.row[0]: (digest(draft.row), draft.line()) for draft in written}
         if ended := list(calls_ended(batch, self._followed)):
             now.ended.append(ended)
+        now.call_ends += (end for piece in batch.pieces for end in ends_in(piece))
         now.position = batch.position
         now.state = batch.state | self._followed
         now.batches += 1
@@ -158,6 +165,7 @@ class Storing:
         self._lines.clear()
         for ended in done.ended:
             self._focus.follow(self._writer.connection, self._tool, ended)
+        self._calls.follow(done.call_ends)
         self._bookmark.save(done.position, done.state)
 
     def _begin(self) -> _Written:

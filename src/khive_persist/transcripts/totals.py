@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
-from khive_persist.prices import TOKEN_CLASSES, PriceTable
+from khive_persist.prices import PRICED, PriceTable, priced_field
 from khive_persist.query import Filter, field
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -58,9 +58,9 @@ async def token_totals(
     """
     sums: dict[str | None, list[Any]] = {}
     async with aclosing(reader.stream(partial(_statement, by, filters))) as rows:
-        async for group, model, created_at, *counts in rows:
+        async for group, model, created_at, speed, geo, prompt, *counts in rows:
             total = sums.setdefault(group, [0, 0, 0, 0, 0, None, 0])
-            tokens = dict(zip(TOKEN_CLASSES, counts, strict=True))
+            tokens = dict(zip(PRICED, counts, strict=True))
             count = {name: value if isinstance(value, int) else 0 for name, value in tokens.items()}
             total[0] += 1
             total[1] += count["input"]
@@ -68,7 +68,14 @@ async def token_totals(
             total[3] += count["cache_write"] + count["cache_write_1h"]
             total[4] += count["output"]
             at = clock.from_column(created_at) or clock.unreadable()
-            cost = prices.cost_of(model if isinstance(model, str) else None, tokens, at)
+            cost = prices.cost_of(
+                model if isinstance(model, str) else None,
+                tokens,
+                at,
+                speed=speed if isinstance(speed, str) else "",
+                geo=geo if isinstance(geo, str) else "",
+                prompt=prompt if isinstance(prompt, int) else None,
+            )
             if cost is None:
                 # What used no token costs nothing, whatever its model.
                 total[6] += any(count.values())
@@ -80,6 +87,9 @@ async def token_totals(
 
 def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement:
     group = f"substr({source.created_at}, 1, 10)" if by == "day" else source.extract(_FIELDS[by])
-    tokens = ", ".join(source.extract(f"$.tokens.{name}") for name in TOKEN_CLASSES)
-    columns = f"{group}, {source.extract('$.model')}, created_at, {tokens}"
+    fields = ("model", "created_at", "speed", "geo", "prompt_tokens", *map(priced_field, PRICED))
+    columns = ", ".join(
+        name if name == "created_at" else source.extract(f"$.{name}") for name in fields
+    )
+    columns = f"{group}, {columns}"
     return select(source, [*filters, ~field("tokens").is_null()], columns=columns)

@@ -20,6 +20,10 @@ export function money(value: number | null | undefined): string {
   return `${value < 0 ? '-' : ''}$${(size < 1 && size > 0 ? cents : dollars).format(size)}`;
 }
 
+/** A cost, and how many messages have no price and are not in it. */
+export const partly = (cost: number | null, unpriced: number): string =>
+  unpriced ? `${cost === null ? '' : `${money(cost)} + `}${unpriced} unpriced` : money(cost);
+
 export const percent = (value: number | null | undefined): string =>
   value === null || value === undefined ? NONE : `${Math.round(value * 100)}%`;
 

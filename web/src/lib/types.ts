@@ -56,6 +56,7 @@ export interface Session {
   messages: number;
   tokens: number;
   cost: number | null;
+  unpriced: number;
   task_description: string | null;
   complexity: string | null;
   agent_count: number | null;
@@ -78,6 +79,7 @@ export interface Entry {
   is_failed: boolean;
   tokens: number;
   cost: number | null;
+  unpriced: number;
 }
 
 export interface Story {
@@ -253,6 +255,7 @@ export interface ReportDay {
   sessions: number;
   tokens: number;
   cost: number | null;
+  unpriced: number;
 }
 
 export interface ReportTotal {
@@ -268,7 +271,9 @@ export interface ReportGroup {
   sessions: number;
   tokens: number;
   cost: number | null;
+  unpriced: number;
   cost_before: number | null;
+  unpriced_before: number;
 }
 
 export interface Report {
@@ -308,6 +313,7 @@ export interface Report {
     tool: string | null;
     project: string | null;
     cost: number | null;
+    unpriced: number;
     failures: number;
     duration_seconds: number | null;
   }[];

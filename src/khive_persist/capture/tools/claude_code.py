@@ -28,6 +28,7 @@ _TEXTS: Final = {
     "Elicitation": "message",
     "PostCompact": "compact_summary",
 }
+_SWITCHES: Final = frozenset({"PreModelSwitch", "PostModelSwitch"})
 _RESPONSE_TEXTS: Final = ("content", "result", "text", "message", "new_source")
 _EXIT_CODE: Final = re.compile(r"Exit code (\d{1,10})(?:\n|\Z)")
 
@@ -38,7 +39,11 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     `success` is false for a tool that failed, was refused or was interrupted, and for a turn that
     ended in an error. `output` of an edit is its diff; of `Stop` and `SubagentStop`, what the
     agent said last; of a notification, its message. A failed call has its text in `error`.
-    `metadata`: `exit_code` of a failed command, `interrupted`, `mcp_server`, and of a started agent
+    A call that goes on in the background has no `success` yet: `sync` adds how it ended.
+    `model` of a switch is the one that it leads to. `file_paths` has the files that a shell command
+    changed, too.
+    `metadata`: `exit_code` of a failed command, `interrupted`, `background`, `mcp_server`,
+    `from_model` of a switch, and of a started agent
     `spawned_agent_type` and `spawned_agent_id`.
     """
     name = fields.string(payload, "hook_event_name")
@@ -48,11 +53,20 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     content["event_type"] = _event_type(name, tool)
     if tool in _KINDS["command"]:
         fields.add_command(content, tool_input)
-    fields.add_mcp_server(content, tool)
+    server = fields.string(fields.mapping(payload, "mcp_server"), "name")
+    fields.add_mcp_server(content, tool, server)
+    changed = fields.mapping(fields.mapping(payload, "tool_response"), "bashEditDiff")
     fields.add_paths(
         content,
-        [payload.get("file_path"), *(tool_input.get(key) for key in fields.PATH_KEYS)],
+        [
+            payload.get("file_path"),
+            payload.get("directory"),
+            *(tool_input.get(key) for key in fields.PATH_KEYS),
+            changed.get("changedFiles"),
+        ],
     )
+    if name in _SWITCHES:
+        _add_switch(content, payload)
     if tool in _KINDS["agent_spawn"]:
         _add_spawned_agent(content, tool_input, fields.mapping(payload, "tool_response"))
     if name == "PostToolUse":
@@ -70,6 +84,12 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     return content
 
 
+def _add_switch(content: dict[str, object], payload: Mapping[str, object]) -> None:
+    fields.add_text(content, "model", fields.string(payload, "to_model"))
+    if before := fields.string(payload, "from_model"):
+        fields.add_metadata(content, "from_model", before)
+
+
 def _event_type(name: str, tool: str) -> str:
     if name == "UserPromptSubmit":
         return "prompt_submitted"
@@ -82,9 +102,21 @@ def _event_type(name: str, tool: str) -> str:
     return fields.snake_case(name)
 
 
+def is_launch(response: Mapping[str, object]) -> bool:
+    """Whether what a call answered is that it goes on in the background."""
+    return bool(
+        fields.string(response, "backgroundTaskId")
+        or response.get("isAsync") is True
+        or response.get("status") == "async_launched"
+    )
+
+
 def _add_response(content: dict[str, object], response: object) -> None:
-    content["success"] = True
     fields.add_text(content, "output", _response_text(response))
+    if isinstance(response, dict) and is_launch(response):
+        fields.add_metadata(content, "background", True)
+        return
+    content["success"] = True
     if isinstance(response, dict):
         error = fields.string(response, "error")
         if response.get("interrupted") is True:

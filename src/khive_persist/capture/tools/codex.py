@@ -24,14 +24,15 @@ _PATCH_BEGIN: Final = "*** Begin Patch"
 _PATCH_PATH: Final = re.compile(
     r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+?)\r?$", re.MULTILINE
 )
-# Both lines, as a command's own output may begin with the first.
+# Of a patch. The text of a shell command is what that wrote, which may look the same.
 _EXIT_CODE: Final = re.compile(r"Exit code: (-?\d{1,10})\nWall time: ")
 
 
 def describe(payload: Mapping[str, object]) -> dict[str, object]:
     """`Tool.describe` of Codex.
 
-    `success` is left out for a shell command whose text says no exit code, as Codex does not tell.
+    `success` is left out for a shell command: Codex tells its exit code in the transcript only,
+    and `sync` puts it in.
     The text of a patch stands in `payload` only: `file_paths` names its files, also where a shell
     command carries it. `output` of `Stop` and `SubagentStop` is what the agent said last.
     `metadata`: `exit_code` of a failed command, `mcp_server`, and of a started agent
@@ -77,10 +78,12 @@ def _add_response(content: dict[str, object], response: object, tool: str) -> No
         fields.add_failure(content, text)
         return
     fields.add_text(content, "output", text)
+    if tool in _SHELL:
+        return
     code = _EXIT_CODE.match(text)
     if code:
         fields.add_exit_code(content, int(code[1]))
-    elif tool not in _SHELL:
+    else:
         content["success"] = True
     if tool in _KINDS["agent_spawn"]:
         _add_spawned_agent(content, text)

@@ -5,6 +5,8 @@ out, and named in `metadata.odd_fields`, as it still stands in the payload.
 """
 
 import json
+import ntpath
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -96,25 +98,48 @@ def add_metadata(content: dict[str, object], name: str, value: object) -> None:
         metadata[name] = value
 
 
-def add_mcp_server(content: dict[str, object], tool_name: str) -> None:
-    """Name the server of a tool called `mcp__server__tool`."""
-    if tool_name.startswith("mcp__"):
-        server, separator, _ = tool_name[len("mcp__") :].partition("__")
+def add_mcp_server(content: dict[str, object], tool_name: str, told: str = "") -> None:
+    """Name the server of a tool called `mcp__server__tool`.
+
+    Args:
+        content: Of the event.
+        tool_name: A server's name may have `__`, too: it is all before the last.
+        told: What the tool calls the server, where it says so.
+    """
+    if told:
+        add_metadata(content, "mcp_server", told)
+    elif tool_name.startswith("mcp__"):
+        server, separator, _ = tool_name[len("mcp__") :].rpartition("__")
         if server and separator:
             add_metadata(content, "mcp_server", server)
 
 
 def add_paths(content: dict[str, object], candidates: Iterable[object]) -> None:
-    """Set `file_paths` to those candidates that are paths, each once, in order."""
+    """Set `file_paths` to those candidates that are paths, each once, in order, and absolute.
+
+    One that is relative is so to the event's `cwd`, which is to be there already.
+    """
     paths: dict[str, None] = {}
+    cwd = string(content, "cwd")
     for candidate in candidates:
         for path in candidate if isinstance(candidate, list) else (candidate,):
             if len(paths) == MAX_FILE_PATHS:
                 break
             if isinstance(path, str) and 0 < len(path) <= MAX_PATH_CHARACTERS:
-                paths[path] = None
+                paths[_absolute(path, cwd)] = None
     if paths:
         content["file_paths"] = list(paths)
+
+
+def _absolute(path: str, cwd: str) -> str:
+    """A path from its root, where it can be told; a link to elsewhere or `~` stays as it is."""
+    if posixpath.isabs(path) or ntpath.splitdrive(path)[0] or "://" in path or path[0] == "~":
+        return path
+    if posixpath.isabs(cwd):
+        return posixpath.normpath(posixpath.join(cwd, path))
+    if ntpath.splitdrive(cwd)[0]:
+        return ntpath.normpath(ntpath.join(cwd, path))
+    return path
 
 
 def string(payload: Mapping[str, object], name: str) -> str:

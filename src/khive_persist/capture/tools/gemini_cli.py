@@ -4,15 +4,16 @@ Seen on 0.61.0. Its three events around the model's calls repeat the whole conve
 `AfterModel` once a stream chunk: they are registered only when asked for.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from khive_persist.capture.tools import fields
+from khive_persist.capture.tools.gemini_shell import shell_end, unwrapped
 from khive_persist.capture.tools.tool import Hook, Registration, Tool
 
+SHELL: Final = frozenset({"run_shell_command"})
 _KINDS: Final = {
-    "command": frozenset({"run_shell_command"}),
+    "command": SHELL,
     "edit": frozenset({"write_file", "replace", "edit"}),
     "agent_spawn": frozenset({"invoke_agent", "delegate_to_agent", "codebase_investigator"}),
 }
@@ -24,18 +25,6 @@ _SAME: Final = {
     "PreCompress": "pre_compact",
 }
 _TEXTS: Final = {"AfterAgent": "prompt_response", "Notification": "message"}
-_WRAPPER: Final = ("<untrusted_context>\n", "\n</untrusted_context>")
-# What the tool adds behind the output of a command, in this order; it says an exit code only where
-# that is not 0.
-_SHELL_TAIL: Final = re.compile(
-    r"(?:\nExit Code: (\d{1,10}))?(?:\nSignal: (\S+))?"
-    r"(?:\nBackground PIDs: [^\n]*)?(?:\nProcess Group PGID: \d+)?\Z"
-)
-_SHELL_TAIL_CHARACTERS: Final = 2_000
-_SHELL_OUTPUT: Final = "Output: "
-_NO_OUTPUT: Final = "(empty)"
-_NOT_STARTED: Final = "(empty)\nError: "
-_CANCELLED: Final = ("Command was cancelled", "Command was automatically cancelled")
 
 
 def describe(payload: Mapping[str, object]) -> dict[str, object]:
@@ -111,31 +100,23 @@ def _add_response(content: dict[str, object], response: Mapping[str, object], to
             reason = fields.string(error, "message")
         fields.add_failure(content, reason or text)
     elif tool in _KINDS["command"]:
-        _add_command_result(content, text)
+        _add_command_result(content, text, response)
     else:
         content["success"] = True
         fields.add_text(content, "output", text)
 
 
-def _add_command_result(content: dict[str, object], text: str) -> None:
-    if text.startswith(_CANCELLED):
+def _add_command_result(
+    content: dict[str, object], text: str, response: Mapping[str, object]
+) -> None:
+    end = shell_end(text, response.get("returnDisplay"))
+    if end.is_interrupted:
         fields.add_metadata(content, "interrupted", True)
-        fields.add_failure(content, text)
-        return
-    if not text.startswith(_SHELL_OUTPUT):
-        fields.add_text(content, "output", text)
-        return
-    tail = _SHELL_TAIL.search(text, max(0, len(text) - _SHELL_TAIL_CHARACTERS))
-    code, signal = tail.groups() if tail else (None, None)
-    output = text[len(_SHELL_OUTPUT) : tail.start() if tail else None]
-    if output.startswith(_NOT_STARTED):
-        fields.add_failure(content, output.removeprefix(_NOT_STARTED))
-        return
-    fields.add_text(content, "output", "" if output == _NO_OUTPUT else output)
-    if code or not signal:
-        fields.add_exit_code(content, int(code or 0))
-    else:
-        fields.add_failure(content, f"Signal: {signal}")
+    fields.add_text(content, "output", end.output)
+    if end.exit_code is not None:
+        fields.add_exit_code(content, end.exit_code)
+    elif end.success is False:
+        fields.add_failure(content, end.error)
 
 
 def _response_text(response: Mapping[str, object]) -> str:
@@ -148,10 +129,7 @@ def _response_text(response: Mapping[str, object]) -> str:
         text = fields.blocks_text([said])
     else:
         return fields.compact_json(dict(response)) if response else ""
-    begin, end = _WRAPPER
-    if text.startswith(begin) and text.endswith(end):
-        text = text[len(begin) : len(text) - len(end)]
-    return text
+    return unwrapped(text)
 
 
 _MILLISECONDS: Final = 5_000

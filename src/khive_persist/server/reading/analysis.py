@@ -80,7 +80,9 @@ def operations(serving: Serving) -> list[Operation]:
         both = await of_session(serving, asked)
         if asked["tool"] is not None:
             both.append(field("tool") == asked["tool"])
-        both += of_times(asked)
+        times = of_times(asked)
+        of_sessions = None if times else [*both]
+        both += times
         work = partial(
             read_stats,
             serving.place,
@@ -88,6 +90,7 @@ def operations(serving: Serving) -> list[Operation]:
             both,
             asked["by"],
             reading.prices(),
+            of_sessions,
         )
         return await reading.apart(work)
 

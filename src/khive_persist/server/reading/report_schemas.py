@@ -71,7 +71,9 @@ _GROUPS: Final = array(
         sessions=COUNT,
         tokens=COUNT,
         cost=maybe(NUMBER),
+        unpriced=COUNT,
         cost_before=maybe(NUMBER),
+        unpriced_before=COUNT,
     )
 )
 REPORT: Final = record(
@@ -88,7 +90,13 @@ REPORT: Final = record(
     ),
     days=array(
         record(
-            day=TEXT, events=COUNT, failures=COUNT, sessions=COUNT, tokens=COUNT, cost=maybe(NUMBER)
+            day=TEXT,
+            events=COUNT,
+            failures=COUNT,
+            sessions=COUNT,
+            tokens=COUNT,
+            cost=maybe(NUMBER),
+            unpriced=COUNT,
         )
     ),
     tools=array(
@@ -115,6 +123,7 @@ REPORT: Final = record(
             tool=maybe(TEXT),
             project=maybe(TEXT),
             cost=NUMBER,
+            unpriced=COUNT,
             failures=COUNT,
             duration_seconds=maybe(NUMBER),
         )

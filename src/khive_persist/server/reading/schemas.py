@@ -64,6 +64,7 @@ SESSION: Final = record(
     messages=COUNT,
     tokens=COUNT,
     cost=maybe(NUMBER),
+    unpriced=COUNT,
     task_description=maybe(TEXT),
     complexity=maybe(TEXT),
     agent_count=maybe(NUMBER),
@@ -88,6 +89,7 @@ STORY: Final = record(
             is_failed=BOOLEAN,
             tokens=COUNT,
             cost=maybe(NUMBER),
+            unpriced=COUNT,
         )
     ),
 )
@@ -212,6 +214,17 @@ STATS: Final = record(
                          "unpriced"],
             "additionalProperties": True,
         }
+    ),
+    reported=array(
+        record(
+            session_id=TEXT,
+            tool=TEXT,
+            computed=maybe(NUMBER),
+            unpriced=COUNT,
+            reported=NUMBER,
+            difference=NUMBER,
+            is_guess=BOOLEAN,
+        )
     ),
     plans=record(
         total_sessions=COUNT,

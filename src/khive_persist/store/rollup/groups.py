@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.prices import TOKEN_CLASSES, PriceTable
+from khive_persist.prices import PRICED, TOKEN_CLASSES, PriceTable, priced_field
 from khive_persist.purposes import (
     CONVERSATIONS,
     HOOK_EVENTS,
@@ -14,6 +14,7 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
+from khive_persist.store.call_ends import unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -53,7 +54,9 @@ class Group(NamedTuple):
         rows: How many they are.
         first: The time of the first.
         last: The time of the last.
-        failures: Events that say that they failed.
+        others: How many of them are no messages, but lines of a kind that is not known.
+        calls: Ends of tool calls that no event tells of, which are counted by messages.
+        failures: Events that say that they failed, and calls that failed without an event.
         input: Tokens of prompts that came from no cache.
         cache_read: Tokens that came from one.
         cache_write: Tokens that were put into one.
@@ -75,6 +78,8 @@ class Group(NamedTuple):
     rows: int
     first: str
     last: str
+    others: int = 0
+    calls: int = 0
     failures: int = 0
     input: int = 0
     cache_read: int = 0
@@ -146,8 +151,10 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
     """Expressions of all that is counted of a row, its session first."""
     columns = [_session(source), "id", _created_at(source), *_keys(source, purpose)]
     if purpose == CONVERSATIONS:
-        columns.append(_prompt(source, purpose))
-        columns += [_tokens(source, name) for name in TOKEN_CLASSES]
+        columns += [_prompt(source, purpose), _other(source)]
+        columns += [*_ways(source), _prompt_tokens(source)]
+        columns += [unreported(source, "calls"), unreported(source, "failures")]
+        columns += [_used(source, name) for name in PRICED]
     elif purpose == PLANNER_SESSIONS:
         columns.append(_plan(source))
     elif purpose == OUTCOMES:
@@ -168,11 +175,20 @@ def _statement(
     columns = [f"{at} AS at"]
     sums = ["count(*)", "min(at)", "max(at)"]
     if purpose == CONVERSATIONS:
-        # Prices differ with the length of a prompt, and a class of tokens may have none.
-        keys += [_band(source, prices), _classes(source)]
+        # Prices differ with the length of a prompt and the speed; a class may have none.
+        keys += [_band(source, prices), _classes(source), *_ways(source)]
         columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
-        columns += [f"{_tokens(source, name)} AS {name}" for name in TOKEN_CLASSES]
-        sums += ["min(prompt)", "max(length)", *(f"sum({name})" for name in TOKEN_CLASSES)]
+        columns += [f"{_used(source, name)} AS {name}" for name in PRICED]
+        columns += [f"{unreported(source, name)} AS {name}" for name in ("calls", "failures")]
+        columns.append(f"{_other(source)} AS other")
+        sums += [
+            "min(prompt)",
+            "count(other)",
+            "sum(calls)",
+            "sum(failures)",
+            "max(length)",
+            *(f"sum({name})" for name in PRICED),
+        ]
     elif purpose == PLANNER_SESSIONS:
         columns.append(f"{at} || {_plan(source)} AS plan")
         sums.append("max(plan)")
@@ -192,8 +208,8 @@ def _statement(
 
 def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     session, hour, tool, project, model = row[:5]
-    # Of messages, two more tell them apart that are no part of the group.
-    rows, first, last, *own = row[7 if purpose == CONVERSATIONS else 5 :]
+    # Of messages, four more tell them apart that are no part of the group.
+    rows, first, last, *own = row[9 if purpose == CONVERSATIONS else 5 :]
     made = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
     if purpose == PLANNER_SESSIONS:
         return made._replace(plan=own[0])
@@ -201,10 +217,13 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
         return made._replace(verdict=own[0])
     if purpose != CONVERSATIONS:
         return made._replace(failures=own[0], prompt=own[1])
-    prompt, length, *counts = own
-    used = dict(zip(TOKEN_CLASSES, counts, strict=True))
+    prompt, others, calls, failures, length, *counts = own
+    used = dict(zip(PRICED, counts, strict=True))
     made = made._replace(
         prompt=prompt,
+        others=others,
+        calls=calls,
+        failures=failures,
         input=used["input"],
         cache_read=used["cache_read"],
         cache_write=used["cache_write"] + used["cache_write_1h"],
@@ -213,7 +232,7 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     if not any(counts):
         return made
     at = clock.from_column(first) or clock.unreadable()
-    cost = prices.cost_of_all(model or None, used, at, length)
+    cost = prices.cost_of_all(model or None, used, at, length, *row[7:9])
     if cost is None:
         return made._replace(unpriced=rows)
     return made._replace(cost=round(cost * PICODOLLARS), priced=rows)
@@ -239,6 +258,10 @@ def _session(source: Source) -> str:
 
 def _text(source: Source, name: str) -> str:
     return f"coalesce(CAST({source.extract(f'$.{name}')} AS TEXT), '')"
+
+
+def _other(source: Source) -> str:
+    return f"CASE WHEN {source.extract('$.role')} = 'none' THEN 1 END"
 
 
 def _failed(source: Source) -> str:
@@ -269,13 +292,21 @@ def _plan(source: Source) -> str:
     return f"json_array(id, {', '.join(fields)})"
 
 
-def _tokens(source: Source, name: str) -> str:
-    count = source.extract(f"$.tokens.{name}")
+def _used(source: Source, name: str) -> str:
+    count = source.extract(f"$.{priced_field(name)}")
     return f"CASE typeof({count}) WHEN 'integer' THEN max({count}, 0) ELSE 0 END"
 
 
 def _prompt_tokens(source: Source) -> str:
-    return " + ".join(_tokens(source, name) for name in TOKEN_CLASSES if name != "output")
+    every = " + ".join(_used(source, name) for name in TOKEN_CLASSES if name != "output")
+    longest = source.extract("$.prompt_tokens")
+    return f"CASE typeof({longest}) WHEN 'integer' THEN {longest} ELSE {every} END"
+
+
+def _ways(source: Source) -> list[str]:
+    """How fast a request was sent, and where alone it may have been served."""
+    fields = (source.extract(f"$.{name}") for name in ("speed", "geo"))
+    return [f"CASE typeof({field}) WHEN 'text' THEN {field} ELSE '' END" for field in fields]
 
 
 def _band(source: Source, prices: PriceTable) -> str:
@@ -285,9 +316,6 @@ def _band(source: Source, prices: PriceTable) -> str:
 
 
 def _classes(source: Source) -> str:
-    """Which classes of tokens a message has: a bit for each."""
-    bits = (
-        f"({_tokens(source, name)} > 0) * {1 << number}"
-        for number, name in enumerate(TOKEN_CLASSES)
-    )
+    """Which classes that have a price a message used: a bit for each."""
+    bits = (f"({_used(source, name)} > 0) * {1 << number}" for number, name in enumerate(PRICED))
     return " + ".join(bits)

@@ -13,14 +13,15 @@ from khive_persist.store.sqlite.connection import open_memory
 
 _KEY: Final = "session, file, hour, tool, project, model"
 _SUMS: Final = (
-    "rows", "failures", "input", "cache_read", "cache_write", "output", "cost", "priced",
-    "unpriced",
+    "rows", "others", "calls", "failures", "input", "cache_read", "cache_write", "output", "cost",
+    "priced", "unpriced",
 )  # fmt: skip
 _CELLS: Final = f"""
 CREATE TABLE {{name}} (
     session TEXT, file TEXT, hour TEXT, tool TEXT, project TEXT, model TEXT,
-    rows INTEGER, first TEXT, last TEXT, failures INTEGER, input INTEGER, cache_read INTEGER,
-    cache_write INTEGER, output INTEGER, cost INTEGER, priced INTEGER, unpriced INTEGER,
+    rows INTEGER, first TEXT, last TEXT, others INTEGER, calls INTEGER, failures INTEGER,
+    input INTEGER, cache_read INTEGER, cache_write INTEGER, output INTEGER, cost INTEGER,
+    priced INTEGER, unpriced INTEGER,
     prompt TEXT, plan TEXT, verdict TEXT,
     PRIMARY KEY ({_KEY})
 ) WITHOUT ROWID"""
@@ -28,8 +29,8 @@ _SESSIONS: Final = """
 CREATE TABLE sessions (
     session_id TEXT PRIMARY KEY, tool TEXT, tools TEXT, project TEXT, model TEXT, started TEXT,
     last TEXT, duration REAL, events INTEGER, failures INTEGER, messages INTEGER, tokens INTEGER,
-    cost REAL, task_description TEXT, complexity TEXT, agent_count, confidence, planning_cost,
-    verdict TEXT, title TEXT
+    cost REAL, unpriced INTEGER, task_description TEXT, complexity TEXT, agent_count, confidence,
+    planning_cost, verdict TEXT, title TEXT
 ) WITHOUT ROWID"""
 # What comes later is added; the least and the largest of several are the first and the latest.
 _ADD: Final = (
@@ -80,9 +81,10 @@ SELECT session,
     max(iif(file <> {_VERDICTS}, last, NULL)) AS last,
     sum(iif(file IN ({_EVENTS}), rows, 0)) AS events,
     sum(failures) AS failures,
-    sum(iif(file = {_MESSAGES}, rows, 0)) AS messages,
+    sum(iif(file = {_MESSAGES}, rows - others, 0)) AS messages,
     sum(input + cache_read + cache_write + output) AS tokens,
     iif(sum(priced) > 0, sum(cost) / {PICODOLLARS}.0, NULL) AS cost,
+    sum(unpriced) AS unpriced,
     max(plan) AS plan,
     {_after_time("max(verdict)")} AS verdict,
     {_after_time(f"coalesce(min(iif(file IN ({_EVENTS}), prompt, NULL)), min(prompt))")} AS title
@@ -99,8 +101,8 @@ _TEXTS: Final = (
 _PLANNED: Final = ", ".join(_plan_field(name) for name in PLAN_FIELDS)
 _SUMMARISE: Final = f"""
 INSERT INTO sessions SELECT session, tool, tools, project, model, started, last, {_SECONDS}, events,
-    failures, messages, tokens, cost, task_description, complexity, agent_count, confidence,
-    planning_cost, verdict, title
+    failures, messages, tokens, cost, unpriced, task_description, complexity, agent_count,
+    confidence, planning_cost, verdict, title
 FROM (SELECT *, {_PLANNED} FROM ({_SUMMED}))"""
 
 

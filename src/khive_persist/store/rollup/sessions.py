@@ -14,8 +14,8 @@ SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 _KEYS: Final = {sort: sort for sort in SORTS} | {"cost": "coalesce(cost, -1)"}
 _COLUMNS: Final = (
     "session_id", "tool", "project", "model", "started", "last", "duration", "events", "failures",
-    "messages", "tokens", "cost", "task_description", "complexity", "agent_count", "confidence",
-    "planning_cost", "verdict", "title",
+    "messages", "tokens", "cost", "unpriced", "task_description", "complexity", "agent_count",
+    "confidence", "planning_cost", "verdict", "title",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ class SessionItem(NamedTuple):
         messages: How many its transcripts have.
         tokens: Of its messages, all classes together.
         cost: Of those that have a price, in USD.
+        unpriced: How many have none, and are not in it.
         task_description: Of its latest plan, as are the four that follow.
         complexity: As in simple or complex.
         agent_count: How many agents were planned.
@@ -56,6 +57,7 @@ class SessionItem(NamedTuple):
     messages: int
     tokens: int
     cost: float | None
+    unpriced: int
     task_description: str | None
     complexity: str | None
     agent_count: float | None

@@ -1,0 +1,196 @@
+"""The hook events of tool calls, completed by what the tool's transcript knows of their ends."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.purposes import Purpose
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite.connection import opened_reader
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.mirror_progress import Mirroring
+from khive_persist.store.sqlite.statements import COLUMNS
+from khive_persist.store.sqlite.words import quoted
+from khive_persist.store.unmatched import POST
+
+_USE_ID: Final = "json_extract(content, '$.tool_use_id')"
+_SESSION: Final = "json_extract(content, '$.session_id')"
+_POST: Final = ", ".join(f"'{name}'" for name in POST)
+_TRANSCRIPT: Final = "transcript"
+_NO_END: Final = "has_no_end_event"
+_FIELDS: Final = ("event_type", "success", "error", "duration_ms", "file_paths", "metadata")
+
+
+class CallEnd(NamedTuple):
+    """How a tool call ended, as a transcript tells; what it does not tell is None or empty."""
+
+    success: bool | None = None
+    exit_code: int | None = None
+    duration_ms: float | None = None
+    ended_at: datetime | None = None
+    file_paths: Sequence[str] = ()
+    error: str = ""
+
+
+def calls_with_events(path: Path, purpose: Purpose, ids: Iterable[str]) -> set[str]:
+    """Those of some calls, by the tool's own id, of which a hook event is recorded.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    sql = f"SELECT DISTINCT {_USE_ID} FROM {quoted(purpose.table)} WHERE {_of_ids()}"
+    with opened_reader(path) as connection, translated(path):
+        return {row[0] for row in connection.execute(sql, [codec.dump_lossy([*ids])])}
+
+
+def inputs_with_events(path: Path, purpose: Purpose, session: str) -> list[tuple[str, Any]]:
+    """Name and input of the calls of a session that have an event after them.
+
+    They are for a tool whose events have no id of their call.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    sql = (
+        "SELECT json_extract(content, '$.tool_name'),"
+        f" json_extract(content, '$.payload.tool_input') FROM {quoted(purpose.table)}"
+        f" WHERE {_SESSION} = ? AND json_extract(content, '$.event_type') IN ({_POST})"
+    )
+    with opened_reader(path) as connection, translated(path):
+        rows = connection.execute(sql, [session]).fetchall()
+    return [(str(name), codec.column(text)) for name, text in rows]
+
+
+def complete_events(
+    path: Path,
+    purpose: Purpose,
+    ends: Mapping[str, CallEnd],
+    busy_timeout_seconds: float,
+    mirror: Mirroring,
+) -> int:
+    """Put into the events of calls how they ended; how many events changed.
+
+    It is the event after the call; where there is none, the one before it. The payload stays as it
+    came, and `metadata.completed_by` says where the rest is from. Committed, synced and copied on
+    return; where nothing is to be changed nothing is opened for writing.
+
+    Raises:
+        StoreError: As its subclasses say; nothing was written.
+        MirrorError: The second copy cannot be written.
+    """
+    with opened_reader(path) as connection, translated(path):
+        if not _changed(connection, purpose, ends):
+            return 0
+    with FileWriter(path, purpose, busy_timeout_seconds, mirror) as writer:
+        with writer.transaction() as writing:
+            rows = _changed(writing.connection, purpose, ends)
+            writing.upsert(rows)
+        return len(rows)
+
+
+def _changed(
+    connection: sqlite3.Connection, purpose: Purpose, ends: Mapping[str, CallEnd]
+) -> list[StoredRow]:
+    fields = ", ".join(f"json_extract(content, '$.{name}')" for name in _FIELDS)
+    sql = (
+        f"SELECT id, {_USE_ID}, created_at, {fields} FROM {quoted(purpose.table)}"
+        f" WHERE {_of_ids()} ORDER BY created_at"
+    )
+    latest: dict[str, tuple[str, list[tuple[str, str]]]] = {}
+    stand_ins: dict[str, list[str]] = {}
+    has_post: set[str] = set()
+    for id, call, created_at, *values in connection.execute(sql, [codec.dump_lossy([*ends])]):
+        event = dict(zip(_FIELDS, values, strict=True))
+        is_post = event["event_type"] in POST
+        if is_post or call not in has_post:
+            latest[call] = (id, _assignments(event, created_at, ends[call], is_post=is_post))
+        if is_post:
+            has_post.add(call)
+        elif event["success"] is not None:
+            stand_ins.setdefault(call, []).append(id)
+    changed = [
+        _assigned(connection, purpose, id, assignments)
+        for id, assignments in latest.values()
+        if assignments
+    ]
+    # The event after the call has come since.
+    late = [id for call in has_post for id in stand_ins.get(call, ())]
+    return changed + [_without_end(connection, purpose, id) for id in late]
+
+
+def _assignments(
+    event: Mapping[str, Any], created_at: Any, end: CallEnd, *, is_post: bool
+) -> list[tuple[str, str]]:
+    """The fields to set, each with its value as JSON."""
+    made: dict[str, Any] = {}
+    stored = codec.column(event["metadata"])
+    metadata = dict(stored) if isinstance(stored, dict) else {}
+    marks: dict[str, Any] = {}
+    # What failed is never taken for a success.
+    if end.success is False and event["success"] != 0:
+        made["success"] = False
+        if end.error and not event["error"]:
+            made["error"] = end.error
+    elif end.success is True and event["success"] is None:
+        made["success"] = True
+    if end.exit_code and metadata.get("exit_code") != end.exit_code:
+        marks["exit_code"] = end.exit_code
+    duration = _duration_ms(event, created_at, end, is_launch=metadata.get("background") is True)
+    if duration is not None and duration != event["duration_ms"]:
+        made["duration_ms"] = duration
+    listed = codec.column(event["file_paths"])
+    paths = listed if isinstance(listed, list) else []
+    if new := [path for path in end.file_paths if path not in paths]:
+        made["file_paths"] = [*paths, *new]
+    if not made and not marks:
+        return []
+    marks["completed_by"] = _TRANSCRIPT
+    if not is_post:
+        marks[_NO_END] = True
+    made["metadata"] = metadata | marks
+    return [(f"$.{name}", codec.dump_lossy(value)) for name, value in made.items()]
+
+
+def _duration_ms(
+    event: Mapping[str, Any], created_at: Any, end: CallEnd, *, is_launch: bool
+) -> float | None:
+    """How long the call took; None where the event says it already, or nobody does."""
+    told = event["duration_ms"]
+    if told is not None and not is_launch:
+        return None
+    if end.duration_ms is not None or not is_launch or end.ended_at is None:
+        return end.duration_ms
+    launched_at = clock.from_column(created_at)
+    if launched_at is None or end.ended_at < launched_at:
+        return None
+    # The event came when the call went into the background: its own time is what led there.
+    seconds = (end.ended_at - launched_at).total_seconds()
+    return round(seconds * 1_000 + (told or 0), 3)
+
+
+def _assigned(
+    connection: sqlite3.Connection, purpose: Purpose, id: str, assignments: list[tuple[str, str]]
+) -> StoredRow:
+    # SQLite sets them in the text: the payload keeps the spelling that it came with.
+    places = ", ".join("?, json(?)" for _ in assignments)
+    columns = COLUMNS.replace("content", f"json_set(content, {places})", 1)
+    sql = f"SELECT {columns} FROM {quoted(purpose.table)} WHERE id = ?"
+    values = [value for assignment in assignments for value in assignment]
+    return codec.as_text(connection.execute(sql, [*values, id]).fetchone())
+
+
+def _without_end(connection: sqlite3.Connection, purpose: Purpose, id: str) -> StoredRow:
+    names = ("success", "error", "duration_ms", f"metadata.{_NO_END}", "metadata.completed_by")
+    paths = ", ".join(f"'$.{name}'" for name in (*names, "metadata.exit_code"))
+    columns = COLUMNS.replace("content", f"json_remove(content, {paths})", 1)
+    sql = f"SELECT {columns} FROM {quoted(purpose.table)} WHERE id = ?"
+    return codec.as_text(connection.execute(sql, [id]).fetchone())
+
+
+def _of_ids() -> str:
+    return f"{_USE_ID} IN (SELECT value FROM json_each(?))"

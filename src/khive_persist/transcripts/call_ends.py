@@ -1,0 +1,155 @@
+"""How tool calls ended, by transcript: for the events of those calls, and for calls of none."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.errors import StoreError
+from khive_persist.mirror.mirror import Mirror
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store.sqlite.call_events import (
+    CallEnd,
+    calls_with_events,
+    complete_events,
+    inputs_with_events,
+)
+from khive_persist.transcripts.batches import Batch
+from khive_persist.transcripts.piece import Piece
+
+_ERROR_CHARACTERS: Final = 2_000
+_RUNNING: Final = frozenset({"scheduled", "validating", "executing", "awaiting_approval"})
+
+
+class Ended(NamedTuple):
+    """A call that has ended, as one part of a message tells."""
+
+    use_id: str
+    name: str
+    input: Any
+    session: str
+    end: CallEnd
+
+
+class CallEnds:
+    """Follows a sync: completes the events of calls, and counts the calls that no event tells of.
+
+    A message says how many calls have ended with it of which no hook told, in `unreported_calls`,
+    and how many of those failed, in `unreported_failures`. With the events that makes each call
+    and each failure count once, whoever tells of it.
+    """
+
+    def __init__(self, place: Place, settings: Settings, redactor: Redactor | None, tool: str):
+        self._purpose = HOOK_EVENTS[tool]
+        self._path = place.database(self._purpose.file)
+        self._timeout = settings.store_busy_timeout_seconds
+        self._redactor = redactor
+        self._mirror = Mirror(place, settings).follower(self._purpose)
+        self._of_sessions: dict[str, set[str]] = {}
+
+    def mark(self, batch: Batch) -> None:
+        """Write into the parts of messages which calls end with them that no event tells of."""
+        ends = [list(ends_in(piece)) for piece in batch.pieces]
+        for piece, counts in zip(batch.pieces, self.unreported(ends), strict=True):
+            piece.fields.update(counts)
+
+    def unreported(self, ends: Sequence[Sequence[Ended]]) -> list[dict[str, int]]:
+        """Count the calls that no event tells of, as fields; for each message those that it has."""
+        every = [end for some in ends for end in some]
+        reported = self._reported(every) if every else set()
+        counted = []
+        for some in ends:
+            others = [end for end in some if end.use_id not in reported]
+            failures = sum(end.end.success is False for end in others)
+            counts = {"unreported_calls": len(others), "unreported_failures": failures}
+            counted.append({name: count for name, count in counts.items() if count})
+        return counted
+
+    def follow(self, ends: Sequence[Ended]) -> int:
+        """Complete the events of calls: committed, synced and copied on return; how many changed.
+
+        Raises:
+            StoreError: As its subclasses say; nothing was written.
+            MirrorError: The second copy cannot be written.
+        """
+        if not ends or not self._path.exists():
+            return 0
+        by_id = {end.use_id: self._redacted(end.end) for end in ends}
+        return complete_events(self._path, self._purpose, by_id, self._timeout, self._mirror)
+
+    def _redacted(self, end: CallEnd) -> CallEnd:
+        if self._redactor is None or not end.error:
+            return end
+        return end._replace(error=self._redactor.redact_text(end.error)[0])
+
+    def _reported(self, ends: Sequence[Ended]) -> set[str]:
+        if not self._path.exists():
+            return set()
+        try:
+            reported = calls_with_events(self._path, self._purpose, {end.use_id for end in ends})
+            others = [end for end in ends if end.use_id not in reported]
+            return reported | {end.use_id for end in others if self._has_event(end)}
+        except StoreError:
+            # Messages are not to wait for a file of events that cannot be read: `doctor` names it.
+            return {end.use_id for end in ends}
+
+    def _has_event(self, end: Ended) -> bool:
+        """Whether an event has the call's name and input, where events have no ids of calls."""
+        if self._purpose is not HOOK_EVENTS["gemini-cli"]:
+            return False
+        if end.session not in self._of_sessions:
+            inputs = inputs_with_events(self._path, self._purpose, end.session)
+            self._of_sessions[end.session] = {_key(name, given) for name, given in inputs}
+        return _key(end.name, end.input) in self._of_sessions[end.session]
+
+
+def ends_in(piece: Piece) -> Iterator[Ended]:
+    """The calls that end with a part of a message; none where it repeats what was said before."""
+    if not piece.is_copy and not piece.is_reminder:
+        yield from ends_of(piece.fields, piece.created_at)
+
+
+def ends_of(fields: Mapping[str, Any], created_at: Any) -> Iterator[Ended]:
+    """The calls that end with a message of this content."""
+    session, at = str(fields.get("session_id", "")), clock.from_column(created_at)
+    for result in fields.get("tool_results", ()):
+        use_id = result.get("tool_use_id")
+        if isinstance(use_id, str) and use_id and result.get("is_running") is not True:
+            end = _end(result, result.get("output"))._replace(ended_at=at)
+            yield Ended(use_id, "", None, session, end)
+    for call in fields.get("tool_calls", ()):
+        use_id = call.get("tool_use_id")
+        # Gemini writes a call with its result, and before that without.
+        if isinstance(use_id, str) and call.get("status", "executing") not in _RUNNING:
+            is_done = {"is_error": False} if call["status"] == "success" else {}
+            end = _end(is_done | call, call.get("result"))
+            yield Ended(use_id, str(call.get("name")), call.get("input"), session, end)
+
+
+def _end(result: Mapping[str, Any], output: Any) -> CallEnd:
+    is_error, code = result.get("is_error"), result.get("exit_code")
+    error = ""
+    if is_error is True:
+        error = f"Exit code: {code}" if code else _text(output)
+    return CallEnd(
+        success=not is_error if isinstance(is_error, bool) else None,
+        exit_code=code if isinstance(code, int) else None,
+        duration_ms=result.get("duration_ms"),
+        file_paths=result.get("file_paths", ()),
+        error=error[:_ERROR_CHARACTERS],
+    )
+
+
+def _text(output: Any) -> str:
+    if isinstance(output, list):
+        return "\n".join(filter(None, map(_text, output)))
+    if isinstance(output, Mapping):
+        return _text(output.get("text"))
+    return output if isinstance(output, str) else ""
+
+
+def _key(name: str, given: Any) -> str:
+    return json.dumps([name, given], sort_keys=True, default=str)

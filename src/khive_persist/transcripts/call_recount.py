@@ -1,0 +1,60 @@
+"""The ends of a session's calls once more, for when events came after its messages were read."""
+
+from typing import Any
+
+from khive_persist.mirror.mirror import Mirror
+from khive_persist.place import Place
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite import rows as stored
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.transcripts.call_ends import CallEnds, ends_of
+
+_COUNTS = ("unreported_calls", "unreported_failures")
+
+
+def recount(place: Place, settings: Settings, redactor: Redactor | None, session: str) -> None:
+    """Complete the events of a session's calls, and count those anew that no event tells of.
+
+    Committed, synced and copied on return.
+
+    Raises:
+        StoreError: As its subclasses say.
+        MirrorError: The second copy cannot be written.
+    """
+    path = place.database(CONVERSATIONS.file)
+    if not path.exists():
+        return
+    rows = stored.read_sessions(path, CONVERSATIONS.table, [session])
+    for tool in HOOK_EVENTS:
+        calls = CallEnds(place, settings, redactor, tool)
+        of_tool = [(row, content) for row in rows if (content := _content(row, tool)) is not None]
+        ends = [list(ends_of(content, row[3])) for row, content in of_tool]
+        calls.follow([end for some in ends for end in some])
+        counts = calls.unreported(ends)
+        changed = [
+            _counted(row, content, count)
+            for (row, content), count in zip(of_tool, counts, strict=True)
+            if count != {name: content[name] for name in _COUNTS if name in content}
+        ]
+        if changed:
+            follower = Mirror(place, settings).follower(CONVERSATIONS)
+            timeout = settings.store_busy_timeout_seconds
+            with (
+                FileWriter(path, CONVERSATIONS, timeout, follower) as writer,
+                writer.transaction() as writing,
+            ):
+                writing.upsert(changed)
+
+
+def _content(row: StoredRow, tool: str) -> dict[str, Any] | None:
+    content = codec.column(row[1])
+    return content if isinstance(content, dict) and content.get("tool") == tool else None
+
+
+def _counted(row: StoredRow, content: dict[str, Any], counts: dict[str, int]) -> StoredRow:
+    rest = {name: value for name, value in content.items() if name not in _COUNTS}
+    return row[0], codec.dump_lossy(rest | counts), row[2], row[3], row[4]
