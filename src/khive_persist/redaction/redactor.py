@@ -4,16 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.redaction import assignments, private_keys, rules
-from khive_persist.redaction.anchors import may_match
 from khive_persist.redaction.escapes import MARK, Unescaped, unescape
-from khive_persist.redaction.values import is_credentials, is_secret, is_template
+from khive_persist.redaction.rule import Candidate
+from khive_persist.redaction.search import candidates, may_match
 
-_CHECKS = {
-    "template": lambda value: not is_template(value),
-    "secret": lambda value: is_secret(value, quoted=False),
-    "credentials": is_credentials,
-}
 _MAX_KEY_BYTES = 64
 _UTF_16 = [(skip, codec) for skip in (0, 1) for codec in ("utf-16-le", "utf-16-be")]
 
@@ -123,20 +117,11 @@ class Redactor:
                 merged[-1] = (merged[-1][0], found[1], merged[-1][2], "")
         return merged
 
-    def _candidates(self, text: Unescaped) -> Iterator[tuple[int, int, str, str]]:
-        for start, end, key in private_keys.matches(text):
-            if not self._stays(key):
-                yield start, end, "private_key", key
-        for start, end, kind, check in rules.matches(text.flat, text.low):
-            secret = text.flat[start:end]
-            # What stands right before a placeholder was no secret when there was more of it.
-            if check and (text.flat.startswith(MARK, end) or not _CHECKS[check](secret)):
-                continue
-            if not self._stays(secret):
-                yield *text.span(start, end), kind, ""
-        for start, end, kind in assignments.matches(text):
-            if not self._stays(unescape(text.raw[start:end])):
-                yield start, end, kind, ""
+    def _candidates(self, text: Unescaped) -> Iterator[Candidate]:
+        for candidate in candidates(text):
+            start, end, _, secret = candidate
+            if not self._stays(secret or unescape(text.raw[start:end])):
+                yield candidate
 
     def _stays(self, secret: str) -> bool:
         return MARK in secret or any(allowed.fullmatch(secret) for allowed in self._allowed)
