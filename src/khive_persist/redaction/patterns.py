@@ -19,6 +19,11 @@ _PAST_ESCAPE = r"(?<=\\[bfnrt]eyJ)|(?<=\\u[0-9a-fA-F]{4}eyJ)"
 _BLANK = r"(?:[ \t]|\\++t)"
 _SPACE = r"(?:\\++[nrt]|\s)"
 _QUOTES = r"[\\\"'`]{0,8}"
+_SQL_NAME = rf"WITH{_SPACE}{{1,8}}{_QUOTES}\w{{1,40}}{_QUOTES}{_SPACE}{{1,8}}"
+_IDENTIFIED_BY = (
+    rf"IDENTIFIED{_SPACE}{{1,8}}(?:{_SQL_NAME})?(?:BY|AS){_SPACE}{{1,8}}"
+    rf"(?:PASSWORD{_SPACE}{{1,8}})?[\\\"']{{1,8}}(?=([^\s\"'`\\][^\"'`\\\r\n]{{2,256}}))"
+)
 _CHECKS = {
     "": lambda _: True,
     "template": lambda value: not is_template(value),
@@ -134,14 +139,17 @@ PATTERNS: Final = (
         r"(?=([^\s\"'\\]{6,256}))",
         "password",
     ),
+    # In lower case it may be prose: `identified by 'name'`.
+    Pattern("sql_password", "identified", False, _IDENTIFIED_BY, "password"),
     Pattern(
         "sql_password",
         "identified",
         True,
-        rf"identified{_SPACE}{{1,8}}(?:with{_SPACE}{{1,8}}{_QUOTES}[\w]{{1,40}}{_QUOTES}{_SPACE}{{1,8}})?"
-        rf"(?:by|as){_SPACE}{{1,8}}(?:password{_SPACE}{{1,8}})?(?:[\\\"']{{1,8}})"
-        r"(?=([^\s\"'`\\][^\"'`\\\r\n]{2,256}))",
-        "template",
+        _IDENTIFIED_BY.replace("IDENTIFIED", "identified")
+        .replace("BY|AS", "by|as")
+        .replace("WITH", "with")
+        .replace("PASSWORD", "password"),
+        "secret",
     ),
     # RFC 7518, 6.3.2: `d` is the private part of a JSON Web Key.
     Pattern(

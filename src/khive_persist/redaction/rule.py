@@ -12,13 +12,12 @@ Hit = tuple[int, int]
 
 
 class Rule(Protocol):
-    """A way to find secrets of some kinds.
+    """A way to find secrets of some kinds."""
 
-    Attributes:
-        words: In lower case; a secret of these kinds has one of them in it or before it.
-    """
-
-    words: Sequence[str]
+    @property
+    def words(self) -> Sequence[str]:
+        """In lower case; a secret of these kinds has one of them in it or before it."""
+        ...
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
         """Tell whether there may be a secret at a word, in text that may still be escaped.

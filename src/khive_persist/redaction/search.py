@@ -85,7 +85,7 @@ def candidates(text: Unescaped) -> Iterator[Candidate]:
             for place in index.by_word[number]:
                 hits.setdefault(place, []).append((start, end))
     for place, rule in enumerate(index.rules):
-        if place in hits or rule is index.dotted:
+        if place in hits or not rule.words:
             yield from rule.find(text, hits.get(place, ()))
 
 

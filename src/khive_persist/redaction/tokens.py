@@ -261,3 +261,6 @@ INFIXES: Final = (
         r"[0-9a-f]{32}-us[0-9]{1,2}",
     ),
 )
+
+# Kinds of which the form alone is enough.
+FORMS: Final = frozenset(row.kind for row in (*TOKENS, *INFIXES))

@@ -33,13 +33,16 @@ _MIN_PASSWORD = 6
 _MIN_COOKIE = 16
 _MAX_PHRASE = 100
 # What analytics count visitors with, dates and words.
-_PLAIN_COOKIE = r"GA[0-9]\.[0-9.]+|[a-z]{3,}(?:[-_.][a-z0-9]+)+|[A-Za-z_.-]+[0-9]?"
+_PLAIN_COOKIE = (
+    r"[A-Z]+(?:_[A-Z0-9]+)+|GA[0-9]\.[0-9.]+|[a-z]{3,}(?:[-_.][a-z0-9]+)+|[A-Za-z_.-]+[0-9]?"
+)
 _HEX_KEY = "(?i)0x[0-9a-f]{32,}"
 _CALL = r"""(?ax)
     (?i: [a-z_$][\w.$]{0,60}[(\[])
     | [A-Z]+[0-9]?(?:_[A-Z]+[0-9]?)+\Z
     | (?i:(?:process\.env|os\.environ|settings|config|secrets|env|vars|self|this)\.[\w.]+\Z)
 """
+_SNAKE = r"[a-z0-9]+(?:_[a-z0-9]+)+"
 _TYPE = r"(?:[A-Z][a-z]+){2,}[0-9]?"
 # Not hexadecimal, and no words with dashes.
 _RANDOM = (
@@ -145,7 +148,7 @@ def is_value_of(name: Name, value: str, *, quoted: bool, ends_line: bool) -> boo
     if not name.is_sure and not name.is_environment:
         return compiled(_RANDOM).fullmatch(value) is not None
     if compiled("[0-9]").search(value):
-        return True
+        return name.kind != "key" or compiled(_SNAKE).fullmatch(value) is None
     if name.is_password:
         return _is_word(name, value, quoted=quoted, ends_line=ends_line)
     return compiled(_RANDOM_LETTERS).fullmatch(value) is not None
