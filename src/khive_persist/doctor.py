@@ -6,7 +6,7 @@ import sqlite3
 import stat
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -26,6 +26,7 @@ from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.redaction.own_patterns import OUT_OF_TIME
 from khive_persist.register import known_purposes
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite import connection as sqlite
@@ -101,6 +102,7 @@ async def examine(place: Place) -> Report:
     problems += unknown
     databases = [_examine_database(place, file, tables) for file in _files(place)]
     problems += [database.problem for database in databases if database.problem]
+    problems += _out_of_time(place, databases, tables)
     spool = _examine_spool(place)
     problems += [line for file in databases if (line := _lag(place, file))]
     problems += damaged_packing(place)
@@ -239,6 +241,30 @@ def _count(path: Path, table: str) -> tuple[int, str | None, int]:
             f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
         ).fetchone()
     return rows, last, malformed
+
+
+def _out_of_time(
+    place: Place, databases: Sequence[Database], tables: Mapping[str, str]
+) -> list[str]:
+    """Name the person's own expressions that redaction had no time for."""
+    problems = []
+    for file in (database.file for database in databases if database.rows):
+        path = place.database(file)
+        with sqlite.opened_reader(path) as connection, translated(path):
+            counts = connection.execute(
+                "SELECT json_each.key, count(*)"
+                f' FROM "{tables.get(file, path.stem)}" AS node, json_each(node_metadata, ?)'
+                " WHERE node_metadata LIKE ? AND json_valid(node_metadata)"
+                " AND json_each.key LIKE ? GROUP BY 1",
+                ("$.redacted", f'%"{OUT_OF_TIME}_%', f"{OUT_OF_TIME}_%"),
+            ).fetchall()
+        for kind, rows in counts:
+            setting, _, number = kind.removeprefix(f"{OUT_OF_TIME}_").partition("_")
+            problems.append(
+                f"expression {number} of redaction.{setting} ran out of time on {rows} rows of"
+                f" {file}, of which more is redacted than it says: make it simpler"
+            )
+    return problems
 
 
 def _examine_spool(place: Place) -> dict[str, Any]:
