@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import listing, survey
@@ -18,9 +18,9 @@ from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.record_file import RecordFile
-from khive_persist.capture.registration import status
+from khive_persist.capture.registration import has_scope, status
 from khive_persist.capture.spool import Event, Spool, counted, waiting_at_home
-from khive_persist.capture.tools import TOOLS
+from khive_persist.capture.tools import TOOLS, Scope
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.opening import reading
@@ -171,7 +171,9 @@ def examine_hooks(
     """
     found, problems = [], []
     for tool in TOOLS:
-        for scope in ("project", "user"):
+        for scope in get_args(Scope):
+            if not has_scope(tool, scope):
+                continue
             try:
                 one = status(tool, scope, place.root, asks_server=asks_server)
             except InvalidSettingsError as error:
