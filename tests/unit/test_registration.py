@@ -13,11 +13,9 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.registration import install, settings_path, status, uninstall
 from khive_persist.capture.registration.command import (
-    SHARED,
     hook_command,
     is_ours,
     missing_part,
-    resembles_ours,
 )
 from khive_persist.capture.registration.launcher import interpreter
 from khive_persist.capture.tools import TOOLS, Scope
@@ -30,7 +28,9 @@ THEIRS = "echo theirs >> /var/log/hooks; exit 0"
 
 
 @pytest.fixture(autouse=True)
-def newest_client(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def newest_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A machine that has the newest Claude Code alone."""
     folder = tmp_path_factory.mktemp("programs")
     program(folder, NEWEST)

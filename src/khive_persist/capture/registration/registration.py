@@ -118,9 +118,7 @@ def install(
     words = launcher.place_launcher()
     # The same in all scopes: what is registered in two of them Claude Code and Gemini CLI run once.
     is_shared = (
-        directory is None
-        and launcher.is_below_home()
-        and words == [str(launcher.launcher_path())]
+        directory is None and launcher.is_below_home() and words == [str(launcher.launcher_path())]
     )
     hooks = {hook.event: hook for hook in known.registration.hooks}
 

@@ -152,7 +152,7 @@ _EVENTS: Final = {
     "SessionEnd": "",
     "Setup": "2.1.10",
     "UserPromptSubmit": "",
-    "UserPromptExpansion": "2.1.118",
+    "UserPromptExpansion": "2.1.117",
     "PreToolUse": "",
     "PostToolUse": "",
     "PostToolUseFailure": "",
