@@ -13,9 +13,11 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.registration import install, settings_path, status, uninstall
 from khive_persist.capture.registration.command import (
+    SHARED,
     hook_command,
     is_ours,
     missing_part,
+    resembles_ours,
 )
 from khive_persist.capture.registration.launcher import interpreter
 from khive_persist.capture.tools import TOOLS, Scope
@@ -501,3 +503,143 @@ def test_the_command_means_the_same_in_every_shell(tmp_path: Path, home: Path, s
         )
         assert (done.returncode, done.stdout) == (code, b"")
     assert spool.is_dir()
+
+
+def test_settings_of_one_person_are_those_of_claude_code_alone(tmp_path: Path) -> None:
+    change = install("claude-code", "local", tmp_path)
+    assert change.path == tmp_path / ".claude/settings.local.json"
+    assert status("claude-code", "local", tmp_path).problems == ()
+    assert status("claude-code", "project", tmp_path).state == "not installed"
+    uninstall("claude-code", "local", tmp_path)
+    assert not change.path.exists()
+    for tool in ("codex", "gemini-cli"):
+        with pytest.raises(InvalidSettingsError, match="no settings of one person"):
+            install(tool, "local", tmp_path)
+
+
+def test_doubles_in_any_two_layers_are_told(tmp_path: Path) -> None:
+    install("claude-code", "project", tmp_path)
+    path = settings_path("claude-code", "project", tmp_path)
+    others: tuple[Scope, ...] = ("local", "user")
+    for scope in others:
+        other = settings_path("claude-code", scope, tmp_path)
+        write(other, path.read_text().replace("--tool claude-code", "--tool claude-code --dir /x"))
+        found = status("claude-code", "project", tmp_path)
+        assert any(str(other) in line and " twice" in line for line in found.problems)
+        other.unlink()
+    assert status("claude-code", "project", tmp_path).problems == ()
+
+
+LIKE_OURS = [
+    "python3 /home/dev/screen-capture/hook.py --tool claude-code",
+    "notify-send working; khive-hook --tool claude-code",
+    "khive-hook --tool claude-code && notify-send done",
+    "khive-hook --tool claude-code | tee /tmp/x",
+    "tee /tmp/x | khive-hook --tool claude-code",
+    "echo khive-hook --tool claude-code",
+    "/usr/bin/python3 -I -S /home/dev/capture/hook.py --tool claude-code",
+    "khive-hook-wrapper --tool claude-code",
+    "khive-hook --tool claude-code --mine x",
+    "khive-hook --tool claude-code; exit 0",
+]
+
+
+@pytest.mark.parametrize("command", LIKE_OURS)
+def test_a_hook_of_the_users_that_resembles_ours_is_not_ours(tmp_path: Path, command: str) -> None:
+    assert not is_ours(command, "claude-code")
+    path = settings_path("claude-code", "project", tmp_path)
+    theirs = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}}
+    before = write(path, json.dumps(theirs))
+    install("claude-code", "project", tmp_path)
+    assert commands(settings_of("claude-code", "project", tmp_path), "Stop")[0] == command
+    uninstall("claude-code", "project", tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_one_that_runs_our_hook_too_is_told(tmp_path: Path) -> None:
+    command = "notify-send working; khive-hook --tool claude-code"
+    assert resembles_ours(command, "claude-code")
+    assert not resembles_ours(LIKE_OURS[0], "claude-code")
+    path = settings_path("claude-code", "project", tmp_path)
+    theirs = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}}
+    write(path, json.dumps(theirs))
+    install("claude-code", "project", tmp_path)
+    (problem,) = status("claude-code", "project", tmp_path).problems
+    assert problem.startswith(f"{path} records Stop twice, as a command of your own")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/opt/venv/bin/python3 -I -S /opt/venv/lib/khive_persist/capture/hook.py --tool codex"
+        " || exit 1",
+        "khive-hook --tool codex || exit 1",
+        "/usr/bin/khive-hook --dir '/a b' --tool=codex",
+        f"[ ! -x {SHARED} ] || {SHARED} --tool codex || exit 0",
+        "KHIVE_HOME=/x /y/.khive/bin/khive-hook --tool codex --tell-lost || exit 1",
+    ],
+)
+def test_every_form_that_was_registered_is_ours(command: str) -> None:
+    assert is_ours(command, "codex")
+    assert not resembles_ours(command, "codex")
+    assert not is_ours(command, "claude-code")
+
+
+def test_hooks_of_an_earlier_version_are_brought_up_to_date(tmp_path: Path) -> None:
+    path = settings_path("claude-code", "project", tmp_path)
+    old = f"{interpreter()} -I -S {hook_path()} --tool claude-code || exit 1"
+    install("claude-code", "project", tmp_path)
+    settings = settings_of("claude-code", "project", tmp_path)
+    for groups in settings["hooks"].values():
+        groups[0]["hooks"][0]["command"] = old
+    write(path, json.dumps(settings))
+    (problem,) = status("claude-code", "project", tmp_path).problems
+    assert "with a code that makes some clients refuse a tool" in problem
+    assert "PreToolUse" in problem
+    assert "SessionStart" not in problem
+    assert install("claude-code", "project", tmp_path).written
+    assert status("claude-code", "project", tmp_path).problems == ()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_can_block_ends_in_0_and_the_rest_is_a_warning(tmp_path: Path, tool: str) -> None:
+    install(tool, "project", tmp_path, model_events=True)
+    settings = settings_of(tool, "project", tmp_path)
+    ends = {event: commands(settings, event)[0][-9:] for event in settings["hooks"]}
+    before = {event for event, end in ends.items() if end == "|| exit 0"}
+    assert set(ends.values()) == {"|| exit 0", "|| exit 1"}
+    must = {
+        "claude-code": {
+            "PreToolUse", "PermissionRequest", "UserPromptSubmit", "Stop", "SubagentStop",
+            "PreCompact",
+        },
+        "codex": {
+            "PreToolUse", "PermissionRequest", "UserPromptSubmit", "Stop", "SubagentStop",
+            "PreCompact",
+        },
+        "gemini-cli": {"BeforeTool", "BeforeAgent", "AfterAgent", "PreCompress", "BeforeModel"},
+    }[tool]  # fmt: skip
+    assert must <= before
+    assert not before & {"SessionStart", "SessionEnd", "PostToolUse", "AfterTool", "Notification"}
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \t\r\n"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_empty_file_is_an_empty_object(tmp_path: Path, tool: str, text: str) -> None:
+    path = settings_path(tool, "project", tmp_path)
+    before = write(path, text)
+    assert status(tool, "project", tmp_path).state == "not installed"
+    assert not uninstall(tool, "project", tmp_path).written
+    assert path.read_bytes() == before
+    install(tool, "project", tmp_path)
+    assert status(tool, "project", tmp_path).state == "installed"
+    uninstall(tool, "project", tmp_path)
+    assert path.read_bytes() == b"{}\n"
+
+
+def test_sessions_of_sub_directories_are_told_of(tmp_path: Path) -> None:
+    for tool, is_told in (("claude-code", True), ("codex", False), ("gemini-cli", True)):
+        lines = install(tool, "project", tmp_path).by_hand
+        assert any("sub-directory" in line for line in lines) is is_told
+        lines = install(tool, "user", tmp_path).by_hand
+        assert not any("sub-directory" in line for line in lines)
