@@ -229,5 +229,12 @@ def waiting_at_home(place: Place) -> int:
 
 
 def is_for(project: str, place: Place) -> bool:
-    """Whether the path before an event's payload is that of a place."""
-    return bool(project) and os.path.realpath(project) == os.path.realpath(place.root)
+    """Whether the path before an event's payload is that of a place, however it is spelt."""
+    if not project:
+        return False
+    if os.path.realpath(project) == os.path.realpath(place.root):
+        return True
+    try:
+        return os.path.samefile(project, place.root)
+    except (OSError, ValueError):
+        return False
