@@ -74,7 +74,7 @@ def of_message(content: Mapping[str, Any], at: datetime, prices: PriceTable) -> 
     counts = {name: _count(tokens.get(name)) for name in TOKEN_CLASSES}
     cost = prices.cost_of_message(content, at)
     return Work(
-        messages=1,
+        messages=int(content.get("role") != "none"),
         input=counts["input"],
         cache_read=counts["cache_read"],
         cache_write=counts["cache_write"] + counts["cache_write_1h"],

@@ -44,7 +44,7 @@ class Sum:
             self.calls += part.calls
             self.failures += part.failures
         elif isinstance(part, Group):
-            self.messages += part.rows
+            self.messages += part.rows - part.others
             self.calls += part.calls
             self.failures += part.failures
             self.tokens += part.input + part.cache_read + part.cache_write + part.output

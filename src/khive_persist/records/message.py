@@ -56,9 +56,12 @@ class Tokens(TypedDict, total=False):
 class MessageContent(TypedDict, total=False):
     """The content of a message. A field that it does not have is absent.
 
-    `role` is user, assistant, tool, system or developer; `kind` is `message`, or what else the
-    line of the transcript was. `line` is that of the transcript, from 1. `payload` is the line of
-    a kind that has no fields of its own here.
+    `role` is user, assistant, tool, system or developer; it is `none` for a line of a kind that is
+    not known here, which is no message. `kind` is `message`, or what else the line of the
+    transcript was: a prompt is the user's and a `message`, and what the client says in the user's
+    name is of another kind. `line` is that of the transcript, from 1. `payload` is the line of
+    a kind that has no fields of its own here. `session_kind` is that of a session which is not the
+    usual one, as `bg` for one that goes on in the background.
 
     What tells of lineage: a subagent's messages have its `agent_id`, and as the tool has it its
     parent's (`parent_agent_id`, or `parent_is_session`), the call that started it
@@ -71,6 +74,7 @@ class MessageContent(TypedDict, total=False):
     role: Required[str]
     kind: str
     session_id: str
+    session_kind: str
     message_id: str
     line: Count
     turn_id: str

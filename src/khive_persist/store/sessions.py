@@ -125,7 +125,8 @@ def _messages(source: Source) -> str:
     return (
         f"SELECT {session_id} AS session_id, min({source.extract('$.tool')}) AS tool,"
         f" min({source.created_at}) AS started, max({source.created_at}) AS last,"
-        f" count(*) AS messages, sum({unreported(source, 'failures')}) AS failures"
+        f" count(CASE WHEN {source.extract('$.role')} IS NOT 'none' THEN 1 END) AS messages,"
+        f" sum({unreported(source, 'failures')}) AS failures"
         f" FROM {source.tables[CONVERSATIONS.name]}"
         f" WHERE {session_id} IS NOT NULL GROUP BY {session_id}"
     )

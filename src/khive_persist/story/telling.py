@@ -20,7 +20,7 @@ from khive_persist.store.unmatched import POST, PRE
 from khive_persist.story.applications import assigned, measured, scored, trials
 from khive_persist.story.entry import Entry, content_of, said
 from khive_persist.story.tool_call import tool_call
-from khive_persist.story.wording import duration, line_of
+from khive_persist.story.wording import duration, line_of, typed_command
 
 GAP: Final = timedelta(minutes=10)
 # Of these there are many, and the story tells them otherwise, or they say nothing of it.
@@ -148,6 +148,10 @@ def _parts(
         yield said(at, "message", text)
     elif role == "user" and text and kind == "message":
         yield said(at, "prompt", text)
+    elif kind == "command" and text:
+        yield Entry(at, "event", f"command {typed_command(text)}")
+    elif kind == "interruption":
+        yield Entry(at, "event", "the user interrupted")
     elif kind in ("compaction", "compact_boundary"):
         yield Entry(at, "event", "the conversation was compacted")
     for call in content.get("tool_calls", ()):

@@ -1,6 +1,7 @@
 """Values as words: what a tool answered as text, on one line, its beginning; a time."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -8,6 +9,10 @@ from typing import Any, Final
 from khive_persist.store.json_values import writable
 
 OUTPUT_LINES: Final = 12
+# How clients write down what was typed to themselves: each part in a tag of its own.
+_TYPED: Final = re.compile(
+    r"<(command-name|command-args|bash-input|command)>\s*(.*?)\s*</\1>", re.DOTALL
+)
 
 
 def text_of(value: Any) -> str:
@@ -36,6 +41,15 @@ def text_of(value: Any) -> str:
 def line_of(value: Any) -> str:
     """The same on one line."""
     return " ".join(text_of(value).split()) if value else ""
+
+
+def typed_command(text: str) -> str:
+    """Give a command as the user typed it, on one line."""
+    parts = dict(_TYPED.findall(text))
+    if shell := parts.get("bash-input") or parts.get("command"):
+        return line_of(f"!{shell}")
+    name, words = parts.get("command-name", ""), parts.get("command-args", "")
+    return line_of(f"{name} {words}".strip() or text)
 
 
 def beginning(output: Any) -> list[str]:

@@ -22,6 +22,7 @@ from khive_persist.store.unmatched import POST, PRE
 from khive_persist.transcripts import failed_hooks
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.failed_hooks import FailedHook, Failures
+from khive_persist.transcripts.piece import NO_MESSAGE
 from khive_persist.transcripts.reconstruction import NAMES, Call, event_of_call
 
 # Gemini's words for how a call ended that did not succeed.
@@ -236,7 +237,7 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
     async with aclosing(reader.stream(build)) as rows:
         async for text, created_at in rows:
             content = codec.column(text)
-            messages += 1
+            messages += content.get("role") != NO_MESSAGE
             if content.get("tool") not in NAMES:
                 # An application's: no hook tells of its calls.
                 continue

@@ -9,13 +9,17 @@ from typing import Any, Final
 
 from khive_persist.store import codec
 from khive_persist.transcripts import claude_code, codex, gemini_cli
-from khive_persist.transcripts.lines import GrowingFile, Position, RawLine
-from khive_persist.transcripts.piece import Line, Piece, row_id
+from khive_persist.transcripts.instants import Neighbours, instant_of
+from khive_persist.transcripts.lines import Position, RawLine
+from khive_persist.transcripts.piece import NO_MESSAGE, Line, Piece, row_id
+from khive_persist.transcripts.source import Source
 
 READERS: Final = {reader.TOOL: reader.Reader for reader in (claude_code, codex, gemini_cli)}
 # Some batches are held at once, between who reads them and who stores them.
 LINES_AT_ONCE: Final = 1_000
 BYTES_AT_ONCE: Final = 2 << 20
+# In a reader's state: the time of the last line that had one.
+_LATEST: Final = "latest"
 
 
 class Batch:
@@ -49,9 +53,7 @@ def state_beside(transcript: Path, tool: str) -> dict[str, Any]:
     return beside[tool](transcript) if tool in beside else {}
 
 
-def batches(
-    file: GrowingFile, transcript: Path, tool: str, state: dict[str, Any]
-) -> Iterator[Batch]:
+def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) -> Iterator[Batch]:
     """Read what is new of a transcript.
 
     Args:
@@ -65,9 +67,11 @@ def batches(
     """
     reader = READERS[tool](state)
     begin = file.began_at.end
+    neighbours = Neighbours(str(state.get(_LATEST, "")))
     batch = Batch()
     for raw in file.lines():
-        for piece in _pieces(reader, raw, transcript, batch):
+        pieces, at = _pieces(reader, raw, transcript, batch)
+        for piece in neighbours.dated(pieces, at):
             # What could not be read as a message is its session's, too.
             if session := reader.state.get("session_id"):
                 piece.fields.setdefault("session_id", session)
@@ -76,45 +80,51 @@ def batches(
             batch.ids.append(row_id(tool, piece.key))
         batch.lines += 1
         batch.bytes = raw.end - begin
+        state[_LATEST] = neighbours.latest
         if batch.lines == LINES_AT_ONCE or batch.bytes >= BYTES_AT_ONCE:
+            neighbours.date_first(batch.pieces, file.modified_at)
             yield _ended(batch, file, raw, state)
             begin, batch = raw.end, Batch()
     if batch.lines:
+        neighbours.date_first(batch.pieces, file.modified_at)
         yield _ended(batch, file, raw, state)
 
 
-def _ended(batch: Batch, file: GrowingFile, last: RawLine, state: dict[str, Any]) -> Batch:
+def _ended(batch: Batch, file: Source, last: RawLine, state: dict[str, Any]) -> Batch:
     batch.position = file.position(last.number, last.end)
     # The reader goes on while this batch is stored.
     batch.state = deepcopy(state)
     return batch
 
 
-def _pieces(reader: Any, raw: RawLine, transcript: Path, batch: Batch) -> tuple[Piece, ...]:
+def _pieces(
+    reader: Any, raw: RawLine, transcript: Path, batch: Batch
+) -> tuple[tuple[Piece, ...], str | None]:
+    """What a line says, and when it was written as far as it says that."""
+    content = raw.content
+    if not content or content.isspace():
+        return (), None
     try:
-        line = _read(reader, raw.content)
+        document = codec.load(content)
     except ValueError:
         batch.damaged += 1
-        text = raw.content.decode("utf-8", "replace")
-        return (_kept(raw, transcript, "damaged", text),)
-    if not line.is_known:
-        batch.unknown[line.kind] += 1
-        if not line.pieces:
-            return (_kept(raw, transcript, line.kind, codec.load(raw.content)),)
-    return line.pieces
-
-
-def _read(reader: Any, content: bytes) -> Line:
-    if not content or content.isspace():
-        return Line("")
-    document = codec.load(content)
-    if not isinstance(document, Mapping):
-        return Line(type(document).__name__, is_known=False)
-    line: Line = reader.read(document)
-    return line
+        return (_kept(raw, transcript, "damaged", content.decode("utf-8", "replace")),), None
+    at = instant_of(document)
+    if isinstance(document, Mapping):
+        line: Line = reader.read(document)
+    else:
+        line = Line(type(document).__name__, is_known=False)
+    if line.is_known:
+        return line.pieces, at
+    batch.unknown[line.kind] += 1
+    if not line.pieces:
+        return (_kept(raw, transcript, line.kind, document),), at
+    for piece in line.pieces:
+        piece.fields["role"] = NO_MESSAGE
+    return line.pieces, at
 
 
 def _kept(raw: RawLine, transcript: Path, kind: str, payload: Any) -> Piece:
     key = hashlib.sha256(raw.content).hexdigest()
-    fields = {"role": "system", "kind": kind, "payload": payload, "message_id": key[:16]}
+    fields = {"role": NO_MESSAGE, "kind": kind, "payload": payload, "message_id": key[:16]}
     return Piece(f"{transcript.name} {raw.number} {key}", key, fields, is_whole=True)

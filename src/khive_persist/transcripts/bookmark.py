@@ -13,9 +13,14 @@ FOLDER: Final = "sync"
 
 
 class Bookmark:
-    """The position in one transcript, and what its reader has to remember there."""
+    """The position in one transcript, and what its reader has to remember there.
 
-    def __init__(self, place: Place, transcript: Path, tool: str) -> None:
+    It counts for one database alone, of that epoch: another one was lost, restored or rebuilt
+    since, and has to be read into from the beginning.
+    """
+
+    def __init__(self, place: Place, transcript: Path, tool: str, epoch: str) -> None:
+        self._epoch = epoch
         self._folder = place.khive / FOLDER
         self._transcript = transcript
         self._tool = tool
@@ -26,6 +31,8 @@ class Bookmark:
         """The position and the reader's state; those of the beginning where none was kept."""
         try:
             said = json.loads(self._path.read_bytes())
+            if said["epoch"] != self._epoch:
+                return Position(), {}
             return Position(**said["position"]), dict(said["state"])
         except (OSError, ValueError, TypeError, KeyError):
             # Without it the transcript is read anew, and its messages are the same again.
@@ -41,6 +48,7 @@ class Bookmark:
         said = {
             "path": str(self._transcript),
             "tool": self._tool,
+            "epoch": self._epoch,
             "position": position._asdict(),
             "state": state,
         }

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from khive_persist.transcripts.codex_results import ended, is_running, result_of, text_in
+from khive_persist.transcripts.codex_results import ended, is_running, result_of, text_in, texts_in
+from khive_persist.transcripts.injected import kind_of
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "codex"
@@ -92,6 +93,8 @@ class Reader:
         if item == "message":
             role = str(payload.get("role"))
             fields |= present(role=role, text=text_in(payload.get("content")))
+            if role == "user":
+                fields |= {"kind": kind_of(TOOL, texts_in(payload.get("content")))}
         elif item == "agent_message":
             fields |= present(role="user", kind=item, text=text_in(payload.get("content")))
         elif item == "reasoning":

@@ -70,11 +70,16 @@ def ended(payload: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def text_in(content: Any) -> str:
     """Join the texts of a content's parts."""
+    return "\n".join(texts_in(content))
+
+
+def texts_in(content: Any) -> list[str]:
+    """List the texts of a content's parts."""
     if isinstance(content, str):
-        return content
+        return [content]
     parts = content if isinstance(content, list) else []
     texts = (part.get("text") for part in parts if isinstance(part, Mapping))
-    return "\n".join(text for text in texts if isinstance(text, str) and text)
+    return [text for text in texts if isinstance(text, str) and text]
 
 
 def _exit_code(text: str) -> int | None:

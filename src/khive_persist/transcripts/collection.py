@@ -19,7 +19,7 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.threads import Advance, run_stoppable
 from khive_persist.transcripts.accounting import account, backfill, sessions_of
-from khive_persist.transcripts.finding import Transcript, find, of_agents, tool_of
+from khive_persist.transcripts.finding import Transcript, find, in_folder, of_agents, tool_of
 from khive_persist.transcripts.sync import Sync, Synced
 
 
@@ -138,7 +138,7 @@ async def _heal(place: Place, paths: list[str]) -> int:
 def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:
     for path in paths:
         if path.is_dir():
-            for file in sorted(path.rglob("*.jsonl")):
+            for file in in_folder(path):
                 yield _tool_of(file), file.absolute()
         else:
             tool = _tool_of(path)
@@ -173,7 +173,9 @@ async def _paths_of(reader: Reader, name: str) -> list[Path]:
     for field in ("$.transcript_path", "$.payload.agent_transcript_path"):
         rows = await reader.fetch(partial(_distinct, name, field))
         named |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
-    return sorted(path for path in named if path.is_file())
+    # Codex compresses a rollout that is over.
+    packed = {path.with_name(path.name + ".zst") for path in named if not path.is_file()}
+    return sorted(path for path in named | packed if path.is_file())
 
 
 def _distinct(name: str, field: str, source: Source) -> Statement:

@@ -17,6 +17,8 @@ from khive_persist.transcripts.piece import Piece
 _Instant = str | float | None
 _Told = tuple[dict[str, Any], _Instant]
 
+# Who said a message: another one takes it over with its own instant.
+_OWNER: Final = ("session_id", "agent_id")
 _METADATA: Final = codec.dump({"lion_class": Message.lion_class()})
 
 
@@ -77,15 +79,10 @@ def _with(told: _Told | None, piece: Piece) -> _Told:
         return merged(None, piece), _instant(piece.created_at)
     content, instant = told
     made = merged(content, piece)
-    is_original_at_last = _is_copy(content) and not _is_copy(made)
+    is_original_at_last = any(made.get(name) != content.get(name) for name in _OWNER)
     return made, _instant(piece.created_at) if is_original_at_last else instant
-
-
-def _is_copy(content: dict[str, Any]) -> bool:
-    metadata = content.get("metadata")
-    return isinstance(metadata, dict) and metadata.get("is_copy") is True
 
 
 def _instant(text: str | None) -> str:
     found = clock.from_column(text) if text else None
-    return clock.to_text(found or clock.now())
+    return clock.to_text(found or clock.unreadable())

@@ -28,6 +28,8 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 _OF_CALLS: Final = ("PreToolUse", "PostToolUse", "PostToolUseFailure")
 _FAILED: Final = ("hook_non_blocking_error", "hook_cancelled")
 _FIELDS: Final = ("cwd", "transcript_path")
+# Of the other texts that the client says in the user's name, hooks of prompts are told.
+_UNTOLD: Final = ("meta", "compaction")
 
 
 class FailedHook(NamedTuple):
@@ -100,7 +102,7 @@ class Failures:
             self._told.append(_Told(created_at, results=results))
         elif content.get("role") == "assistant" and text:
             self._told.append(_Told(created_at, said=text))
-        elif content.get("kind") == "message" and content.get("turn_id"):
+        elif _is_turn(content):
             self._told.append(_Told(created_at, prompt=(str(content["turn_id"]), text)))
 
     def found(self, calls: Iterable[Call]) -> list[FailedHook]:
@@ -164,6 +166,12 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
     command = told.get("command")
     is_anothers = command is not None and not is_ours(command, TOOL)
     return None if is_anothers or told.get("hookEvent") not in EVENT_TYPES else told
+
+
+def _is_turn(content: Mapping[str, Any]) -> bool:
+    """Whether a message begins a turn of the agent."""
+    is_told = content.get("role") == "user" and content.get("kind") not in _UNTOLD
+    return is_told and bool(content.get("turn_id"))
 
 
 def _as_in_batch(call: Call) -> dict[str, Any]:

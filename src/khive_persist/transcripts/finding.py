@@ -2,17 +2,16 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.store import codec
 from khive_persist.transcripts import claude_code, codex, gemini_cli
+from khive_persist.transcripts.heads import documents
+from khive_persist.transcripts.project import Project
+from khive_persist.transcripts.source import COMPRESSED, DOCUMENT, LINES
 
-_HEAD_LINES: Final = 20
-_HEAD_LINE_BYTES: Final = 1 << 20
 _DAY_SECONDS: Final = 86_400
 
 
@@ -24,14 +23,26 @@ class Transcript(NamedTuple):
 
 
 def find(root: Path | None) -> Iterator[Transcript]:
-    """The transcripts that the tools keep of sessions in a directory or below it.
+    """Give the transcripts that the tools keep of sessions in a directory or below it.
 
     Args:
-        root: The directory; None for those of all.
+        root: The directory, by whatever links; None for those of all.
     """
-    yield from _claude_code(root)
-    yield from _codex(root)
-    yield from _gemini_cli(root)
+    project = None if root is None else Project(root)
+    yield from _claude_code(project)
+    yield from _codex(project)
+    yield from _gemini_cli(project)
+
+
+def in_folder(folder: Path, pattern: str = "*") -> list[Path]:
+    """List the transcripts in a folder and below it, of whatever form, in order of their paths.
+
+    Of a session that is there both compressed and not, it is the one that is not.
+    """
+    found = {path for form in (LINES, COMPRESSED) for path in folder.rglob(pattern + form)}
+    found |= set(folder.rglob(f"session-{pattern}{DOCUMENT}"))
+    packed = {path for path in found if path.name.endswith(COMPRESSED)}
+    return sorted(found - {path for path in packed if path.with_suffix("") in found})
 
 
 def of_agents(transcript: Transcript) -> Iterator[Transcript]:
@@ -43,11 +54,12 @@ def of_agents(transcript: Transcript) -> Iterator[Transcript]:
     tool, path = transcript
     with suppress(OSError):
         if tool == claude_code.TOOL:
-            found = sorted((path.with_suffix("") / "subagents").rglob("*.jsonl"))
+            found = in_folder(path.with_suffix("") / "subagents")
         elif tool == gemini_cli.TOOL:
-            ids = [one["sessionId"] for one in _head(path) if "sessionId" in one]
-            own = ids[0] if ids and isinstance(ids[0], str) and Path(ids[0]).name == ids[0] else ""
-            found = sorted((path.parent / own).glob("*.jsonl")) if own else []
+            ids = (one["sessionId"] for one in documents(path) if "sessionId" in one)
+            own = next(ids, None)
+            is_name = isinstance(own, str) and Path(own).name == own
+            found = in_folder(path.parent / str(own)) if is_name else []
         else:
             found = list(_threads_of(path))
         yield from (Transcript(tool, one) for one in found)
@@ -61,7 +73,7 @@ def _threads_of(path: Path) -> Iterator[Path]:
     days = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*")) if root is not None else [path.parent]
     for day in days:
         if root is None or day >= path.parent:
-            for one in sorted(day.glob("rollout-*.jsonl")):
+            for one in in_folder(day, "rollout-*"):
                 if one != path and one.stat().st_mtime >= since and session is not None:
                     thread = _thread(one)
                     if thread.get("session_id") == session and thread.get("id") != session:
@@ -69,7 +81,7 @@ def _threads_of(path: Path) -> Iterator[Path]:
 
 
 def _thread(path: Path) -> dict[str, Any]:
-    for document in _head(path):
+    for document in documents(path):
         payload = document.get("payload")
         if document.get("type") == "session_meta" and isinstance(payload, dict):
             return payload
@@ -82,7 +94,7 @@ def tool_of(path: Path) -> str | None:
     Raises:
         OSError: It cannot be read.
     """
-    for document in _head(path):
+    for document in documents(path):
         if "sessionId" in document and "projectHash" in document:
             return gemini_cli.TOOL
         if "$set" in document:
@@ -94,38 +106,39 @@ def tool_of(path: Path) -> str | None:
     return None
 
 
-def _claude_code(root: Path | None) -> Iterator[Transcript]:
+def _claude_code(project: Project | None) -> Iterator[Transcript]:
     home = Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
-    # The folder's name is the working directory's, with a dash for all but letters and digits: it
-    # tells which folders can be meant, and the lines tell which are.
-    name = re.sub(r"[^A-Za-z0-9]", "-", str(root)) if root is not None else ""
     for folder in _folders(home / "projects"):
-        if folder.name.startswith(name):
-            for path in sorted(folder.rglob("*.jsonl")):
-                if root is None or _is_below(_working_directory(path), root):
+        paths = in_folder(folder)
+        # The folder's name tells that it can be meant, and the lines tell that it is. By a link
+        # that is another one than ours the name is another one, too; then one file tells.
+        if project is None or project.may_have(folder.name) or _is_of_project(paths[:1], project):
+            for path in paths:
+                if project is None or _is_of_project([path], project):
                     yield Transcript(claude_code.TOOL, path)
 
 
-def _codex(root: Path | None) -> Iterator[Transcript]:
+def _codex(project: Project | None) -> Iterator[Transcript]:
     home = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex")
     for folder in ("sessions", "archived_sessions"):
-        for path in sorted((home / folder).rglob("rollout-*.jsonl")):
-            if root is None or _is_below(_working_directory(path), root):
+        for path in in_folder(home / folder, "rollout-*"):
+            if project is None or _is_of_project([path], project):
                 yield Transcript(codex.TOOL, path)
 
 
-def _gemini_cli(root: Path | None) -> Iterator[Transcript]:
+def _gemini_cli(project: Project | None) -> Iterator[Transcript]:
     home = Path(os.environ.get("GEMINI_CLI_HOME") or Path.home()) / ".gemini"
     for folder in _folders(home / "tmp"):
-        if root is None or _is_gemini_folder(folder, root):
-            for path in sorted((folder / "chats").rglob("*.jsonl")):
+        if project is None or _is_gemini_folder(folder, project):
+            for path in in_folder(folder / "chats"):
                 yield Transcript(gemini_cli.TOOL, path)
 
 
-def _is_gemini_folder(folder: Path, root: Path) -> bool:
+def _is_gemini_folder(folder: Path, project: Project) -> bool:
     with suppress(OSError, UnicodeDecodeError):
-        return _is_below((folder / ".project_root").read_text("utf-8").strip(), root)
-    return folder.name == hashlib.sha256(str(root).encode()).hexdigest()
+        return project.has((folder / ".project_root").read_text("utf-8").strip())
+    names = (hashlib.sha256(os.fsencode(root)).hexdigest() for root in project.roots)
+    return folder.name in names
 
 
 def _folders(path: Path) -> list[Path]:
@@ -135,26 +148,15 @@ def _folders(path: Path) -> list[Path]:
         return []
 
 
+def _is_of_project(paths: list[Path], project: Project) -> bool:
+    return any(project.has(_working_directory(path)) for path in paths)
+
+
 def _working_directory(path: Path) -> str | None:
     with suppress(OSError):
-        for document in _head(path):
+        for document in documents(path):
             payload = document.get("payload")
             cwd = document.get("cwd") or (payload.get("cwd") if isinstance(payload, dict) else None)
             if isinstance(cwd, str):
                 return cwd
     return None
-
-
-def _is_below(directory: str | None, root: Path) -> bool:
-    return directory is not None and Path(directory).is_relative_to(root)
-
-
-def _head(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for _ in range(_HEAD_LINES):
-            line = file.readline(_HEAD_LINE_BYTES)
-            if not line:
-                return
-            document = codec.column(line)
-            if isinstance(document, dict):
-                yield document

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from khive_persist.capture.tools.gemini_cli import SHELL
 from khive_persist.capture.tools.gemini_shell import shell_end, unwrapped
+from khive_persist.transcripts.injected import PROMPT, kind_of
 from khive_persist.transcripts.piece import Line, Piece, present, text_of
 
 TOOL: Final = "gemini-cli"
@@ -98,7 +99,7 @@ class Reader:
             agent_id=self.state.get("agent_id"),
             cwd=self.state.get("cwd"),
             role=roles.get(kind, "system"),
-            kind="message" if kind in roles else kind,
+            kind=_kind(kind, content) if kind in roles else kind,
             message_id=id,
             text=_text(content),
             thinking=_thoughts(message.get("thoughts")) or _text(content, is_thought=True),
@@ -119,6 +120,14 @@ def _is_response(message: Mapping[str, Any]) -> bool:
 def _answered(message: Mapping[str, Any]) -> set[str]:
     """The tool calls whose results it says."""
     return {str(result["tool_use_id"]) for result in _results(message.get("content"))}
+
+
+def _kind(kind: str, content: Any) -> str:
+    if kind != "user":
+        return PROMPT
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, Mapping) else part for part in parts)
+    return kind_of(TOOL, [text for text in texts if isinstance(text, str)])
 
 
 def _text(content: Any, *, is_thought: bool = False) -> str:

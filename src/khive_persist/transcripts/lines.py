@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
+from khive_persist import clock
+from khive_persist.store import codec
+
 _COMPARED_BYTES: Final = 4_096
 _BUFFER_BYTES: Final = 1 << 20
 
@@ -44,7 +47,13 @@ class RawLine(NamedTuple):
 
 
 class GrowingFile:
-    """A file that somebody else writes to."""
+    """A file that somebody else writes to.
+
+    Attributes:
+        is_known: Whether it still begins as what was read of it.
+        is_rewritten: Whether it does not.
+        began_at: Where it is read from.
+    """
 
     def __init__(self, path: Path, known: Position) -> None:
         """Open it at the known position, or at its beginning if it is another file now.
@@ -58,6 +67,7 @@ class GrowingFile:
         except BaseException:
             self._file.close()
             raise
+        self.is_rewritten = known.end > 0 and not self.is_known
         self.began_at = known if self.is_known else START
 
     def close(self) -> None:
@@ -69,15 +79,30 @@ class GrowingFile:
         """How many bytes it has now."""
         return os.fstat(self._file.fileno()).st_size
 
+    @property
+    def modified_at(self) -> str:
+        """When it was written to last, as UTC text."""
+        return clock.to_text(clock.from_ns(os.fstat(self._file.fileno()).st_mtime_ns))
+
     def lines(self) -> Iterator[RawLine]:
-        """The lines that are whole; one that is being written is left for the next time."""
+        """Give the lines that are whole; one that is being written is left for the next time.
+
+        The last one needs no newline: whatever is cut of a JSON object is none.
+        """
         number, end, _, _ = self.began_at
+        is_unended = end > 0 and os.pread(self._file.fileno(), 1, end - 1) != b"\n"
         self._file.seek(end)
         for line in self._file:
-            if not line.endswith(b"\n"):
+            end += len(line)
+            if is_unended and line == b"\n":
+                # The newline of the line that was read without it.
+                is_unended = False
+                continue
+            content = line.lstrip(b"\0")
+            if not line.endswith(b"\n") and not _is_object(content):
                 return
-            number, end = number + 1, end + len(line)
-            yield RawLine(number, end, line.lstrip(b"\0"))
+            number, is_unended = number + 1, False
+            yield RawLine(number, end, content)
 
     def position(self, line: int, end: int) -> Position:
         """The position after so many lines and bytes."""
@@ -86,6 +111,10 @@ class GrowingFile:
         begin = max(0, end - _COMPARED_BYTES)
         tail = os.pread(descriptor, end - begin, begin)
         return Position(line, end, _digest(head), _digest(tail))
+
+
+def _is_object(content: bytes) -> bool:
+    return content.endswith(b"}") and isinstance(codec.column(content), dict)
 
 
 def _digest(content: bytes) -> str:

@@ -6,6 +6,9 @@ from typing import Any, Final, NamedTuple
 # 7d1b8f0e-5c3a-4c55-9f0e-3a4f0c2b9d11
 _NAMESPACE: Final = bytes.fromhex("7d1b8f0e5c3a4c559f0e3a4f0c2b9d11")
 
+# The role of what is kept of a line that is no message.
+NO_MESSAGE: Final = "none"
+
 
 class Piece(NamedTuple):
     """A part of a message, or all of it.

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -14,13 +14,14 @@ from khive_persist.place import Place
 from khive_persist.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
+from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
 from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.call_ends import CallEnds
 from khive_persist.transcripts.drafts import Draft, Drafting
 from khive_persist.transcripts.focus import Focus
-from khive_persist.transcripts.lines import GrowingFile, Position
+from khive_persist.transcripts.source import opened
 from khive_persist.transcripts.storing import Stored, Storing
 
 Advance = Callable[[int], None]
@@ -89,19 +90,21 @@ class Sync:
             StoreError: As its subclasses say; what was committed before stays.
             MirrorError: The second copy cannot be written.
         """
-        bookmark = Bookmark(self._place, transcript, tool)
-        # What was read into a database that is gone has to be read again.
-        known, state = bookmark.load() if self._path.exists() else (Position(), {})
+        # Before a database is made for one that cannot be read.
+        transcript.open("rb").close()
         drafting = Drafting(tool, self._redactor)
         result = Synced(transcript)
         unknown: Counter[str] = Counter()
-        with (
-            closing(GrowingFile(transcript, known)) as file,
-            FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror) as writer,
-        ):
+        with ExitStack() as stack:
+            writer = FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror)
+            stack.enter_context(writer)
+            epoch = change_log.state(writer.connection).epoch
+            bookmark = Bookmark(self._place, transcript, tool, epoch)
+            known, state = bookmark.load()
+            file = stack.enter_context(closing(opened(transcript, known)))
             # What lies beside a transcript may come after it.
             state = state_beside(transcript, tool) | (state if file.is_known else {})
-            result = result._replace(is_restarted=known.end > 0 and not file.is_known)
+            result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._place, self._settings, self._redactor, tool)
             storing = Storing(writer, self._focus, calls, bookmark, drafting, tool, state)
             drafted = (

@@ -28,7 +28,7 @@ def operations(serving: Serving) -> list[Operation]:
     latest: tuple[float, Any] = (0.0, None)
 
     async def examined() -> Any:
-        report = await examine(place)
+        report = await examine(place, thoroughly=False)
         # It answers, or this would not be asked; what token a tool has is not known here.
         hooks, problems = examine_hooks(place, asks_server=False)
         return as_document(report, hooks, report.problems + problems)

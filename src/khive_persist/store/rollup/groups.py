@@ -54,6 +54,7 @@ class Group(NamedTuple):
         rows: How many they are.
         first: The time of the first.
         last: The time of the last.
+        others: How many of them are no messages, but lines of a kind that is not known.
         calls: Ends of tool calls that no event tells of, which are counted by messages.
         failures: Events that say that they failed, and calls that failed without an event.
         input: Tokens of prompts that came from no cache.
@@ -77,6 +78,7 @@ class Group(NamedTuple):
     rows: int
     first: str
     last: str
+    others: int = 0
     calls: int = 0
     failures: int = 0
     input: int = 0
@@ -149,7 +151,7 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
     """Expressions of all that is counted of a row, its session first."""
     columns = [_session(source), "id", _created_at(source), *_keys(source, purpose)]
     if purpose == CONVERSATIONS:
-        columns.append(_prompt(source, purpose))
+        columns += [_prompt(source, purpose), _other(source)]
         columns += [*_ways(source), _prompt_tokens(source)]
         columns += [unreported(source, "calls"), unreported(source, "failures")]
         columns += [_used(source, name) for name in PRICED]
@@ -178,8 +180,10 @@ def _statement(
         columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
         columns += [f"{_used(source, name)} AS {name}" for name in PRICED]
         columns += [f"{unreported(source, name)} AS {name}" for name in ("calls", "failures")]
+        columns.append(f"{_other(source)} AS other")
         sums += [
             "min(prompt)",
+            "count(other)",
             "sum(calls)",
             "sum(failures)",
             "max(length)",
@@ -213,10 +217,11 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
         return made._replace(verdict=own[0])
     if purpose != CONVERSATIONS:
         return made._replace(failures=own[0], prompt=own[1])
-    prompt, calls, failures, length, *counts = own
+    prompt, others, calls, failures, length, *counts = own
     used = dict(zip(PRICED, counts, strict=True))
     made = made._replace(
         prompt=prompt,
+        others=others,
         calls=calls,
         failures=failures,
         input=used["input"],
@@ -253,6 +258,10 @@ def _session(source: Source) -> str:
 
 def _text(source: Source, name: str) -> str:
     return f"coalesce(CAST({source.extract(f'$.{name}')} AS TEXT), '')"
+
+
+def _other(source: Source) -> str:
+    return f"CASE WHEN {source.extract('$.role')} = 'none' THEN 1 END"
 
 
 def _failed(source: Source) -> str:

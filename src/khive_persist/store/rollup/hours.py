@@ -183,7 +183,7 @@ class Hours:
             counts = (
                 one.rows if is_event else 0,
                 one.failures,
-                one.rows if is_message else 0,
+                one.rows - one.others if is_message else 0,
                 one.input,
                 one.cache_read,
                 one.cache_write,

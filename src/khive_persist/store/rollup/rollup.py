@@ -13,15 +13,15 @@ from khive_persist.store.sqlite.connection import open_memory
 
 _KEY: Final = "session, file, hour, tool, project, model"
 _SUMS: Final = (
-    "rows", "calls", "failures", "input", "cache_read", "cache_write", "output", "cost", "priced",
-    "unpriced",
+    "rows", "others", "calls", "failures", "input", "cache_read", "cache_write", "output", "cost",
+    "priced", "unpriced",
 )  # fmt: skip
 _CELLS: Final = f"""
 CREATE TABLE {{name}} (
     session TEXT, file TEXT, hour TEXT, tool TEXT, project TEXT, model TEXT,
-    rows INTEGER, first TEXT, last TEXT, calls INTEGER, failures INTEGER, input INTEGER,
-    cache_read INTEGER, cache_write INTEGER, output INTEGER, cost INTEGER, priced INTEGER,
-    unpriced INTEGER,
+    rows INTEGER, first TEXT, last TEXT, others INTEGER, calls INTEGER, failures INTEGER,
+    input INTEGER, cache_read INTEGER, cache_write INTEGER, output INTEGER, cost INTEGER,
+    priced INTEGER, unpriced INTEGER,
     prompt TEXT, plan TEXT, verdict TEXT,
     PRIMARY KEY ({_KEY})
 ) WITHOUT ROWID"""
@@ -81,7 +81,7 @@ SELECT session,
     max(iif(file <> {_VERDICTS}, last, NULL)) AS last,
     sum(iif(file IN ({_EVENTS}), rows, 0)) AS events,
     sum(failures) AS failures,
-    sum(iif(file = {_MESSAGES}, rows, 0)) AS messages,
+    sum(iif(file = {_MESSAGES}, rows - others, 0)) AS messages,
     sum(input + cache_read + cache_write + output) AS tokens,
     iif(sum(priced) > 0, sum(cost) / {PICODOLLARS}.0, NULL) AS cost,
     sum(unpriced) AS unpriced,

@@ -1,0 +1,120 @@
+"""The forms in which tools keep a transcript, each read line by line."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from khive_persist import clock
+from khive_persist.store import codec
+from khive_persist.transcripts import packed_lines
+from khive_persist.transcripts.lines import START, GrowingFile, Position, RawLine
+
+LINES, COMPRESSED, DOCUMENT = ".jsonl", ".jsonl.zst", ".json"
+# In the tail of a position: all was read of a file that is not written to in parts.
+_ENDED: Final = "ended"
+
+
+class Source(Protocol):
+    """A transcript that is read from where it was left.
+
+    Attributes:
+        is_known: Whether it still begins as what was read of it.
+        is_rewritten: Whether what was read of it is there no more.
+        began_at: Where it is read from.
+    """
+
+    is_known: bool
+    is_rewritten: bool
+    began_at: Position
+
+    @property
+    def modified_at(self) -> str:
+        """When it was written to last, as UTC text."""
+
+    def lines(self) -> Iterator[RawLine]:
+        """Give its new lines."""
+
+    def position(self, line: int, end: int) -> Position:
+        """Give the position after so many lines and bytes."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def opened(path: Path, known: Position) -> Source:
+    """Open a transcript, whatever its form.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if path.name.endswith(COMPRESSED):
+        return CompressedFile(path, known)
+    return Document(path, known) if path.suffix == DOCUMENT else GrowingFile(path, known)
+
+
+class _Whole:
+    """A file that is written at once: it is known as long as nobody wrote it again."""
+
+    def __init__(self, path: Path, known: Position) -> None:
+        self._file = path.open("rb")
+        status = os.fstat(self._file.fileno())
+        self._mark = f"{status.st_size} {status.st_mtime_ns}"
+        self._is_at_end = False
+        self.modified_at = clock.to_text(clock.from_ns(status.st_mtime_ns))
+        self.is_known = known.end > 0 and known.head == self._mark
+        self.is_rewritten = False
+        self.began_at = known if self.is_known else START
+
+    def position(self, line: int, end: int) -> Position:
+        """Give the position after so many lines and bytes of what they say."""
+        return Position(line, end, self._mark, _ENDED if self._is_at_end else "")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class CompressedFile(_Whole):
+    """Lines that the tool has compressed, as Codex does with rollouts that are over."""
+
+    def lines(self) -> Iterator[RawLine]:
+        """Give its new lines; where it is damaged, the last one says that instead."""
+        if self.began_at.tail == _ENDED:
+            return
+        number, known_end = self.began_at.line, self.began_at.end
+        end = 0
+        with closing(packed_lines.lines(self._file)) as lines:
+            for line in lines:
+                end += len(line)
+                if end > known_end:
+                    number += 1
+                    yield RawLine(number, end, line.lstrip(b"\0"))
+        self._is_at_end = True
+
+
+class Document(_Whole):
+    """A session as one JSON document with its messages, as earlier versions of Gemini CLI wrote it.
+
+    It is rewritten as a whole, and so read: the first line is the document without its messages,
+    and each message one more.
+    """
+
+    def lines(self) -> Iterator[RawLine]:
+        """Give the document as lines, if it was written since."""
+        if self.began_at.tail == _ENDED:
+            return
+        content = self._file.read()
+        document: Any = codec.column(content)
+        messages = document.get("messages") if isinstance(document, dict) else None
+        if not isinstance(messages, list):
+            self._is_at_end = True
+            if content:
+                yield RawLine(1, len(content), content)
+            return
+        header = {name: value for name, value in document.items() if name != "messages"}
+        for number, one in enumerate([header, *messages], 1):
+            self._is_at_end = number > len(messages)
+            end = len(content) if self._is_at_end else number
+            yield RawLine(number, end, codec.dump_lossy(one).encode())
