@@ -32,6 +32,8 @@ from khive_persist.story.telling import tell
 from khive_persist.transcripts.accounting import backfill
 from khive_persist.transcripts.codex_results import ended, result_of
 from khive_persist.transcripts.sync import Sync
+from tests.payloads import sample_payloads
+from tests.transcripts.test_counts import transcripts
 
 DATA = Path(__file__).parent / "endings"
 EDITS, SERVER = DATA / "rollout-edits.jsonl", DATA / "rollout-failed-mcp.jsonl"
@@ -327,3 +329,19 @@ def test_an_item_has_failed_by_whatever_says_so(item: dict[str, Any], is_error: 
 )  # fmt: skip
 def test_an_exit_code_stands_before_what_was_written(output: object, code: int | None) -> None:
     assert result_of({"call_id": "c", "output": output}).get("exit_code") == code
+
+
+def test_results_that_gemini_says_twice_count_once(place: Place) -> None:
+    """In its calls, and to the model once more; some of them failed before any hook ran."""
+    for tool in ("claude-code", "codex", "gemini-cli"):
+        accept(place, tool, sample_payloads(tool))
+        for path in transcripts(tool):
+            Sync(place, Settings(), None).run(path, tool)
+    failed = {
+        "41f49510-b0a6-49f3-a9e9-6d268a96b5ba": 4,
+        "e2b09b57-9ba8-43f1-a562-a8721b660dcb": 1,
+        "949752ba-dbca-4cef-aed8-56a872909535": 9,
+    }
+    for session, expected in failed.items():
+        counts = failures_everywhere(place, session)
+        assert counts == dict.fromkeys(counts, expected)
