@@ -280,6 +280,9 @@ _CALLS: Final = array(
         has_pre=BOOLEAN,
         has_post=BOOLEAN,
         has_result=BOOLEAN,
+        wants_pre=BOOLEAN,
+        wants_post=BOOLEAN,
+        ending=TEXT,
         reason=TEXT,
     )
 )
@@ -289,6 +292,7 @@ _ACCOUNT: Final = record(
     reconstructed=COUNT,
     messages=COUNT,
     calls=_CALLS,
+    endings=mapping(COUNT),
     failed_hooks=COUNT,
     lost=array(record(event=TEXT, subject=TEXT, created_at=TEXT, reason=TEXT)),
     after_end=COUNT,
