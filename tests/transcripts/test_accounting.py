@@ -172,6 +172,7 @@ def test_calls_that_no_hook_tells_of_are_no_gaps_and_nothing_is_invented(place: 
     assert sorted(call.name for id in ids for call in of(place, id).calls) == [
         "advisor", "update_plan", "web_search",
     ]  # fmt: skip
+    assert {call.ending for id in ids for call in of(place, id).calls} == {"done"}
     assert made_up(place) == []
 
 

@@ -6,8 +6,8 @@ from khive_persist.lineage.endings import Ending
 
 # Tools that fire no hook: they only speak to the client, or go on with a call that did.
 _SILENT: Final = {"codex": frozenset({"update_plan", "write_stdin"})}
-# Calls that the model's server runs by itself.
-_SERVERS_CALL: Final = "srvtoolu_"
+# Calls that the model's server runs by itself, and those that it passes on to an MCP server.
+_SERVERS_CALLS: Final = ("srvtoolu_", "mcptoolu_")
 # Gemini CLI asks before its hook.
 _ASKS_FIRST: Final = "gemini-cli"
 _ENDED: Final[frozenset[Ending]] = frozenset({"done", "failed"})
@@ -35,4 +35,4 @@ def expected(tool: str, name: str, tool_use_id: str, ending: Ending) -> Expected
 
 def is_silent(tool: str, name: str, tool_use_id: str) -> bool:
     """Tell whether no hook is ever fired for a call."""
-    return name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALL)
+    return name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALLS)
