@@ -201,9 +201,9 @@ def trusted(path: Path, event: str, group: int = 0, more: str = "") -> str:
 
 
 def test_the_hash_is_that_of_codex_itself() -> None:
-    command = "/tmp/clients-reg/rigcg/capture_hook.py /tmp/clients-reg/mg/new/codex/events.jsonl"
-    assert hash_of("pre_tool_use", command, 30) == (
-        "sha256:ab08f36203572053c0d9df685844870db4d1bc99006f2211f9e05d55dc231bf9"
+    # As 0.171.0 wrote it into its config.toml for a hook that runs `true`.
+    assert hash_of("pre_tool_use", "true", 30) == (
+        "sha256:3e090fb4b9152d9fb4888d607c0cdda92da53888edba81069641afa35ead0d00"
     )
 
 
