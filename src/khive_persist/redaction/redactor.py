@@ -110,7 +110,7 @@ class Redactor:
         """Start, end, kind and, where it is not that slice, secret; in order, none overlaps."""
         unsorted = list(self._candidates(raw, counts)) if may_match(raw) else []
         if self._own.has_deny:
-            unsorted += self._denied(raw, is_json=is_json)
+            unsorted += [(*denied, "") for denied in self._own.denied(raw, is_json=is_json)]
         merged: list[Candidate] = []
         # Those that begin together are in their order: the most telling kind first.
         for found in sorted(unsorted, key=lambda found: found[0]):
@@ -130,11 +130,6 @@ class Redactor:
                 and not self._own.allows(secret, counts)
             ):
                 yield candidate
-
-    def _denied(self, raw: str, *, is_json: bool) -> Iterator[Candidate]:
-        for start, end, kind in self._own.denied(raw, is_json=is_json):
-            if not is_kept(raw, start, by_form=False):
-                yield start, end, kind, ""
 
     def _tag(self, secret: str) -> str:
         # Importing it takes longer than redacting a thousand events without secrets.
