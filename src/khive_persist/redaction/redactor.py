@@ -21,12 +21,10 @@ class Redactor:
     gets the same placeholder as long as the key is the same, and without the key it cannot be told
     whether a guess is right. Redacting text again changes nothing.
 
-    What is found: tokens whose format is known (see `rules`), private keys, passwords in URLs,
-    credentials after `Authorization:` or `Bearer`, and values of names such as `DB_PASSWORD`, at
-    any level of JSON escaping. What is not: a secret in prose with no name to it; one in base64,
-    percent or other encodings than JSON's; a value of a name that is shorter than 8 characters or
-    longer than 2,048, or has no digit, no letter, or white space in it. Time is linear in the
-    length of the text.
+    docs/redaction.md says what is found, at any level of JSON escaping, and what is not: a secret
+    in prose with no name to it; one in base64, percent or other encodings than JSON's; a value of a
+    name that is longer than 2,048 characters; what stands in an id or a path. Time is linear in the
+    length of the text; a person's own expressions have a limit besides.
 
     A redactor has no state but its settings: any number of threads may share one.
     """
