@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -120,7 +121,7 @@ def contents(place: Place) -> list[dict[str, Any]]:
 
 
 def stored(place: Place) -> Count:
-    messages = contents(place)
+    messages = [one for one in contents(place) if one["role"] != "none"]
     return counted(
         {number: message["session_id"] for number, message in enumerate(messages)},
         [(message["session_id"], message.get("usage", {})) for message in messages],
@@ -200,3 +201,13 @@ def without_paths(found: dict[str, Any]) -> dict[str, Any]:
         id: ({n: v for n, v in content.items() if n != "transcript_path"}, created_at)
         for id, (content, created_at) in found.items()
     }
+
+
+@pytest.mark.parametrize("scenario", ALL)
+def test_every_row_is_of_the_time_of_its_transcript(place: Place, scenario: str) -> None:
+    for path in transcripts(scenario):
+        Sync(place, Settings(), None).run(path, scenario.split("/")[0])
+    text = "".join(path.read_text("utf-8") for path in transcripts(scenario))
+    instants = sorted(re.findall(r'"(?:timestamp|startTime)": ?"(20[^"]+)Z"', text))
+    first, last = (one.replace("T", " ").ljust(26, "0") for one in (instants[0], instants[-1]))
+    assert all(first <= at <= last for _, at in rows(place).values())

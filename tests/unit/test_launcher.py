@@ -163,6 +163,7 @@ def test_a_state_folder_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.M
         ("interpreter", "runs /gone/python, which is not there"),
         ("mode", "khive-hook, which is not there"),
         ("broken", "cannot be run"),
+        ("old", "is that of an earlier version"),
         ("environment", "events wait in the spool until a command reads it"),
     ],
 )
@@ -174,6 +175,8 @@ def test_what_is_wrong_with_it_is_told(tmp_path: Path, copy: Path, harm: str, sa
         copy.write_bytes(b"#!/gone/python -IS\n")
     elif harm == "mode":
         copy.chmod(0o600)
+    elif harm == "old":
+        copy.write_text(copy.read_text().replace("\n# khive-persist ", "\n# khive-persist 0.0."))
     elif harm == "broken":
         copy.write_bytes(b"#!/bin/sh\nexit 7\n")
     else:

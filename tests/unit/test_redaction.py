@@ -537,6 +537,22 @@ class TestPrivateKeys:
             assert counts == {"private_key": 1}
             assert not any(line in redacted for line in PEM_BODY)
 
+    @pytest.mark.parametrize("after", [["Private-MAC: 0a1b"], []])
+    def test_of_putty(self, redactor: Redactor, after: list[str]) -> None:
+        head = ["PuTTY-User-Key-File-3: ssh-rsa", "Public-Lines: 1", "AAAAB3Nz", "Private-Lines: 4"]
+        text = "\n".join([*head, *PEM_BODY, *after])
+        for raw in (text, json.dumps([text]), json.dumps(json.dumps([text]))):
+            redacted, counts = redactor.redact_text(raw)
+            assert counts == {"private_key": 1}
+            assert not any(line in redacted for line in PEM_BODY)
+
+    def test_of_ssh2(self, redactor: Redactor) -> None:
+        label = "SSH2 ENCRYPTED PRIVATE" + " KEY"
+        text = "\n".join([f"---- BEGIN {label} ----", *PEM_BODY, f"---- END {label} ----"])
+        redacted, counts = redactor.redact_text(text)
+        assert counts == {"private_key": 1}
+        assert not any(line in redacted for line in PEM_BODY)
+
 
 def test_a_secret_cut_by_colours_is_found(redactor: Redactor) -> None:
     token = ALNUM[:36]

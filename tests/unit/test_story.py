@@ -188,3 +188,29 @@ def test_an_output_of_events_is_told_from_the_payload_and_not_from_its_preview()
     )
     assert entries[0].lines == (*lines[:12], "… 8 more lines")
     assert entries[1].title == "notification: " + " ".join(lines)
+
+
+def test_what_was_denied_or_interrupted_says_so_and_what_a_command_wrote_does_not() -> None:
+    denied = "The user doesn't want to proceed with this tool use."
+    outputs = {"a": denied, "b": "[Request interrupted by user for tool use]", "c": "Exit code 1"}
+    messages = [message(0, "assistant", **call(id, command=id)) for id in [*outputs, "d"]]
+    messages += [message(1, "tool", **result(id, o, is_error=True)) for id, o in outputs.items()]
+    messages.append(message(1, "tool", **result("d", denied)))
+    assert [(e.title, e.is_failed) for e in told(messages=messages)] == [
+        ("Bash a  (denied)", True), ("Bash b  (interrupted)", True), ("Bash c", True),
+        ("Bash d", False),
+    ]  # fmt: skip
+
+
+def test_what_the_client_says_in_the_users_name_is_no_prompt() -> None:
+    messages = [
+        message(0, "user", text="do it"),
+        message(1, "user", text="<command-name>/exit</command-name>", kind="command"),
+        message(2, "user", text="<local-command-stdout>", kind="command_output"),
+        message(3, "user", text="<task-notification>", kind="task_notification"),
+        message(4, "user", text="[Request interrupted by user]", kind="interruption"),
+        message(5, "none", kind="brand-new", payload={"text": "x"}),
+    ]
+    assert [(e.kind, e.title) for e in told(messages=messages)] == [
+        ("prompt", "do it"), ("event", "command /exit"), ("event", "the user interrupted"),
+    ]  # fmt: skip

@@ -1,5 +1,6 @@
 """What keeps hooks from running, in every layer of each client's settings: told, or not there."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -186,8 +187,24 @@ def test_the_command_of_a_hook_of_gemini_can_be_disabled(root: Path) -> None:
     assert len(off(GEMINI, root)) == 1
 
 
+def hash_of(event: str, command: str, timeout: int) -> str:
+    hook = f'{{"async":false,"command":{json.dumps(command)},"timeout":{timeout},"type":"command"}}'
+    text = f'{{"event_name":"{event}","hooks":[{hook}]}}'
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
 def trusted(path: Path, event: str, group: int = 0, more: str = "") -> str:
-    return f'[hooks.state."{path}:{event}:{group}:0"]\ntrusted_hash = "sha256:0"\n{more}'
+    name = "".join(word.capitalize() for word in event.split("_"))
+    hook = json.loads(path.read_text())["hooks"][name][group]["hooks"][0]
+    seen = hash_of(event, hook["command"], hook.get("timeout", 600))
+    return f'[hooks.state."{path}:{event}:{group}:0"]\ntrusted_hash = "{seen}"\n{more}'
+
+
+def test_the_hash_is_that_of_codex_itself() -> None:
+    # As 0.171.0 wrote it into its config.toml for a hook that runs `true`.
+    assert hash_of("pre_tool_use", "true", 30) == (
+        "sha256:3e090fb4b9152d9fb4888d607c0cdda92da53888edba81069641afa35ead0d00"
+    )
 
 
 def test_hooks_that_codex_was_not_told_to_trust(root: Path, home: Path) -> None:
@@ -212,3 +229,15 @@ def test_hooks_that_codex_was_not_told_to_trust(root: Path, home: Path) -> None:
     write(home / ".codex/config.toml", config + disabled)
     (line,) = status(CODEX, "project", root).problems
     assert line == f"Codex has our hooks in {path} turned off for PreToolUse"
+
+
+def test_hooks_that_changed_since_codex_was_told_to_trust_them(root: Path, home: Path) -> None:
+    path = settings_path(CODEX, "project", root)
+    install(CODEX, "project", root)
+    names = json.loads(path.read_text())["hooks"]
+    events = ["".join("_" + c.lower() if c.isupper() else c for c in n).strip("_") for n in names]
+    write(home / ".codex/config.toml", "".join(trusted(path, event) for event in events))
+    assert status(CODEX, "project", root).problems == ()
+    install(CODEX, "project", root, directory=root)
+    (line,) = status(CODEX, "project", root).problems
+    assert line.startswith(f"Codex trusts what our hooks in {path} were before, and skips ")

@@ -123,6 +123,8 @@ def _account(found: Account, cost: dict[str, Any], *, as_json: bool) -> int:
                 "events reconstructed": found.reconstructed,
                 "messages of transcripts": found.messages,
                 "tool calls of transcripts": len(found.calls),
+                "how they ended": ", ".join(f"{n} {how}" for how, n in found.endings.items())
+                or "-",
                 "tool calls that lack an event": len(lacking),
                 "hooks that failed": found.failed_hooks,
                 "hooks that failed, without an event": len(found.lost),

@@ -14,17 +14,20 @@ from khive_persist.redaction.names import STEMS, Name, classify
 from khive_persist.redaction.rule import Candidate, Hit
 from khive_persist.redaction.values import is_value_of
 
-# The rest of a name, and after it `=`, `:`, `=>`, `:=`, `?=`, `:-` (of a shell's default), `: str = `, the `>` of a tag
-# that is closed, a quote after a blank (SQL), blanks before a long value, `", "value": ` of a list
-# of variables, `", ` of a call or, after `--name`, of a list of words. Escaped text is searched
-# first, too.
+# The rest of a name, and after it `", "value": ` of a list of variables, a block of YAML, `=`, `:`,
+# `=>`, `:=`, `?=`, `:-` (of a shell's default), `: str = `, the `>` of a tag that is closed, blanks
+# before a long value, what SQL has before a quote, `||` before a default, `", ` of a call or, after
+# `--name`, of a list of words, a blank after `--name`. Escaped text is searched first, too.
 _SEPARATOR = (
     r"(?P<rest>[a-z0-9_-]{0,40}+)"
-    r"(?:[\\\"'`\])]{0,10}(?:[ \t]|\\++t){0,8}(?:[?|+]{0,2}={1,3}>?|:=|"
+    r"(?:[\\\"',{:=\snrt]{2,80}(?:value|default)[\\\"']{0,8}[ \t]{0,4}[:=]"
+    r"|:[ \t]{0,4}[|>][+-]?[ \t]{0,4}(?:\n|\\++n)[ \t]{1,16}"
+    r"|[\\\"'`\])]{0,10}(?:[ \t]|\\++t){0,8}(?:[?|+]{0,2}={1,3}>?|:=|"
     r":(?!:)-?(?: ?[\w.\[\]|&]{1,40} = )?|>(?=[^\s\"'`<>]{6,2048}+</))"
     r"|(?:[ \t|]|\\++t){1,16}(?=[A-Za-z0-9/+]{40})"
     r"|(?<=word)[ \t]{1,4}(?=')"
-    r"|[\\\"',{\snrt]{2,80}(?:value|default)[\\\"']{0,8}[ \t]{0,4}[:=]"
+    r"|(?<=password)\((?=')"
+    r"|[\\\"'\])]{0,10}[ \t]{0,4}(?:\|\||\?\?|\?:|\bor\b)[ \t]{0,4}(?=[\\\"'])"
     r"|(?P<call>[\\\"']{1,10},(?:\s|\\++[nrt]){0,80}(?:default[ \t]?=[ \t]?)?(?=[rbuf\\\"']))"
     r"|(?P<blank>[ \t]{1,8}(?=[^\s=-])))"
 )
@@ -32,6 +35,7 @@ _SEPARATOR = (
 _NAME = r"[\w.$-]*"
 _CALL = r"[\"'][\\\"']{0,9}[rbuf]{0,2}[ \t\n]{0,8}\("
 _MAX_NAME = 48
+_SETTING = r"(?:\A|[\s\"']|\\n)(?:ENV|set -[a-z]{1,3}|setx)[ \t]{1,4}\Z"
 _OPENING = r"(?i)[ \t]{0,8}(?:[rbuf]{1,2}(?=[\"']))?([\"'`]?)"
 _QUOTE = "[\"'`]"
 _MAX_LENGTH = 2048
@@ -126,7 +130,7 @@ def _assignment(text: str, low: str, start: int, end: int) -> _Assignment | None
         begin += 1
     is_option = text.startswith("--", begin)
     if not is_option and (
-        separator["blank"]
+        (separator["blank"] and not _is_set(text, begin))
         or (separator["call"] and not compiled(_CALL).match(text[max(0, begin - 20) : begin][::-1]))
     ):
         return None
@@ -136,6 +140,11 @@ def _assignment(text: str, low: str, start: int, end: int) -> _Assignment | None
         return None
     quoted = compiled(_QUOTE).search(low, separator.end("rest"), separator.end()) is not None
     return _Assignment(name, separator.end(), quoted)
+
+
+def _is_set(text: str, begin: int) -> bool:
+    """Tell whether a variable is set before this: `ENV NAME value`, of a Dockerfile and others."""
+    return compiled(_SETTING).search(text, max(0, begin - 12), begin) is not None
 
 
 def _quote_mark(text: Unescaped, at: int) -> tuple[int, int] | None:

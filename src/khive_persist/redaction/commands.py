@@ -18,7 +18,10 @@ _GAP = r"(?:[ \t]{1,8}[\"']?|=[\"']?|[\"'][ \t]{0,8},\s{0,80}[\"'])"
 _ATTACHED = r"[\"']?"
 _VALUE = r"([^\s\"'`<>;|&]{4,256})"
 _USER = r"[\w.@+\\-]{1,128}:"
-_WINDOW = 500
+_TWO_WORDS = r"(?:[ \t]{1,8}[^\s;|&]{1,200}){2}"
+_WINDOW = 400
+_PROGRAM_END = r"[\w.-]{0,16}+[\s\"'\\]"
+_ANY_OPTION = r"(?s:.{0,400}?)[\s\"'nrt](?:-[a-zA-Z-]|/p:|add_user|change_password|password|wifi)"
 _KIND = "cli_password"
 _REGISTRIES = r"(?:docker|podman|buildah|skopeo|nerdctl|helm|oras|crane|regctl|oc|cf|az)\b"
 
@@ -44,11 +47,12 @@ COMMANDS: Final = (
     Command("login", rf"(?:-p|--password){_GAP}", rf"{_REGISTRIES}[^\n;|&]{{0,40}}"),
     Command("redis-cli valkey-cli keydb-cli", rf"(?:-a|--pass){_GAP}"),
     Command("mongosh mongodump mongorestore mongoexport mongoimport", rf"-p(?:{_GAP}|{_ATTACHED})"),
+    Command("twine", rf"-p{_GAP}"),
     Command("cqlsh cypher-shell evil-winrm crackmapexec netexec", rf"-p{_GAP}"),
     Command("sqlcmd", rf"-P(?:{_GAP}|{_ATTACHED})"),
     Command("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldappasswd", rf"-w{_GAP}"),
     Command("openssl", rf"-pass(?:in|out)?{_GAP}pass:"),
-    Command("htpasswd", r"-[a-zA-Z]{0,3}b[a-zA-Z]{0,3}[ \t]{1,8}[^\s;|&]{1,200}[ \t]{1,8}[^\s;|&]{1,99}[ \t]{1,8}[\"']?"),
+    Command("htpasswd", rf"-[a-zA-Z]{{0,3}}b[a-zA-Z]{{0,3}}{_TWO_WORDS}[ \t]{{1,8}}[\"']?"),
     Command("smbclient rpcclient", rf"-U(?:{_GAP}|{_ATTACHED})[^\s\"'%]{{1,128}}%"),
     Command("keytool jarsigner", rf"-(?:src|dest)?(?:store|key)pass{_GAP}"),
     Command("7z", rf"-p{_ATTACHED}"),
@@ -70,16 +74,22 @@ class CommandRule:
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
         return (
-            compiled(
-                r"(?:[^\n]{0,99}?)[\s\"'nrt](?:-[a-zA-Z-]|/p:|[a-z_]+(?:user|password|psk))"
-            ).match(text, end, end + _WINDOW)
-            is not None
-        ) and self._is_program(text, start)
+            compiled(_PROGRAM_END).match(low, end) is not None
+            and compiled(_ANY_OPTION).match(text, end, end + _WINDOW) is not None
+            and self._is_program(text, start)
+        )
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
+        done = 0
         for start, end in hits:
+            if start < done or not compiled(_PROGRAM_END).match(text.low, end):
+                continue
+            if not self._is_program(text.flat, start):
+                continue
             match = compiled(self._pattern).match(text.flat, end)
-            if match is not None and self._is_program(text.flat, start):
+            # Where a program's name stands many times, no part is searched for each of them.
+            done = match.end() if match else end + _WINDOW // 4
+            if match is not None:
                 yield from _candidate(text, *match.span(1), is_password)
 
     def _is_program(self, text: str, start: int) -> bool:

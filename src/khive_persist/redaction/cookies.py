@@ -19,7 +19,7 @@ _MAX_PAIRS = 64
 class CookieRule:
     """Finds the values of cookies that are too random to be a setting."""
 
-    words = ("cookie",)
+    words = ("cookie", " -b ", '"-b"')
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
         return any(True for _ in self._values(text, end))

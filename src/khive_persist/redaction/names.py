@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from khive_persist.redaction.escapes import compiled
+from khive_persist.redaction.vocabulary import NOT_AFTER, NOT_BEFORE, WHICH
 
 
 class Name(NamedTuple):
@@ -39,7 +40,18 @@ PASS_PREFIXES: Final = (
 # What is searched for. All that stands around it, `DB_…_PROD`, is looked at by `classify`.
 STEMS: Final = (
     *("passw", "passphrase", "passcode", "pwd", "token", "secret", "credential", "creds"),
-    *("mnemonic", "seed_phrase", "seedphrase", "_key", "-key", "_auth", '"auth', "'auth"),
+    *(
+        "mnemonic",
+        "seed_phrase",
+        "seedphrase",
+        "_key",
+        "-key",
+        "?key=",
+        "&key=",
+        "_auth",
+        '"auth',
+        "'auth",
+    ),
     # `pass` is a word of many texts, and of Python.
     *("_pass", "-pass", '"pass', "'pass", ".pass", "pass=", "pass:", "pass ="),
     *(f"{word}pass" for word in PASS_PREFIXES),
@@ -71,46 +83,6 @@ _STEM = (
     r"(?P<plural>s?)(?![a-z])"
 )
 _WORDS = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+"
-# Before a name: what is counted, shown or looked up by it, rather than kept secret.
-_NOT_AFTER = frozenset(
-    (
-        "max min num n total count input output prompt completion reasoning cached cache page next "
-        "prev previous pagination continuation stop pad eos bos unk sep cls mask special start end "
-        "sync cancel cancellation public pub primary foreign partition sort range hash composite "
-        "unique index object dict map row column group item lookup event issue project routing "
-        "translation host known registry hot json idempotency dedup natural surrogate config "
-        "setting query search lock state feature bucket file parent child tree node data field "
-        "show hide has is no use forgot invalid wrong missing require required per any every each "
-        "which verify verification"
-    ).split()
-)
-# After a name: what says something of the secret, rather than being it.
-_NOT_BEFORE = frozenset(
-    (
-        "count counts type types url uri urls uris endpoint endpoints name names id ids path paths "
-        "file files filename dir field fields column columns length len size sizes limit limits "
-        "budget usage expiry expires expiration expire expired ttl age at in lifetime timeout policy "
-        "provider manager service store storage class cls hash hashes hashed hasher algorithm alg "
-        "algo format header headers param params prefix suffix regex pattern hint label labels "
-        "placeholder title text help description desc error errors message messages status state "
-        "valid required enabled index arn version source ref reference refs selector env var vars "
-        "variable variables scope scopes list map generator validator encoder reset strength input "
-        "prompt rotation scheme kind mode created updated fingerprint info metadata request util "
-        "utils test tests position positions offset ids span spans stream iterator iter parser "
-        "handler callback func function fn rate rates price cost per used remaining left total "
-        "max min num number getter ring rings up down press code codes word words pair pairs "
-        "board frame holder chain vault user username owner domain realm issuer audience"
-    ).split()
-)
-# After a name: which of several it is, or how it is written.
-_WHICH = frozenset(
-    (
-        "prod production dev development stg staging stage test testing live sandbox qa uat ci "
-        "local old new prev previous current backup primary secondary main master default base "
-        "data value val values string str raw plain plaintext b64 base64 hex enc encoded decoded "
-        "us eu ap asia v a b x one two"
-    ).split()
-)
 
 
 @lru_cache(8192)
@@ -127,18 +99,17 @@ def classify(identifier: str) -> Name | None:
     last = identifier.strip("-_.$").rpartition(".")[2]
     is_environment = last.isupper()
     name = "_".join(compiled(_WORDS).findall(last)).lower()
-    stem = None
-    for stem in compiled(_STEM).finditer(name):
-        pass
-    if stem is None:
+    stems = list(compiled(_STEM).finditer(name))
+    if not stems:
         return None
+    stem = stems[-1]
     before = name[: stem.start()].rstrip("_").rpartition("_")[2]
     after = name[stem.end() :].split("_")[1:]
     # Several of them, with nothing said of what they are for, are counted: `tokens=`.
     is_counted = bool(stem["plural"]) and not before and not stem["credential"]
-    if is_counted or before in _NOT_AFTER or (after and after[-1] in _NOT_BEFORE):
+    if is_counted or before in NOT_AFTER or (after and after[-1] in NOT_BEFORE):
         return None
-    kind, has_which = _kind(stem), all(word in _WHICH or word.isdigit() for word in after)
+    kind, has_which = _kind(stem), all(word in WHICH or word.isdigit() for word in after)
     is_password = kind in ("password", "passphrase")
     return Name(kind, is_password, kind != "key" and (has_which or is_environment), is_environment)
 

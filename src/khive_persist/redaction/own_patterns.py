@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.redaction.escapes import MARK, Unescaped, compiled
+from khive_persist.redaction.places import is_kept
 
 if TYPE_CHECKING:
     import regex
@@ -83,15 +84,16 @@ class OwnPatterns:
 
         Args:
             text: A text, or a JSON document.
-            is_json: Whether it is one: then its strings are searched, each alone, but for keys that
-                are plain names.
+            is_json: Whether it is one: then its strings are searched, each alone, but for ids,
+                paths and keys that are plain names.
         """
         until = time.thread_time() + _seconds(DOCUMENT_SECONDS, text)
         if not is_json:
             yield from self._denied(text, 0, len(text), until, is_key=False)
             return
         for string in compiled(_STRING).finditer(text):
-            yield from self._denied(text, *string.span(1), until, is_key=bool(string[2]))
+            if not is_kept(text, string.start(1), by_form=False):
+                yield from self._denied(text, *string.span(1), until, is_key=bool(string[2]))
 
     def _denied(
         self, text: str, start: int, end: int, until: float, *, is_key: bool

@@ -151,6 +151,13 @@ PATTERNS: Final = (
         .replace("PASSWORD", "password"),
         "secret",
     ),
+    Pattern(
+        "password",
+        "convertto-securestring",
+        True,
+        rf"convertto-securestring{_BLANK}{{1,8}}(?:-string{_BLANK}{{1,8}})?{_QUOTES}(?=([^\s\"'`\\]{{6,256}}))",
+        "password",
+    ),
     # RFC 7518, 6.3.2: `d` is the private part of a JSON Web Key.
     Pattern(
         "jwk_private_key",
@@ -177,7 +184,7 @@ class PatternRule:
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         subject = text.low if self._folded else text.flat
-        done = 0
+        done = reach = 0
         for at, _ in hits:
             match = _ascii(self._pattern).match(subject, at) if at >= done else None
             if match is None:
@@ -188,7 +195,9 @@ class PatternRule:
             if text.flat.startswith(MARK, end) or not self._check(text.flat[start:end]):
                 continue
             yield *text.span(start, end), self._kinds[(match.lastindex or 1) - 1], ""
-            yield from beside(text, end)
+            for first, last, kind in beside(text, end) if end > reach else ():
+                reach = last
+                yield *text.span(first, last), kind, ""
 
 
 def pattern_rules() -> list[PatternRule]:

@@ -20,9 +20,12 @@ _MARKER = (
 _GAP = (
     r"[\s\"',\\]{0,80}+(?:[0-9]{1,7}+(?:[\t→|:]|[ ]{1,4}\|))?+[ \t]{0,8}+[-+> ]?[ \t]{0,8}+[\"']?"
 )
-_HEADERS = rf"(?:{_GAP}(?:Proc-Type|DEK-Info|Version|Comment|Subject|X-[a-z-]{1, 20}|Charset|Hash): [^\n\"]{{0,200}}+){{1,9}}"
+_HEADERS = (
+    rf"(?:{_GAP}(?:Proc-Type|DEK-Info|Version|Comment|Subject|Charset|Hash): [^\n\"]{{0,200}}+)"
+    r"{1,9}"
+)
 _LINE = rf"({_GAP})([A-Za-z0-9/][A-Za-z0-9+/]*+={{0,2}})"
-_END_NEXT = rf"{_GAP}-----END "
+_END_NEXT = rf"{_GAP}----(?:-| )END "
 # A `+` before a line is taken for a mark of a diff, and stays. JSON numbers have none of these.
 _BASE64 = "[A-DF-Za-df-z=]"
 # Lines have 64, 70 or 76 characters; only the last one is shorter, or one that was cut.

@@ -21,12 +21,10 @@ class Redactor:
     gets the same placeholder as long as the key is the same, and without the key it cannot be told
     whether a guess is right. Redacting text again changes nothing.
 
-    What is found: tokens whose format is known (see `rules`), private keys, passwords in URLs,
-    credentials after `Authorization:` or `Bearer`, and values of names such as `DB_PASSWORD`, at
-    any level of JSON escaping. What is not: a secret in prose with no name to it; one in base64,
-    percent or other encodings than JSON's; a value of a name that is shorter than 8 characters or
-    longer than 2,048, or has no digit, no letter, or white space in it. Time is linear in the
-    length of the text.
+    docs/redaction.md says what is found, at any level of JSON escaping, and what is not: a secret
+    in prose with no name to it; one in base64, percent or other encodings than JSON's; a value of a
+    name that is longer than 2,048 characters; what stands in an id or a path. Time is linear in the
+    length of the text; a person's own expressions have a limit besides.
 
     A redactor has no state but its settings: any number of threads may share one.
     """
@@ -110,7 +108,7 @@ class Redactor:
         """Start, end, kind and, where it is not that slice, secret; in order, none overlaps."""
         unsorted = list(self._candidates(raw, counts)) if may_match(raw) else []
         if self._own.has_deny:
-            unsorted += self._denied(raw, is_json=is_json)
+            unsorted += [(*denied, "") for denied in self._own.denied(raw, is_json=is_json)]
         merged: list[Candidate] = []
         # Those that begin together are in their order: the most telling kind first.
         for found in sorted(unsorted, key=lambda found: found[0]):
@@ -130,11 +128,6 @@ class Redactor:
                 and not self._own.allows(secret, counts)
             ):
                 yield candidate
-
-    def _denied(self, raw: str, *, is_json: bool) -> Iterator[Candidate]:
-        for start, end, kind in self._own.denied(raw, is_json=is_json):
-            if not is_kept(raw, start, by_form=False):
-                yield start, end, kind, ""
 
     def _tag(self, secret: str) -> str:
         # Importing it takes longer than redacting a thousand events without secrets.

@@ -71,6 +71,11 @@ def _index() -> _Index:
     return _Index()
 
 
+def rules() -> list[Rule]:
+    """Give all rules, the most telling first."""
+    return _index().rules
+
+
 def may_match(text: str) -> bool:
     """Tell whether there may be a secret in a text, escaped or not: quick where there is none."""
     return _may_match(text, is_revealed=False)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from khive_persist.redaction.escapes import Unescaped, compiled
+from khive_persist.redaction.escapes import Unescaped
 from khive_persist.redaction.rule import Candidate, Hit
 from khive_persist.redaction.tokens import ALNUM, INFIXES, JWT_TAIL, TOKENS, Infix, Token
 
@@ -41,7 +41,7 @@ class TokenRule:
         return _ascii(self._pattern).match(text, start) is not None
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
-        done = 0
+        done = reach = 0
         for start, end in hits:
             if self._is_crowded:
                 start += self._shifts[text.low[start:end]]
@@ -49,7 +49,10 @@ class TokenRule:
             if match is not None:
                 done = match.end()
                 yield *text.span(*match.span()), self._kind, ""
-                yield from beside(text, done)
+                # Those beside what was beside another one are known.
+                for first, last, kind in beside(text, done) if done > reach else ():
+                    reach = last
+                    yield *text.span(first, last), kind, ""
 
 
 class InfixRule:
@@ -113,12 +116,15 @@ def _bounded() -> tuple[re.Pattern[str], list[str]]:
     return re.compile(alternatives, re.ASCII), [*(token.kind for token in rows), "jwt"]
 
 
-def beside(text: Unescaped, end: int) -> Iterator[Candidate]:
-    """Tokens that begin where a secret ends: when that is replaced, there is a boundary."""
+def beside(text: Unescaped, end: int) -> Iterator[tuple[int, int, str]]:
+    """Yield start and end in `text.flat`, and kind, of tokens that begin where a secret ends.
+
+    When that is replaced, there is a boundary before them.
+    """
     pattern, kinds = _bounded()
     while match := pattern.match(text.flat, end):
         end = match.end()
-        yield *text.span(*match.span()), kinds[(match.lastindex or 0) - 1], ""
+        yield *match.span(), kinds[(match.lastindex or 0) - 1]
 
 
 def token_rules() -> list[TokenRule | InfixRule]:

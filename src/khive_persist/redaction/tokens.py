@@ -258,7 +258,7 @@ INFIXES: Final = (
         "mailchimp_api_key",
         "-us1 -us2 -us3 -us4 -us5 -us6 -us7 -us8 -us9",
         32,
-        r"[0-9a-f]{32}-us[0-9]{1,2}",
+        r"[0-9a-f]{32}-us[1-9][0-9]?",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from khive_persist.redaction.escapes import MARK, compiled
 from khive_persist.redaction.names import Name
+from khive_persist.redaction.vocabulary import LITTLE_WORDS, NO_PASSWORDS
 
 _TEMPLATE = (
     rf"(?ai){MARK}|\[REDACTED:|\$\{{|\$\(|#\{{|\{{\{{|\*\*\*|x{{5}}|\{{[a-z_][\w.\[\]()-]*\}}"
@@ -59,24 +60,6 @@ _IN_CODE = (
 )
 _UNQUOTED_WORD = r"(?a)[a-z]{12,}|(?=.*[!@#%^&*~+-])[A-Za-z][A-Za-z!@#$%^&*~+-]{7,}"
 _SENTENCE = r"[.:?;,%{}<>()\[\]=/\\|\"`]|\A[A-Z][a-z]+ [a-z]"
-_LITTLE_WORDS = frozenset(
-    (
-        "a an the your you my our its this that is are was be to of for in on at with from by and or "
-        "not no if as it must should can cannot please enter confirm new old current show hide reset "
-        "forgot invalid wrong required min max least minimum maximum characters user username none"
-    ).split()
-)
-_NO_PASSWORDS = frozenset(
-    (
-        "string str text none null nil true false undefined required optional hidden unknown any "
-        "password passwd username default disabled enabled prompt visible masked redacted secret "
-        "public private object boolean integer number varchar unset missing invalid empty "
-        "generated automatic ignored ignore nullable plaintext plain stdin getpass input value "
-        "description constant variable function return sha256 sha512 bcrypt scrypt argon2 argon2id "
-        "peer trust ident email basic bearer oauth oauth2 digest token "
-        "example sample foobar placeholder"
-    ).split()
-)
 
 
 def is_template(value: str) -> bool:
@@ -108,7 +91,7 @@ def is_password(value: str) -> bool:
         len(value) >= _MIN_PASSWORD
         and not value.startswith(("-", "$"))
         and not is_template(value)
-        and value.lower() not in _NO_PASSWORDS
+        and value.lower() not in NO_PASSWORDS
         and compiled(_HARMLESS).match(value) is None
     )
 
@@ -175,7 +158,7 @@ def _is_code(name: Name, value: str) -> bool:
 def _is_word(name: Name, value: str, *, quoted: bool, ends_line: bool) -> bool:
     """Tell a password of letters from words that speak of one, and from names in code."""
     low = value.lower()
-    if low in _NO_PASSWORDS or compiled(_SPEAKS_OF_IT).search(low):
+    if low in NO_PASSWORDS or compiled(_SPEAKS_OF_IT).search(low):
         return False
     if compiled(_IN_CODE).fullmatch(value):
         return False
@@ -193,7 +176,7 @@ def _is_phrase(value: str) -> bool:
         and "\n" not in value
         and compiled(_SENTENCE).search(value) is None
         and compiled(_SPEAKS_OF_IT).search(value.lower()) is None
-        and _LITTLE_WORDS.isdisjoint(words)
+        and LITTLE_WORDS.isdisjoint(words)
         and all(words)
     )
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from khive_persist.capture.previews import with_whole_texts
+from khive_persist.lineage.endings import ending_of
 from khive_persist.lineage.parents import Parents
 from khive_persist.prices import PriceTable
 from khive_persist.records.focus_chain import FocusChain
@@ -23,6 +24,8 @@ from khive_persist.story.tool_call import tool_call
 from khive_persist.story.wording import duration, line_of, typed_command
 
 GAP: Final = timedelta(minutes=10)
+# Endings that are no failure of what was called.
+_STOPPED: Final = ("denied", "interrupted")
 # Of these there are many, and the story tells them otherwise, or they say nothing of it.
 _UNTOLD: Final = frozenset(
     {
@@ -160,7 +163,9 @@ def _parts(
             # Its result may be said once more, without how it ended.
             is_error = call.get("is_error") is True or call.get("status") == "error"
             result = {"output": call["result"], "is_error": is_error}
-        yield tool_call(at, str(call.get("name")), call.get("input"), result)
+        entry = tool_call(at, str(call.get("name")), call.get("input"), result)
+        ending = ending_of(str(content.get("tool")), result, call.get("status"))
+        yield entry._replace(title=f"{entry.title}  ({ending})") if ending in _STOPPED else entry
 
 
 def _results(messages: Sequence[Message]) -> dict[str, Any]:

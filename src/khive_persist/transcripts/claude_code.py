@@ -301,16 +301,13 @@ def _blocks(content: Any) -> dict[str, Any]:
                 texts.append(str(block.get("text", "")))
             case "thinking" | "redacted_thinking":
                 thoughts.append(str(block.get("thinking", "")))
-            case "tool_use" | "server_tool_use":
+            case "tool_use" | "server_tool_use" | "mcp_tool_use":
                 calls.append(
                     {"tool_use_id": block.get("id"), "name": block.get("name")}
                     | {"input": block.get("input")}
                 )
-            case "tool_result" | "web_search_tool_result":
-                results.append(
-                    {"tool_use_id": block.get("tool_use_id"), "output": block.get("content")}
-                    | {"is_error": block.get("is_error") is True}
-                )
+            case str(kind) if kind == "tool_result" or kind.endswith("_tool_result"):
+                results.append(_result(block))
             case _:
                 others.append(dict(block))
     return present(
@@ -320,6 +317,15 @@ def _blocks(content: Any) -> dict[str, Any]:
         tool_results=results,
         blocks=others,
     )
+
+
+def _result(block: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a call; that of a server's tool says by its kind that it is an error."""
+    output = block.get("content")
+    is_error = str(_mapping(output).get("type")).endswith("_tool_result_error")
+    return {"tool_use_id": block.get("tool_use_id"), "output": output} | {
+        "is_error": block.get("is_error") is True or is_error
+    }
 
 
 def _texts(content: Any) -> list[str]:

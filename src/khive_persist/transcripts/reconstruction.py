@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.capture import previews
 from khive_persist.capture.tools import TOOLS, fields
+from khive_persist.lineage.endings import Ending, ending_of
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.transcripts.piece import row_id
 
@@ -31,6 +32,7 @@ class Call(NamedTuple):
         namespace: Of an MCP server's tool, where it stands apart.
         result: `output` and `is_error`, or None.
         ended_at: When the result came, as UTC text.
+        status: The tool's word for how it ended, or None.
     """
 
     tool: str
@@ -43,6 +45,12 @@ class Call(NamedTuple):
     namespace: str
     result: Mapping[str, Any] | None
     ended_at: str
+    status: Any = None
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended, by what its transcript says."""
+        return ending_of(self.tool, self.result, self.status)
 
 
 def event_of_call(call: Call, session_id: str, *, is_post: bool) -> HookEvent:

@@ -60,7 +60,7 @@ def place_launcher() -> list[str]:
     with suppress(OSError, PlaceError):
         make_directory(path.parent.parent)
         make_directory(path.parent)
-        if not (_is_newer(path) and runs(path)):
+        if not (_is_current(path) and runs(path)):
             _write(path)
             if not runs(path):
                 # On a file system that lets nothing be run from it.
@@ -99,6 +99,8 @@ def problem_of(path: Path) -> str:
         return f"{path} runs {program}, which is not there"
     if not runs(path):
         return f"{path} cannot be run"
+    if not _is_current(path):
+        return f"{path} is that of an earlier version"
     try:
         environment = os.readlink(path.with_name(_ENVIRONMENT))
     except OSError:
@@ -159,7 +161,7 @@ def _name_environment(folder: Path) -> None:
     os.replace(temporary, link)
 
 
-def _is_newer(path: Path) -> bool:
+def _is_current(path: Path) -> bool:
     """Whether the copy is of this version or a newer one, and as that one wrote it."""
     try:
         found = _VERSION.search(path.read_bytes())

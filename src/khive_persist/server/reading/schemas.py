@@ -285,6 +285,9 @@ _CALLS: Final = array(
         has_pre=BOOLEAN,
         has_post=BOOLEAN,
         has_result=BOOLEAN,
+        wants_pre=BOOLEAN,
+        wants_post=BOOLEAN,
+        ending=TEXT,
         reason=TEXT,
     )
 )
@@ -294,6 +297,7 @@ _ACCOUNT: Final = record(
     reconstructed=COUNT,
     messages=COUNT,
     calls=_CALLS,
+    endings=mapping(COUNT),
     failed_hooks=COUNT,
     lost=array(record(event=TEXT, subject=TEXT, created_at=TEXT, reason=TEXT)),
     after_end=COUNT,

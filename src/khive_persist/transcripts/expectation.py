@@ -1,0 +1,38 @@
+"""Which events a tool call should have: what no hook ever tells of is no gap."""
+
+from typing import Final, NamedTuple
+
+from khive_persist.lineage.endings import Ending
+
+# Tools that fire no hook: they only speak to the client, or go on with a call that did.
+_SILENT: Final = {"codex": frozenset({"update_plan", "write_stdin"})}
+# Calls that the model's server runs by itself, and those that it passes on to an MCP server.
+_SERVERS_CALLS: Final = ("srvtoolu_", "mcptoolu_")
+# Gemini CLI asks before its hook.
+_ASKS_FIRST: Final = "gemini-cli"
+_ENDED: Final[frozenset[Ending]] = frozenset({"done", "failed"})
+
+
+class Expected(NamedTuple):
+    """The events that the hooks of a call send.
+
+    Attributes:
+        pre: Whether one comes before it.
+        post: Whether one comes after it.
+    """
+
+    pre: bool
+    post: bool
+
+
+def expected(tool: str, name: str, tool_use_id: str, ending: Ending) -> Expected:
+    """Tell which events a call should have, by how it ended."""
+    if is_silent(tool, name, tool_use_id) or ending == "invalid":
+        return Expected(pre=False, post=False)
+    is_asked_first = tool == _ASKS_FIRST and ending == "denied"
+    return Expected(pre=not is_asked_first, post=ending in _ENDED)
+
+
+def is_silent(tool: str, name: str, tool_use_id: str) -> bool:
+    """Tell whether no hook is ever fired for a call."""
+    return name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALLS)

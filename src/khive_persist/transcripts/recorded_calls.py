@@ -1,0 +1,137 @@
+"""What is recorded of a session's tool calls: by its events, and by its transcripts."""
+
+import json
+from contextlib import aclosing
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.opening import reading
+from khive_persist.place import Place
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.query import field
+from khive_persist.store import codec
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.transcripts.failed_hooks import FailedHook, Failures
+from khive_persist.transcripts.piece import NO_MESSAGE
+from khive_persist.transcripts.reconstruction import NAMES, Call
+
+# Gemini's words for how a call ended that did not succeed.
+_FAILED: Final = ("error", "cancelled")
+
+
+class Event(NamedTuple):
+    """An event, as far as it tells of a call; `input` is that of its tool, as `input_key` has it.
+
+    `first_of_batch` is the first call of a batch of calls.
+    """
+
+    id: str
+    tool: str
+    event_type: str
+    tool_use_id: str | None
+    name: str | None
+    input: str
+    prompt_id: str | None
+    first_of_batch: str | None
+    created_at: str
+    is_reconstructed: bool
+
+
+async def read_session(
+    place: Place, session_id: str
+) -> tuple[list[Event], list[Call], list[FailedHook], int]:
+    """Read the events of a session in order of time, its calls, failed hooks, and messages' count.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    async with reading(place, *HOOK_EVENTS.values()) as reader:
+        events = [
+            event
+            for tool, purpose in HOOK_EVENTS.items()
+            for event in await _events(reader, tool, purpose.name, session_id)
+        ]
+    async with reading(place, CONVERSATIONS) as reader:
+        calls, failed, messages = await _calls(reader, session_id)
+    return events, calls, failed, messages
+
+
+async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list[Event]:
+    def build(source: Source) -> Statement:
+        if name not in source.tables:
+            return Statement("SELECT 0 LIMIT 0", [])
+        one = source._replace(sql=source.tables[name])
+        paths = (
+            "event_type", "tool_use_id", "tool_name", "payload.tool_input", "payload.prompt_id",
+            "payload.tool_calls[0].tool_use_id",
+        )  # fmt: skip
+        columns = ", ".join(one.extract(f"$.{path}") for path in paths)
+        made = one.extract("$.metadata.reconstructed")
+        columns = f"id, {columns}, {one.created_at}, {made}"
+        return select(one, [field("session_id") == session_id], columns=columns)
+
+    found = []
+    async with aclosing(reader.stream(build)) as rows:
+        async for id, kind, use_id, tool_name, tool_input, prompt, first, created_at, made in rows:
+            key = input_key(codec.column(tool_input))
+            seen = prompt, first, str(created_at), made == 1
+            found.append(Event(id, tool, str(kind), use_id, tool_name, key, *seen))
+    return sorted(found, key=lambda event: event.created_at)
+
+
+async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[FailedHook], int]:
+    def build(source: Source) -> Statement:
+        columns = f"{source.content}, {source.created_at}"
+        return select(source, [field("session_id") == session_id], columns=columns)
+
+    asked: list[tuple[dict[str, Any], dict[str, Any], str]] = []
+    results: dict[str, tuple[dict[str, Any] | None, str]] = {}
+    failures = Failures()
+    messages = 0
+    async with aclosing(reader.stream(build)) as rows:
+        async for text, created_at in rows:
+            content = codec.column(text)
+            messages += content.get("role") != NO_MESSAGE
+            if content.get("tool") not in NAMES:
+                # An application's: no hook tells of its calls.
+                continue
+            failures.add(content, str(created_at))
+            for call in content.get("tool_calls", ()):
+                asked.append((call, content, str(created_at)))
+                if "result" in call:
+                    failed = call.get("is_error") is True or call.get("status") in _FAILED
+                    result = {"output": call["result"], "is_error": failed}
+                    ended_at = clock.from_column(call.get("ended_at"))
+                    told = clock.to_text(ended_at) if ended_at else str(created_at)
+                    results[str(call.get("tool_use_id"))] = (result, told)
+            for result in content.get("tool_results", ()):
+                results.setdefault(str(result.get("tool_use_id")), (result, str(created_at)))
+    calls = [
+        Call(
+            str(content.get("tool")),
+            str(call.get("tool_use_id") or ""),
+            str(call.get("name")),
+            call.get("input"),
+            created_at,
+            str(content.get("message_id")),
+            {
+                n: content[n]
+                for n in ("cwd", "transcript_path", "agent_id", "model")
+                if n in content
+            },
+            str(call.get("namespace") or ""),
+            result,
+            ended_at,
+            call.get("status"),
+        )
+        for call, content, created_at in asked
+        for result, ended_at in [results.get(str(call.get("tool_use_id")), (None, created_at))]
+    ]
+    calls.sort(key=lambda call: call.created_at)
+    return calls, failures.found(calls), messages
+
+
+def input_key(value: Any) -> str:
+    """Give a tool's input as a text that is the same for equal ones."""
+    return json.dumps(value, sort_keys=True, default=str)
