@@ -96,7 +96,7 @@ async def examine(place: Place) -> Report:
         problems.append(f"{error}; the defaults hold until it is mended")
     problems += _open_to_others(place)
     drained = drain(place)
-    problems += [f"not drained: {error}" for error in drained.errors]
+    problems += [f"not drained: {error}" for error in (*drained.errors, *drained.unreached)]
     tables, unknown = _tables(place)
     problems += unknown
     databases = [_examine_database(place, file, tables) for file in _files(place)]

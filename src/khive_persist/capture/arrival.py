@@ -399,7 +399,12 @@ def settle(spool: int, file: int, temporary: str, name: str, parents: list[int])
 
 
 def keep(
-    project: str, name: str, payload: bytes, state: str = "", watch: Watch | None = None
+    project: str,
+    name: str,
+    payload: bytes,
+    state: str = "",
+    watch: Watch | None = None,
+    temporary: str = "",
 ) -> int:
     """Write one spool file; on return it survives a power loss. Returns the open spool.
 
@@ -407,7 +412,7 @@ def keep(
     """
     parents: list[int] = []
     spool = open_spool(project, state, parents)
-    temporary = ".%s.tmp" % name
+    temporary = temporary or ".%s.tmp" % name
     file = -1
     try:
         file = posix.open(temporary, CREATE, 0o600, dir_fd=spool)
@@ -423,7 +428,8 @@ def keep(
             if watch:
                 watch.written = None
             try:
-                posix.unlink(temporary, dir_fd=spool)
+                if file >= 0:
+                    posix.unlink(temporary, dir_fd=spool)
             except OSError:
                 pass
         if not watch:
