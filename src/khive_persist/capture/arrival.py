@@ -30,6 +30,7 @@ MAX_BYTES = 64 << 20
 DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 WAKE = "wake"
+WAKING = posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC
 # What the drainer may need of the environment. The rest can hold keys: it is not handed on.
 DRAINER_VARIABLES = (b"HOME", b"KHIVE_HOME", b"KHIVE_DIR", b"PATH", b"LD_LIBRARY_PATH", b"TMPDIR")
 # A mark's text is hexadecimal digits, those of several homes' `.khive` at one path after another.
@@ -441,6 +442,40 @@ def keep(
     return spool
 
 
+def open_wake(spool: int) -> int:
+    """The pipe that wakes the drainer, made where it is missing, open for reading and writing.
+
+    Whatever else stands in its place goes: nobody would ever be woken.
+
+    Raises:
+        OSError: It cannot be made or opened.
+    """
+    for is_last in (False, True):
+        try:
+            posix.mkfifo(WAKE, 0o600, dir_fd=spool)
+        except FileExistsError:
+            pass
+        try:
+            pipe = posix.open(WAKE, posix.O_RDWR | WAKING, dir_fd=spool)
+        except OSError:
+            status = posix.stat(WAKE, dir_fd=spool, follow_symlinks=False)
+            is_ours = status.st_uid == posix.geteuid() and posix.access(
+                WAKE, posix.R_OK | posix.W_OK, dir_fd=spool
+            )
+            if is_last or (is_ours and status.st_mode & FORMAT == IS_PIPE):
+                raise
+        else:
+            if is_last or posix.fstat(pipe).st_mode & FORMAT == IS_PIPE:
+                return pipe
+            posix.close(pipe)
+        try:
+            posix.unlink(WAKE, dir_fd=spool)
+        except OSError:
+            # A folder: doctor names it.
+            posix.rename(WAKE, "%s.%d" % (WAKE, time_ns()), src_dir_fd=spool, dst_dir_fd=spool)
+    raise AssertionError
+
+
 def wake_drainer(project: str, spool: int) -> None:
     """Wake the drainer that listens at the spool, or start one.
 
@@ -448,25 +483,16 @@ def wake_drainer(project: str, spool: int) -> None:
     first hook opens its reading end and hands it to the drainer that it starts, so that the hooks
     after it start no second one.
     """
-    flags = posix.O_NONBLOCK | posix.O_NOFOLLOW
     try:
-        pipe = posix.open(WAKE, posix.O_WRONLY | flags, dir_fd=spool)
-    except FileNotFoundError:
-        try:
-            posix.mkfifo(WAKE, 0o600, dir_fd=spool)
-        except FileExistsError:
-            pass
+        pipe = posix.open(WAKE, posix.O_WRONLY | WAKING, dir_fd=spool)
     except OSError:
         pass
     else:
         if posix.fstat(pipe).st_mode & FORMAT == IS_PIPE:
             posix.write(pipe, b"\n")
             return
-        # A file in its place: nobody would ever be woken.
         posix.close(pipe)
-        posix.unlink(WAKE, dir_fd=spool)
-        posix.mkfifo(WAKE, 0o600, dir_fd=spool)
-    pipe = posix.open(WAKE, posix.O_RDWR | flags, dir_fd=spool)
+    pipe = open_wake(spool)
     posix.set_inheritable(pipe, True)
     environment = {name: posix.environ[name] for name in DRAINER_VARIABLES if name in posix.environ}
     nothing = [(posix.POSIX_SPAWN_OPEN, fd, "/dev/null", posix.O_RDWR, 0) for fd in (0, 1, 2)]
