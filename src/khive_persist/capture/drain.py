@@ -6,19 +6,21 @@ drain, at whatever point, the next one ends with the same rows.
 
 import math
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from khive_persist import settings as configuration
+from khive_persist.capture.drain_journal import DrainJournal
+from khive_persist.capture.drain_settings import usable_settings as usable_settings
 from khive_persist.capture.event_drain import EventDrain
-from khive_persist.capture.fallback_spool import FallbackSpool, waits
+from khive_persist.capture.event_reading import Reading
+from khive_persist.capture.fallback_spool import FallbackSpool, reason, waits
 from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_place, waiting_at_home
 from khive_persist.errors import (
     CaptureError,
-    InvalidSettingsError,
     KhiveError,
     MirrorError,
     PlaceError,
@@ -30,7 +32,6 @@ from khive_persist.place import KHIVE, Place
 from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.register import known_purposes
 from khive_persist.sealing import load_redactor
-from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.trust import marks, mounts, search
@@ -58,8 +59,17 @@ class Drained(NamedTuple):
 class Drain:
     """Drains one place. Keeps its connections until it is closed."""
 
-    def __init__(self, place: Place) -> None:
-        """Raises: PlaceError: The place's `.khive` or spool cannot be made or used."""
+    def __init__(self, place: Place, *, is_timed: bool = False) -> None:
+        """Open a place for draining.
+
+        Args:
+            place: Which.
+            is_timed: Whether the process ends, by SIGPROF, where the reading of one event takes
+                longer than it may. The next drain reads that one in a process of its own.
+
+        Raises:
+            PlaceError: The place's `.khive` or spool cannot be made or used.
+        """
         if marks.is_state(place.khive) and mounts.is_network(place.khive):
             raise PlaceError(
                 f"{place.khive} lies on a network file system: it keeps marks and events only",
@@ -73,7 +83,13 @@ class Drain:
         self._mirror = Mirror(place, self.settings)
         self._longest_seconds = math.inf
         self._writers: dict[str, FileWriter] = {}
-        self._events = EventDrain(place, self.spool, self.settings, self._redactor, self._writer)
+        self._journal = DrainJournal(self.spool.path)
+        self._events = EventDrain(
+            self.spool,
+            Reading(self.spool, self.settings, self._redactor, is_timed=is_timed),
+            self._journal,
+            self._writer,
+        )
         self._records = RecordDrain(place, self.spool, self._writer)
 
     def __enter__(self) -> Self:
@@ -104,17 +120,20 @@ class Drain:
         """
         with lock.held(self.spool.path / DRAIN_LOCK, wait_seconds):
             self.spool.adopt_abandoned()
+            deaths = self._journal.deaths()
             errors = self._fetch_from_home()
             unreached: list[KhiveError] = []
             stored = 0
-            here = self._events_of_place()
+            here = self._events_of_place(errors)
             for tool in HOOK_EVENTS:
                 try:
-                    stored += self._events.run(tool, [e for e in here if e.tool == tool])
+                    stored += self._events.run(
+                        tool, [e for e in here if e.tool == tool], deaths, errors
+                    )
                 except (StoreError, PlaceError) as error:
                     errors.append(error)
             stored += self._records.run(errors)
-            stored += self._bring_away(errors, unreached)
+            stored += self._bring_away(deaths, errors, unreached)
             errors += self._copy_again()
             left = len(self.spool.waiting()) + waiting_at_home(self.place)
             return Drained(stored, left, tuple(errors), tuple(unreached))
@@ -132,7 +151,7 @@ class Drain:
             stored = self._records.run(errors, purposes)
             return Drained(stored, len(self.spool.waiting()), tuple(errors))
 
-    def _events_of_place(self) -> list[Event]:
+    def _events_of_place(self, errors: list[KhiveError]) -> list[Event]:
         """The events of this place; what only looks like an event is set aside.
 
         No hook writes a link or a pipe, nor an event of another project anywhere but at home.
@@ -141,7 +160,7 @@ class Drain:
         events = []
         for event in self.spool.events():
             if not self.spool.is_file(event) or (event.away and not is_home):
-                self._events.quarantine(event)
+                self._events.set_aside(event, "it is no file of a hook's", errors)
             elif not event.away:
                 events.append(event)
         return events
@@ -189,7 +208,9 @@ class Drain:
             return []
         return FallbackSpool(Spool(home)).move_to(self.place)
 
-    def _bring_away(self, errors: list[KhiveError], unreached: list[KhiveError]) -> int:
+    def _bring_away(
+        self, deaths: Mapping[str, int], errors: list[KhiveError], unreached: list[KhiveError]
+    ) -> int:
         """Bring events that lie here for other projects to those; how many were stored here.
 
         Only in the home's spool, where no repository can put one. A project that is not trusted
@@ -207,7 +228,7 @@ class Drain:
                 project = self.spool.header(event)
                 if not project or not os.path.lexists(Path(project) / KHIVE):
                     # The project is gone, or no longer recorded: here with its path.
-                    stored += self._events.run_away(event)
+                    stored += self._events.run_away(event, deaths, errors)
                     continue
                 if project not in reached:
                     reached[project] = _can_take(project)
@@ -216,8 +237,8 @@ class Drain:
             except FileNotFoundError:
                 # The project's own drain has moved it.
                 continue
-            except PermissionError:
-                self._events.quarantine(event)
+            except PermissionError as error:
+                self._events.set_aside(event, reason(error), errors)
             except CaptureError as error:
                 # That project still cannot take it: it waits on here, where doctor counts it.
                 reached[project] = False
@@ -237,18 +258,6 @@ def _can_take(project: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def usable_settings(place: Place) -> Settings:
-    """The settings of a place; the defaults where its file is wrong.
-
-    A mistake in config.toml must not stop the recording. The defaults are the careful ones, with
-    redaction on; `doctor` names the mistake.
-    """
-    try:
-        return configuration.load(place.config)
-    except InvalidSettingsError:
-        return Settings()
 
 
 def drain(place: Place) -> Drained:

@@ -1,19 +1,18 @@
 """Events from the spool into their database: in order of arrival, many in a transaction."""
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.ended import ended_transcripts
-from khive_persist.capture.normalise import normalise
-from khive_persist.capture.spool import Event, Spool, split_away
-from khive_persist.errors import InvalidRecordError, MirrorError
-from khive_persist.place import Place
+from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
+from khive_persist.capture.fallback_spool import reason, waits
+from khive_persist.capture.spool import Event, Spool
+from khive_persist.errors import InvalidRecordError, KhiveError, MirrorError
 from khive_persist.purposes import HOOK_EVENTS, Purpose
-from khive_persist.redaction import Redactor
-from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
 from khive_persist.store.sqlite.file_writer import FileWriter
 
@@ -21,6 +20,11 @@ BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
 _REMOVERS: Final = 4
 _FEW: Final = 32
+# Drains in a row that died at an event: who reads it in a process of its own, and dies all the
+# same, dies of what it stores.
+_DEATHS_OF_STORING: Final = 2
+_DEATHS_IN_ALL: Final = 5
+_log = logging.getLogger("khive_persist")
 
 
 class EventDrain:
@@ -28,98 +32,166 @@ class EventDrain:
 
     def __init__(
         self,
-        place: Place,
         spool: Spool,
-        settings: Settings,
-        redactor: Redactor | None,
+        reading: Reading,
+        journal: DrainJournal,
         writer_of: Callable[[Purpose], FileWriter],
     ) -> None:
-        self._place = place
         self._spool = spool
-        self._settings = settings
-        self._redactor = redactor
+        self._reading = reading
+        self._journal = journal
         self._writer_of = writer_of
         self._ended: dict[Path, None] = {}
 
-    def run(self, tool: str, events: Sequence[Event]) -> int:
+    def run(
+        self,
+        tool: str,
+        events: Sequence[Event],
+        deaths: Mapping[str, int],
+        errors: list[KhiveError],
+    ) -> int:
         """Bring in the events of one tool; how many came in.
+
+        Args:
+            tool: Which.
+            events: In order of arrival.
+            deaths: How many drains in a row died at an event, by the name of its file.
+            errors: Gets why some wait on.
 
         Raises:
             StoreError: Their database does not take them: they wait on.
         """
-        stored = 0
-        for batch in self._batches(events):
-            rows = []
-            events_of_rows = []
-            for event, raw in batch:
-                try:
-                    rows.append(normalise(event, raw, self._settings, self._redactor))
-                except Exception:  # A mistake of ours in one event must not keep out the others.
-                    self.quarantine(event)
-                else:
-                    events_of_rows.append(event)
-            self._store(tool, rows, events_of_rows)
-            self._ended |= dict.fromkeys(ended_transcripts(rows))
-            stored += len(rows)
-        return stored
+        return sum(
+            self._drain(tool, batch, deaths, errors)
+            for batch in self._batches(events, deaths, errors)
+        )
 
-    def run_away(self, event: Event) -> int:
+    def run_away(self, event: Event, deaths: Mapping[str, int], errors: list[KhiveError]) -> int:
         """Bring in an event of a project that is gone, with the project's path; how many came in.
 
         Raises:
             OSError: It cannot be read.
             StoreError: As for `run`.
         """
-        project, payload = split_away(self._spool.read(event))
-        row = normalise(event, payload, self._settings, self._redactor, project)
-        self._store(event.tool, [row], [event])
-        return 1
+        return self._drain(event.tool, [(event, self._spool.read(event))], deaths, errors)
 
     def take_ended(self) -> list[Path]:
         """The transcripts of sessions that have stopped or ended since this was last asked."""
         ended, self._ended = self._ended, {}
         return list(ended)
 
-    def quarantine(self, event: Event) -> None:
-        """Set an event aside."""
-        # Gone meanwhile, or not ours to move: then it stays, counted as left.
-        with suppress(OSError):
-            self._spool.set_aside(event, self._place.quarantine)
+    def set_aside(self, event: Event, reason: str, errors: list[KhiveError]) -> None:
+        """Set an event aside, and say why; where that cannot be it is one more that waits."""
+        quarantine = self._spool.place.quarantine
+        try:
+            self._spool.set_aside(event, quarantine)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            errors.append(waits(self._spool, event, error))
+        else:
+            _log.warning("%s is set aside in %s: %s", event.name, quarantine, reason)
 
-    def _batches(self, events: Sequence[Event]) -> Iterator[list[tuple[Event, bytes]]]:
+    def _drain(
+        self,
+        tool: str,
+        batch: Sequence[tuple[Event, bytes]],
+        deaths: Mapping[str, int],
+        errors: list[KhiveError],
+    ) -> int:
+        count = max(deaths.get(event.name, 0) for event, _ in batch)
+        stored = 0
+        with self._journal.at([event for event, _ in batch], count):
+            pairs = self._rows(batch, count, errors)
+            if count < _DEATHS_OF_STORING:
+                stored += self._store(tool, pairs, errors)
+                pairs = []
+        for event, row in pairs:
+            if count >= _DEATHS_IN_ALL and len(pairs) == 1:
+                self.set_aside(event, "who stored it was killed, time and again", errors)
+                continue
+            # One of them may kill who stores it: it is to be known which.
+            with self._journal.at([event], count):
+                stored += self._store(tool, [(event, row)], errors)
+        return stored
+
+    def _rows(
+        self, batch: Sequence[tuple[Event, bytes]], deaths: int, errors: list[KhiveError]
+    ) -> list[tuple[Event, Row]]:
+        """Read events; those that have no row are set aside, or wait on."""
+        pairs = []
+        if deaths:
+            events = [event for event, _ in batch]
+            try:
+                rows = self._reading.rows_alone(events)
+            except OSError as error:
+                errors.append(waits(self._spool, events[0], error))
+                return []
+            for event, row in zip(events, rows, strict=True):
+                if row is None:
+                    self.set_aside(event, KILLS, errors)
+                else:
+                    pairs.append((event, row))
+            return pairs
+        for event, raw in batch:
+            try:
+                pairs.append((event, self._reading.row(event, raw)))
+            except Unreadable as error:
+                self.set_aside(event, str(error), errors)
+            except OSError as error:
+                errors.append(waits(self._spool, event, error))
+        return pairs
+
+    def _batches(
+        self, events: Sequence[Event], deaths: Mapping[str, int], errors: list[KhiveError]
+    ) -> Iterator[list[tuple[Event, bytes]]]:
+        """Read events, many at a time; those at which a drain died come by themselves."""
         batch: list[tuple[Event, bytes]] = []
         size = 0
         for event in events:
             try:
                 raw = self._spool.read(event)
-            except OSError:
-                # Unreadable or gone: what cannot be read cannot be stored; it stays as it is,
-                # counted as left, and must not hold up the events after it.
+            except FileNotFoundError:
                 continue
+            except PermissionError as error:
+                self.set_aside(event, reason(error), errors)
+                continue
+            except OSError as error:
+                # It stays as it is, counted as left, and must not hold up the events after it.
+                errors.append(waits(self._spool, event, error))
+                continue
+            is_other = bool(batch) and (batch[0][0].name in deaths) != (event.name in deaths)
+            if is_other or size + len(raw) > BATCH_BYTES or len(batch) >= BATCH_EVENTS:
+                if batch:
+                    yield batch
+                batch, size = [], 0
             batch.append((event, raw))
             size += len(raw)
-            if len(batch) >= BATCH_EVENTS or size >= BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
         if batch:
             yield batch
 
-    def _store(self, tool: str, rows: list[Row], events: Sequence[Event]) -> None:
+    def _store(
+        self, tool: str, pairs: Sequence[tuple[Event, Row]], errors: list[KhiveError]
+    ) -> int:
+        """Store rows, and remove their files; how many were stored."""
+        if not pairs:
+            return 0
+        rows = [row for _, row in pairs]
         try:
             with self._writer_of(HOOK_EVENTS[tool]).transaction() as writing:
                 writing.insert_new(rows)
-        except InvalidRecordError:
-            if len(rows) == 1:
-                self.quarantine(events[0])
-                return
+        except InvalidRecordError as error:
+            if len(pairs) == 1:
+                self.set_aside(pairs[0][0], str(error), errors)
+                return 0
             # One row that SQLite cannot hold must not keep the others out.
-            for row, event in zip(rows, events, strict=True):
-                self._store(tool, [row], [event])
-            return
+            return sum(self._store(tool, [pair], errors) for pair in pairs)
         except MirrorError:
             # They are in the database and its log; whoever writes next says why not in the mirror.
             pass
-        self._remove(events)
+        self._remove([event for event, _ in pairs])
+        self._ended |= dict.fromkeys(ended_transcripts(rows))
+        return len(rows)
 
     def _remove(self, events: Sequence[Event]) -> None:
         """Remove the files of stored events. Four at once take a third of the time."""
