@@ -345,8 +345,8 @@ class Watch:
     what was written, and the process ends, as far as the kernel lets go of it.
     """
 
-    def __init__(self, seconds: float, line: str) -> None:
-        self.line = line
+    def __init__(self, seconds: float) -> None:
+        self.khive = "looking for .khive"
         self.written: tuple[int, int, str, str, list[int]] | None = None
         self.answer = _thread.allocate_lock()
         self.end = _thread.allocate_lock()
@@ -358,14 +358,17 @@ class Watch:
             pass
 
     def wait(self, seconds: float) -> None:
-        if self.end.acquire(True, max(seconds, 0.01)) or not self.answer.acquire(False):
+        if self.end.acquire(True, max(seconds, 0.01)):
             return
+        if not self.answer.acquire(False):
+            # It is kept, and its drainer takes long to be started.
+            posix._exit(0)
         if self.written:
             if not posix.fork():
                 self.finish()
-            complain("event not yet known to be on the disk: %s" % self.line)
+            complain("event not yet known to be on the disk: %s takes too long" % self.khive)
         else:
-            complain("event not kept: %s" % self.line)
+            complain("event not kept: %s takes too long" % self.khive)
         posix._exit(1)
 
     def finish(self) -> None:
@@ -513,14 +516,15 @@ def record(tool: str, directory: str) -> None:
     # What reading has left over: a disk that many write to can take its time to sync.
     left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
     name = file_name(tool, complete)
+    watch = Watch(left)
     state = home()
     taker, project = choose(directory, tool, state)
+    watch.khive = khive_of(taker)
     if not taker:
         raise Refusal(
             "%s is not trusted, and there is no home to keep it in: set KHIVE_DIR or KHIVE_HOME"
             % khive_of(project)
         )
-    watch = Watch(left, "%s takes too long" % khive_of(taker))
     is_away = taker == state != project
     try:
         if is_away:
