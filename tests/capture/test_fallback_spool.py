@@ -22,6 +22,7 @@ from khive_persist.purposes import BUILT_IN
 from khive_persist.retention.purge import purge
 from khive_persist.settings import Settings
 from tests.capture.stored import sessions, stop
+from tests.payloads import Hook
 
 T = TypeVar("T")
 LONG_SECONDS = 10.0
@@ -208,3 +209,26 @@ def test_a_project_that_cannot_take_its_events_is_named(
     place.spool.unlink()
     drain(state)
     assert sessions(place) == ["s1"]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_path_that_is_not_utf_8_is_one_like_others(
+    state: Place, tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pr\xffj"))
+    try:
+        root.mkdir()
+    except OSError:
+        pytest.skip("the file system wants names in UTF-8")
+    odd = Place(root)
+    odd.make()
+    away(state, root, stop("waited"))
+    assert hook(stop("came"), cwd=root).returncode == 0
+    assert drain(odd).left == 0
+    assert sorted(sessions(odd)) == ["came", "waited"]
+    assert run(["--dir", str(root), "events", "--json"]) == 0
+    assert "waited" in capsys.readouterr().out
+    assert run(["--dir", str(root), "doctor"]) == 0
+    away(state, root / "gone", stop("of one that is gone"))
+    drain(state)
+    assert sessions(state) == ["of one that is gone"]
