@@ -29,7 +29,7 @@ import os, signal
 from khive_persist.capture import long_payloads
 from khive_persist.redaction import Redactor
 
-long_payloads.SECONDS = 0.2
+long_payloads.SECONDS = 0.5
 redact = Redactor.redact_json
 
 def redact_json(self, text):
@@ -40,6 +40,16 @@ def redact_json(self, text):
     return redact(self, text)
 
 Redactor.redact_json = redact_json
+
+from khive_persist.store.sqlite.transaction import Transaction
+insert_new = Transaction.insert_new
+
+def insert_or_die(self, rows):
+    if any("is fatal" in row[1] for row in rows):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return insert_new(self, rows)
+
+Transaction.insert_new = insert_or_die
 """
 DRAINS = """
 import sys
@@ -115,7 +125,7 @@ def test_whoever_reads_first_is_not_killed_by_it(place: Place, drained: Drained)
 def test_who_reads_alone_ends_by_itself(place: Place) -> None:
     """Who started it may be gone."""
     bad = Spool(place).accept("claude-code", stop("hangs"))
-    command = module_command("khive_persist.capture.isolation", str(place.root), bad.name)
+    command = module_command("khive_persist.capture.isolation", "read", str(place.root), bad.name)
     assert subprocess.run(command, check=False, timeout=30).returncode == -signal.SIGXCPU
 
 
@@ -133,14 +143,24 @@ def test_a_drain_that_was_killed_by_somebody_costs_no_event(place: Place) -> Non
     assert quarantined(place) == []
 
 
-def test_what_kills_who_stores_it_is_set_aside_in_the_end(place: Place) -> None:
+def test_what_kills_who_stores_it_is_set_aside(place: Place, drained: Drained) -> None:
     spool = Spool(place)
-    bad = spool.accept("claude-code", stop("bad"))
+    bad = spool.accept("claude-code", stop("is fatal"))
     spool.accept("claude-code", stop("good"))
-    (place.spool / JOURNAL).write_text(f"5\n{bad.name}")
-    assert drain(place).left == 0
+    assert [drained() for _ in range(3)] == [-signal.SIGKILL, -signal.SIGKILL, 0]
     assert sessions(place) == ["good"]
     assert quarantined(place) == [bad.name]
+
+
+def test_a_database_that_takes_nothing_is_no_fault_of_an_event(place: Place) -> None:
+    event = Spool(place).accept("claude-code", stop("s1"))
+    (place.spool / JOURNAL).write_text(f"2\n{event.name}")
+    place.database("claude_hooks.db").mkdir()
+    result = drain(place)
+    assert (result.stored, result.left, len(result.errors)) == (0, 1, 1)
+    place.database("claude_hooks.db").rmdir()
+    assert drain(place).left == 0
+    assert sessions(place) == ["s1"]
 
 
 @pytest.mark.parametrize("content", [b"", b"x\ny", b"\xff", b"1", b"9" * 5000 + b"\nx"])
@@ -182,6 +202,22 @@ def test_brackets_take_no_more_memory_than_they_may(place: Place) -> None:
     assert content["metadata"] == {"reason": "reading it takes too much memory", "truncated": True}
     assert content["payload"]["truncated"]["bytes"] == len(raw)
     assert sessions(place)[-1] == "next"
+
+
+def test_a_process_that_cannot_be_started_is_no_fault_of_an_event(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.symlink_to("/bin/false")
+    event = Spool(place).accept("claude-code", stop("s1"))
+    for deaths in (1, 2):
+        (place.spool / JOURNAL).write_text(f"{deaths}\n{event.name}")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", str(broken))
+            result = drain(place)
+        assert (result.stored, result.left, len(result.errors)) == (0, 1, 1)
+    drain(place)
+    assert sessions(place) == ["s1"]
 
 
 def test_a_program_that_embeds_python_leaves_it_to_the_drainer(

@@ -10,8 +10,9 @@ from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.ended import ended_transcripts
 from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
+from khive_persist.capture.isolation import read_alone, store_alone
 from khive_persist.capture.spool import Event, Spool
-from khive_persist.errors import InvalidRecordError, KhiveError, MirrorError
+from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
 from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.store.codec import Row
 from khive_persist.store.sqlite.file_writer import FileWriter
@@ -21,9 +22,8 @@ BATCH_BYTES: Final = 16 << 20
 _REMOVERS: Final = 4
 _FEW: Final = 32
 # Drains in a row that died at an event: who reads it in a process of its own, and dies all the
-# same, dies of what it stores.
+# same, may die of what it stores.
 _DEATHS_OF_STORING: Final = 2
-_DEATHS_IN_ALL: Final = 5
 _log = logging.getLogger("khive_persist")
 
 
@@ -100,19 +100,28 @@ class EventDrain:
         errors: list[KhiveError],
     ) -> int:
         count = max(deaths.get(event.name, 0) for event, _ in batch)
+        events = [event for event, _ in batch]
+        with self._journal.at(events, count):
+            if count >= _DEATHS_OF_STORING:
+                return self._store_alone(tool, events, errors)
+            return self._store(tool, self._rows(batch, count, errors), errors)
+
+    def _store_alone(self, tool: str, events: Sequence[Event], errors: list[KhiveError]) -> int:
+        """Store events in a process of their own; how many were stored."""
         stored = 0
-        with self._journal.at([event for event, _ in batch], count):
-            pairs = self._rows(batch, count, errors)
-            if count < _DEATHS_OF_STORING:
-                stored += self._store(tool, pairs, errors)
-                pairs = []
-        for event, row in pairs:
-            if count >= _DEATHS_IN_ALL and len(pairs) == 1:
-                self.set_aside(event, "who stored it was killed, time and again", errors)
-                continue
-            # One of them may kill who stores it: it is to be known which.
-            with self._journal.at([event], count):
-                stored += self._store(tool, [(event, row)], errors)
+        try:
+            rows = store_alone(self._spool, events)
+        except OSError as error:
+            errors.append(waits(self._spool, events[0], error))
+            return 0
+        for event, row in zip(events, rows, strict=True):
+            if row is None:
+                self.set_aside(event, KILLS, errors)
+            elif row:
+                self._finish([event], [row])
+                stored += 1
+        if False in rows:
+            errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
         return stored
 
     def _rows(
@@ -123,7 +132,7 @@ class EventDrain:
         if deaths:
             events = [event for event, _ in batch]
             try:
-                rows = self._reading.rows_alone(events)
+                rows = read_alone(self._spool, events)
             except OSError as error:
                 errors.append(waits(self._spool, events[0], error))
                 return []
@@ -189,9 +198,12 @@ class EventDrain:
         except MirrorError:
             # They are in the database and its log; whoever writes next says why not in the mirror.
             pass
-        self._remove([event for event, _ in pairs])
-        self._ended |= dict.fromkeys(ended_transcripts(rows))
+        self._finish([event for event, _ in pairs], rows)
         return len(rows)
+
+    def _finish(self, events: Sequence[Event], rows: Sequence[Row]) -> None:
+        self._remove(events)
+        self._ended |= dict.fromkeys(ended_transcripts(rows))
 
     def _remove(self, events: Sequence[Event]) -> None:
         """Remove the files of stored events. Four at once take a third of the time."""

@@ -1,7 +1,6 @@
-"""From events' bytes to their rows: here, or in a process of their own where that is safer."""
+"""From an event's bytes to its row: here, or in a process of its own where that is safer."""
 
 import signal
-from collections.abc import Sequence
 from typing import Final
 
 from khive_persist.capture.isolation import read_alone
@@ -63,14 +62,6 @@ class Reading:
         finally:
             if self._is_timed:
                 signal.setitimer(signal.ITIMER_PROF, 0)
-
-    def rows_alone(self, events: Sequence[Event]) -> list[Row | None]:
-        """Give the rows of events at which a drain died, None of one that is not to be had.
-
-        Raises:
-            OSError: As for `row`.
-        """
-        return read_alone(self._spool, events)
 
     def _row_alone(self, event: Event) -> Row:
         (row,) = read_alone(self._spool, [event])
