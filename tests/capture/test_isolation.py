@@ -272,3 +272,25 @@ def test_what_the_disk_does_not_give_waits_and_is_named(
     assert (result.stored, result.left) == (1, 1)
     assert str(result.errors[0]) == f"{place.spool / bad.name}: Input/output error"
     assert sessions(place) == ["s1"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EPERM], ids=["gone", "fixed"])
+def test_a_file_that_cannot_be_removed_keeps_no_other_tool_waiting(
+    number: int, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = Spool(place).accept("claude-code", stop("s1"))
+    Spool(place).accept("codex", stop("s2"))
+    unlink = os.unlink
+
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
+        if str(path).endswith(event.name):
+            raise OSError(number, os.strerror(number), str(path))
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    result = drain(place)
+    assert result.left == 1
+    assert [str(error) for error in result.errors] == [
+        f"{place.spool / event.name}: Operation not permitted"
+    ] * (number == errno.EPERM)
+    assert (sessions(place), sessions(place, "codex")) == (["s1"], ["s2"])

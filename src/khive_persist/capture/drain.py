@@ -130,9 +130,12 @@ class Drain:
                     stored += self._events.run(
                         tool, [e for e in here if e.tool == tool], deaths, errors
                     )
-                except (StoreError, PlaceError) as error:
-                    errors.append(error)
-            stored += self._records.run(errors)
+                except (StoreError, OSError) as error:
+                    errors.append(_known(self.spool, error))
+            try:
+                stored += self._records.run(errors)
+            except OSError as error:
+                errors.append(_known(self.spool, error))
             stored += self._bring_away(deaths, errors, unreached)
             errors += self._copy_again()
             left = len(self.spool.waiting()) + waiting_at_home(self.place)
@@ -286,10 +289,14 @@ def drain_records(place: Place, purposes: frozenset[str]) -> Drained:
 
 
 def _nothing(spool: Spool, error: OSError | StoreError) -> Drained:
-    if not isinstance(error, KhiveError):
-        error = CaptureError(f"{spool.path}: {error.strerror}")
     try:
         left = len(spool.waiting()) + waiting_at_home(spool.place)
     except OSError:
         left = 0
-    return Drained(0, left, (error,))
+    return Drained(0, left, (_known(spool, error),))
+
+
+def _known(spool: Spool, error: OSError | StoreError) -> KhiveError:
+    if isinstance(error, KhiveError):
+        return error
+    return CaptureError(f"{error.filename or spool.path}: {error.strerror}")

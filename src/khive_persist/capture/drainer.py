@@ -139,7 +139,7 @@ def _pass(drain: Drain) -> bool:
     """Drain once; whether something was left that is worth another try."""
     try:
         return bool(drain.run().errors)
-    except KhiveError:
+    except (KhiveError, OSError):
         return True
 
 

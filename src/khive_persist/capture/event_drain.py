@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -208,13 +209,18 @@ class EventDrain:
     def _remove(self, events: Sequence[Event]) -> None:
         """Remove the files of stored events. Four at once take a third of the time."""
         if len(events) < _FEW:
-            for event in events:
-                self._spool.remove(event)
+            _remove_stored(self._spool, events)
             return
 
         def remove(begin: int) -> None:
-            for event in events[begin::_REMOVERS]:
-                self._spool.remove(event)
+            _remove_stored(self._spool, events[begin::_REMOVERS])
 
         with ThreadPoolExecutor(_REMOVERS) as removers:
             list(removers.map(remove, range(_REMOVERS)))
+
+
+def _remove_stored(spool: Spool, events: Sequence[Event]) -> None:
+    """Remove the files of stored events; one that is gone is no fault."""
+    for event in events:
+        with suppress(FileNotFoundError):
+            spool.remove(event)
