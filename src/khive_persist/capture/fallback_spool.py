@@ -9,12 +9,11 @@ import errno
 from contextlib import suppress
 from typing import Final
 
-from khive_persist.capture.spool import Event, Spool, is_for, split_away
+from khive_persist.capture.spool import HANDOVER_LOCK, Event, Spool, is_for, split_away
 from khive_persist.errors import CaptureError, KhiveError
 from khive_persist.place import Place
 from khive_persist.store.sqlite import lock
 
-HANDOVER_LOCK: Final = "handover.lock"
 WAIT_SECONDS: Final = 10.0
 
 

@@ -19,6 +19,8 @@ from khive_persist.trust import marks
 
 DRAIN_LOCK: Final = "drain.lock"
 DRAINER_LOCK: Final = "drainer.lock"
+HANDOVER_LOCK: Final = "handover.lock"
+LOCKS: Final = (DRAIN_LOCK, DRAINER_LOCK, HANDOVER_LOCK)
 
 _NAME: Final = re.compile(
     r"(\d{20})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([a-z-]+)(\.cut)?\.(event|away)\Z"
@@ -73,6 +75,24 @@ class Spool:
         """
         self.place.make()
         make_directory(self.path)
+        for name in LOCKS:
+            # Where that fails, taking the lock says why.
+            with suppress(OSError):
+                self._clear(name)
+
+    def _clear(self, name: str) -> None:
+        """Clear the way for a lock: a link, a folder or another user's file would stop all."""
+        path = self._prefix + name
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return
+        if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK | os.W_OK):
+            return
+        if stat.S_ISDIR(status.st_mode):
+            os.rename(path, f"{path}.{clock.new_id()}")
+        else:
+            os.unlink(path)
 
     def events(self) -> list[Event]:
         """The events that lie here, in the order in which they arrived."""
