@@ -16,7 +16,7 @@ import pytest
 
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import Drain, drain
-from khive_persist.capture.spool import Event, Spool, parse
+from khive_persist.capture.spool import LOCKS, Event, Spool, parse
 from khive_persist.errors import StoreBusyError, StoreDamagedError, StoreNewerError
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
@@ -234,6 +234,22 @@ def test_an_unreadable_file_does_not_hold_up_the_others(place: Place, tmp_path: 
     result = drain(place)
     assert (result.stored, result.left) == (1, 0)
     assert os.readlink(place.quarantine / name) == str(target)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("kind", ["a dangling link", "a folder"])
+def test_what_stands_in_place_of_a_lock_gives_way(
+    name: str, kind: str, place: Place, hook: Hook
+) -> None:
+    Spool(place).make()
+    if kind == "a folder":
+        (place.spool / name / "inside").mkdir(parents=True)
+    else:
+        (place.spool / name).symlink_to("nowhere")
+    assert hook(payload(1)).returncode == 0
+    until(lambda: _stored(place) == 1)
+    assert drain(place).errors == ()
+    assert len(list(place.spool.glob(f"{name}.*/inside"))) == (kind == "a folder")
 
 
 def test_events_that_wait_at_home_move_back(place: Place, hook: Hook, home: Path) -> None:

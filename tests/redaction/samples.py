@@ -2,7 +2,7 @@
 
 import re
 import string
-from re import _constants, _parser  # type: ignore[attr-defined]
+from re import _constants, _parser
 from typing import Any
 
 # Letters of both cases and digits take turns, as in real tokens.
