@@ -69,22 +69,23 @@ def save_one_by_one(folder: str, count: int) -> None:
 async def _save_many(folder: Path, models: list[PlannerSession], many: int) -> float:
     async with open_store(PlannerSession, dir=folder) as plans:
         before = await plans.count()
+        ids = [str(uuid4()) for _ in range(many)]
         began = time.perf_counter()
-        await plans.save_many(_renamed(models, many))
+        await plans.save_many(_renamed(models, ids))
         seconds = time.perf_counter() - began
         if (saved := await plans.count() - before) < many:
             raise RuntimeError(f"saved {saved} of {many}")
     return seconds
 
 
-def _renamed(models: list[PlannerSession], many: int) -> Iterator[PlannerSession]:
+def _renamed(models: list[PlannerSession], ids: Sequence[str]) -> Iterator[PlannerSession]:
     """The models again and again, each time under another id: so many at once need no memory.
 
     Each save validates them as those that were never saved.
     """
-    for number in range(many):
+    for number, id in enumerate(ids):
         model = models[number % len(models)]
-        object.__setattr__(model, "id", str(uuid4()))
+        object.__setattr__(model, "id", id)
         yield model
 
 

@@ -148,7 +148,7 @@ class Autosave:
             digest = _digest(one.record)
             try:
                 await one.store.save(one.record)
-            except Exception as error:
+            except Exception as error:  # Whatever it is, the others are saved.
                 failed.append((one.record, error))
                 await self._report(error, one.record)
             else:
@@ -217,7 +217,7 @@ def _digest(record: Node) -> bytes | None:
         # No column has a NUL: an id must not, and JSON escapes it.
         text = "\0".join(value or "" for value in codec.to_row(record))
         return hashlib.blake2b(text.encode()).digest()
-    except Exception:
+    except Exception:  # What has no row yet has changed: the save says why it cannot be made.
         return None
 
 

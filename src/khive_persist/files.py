@@ -60,13 +60,16 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_private(path: Path, content: bytes, *, synced: bool = True) -> None:
+def write_private(
+    path: Path, content: bytes, *, synced: bool = True, mode: int = PRIVATE_FILE
+) -> None:
     """Write a file of `.khive` as a whole or not at all: 0600, synced, then renamed into place.
 
     Args:
         path: The file.
         content: All of it.
         synced: Whether it survives a power loss; without, such a loss may leave anything there.
+        mode: Another mode, for a program.
     """
     # Several threads may write it at once.
     temporary = path.with_name(f".{path.name}.{clock.new_id()}.tmp")
@@ -75,7 +78,7 @@ def write_private(path: Path, content: bytes, *, synced: bool = True) -> None:
     )
     try:
         try:
-            os.fchmod(descriptor, PRIVATE_FILE)
+            os.fchmod(descriptor, mode)
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(content)
             if synced:

@@ -123,6 +123,14 @@ HOOK_EVENTS: Final[dict[str, Purpose]] = {
     )
 }
 
+# Other clients, who run the hooks of Claude Code's settings, too: their events are in its file.
+OTHER_CLIENTS: Final = frozenset(
+    {
+        "copilot-cli", "cursor", "grok-build", "droid", "qwen-code", "kimi-code", "cline",
+        "unknown",
+    }
+)  # fmt: skip
+
 CONVERSATIONS: Final = _built_in(
     "conversations",
     "messages",

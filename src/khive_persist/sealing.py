@@ -37,7 +37,7 @@ def load_redactor(place: Place, settings: Settings) -> Redactor | None:
             sign_key(place, key)
     except OSError as error:
         raise PlaceError(f"{path}: {error.strerror}") from error
-    return Redactor(key, settings.redaction_allow)
+    return Redactor(key, settings.redaction_allow, settings.redaction_deny)
 
 
 def read_key(place: Place, *, believed: bool = True) -> bytes | None:

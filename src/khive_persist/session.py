@@ -27,7 +27,7 @@ from khive_persist.records.score import Score
 from khive_persist.register import known_purposes
 from khive_persist.store.kinds import find_records
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import select
+from khive_persist.store.sqlite.statements import Source, Statement, select
 
 _MAX_NAMED: Final = 3
 _OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (
@@ -109,6 +109,38 @@ async def read_own_kinds(place: Place, id: str) -> dict[str, list[Node]]:
             for name, records in kinds.items()
         }
     return {name: records for name, records in kinds.items() if records}
+
+
+async def whole_id(place: Place, id: str) -> str:
+    """The id of the session that is named so, or begins so.
+
+    What waits in the spool is brought in before.
+
+    Raises:
+        NotFoundError: There is none, or several begin so.
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        session_id = source.extract("$.session_id")
+        columns = f"DISTINCT {session_id}"
+        return select(source, [begins(id)], columns=columns, limit=_MAX_NAMED + 1)
+
+    async with reading(place, *SESSION_FILES) as reader:
+        if await is_session(reader, id):
+            return id
+        ids = sorted({str(row[0]) for row in await reader.fetch(build)})
+    if not ids:
+        raise NotFoundError(
+            f"nothing is recorded of a session {id!r}",
+            hint="khive-persist sessions lists them; khive-persist sync reads transcripts",
+        )
+    if len(ids) > 1:
+        raise NotFoundError(
+            f"several sessions begin with {id!r}: {', '.join(ids[:_MAX_NAMED])}",
+            hint="write more of it",
+        )
+    return ids[0]
 
 
 async def find_session(place: Place, id: str) -> Filter:

@@ -5,7 +5,6 @@ git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts 
 config.toml only as the person trusted it: git can bring another one with every pull.
 """
 
-import re
 import sys
 import tomllib
 from pathlib import Path
@@ -27,6 +26,7 @@ class Settings(NamedTuple):
     capture_linger_seconds: float = 5.0
     redaction_enabled: bool = True
     redaction_allow: tuple[str, ...] = ()
+    redaction_deny: tuple[str, ...] = ()
     gemini_model_events: ModelEvents = "off"
     store_busy_timeout_seconds: float = 30.0
     mirror_off: tuple[str, ...] = ()
@@ -58,6 +58,7 @@ GUARDED: Final = frozenset(
         "capture_max_payload_bytes",
         "redaction_enabled",
         "redaction_allow",
+        "redaction_deny",
         "gemini_model_events",
         "mirror_off",
         "retention_rules",
@@ -232,11 +233,8 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
     elif isinstance(default, tuple):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InvalidSettingsError(f"{where} is a list of strings")
-        for item in value if name == "redaction_allow" else ():
-            try:
-                re.compile(item)
-            except re.error as error:
-                raise InvalidSettingsError(f"{where}: {item!r}: {error}") from error
+        if name in ("redaction_allow", "redaction_deny") and value:
+            _check_expressions(where, value)
         return tuple(value)
     elif isinstance(default, str):
         if not isinstance(value, str):
@@ -252,3 +250,14 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
             raise InvalidSettingsError(f"{where} is {kind} from {_MINIMUM[name]:g}")
         return value if whole else float(value)
     return value
+
+
+def _check_expressions(where: str, expressions: list[str]) -> None:
+    # Redaction runs them with it; few have any, and importing it takes time.
+    import regex
+
+    for expression in expressions:
+        try:
+            regex.compile(expression)
+        except (regex.error, RecursionError, OverflowError) as error:
+            raise InvalidSettingsError(f"{where}: {expression!r}: {error}") from error

@@ -141,7 +141,9 @@ def test_doctor_says_what_is_damaged_and_set_aside_keeps_its_bytes(
     assert done.code == 1
     assert "codex_hooks.db" in done.out
     assert "1 events wait" in done.out
-    assert khive("doctor", "--set-aside", "codex_hooks.db").code == 0
+    done = khive("doctor", "--set-aside", "codex_hooks.db")
+    assert done.code == 1
+    assert "the copies in" in done.out
     (kept,) = recorded.quarantine.glob("*/codex_hooks.db")
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == digest
     assert len(khive("events", "--tool", "codex", "--jsonl").lines) == 1

@@ -26,10 +26,10 @@ def task(use_id: str, at: str, **given: str) -> list[dict[str, Any]]:
     return claude(use_id, "TaskUpdate", given, at)
 
 
-def new_task(number: int, at: str, subject: str, agent: str | None = None) -> list[dict[str, Any]]:
+def new_task(number: int, at: str, subject: str) -> list[dict[str, Any]]:
     result = {"task": {"id": str(number), "subject": subject}}
     given = {"subject": subject}
-    return claude(f"new {number}", "TaskCreate", given, at, result=result, agent_id=agent)
+    return claude(f"new {number}", "TaskCreate", given, at, result=result)
 
 
 @pytest.fixture
@@ -38,11 +38,12 @@ def worked(place: Place, khive: Khive) -> None:
     documents = [
         *new_task(1, "12:00:00", "first"),
         *new_task(2, "12:00:01", "second\x1b[2J"),
-        *new_task(3, "12:00:02", "of the other", "a3950f7d282fa0dfb"),
+        *claude("other", "TodoWrite", {"todos": [{"content": "of the other"}]}, "12:00:02",
+                agent_id="a3950f7d282fa0dfb"),
         *task("u1", "12:00:05", taskId="1", status="in_progress"),
         *task("u2", "12:01:10", taskId="1", status="completed"),
         *task("u3", "12:01:11", taskId="2", status="in_progress"),
-    ]
+    ]  # fmt: skip
     path = place.root / "transcript.jsonl"
     path.write_text(to_do_lines.text(documents))
     assert khive("sync", str(path)).code == 0

@@ -46,7 +46,7 @@ def test_names_are_locked_where_there_are_no_locks_of_ranges(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on macOS: one lock stands for all."""
-    monkeypatch.setattr(file_locks, "_OFD_SETLK", None)
+    monkeypatch.setattr(lock, "_OFD_SETLK", None)
     place.sessions.mkdir()
     with file_locks.held(place.sessions, ["a"]):
         descriptor = os.open(place.sessions / names.LOCK, os.O_RDWR)

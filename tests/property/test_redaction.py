@@ -48,7 +48,9 @@ SECRETS = st.one_of(
     .map(lambda tail: ('{"password": "', tail, '"}')),
     tails(ALNUM, 10).map(lambda tail: ("deploy --api-key ", tail, " --force")),
 )  # fmt: skip
-NAMES = re.compile("token|pass|pwd|secret|key|credential|bearer|authorization|login", re.IGNORECASE)
+NAMES = re.compile(
+    "token|pass|pwd|secret|key|cred|bearer|auth|login|cookie|mnemonic|://|:[a*]", re.IGNORECASE
+)
 PLAIN = st.text(max_size=30).filter(lambda text: not NAMES.search(text))
 PLANTED = st.builds(
     lambda before, parts, after: Planted(f"{before} {parts[0]}", parts[1], f"{parts[2]} {after}"),
@@ -156,6 +158,10 @@ FRAGMENTS = [
     ),
     *(TOKEN, "hf" + "_" + "A1b2" * 9, "dapi", "key-", "eyJ" + "A1b2.eyJ" + "A1b2" * 3 + ".abc"),
     *("é", "日", "\u2028", "\u0130", "\x1b[31m", "\x1b", "\ufdd0", "\\u0041", "u0041", "path/to"),
+    *("DB_PASSWORD_2", "apiKey", "_auth", "passphrase", "'auth", " || ", ":-", ": |\n  ", "?="),
+    *("letmeinplease", "my dog has fleas", "949752ba-dbca-4cef-aed8-56a872909535", "Cookie: a="),
+    *("mysql ", "-p", "curl ", "docker login ", "sshpass ", "IDENTIFIED BY ", "pass=", "ENV "),
+    *('\\"cwd\\": \\"', '"id": "', "file_path", "Private-Lines: 2\n", ".abcdef.", "M" * 26, "; "),
     *("\u212a", "\u3000", "sk-", "SK", "xox", "bob:", "://bob:", "hunter2hunter2", 'r"', "\\n  "),
 ]
 HOSTILE = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join)

@@ -30,7 +30,10 @@ from khive_persist.store.rollup.rollup import Rollup
 from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.story.telling import tell
 from khive_persist.transcripts.accounting import backfill
+from khive_persist.transcripts.codex_results import ended, result_of
 from khive_persist.transcripts.sync import Sync
+from tests.payloads import sample_payloads
+from tests.transcripts.test_counts import transcripts
 
 DATA = Path(__file__).parent / "endings"
 EDITS, SERVER = DATA / "rollout-edits.jsonl", DATA / "rollout-failed-mcp.jsonl"
@@ -293,3 +296,52 @@ def test_gemini_says_an_exit_code_that_a_command_cannot_fake(
     counts = failures_everywhere(place, "s")
     counts.pop("show")
     assert counts == dict.fromkeys(counts, 0 if success else 1)
+
+
+@pytest.mark.parametrize(
+    ("item", "is_error"),
+    [
+        ({"status": "completed", "exit_code": 0}, False),
+        ({"status": "completed", "exit_code": 3}, True),
+        ({"status": "failed"}, True),
+        ({"status": "declined"}, True),
+        ({"status": "completed", "result": {"isError": True}}, True),
+        ({"status": "completed", "result": {"isError": False}}, False),
+    ],
+)
+def test_an_item_has_failed_by_whatever_says_so(item: dict[str, Any], is_error: bool) -> None:
+    end = ended({"item": item | {"id": "c"}, "started_at_ms": 5, "completed_at_ms": 30})
+    assert end is not None
+    assert (end["is_error"], end["duration_ms"]) == (is_error, 25)
+
+
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ("Chunk ID: a\nWall time: 0.1 seconds\nProcess exited with code 4\nOutput:\nx", 4),
+        ("Exit code: 4\nWall time: 0 seconds\nOutput:\nx", 4),
+        ("Wall time: 0.0 seconds\nOutput:\nExit code: 4\nWall time: 0 seconds\n", 4),
+        ('{"output":"x","metadata":{"exit_code":4,"duration_seconds":0.1}}', 4),
+        ("Chunk ID: a\nWall time: 0 seconds\nOutput:\nProcess exited with code 4\n", None),
+        ([{"type": "input_text", "text": "Wall time: 0.0 seconds\nOutput:"},
+          {"type": "input_text", "text": "Exit code: 4\n"}], None),
+    ],
+)  # fmt: skip
+def test_an_exit_code_stands_before_what_was_written(output: object, code: int | None) -> None:
+    assert result_of({"call_id": "c", "output": output}).get("exit_code") == code
+
+
+def test_results_that_gemini_says_twice_count_once(place: Place) -> None:
+    """In its calls, and to the model once more; some of them failed before any hook ran."""
+    for tool in ("claude-code", "codex", "gemini-cli"):
+        accept(place, tool, sample_payloads(tool))
+        for path in transcripts(tool):
+            Sync(place, Settings(), None).run(path, tool)
+    failed = {
+        "41f49510-b0a6-49f3-a9e9-6d268a96b5ba": 4,
+        "e2b09b57-9ba8-43f1-a562-a8721b660dcb": 1,
+        "949752ba-dbca-4cef-aed8-56a872909535": 9,
+    }
+    for session, expected in failed.items():
+        counts = failures_everywhere(place, session)
+        assert counts == dict.fromkeys(counts, expected)

@@ -126,7 +126,11 @@ def test_each_tool_says_its_list_in_its_own_words() -> None:
         ("TodoWrite", None, "ok"),
         ("TaskCreate", {}, {"task": {"id": "1"}}),
         ("TaskUpdate", {"taskId": "1", "status": "completed"}, {"success": False}),
-        ("TaskUpdate", {"taskId": "1", "owner": "me"}, "ok"),
+        ("TaskUpdate", {"taskId": "1", "owner": "me"}, "Updated task #1 owner"),
+        ("TaskUpdate", {"taskId": "9", "status": "completed"}, "Task not found"),
+        ("TaskUpdate", {"taskId": "9", "status": "completed"}, "Task #9 not found"),
+        ("TaskUpdate", {"taskId": "1", "status": "completed"}, "the hook of the user says no"),
+        ("TaskCreate", {"subject": "a"}, "the hook of the user says no"),
         ("TaskUpdate", {"status": "completed"}, "ok"),
         ("update_plan", {"plan": []}, "failed to parse function arguments: missing field `step`"),
         ("update_plan", {"plan": []}, "unsupported call: update_plan"),
@@ -143,10 +147,14 @@ def test_tasks_are_told_one_at_a_time() -> None:
     steps = [
         told("TaskCreate", {"subject": "a"}, {"task": {"id": "1"}}),
         told("TaskCreate", {"subject": "b"}, "Task #2 created successfully: b"),
-        told("TaskUpdate", {"taskId": "1", "status": "in_progress"}, "ok"),
-        told("TaskUpdate", {"taskId": 1, "status": "completed", "subject": "A"}, "ok"),
-        told("TaskUpdate", {"taskId": "2", "status": "deleted"}, "ok"),
-        told("TaskUpdate", {"taskId": "7", "status": "in_progress"}, "ok"),
+        told("TaskUpdate", {"taskId": "1", "status": "in_progress"}, "Updated task #1 status"),
+        told(
+            "TaskUpdate",
+            {"taskId": 1, "status": "completed", "subject": "A"},
+            "Updated task #1 status",
+        ),
+        told("TaskUpdate", {"taskId": "2", "status": "deleted"}, "Updated task #1 status"),
+        told("TaskUpdate", {"taskId": "7", "status": "in_progress"}, "Updated task #1 status"),
     ]
     items: list[dict[str, Any]] = []
     for step in steps:
@@ -375,6 +383,33 @@ def test_each_agent_has_its_own_chain(place: Place, transcript: Path) -> None:
     assert found == [
         (None, 1, ["a"], None), ("a395", 1, ["sub"], None),
         (None, 2, ["b"], None), ("a395", 2, None, ["sub"]),
+    ]  # fmt: skip
+
+
+def test_tasks_are_the_sessions_whichever_agent_touches_them(
+    place: Place, transcript: Path
+) -> None:
+    """As the client keeps them; a list that TodoWrite makes is its agent's own."""
+    documents = [
+        *claude("u1", "TaskCreate", {"subject": "a"}, "12:00:01", result={"task": {"id": "1"}}),
+        *claude("u2", "TaskCreate", {"subject": "b"}, "12:00:02", agent_id="a395",
+                result={"task": {"id": "2"}}),
+        *claude("u3", "TaskUpdate", {"taskId": "1", "status": "completed"}, "12:00:03",
+                agent_id="a395", result={"success": True, "taskId": "1"}),
+        *claude("u4", "TaskUpdate", {"taskId": "9", "status": "completed"}, "12:00:04",
+                agent_id="a395", result={"success": False, "error": "Task not found"}),
+    ]  # fmt: skip
+    transcript.write_text(to_do_lines.text(documents))
+    sync(place, transcript)
+    contents = contents_of(place)
+    assert [(c.get("agent_id"), c["position"]) for c in contents] == [
+        (None, 1),
+        (None, 2),
+        (None, 3),
+    ]
+    assert [c["metadata"].get("by_agent_id") for c in contents] == [None, "a395", "a395"]
+    assert [(item["text"], item["status"]) for item in contents[-1]["items"]] == [
+        ("a", "completed"), ("b", "pending"),
     ]  # fmt: skip
 
 

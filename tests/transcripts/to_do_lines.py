@@ -40,9 +40,10 @@ def claude(
     block = {"type": "tool_use", "id": use_id, "name": name, "input": given}
     call["message"] |= {"id": f"msg_{use_id}", "content": [block]}
     call |= {"uuid": f"call {use_id}", "requestId": f"req_{use_id}"}
-    block = {"type": "tool_result", "tool_use_id": use_id, "content": "done"}
+    said = "Updated task #1 status" if name == "TaskUpdate" else "done"
+    block = {"type": "tool_result", "tool_use_id": use_id, "content": said}
     answer["message"]["content"] = [block | {"is_error": is_error}]
-    answer |= {"uuid": f"result {use_id}", "toolUseResult": result or "done"}
+    answer |= {"uuid": f"result {use_id}", "toolUseResult": result or said}
     for line in (call, answer):
         line["timestamp"] = f"2026-11-21T{at}Z"
         if agent_id is not None:

@@ -1,6 +1,5 @@
 """The files in hooks/ are what `hooks install` writes, with a command that is found by its name."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.registration import install, settings_path
-from khive_persist.capture.registration.command import hook_command
+from khive_persist.capture.registration.command import SHARED
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 
@@ -16,15 +15,18 @@ HOOKS = Path(__file__).parents[2] / "hooks"
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
-def test_the_settings_to_copy_are_those_that_install_writes(tool: str, tmp_path: Path) -> None:
+def test_the_settings_to_copy_are_those_that_install_writes(
+    tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where no client is found: all that the oldest one knows.
+    monkeypatch.setenv("PATH", str(tmp_path))
     install(tool, "project", tmp_path)
     written = settings_path(tool, "project", tmp_path).read_text("utf-8")
-    by_name = json.dumps(f"khive-hook --tool {tool} || exit 1")
-    expected = written.replace(json.dumps(hook_command(tool, None)), by_name)
+    expected = written.replace(f"[ ! -x {SHARED} ] || {SHARED} ", "khive-hook ")
     assert (HOOKS / f"{tool}.json").read_text("utf-8") == expected
 
 
-def test_the_launcher_records_and_never_ends_with_two_or_more(place: Place) -> None:
+def test_the_launcher_records_and_never_blocks(place: Place) -> None:
     launcher = [str(HOOKS / "khive-hook.sh"), "codex"]
     payload = b'{"hook_event_name":"Stop","session_id":"s"}'
     good = {"KHIVE_PYTHON": sys.executable, "KHIVE_DIR": str(place.root), "PATH": "/usr/bin:/bin"}
@@ -37,6 +39,6 @@ def test_the_launcher_records_and_never_ends_with_two_or_more(place: Place) -> N
         done = subprocess.run(
             launcher, input=payload, env=good | broken, capture_output=True, check=False
         )
-        assert (done.returncode, done.stdout) == (1, b"")
+        assert (done.returncode, done.stdout) == (0, b"")
         assert done.stderr.count(b"\n") == 1
     assert Spool(place).path.is_dir()

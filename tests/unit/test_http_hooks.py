@@ -30,6 +30,25 @@ ENTRY = {
 THEIRS = ENTRY | {"headers": {"Authorization": "Bearer $OTHER"}}
 
 
+@pytest.fixture(autouse=True)
+def newest_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A machine that has the newest Claude Code alone."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "claude").write_text("#!/bin/sh\necho 2.1.332\n")
+    (folder / "claude").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def command_of(event: str, directory: Path | None = None) -> str:
+    """The command that is registered for an event."""
+    blocks = {hook.event: hook.blocks for hook in TOOLS[CLAUDE].registration.hooks}[event]
+    words = [str(Path.home() / ".khive/bin/khive-hook")]
+    is_shared = directory is None
+    return hook_command(CLAUDE, directory, blocks=blocks, is_shared=is_shared, words=words)
+
+
 def path_in(root: Path) -> Path:
     path = settings_path(CLAUDE, "project", root)
     path.parent.mkdir(exist_ok=True)
@@ -61,7 +80,7 @@ def test_what_comes_often_is_sent_and_the_rest_comes_by_command(tmp_path: Path) 
         if event in SENT:
             assert hook == ENTRY
         else:
-            assert hook["command"] == hook_command(CLAUDE, tmp_path)
+            assert hook["command"] == command_of(event, tmp_path)
     assert any("KHIVE_TOKEN" in line for line in change.by_hand)
     found = status(CLAUDE, "project", tmp_path, asks_server=False)
     assert (found.state, found.transport, found.problems) == ("installed", "http", ())
@@ -89,7 +108,7 @@ def test_a_transport_takes_the_place_of_the_other(tmp_path: Path) -> None:
 
 
 def test_a_hook_keeps_its_place_and_its_timeout(tmp_path: Path) -> None:
-    ours = {"type": "command", "command": hook_command(CLAUDE), "timeout": 30}
+    ours = {"type": "command", "command": command_of("Stop"), "timeout": 30}
     group = {"matcher": "x", "hooks": [THEIRS, ours, THEIRS]}
     path_in(tmp_path).write_text(json.dumps({"hooks": {"Stop": [group]}}))
     install(CLAUDE, "project", tmp_path, server=SERVER)

@@ -13,23 +13,46 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.registration import install, settings_path, status, uninstall
 from khive_persist.capture.registration.command import (
+    SHARED,
     hook_command,
-    interpreter,
     is_ours,
     missing_part,
+    resembles_ours,
 )
+from khive_persist.capture.registration.launcher import interpreter
 from khive_persist.capture.tools import TOOLS, Scope
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
 
 SCOPES: tuple[Scope, ...] = ("project", "user")
+NEWEST = "2.1.332"
 THEIRS = "echo theirs >> /var/log/hooks; exit 0"
 
 
 @pytest.fixture(autouse=True)
-def no_moved_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for tool in TOOLS.values():
-        monkeypatch.delenv(tool.registration.user_variable, raising=False)
+def newest_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A machine that has the newest Claude Code alone."""
+    folder = tmp_path_factory.mktemp("programs")
+    program(folder, NEWEST)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def program(folder: Path, version: str) -> Path:
+    path = folder / "claude"
+    path.write_text(f"#!/bin/sh\necho '{version} (Claude Code)'\n")
+    path.chmod(0o755)
+    return path
+
+
+def registered(tool: str, event: str, directory: Path | None = None) -> str:
+    """The command that is registered for an event."""
+    blocks = {hook.event: hook.blocks for hook in TOOLS[tool].registration.hooks}[event]
+    words = [str(Path.home() / ".khive" / "bin" / "khive-hook")]
+    is_shared = directory is None
+    return hook_command(tool, directory, blocks=blocks, is_shared=is_shared, words=words)
 
 
 def settings_of(tool: str, scope: Scope, root: Path) -> dict[str, Any]:
@@ -171,7 +194,7 @@ def test_a_file_that_was_not_there_comes_and_goes(tmp_path: Path, tool: str, sco
     change = install(tool, scope, tmp_path)
     assert change.path == path
     assert change.written
-    assert change.by_hand == TOOLS[tool].registration.by_hand[scope]
+    assert set(TOOLS[tool].registration.by_hand[scope]) <= set(change.by_hand)
     settings = settings_of(tool, scope, tmp_path)
     expected = [hook for hook in TOOLS[tool].registration.hooks if not hook.model]
     assert list(settings) == ["hooks"]
@@ -181,7 +204,7 @@ def test_a_file_that_was_not_there_comes_and_goes(tmp_path: Path, tool: str, sco
         assert group.get("matcher", "") == hook.matcher
         (entry,) = group["hooks"]
         assert entry["type"] == "command"
-        assert entry["command"] == hook_command(tool)
+        assert entry["command"] == registered(tool, hook.event)
         assert entry["timeout"] == hook.timeout
         assert entry.get("name") == ("khive-persist" if tool == "gemini-cli" else None)
     removed = uninstall(tool, scope, tmp_path)
@@ -235,7 +258,8 @@ def test_an_uninstall_gives_every_byte_back(tmp_path: Path, tool: str, text: str
     path = settings_path(tool, "project", tmp_path)
     before = write(path, text)
     install(tool, "project", tmp_path, model_events=True)
-    assert hook_command(tool) in commands(settings_of(tool, "project", tmp_path), "SessionStart")
+    found = commands(settings_of(tool, "project", tmp_path), "SessionStart")
+    assert registered(tool, "SessionStart") in found
     assert status(tool, "project", tmp_path).state == "installed"
     uninstall(tool, "project", tmp_path)
     assert path.read_bytes() == before
@@ -317,7 +341,7 @@ def test_a_file_that_the_tool_wrote_anew_is_cleared_too(tmp_path: Path, tool: st
 
 def test_a_moved_interpreter_is_updated_in_place(tmp_path: Path) -> None:
     path = settings_path("claude-code", "project", tmp_path)
-    old = hook_command("claude-code").replace(interpreter(), "/gone/bin/python")
+    old = hook_command("claude-code", blocks=True).replace(interpreter(), "/gone/bin/python")
     ours = {"type": "command", "command": old, "timeout": 9}
     theirs = {"type": "command", "command": THEIRS}
     write(
@@ -329,19 +353,19 @@ def test_a_moved_interpreter_is_updated_in_place(tmp_path: Path) -> None:
     change = install("claude-code", "project", tmp_path)
     assert change.events[-1] == "Stop"
     settings = settings_of("claude-code", "project", tmp_path)
-    now = {"type": "command", "command": hook_command("claude-code"), "timeout": 9}
+    now = {"type": "command", "command": registered("claude-code", "Stop"), "timeout": 9}
     assert settings["hooks"]["Stop"] == [{"matcher": "x", "hooks": [now, theirs]}]
     assert status("claude-code", "project", tmp_path).state == "installed"
     install("claude-code", "project", tmp_path, directory=tmp_path)
     settings = settings_of("claude-code", "project", tmp_path)
-    assert commands(settings, "Stop") == [hook_command("claude-code", tmp_path), THEIRS]
+    assert commands(settings, "Stop") == [registered("claude-code", "Stop", tmp_path), THEIRS]
 
 
 def test_a_missing_hook_file_is_stale(tmp_path: Path) -> None:
-    install("codex", "project", tmp_path)
-    path = settings_path("codex", "project", tmp_path)
-    gone = str(tmp_path / "gone" / "capture" / "hook.py")
-    write(path, path.read_text().replace(str(hook_path()), gone))
+    gone = str(tmp_path / "gone" / "khive_persist" / "capture" / "hook.py")
+    command = hook_command("codex", blocks=True).replace(str(hook_path()), gone)
+    ours = {"hooks": [{"type": "command", "command": command}]}
+    write(settings_path("codex", "project", tmp_path), json.dumps({"hooks": {"Stop": [ours]}}))
     found = status("codex", "project", tmp_path)
     assert found.state == "stale"
     assert gone in found.problems[0]
@@ -361,27 +385,29 @@ def test_what_is_missing_is_listed(tmp_path: Path) -> None:
     assert "no hook of ours for Stop" in partly.problems[0]
     assert install("codex", "project", tmp_path).events == ("Stop",)
     found = status("codex", "project", tmp_path)
-    assert (found.state, found.missing, found.problems) == ("installed", (), ())
+    assert (found.state, found.missing) == ("installed", ())
     assert any("Trust all and continue" in line for line in found.by_hand)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_hooks_in_both_scopes_are_told_where_the_tool_runs_both(tmp_path: Path, tool: str) -> None:
+    def told(scope: Scope) -> list[str]:
+        return [line for line in status(tool, scope, tmp_path).problems if " twice" in line]
+
     for scope in SCOPES:
         install(tool, scope, tmp_path)
     count = len(status(tool, "user", tmp_path).events)
-    told = [status(tool, scope, tmp_path).problems for scope in SCOPES]
-    assert told[0] == told[1]
-    assert bool(told[0]) is (tool == "codex")
+    assert told("project") == told("user")
+    assert bool(told("user")) is (tool == "codex")
     install(tool, "user", tmp_path, directory=tmp_path)
     for scope in SCOPES:
-        (problem,) = status(tool, scope, tmp_path).problems
+        (problem,) = told(scope)
         assert f"records {count} events twice" in problem
 
 
 def test_one_file_of_both_scopes_is_not_two(home: Path) -> None:
-    install("codex", "project", home)
-    assert status("codex", "user", home).problems == ()
+    install("claude-code", "project", home)
+    assert status("claude-code", "user", home).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -408,7 +434,7 @@ def test_other_settings_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     path = settings_path("claude-code", "user", tmp_path)
     write(path, "{")
     (problem,) = status("claude-code", "project", tmp_path).problems
-    assert problem.startswith(f"{path}:1:2: not valid JSON")
+    assert f"{path}:1:2: not valid JSON" in problem
 
 
 @pytest.mark.parametrize(
@@ -419,7 +445,6 @@ def test_other_settings_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         ('{"hooks": {\n"Stop": {}}}', '2:9: "Stop" in "hooks" is not an array'),
         ('{"hooks": {"Stop": "x"}}', '1:20: "Stop" in "hooks" is not an array'),
         ('{"hooks": {"Stop": [}}', "1:21: not valid JSON"),
-        ("", "1:1: not valid JSON"),
     ],
 )
 def test_settings_of_a_wrong_shape_are_left_alone(tmp_path: Path, text: str, where: str) -> None:
@@ -478,3 +503,143 @@ def test_the_command_means_the_same_in_every_shell(tmp_path: Path, home: Path, s
         )
         assert (done.returncode, done.stdout) == (code, b"")
     assert spool.is_dir()
+
+
+def test_settings_of_one_person_are_those_of_claude_code_alone(tmp_path: Path) -> None:
+    change = install("claude-code", "local", tmp_path)
+    assert change.path == tmp_path / ".claude/settings.local.json"
+    assert status("claude-code", "local", tmp_path).problems == ()
+    assert status("claude-code", "project", tmp_path).state == "not installed"
+    uninstall("claude-code", "local", tmp_path)
+    assert not change.path.exists()
+    for tool in ("codex", "gemini-cli"):
+        with pytest.raises(InvalidSettingsError, match="no settings of one person"):
+            install(tool, "local", tmp_path)
+
+
+def test_doubles_in_any_two_layers_are_told(tmp_path: Path) -> None:
+    install("claude-code", "project", tmp_path)
+    path = settings_path("claude-code", "project", tmp_path)
+    others: tuple[Scope, ...] = ("local", "user")
+    for scope in others:
+        other = settings_path("claude-code", scope, tmp_path)
+        write(other, path.read_text().replace("--tool claude-code", "--tool claude-code --dir /x"))
+        found = status("claude-code", "project", tmp_path)
+        assert any(str(other) in line and " twice" in line for line in found.problems)
+        other.unlink()
+    assert status("claude-code", "project", tmp_path).problems == ()
+
+
+LIKE_OURS = [
+    "python3 /home/dev/screen-capture/hook.py --tool claude-code",
+    "notify-send working; khive-hook --tool claude-code",
+    "khive-hook --tool claude-code && notify-send done",
+    "khive-hook --tool claude-code | tee /tmp/x",
+    "tee /tmp/x | khive-hook --tool claude-code",
+    "echo khive-hook --tool claude-code",
+    "/usr/bin/python3 -I -S /home/dev/capture/hook.py --tool claude-code",
+    "khive-hook-wrapper --tool claude-code",
+    "khive-hook --tool claude-code --mine x",
+    "khive-hook --tool claude-code; exit 0",
+]
+
+
+@pytest.mark.parametrize("command", LIKE_OURS)
+def test_a_hook_of_the_users_that_resembles_ours_is_not_ours(tmp_path: Path, command: str) -> None:
+    assert not is_ours(command, "claude-code")
+    path = settings_path("claude-code", "project", tmp_path)
+    theirs = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}}
+    before = write(path, json.dumps(theirs))
+    install("claude-code", "project", tmp_path)
+    assert commands(settings_of("claude-code", "project", tmp_path), "Stop")[0] == command
+    uninstall("claude-code", "project", tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_one_that_runs_our_hook_too_is_told(tmp_path: Path) -> None:
+    command = "notify-send working; khive-hook --tool claude-code"
+    assert resembles_ours(command, "claude-code")
+    assert not resembles_ours(LIKE_OURS[0], "claude-code")
+    path = settings_path("claude-code", "project", tmp_path)
+    theirs = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}}
+    write(path, json.dumps(theirs))
+    install("claude-code", "project", tmp_path)
+    (problem,) = status("claude-code", "project", tmp_path).problems
+    assert problem.startswith(f"{path} records Stop twice, as a command of your own")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/opt/venv/bin/python3 -I -S /opt/venv/lib/khive_persist/capture/hook.py --tool codex"
+        " || exit 1",
+        "khive-hook --tool codex || exit 1",
+        "/usr/bin/khive-hook --dir '/a b' --tool=codex",
+        f"[ ! -x {SHARED} ] || {SHARED} --tool codex || exit 0",
+        "KHIVE_HOME=/x /y/.khive/bin/khive-hook --tool codex --tell-lost || exit 1",
+    ],
+)
+def test_every_form_that_was_registered_is_ours(command: str) -> None:
+    assert is_ours(command, "codex")
+    assert not resembles_ours(command, "codex")
+    assert not is_ours(command, "claude-code")
+
+
+def test_hooks_of_an_earlier_version_are_brought_up_to_date(tmp_path: Path) -> None:
+    path = settings_path("claude-code", "project", tmp_path)
+    old = f"{interpreter()} -I -S {hook_path()} --tool claude-code || exit 1"
+    install("claude-code", "project", tmp_path)
+    settings = settings_of("claude-code", "project", tmp_path)
+    for groups in settings["hooks"].values():
+        groups[0]["hooks"][0]["command"] = old
+    write(path, json.dumps(settings))
+    (problem,) = status("claude-code", "project", tmp_path).problems
+    assert "with a code that makes some clients refuse a tool" in problem
+    assert "PreToolUse" in problem
+    assert "SessionStart" not in problem
+    assert install("claude-code", "project", tmp_path).written
+    assert status("claude-code", "project", tmp_path).problems == ()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_can_block_ends_in_0_and_the_rest_is_a_warning(tmp_path: Path, tool: str) -> None:
+    install(tool, "project", tmp_path, model_events=True)
+    settings = settings_of(tool, "project", tmp_path)
+    ends = {event: commands(settings, event)[0][-9:] for event in settings["hooks"]}
+    before = {event for event, end in ends.items() if end == "|| exit 0"}
+    assert set(ends.values()) == {"|| exit 0", "|| exit 1"}
+    must = {
+        "claude-code": {
+            "PreToolUse", "PermissionRequest", "UserPromptSubmit", "Stop", "SubagentStop",
+            "PreCompact",
+        },
+        "codex": {
+            "PreToolUse", "PermissionRequest", "UserPromptSubmit", "Stop", "SubagentStop",
+            "PreCompact",
+        },
+        "gemini-cli": {"BeforeTool", "BeforeAgent", "AfterAgent", "PreCompress", "BeforeModel"},
+    }[tool]  # fmt: skip
+    assert must <= before
+    assert not before & {"SessionStart", "SessionEnd", "PostToolUse", "AfterTool", "Notification"}
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \t\r\n"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_empty_file_is_an_empty_object(tmp_path: Path, tool: str, text: str) -> None:
+    path = settings_path(tool, "project", tmp_path)
+    before = write(path, text)
+    assert status(tool, "project", tmp_path).state == "not installed"
+    assert not uninstall(tool, "project", tmp_path).written
+    assert path.read_bytes() == before
+    install(tool, "project", tmp_path)
+    assert status(tool, "project", tmp_path).state == "installed"
+    uninstall(tool, "project", tmp_path)
+    assert path.read_bytes() == b"{}\n"
+
+
+def test_sessions_of_sub_directories_are_told_of(tmp_path: Path) -> None:
+    for tool, is_told in (("claude-code", True), ("codex", False), ("gemini-cli", True)):
+        lines = install(tool, "project", tmp_path).by_hand
+        assert any("sub-directory" in line for line in lines) is is_told
+        lines = install(tool, "user", tmp_path).by_hand
+        assert not any("sub-directory" in line for line in lines)

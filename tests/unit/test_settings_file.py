@@ -255,3 +255,20 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_is(
         SettingsFile(path, comments=False).edit(always('{"a": 1}'))
     assert path.read_text() == "{}"
     assert os.listdir(tmp_path) == ["settings.json"]
+
+
+def test_a_writer_that_never_rests_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text("{}")
+    turns = 0
+
+    def change(settings: JsonText | None) -> str:
+        nonlocal turns
+        turns += 1
+        path.write_text(f'{{"other": {turns}}}')
+        return '{"mine": 1}'
+
+    with pytest.raises(InvalidSettingsError, match="again and again"):
+        SettingsFile(path, comments=False).edit(change)
+    assert path.read_text() == f'{{"other": {turns}}}'
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -4,7 +4,9 @@ Exit 0: the event is on the disk, synced, and survives a kill and a power loss. 
 one line on stderr where a named directory may not take it and the home's spool did.
 Exit 1, with one line on stderr: it is not kept, or not yet known to be on the disk. No other code,
 nothing on stdout, two seconds at most: stdout can enter the model's context, and a code of 2 or
-more blocks the user's tool.
+more blocks the user's tool. Where the command that runs this ends in 0 whatever happens, the line
+is not seen: what was lost is noted in the state folder, and a hook that is run with `--tell-lost`
+says so, with exit 1, as soon as it can.
 
 Which `.khive` is trusted is decided here, for the commands and the library too: the text of the
 symbolic link `.khive/id` stands in that of `marks/<physical path of .khive>` in the user's state
@@ -23,6 +25,10 @@ from time import monotonic, time_ns
 
 TOOLS = ("claude-code", "codex", "gemini-cli")
 PROJECT_VARIABLES = {"claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMINI_PROJECT_DIR"}
+# Who runs Claude Code's hooks besides, by the environment; the payload can say better.
+CLIENTS = ((b"COPILOT_CLI", "copilot-cli"), (b"CURSOR_", "cursor"), (b"GROK_", "grok-build"))
+TELL_LOST = "--tell-lost"
+LOST = "/lost"
 READ_SECONDS = 1.3
 ALL_SECONDS = 1.9
 READ_BYTES = 1 << 20
@@ -62,6 +68,8 @@ def arguments(words: list[str]) -> tuple[str, str]:
     words = list(words)
     while words:
         name, equals, value = words.pop(0).partition("=")
+        if name == TELL_LOST:
+            continue
         if name not in options or not (equals or words):
             raise Refusal("usage: khive-hook --tool %s [--dir DIR] < payload" % "|".join(TOOLS))
         options[name] = value if equals else words.pop(0)
@@ -282,12 +290,22 @@ def read_payload() -> tuple[bytes, bool]:
     return b"".join(chunks), False
 
 
-def file_name(tool: str, complete: bool) -> str:
+def client(environment: dict[bytes, bytes]) -> str:
+    """Which client runs Claude Code's hooks in its place, as the environment tells."""
+    for name in environment:
+        for start, word in CLIENTS:
+            if name.startswith(start):
+                return word
+    return ""
+
+
+def file_name(tool: str, complete: bool, by: str = "") -> str:
     """A spool file's name: arrival in ns, the event's id (a UUID of version 7), tool, marks."""
     arrival = time_ns()
     bits = int.from_bytes(posix.urandom(10), "big") & ~(0xF << 76) & ~(3 << 62) | 7 << 76 | 2 << 62
     h = "%012x%020x" % (arrival // 1000000, bits)
     mark = "" if complete else ".cut"
+    mark += ".by-" + by if by else ""
     return "%020d_%s-%s-%s-%s-%s_%s%s.event" % (
         arrival, h[:8], h[8:12], h[12:16], h[16:20], h[20:], tool, mark,
     )  # fmt: skip
@@ -464,13 +482,22 @@ def wake_drainer(project: str, spool: int) -> None:
     posix.set_inheritable(pipe, True)
     environment = {name: posix.environ[name] for name in DRAINER_VARIABLES if name in posix.environ}
     nothing = [(posix.POSIX_SPAWN_OPEN, fd, "/dev/null", posix.O_RDWR, 0) for fd in (0, 1, 2)]
+    program = drainer_program()
     posix.posix_spawn(
-        sys.executable,
-        [sys.executable, "-E", "-P", "-m", "khive_persist.capture.drainer", project, str(pipe)],
+        program,
+        [program, "-E", "-P", "-m", "khive_persist.capture.drainer", project, str(pipe)],
         environment,
         file_actions=nothing,
         setsid=True,
     )
+
+
+def drainer_program() -> str:
+    """The interpreter that has khive-persist: beside a copy of this file a link says which."""
+    try:
+        return posix.readlink(__file__.rpartition("/")[0] + "/python")
+    except OSError:
+        return sys.executable
 
 
 def record(tool: str, directory: str) -> None:
@@ -480,7 +507,7 @@ def record(tool: str, directory: str) -> None:
     _signal.setitimer(_signal.ITIMER_REAL, 0)
     # What reading has left over: a disk that many write to can take its time to sync.
     left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
-    name = file_name(tool, complete)
+    name = file_name(tool, complete, client(posix.environ) if tool == TOOLS[0] else "")
     state = home()
     taker, project = choose(directory, tool, state)
     if not taker:
@@ -529,6 +556,41 @@ def keep_away(state: str, project: str, name: str, payload: bytes, watch: Watch 
     return keep(state, name.removesuffix(".event") + ".away", header + payload, "", watch)
 
 
+def note_lost() -> None:
+    """Note in the state folder that an event was not kept: a link takes no room of a full disk."""
+    try:
+        folder = khive_of(home()) + LOST
+        try:
+            posix.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        posix.symlink("-", "%s/%020d-%s" % (folder, time_ns(), posix.urandom(4).hex()))
+    except OSError:
+        # Nothing can be written at all: the line is all there is.
+        pass
+
+
+def tell_lost() -> int:
+    """Say how many events before this one were not kept; the exit code that shows the line."""
+    try:
+        folder = khive_of(home()) + LOST
+        names = posix.listdir(folder)
+    except OSError:
+        return 0
+    told = 0
+    for name in names:
+        try:
+            posix.unlink(folder + "/" + name)
+            told += 1
+        except OSError:
+            # Another hook tells of it.
+            pass
+    if not told:
+        return 0
+    complain("this event is kept; %d before it were not: khive-persist doctor" % told)
+    return 1
+
+
 def complain(message: str) -> None:
     line = ("khive-hook: " + message).replace("\n", " ")[:500] + "\n"
     try:
@@ -543,13 +605,20 @@ def ring(*_: object) -> None:
 
 def main() -> None:
     code = 0
+    is_meant = False
     try:
         _signal.signal(_signal.SIGALRM, ring)
         _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
         posix.umask(0o077)
-        record(*arguments(sys.argv[1:]))
+        tool, directory = arguments(sys.argv[1:])
+        is_meant = True
+        record(tool, directory)
+        if TELL_LOST in sys.argv:
+            code = tell_lost()
     except BaseException as error:  # Whatever it is, the agent's tool must go on.
         code = 1
+        if is_meant and TELL_LOST not in sys.argv and not isinstance(error, Unsure):
+            note_lost()
         known = "not yet known to be on the disk" if isinstance(error, Unsure) else "not kept"
         complain("event %s: %s" % (known, error or type(error).__name__))
     # Tearing the interpreter down would cost a seventh of the whole run, and nothing is left to do.

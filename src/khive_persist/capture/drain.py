@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 from khive_persist import settings as configuration
 from khive_persist.capture import arrival
 from khive_persist.capture.ended import ended_transcripts
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.normalise import file_of, normalise
 from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import (
     DRAIN_LOCK,
@@ -162,18 +162,20 @@ class Drain:
     def _drain_tool(self, tool: str, events: Sequence[Event]) -> int:
         stored = 0
         for batch in self._batches(events):
-            rows = []
-            events_of_rows = []
+            files: dict[str, tuple[list[Row], list[Event]]] = {}
             for event, raw in batch:
                 try:
-                    rows.append(normalise(event, raw, self.settings, self._redactor))
+                    row = normalise(event, raw, self.settings, self._redactor)
+                    rows, events_of_rows = files.setdefault(file_of(event, row), ([], []))
                 except Exception:  # A mistake of ours in one event must not keep out the others.
                     self._quarantine(event)
                 else:
+                    rows.append(row)
                     events_of_rows.append(event)
-            self._store(tool, rows, events_of_rows)
-            self._ended |= dict.fromkeys(ended_transcripts(rows))
-            stored += len(rows)
+            for file, (rows, events_of_rows) in files.items():
+                self._store(file, rows, events_of_rows)
+                self._ended |= dict.fromkeys(ended_transcripts(rows))
+                stored += len(rows)
         return stored
 
     def tidy(self) -> None:
@@ -314,7 +316,7 @@ class Drain:
     def _store_here(self, event: Event) -> int:
         project, payload = split_away(self.spool.read(event))
         row = normalise(event, payload, self.settings, self._redactor, project)
-        self._store(event.tool, [row], [event])
+        self._store(file_of(event, row), [row], [event])
         return 1
 
     def _hand_over(self, spool: Spool, event: Event, target: Place) -> None:

@@ -15,7 +15,7 @@ try:
     from arrival import main
 except (EOFError, ImportError, TypeError, ValueError):
     # The cache of arrival.py is damaged: it is compiled anew, which is slower, and records.
-    names = {"__name__": "arrival"}
+    names = {"__name__": "arrival", "__file__": folder + "/arrival.py"}
     with open(folder + "/arrival.py", "rb") as source:
         exec(compile(source.read(), "arrival.py", "exec"), names)
     main = names["main"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.capture import previews, tools
+from khive_persist.capture import previews, recognition, tools
 from khive_persist.capture.spool import Event
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
@@ -47,7 +47,17 @@ def normalise(
     if redacted:
         metadata["redacted"] = redacted
     created_at = clock.to_text(clock.from_ns(event.arrival_ns))
-    return event.id, content, codec.dump(metadata), created_at, None
+    id = recognition.shared_id(raw) if event.client else ""
+    return id or event.id, content, codec.dump(metadata), created_at, None
+
+
+def file_of(event: Event, row: codec.Row) -> str:
+    """The tool whose file takes the row of an event: another one's where that one sent it."""
+    content = row[1] or ""
+    if '"registered_for"' not in content:
+        return event.tool
+    tool = codec.load(content).get("tool")
+    return tool if tool in tools.TOOLS else event.tool
 
 
 def _parsed(
@@ -71,10 +81,14 @@ def _parsed(
         text, redacted = redactor.redact_json(text)
         if redacted:
             payload = codec.load(text)
-    tool = tools.TOOLS[event.tool]
+    client = event.tool
     fields: dict[str, Any]
     if isinstance(payload, Mapping):
-        fields = dict(tool.describe(payload))
+        client = recognition.client_of(event.tool, payload, event.client)
+        tool = tools.TOOLS[recognition.words_of(client, event.tool)]
+        fields = dict(tool.describe(recognition.in_our_words(payload)))
+        if client != event.tool:
+            marks = marks | {"registered_for": event.tool}
         if settings.gemini_model_events != "full":
             lean = tool.without_conversation(payload)
             if lean is not None:
@@ -91,7 +105,7 @@ def _parsed(
     elif len(raw) > settings.capture_max_payload_bytes:
         kept = _ends(text, raw, settings)
         marks = marks | {"truncated": True}
-    return _dump(event, fields, marks, kept), redacted
+    return _dump(client, fields, marks, kept), redacted
 
 
 def _unparsed(
@@ -102,7 +116,8 @@ def _unparsed(
     marks: dict[str, Any],
 ) -> tuple[str, dict[str, int]]:
     kept, redacted = _bytes_kept(raw, settings, redactor, marks)
-    return _dump(event, {"event_type": "unparsed"}, marks, kept), redacted
+    tool = event.client or event.tool
+    return _dump(tool, {"event_type": "unparsed"}, marks, kept), redacted
 
 
 def _bytes_kept(
@@ -151,8 +166,8 @@ def _ends(text: str, raw: bytes, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _dump(event: Event, fields: dict[str, Any], marks: dict[str, Any], payload: Any) -> str:
-    content = fields | {"tool": event.tool}
+def _dump(tool: str, fields: dict[str, Any], marks: dict[str, Any], payload: Any) -> str:
+    content = fields | {"tool": tool}
     if marks:
         content["metadata"] = marks
     content["payload"] = payload

@@ -70,5 +70,7 @@ def diverted_lines(directory: Path) -> list[str]:
     else:
         passed = search.upward(directory).passed
         lines = [] if passed is None else [untrusted_line(Place(passed))]
+    if not lines and (count := waiting_at_home(place)):
+        lines.append(f"{count} events of {directory} wait in the home's spool")
     waiting = diverted(Place(directory))
     return lines + [f"{count} events of {project} wait here" for project, count in waiting.items()]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from khive_persist.capture import recognition
 from khive_persist.capture.tools import TOOLS
 from khive_persist.purposes import PREVIEW_CHARACTERS
 
@@ -51,8 +52,10 @@ def with_whole_texts(content: dict[str, Any]) -> dict[str, Any]:
 
 def texts_of(content: Mapping[str, Any]) -> dict[str, str]:
     """Give the whole of `output`, `command` and `error` that an event's payload has."""
-    tool, payload = TOOLS.get(str(content.get("tool"))), content.get("payload")
+    payload, metadata = content.get("payload"), content.get("metadata")
+    registered = metadata.get("registered_for") if isinstance(metadata, Mapping) else None
+    tool = TOOLS.get(recognition.words_of(str(content.get("tool")), str(registered)))
     if tool is None or not isinstance(payload, Mapping):
         return {}
-    fields = tool.describe(payload)
+    fields = tool.describe(recognition.in_our_words(payload))
     return {name: text for name in _LIMITS if isinstance(text := fields.get(name), str)}

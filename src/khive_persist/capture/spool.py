@@ -20,7 +20,8 @@ DRAIN_LOCK: Final = "drain.lock"
 DRAINER_LOCK: Final = "drainer.lock"
 
 _NAME: Final = re.compile(
-    r"(\d{20})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([a-z-]+)(\.cut)?\.(event|away)\Z"
+    r"(\d{20})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([a-z-]+)(\.cut)?(?:\.by-([a-z-]+))?"
+    r"\.(event|away)\Z"
 )
 _TEMPORARY: Final = re.compile(r"\.(.+\.(?:event|away|record))\.tmp\Z")
 # No hook lives for longer than its own deadline of two seconds, and no record takes as long.
@@ -38,6 +39,8 @@ class Event(NamedTuple):
         tool: The tool that sent it.
         cut: Whether its stdin was not read to the end.
         away: Whether it lies here for another project, whose path stands before the payload.
+        client: Which client ran the tool's hook in its place, as the environment told; an empty
+            string where it told none.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Event(NamedTuple):
     tool: str
     cut: bool
     away: bool
+    client: str = ""
 
 
 def parse(name: str) -> Event | None:
@@ -53,8 +57,8 @@ def parse(name: str) -> Event | None:
     found = _NAME.match(name)
     if found is None:
         return None
-    arrival_ns, id, tool, cut, kind = found.groups()
-    return Event(name, int(arrival_ns), id, tool, cut is not None, kind == "away")
+    arrival_ns, id, tool, cut, client, kind = found.groups()
+    return Event(name, int(arrival_ns), id, tool, cut is not None, kind == "away", client or "")
 
 
 class Spool:
@@ -182,7 +186,7 @@ class Spool:
                     continue
                 name = found[1]
                 if event is not None and not event.cut:
-                    name = name.replace(f"_{event.tool}.", f"_{event.tool}.cut.")
+                    name = name.replace(f"_{event.tool}.", f"_{event.tool}.cut.", 1)
                 if status.st_size:
                     os.rename(file, self.path / name)
                 else:
@@ -225,5 +229,12 @@ def waiting_at_home(place: Place) -> int:
 
 
 def is_for(project: str, place: Place) -> bool:
-    """Whether the path before an event's payload is that of a place."""
-    return bool(project) and os.path.realpath(project) == os.path.realpath(place.root)
+    """Whether the path before an event's payload is that of a place, however it is spelt."""
+    if not project:
+        return False
+    if os.path.realpath(project) == os.path.realpath(place.root):
+        return True
+    try:
+        return os.path.samefile(project, place.root)
+    except (OSError, ValueError):
+        return False

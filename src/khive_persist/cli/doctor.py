@@ -20,6 +20,7 @@ from khive_persist.doctor import (
 )
 from khive_persist.errors import PlaceError
 from khive_persist.place import Place, make_directory
+from khive_persist.session import whole_id
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.store.unmatched import Unmatched
 from khive_persist.transcripts.accounting import Account, account
@@ -54,10 +55,10 @@ def command(
     A damaged database is left as it is, and its events wait in the spool. --set-aside moves it into
     quarantine/, where nothing is ever deleted; the events then go into a new one.
 
-    --session counts what was received of one session, and lists the tool calls of its transcript
-    that lack an event, with the reason as far as it can be told, and the hooks that failed, as when
-    the server of HTTP hooks was down. `sync` reads the transcript first, and `sync --backfill`
-    writes what is missing.
+    --session, by its id or the beginning of it, counts what was received, and lists the tool calls
+    of its transcript that lack an event, with the reason as far as it can be told, and the hooks
+    that failed, as when the server of HTTP hooks was down. `sync` reads the transcript first, and
+    `sync --backfill` writes what is missing.
     """
     untrusted = _untrusted(directory or context.obj)
     lines = [] if untrusted is None else examine_untrusted(untrusted)
@@ -66,9 +67,9 @@ def command(
     place = told_place(context, directory)
     if session_id is not None:
         drained_place(context, directory)
-        found = anyio.run(account, place, session_id)
-        cost = anyio.run(session_cost, place, found.session_id)
-        return _account(found, cost, as_json=as_json)
+        whole = anyio.run(whole_id, place, session_id)
+        cost = anyio.run(session_cost, place, whole)
+        return _account(anyio.run(account, place, whole), cost, as_json=as_json)
     if set_aside is not None:
         _set_aside(place, set_aside)
     report = anyio.run(examine, place)

@@ -6,3 +6,5 @@ DONE: Final = 0
 FAILED: Final = 1
 WRONG_USE: Final = 2
 INTERRUPTED: Final = 130
+# As a shell names the end by SIGPIPE.
+READER_LEFT: Final = 141

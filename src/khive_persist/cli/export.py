@@ -14,13 +14,19 @@ from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
 from khive_persist.exchange.transfer import form_of
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.purposes import (
+    BUILT_IN,
+    HOOK_EVENTS,
+    OTHER_CLIENTS,
+    PLANNER_SESSIONS,
+    Purpose,
+)
 from khive_persist.query import Filter, column, field
 from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.assignment import Assignment
 from khive_persist.records.experiment import Experiment
 from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.records.hook_event import DEFAULT_TOOL, HookEvent
 from khive_persist.records.measurement import Measurement
 from khive_persist.records.message import Message
 from khive_persist.records.node import Node
@@ -109,11 +115,14 @@ def _parts(
     if max_cost is not None:
         of_plans.append(field("planning_cost") <= max_cost)
     of_events = [field("event_type") == event_type] if event_type is not None else []
+    if tool in OTHER_CLIENTS:
+        of_events.append(field("tool") == tool)
     parts = []
     if not of_events and tool is None and purpose in (PLANNER_SESSIONS.name, "all"):
         parts.append(Part(PlannerSession, PLANNER_SESSIONS, (*both, *of_plans)))
     for name, events in HOOK_EVENTS.items():
-        if not of_plans and tool in (None, name) and purpose in (events.name, "events", "all"):
+        has_tool = tool in (None, name) or (tool in OTHER_CLIENTS and name == DEFAULT_TOOL)
+        if not of_plans and has_tool and purpose in (events.name, "events", "all"):
             parts.append(Part(HookEvent, events, (*both, *of_events)))
     if not of_plans and not of_events:
         of_tool = [] if tool is None else [field("tool") == tool]

@@ -1,5 +1,6 @@
 """`khive-persist hooks install|status|uninstall`."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -8,13 +9,19 @@ import click
 
 from khive_persist.capture.drain import usable_settings
 from khive_persist.capture.notices import diverted_lines
-from khive_persist.capture.registration import Change, install, status, uninstall
+from khive_persist.capture.registration import (
+    Change,
+    as_row,
+    has_scope,
+    install,
+    status,
+    uninstall,
+)
 from khive_persist.capture.tools import TOOLS, Scope
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.place import Place
-from khive_persist.settings import Settings
 from khive_persist.trust import search
 
 Verb = Literal["install", "uninstall"]
@@ -32,14 +39,15 @@ def command() -> None:
       khive-persist hooks status
 
     A project's hooks are in the tool's settings file below this directory (or DIR), a user's in
-    that of your home directory. What else the file has stays as it is.
+    that of your home directory. Those of --scope local are yours alone, in the project: only Claude
+    Code has such settings. What else the file has stays as it is.
     """
 
 
 def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
     scope = click.option(
         "--scope", type=SCOPES, default="project", show_default=True,
-        help="The settings of this project, or of all your projects.",
+        help="The settings of this project, yours alone in it, or of all your projects.",
     )  # fmt: skip
     tools = click.argument("tools", type=TOOL_NAMES, nargs=-1, required=True)
     as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -48,6 +56,8 @@ def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("install")
 @_with_tools
+@click.option("--client-version", metavar="VERSION", default="",
+              help="A version of the tool that reads the settings elsewhere.")  # fmt: skip
 @click.option("--model-events", is_flag=True, help="Gemini CLI: also around each model call.")
 @click.option(
     "--transport",
@@ -64,11 +74,19 @@ def install_command(
     scope: Scope,
     as_json: bool,
     directory: str | None,
+    client_version: str,
     model_events: bool,
     transport: str,
     url: str | None,
 ) -> None:
     """Add the recording hook for every passive event; twice changes nothing.
+
+    Each version of the tool on this machine is asked for its number, and what the oldest of them
+    does not know is left out, as it would skip the whole file for it; --client-version names one
+    that is not here, as for a file that others share. A hook that is there for such an event goes.
+
+    What is run is a copy in ~/.khive/bin, which stays when the environment goes. A project's shared
+    file names no path of this machine, and does nothing where khive-persist is not installed.
 
     With --scope user and --dir, all your projects are recorded into the .khive of that directory;
     else each event goes to the .khive of its project, or to that of your home directory.
@@ -94,21 +112,27 @@ def install_command(
     named = directory or context.find_root().obj
     root = _project(named)
     place = _place(named, root, scope)
+    _check_version(client_version)
     settings = usable_settings(place)
     wanted = model_events or settings.gemini_model_events != "off"
     fixed = Path(named).absolute() if named and scope == "user" else None
     server = None
     if transport == "http":
         _check_http(tools)
-        server = url or _server_url(place, settings)
+        from khive_persist.server.url_file import server_url
+
+        server = url or server_url(place, settings)
         # Where the server records, so that a session is not in two places.
         fixed = place.root
     elif url is not None:
         raise click.UsageError("--url goes with --transport http")
     changes = {
-        tool: install(tool, scope, root, model_events=wanted, directory=fixed, server=server)
+        tool: install(
+            tool, scope, root, model_events=wanted, directory=fixed, server=server,
+            version=client_version,
+        )
         for tool in tools
-    }
+    }  # fmt: skip
     _print_changes("install", changes, as_json)
 
 
@@ -139,20 +163,26 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
     """
     root = _project(directory or context.find_root().obj)
     found = [
-        (tool, scope, status(tool, scope, root)) for tool in TOOLS for scope in get_args(Scope)
+        (tool, scope, status(tool, scope, root))
+        for tool in TOOLS
+        for scope in get_args(Scope)
+        if has_scope(tool, scope)
     ]
     problems = list(dict.fromkeys(problem for _, _, one in found for problem in one.problems))
     problems += diverted_lines(root)
+    problems = list(dict.fromkeys(problems))
     if as_json:
-        rows = [
-            {"tool": t, "scope": s} | one._asdict() | {"path": str(one.path)} for t, s, one in found
-        ]
+        rows = [as_row(t, s, one) for t, s, one in found]
         print_json({"hooks": rows, "problems": problems})
     else:
         table = [
-            (t, s, one.state, one.transport, len(one.events), str(one.path)) for t, s, one in found
+            (t, s, one.state, one.transport, len(one.events), one.version, str(one.path))
+            for t, s, one in found
         ]
-        print_table(("tool", "scope", "state", "transport", "events", "path"), table, "")
+        print_table(("tool", "scope", "state", "transport", "events", "version", "path"), table, "")
+        for tool, _, one in found:
+            if one.left_out:
+                click.echo(f"{tool} {one.version} does not know {', '.join(one.left_out)}")
         for line in dict.fromkeys(line for _, _, one in found for line in one.by_hand):
             click.echo(f"by hand: {line}")
         for problem in problems:
@@ -167,11 +197,16 @@ def _place(named: str | None, root: Path, scope: Scope) -> Place:
         UntrustedError: It holds more than settings, and is not trusted.
     """
     place = Place(root)
-    if named is not None or scope == "project":
+    if named is not None or scope != "user":
         if place.exists() or named is not None:
             search.adopt(place.khive)
         return place
     return Place(search.upward().root)
+
+
+def _check_version(version: str) -> None:
+    if version and re.fullmatch(r"\d+(?:\.\d+)*", version) is None:
+        raise click.UsageError(f"--client-version {version!r} is no version: as 2.1.100")
 
 
 def _check_http(tools: Sequence[str]) -> None:
@@ -180,16 +215,6 @@ def _check_http(tools: Sequence[str]) -> None:
     ]
     if without:
         raise click.UsageError(f"{' and '.join(without)} can send no events over HTTP")
-
-
-def _server_url(place: Place, settings: Settings) -> str:
-    """Where the server of a place runs, or would."""
-    try:
-        return place.server_url.read_text("utf-8").strip()
-    except OSError:
-        # None runs: it takes its address from the settings when it does.
-        host = settings.server_address
-        return f"http://{f'[{host}]' if ':' in host else host}:{settings.server_port}"
 
 
 def _project(named: str | None) -> Path:
@@ -211,5 +236,10 @@ def _print_changes(verb: Verb, changes: dict[str, Change], as_json: bool) -> Non
             click.echo(f"{tool}: hooks of {len(change.events)} events {did} {change.path}")
         else:
             click.echo(f"{tool}: nothing to change in {change.path}")
+        if change.left_out:
+            names = ", ".join(change.left_out)
+            click.echo(f"  {TOOLS[tool].title} {change.version} does not know {names}: left out")
+        elif change.version:
+            click.echo(f"  {TOOLS[tool].title} {change.version} knows all of them")
         for line in change.by_hand:
             click.echo(f"  by hand: {line}")

@@ -15,7 +15,7 @@ from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import PlaceError
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.store.sqlite import switch
 from khive_persist.trust import search
 
@@ -135,7 +135,12 @@ def with_filters(*names: str) -> Decorator:
 _FILTERS: Final[dict[str, Decorator]] = {
     "session": click.option("--session", "session_id", metavar="ID", help="Of this session."),
     "type": click.option("--type", "event_type", metavar="TYPE", help="As in pre_command."),
-    "tool": click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), help="Of this AI tool."),
+    "tool": click.option(
+        "--tool",
+        type=click.Choice([*HOOK_EVENTS, *sorted(OTHER_CLIENTS)]),
+        metavar="TOOL",
+        help="Of this AI tool, or of another client that runs its hooks.",
+    ),
     "since": click.option("--since", type=Moment(), help="Not before: 2h, 3d, 2026-11-01."),
     "until": click.option("--until", type=Moment(), help="Before: 2h, 3d, 2026-11-01."),
     "complexity": click.option("--complexity", metavar="WORD", help="As in simple or complex."),

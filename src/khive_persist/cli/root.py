@@ -1,7 +1,6 @@
 """The command's root: finds a sub-command, runs it, and turns errors into one line and a code."""
 
 import os
-import signal
 import sys
 from importlib import import_module
 from typing import Any, Final, NoReturn
@@ -9,6 +8,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
+from khive_persist.cli.standard_output import end_with_reader
 from khive_persist.errors import InvalidQueryError, KhiveError
 
 # Each in a module of its own, which is imported only when it is called.
@@ -126,7 +126,7 @@ def root(context: click.Context, directory: str | None) -> None:
 def main() -> NoReturn:
     """Run the command line: exit code 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     # As any filter of Unix: `khive-persist events | head` ends in silence.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    end_with_reader()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -149,10 +149,6 @@ def run(arguments: list[str], **options: Any) -> int:
         return _fail("interrupted", INTERRUPTED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left; nothing more can be said to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except OSError as error:
         return _fail(str(error), FAILED)
     except Exception as error:  # A mistake of ours; whoever called must still get one line.

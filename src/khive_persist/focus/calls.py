@@ -18,6 +18,8 @@ _TASKS: Final = ("TaskCreate", "TaskUpdate")
 TOOLS: Final = (*_LISTS, *_TASKS)
 _TEXTS: Final = ("content", "step", "description", "text")
 _CREATED: Final = re.compile(r"Task #(\S+) created")
+# What Claude Code answers for an update that it made; for one that it refused, the reason alone.
+_UPDATED: Final = re.compile(r"Updated task #")
 # Codex does not mark a call that it refused, as it does in Plan mode and where the tool is off.
 _REFUSED: Final = re.compile(
     r"^(?:failed to parse function arguments: |unsupported call: update_plan$"
@@ -35,12 +37,14 @@ class Told(NamedTuple):
         explanation: Why, in the agent's words.
         alias: What a record of the same thing from elsewhere would be called; it knows no id of
             the call.
+        is_shared: Whether the list is the session's, whichever of its agents made the call.
     """
 
     items: list[dict[str, Any]] | None = None
     change: dict[str, Any] | None = None
     explanation: str | None = None
     alias: str | None = None
+    is_shared: bool = False
 
     def after(self, before: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The list after it."""
@@ -60,7 +64,8 @@ def told(name: str, given: Any, result: Any) -> Told | None:
     if name in _LISTS:
         return _list(name, given)
     if name == "TaskCreate":
-        return created(_task_id(result), given.get("subject"))
+        id = _task_id(result)
+        return None if _id(id) is None else created(id, given.get("subject"))
     if name == "TaskUpdate":
         return _update(given)
     return None
@@ -71,8 +76,9 @@ def created(id: object, subject: object) -> Told | None:
     if not isinstance(subject, str):
         return None
     if (known := _id(id)) is None:
-        return Told(change={"text": subject})
-    return Told(change={"id": known, "text": subject}, alias=f"created {known}")
+        return Told(change={"text": subject}, is_shared=True)
+    change = {"id": known, "text": subject}
+    return Told(change=change, alias=f"created {known}", is_shared=True)
 
 
 def completed(id: object, subject: object) -> Told | None:
@@ -80,7 +86,8 @@ def completed(id: object, subject: object) -> Told | None:
     if (known := _id(id)) is None:
         return None
     named = {"text": subject} if isinstance(subject, str) else {}
-    return Told(change={"id": known, **named, "status": COMPLETED}, alias=f"{COMPLETED} {known}")
+    change = {"id": known, **named, "status": COMPLETED}
+    return Told(change=change, alias=f"{COMPLETED} {known}", is_shared=True)
 
 
 def _list(name: str, given: Mapping[str, Any]) -> Told | None:
@@ -119,7 +126,8 @@ def _update(given: Mapping[str, Any]) -> Told | None:
     if len(change) == 1:
         return None
     is_completed = change.get("status") == COMPLETED
-    return Told(change=change, alias=f"{COMPLETED} {id}" if is_completed else None)
+    alias = f"{COMPLETED} {id}" if is_completed else None
+    return Told(change=change, alias=alias, is_shared=True)
 
 
 def _task_id(result: Any) -> object:
@@ -133,6 +141,9 @@ def _task_id(result: Any) -> object:
 def _failed(name: str, result: Any) -> bool:
     if isinstance(result, Mapping):
         return result.get("success") is False or bool(result.get("error"))
+    if name == "TaskUpdate":
+        text = _text(result)
+        return bool(text) and _UPDATED.match(text) is None
     return name == "update_plan" and _REFUSED.search(_text(result)) is not None
 
 

@@ -43,6 +43,9 @@ def snapshot_row(
         metadata["order"] = list(order)
     if told.change is not None:
         metadata["change"] = told.change
+    if told.is_shared and named.get("agent_id"):
+        # Who made the call; the list is not this agent's.
+        metadata["by_agent_id"] = named.pop("agent_id")
     content = {
         "session_id": session_id,
         "tool": tool,

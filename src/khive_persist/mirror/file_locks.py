@@ -1,13 +1,10 @@
 """Locks on names of the mirror: who saves waits only for who saves to the same file.
 
-They are ranges of the folder's lock file, held while a descriptor is open (`F_OFD_SETLK` of Linux).
-Where the system has none, one lock stands for all.
+They are ranges of the folder's lock file, held while a descriptor is open; see `lock.take_range`.
 """
 
-import fcntl
 import hashlib
 import os
-import struct
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,11 +14,11 @@ from typing import Final
 from khive_persist.errors import StoreBusyError
 from khive_persist.mirror import names
 from khive_persist.place import PRIVATE_FILE
+from khive_persist.store.sqlite import lock
 
 _TIMEOUT_SECONDS: Final = 30.0
 _SHORTEST_WAIT_SECONDS: Final = 0.0005
 _LONGEST_WAIT_SECONDS: Final = 0.01
-_OFD_SETLK: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None)
 _RANGES: Final = 1 << 40
 
 
@@ -41,7 +38,7 @@ def held(folder: Path, keys: Iterable[str]) -> Iterator[None]:
         # In one order, or two who hold several would wait for each other.
         for offset in sorted({_offset(key) for key in keys}):
             wait = _SHORTEST_WAIT_SECONDS
-            while not _lock(descriptor, offset):
+            while not lock.take_range(descriptor, offset):
                 if time.monotonic() > end:
                     raise StoreBusyError(
                         f"{folder / names.LOCK} was held by others for {_TIMEOUT_SECONDS:g} s",
@@ -52,20 +49,6 @@ def held(folder: Path, keys: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, offset: int) -> bool:
-    try:
-        if _OFD_SETLK is None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            # struct flock: type, whence, start, length, process (0 for such locks).
-            # https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
-            words = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
-            fcntl.fcntl(descriptor, _OFD_SETLK, words)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def _offset(key: str) -> int:

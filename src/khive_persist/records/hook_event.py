@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.purposes import HOOK_EVENTS, OTHER_CLIENTS, Purpose
 from khive_persist.records.binding import bound
 from khive_persist.records.node import Node
 
@@ -49,13 +49,18 @@ class HookEventContent(TypedDict, total=False):
 
 
 class HookEvent(Node):
-    """One event. Its `tool` decides the file that it lives in; without one, Claude Code's."""
+    """One event. Its `tool` decides the file that it lives in; without one, Claude Code's.
+
+    Those of other clients, who run Claude Code's hooks, are there, too.
+    """
 
     content: HookEventContent
 
     @classmethod
     def purpose_of(cls, content: Any) -> Purpose:
         tool = content.get("tool", DEFAULT_TOOL) if isinstance(content, Mapping) else None
+        if isinstance(tool, str) and tool in OTHER_CLIENTS:
+            return HOOK_EVENTS[DEFAULT_TOOL]
         if not isinstance(tool, str) or tool not in HOOK_EVENTS:
             raise InvalidRecordError(
                 f"the tool {tool!r} is not known", hint="one of " + ", ".join(HOOK_EVENTS)

@@ -1,166 +1,150 @@
 """A name that says "secret", then a value: `DB_PASSWORD=…`, `"api_key": "…"`, `--token …`.
 
-Names are searched in lower case and may have anything before them. A value may be quoted at any
-level of escaping, and then ends where a quote of that level, or of an outer one, stands. So a span
-never leaves the JSON string that it began in; for the same reason a quoted name wants a quoted
-value: `{"token": 1e9}` is a number.
+Where a stem of `names` stands, its whole name is read, and what separates it from a value. A value
+may be quoted at any level of escaping, and then ends where a quote of that level, or of an outer
+one, stands. So a span never leaves the JSON string that it began in; for the same reason a quoted
+name wants a quoted value: `{"token": 1e9}` is a number.
 """
 
-import re
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from khive_persist.redaction.escapes import Unescaped, compiled, unescape
-from khive_persist.redaction.rules import Anchor, anchored, neighbours, place
-from khive_persist.redaction.values import is_secret
+from khive_persist.redaction.escapes import MARK, Unescaped, compiled, unescape
+from khive_persist.redaction.names import STEMS, Name, classify
+from khive_persist.redaction.rule import Candidate, Hit
+from khive_persist.redaction.values import is_value_of
 
-NAMES = {
-    "token": ["token"],
-    "aws_secret_access_key": ["secret_access_key", "secret-access-key", "secretaccesskey"],
-    "password": ["password", "passwd", "pwd", "_pass"],
-    "passphrase": ["passphrase"],
-    "secret": ["secret"],
-    "credential": ["credentials", "credential"],
-    **{
-        f"{word}_key": [f"{word}_key", f"{word}-key", f"{word} key", f"{word}key"]
-        for word in ("api", "access", "private", "secret", "account", "signing", "encryption")
-    },
-}
-# How the names of options with a secret end.
-OPTION_ENDS = [*(word for words in NAMES.values() for word in words), "-pass"]
-# Rare letters that searches skip to; each name has one.
-_LETTERS = "kwch_"
-# After a name: `=`, `:`, `=>`, `:=`, `: str = `, the `>` of a tag that is closed, blanks before a
-# long value, or `", "value": ` of a list of variables. Escaped text is searched first, too.
+# The rest of a name, and after it `", "value": ` of a list of variables, a block of YAML, `=`, `:`,
+# `=>`, `:=`, `?=`, `:-` (of a shell's default), `: str = `, the `>` of a tag that is closed, blanks
+# before a long value, what SQL has before a quote, `||` before a default, `", ` of a call or, after
+# `--name`, of a list of words, a blank after `--name`. Escaped text is searched first, too.
 _SEPARATOR = (
-    r"(?:[\\\"'`\])]{0,10}(?:[ \t]|\\++t){0,8}(?:={1,3}>?|:=|:(?!:)(?: ?[\w.\[\]|&]{1,40} = )?"
-    r"|>(?=[^\s\"'`<>]{8,2048}+</))"
-    r"|(?:[ \t|]|\\++t){1,16}(?=[a-z0-9/+]{40})"
-    r"|[\\\"',\snrt]{2,80}value[\\\"']{0,8}[ \t]{0,4}[:=])"
+    r"(?P<rest>[a-z0-9_-]{0,40}+)"
+    r"(?:[\\\"',{:=\snrt]{2,80}(?:value|default)[\\\"']{0,8}[ \t]{0,4}[:=]"
+    r"|:[ \t]{0,4}[|>][+-]?[ \t]{0,4}(?:\n|\\++n)[ \t]{1,16}"
+    r"|[\\\"'`\])]{0,10}(?:[ \t]|\\++t){0,8}(?:[?|+]{0,2}={1,3}>?|:=|"
+    r":(?!:)-?(?: ?[\w.\[\]|&]{1,40} = )?|>(?=[^\s\"'`<>]{6,2048}+</))"
+    r"|(?:[ \t|]|\\++t){1,16}(?=[A-Za-z0-9/+]{40})"
+    r"|(?<=word)[ \t]{1,4}(?=')"
+    r"|(?<=password)\((?=')"
+    r"|[\\\"'\])]{0,10}[ \t]{0,4}(?:\|\||\?\?|\?:|\bor\b)[ \t]{0,4}(?=[\\\"'])"
+    r"|(?P<call>[\\\"']{1,10},(?:\s|\\++[nrt]){0,80}(?:default[ \t]?=[ \t]?)?(?=[rbuf\\\"']))"
+    r"|(?P<blank>[ \t]{1,8}(?=[^\s=-])))"
 )
-_OPTION_END = r"[\"'][ \t]{0,8},\s{0,80}|[ \t]{1,8}"
+# What of a name stands before its stem, and what a call begins with; both backwards.
+_NAME = r"[\w.$-]*"
+_CALL = r"[\"'][\\\"']{0,9}[rbuf]{0,2}[ \t\n]{0,8}\("
+_MAX_NAME = 48
+_SETTING = r"(?:\A|[\s\"']|\\n)(?:ENV|set -[a-z]{1,3}|setx)[ \t]{1,4}\Z"
 _OPENING = r"(?i)[ \t]{0,8}(?:[rbuf]{1,2}(?=[\"']))?([\"'`]?)"
-_USER = r"(?a)[\w.@+-]{1,128}:"
 _QUOTE = "[\"'`]"
 _MAX_LENGTH = 2048
-# Before a value with a digit, as all have, or a very long one, in text that may be escaped: blanks,
-# then what may open a value, and what may stand between two words of a command.
-_NO_BLANK = r"(?:[^\s0-9\\]|\\++(?![nrt]))"
-_VALUE_AHEAD = (
-    r"(?=(?u:(?:[ \t]|\\++t)*+(?:[rbuf]{0,2}\\*+[\"'`][\s\\\"'`,nrtbuf]*+)?"
-    rf"(?:{_NO_BLANK}{{256}}|{_NO_BLANK}*+[0-9])))"
-)
+# In text that may be escaped: what may stand before a value, and a value.
+_SKIPPED = r"(?:[ \t\\\"'`,]|\\[nrt]|[rbuf]{1,2}(?=\\*[\"']))*+"
+_LOOKED_AT = 256
+_VALUE = rf"[^\s\\\"'`<>]{{1,{_LOOKED_AT}}}"
+_IN_DOUBLE = rf"[^\s\\\"]{{1,{_LOOKED_AT}}}"
+_INNER_QUOTE = r"\\+(?:[\"'](?![\s,:;)\]}\\]|\Z)|[^\"'nrt])"
 # `<` ends a value in XML; quotes end one in JSON and in code.
-_BARE = rf"[^\s\"'`<>]{{8,{_MAX_LENGTH}}}"
+_BARE = rf"[^\s\"'`<>]{{4,{_MAX_LENGTH}}}"
+_WORDS = rf"[^\r\n\"'`<>]{{4,{_MAX_LENGTH}}}"
 _NEXT_PAIR = r"(?a)[,;&|](?=[\w.%-]{1,64}[=:])"
+_LINE_END = r"[ \t]*(?:\n|\r|\Z|\\+[nr]|[\"'])"
 _TRAILING = ",;:.)]}\\"
 _OUTER_SPACE = r"(?s)((?:\s|\\++[nrt])*+)(.*?)(?:\s|\\++[nrt])*+\Z"
-_MAX_OPTION = len("--") + 60
 # More names than this in one value without blanks are noise, which would cost quadratic time.
 _MAX_NAMES = 8
 
 
-@cache
-def _names(ahead: str = "") -> list[re.Pattern[str]]:
-    patterns = []
-    for letter in _LETTERS:
-        groups, mine = [], []
-        for kind, words in NAMES.items():
-            some = [word for word in words if _letter(word) == letter]
-            mine += some
-            if some:
-                groups.append(f"(?P<{kind}>{anchored(letter, some)})")
-        start = neighbours(letter, mine)
-        # Atomic: where `token` is not followed by a separator, no other name is tried.
-        patterns.append(re.compile(f"{start}(?>{'|'.join(groups)}){_SEPARATOR}{ahead}", re.ASCII))
-    return patterns
+class _Assignment(NamedTuple):
+    """A name, where in the text its value begins, and whether that must be quoted."""
+
+    name: Name
+    at: int
+    must_be_quoted: bool
 
 
-def _letter(word: str) -> str:
-    return next(letter for letter in _LETTERS if letter in word)
+class AssignmentRule:
+    """Finds the values of names."""
+
+    words = STEMS
+
+    def may_match(self, text: str, low: str, start: int, end: int) -> bool:
+        assignment = _assignment(text, low, start, end)
+        if assignment is None:
+            return False
+        name, at, must_be_quoted = assignment
+        skipped = compiled(_SKIPPED).match(text, at)
+        assert skipped is not None
+        opening = compiled(_QUOTE).search(skipped[0])
+        if must_be_quoted and opening is None:
+            return False
+        begin = skipped.end()
+        is_double = opening is not None and opening[0] == '"'
+        value = compiled(_IN_DOUBLE if is_double else _VALUE).match(text, begin)
+        end = value.end() if value else begin
+        # It goes on: what is escaped within may be a part of it.
+        if end - begin == _LOOKED_AT or compiled(_INNER_QUOTE).match(text, end):
+            return True
+        if value is None:
+            return False
+        quoted = opening is not None
+        choices = [value[0], _without_next(value[0]).rstrip(_TRAILING)]
+        if quoted and name.is_password and (words := compiled(_WORDS).match(text, begin)):
+            choices.append(words[0].rstrip("\\ "))
+        return any(is_value_of(name, each, quoted=quoted, ends_line=True) for each in choices)
+
+    def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
+        done = value_end = names = 0
+        for start, end in hits:
+            assignment = _assignment(text.flat, text.low, start, end)
+            if assignment is None or assignment.at <= done:
+                continue
+            done = assignment.at
+            opening = compiled(_OPENING).match(text.flat, done)
+            assert opening is not None
+            quote, begin = opening[1], opening.end()
+            if quote == '"' and (mark := _quote_mark(text, opening.start(1))):
+                span = _quoted(text.raw, *mark, assignment.name)
+                if span:
+                    yield *span, assignment.name.kind, ""
+            elif quote or not assignment.must_be_quoted:
+                names = names + 1 if begin < value_end else 0
+                value = _bare(text.flat, begin, quote) if names < _MAX_NAMES else ""
+                if _is_value(assignment.name, value, text.flat, begin, quoted=bool(quote)):
+                    yield *text.span(begin, begin + len(value)), assignment.name.kind, ""
+                value_end = max(value_end, begin + len(value))
 
 
-@cache
-def _options(ahead: str = "") -> re.Pattern[str]:
-    ends = []
-    for kind, words in NAMES.items():
-        behind = [f"(?<={word.replace('_pass', '[_-]pass')})" for word in words]
-        ends.append(f"(?P<{kind}>{'|'.join(behind)})")
-    return re.compile(
-        r"-(?=[u-])(?:(?P<cli_password>u(?:(?<![^\s\"'(]-u)|(?<=\\[nrt]-u))|-user)(?=[\\\"',\s=])"
-        rf"|-(?=[a-z])[a-z0-9_-]{{3,60}}+(?:{'|'.join(ends)})(?=[\\\"',\s])){ahead}",
-        re.ASCII,
-    )
+def _assignment(text: str, low: str, start: int, end: int) -> _Assignment | None:
+    """The assignment to the name that has a stem here, in text that may be escaped."""
+    end = start + len(low[start:end].rstrip(" =:"))
+    separator = compiled(_SEPARATOR).match(low, end)
+    if separator is None:
+        return None
+    # Backwards, as a search for what ends here would be tried at every character.
+    before = compiled(_NAME).match(text[max(0, start - _MAX_NAME) : start][::-1])
+    assert before is not None
+    begin = start - before.end()
+    if begin and text[begin - 1] == "\\" and text[begin] in "nrtbf":
+        begin += 1
+    is_option = text.startswith("--", begin)
+    if not is_option and (
+        (separator["blank"] and not _is_set(text, begin))
+        or (separator["call"] and not compiled(_CALL).match(text[max(0, begin - 20) : begin][::-1]))
+    ):
+        return None
+    identifier = text[begin : separator.end("rest")]
+    name = classify(identifier.lstrip("\"'"))
+    if name is None:
+        return None
+    quoted = compiled(_QUOTE).search(low, separator.end("rest"), separator.end()) is not None
+    return _Assignment(name, separator.end(), quoted)
 
 
-def anchors() -> Iterator[Anchor]:
-    """Those of names and of `-u`; for other options see `OPTION_ENDS`."""
-    for letter, pattern in zip(_LETTERS, _names(_VALUE_AHEAD), strict=True):
-        for word in (word for words in NAMES.values() for word in words):
-            if _letter(word) == letter:
-                yield Anchor(word, pattern, place(letter, word), folded=True)
-    # `-u`, and the second dash of `--user`.
-    yield Anchor("-u", _options(_VALUE_AHEAD), 0, folded=True)
-    yield Anchor("-u", _options(_VALUE_AHEAD), -1, folded=True)
-
-
-def option_ends_at(low: str, end: int) -> bool:
-    """Whether an option with a secret ends here, in text in lower case that may be escaped."""
-    begin = max(0, end - _MAX_OPTION)
-    return (
-        low.find("--", begin, end) >= 0
-        # The character after it counts, too.
-        and _options().search(low, begin, end + 1) is not None
-        and compiled(_VALUE_AHEAD).match(low, end) is not None
-    )
-
-
-def matches(text: Unescaped) -> Iterator[tuple[int, int, str]]:
-    """Start and end in `text.raw`, and kind, of values that look like secrets."""
-    for name in _names():
-        yield from _values(text, _after_names(text, name))
-    yield from _values(text, _after_options(text))
-
-
-def _after_names(text: Unescaped, name: re.Pattern[str]) -> Iterator[tuple[str, int, bool]]:
-    """Kind, where in `flat` the value begins, and whether it must be quoted."""
-    for match in name.finditer(text.low):
-        yield match.lastgroup or "", match.end(), compiled(_QUOTE).search(match[0]) is not None
-
-
-def _after_options(text: Unescaped) -> Iterator[tuple[str, int, bool]]:
-    for match in _options().finditer(text.low):
-        end = compiled(_OPTION_END).match(text.flat, match.end())
-        if end is None or text.flat.startswith("-", end.end()):
-            continue
-        kind, at, quoted = match.lastgroup or "", end.end(), end[0][0] in "\"'"
-        if kind == "cli_password":
-            opening = compiled(_OPENING).match(text.flat, at)
-            user = opening and compiled(_USER).match(text.flat, opening.end())
-            if user:
-                yield kind, user.end(), False
-        else:
-            yield kind, at, quoted
-
-
-def _values(
-    text: Unescaped, places: Iterator[tuple[str, int, bool]]
-) -> Iterator[tuple[int, int, str]]:
-    value_end = names = 0
-    for kind, at, must_be_quoted in places:
-        opening = compiled(_OPENING).match(text.flat, at)
-        assert opening is not None
-        quote, start = opening[1], opening.end()
-        if quote == '"' and (place := _quote_mark(text, opening.start(1))):
-            span = _quoted(text.raw, *place)
-            if span:
-                yield *span, kind
-        elif quote or not must_be_quoted:
-            names = names + 1 if start < value_end else 0
-            value = _bare(text.flat, start, quote) if names < _MAX_NAMES else ""
-            if _is_value(value, quoted=bool(quote)):
-                yield *text.span(start, start + len(value)), kind
-            value_end = max(value_end, start + len(value))
+def _is_set(text: str, begin: int) -> bool:
+    """Tell whether a variable is set before this: `ENV NAME value`, of a Dockerfile and others."""
+    return compiled(_SETTING).search(text, max(0, begin - 12), begin) is not None
 
 
 def _quote_mark(text: Unescaped, at: int) -> tuple[int, int] | None:
@@ -169,25 +153,37 @@ def _quote_mark(text: Unescaped, at: int) -> tuple[int, int] | None:
     return (start, end) if text.raw[end - 1] == '"' else None
 
 
-def _quoted(raw: str, start: int, end: int) -> tuple[int, int] | None:
+def _quoted(raw: str, start: int, end: int, name: Name) -> tuple[int, int] | None:
     value = compiled(_OUTER_SPACE).match(raw, end, _closing(raw, start, end))
     assert value is not None
-    return value.span(2) if _is_value(unescape(value[2]), quoted=True) else None
+    secret = unescape(value[2])
+    return value.span(2) if _is_value(name, secret, "", 0, quoted=True) else None
 
 
 def _bare(flat: str, start: int, quote: str) -> str:
+    if quote:
+        words = compiled(_WORDS).match(flat, start)
+        if words and flat.startswith(quote, words.end()):
+            return words[0]
     run = compiled(_BARE).match(flat, start)
     if run is None or quote:
         return run[0] if run else ""
-    return compiled(_NEXT_PAIR).split(run[0], 1)[0].rstrip(_TRAILING)
+    return _without_next(run[0]).rstrip(_TRAILING)
 
 
-def _is_value(value: str, *, quoted: bool) -> bool:
+def _without_next(run: str) -> str:
+    """A value without the pairs after it: `a=b&c=d`."""
+    return compiled(_NEXT_PAIR).split(run, 1)[0]
+
+
+def _is_value(name: Name, value: str, flat: str, start: int, *, quoted: bool) -> bool:
+    ends_line = compiled(_LINE_END).match(flat, start + len(value)) is not None
     # After a quote that closed a JSON string, rather than opening one, comes one of these.
     return (
-        len(value) < _MAX_LENGTH
+        0 < len(value) < _MAX_LENGTH
         and not value.startswith((",", ":", "}", "]"))
-        and is_secret(value, quoted=quoted)
+        and MARK not in value
+        and is_value_of(name, value, quoted=quoted, ends_line=ends_line)
     )
 
 

@@ -1,4 +1,4 @@
-"""Private keys in PEM (RFC 7468), OpenPGP armour and OpenSSH's format, whole or cut.
+"""Private keys in PEM (RFC 7468), OpenPGP armour, the formats of OpenSSH and PuTTY, whole or cut.
 
 The lines of a key may be one string, an array of strings with `+`, `-` or a blank before each (as
 in Claude Code's `structuredPatch`), or numbered (as its Read tool shows them). Lines in one string
@@ -6,22 +6,26 @@ get one placeholder; lines in strings of their own get one each, with the same t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from khive_persist.redaction.escapes import Unescaped, compiled
+from khive_persist.redaction.rule import Candidate, Hit
 
-# Stands in each of their markers.
-WORD = "PRIVATE KEY"
-_MARKER = r"-----(BEGIN|END) (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+# Of RFC 7468, RFC 4716 (with four dashes and blanks) and PuTTY.
+_MARKER = (
+    r"----(?:-| )(BEGIN|END) (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?(?:-| )----"
+    r"|Private-(Lines): [0-9]{1,4}"
+)
 # What stands between two lines: white space, or quotes and a comma; then a number or a mark.
 _GAP = (
     r"[\s\"',\\]{0,80}+(?:[0-9]{1,7}+(?:[\t→|:]|[ ]{1,4}\|))?+[ \t]{0,8}+[-+> ]?[ \t]{0,8}+[\"']?"
 )
 _HEADERS = (
-    rf"(?:{_GAP}(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash): [^\n\"]{{0,200}}+){{1,9}}"
+    rf"(?:{_GAP}(?:Proc-Type|DEK-Info|Version|Comment|Subject|Charset|Hash): [^\n\"]{{0,200}}+)"
+    r"{1,9}"
 )
 _LINE = rf"({_GAP})([A-Za-z0-9/][A-Za-z0-9+/]*+={{0,2}})"
-_END_NEXT = rf"{_GAP}-----END "
+_END_NEXT = rf"{_GAP}----(?:-| )END "
 # A `+` before a line is taken for a mark of a diff, and stays. JSON numbers have none of these.
 _BASE64 = "[A-DF-Za-df-z=]"
 # Lines have 64, 70 or 76 characters; only the last one is shorter, or one that was cut.
@@ -30,17 +34,26 @@ _CUT_LINE = 16
 _MAX_CHARACTERS = 16_384
 
 
-def is_marker_at(text: str, start: int, end: int) -> bool:
-    """Whether `WORD`, there, is of the beginning or the end of a key; the text may be escaped."""
-    before, after = len("-----BEGIN ") + 4 * 17, len(" BLOCK-----")
-    return compiled(_MARKER).search(text, max(0, start - before), end + after) is not None
+class PrivateKeyRule:
+    """Finds the lines of private keys."""
+
+    words = ("private key", "private-lines:")
+
+    def may_match(self, text: str, low: str, start: int, end: int) -> bool:
+        before, after = len("-----BEGIN ") + 4 * 17, len(" BLOCK-----99")
+        return compiled(_MARKER).search(text, max(0, start - before), end + after) is not None
+
+    def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
+        """Yield lines of keys, each with the whole key that it belongs to."""
+        for start, end, key in _matches(text):
+            yield start, end, "private_key", key
 
 
-def matches(text: Unescaped) -> Iterator[tuple[int, int, str]]:
+def _matches(text: Unescaped) -> Iterator[tuple[int, int, str]]:
     """Start and end in `text.raw` of lines of keys, and the whole key that each belongs to."""
     done = 0
     for marker in compiled(_MARKER).finditer(text.flat):
-        if marker[1] == "BEGIN":
+        if marker[1] != "END":
             lines = _lines_after(text.flat, marker.end())
         else:
             lines = _lines_before(text.flat, done, marker.start())

@@ -1,19 +1,15 @@
 """Replacing secrets with placeholders that tell kinds and repetitions apart, and nothing else."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.redaction import assignments, private_keys, rules
-from khive_persist.redaction.anchors import may_match
 from khive_persist.redaction.escapes import MARK, Unescaped, unescape
-from khive_persist.redaction.values import is_credentials, is_secret, is_template
+from khive_persist.redaction.own_patterns import OwnPatterns
+from khive_persist.redaction.places import is_kept
+from khive_persist.redaction.rule import Candidate
+from khive_persist.redaction.search import candidates, may_match
+from khive_persist.redaction.tokens import FORMS
 
-_CHECKS = {
-    "template": lambda value: not is_template(value),
-    "secret": lambda value: is_secret(value, quoted=False),
-    "credentials": is_credentials,
-}
 _MAX_KEY_BYTES = 64
 _UTF_16 = [(skip, codec) for skip in (0, 1) for codec in ("utf-16-le", "utf-16-be")]
 
@@ -25,24 +21,24 @@ class Redactor:
     gets the same placeholder as long as the key is the same, and without the key it cannot be told
     whether a guess is right. Redacting text again changes nothing.
 
-    What is found: tokens whose format is known (see `rules`), private keys, passwords in URLs,
-    credentials after `Authorization:` or `Bearer`, and values of names such as `DB_PASSWORD`, at
-    any level of JSON escaping. What is not: a secret in prose with no name to it; one in base64,
-    percent or other encodings than JSON's; a value of a name that is shorter than 8 characters or
-    longer than 2,048, or has no digit, no letter, or white space in it. Time is linear in the
-    length of the text.
+    docs/redaction.md says what is found, at any level of JSON escaping, and what is not: a secret
+    in prose with no name to it; one in base64, percent or other encodings than JSON's; a value of a
+    name that is longer than 2,048 characters; what stands in an id or a path. Time is linear in the
+    length of the text; a person's own expressions have a limit besides.
 
     A redactor has no state but its settings: any number of threads may share one.
     """
 
-    __slots__ = ("_allowed", "_key")
+    __slots__ = ("_key", "_own")
 
-    def __init__(self, key: bytes, allow: Sequence[str] = ()) -> None:
-        """Take the settings; patterns are compiled when a text first needs them.
+    def __init__(self, key: bytes, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
+        """Take the settings; our patterns are compiled when a text first needs them.
 
         Args:
             key: 1 to 64 bytes, kept private to the installation.
             allow: Regular expressions; a secret that one of them fully matches stays.
+            deny: Regular expressions; what one of them matches is a secret. Both have a time
+                limit: see `own_patterns`.
 
         Raises:
             InvalidSettingsError: The key has a wrong length, or an expression is not valid.
@@ -52,12 +48,7 @@ class Redactor:
                 f"the redaction key has {len(key)} bytes", hint=f"give it 1 to {_MAX_KEY_BYTES}"
             )
         self._key = key
-        try:
-            self._allowed = [re.compile(expression) for expression in allow]
-        except re.error as error:
-            raise InvalidSettingsError(
-                f"redaction.allow: {error.pattern!r} is not a regular expression: {error}"
-            ) from error
+        self._own = OwnPatterns(allow, deny)
 
     def redact_json(self, text: str) -> tuple[str, dict[str, int]]:
         """Redact keys and string values of a JSON document.
@@ -73,19 +64,22 @@ class Redactor:
             same object and an empty dict.
         """
         # No secret has a quote of its own level in it, so what is right for text is so for JSON.
-        return self.redact_text(text)
+        return self._redact(text, is_json=True)
 
     def redact_text(self, text: str) -> tuple[str, dict[str, int]]:
         """Redact any text; see `redact_json` for what is returned."""
+        return self._redact(text, is_json=False)
+
+    def _redact(self, text: str, *, is_json: bool) -> tuple[str, dict[str, int]]:
         counts: dict[str, int] = {}
         pieces: list[str] = []
         done = 0
-        for start, end, kind, secret in self._find(text):
+        for start, end, kind, secret in self._find(text, counts, is_json=is_json):
             tag = self._tag(secret or unescape(text[start:end]))
             pieces += text[done:start], f"[REDACTED:{kind}:{tag}]"
             counts[kind] = counts.get(kind, 0) + 1
             done = end
-        return "".join(pieces) + text[done:] if counts else text, counts
+        return "".join(pieces) + text[done:] if pieces else text, counts
 
     def redact_bytes(self, raw: bytes) -> tuple[bytes, dict[str, int]]:
         """Redact bytes of an unknown encoding: UTF-16, or any that has ASCII in it, as UTF-8 has.
@@ -110,36 +104,30 @@ class Redactor:
             _add(counts, found)
         return raw, counts
 
-    def _find(self, raw: str) -> list[tuple[int, int, str, str]]:
+    def _find(self, raw: str, counts: dict[str, int], *, is_json: bool) -> list[Candidate]:
         """Start, end, kind and, where it is not that slice, secret; in order, none overlaps."""
-        if not may_match(raw):
-            return []
-        merged: list[tuple[int, int, str, str]] = []
-        # Those that begin together are in the order of `_candidates`: the most telling kind first.
-        for found in sorted(self._candidates(Unescaped(raw)), key=lambda found: found[0]):
+        unsorted = list(self._candidates(raw, counts)) if may_match(raw) else []
+        if self._own.has_deny:
+            unsorted += [(*denied, "") for denied in self._own.denied(raw, is_json=is_json)]
+        merged: list[Candidate] = []
+        # Those that begin together are in their order: the most telling kind first.
+        for found in sorted(unsorted, key=lambda found: found[0]):
             if not merged or found[0] >= merged[-1][1]:
                 merged.append(found)
             elif found[1] > merged[-1][1]:
                 merged[-1] = (merged[-1][0], found[1], merged[-1][2], "")
         return merged
 
-    def _candidates(self, text: Unescaped) -> Iterator[tuple[int, int, str, str]]:
-        for start, end, key in private_keys.matches(text):
-            if not self._stays(key):
-                yield start, end, "private_key", key
-        for start, end, kind, check in rules.matches(text.flat, text.low):
-            secret = text.flat[start:end]
-            # What stands right before a placeholder was no secret when there was more of it.
-            if check and (text.flat.startswith(MARK, end) or not _CHECKS[check](secret)):
-                continue
-            if not self._stays(secret):
-                yield *text.span(start, end), kind, ""
-        for start, end, kind in assignments.matches(text):
-            if not self._stays(unescape(text.raw[start:end])):
-                yield start, end, kind, ""
-
-    def _stays(self, secret: str) -> bool:
-        return MARK in secret or any(allowed.fullmatch(secret) for allowed in self._allowed)
+    def _candidates(self, raw: str, counts: dict[str, int]) -> Iterator[Candidate]:
+        for candidate in candidates(Unescaped(raw)):
+            start, end, kind, part_of = candidate
+            secret = part_of or unescape(raw[start:end])
+            if (
+                MARK not in secret
+                and not is_kept(raw, start, by_form=kind in FORMS)
+                and not self._own.allows(secret, counts)
+            ):
+                yield candidate
 
     def _tag(self, secret: str) -> str:
         # Importing it takes longer than redacting a thousand events without secrets.

@@ -16,7 +16,7 @@ import uvicorn
 
 from khive_persist.errors import PlaceError
 from khive_persist.place import Place, write_private
-from khive_persist.server import upkeep
+from khive_persist.server import upkeep, url_file
 from khive_persist.server.app import build_app
 from khive_persist.server.limits import Limits
 from khive_persist.server.listening import Tls, check_exposure, listen, url_of
@@ -109,10 +109,7 @@ def serve(place: Place, settings: Settings, options: Options, ready: Callable[[s
 def _alone(place: Place) -> Iterator[None]:
     descriptor = lock.try_acquire(place.khive / LOCK)
     if descriptor is None:
-        try:
-            at = place.server_url.read_text("utf-8").strip()
-        except OSError:
-            at = "starting"
+        at = url_file.read(place) or "starting"
         raise PlaceError(f"{place.khive} has a server already ({at})", hint="stop that one first")
     try:
         yield

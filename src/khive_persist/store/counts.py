@@ -9,7 +9,7 @@ from khive_persist.store.sqlite.statements import Source, Statement, select
 
 
 async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]:
-    """The events of each tool and type.
+    """The events of each tool, or other client, and type.
 
     Returns:
         The most frequent first: `tool`, `event_type`, `events`, `failures` (those with `success`
@@ -31,12 +31,13 @@ def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
             continue
         one = source._replace(sql=source.tables[purpose.name])
         columns = (
-            f"'{tool}' AS tool, {event_type} AS event_type, count(*) AS events,"
+            f"coalesce({source.extract('$.tool')}, '{tool}') AS tool,"
+            f" {event_type} AS event_type, count(*) AS events,"
             f" count(CASE WHEN {source.extract('$.success')} = 0 THEN 1 END) AS failures,"
             f" count(DISTINCT {source.extract('$.session_id')}) AS sessions"
         )
         found = select(one, filters, columns=columns)
-        each.append(f"{found.sql} GROUP BY {event_type}")
+        each.append(f"{found.sql} GROUP BY 1, 2")
         values += found.values
     if not each:
         return Statement("SELECT 0, 0, 0, 0, 0 LIMIT 0", [])

@@ -10,12 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from khive_persist.errors import KhiveError, StoreBusyError, StoreClosedError, StoreError
+from khive_persist.errors import KhiveError, MirrorError, StoreBusyError, StoreClosedError
 from khive_persist.purposes import Purpose
+from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.connection import identity
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import Batch, Mirroring
-from khive_persist.store.write_request import Write, WriteRequest
+from khive_persist.store.sqlite.transaction import Transaction
+from khive_persist.store.write_request import Write, WriteRequest, carry_out
 
 Result = TypeVar("Result")
 
@@ -58,7 +60,7 @@ class GroupCommit:
 
     async def run(
         self,
-        write: Callable[..., Result],
+        write: Callable[[Transaction], Result],
         timeout_seconds: float,
         *,
         writer: object = None,
@@ -79,11 +81,15 @@ class GroupCommit:
         return result
 
     def submit(
-        self, write: Write, timeout_seconds: float, *, writer: object = None, rows: int = 1
+        self,
+        write: Write | Sequence[StoredRow],
+        timeout_seconds: float,
+        *,
+        writer: object = None,
     ) -> "Future[Any]":
-        """As `run`; the result is in the future."""
+        """As `run`, or save rows; the result is in the future."""
         self._check_process()
-        request = WriteRequest(write, timeout_seconds, writer, rows)
+        request = WriteRequest(write, timeout_seconds, writer)
         with self._mutex:
             if self._is_closed:
                 raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
@@ -171,8 +177,7 @@ class GroupCommit:
         ) as writing:
             # Only now: who waits for others can still be cancelled.
             begun += [request for request in requests if request.begin()]
-            for request in begun:
-                request.result = request.write(writing)
+            carry_out(begun, writing)
         self._written.update(request.writer for request in begun)
         return batches
 
@@ -187,7 +192,8 @@ class GroupCommit:
             try:
                 self._file.follow(batches)
             except BaseException as error:
-                failed = error if isinstance(error, KhiveError) else StoreError(str(error))
+                # Whatever it is, it is committed.
+                failed = error if isinstance(error, KhiveError) else MirrorError(str(error))
                 for request in requests:
                     request.fail(failed)
             else:

@@ -51,7 +51,9 @@ def _statement(source: Source) -> Statement:
             continue
         each.append(
             f"SELECT '{tool}', {session_id}, {tool_name}, {use_id}, 1, {source.created_at} AS last"
+            # Where a transcript knew how the call ended, the event before it says so.
             f" FROM {table} AS begun WHERE {event_type} IN ({pre}) AND {use_id} IS NOT NULL"
+            f" AND {source.extract('$.metadata.has_no_end_event')} IS NOT 1"
             f" AND NOT EXISTS (SELECT 1 FROM {table} AS ended"
             f" WHERE {ended} = {own} AND {ended_type} IN ({post}))"
         )

@@ -1,10 +1,11 @@
 """`WriteRequest`: what one caller of a writer waits for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.transaction import Transaction
 
 Write = Callable[[Transaction], Any]
@@ -15,16 +16,19 @@ class WriteRequest:
 
     Attributes:
         write: Writes it; called again, in a transaction of its own, where a shared one failed.
-        reply: What `write` returned, once that is committed, synced and copied.
+            Or rows to be saved, which can be written together with those of other callers.
+        reply: What `write` returned, or None, once that is committed, synced and copied.
         until: When, by `time.monotonic`, its caller no longer waits for other programs.
         writer: Who writes.
         rows: How many rows it writes.
     """
 
-    def __init__(self, write: Write, timeout_seconds: float, writer: object, rows: int) -> None:
+    def __init__(
+        self, write: Write | Sequence[StoredRow], timeout_seconds: float, writer: object
+    ) -> None:
         self.write = write
         self.writer = writer
-        self.rows = rows
+        self.rows = 1 if callable(write) else len(write)
         self.reply: Future[Any] = Future()
         self.until = time.monotonic() + timeout_seconds
         self.result: Any = None
@@ -47,3 +51,16 @@ class WriteRequest:
     def fail(self, error: BaseException) -> None:
         """Tell the caller why it is not."""
         self.reply.set_exception(error)
+
+
+def carry_out(requests: Sequence[WriteRequest], writing: Transaction) -> None:
+    """Write what was asked for, in its order; rows to be saved that follow each other at once."""
+    rows: list[StoredRow] = []
+    for request in requests:
+        if callable(request.write):
+            writing.upsert(rows)
+            rows = []
+            request.result = request.write(writing)
+        else:
+            rows += request.write
+    writing.upsert(rows)

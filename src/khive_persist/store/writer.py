@@ -17,7 +17,6 @@ from khive_persist.store.selection import matching_ids
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.rows import fetch_ids, fetch_sessions
 from khive_persist.store.sqlite.transaction import Transaction
-from khive_persist.store.write_request import Write
 
 Result = TypeVar("Result")
 
@@ -75,7 +74,8 @@ class Writer:
 
     async def upsert(self, row: StoredRow) -> None:
         """Save a row."""
-        await self._run(lambda writing: writing.upsert([row]))
+        reply = self._of_process().submit([row], self._timeout_seconds, writer=self)
+        await asyncio.wrap_future(reply)
 
     async def insert(self, row: StoredRow) -> bool:
         """Save a row unless its id is there; whether it was not."""
@@ -102,9 +102,7 @@ class Writer:
         count = 0
         try:
             for rows in chunks:
-                reply = self._of_process().submit(
-                    _upserting(rows), self._timeout_seconds, writer=self, rows=len(rows)
-                )
+                reply = self._of_process().submit(rows, self._timeout_seconds, writer=self)
                 under_way.append((len(rows), reply))
                 while len(under_way) > _CHUNKS_AHEAD:
                     await asyncio.wrap_future(under_way[0][1])
@@ -204,7 +202,3 @@ class Writer:
         if self._commits is None:
             self._commits = open_files.acquire(self.path, self.purpose, self._mirror)
         return self._commits
-
-
-def _upserting(rows: Sequence[StoredRow]) -> Write:
-    return lambda writing: writing.upsert(rows)

@@ -159,7 +159,8 @@ def _parts(
         yield Entry(at, "event", "the conversation was compacted")
     for call in content.get("tool_calls", ()):
         result = results.get(str(call.get("tool_use_id")))
-        if result is None and "result" in call:
+        if "result" in call:
+            # Its result may be said once more, without how it ended.
             is_error = call.get("is_error") is True or call.get("status") == "error"
             result = {"output": call["result"], "is_error": is_error}
         entry = tool_call(at, str(call.get("name")), call.get("input"), result)

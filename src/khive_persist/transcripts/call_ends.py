@@ -21,6 +21,8 @@ from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.piece import Piece
 
 _ERROR_CHARACTERS: Final = 2_000
+# The tool whose calls stand together with their results.
+_WITH_RESULTS: Final = "gemini-cli"
 _RUNNING: Final = frozenset({"scheduled", "validating", "executing", "awaiting_approval"})
 
 
@@ -43,6 +45,7 @@ class CallEnds:
     """
 
     def __init__(self, place: Place, settings: Settings, redactor: Redactor | None, tool: str):
+        self._tool = tool
         self._purpose = HOOK_EVENTS[tool]
         self._path = place.database(self._purpose.file)
         self._timeout = settings.store_busy_timeout_seconds
@@ -52,7 +55,7 @@ class CallEnds:
 
     def mark(self, batch: Batch) -> None:
         """Write into the parts of messages which calls end with them that no event tells of."""
-        ends = [list(ends_in(piece)) for piece in batch.pieces]
+        ends = [list(ends_in(piece, self._tool)) for piece in batch.pieces]
         for piece, counts in zip(batch.pieces, self.unreported(ends), strict=True):
             piece.fields.update(counts)
 
@@ -106,16 +109,17 @@ class CallEnds:
         return _key(end.name, end.input) in self._of_sessions[end.session]
 
 
-def ends_in(piece: Piece) -> Iterator[Ended]:
+def ends_in(piece: Piece, tool: str) -> Iterator[Ended]:
     """The calls that end with a part of a message; none where it repeats what was said before."""
     if not piece.is_copy and not piece.is_reminder:
-        yield from ends_of(piece.fields, piece.created_at)
+        yield from ends_of(piece.fields, piece.created_at, tool)
 
 
-def ends_of(fields: Mapping[str, Any], created_at: Any) -> Iterator[Ended]:
+def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[Ended]:
     """The calls that end with a message of this content."""
     session, at = str(fields.get("session_id", "")), clock.from_column(created_at)
-    for result in fields.get("tool_results", ()):
+    # Gemini says the results of calls once more to the model: the calls have them already.
+    for result in fields.get("tool_results", ()) if tool != _WITH_RESULTS else ():
         use_id = result.get("tool_use_id")
         if isinstance(use_id, str) and use_id and result.get("is_running") is not True:
             end = _end(result, result.get("output"))._replace(ended_at=at)

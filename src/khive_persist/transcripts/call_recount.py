@@ -32,7 +32,7 @@ def recount(place: Place, settings: Settings, redactor: Redactor | None, session
     for tool in HOOK_EVENTS:
         calls = CallEnds(place, settings, redactor, tool)
         of_tool = [(row, content) for row in rows if (content := _content(row, tool)) is not None]
-        ends = [list(ends_of(content, row[3])) for row, content in of_tool]
+        ends = [list(ends_of(content, row[3], tool)) for row, content in of_tool]
         calls.follow([end for some in ends for end in some])
         counts = calls.unreported(ends)
         changed = [

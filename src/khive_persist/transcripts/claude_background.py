@@ -32,7 +32,8 @@ def background_end(document: Mapping[str, Any]) -> dict[str, Any] | None:
     summary = _field(head, "summary")
     code = _EXIT_CODE.search(summary or "")
     duration = _field(text[text.rfind("</result>") :], "duration_ms")
-    return {"tool_use_id": call, "is_error": status != _DONE} | present(
+    has_failed = status != _DONE or (code is not None and int(code[1]) != 0)
+    return {"tool_use_id": call, "is_error": has_failed} | present(
         output=summary,
         status=status,
         exit_code=int(code[1]) if code else None,

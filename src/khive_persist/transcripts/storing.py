@@ -137,7 +137,7 @@ class Storing:
         self._lines |= {draft.row[0]: (digest(draft.row), draft.line()) for draft in written}
         if ended := list(calls_ended(batch, self._followed)):
             now.ended.append(ended)
-        now.call_ends += (end for piece in batch.pieces for end in ends_in(piece))
+        now.call_ends += (end for piece in batch.pieces for end in ends_in(piece, self._tool))
         now.position = batch.position
         now.state = batch.state | self._followed
         now.batches += 1

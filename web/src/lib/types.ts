@@ -14,6 +14,7 @@ export interface Counts {
   sessions: number;
   messages: number;
   cost: number | null;
+  unpriced: number;
 }
 
 export interface Bucket extends Counts {
@@ -34,7 +35,6 @@ export interface Overview {
     output: number;
     cache_read: number;
     cache_write: number;
-    unpriced: number;
   };
   series: Bucket[];
   groups: (Counts & { group: string | null })[];

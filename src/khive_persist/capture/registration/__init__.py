@@ -2,10 +2,21 @@
 
 from khive_persist.capture.registration.registration import (
     Change,
+    has_scope,
     install,
     settings_path,
     uninstall,
 )
-from khive_persist.capture.registration.standing import State, Status, status
+from khive_persist.capture.registration.standing import State, Status, as_row, status
 
-__all__ = ["Change", "State", "Status", "install", "settings_path", "status", "uninstall"]
+__all__ = [
+    "Change",
+    "State",
+    "Status",
+    "as_row",
+    "has_scope",
+    "install",
+    "settings_path",
+    "status",
+    "uninstall",
+]

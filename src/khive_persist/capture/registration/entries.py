@@ -7,7 +7,7 @@ user trusts by their position.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from khive_persist.capture.registration.command import is_ours
@@ -82,6 +82,19 @@ def find_entries(settings: JsonText, tool: Tool) -> list[Entry]:
             elif event.key in events:
                 settings.refuse(f'"{event.key}" in "hooks" is not an array', event.at)
     return entries
+
+
+def find_alike(settings: JsonText, is_alike: Callable[[object], bool]) -> list[str]:
+    """The events that have a hook with a command of a kind, in the file's order."""
+    return [
+        str(to_event.item.key)
+        for to_hooks in _steps(settings.root)
+        if to_hooks.item.key == _HOOKS and isinstance(to_hooks.item.value, dict)
+        for to_event in _steps(settings.container(to_hooks.item))
+        if isinstance(to_event.item.value, list)
+        for _, hook in _hooks(settings, to_event.item)
+        if is_alike(hook.get(_COMMAND))
+    ]
 
 
 def with_entry(settings: JsonText | None, tool: Tool, hook: Hook, target: Target) -> str:

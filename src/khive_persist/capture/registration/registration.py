@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from khive_persist.capture.registration import http_hook
+from khive_persist.capture.registration import http_hook, launcher
 from khive_persist.capture.registration.command import hook_command
 from khive_persist.capture.registration.entries import (
     Entry,
@@ -19,7 +19,17 @@ from khive_persist.capture.registration.entries import (
 )
 from khive_persist.capture.registration.json_text import JsonText
 from khive_persist.capture.registration.settings_file import SettingsFile
+from khive_persist.capture.registration.versions import Known, known_by
 from khive_persist.capture.tools import TOOLS, Scope, Tool
+from khive_persist.errors import InvalidSettingsError
+
+_SUB_DIRECTORIES = (
+    "{title} reads only the settings of the directory that it is started in: for sessions that"
+    " begin in a sub-directory use --scope user, or install there, too."
+)
+_NOT_SHARED = (
+    "{path} names paths of this machine: where others share it, use --scope local or --scope user."
+)
 
 
 class Change(NamedTuple):
@@ -31,19 +41,40 @@ class Change(NamedTuple):
         events: The events whose hooks were added, updated or removed.
         by_hand: What the user must do in the tool for the hooks to run, as whole sentences;
             nothing after an uninstall.
+        version: The oldest version of the tool that reads the file, as far as that matters; an
+            empty string where it does not.
+        left_out: The events that this version does not know: they are not registered.
     """
 
     path: Path
     written: bool
     events: tuple[str, ...]
     by_hand: tuple[str, ...]
+    version: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+def has_scope(tool: str, scope: Scope) -> bool:
+    """Whether a tool has settings of that scope."""
+    return scope != "local" or bool(TOOLS[tool].registration.local_file)
 
 
 def settings_path(tool: str, scope: Scope, project_root: Path) -> Path:
-    """The settings file of a scope; HOME, or the tool's own variable, says where the user's is."""
+    """The settings file of a scope; HOME, or the tool's own variable, says where the user's is.
+
+    Raises:
+        InvalidSettingsError: The tool has no settings of that scope.
+    """
     registration = TOOLS[tool].registration
+    if not has_scope(tool, scope):
+        raise InvalidSettingsError(
+            f"{TOOLS[tool].title} has no settings of one person in a project",
+            hint="use --scope project or --scope user",
+        )
     if scope == "project":
         return project_root / registration.project_file
+    if scope == "local":
+        return project_root / registration.local_file
     moved = os.environ.get(registration.user_variable)
     if moved:
         return Path(moved) / registration.user_variable_file
@@ -58,40 +89,57 @@ def install(
     model_events: bool = False,
     directory: Path | None = None,
     server: str | None = None,
+    version: str = "",
 ) -> Change:
     """Register our hook for the tool's events; what else the file has stays, byte for byte.
 
     A hook of ours that is there keeps its place, timeout and matcher, and only what it does with an
-    event is updated; none is taken out. Run twice, it changes nothing the second time.
+    event is updated. One for an event that a version of the tool does not know is taken out: the
+    version would skip the whole file for it. Run twice, it changes nothing the second time.
 
     Args:
         tool: The name of one of `TOOLS`.
-        scope: The project's settings, or the user's.
+        scope: The project's settings, this person's own in the project, or the user's.
         project_root: The project's directory.
         model_events: Also the events that fire around each call of the model.
         directory: The directory that is to hold `.khive`; none lets the hook find it.
         server: The URL of a server of this machine: HTTP hooks send it the events of the tool that
             may go so. Without it, and for the others, there are command hooks.
+        version: A version of the tool that reads the file, too, as on another machine.
 
     Raises:
         InvalidSettingsError: The file is not valid, or cannot be written, or the URL is no server
-            of this machine; the file is as it was.
+            of this machine; the file is as it was. Or the tool has no such scope.
     """
     known = TOOLS[tool]
-    command = Target(command=hook_command(tool, directory))
-    sent = Target(url=http_hook.hook_url(tool, server)) if server is not None else command
-    over_http = {hook.event for hook in known.registration.hooks if hook.http}
+    file = settings_file(tool, scope, project_root)
+    sent = http_hook.hook_url(tool, server) if server is not None else ""
+    versions = known_by(known, version)
+    words = launcher.place_launcher()
+    # The same in all scopes: what is registered in two of them Claude Code and Gemini CLI run once.
+    is_shared = (
+        directory is None and launcher.is_below_home() and words == [str(launcher.launcher_path())]
+    )
+    hooks = {hook.event: hook for hook in known.registration.hooks}
 
     def wanted(event: str) -> Target:
-        return sent if event in over_http else command
+        hook = hooks.get(event)
+        if sent and hook is not None and hook.http:
+            return Target(url=sent)
+        blocks = hook is None or hook.blocks
+        return Target(
+            command=hook_command(tool, directory, blocks=blocks, is_shared=is_shared, words=words)
+        )
 
     changed: list[str] = []
 
     def with_hooks(settings: JsonText | None) -> str | None:
         changed.clear()
+        settings = _without_unknown(settings, known, versions, changed)
         for hook in known.registration.hooks:
             registered = {entry.event for entry in entries_of(settings, known)}
-            if hook.event not in registered and (model_events or not hook.model):
+            is_due = versions.knows(hook) and (model_events or not hook.model)
+            if hook.event not in registered and is_due:
                 settings = _parsed(with_entry(settings, known, hook, wanted(hook.event)), known)
                 changed.append(hook.event)
         while settings is not None:
@@ -103,10 +151,29 @@ def install(
             changed.append(old.event)
         return None
 
-    file = settings_file(tool, scope, project_root)
     written = file.edit(with_hooks)
-    told = by_hand(known, scope, is_http=server is not None)
-    return Change(file.path, written, tuple(changed), told)
+    left_out = tuple(hook.event for hook in hooks.values() if not versions.knows(hook))
+    told = by_hand(known, scope, is_http=server is not None, versions=versions)
+    if scope == "project" and not is_shared:
+        told += (_NOT_SHARED.format(path=file.path),)
+    return Change(file.path, written, tuple(changed), told, versions.oldest, left_out)
+
+
+def _without_unknown(
+    settings: JsonText | None, tool: Tool, versions: Known, changed: list[str]
+) -> JsonText | None:
+    """The settings without our hooks for events that a version does not know."""
+    hooks = {hook.event: hook for hook in tool.registration.hooks}
+    while settings is not None:
+        for entry in entries_of(settings, tool):
+            if entry.event in hooks and not versions.knows(hooks[entry.event]):
+                break
+        else:
+            return settings
+        rest = without_entry(settings, entry, tool)
+        settings = None if rest is None else _parsed(rest, tool)
+        changed.append(entry.event)
+    return None
 
 
 def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
@@ -152,6 +219,37 @@ def entries_of(settings: JsonText | None, tool: Tool) -> list[Entry]:
     return [] if settings is None else find_entries(settings, tool)
 
 
-def by_hand(tool: Tool, scope: Scope, *, is_http: bool) -> tuple[str, ...]:
+def by_hand(
+    tool: Tool, scope: Scope, *, is_http: bool, versions: Known | None = None
+) -> tuple[str, ...]:
     """What the user must do in the tool, and for HTTP hooks besides it."""
-    return tool.registration.by_hand[scope] + (http_hook.BY_HAND if is_http else ())
+    lines = list(tool.registration.by_hand[scope])
+    if scope != "user" and not tool.registration.reads_parents:
+        lines.append(_SUB_DIRECTORIES.format(title=tool.title))
+    if versions is not None and versions.oldest:
+        lines += _of_versions(tool, scope, versions)
+    return (*lines, *(http_hook.BY_HAND if is_http else ()))
+
+
+def _of_versions(tool: Tool, scope: Scope, versions: Known) -> list[str]:
+    """What to say of the versions that read the settings."""
+    lines = []
+    if versions.unknown:
+        programs = ", ".join(versions.unknown)
+        lines.append(f"{programs} does not tell its version: {versions.oldest} is assumed.")
+    elif versions.is_assumed:
+        lines.append(
+            f"No {tool.title} was found here, so that what {versions.oldest} knows is registered:"
+            " name yours with --client-version."
+        )
+    newest = max(
+        (hook.since for hook in tool.registration.hooks if hook.since and versions.knows(hook)),
+        key=launcher.numbers,
+        default="",
+    )
+    if scope == "project" and newest and not versions.is_assumed:
+        lines.append(
+            f"{tool.title} before {newest} does not read a file with these events, the permissions"
+            " in it included: where others use an older one, name it with --client-version."
+        )
+    return lines

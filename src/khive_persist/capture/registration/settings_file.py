@@ -14,6 +14,9 @@ from khive_persist.place import sync_directory
 T = TypeVar("T")
 
 _NEW_FILE: Final = 0o666
+_MOST_TRIES: Final = 100
+# What an empty file stands for, which a tool or an editor made.
+_EMPTY: Final = "{}\n"
 
 
 class SettingsFile:
@@ -44,7 +47,8 @@ class SettingsFile:
     def edit(self, change: Callable[[JsonText | None], str | None]) -> bool:
         """Write what `change` makes of the text; None stands for no file.
 
-        A file that another program changed meanwhile is read and changed anew. What is written
+        A file that another program changed meanwhile is read and changed anew, up to a hundred
+        times. An empty one is `{}`. What is written
         keeps the file's mode, and its owner where it may; it is synced before it takes the place.
 
         Returns:
@@ -54,12 +58,14 @@ class SettingsFile:
             InvalidSettingsError: The file cannot be read or written, is not a JSON object, or
                 `change` raised `InvalidJsonError`; it is as it was.
         """
-        while True:
+        for _ in range(_MOST_TRIES):
             before = self._content()
             try:
                 changed = change(None if before is None else self._parsed(before))
             except InvalidJsonError as error:
                 raise self._refused(error) from error
+            if before is not None and not before.strip() and changed == _EMPTY:
+                return False
             after = None if changed is None else changed.encode()
             if after == before:
                 return False
@@ -71,6 +77,10 @@ class SettingsFile:
                     f"{self.path} cannot be written ({error.strerror})",
                     hint="it was left as it is",
                 ) from error
+        raise InvalidSettingsError(
+            f"another program writes {self.path} again and again",
+            hint="stop it, then run this again; it was left as it is",
+        )
 
     def _content(self) -> bytes | None:
         try:
@@ -82,7 +92,8 @@ class SettingsFile:
 
     def _parsed(self, content: bytes) -> JsonText:
         try:
-            return JsonText(content.decode(), comments=self._comments)
+            text = content.decode() if content.strip() else _EMPTY
+            return JsonText(text, comments=self._comments)
         except UnicodeDecodeError as error:
             raise InvalidSettingsError(
                 f"{self.path} is not UTF-8 (byte {error.start + 1})",

@@ -1,19 +1,28 @@
 """What a settings file has of our hooks, and what keeps them from recording."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
+from khive_persist.capture.registration import launcher, trusting
 from khive_persist.capture.registration.answering import problem_of
-from khive_persist.capture.registration.command import missing_part
-from khive_persist.capture.registration.entries import Entry
+from khive_persist.capture.registration.command import (
+    launcher_of,
+    missing_part,
+    resembles_ours,
+)
+from khive_persist.capture.registration.entries import Entry, find_alike
 from khive_persist.capture.registration.json_text import JsonText
 from khive_persist.capture.registration.registration import (
     by_hand,
     entries_of,
+    has_scope,
     settings_file,
     settings_path,
 )
+from khive_persist.capture.registration.switches import off_switches
+from khive_persist.capture.registration.versions import Known, known_by
 from khive_persist.capture.tools import TOOLS, Scope, Tool
 from khive_persist.errors import InvalidSettingsError
 
@@ -21,7 +30,6 @@ State = Literal["not installed", "partly installed", "stale", "installed"]
 Transport = Literal["", "command", "http"]
 
 _AGAIN: Final = "install the hooks again"
-_OTHER_SCOPE: Final[dict[Scope, Scope]] = {"project": "user", "user": "project"}
 
 
 class Status(NamedTuple):
@@ -36,6 +44,8 @@ class Status(NamedTuple):
             registered only when asked, and not missed.
         problems: What keeps events from being recorded, or records them twice, a line each.
         by_hand: As in `Change`; nothing where no hook is installed.
+        version: The oldest version of the tool that reads the file, as in `Change`.
+        left_out: The events that this version does not know.
     """
 
     path: Path
@@ -45,6 +55,15 @@ class Status(NamedTuple):
     missing: tuple[str, ...]
     problems: tuple[str, ...]
     by_hand: tuple[str, ...]
+    version: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+class _Seen(NamedTuple):
+    """Our hooks in a file, and the events for which a command of the user's own runs our hook."""
+
+    entries: list[Entry]
+    alike: tuple[str, ...]
 
 
 def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = True) -> Status:
@@ -52,39 +71,119 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
 
     Args:
         tool: The name of one of `TOOLS`.
-        scope: The project's settings, or the user's.
+        scope: The project's settings, this person's own in the project, or the user's.
         project_root: The project's directory.
         asks_server: Whether to ask the server of HTTP hooks if it takes events, with the token of
             our own environment.
 
     Raises:
-        InvalidSettingsError: The file is not valid, or cannot be read.
+        InvalidSettingsError: The file is not valid, or cannot be read, or the tool has no such
+            scope.
     """
     known = TOOLS[tool]
     file = settings_file(tool, scope, project_root)
-    entries, off = file.read(lambda settings: _looked_at(settings, known))
+    seen = file.read(lambda settings: _seen(settings, known))
+    entries = seen.entries
     events = tuple(dict.fromkeys(entry.event for entry in entries))
-    expected = (hook.event for hook in known.registration.hooks if not hook.model)
-    missing = tuple(event for event in expected if event not in events)
     if not events:
-        return Status(file.path, "not installed", "", (), missing, (), ())
-    targets = [entry.target for entry in entries]
-    commands = [target.command for target in targets if target.command]
-    servers = [*dict.fromkeys(target.url for target in targets if target.url)]
-    gone = dict.fromkeys(part for command in commands if (part := missing_part(command)))
-    problems = [f"{file.path} runs {part}, which is not there: {_AGAIN}" for part in gone]
+        expected = tuple(hook.event for hook in known.registration.hooks if not hook.model)
+        return Status(file.path, "not installed", "", (), expected, (), ())
+    versions = known_by(known)
+    hooks = [hook for hook in known.registration.hooks if not hook.model]
+    missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)
+    left_out = tuple(h.event for h in hooks if not versions.knows(h) and h.event not in events)
+    commands = [entry.target.command for entry in entries if entry.target.command]
+    servers = [*dict.fromkeys(entry.target.url for entry in entries if entry.target.url)]
+    gone = _stale(file.path, commands)
+    problems = [*gone]
     if missing:
         problems.append(f"{file.path} has no hook of ours for {', '.join(missing)}: {_AGAIN}")
-    if off:
-        problems.append(_all_off(file.path, off))
+    problems += _of_versions(file.path, known, versions, events)
+    problems += _of_codes(file.path, known, entries)
+    problems += _of_doubles(file.path, seen)
+    problems += off_switches(tool, project_root, entries)
+    if tool == "codex":
+        problems += trusting.problems_of(file.path, entries, project_root)
     problems += _problems_of_http(file.path, entries)
     if asks_server:
         problems += [problem for url in servers if (problem := problem_of(url))]
     problems += _problems_between_scopes(tool, scope, project_root, entries)
     state: State = "stale" if gone else "partly installed" if missing else "installed"
-    told = by_hand(known, scope, is_http=bool(servers))
+    told = by_hand(known, scope, is_http=bool(servers), versions=versions)
     transport: Transport = "http" if servers else "command"
-    return Status(file.path, state, transport, events, missing, tuple(problems), told)
+    return Status(
+        file.path, state, transport, events, missing, tuple(dict.fromkeys(problems)), told,
+        versions.oldest, left_out,
+    )  # fmt: skip
+
+
+def _seen(settings: JsonText | None, tool: Tool) -> _Seen:
+    alike = () if settings is None else find_alike(settings, lambda c: resembles_ours(c, tool.name))
+    return _Seen(entries_of(settings, tool), tuple(alike))
+
+
+def _stale(path: Path, commands: Iterable[str]) -> list[str]:
+    """What our commands run that is not there, or cannot be run, each one line."""
+    lines: dict[str, None] = {}
+    for command in dict.fromkeys(commands):
+        copy = launcher_of(command)
+        if part := missing_part(command):
+            lines[f"{path} runs {part}, which is not there: {_AGAIN}"] = None
+        elif copy is not None and (problem := launcher.problem_of(copy)):
+            lines[f"{problem}: {_AGAIN}"] = None
+    return [*lines]
+
+
+def _of_versions(path: Path, tool: Tool, versions: Known, events: Iterable[str]) -> list[str]:
+    """Which events of ours a version does not know."""
+    hooks = {hook.event: hook for hook in tool.registration.hooks}
+    unknown = [event for event in events if event in hooks and not versions.knows(hooks[event])]
+    if not unknown:
+        return []
+    where = next((f" ({one.path})" for one in versions.found if one.version == versions.oldest), "")
+    which = f"{tool.title} {versions.oldest}{where}"
+    if versions.is_assumed:
+        which = f"{which}, which is assumed as none was found,"
+    return [
+        f"{path} registers {', '.join(unknown)}, which {which} does not know: it may skip the whole"
+        f" file, the permissions in it included; {_AGAIN}, with --client-version where it is newer"
+    ]
+
+
+def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
+    """Which of our commands could end with a code that blocks a tool."""
+    blocking = {hook.event for hook in tool.registration.hooks if hook.blocks}
+    events = [
+        entry.event
+        for entry in entries
+        if entry.event in blocking
+        and entry.target.command
+        and not entry.target.command.endswith(("|| exit 0", "|| true", "|| :"))
+    ]
+    if not events:
+        return []
+    return [
+        f"{path} can end {', '.join(dict.fromkeys(events))} with a code that makes some clients"
+        f" refuse a tool: {_AGAIN}"
+    ]
+
+
+def _of_doubles(path: Path, seen: _Seen) -> list[str]:
+    """Which events are recorded twice by one file."""
+    lines = []
+    events = {entry.event for entry in seen.entries}
+    by_user = [event for event in dict.fromkeys(seen.alike) if event in events]
+    if by_user:
+        lines.append(
+            f"{path} records {', '.join(by_user)} twice, as a command of your own runs our hook"
+            " there, too"
+        )
+    commands = [(e.event, e.target.command) for e in seen.entries if e.target.command]
+    several = [event for event in events if len({c for e, c in commands if e == event}) > 1]
+    if several:
+        names = ", ".join(sorted(several))
+        lines.append(f"{path} records {names} twice, by several hooks of ours: take one out")
+    return lines
 
 
 def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
@@ -103,48 +202,42 @@ def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
     return problems
 
 
-def _looked_at(settings: JsonText | None, tool: Tool) -> tuple[list[Entry], str]:
-    """Our hooks, and the setting that turns all hooks off, or an empty string."""
-    if settings is None or tool.registration.off_switch is None:
-        return entries_of(settings, tool), ""
-    path, off = tool.registration.off_switch
-    value: object = settings.value
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    switch = f"{'.'.join(path)} is {str(off).lower()}" if value is off else ""
-    return entries_of(settings, tool), switch
-
-
-def _all_off(path: Path, switch: str) -> str:
-    return f"{path} turns all hooks off: {switch}"
-
-
 def _problems_between_scopes(
     tool: str, scope: Scope, project_root: Path, entries: list[Entry]
 ) -> list[str]:
-    """What the other scope's settings do to the hooks of this one."""
+    """What the other scopes' settings do to the hooks of this one."""
     known = TOOLS[tool]
     path = settings_path(tool, scope, project_root)
-    other = settings_file(tool, _OTHER_SCOPE[scope], project_root)
-    if os.path.realpath(other.path) == os.path.realpath(path):
-        return []
-    try:
-        others, off = other.read(lambda settings: _looked_at(settings, known))
-    except InvalidSettingsError as error:
-        return [str(error)]
-    problems = [_all_off(other.path, off)] if off else []
+    problems = []
     mine = {(entry.event, entry.target) for entry in entries}
     events = {event for event, _ in mine}
-    twice = {
-        theirs.event
-        for theirs in others
-        if theirs.event in events
-        and not (known.registration.runs_once and (theirs.event, theirs.target) in mine)
-    }
-    if twice:
-        first, second = sorted((path, other.path))
-        problems.append(
-            f"{known.title} records {len(twice)} events twice, as {first} and {second} both have"
-            " hooks of ours: uninstall one of the two"
-        )
+    others: tuple[Scope, ...] = get_args(Scope)
+    for other in others:
+        if other == scope or not has_scope(tool, other):
+            continue
+        file = settings_file(tool, other, project_root)
+        if os.path.realpath(file.path) == os.path.realpath(path):
+            continue
+        try:
+            theirs = file.read(lambda settings: entries_of(settings, known))
+        except InvalidSettingsError as error:
+            problems.append(str(error))
+            continue
+        twice = {
+            entry.event
+            for entry in theirs
+            if entry.event in events
+            and not (known.registration.runs_once and (entry.event, entry.target) in mine)
+        }
+        if twice:
+            first, second = sorted((path, file.path))
+            problems.append(
+                f"{known.title} records {len(twice)} events twice, as {first} and {second} both"
+                " have hooks of ours: uninstall one of the two"
+            )
     return problems
+
+
+def as_row(tool: str, scope: Scope, found: Status) -> dict[str, Any]:
+    """A status as JSON has it."""
+    return {"tool": tool, "scope": scope} | found._asdict() | {"path": str(found.path)}

@@ -1,7 +1,7 @@
 """Claude Code: its words, and its hooks in `settings.json`.
 
-Seen on 2.1.197. Two of its thirty events are not registered, because a hook's being there changes
-what the tool does. A `WorktreeCreate` hook replaces the creation of the worktree. A
+Seen on 2.1.100 to 2.1.332. Two of its events are not registered, because a hook's being there
+changes what the tool does. A `WorktreeCreate` hook replaces the creation of the worktree. A
 `WorktreeRemove` hook that succeeds is taken for the removal of a worktree that a user's hook
 created, which then stays on the disk.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from khive_persist.capture.tools import fields
-from khive_persist.capture.tools.tool import Hook, Registration, Tool
+from khive_persist.capture.tools.tool import Hook, Program, Registration, Tool
 
 _KINDS: Final = {
     "command": frozenset({"Bash", "PowerShell"}),
@@ -178,35 +178,49 @@ def _response_text(response: object) -> str:
 
 
 _SECONDS: Final = 5
-_EVENTS: Final = (
-    "SessionStart",
-    "SessionEnd",
-    "Setup",
-    "UserPromptSubmit",
-    "UserPromptExpansion",
-    "PreToolUse",
-    "PostToolUse",
-    "PostToolUseFailure",
-    "PostToolBatch",
-    "PermissionRequest",
-    "PermissionDenied",
-    "Stop",
-    "StopFailure",
-    "SubagentStart",
-    "SubagentStop",
-    "PreCompact",
-    "PostCompact",
-    "Notification",
-    "MessageDisplay",
-    "TaskCreated",
-    "TaskCompleted",
-    "TeammateIdle",
-    "Elicitation",
-    "ElicitationResult",
-    "ConfigChange",
-    "InstructionsLoaded",
-    "CwdChanged",
-)
+# The first version that knows each; an empty string for those that are older than 2.1.
+_EVENTS: Final = {
+    "SessionStart": "",
+    "SessionEnd": "",
+    "Setup": "2.1.10",
+    "UserPromptSubmit": "",
+    "UserPromptExpansion": "2.1.117",
+    "PreToolUse": "",
+    "PostToolUse": "",
+    "PostToolUseFailure": "",
+    "PostToolBatch": "2.1.118",
+    "PermissionRequest": "",
+    "PermissionDenied": "2.1.89",
+    "Stop": "",
+    "StopFailure": "2.1.78",
+    "SubagentStart": "",
+    "SubagentStop": "",
+    "PreCompact": "",
+    "PostCompact": "2.1.76",
+    "Notification": "",
+    "MessageDisplay": "2.1.152",
+    "TaskCreated": "2.1.84",
+    "TaskCompleted": "2.1.33",
+    "TeammateIdle": "2.1.33",
+    "Elicitation": "2.1.76",
+    "ElicitationResult": "2.1.76",
+    "ConfigChange": "2.1.49",
+    "InstructionsLoaded": "2.1.69",
+    "CwdChanged": "2.1.83",
+    "PreModelSwitch": "2.1.251",
+    "PostModelSwitch": "2.1.251",
+    "DirectoryAdded": "2.1.219",
+    "PreSkillShellCommand": "2.1.332",
+}
+# Other clients run these hooks, too, and some of them stop at any code but 0.
+_BLOCKING: Final = frozenset(
+    [
+        "UserPromptSubmit", "UserPromptExpansion", "PreToolUse", "PostToolBatch",
+        "PermissionRequest", "Stop", "SubagentStop", "PreCompact", "TaskCreated", "TaskCompleted",
+        "TeammateIdle", "Elicitation", "ElicitationResult", "ConfigChange", "PreModelSwitch",
+        "PreSkillShellCommand",
+    ]
+)  # fmt: skip
 # Where their HTTP hook fails, the transcript says so, or it has what they are about: the text of a
 # displayed message. Of the others all but SessionStart and Setup are delivered over HTTP, too, but
 # a failure leaves no trace. They are the rare ones.
@@ -230,17 +244,36 @@ TOOL: Final = Tool(
     describe=describe,
     registration=Registration(
         project_file=".claude/settings.json",
+        local_file=".claude/settings.local.json",
         user_file=".claude/settings.json",
         user_variable="CLAUDE_CONFIG_DIR",
         user_variable_file="settings.json",
         hooks=(
-            *(Hook(event, _SECONDS, http=event in _OVER_HTTP) for event in _EVENTS),
-            Hook("FileChanged", _SECONDS, _WATCHED_FILES),
+            *(
+                Hook(
+                    event,
+                    _SECONDS,
+                    http=event in _OVER_HTTP,
+                    blocks=event in _BLOCKING,
+                    since=since,
+                )
+                for event, since in _EVENTS.items()
+            ),
+            Hook("FileChanged", _SECONDS, _WATCHED_FILES, since="2.1.83"),
         ),
         entry_name="",
         comments=False,
         runs_once=True,
-        off_switch=(("disableAllHooks",), True),
-        by_hand={"project": _TRUST, "user": _TRUST},
+        program=Program(
+            name="claude",
+            paths=(".local/bin/claude", ".claude/local/claude"),
+            folders=(
+                ".vscode*/extensions/anthropic.claude-code-*",
+                ".cursor*/extensions/anthropic.claude-code-*",
+            ),
+            oldest="2.1.100",
+        ),
+        reads_parents=False,
+        by_hand={"project": _TRUST, "local": _TRUST, "user": _TRUST},
     ),
 )

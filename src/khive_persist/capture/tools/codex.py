@@ -110,7 +110,25 @@ def _response_text(response: object) -> str:
 
 _SECONDS: Final = 5
 # Codex gives these two no more.
+_LAST: Final = frozenset(["SessionEnd", "Interrupt"])
 _LAST_SECONDS: Final = 3
+_EVENTS: Final = (
+    "SessionStart",
+    "SessionEnd",
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PermissionRequest",
+    "PostToolUse",
+    "PreCompact",
+    "PostCompact",
+    "SubagentStart",
+    "SubagentStop",
+    "Stop",
+    "Interrupt",
+)
+_BLOCKING: Final = frozenset(
+    ["UserPromptSubmit", "PreToolUse", "PermissionRequest", "PreCompact", "SubagentStop", "Stop"]
+)
 _TRUST: Final = (
     'Start `codex` once and choose "Trust all and continue" when it says "Hooks need review".',
     "Until then, and after every change of the command, Codex runs no hook;"
@@ -123,33 +141,30 @@ TOOL: Final = Tool(
     describe=describe,
     registration=Registration(
         project_file=".codex/hooks.json",
+        local_file="",
         user_file=".codex/hooks.json",
         user_variable="CODEX_HOME",
         user_variable_file="hooks.json",
-        hooks=(
-            Hook("SessionStart", _SECONDS),
-            Hook("SessionEnd", _LAST_SECONDS),
-            Hook("UserPromptSubmit", _SECONDS),
-            Hook("PreToolUse", _SECONDS),
-            Hook("PermissionRequest", _SECONDS),
-            Hook("PostToolUse", _SECONDS),
-            Hook("PreCompact", _SECONDS),
-            Hook("PostCompact", _SECONDS),
-            Hook("SubagentStart", _SECONDS),
-            Hook("SubagentStop", _SECONDS),
-            Hook("Stop", _SECONDS),
-            Hook("Interrupt", _LAST_SECONDS),
+        hooks=tuple(
+            Hook(
+                event,
+                _LAST_SECONDS if event in _LAST else _SECONDS,
+                blocks=event in _BLOCKING,
+            )
+            for event in _EVENTS
         ),
         entry_name="",
         comments=False,
         runs_once=False,
-        off_switch=None,
+        program=None,
+        reads_parents=True,
         by_hand={
             "project": (
                 "Codex reads a project's hooks only where it trusts the folder:"
                 " say yes when it asks.",
                 *_TRUST,
             ),
+            "local": (),
             "user": _TRUST,
         },
     ),

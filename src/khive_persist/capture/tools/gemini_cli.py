@@ -133,6 +133,17 @@ def _response_text(response: Mapping[str, object]) -> str:
 
 
 _MILLISECONDS: Final = 5_000
+_EVENTS: Final = (
+    "SessionStart",
+    "SessionEnd",
+    "BeforeAgent",
+    "AfterAgent",
+    "BeforeTool",
+    "AfterTool",
+    "Notification",
+    "PreCompress",
+)
+_BLOCKING: Final = frozenset(["BeforeAgent", "AfterAgent", "BeforeTool", "PreCompress"])
 _TRUST: Final = (
     "Gemini CLI runs hooks, those of your user settings too, only in a folder that it trusts:"
     " say yes when it asks, or use `/permissions trust`.",
@@ -145,29 +156,19 @@ TOOL: Final = Tool(
     without_conversation=without_conversation,
     registration=Registration(
         project_file=".gemini/settings.json",
+        local_file="",
         user_file=".gemini/settings.json",
         user_variable="GEMINI_CLI_HOME",
         user_variable_file=".gemini/settings.json",
         hooks=(
-            *(
-                Hook(event, _MILLISECONDS)
-                for event in (
-                    "SessionStart",
-                    "SessionEnd",
-                    "BeforeAgent",
-                    "AfterAgent",
-                    "BeforeTool",
-                    "AfterTool",
-                    "Notification",
-                    "PreCompress",
-                )
-            ),
-            *(Hook(event, _MILLISECONDS, model=True) for event in _MODEL_EVENTS),
+            *(Hook(e, _MILLISECONDS, blocks=e in _BLOCKING) for e in _EVENTS),
+            *(Hook(e, _MILLISECONDS, model=True, blocks=True) for e in _MODEL_EVENTS),
         ),
         entry_name="khive-persist",
         comments=True,
         runs_once=True,
-        off_switch=(("hooksConfig", "enabled"), False),
-        by_hand={"project": _TRUST, "user": _TRUST},
+        program=None,
+        reads_parents=False,
+        by_hand={"project": _TRUST, "local": (), "user": _TRUST},
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-Scope = Literal["project", "user"]
+Scope = Literal["project", "local", "user"]
 
 
 def nothing_omitted(_payload: Mapping[str, object]) -> dict[str, object] | None:
@@ -21,6 +21,10 @@ class Hook(NamedTuple):
         model: Whether it fires around each call of the model, and is registered only when asked.
         http: Whether it may go to a server instead: the tool delivers it over HTTP, and when no
             server takes it, the transcript has what it was about.
+        blocks: Whether some client that runs such hooks stops the user's work where the hook ends
+            with another code than 0.
+        since: The first version of the tool that knows the event; an empty string where all do
+            that run hooks.
     """
 
     event: str
@@ -28,6 +32,24 @@ class Hook(NamedTuple):
     matcher: str = ""
     model: bool = False
     http: bool = False
+    blocks: bool = False
+    since: str = ""
+
+
+class Program(NamedTuple):
+    """How the versions of a tool on this machine are found.
+
+    Attributes:
+        name: Its program on PATH.
+        paths: Where it also lies, below the home directory.
+        folders: Patterns below the home directory of folders that hold it and end in its version.
+        oldest: The version to assume where none is found.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    folders: tuple[str, ...]
+    oldest: str
 
 
 class Registration(NamedTuple):
@@ -35,6 +57,7 @@ class Registration(NamedTuple):
 
     Attributes:
         project_file: The settings file below the project's directory.
+        local_file: The same for this person alone, or an empty string where the tool has none.
         user_file: The settings file below the home directory.
         user_variable: An environment variable that moves the user's settings, and
         user_variable_file: the settings file below the directory that it names.
@@ -43,11 +66,13 @@ class Registration(NamedTuple):
         entry_name: The `name` of our entry, or an empty string where the tool has no such key.
         comments: Whether the tool reads a settings file with `//` and `/* */` comments.
         runs_once: Whether the same command in both scopes runs once an event, and not twice.
-        off_switch: A path in the settings, and the value there that turns every hook off.
+        program: How its versions are found, where an event that one does not know does harm.
+        reads_parents: Whether a session in a sub-directory has the project's hooks.
         by_hand: What the user must do in the tool, by scope, as whole sentences.
     """
 
     project_file: str
+    local_file: str
     user_file: str
     user_variable: str
     user_variable_file: str
@@ -55,7 +80,8 @@ class Registration(NamedTuple):
     entry_name: str
     comments: bool
     runs_once: bool
-    off_switch: tuple[tuple[str, ...], bool] | None
+    program: Program | None
+    reads_parents: bool
     by_hand: Mapping[Scope, tuple[str, ...]]
 
 

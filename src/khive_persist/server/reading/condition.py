@@ -13,6 +13,7 @@ from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import BACKUPS, DOCTOR
 from khive_persist.server.serving import Serving
 from khive_persist.transcripts.accounting import account
+from khive_persist.transcripts.reported import session_cost
 
 SESSION: Final = Parameter(
     "session", "text", "Instead: this session's events against its transcript, by its whole id."
@@ -27,7 +28,7 @@ def operations(serving: Serving) -> list[Operation]:
     latest: tuple[float, Any] = (0.0, None)
 
     async def examined() -> Any:
-        report = await examine(place)
+        report = await examine(place, thoroughly=False)
         # It answers, or this would not be asked; what token a tool has is not known here.
         hooks, problems = examine_hooks(place, asks_server=False)
         return as_document(report, hooks, report.problems + problems)
@@ -38,7 +39,8 @@ def operations(serving: Serving) -> list[Operation]:
             session_id = asked["session"]
 
             async def accounted() -> Any:
-                return (await account(place, session_id)).as_document()
+                cost = await session_cost(place, session_id)
+                return (await account(place, session_id)).as_document() | {"cost": cost}
 
             return await reading.apart(accounted)
         # Every byte of every database is read: whoever asks at the same time is told the same.

@@ -18,8 +18,17 @@ from khive_persist.store.rollup.hours import BUCKETS, BY, Bucket, By, Sums
 
 BUCKET: Final = Parameter("bucket", "word", "The steps of the series.", BUCKETS, default="hour")
 GROUP: Final = Parameter("by", "word", "What the groups are.", BY, default="tool")
-_SERIES: Final = ("events", "failures", "sessions", "messages", "input", "output", "cost")
-_GROUPS: Final = ("events", "failures", "sessions", "messages", "cost")
+_SERIES: Final = (
+    "events",
+    "failures",
+    "sessions",
+    "messages",
+    "input",
+    "output",
+    "cost",
+    "unpriced",
+)
+_GROUPS: Final = ("events", "failures", "sessions", "messages", "cost", "unpriced")
 _REMEMBERED: Final = 16
 _REST: Final = ":00:00.000000"
 

@@ -124,11 +124,16 @@ OVERVIEW: Final = record(
         record(
             at=INSTANT,
             group=maybe(TEXT),
-            **_of("events", "failures", "sessions", "messages", "input", "output", "cost"),
+            **_of(
+                "events", "failures", "sessions", "messages", "input", "output", "cost", "unpriced"
+            ),
         )
     ),
     groups=array(
-        record(group=maybe(TEXT), **_of("events", "failures", "sessions", "messages", "cost"))
+        record(
+            group=maybe(TEXT),
+            **_of("events", "failures", "sessions", "messages", "cost", "unpriced"),
+        )
     ),
     is_complete=BOOLEAN,
     read=COUNT,
@@ -297,6 +302,12 @@ _ACCOUNT: Final = record(
     lost=array(record(event=TEXT, subject=TEXT, created_at=TEXT, reason=TEXT)),
     after_end=COUNT,
     incomplete=_CALLS,
+    cost=record(
+        computed=maybe(NUMBER),
+        unpriced=COUNT,
+        reported=maybe(NUMBER),
+        difference=maybe(NUMBER),
+    ),
 )
 DOCTOR: Final[Schema] = {"anyOf": [_REPORT, _ACCOUNT]}
 BACKUPS: Final = record(

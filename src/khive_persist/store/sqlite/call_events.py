@@ -111,7 +111,7 @@ def _changed(
             latest[call] = (id, _assignments(event, created_at, ends[call], is_post=is_post))
         if is_post:
             has_post.add(call)
-        elif event["success"] is not None:
+        elif _NO_END in str(event["metadata"]):
             stand_ins.setdefault(call, []).append(id)
     changed = [
         _assigned(connection, purpose, id, assignments)

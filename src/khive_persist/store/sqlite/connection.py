@@ -28,6 +28,8 @@ from khive_persist.store.sqlite.errors import PRIMARY, translated
 STREAM_PAGE_BYTES: Final = 16_384
 DOCUMENT_PAGE_BYTES: Final = 8_192
 DEFAULT_BUSY_TIMEOUT_SECONDS: Final = 30.0
+# After SQLite's own 1,000 pages every other bulk commit would write most of the indexes back.
+_CHECKPOINT_BYTES: Final = 16 << 20
 # Ids that come in no order touch pages all over their index. The default holds 125 of them, and
 # what it cannot hold is written and read again within a transaction.
 _CACHE_KIBIBYTES: Final = 8_192
@@ -75,11 +77,17 @@ def open_writer(
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
             # With NORMAL a commit survives a kill, but not a power loss.
             connection.execute("PRAGMA synchronous = FULL")
+            _set_checkpoints(connection)
             migrations.migrate(connection, purpose)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _set_checkpoints(connection: sqlite3.Connection) -> None:
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page_bytes}")
 
 
 def wait_for(connection: sqlite3.Connection, seconds: float) -> None:

@@ -12,7 +12,8 @@ from khive_persist.store.sqlite.words import quoted
 
 # Many rows a statement: the interpreter's lock, which other threads want, is given and taken back
 # once for all of them. Few statements: each that is cached keeps its last values.
-_ROWS_A_STATEMENT: Final = (64, 8, 1)
+_ROWS_A_STATEMENT: Final = (512, 64, 8, 1)
+_BYTES_A_STATEMENT: Final = 4 << 20
 
 _RowsStatement = Callable[[str, int], str]
 
@@ -101,7 +102,10 @@ class Transaction:
     def _execute(self, statement: _RowsStatement, rows: Sequence[StoredRow]) -> None:
         self.has_changed = True
         begin = 0
+        longest = max(map(_length, rows))
         for count in _ROWS_A_STATEMENT:
+            if count > 1 and count * longest > _BYTES_A_STATEMENT:
+                continue
             sql = statement(self._table, count)
             while len(rows) - begin >= count:
                 values = list(chain.from_iterable(rows[begin : begin + count]))
@@ -109,3 +113,8 @@ class Transaction:
                 # open with it after it was closed.
                 self.connection.execute(sql, values)
                 begin += count
+
+
+def _length(row: StoredRow) -> int:
+    _, content, metadata, _, embedding = row
+    return len(content or "") + len(metadata or "") + len(embedding or "")

@@ -1,4 +1,4 @@
-"""What is wrong with a place, if anything: the examination behind `khive-persist doctor`."""
+"""What is wrong with the place itself: its databases, spool, mirror, backups and settings."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ import sqlite3
 import stat
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,14 +18,15 @@ from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.record_file import RecordFile
-from khive_persist.capture.registration import status
 from khive_persist.capture.spool import Event, Spool, counted, waiting_at_home
-from khive_persist.capture.tools import TOOLS
+from khive_persist.copies import verify
+from khive_persist.doctor import clients, disk, sessions
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.redaction.own_patterns import OUT_OF_TIME
 from khive_persist.register import known_purposes
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite import connection as sqlite
@@ -80,8 +81,14 @@ class Report(NamedTuple):
     problems: list[str]
 
 
-async def examine(place: Place) -> Report:
-    """Examine a place: every database is read in full, and what waits in the spool is drained."""
+async def examine(place: Place, *, thoroughly: bool = True) -> Report:
+    """Examine a place: every database is read in full, and what waits in the spool is drained.
+
+    Args:
+        place: The place.
+        thoroughly: Whether to compare both copies record by record, and to look for sessions whose
+            transcripts no event tells of.
+    """
     problems: list[str] = [
         f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)
     ]
@@ -101,6 +108,7 @@ async def examine(place: Place) -> Report:
     problems += unknown
     databases = [_examine_database(place, file, tables) for file in _files(place)]
     problems += [database.problem for database in databases if database.problem]
+    problems += _out_of_time(place, databases, tables)
     spool = _examine_spool(place)
     problems += [line for file in databases if (line := _lag(place, file))]
     problems += damaged_packing(place)
@@ -111,12 +119,21 @@ async def examine(place: Place) -> Report:
         problems.append(
             f"{spool['waiting_elsewhere']} events of {place.root} wait in the home's spool"
         )
+    problems += disk.unwritable(place) + disk.grown_logs(place, [d.file for d in databases])
+    problems += clients.lost_events()
     unmatched: list[Unmatched] = []
     sound = {database.file for database in databases if not database.problem}
     purposes = [purpose for purpose in HOOK_EVENTS.values() if purpose.file in sound]
     try:
         async with reading(place, *purposes) as reader:
             unmatched = await find_unmatched(reader)
+        problems += await clients.unknown_clients(place, purposes)
+        if CONVERSATIONS.file in sound:
+            problems += await clients.unknown_lines(place)
+        if thoroughly:
+            problems += await sessions.unrecorded(place)
+            if not problems and _has_locks(place, sound):
+                problems += await _unequal(place)
     except KhiveError as error:
         problems.append(str(error))
     return Report(
@@ -134,6 +151,22 @@ async def examine(place: Place) -> Report:
         unmatched_calls=sum(one.calls for one in unmatched),
         problems=problems,
     )
+
+
+def _has_locks(place: Place, files: set[str]) -> bool:
+    """Whether a comparison makes no file in the place, as a reader must not."""
+    locks = [place.database(f"{file}{end}") for file in files for end in (".lock", ".gate.lock")]
+    return place.exists() and all(lock.exists() for lock in locks)
+
+
+async def _unequal(place: Place) -> list[str]:
+    """How the two copies differ, in one line; what else is wrong with them is said already."""
+    found = await verify(dir=place.root)
+    if found.is_equal:
+        return []
+    kinds = Counter(difference.kind for difference in found.differences)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return [f"the copies in {place.khive} differ ({counts}): khive-persist verify lists each"]
 
 
 def _lag(place: Place, database: Database) -> str:
@@ -158,30 +191,6 @@ def examine_untrusted(place: Place) -> list[str]:
         lines += [f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)]
         lines += [f"{place.khive} holds {line}" for line in listing(place)]
     return lines
-
-
-def examine_hooks(
-    place: Place, *, asks_server: bool = True
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """What each tool's settings say of our hook, and what is wrong with that, each one line.
-
-    Args:
-        place: Its directory is the project's.
-        asks_server: Whether to ask the server of HTTP hooks if it takes events.
-    """
-    found, problems = [], []
-    for tool in TOOLS:
-        for scope in ("project", "user"):
-            try:
-                one = status(tool, scope, place.root, asks_server=asks_server)
-            except InvalidSettingsError as error:
-                problems.append(str(error))
-                continue
-            told = {"state": one.state, "transport": one.transport, "path": str(one.path)}
-            found.append({"tool": tool, "scope": scope} | told)
-            problems += one.problems
-    # What concerns both scopes of a tool is said by each of them.
-    return found, list(dict.fromkeys(problems))
 
 
 def as_document(report: Report, hooks: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
@@ -239,6 +248,30 @@ def _count(path: Path, table: str) -> tuple[int, str | None, int]:
             f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
         ).fetchone()
     return rows, last, malformed
+
+
+def _out_of_time(
+    place: Place, databases: Sequence[Database], tables: Mapping[str, str]
+) -> list[str]:
+    """Name the person's own expressions that redaction had no time for."""
+    problems = []
+    for file in (database.file for database in databases if database.rows):
+        path = place.database(file)
+        with sqlite.opened_reader(path) as connection, translated(path):
+            counts = connection.execute(
+                "SELECT json_each.key, count(*)"
+                f' FROM "{tables.get(file, path.stem)}" AS node, json_each(node_metadata, ?)'
+                " WHERE node_metadata LIKE ? AND json_valid(node_metadata)"
+                " AND json_each.key LIKE ? GROUP BY 1",
+                ("$.redacted", f'%"{OUT_OF_TIME}_%', f"{OUT_OF_TIME}_%"),
+            ).fetchall()
+        for kind, rows in counts:
+            setting, _, number = kind.removeprefix(f"{OUT_OF_TIME}_").partition("_")
+            problems.append(
+                f"expression {number} of redaction.{setting} ran out of time on {rows} rows of"
+                f" {file}, of which more is redacted than it says: make it simpler"
+            )
+    return problems
 
 
 def _examine_spool(place: Place) -> dict[str, Any]:

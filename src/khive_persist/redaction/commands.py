@@ -1,0 +1,134 @@
+r"""Passwords in command lines: after options that mean a password to the program that they are for.
+
+`-p` is a password to `sshpass`, a port to others: so each option is looked for after its programs,
+in the same command. A command may be a list of strings, too: `["sshpass", "-p", "…"]`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from khive_persist.redaction.escapes import MARK, Unescaped, compiled
+from khive_persist.redaction.rule import Candidate, Hit
+from khive_persist.redaction.values import is_password, is_secret
+
+# Between a program and its option, in one command.
+_WITHIN = r"[^\n;|&]{0,400}?(?<=[\s\"'])"
+# Between an option and its value.
+_GAP = r"(?:[ \t]{1,8}[\"']?|=[\"']?|[\"'][ \t]{0,8},\s{0,80}[\"'])"
+_ATTACHED = r"[\"']?"
+_VALUE = r"([^\s\"'`<>;|&]{4,256})"
+_USER = r"[\w.@+\\-]{1,128}:"
+_TWO_WORDS = r"(?:[ \t]{1,8}[^\s;|&]{1,200}){2}"
+_WINDOW = 400
+_PROGRAM_END = r"[\w.-]{0,16}+[\s\"'\\]"
+_ANY_OPTION = r"(?s:.{0,400}?)[\s\"'nrt](?:-[a-zA-Z-]|/p:|add_user|change_password|password|wifi)"
+_KIND = "cli_password"
+_REGISTRIES = r"(?:docker|podman|buildah|skopeo|nerdctl|helm|oras|crane|regctl|oc|cf|az)\b"
+
+
+class Command(NamedTuple):
+    """Programs, and where their passwords stand.
+
+    Attributes:
+        words: Of the programs, in lower case, apart by blanks.
+        option: A pattern of what stands before the password.
+        before: A pattern that what stands before the word must end with ("": any).
+    """
+
+    words: str
+    option: str
+    before: str = ""
+
+
+COMMANDS: Final = (
+    # https://dev.mysql.com/doc/refman/8.4/en/password-security-user.html
+    Command("mysql mariadb", rf"-p(?!ort\b|ort=|rotocol|assword|=){_ATTACHED}"),
+    Command("sshpass", rf"-p(?:{_GAP}|{_ATTACHED})"),
+    Command("login", rf"(?:-p|--password){_GAP}", rf"{_REGISTRIES}[^\n;|&]{{0,40}}"),
+    Command("redis-cli valkey-cli keydb-cli", rf"(?:-a|--pass){_GAP}"),
+    Command("mongosh mongodump mongorestore mongoexport mongoimport", rf"-p(?:{_GAP}|{_ATTACHED})"),
+    Command("twine", rf"-p{_GAP}"),
+    Command("cqlsh cypher-shell evil-winrm crackmapexec netexec", rf"-p{_GAP}"),
+    Command("sqlcmd", rf"-P(?:{_GAP}|{_ATTACHED})"),
+    Command("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldappasswd", rf"-w{_GAP}"),
+    Command("openssl", rf"-pass(?:in|out)?{_GAP}pass:"),
+    Command("htpasswd", rf"-[a-zA-Z]{{0,3}}b[a-zA-Z]{{0,3}}{_TWO_WORDS}[ \t]{{1,8}}[\"']?"),
+    Command("smbclient rpcclient", rf"-U(?:{_GAP}|{_ATTACHED})[^\s\"'%]{{1,128}}%"),
+    Command("keytool jarsigner", rf"-(?:src|dest)?(?:store|key)pass{_GAP}"),
+    Command("7z", rf"-p{_ATTACHED}"),
+    Command("unzip", rf"-P{_GAP}"),
+    Command("xfreerdp wfreerdp", r"/p:[\"']?"),
+    Command("rabbitmqctl", rf"(?:add_user|change_password){_GAP}[^\s\"']{{1,128}}{_GAP}"),
+    Command("nmcli", rf"(?:password|wifi-sec\.psk){_GAP}"),
+    Command("curl wget", rf"(?:-u|-U|-a|--user|--proxy-user|--auth)(?:{_GAP}|{_ATTACHED}){_USER}"),
+)  # fmt: skip
+
+
+class CommandRule:
+    """Finds the passwords of some programs."""
+
+    def __init__(self, command: Command) -> None:
+        self.words = tuple(command.words.split())
+        self._before = command.before and rf"(?i){command.before}\Z"
+        self._pattern = rf"{_WITHIN}{command.option}{_VALUE}"
+
+    def may_match(self, text: str, low: str, start: int, end: int) -> bool:
+        return (
+            compiled(_PROGRAM_END).match(low, end) is not None
+            and compiled(_ANY_OPTION).match(text, end, end + _WINDOW) is not None
+            and self._is_program(text, start)
+        )
+
+    def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
+        done = 0
+        for start, end in hits:
+            if start < done or not compiled(_PROGRAM_END).match(text.low, end):
+                continue
+            if not self._is_program(text.flat, start):
+                continue
+            match = compiled(self._pattern).match(text.flat, end)
+            # Where a program's name stands many times, no part is searched for each of them.
+            done = match.end() if match else end + _WINDOW // 4
+            if match is not None:
+                yield from _candidate(text, *match.span(1), is_password)
+
+    def _is_program(self, text: str, start: int) -> bool:
+        if not self._before:
+            return True
+        return compiled(self._before).search(text, max(0, start - 60), start) is not None
+
+
+class UserRule:
+    """Finds `-u NAME:PASSWORD` and `--user NAME:PASSWORD` of any program."""
+
+    words = ("-u", "--user", "--proxy-user")
+    _PATTERN = rf"(?a)(?:{_GAP}|{_ATTACHED}){_USER}{_VALUE}"
+    _ESCAPED = r"(?a)(?:[ \t]|\\++[nrt]|[\s\\\"',=]){0,90}[\w.@+\\-]{1,140}:[^\s\"'`<>]{4}"
+    _BEFORE = r"(?:\A|[\s\"'(]|\\[nrt])-{0,2}\Z"
+
+    def may_match(self, text: str, low: str, start: int, end: int) -> bool:
+        return self._is_option(text, start) and bool(compiled(self._ESCAPED).match(text, end))
+
+    def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
+        for start, end in hits:
+            match = compiled(self._PATTERN).match(text.flat, end)
+            if match is not None and self._is_option(text.flat, start):
+                yield from _candidate(
+                    text, *match.span(1), lambda value: is_secret(value, quoted=False)
+                )
+
+    def _is_option(self, text: str, start: int) -> bool:
+        return compiled(self._BEFORE).search(text, max(0, start - 3), start) is not None
+
+
+def command_rules() -> list[CommandRule | UserRule]:
+    """Make the rules of all commands."""
+    return [*map(CommandRule, COMMANDS), UserRule()]
+
+
+def _candidate(
+    text: Unescaped, start: int, end: int, check: Callable[[str], bool]
+) -> Iterator[Candidate]:
+    end = start + len(text.flat[start:end].rstrip(",)]}"))
+    if not text.flat.startswith(MARK, end) and check(text.flat[start:end]):
+        yield *text.span(start, end), _KIND, ""

@@ -1,0 +1,118 @@
+"""All rules at once: what every secret has in or before it, searched for in one pass.
+
+Most texts have none of it. Where it stands, the rule that it belongs to is tried, there and nowhere
+else. Only a text where one may match is unescaped as a whole and searched again, for certain.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from khive_persist.redaction.assignments import AssignmentRule
+from khive_persist.redaction.commands import command_rules
+from khive_persist.redaction.cookies import CookieRule
+from khive_persist.redaction.escapes import HIDING, Unescaped, lower, reveal
+from khive_persist.redaction.patterns import pattern_rules
+from khive_persist.redaction.private_keys import PrivateKeyRule
+from khive_persist.redaction.rule import Candidate, Hit, Rule
+from khive_persist.redaction.token_rules import DottedRule, token_rules
+
+_FASTEST = Implementation.DFA
+# What is found is listed: a text of nothing else may not take more memory than a part of it.
+_PART_CHARACTERS = 1 << 20
+
+
+class _Index:
+    """The rules, and the words that lead to them.
+
+    Attributes:
+        rules: The most telling first.
+        by_word: The places in `rules` of those that a word leads to, by the word's number; none at
+            the words that hide letters.
+    """
+
+    def __init__(self) -> None:
+        self.dotted = DottedRule()
+        self.rules: list[Rule] = [
+            PrivateKeyRule(),
+            *token_rules(),
+            self.dotted,
+            *pattern_rules(),
+            *command_rules(),
+            CookieRule(),
+            AssignmentRule(),
+        ]
+        words: dict[str, list[int]] = {word: [] for word in HIDING}
+        for place, rule in enumerate(self.rules):
+            for word in rule.words:
+                words.setdefault(word, []).append(place)
+        self.by_word = list(words.values())
+        self.trials = [[self.rules[place].may_match for place in places] for places in self.by_word]
+        self._longest = max(map(len, words))
+        self._automaton = BytesAhoCorasick(
+            [word.encode() for word in words], implementation=_FASTEST
+        )
+
+    def find(self, low: str) -> Iterator[list[tuple[int, int, int]]]:
+        """Yield number, start and end of each word in a text in lower case, part by part."""
+        for begin in range(0, len(low), _PART_CHARACTERS):
+            part = low[begin : begin + _PART_CHARACTERS + self._longest]
+            raw = part.encode("utf-8", "surrogatepass")
+            found = self._automaton.find_matches_as_indexes(raw, overlapping=True)
+            if begin == 0 and len(raw) == len(part):
+                yield found
+            else:
+                yield list(_placed(found, raw, begin))
+
+
+@cache
+def _index() -> _Index:
+    return _Index()
+
+
+def rules() -> list[Rule]:
+    """Give all rules, the most telling first."""
+    return _index().rules
+
+
+def may_match(text: str) -> bool:
+    """Tell whether there may be a secret in a text, escaped or not: quick where there is none."""
+    return _may_match(text, is_revealed=False)
+
+
+def candidates(text: Unescaped) -> Iterator[Candidate]:
+    """Yield what the rules find; of two that begin together, the more telling one first."""
+    index = _index()
+    hits: dict[int, list[Hit]] = {}
+    for found in index.find(text.low):
+        for number, start, end in found:
+            for place in index.by_word[number]:
+                hits.setdefault(place, []).append((start, end))
+    for place, rule in enumerate(index.rules):
+        if place in hits or not rule.words:
+            yield from rule.find(text, hits.get(place, ()))
+
+
+def _may_match(text: str, *, is_revealed: bool) -> bool:
+    index = _index()
+    low = lower(text)
+    for found in index.find(low):
+        for number, start, end in found:
+            if number < len(HIDING) and not is_revealed:
+                return _may_match(reveal(text), is_revealed=True)
+            for trial in index.trials[number]:
+                if trial(text, low, start, end):
+                    return True
+    return index.dotted.stands_in(text)
+
+
+def _placed(
+    found: list[tuple[int, int, int]], raw: bytes, begin: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield what was found in the bytes of a part, by characters of the whole text."""
+    done, at = 0, begin
+    for number, start, end in found:
+        at += len(raw[done:end].decode("utf-8", "surrogatepass"))
+        done = end
+        yield number, at - (end - start), at

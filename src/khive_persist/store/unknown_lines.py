@@ -1,0 +1,39 @@
+"""The lines of transcripts whose kind is not known: kept as they came, and no messages."""
+
+from typing import NamedTuple
+
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement
+
+# The role of what is kept of such a line, and the kind of one that is no JSON.
+NO_MESSAGE = "none"
+
+
+class UnknownLines(NamedTuple):
+    """How many lines of one kind a tool's transcripts have."""
+
+    tool: str
+    kind: str
+    lines: int
+
+
+async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
+    """The kinds that are not known, by tool, the most frequent first.
+
+    Args:
+        reader: Of the conversations.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    return [UnknownLines(*row) for row in await reader.fetch(_statement)]
+
+
+def _statement(source: Source) -> Statement:
+    tool, kind = source.extract("$.tool"), source.extract("$.kind")
+    sql = (
+        f"SELECT {tool}, {kind}, count(*) AS lines FROM {source.sql}"
+        f" WHERE {source.extract('$.role')} = '{NO_MESSAGE}'"
+        " GROUP BY 1, 2 ORDER BY lines DESC, 1, 2"
+    )
+    return Statement(sql, [])
