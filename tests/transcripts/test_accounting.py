@@ -245,7 +245,8 @@ def test_of_a_call_that_was_denied_no_end_is_made_up(place: Place) -> None:
         ("codex", "Wall time: 1.8 seconds\naborted by user", None, "interrupted"),
         ("codex", "exec command rejected by user", None, "denied"),
         ("codex", "anything", "declined", "denied"),
-        ("codex", "apply_patch verification failed: no file", None, "invalid"),
+        ("codex", "apply_patch verification failed: no file", None, "refused"),
+        ("codex", "unsupported call: x", None, "invalid"),
         ("codex", "Chunk ID: 1\nProcess exited with code 1\nOutput:\naborted by user", None,
          "failed"),
         ("gemini-cli", [{"functionResponse": {"response": {

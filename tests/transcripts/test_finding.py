@@ -56,6 +56,8 @@ def test_a_folder_is_named_by_utf16_units_and_cut(home: Path, tmp_path: Path, na
     if len(folder) > 200:
         folder = folder[:200] + "-k3x9z1"
     path = claude_code(home, folder, line(root))
+    # The name alone tells: the first file says nothing of a directory.
+    (path.parent / "a.jsonl").write_text('{"type":"summary","summary":"x"}\n')
     assert found(root) == [path]
     assert found(root.parent) == [path]
     assert found(project(tmp_path, "other")) == []

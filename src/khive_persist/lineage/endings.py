@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "unknown"]
+Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "refused", "unknown"]
 
 # How the client's own words begin where a call did not run, or not to its end. `invalid` is what
-# the client refuses by itself: a tool that is not there, an input that does not fit.
+# the client refuses by itself: a tool that is not there, an input that does not fit. `refused` is
+# what the tool does not do once it has looked closer: a patch whose place is not there.
 _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
     "claude-code": {
         "<tool_use_error>cancelled": "interrupted",
@@ -33,7 +34,7 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
         "exec command rejected by user": "denied",
         "patch rejected by user": "denied",
         "command blocked by pretooluse hook": "denied",
-        "apply_patch verification failed: ": "invalid",
+        "apply_patch verification failed: ": "refused",
         "failed to parse function arguments: ": "invalid",
         "unsupported call: ": "invalid",
         "update_plan is a todo/checklist tool and is not allowed": "invalid",

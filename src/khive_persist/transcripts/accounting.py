@@ -29,7 +29,8 @@ _PERMISSION: Final = "permission_request"
 _ENDED: Final = {
     "denied": "it was denied",
     "interrupted": "it was interrupted",
-    "invalid": "the tool refused it before any hook",
+    "invalid": "the client refused it before any hook",
+    "refused": "the tool refused it",
     "unknown": "the transcript has no result: it was interrupted, or still runs",
 }
 
@@ -47,8 +48,9 @@ class ToolCall(NamedTuple):
         has_result: Whether the transcript has its result.
         wants_pre: Whether the tool's hooks send an event before such a call.
         wants_post: Whether they send one after a call that ended so.
-        ending: How it ended: done, failed, denied, interrupted, invalid (the tool refused it by
-            itself), or unknown where the transcript has no result.
+        ending: How it ended: done, failed, denied, interrupted, invalid (the client refused it
+            before any hook), refused (the tool did, after one), or unknown where the transcript
+            has no result.
         reason: Why an event is missing, as far as the transcript tells; else an empty string.
     """
 
