@@ -188,7 +188,7 @@ def skeleton(value: object) -> object:
     st.integers(0, 2),
 )
 @example([{"": "IDENTIFIED BY "}, [], "sshpass -p", 12345], json.dumps, 0)
-@example(["ConvertTo-SecureString ", {"mysql -p": [12345678]}], json.dumps, 0)
+@example(["ConvertTo-SecureString ", {"mysql -p": [12345678]}], SPELLINGS[1], 0)
 @example(["1" * 45, int("1" * 45), "-----END PRIVATE" + " KEY-----"], json.dumps, 0)
 def test_the_result_is_json_of_the_same_structure(
     document: object, spell: Callable[[object], str], levels: int

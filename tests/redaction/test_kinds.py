@@ -10,6 +10,7 @@ import pytest
 from khive_persist.redaction import Redactor, search
 from khive_persist.redaction.patterns import PATTERNS
 from khive_persist.redaction.tokens import INFIXES, TOKENS, Infix, Token
+from tests.redaction.examples import BY_FORM
 from tests.redaction.samples import example
 
 REDACTOR = Redactor(b"the key of these tests")
@@ -47,6 +48,11 @@ def test_every_token_goes_whole(token: Token) -> None:
 @pytest.mark.parametrize("infix", INFIXES, ids=lambda infix: infix.kind)
 def test_every_token_with_a_literal_within_goes_whole(infix: Infix) -> None:
     assert_goes(example(infix.pattern), infix.kind)
+
+
+@pytest.mark.parametrize(("kind", "head", "rest"), BY_FORM, ids=[row[0] for row in BY_FORM])
+def test_tokens_as_long_as_vendors_make_them_go(kind: str, head: str, rest: str) -> None:
+    assert_goes(head + rest, kind)
 
 
 def assert_goes(secret: str, kind: str) -> None:
