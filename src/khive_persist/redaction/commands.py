@@ -16,7 +16,8 @@ _WITHIN = r"[^\n;|&]{0,400}?(?<=[\s\"'])"
 # Between an option and its value.
 _GAP = r"(?:[ \t]{1,8}[\"']?|=[\"']?|[\"'][ \t]{0,8},\s{0,80}[\"'])"
 _ATTACHED = r"[\"']?"
-_VALUE = r"([^\s\"'`<>;|&]{4,256})"
+# A quote before it may be the end of a JSON string: then it begins with one of these.
+_VALUE = r"((?![,:}\]])[^\s\"'`<>;|&]{4,256})"
 _USER = r"[\w.@+\\-]{1,128}:"
 _TWO_WORDS = r"(?:[ \t]{1,8}[^\s;|&]{1,200}){2}"
 _WINDOW = 400

@@ -1,7 +1,8 @@
 """Secrets that are known by what stands around them: headers, URLs, statements.
 
 A pattern is tried where one of its words stands, in text that may still be escaped, too. A secret
-is one of its groups, and ends before any quote, so that it never leaves a JSON string.
+is one of its groups, and ends before any quote, so that it never leaves a JSON string. Where a
+quote may stand before it, it does not begin with what follows a string in JSON: `,`, `:`, `}`, `]`.
 """
 
 import re
@@ -22,7 +23,7 @@ _QUOTES = r"[\\\"'`]{0,8}"
 _SQL_NAME = rf"WITH{_SPACE}{{1,8}}{_QUOTES}\w{{1,40}}{_QUOTES}{_SPACE}{{1,8}}"
 _IDENTIFIED_BY = (
     rf"IDENTIFIED{_SPACE}{{1,8}}(?:{_SQL_NAME})?(?:BY|AS){_SPACE}{{1,8}}"
-    rf"(?:PASSWORD{_SPACE}{{1,8}})?[\\\"']{{1,8}}(?=([^\s\"'`\\][^\"'`\\\r\n]{{2,256}}))"
+    rf"(?:PASSWORD{_SPACE}{{1,8}})?[\\\"']{{1,8}}(?=([^\s\"'`\\,:}}\]][^\"'`\\\r\n]{{2,256}}))"
 )
 _CHECKS = {
     "": lambda _: True,
@@ -155,7 +156,7 @@ PATTERNS: Final = (
         "password",
         "convertto-securestring",
         True,
-        rf"convertto-securestring{_BLANK}{{1,8}}(?:-string{_BLANK}{{1,8}})?{_QUOTES}(?=([^\s\"'`\\]{{6,256}}))",
+        rf"convertto-securestring{_BLANK}{{1,8}}(?:-string{_BLANK}{{1,8}})?{_QUOTES}(?=([^\s\"'`\\,:}}\]][^\s\"'`\\]{{5,256}}))",
         "password",
     ),
     # RFC 7518, 6.3.2: `d` is the private part of a JSON Web Key.

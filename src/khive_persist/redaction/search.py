@@ -16,7 +16,7 @@ from khive_persist.redaction.escapes import HIDING, Unescaped, lower, reveal
 from khive_persist.redaction.patterns import pattern_rules
 from khive_persist.redaction.private_keys import PrivateKeyRule
 from khive_persist.redaction.rule import Candidate, Hit, Rule
-from khive_persist.redaction.token_rules import DottedRule, token_rules
+from khive_persist.redaction.token_rules import token_rules
 
 _FASTEST = Implementation.DFA
 # What is found is listed: a text of nothing else may not take more memory than a part of it.
@@ -33,11 +33,9 @@ class _Index:
     """
 
     def __init__(self) -> None:
-        self.dotted = DottedRule()
         self.rules: list[Rule] = [
             PrivateKeyRule(),
             *token_rules(),
-            self.dotted,
             *pattern_rules(),
             *command_rules(),
             CookieRule(),
@@ -90,8 +88,8 @@ def candidates(text: Unescaped) -> Iterator[Candidate]:
             for place in index.by_word[number]:
                 hits.setdefault(place, []).append((start, end))
     for place, rule in enumerate(index.rules):
-        if place in hits or not rule.words:
-            yield from rule.find(text, hits.get(place, ()))
+        if place in hits:
+            yield from rule.find(text, hits[place])
 
 
 def _may_match(text: str, *, is_revealed: bool) -> bool:
@@ -104,7 +102,7 @@ def _may_match(text: str, *, is_revealed: bool) -> bool:
             for trial in index.trials[number]:
                 if trial(text, low, start, end):
                     return True
-    return index.dotted.stands_in(text)
+    return False
 
 
 def _placed(

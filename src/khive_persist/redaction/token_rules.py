@@ -5,19 +5,25 @@ A pattern is also tried in text that is still escaped, where `\nghp_…` puts a 
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, cached_property
 
 from khive_persist.redaction.escapes import Unescaped
 from khive_persist.redaction.rule import Candidate, Hit
-from khive_persist.redaction.tokens import ALNUM, INFIXES, JWT_TAIL, TOKENS, Infix, Token
+from khive_persist.redaction.tokens import (
+    ALNUM,
+    DISCORD_HEADS,
+    INFIXES,
+    JWT_TAIL,
+    TOKENS,
+    Infix,
+    Token,
+)
 
 _PAST_ESCAPE = r"(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})"
-# Heads that many names end with, searched for with what may stand before a token.
-_CROWDED = frozenset({"re_", "nfo_", "pa-", "SK"})
+# Heads that many words have in them, searched for with what may stand before a token.
+_CROWDED = frozenset({"re_", "nfo_", "pa-", "SK", "pat", *DISCORD_HEADS.split()})
 _OPENINGS = (*" \"'`=:(/,>[|@\n\t", "\\n", "\\t")
-# What follows the first dot: of a Discord bot's token, of an Airtable token.
-_DOTTED = r"\.(?:[\w-]{6}\.[\w-]{27}|[0-9a-f]{40})"
 
 
 class TokenRule:
@@ -26,26 +32,28 @@ class TokenRule:
     def __init__(self, token: Token) -> None:
         heads = token.heads.split()
         self._kind = token.kind
-        self._shifts: dict[str, int] = {}
-        for head in heads:
-            for opening in _OPENINGS if head in _CROWDED else ("",):
-                self._shifts[opening + head.lower()] = len(opening)
-        self.words = tuple(self._shifts)
-        self._is_crowded = any(self._shifts.values())
+        self._is_crowded = not _CROWDED.isdisjoint(heads)
+        openings = _OPENINGS if self._is_crowded else ("",)
+        self.words = tuple(opening + head.lower() for head in heads for opening in openings)
         bound = f"(?:(?<![{token.forbidden}])|{_PAST_ESCAPE})" if token.forbidden else ""
         self._pattern = f"{bound}(?:{'|'.join(map(re.escape, heads))})(?:{token.tail})"
 
+    @cached_property
+    def _match(self) -> Callable[[str, int], re.Match[str] | None]:
+        # When it is first needed: all of them would make the start of each program slower.
+        return re.compile(self._pattern, re.ASCII).match
+
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
         if self._is_crowded:
-            start += self._shifts[low[start:end]]
-        return _ascii(self._pattern).match(text, start) is not None
+            start += 2 if low[start] == "\\" else 1
+        return self._match(text, start) is not None
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         done = reach = 0
-        for start, end in hits:
+        for start, _ in hits:
             if self._is_crowded:
-                start += self._shifts[text.low[start:end]]
-            match = _ascii(self._pattern).match(text.flat, start) if start >= done else None
+                start += 2 if text.low[start] == "\\" else 1
+            match = self._match(text.flat, start) if start >= done else None
             if match is not None:
                 done = match.end()
                 yield *text.span(*match.span()), self._kind, ""
@@ -74,37 +82,6 @@ class InfixRule:
                 match = _ascii(self._pattern).match(text.flat, start - self._length)
                 assert match is not None
                 yield *text.span(*match.span()), self._kind, ""
-
-
-class DottedRule:
-    """Finds tokens that no word tells: long parts with dots between.
-
-    https://docs.discord.com/developers/reference#authentication
-    https://airtable.com/developers/web/api/authentication
-    """
-
-    words = ()
-    _FORMS = (
-        ("discord_bot_token", r"[MNO][\w-]{22,26}\Z", r"\.[\w-]{6}\.[\w-]{27,}"),
-        ("airtable_token", r"pat[A-Za-z0-9]{14}\Z", r"\.[0-9a-f]{40,}"),
-    )
-
-    def stands_in(self, text: str) -> bool:
-        """Tell whether one may stand in text that may be escaped."""
-        return _ascii(_DOTTED).search(text) is not None
-
-    def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        return True
-
-    def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
-        flat = text.flat
-        for match in _ascii(_DOTTED).finditer(flat):
-            at = match.start()
-            for kind, before, after in self._FORMS:
-                head = _ascii(rf"(?<![{ALNUM}]){before}").search(flat, max(0, at - 28), at)
-                tail = head and _ascii(after).match(flat, at)
-                if head and tail:
-                    yield *text.span(head.start(), tail.end()), kind, ""
 
 
 @cache

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 ALNUM: Final = "A-Za-z0-9"
 WORD: Final = "A-Za-z0-9_-"
 UUID: Final = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+# How the number of a user begins in base64: with two digits.
+DISCORD_HEADS: Final = "MD MT Mj Mz ND NT Nj Nz OD OT"
 JWT_TAIL: Final = r"[\w-]{8,4096}+(?:\.eyJ[\w-]{8,}+(?:\.[\w-]*+)?|(?:\.[\w-]*+){4})"
 
 
@@ -176,6 +178,7 @@ DATA: Final = (
     Token("turbopuffer_api_key", "tpuf_", r"[A-Za-z0-9]{30,}"),
     Token("elastic_api_key", "essu_", r"[A-Za-z0-9+/=_-]{40,}"),
     Token("contentful_token", "CFPAT-", r"[\w-]{40,}"),
+    Token("airtable_token", "pat", r"[A-Za-z0-9]{14}\.[0-9a-f]{40,}", WORD),
     Token("airtable_oauth_token", "oaa", r"[A-Za-z0-9]{14}\.v1\.[\w./+=-]{60,}", WORD),
     Token("dropbox_token", "sl.u. sl.B", r"[\w-]{80,}"),
     Token("new_relic_key", "NRAK- NRII- NRIQ- NRSP-", r"[A-Za-z0-9_-]{20,}"),
@@ -192,6 +195,7 @@ DATA: Final = (
 SERVICES: Final = (
     Token("slack_token", "xox", r"[a-z](?:\.xox[a-z])?-(?=[A-Za-z-]{0,64}[0-9])[\w-]{10,}"),
     Token("slack_token", "xapp-", r"[0-9]-[\w-]{20,}"),
+    Token("discord_bot_token", DISCORD_HEADS, r"[\w-]{21,26}\.[\w-]{6}\.[\w-]{27,}", WORD),
     Token("matrix_token", "syt_", r"[A-Za-z0-9+/=]{1,128}_[A-Za-z]{20}_[A-Za-z0-9]{6}"),
     Token("firebase_messaging_key", ":APA91b", r"[\w-]{100,}", ""),
     Token("facebook_token", "EAAC EAAM EAAA EAAB EAAG EAAD", r"[A-Za-z0-9]{90,}"),
