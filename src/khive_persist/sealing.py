@@ -1,7 +1,9 @@
 """What goes through redaction before it is stored, by the settings and the key of its place."""
 
 import errno
+import fcntl
 import os
+from contextlib import suppress
 from typing import Final
 
 from khive_persist.errors import PlaceError
@@ -31,13 +33,26 @@ def load_redactor(place: Place, settings: Settings) -> Redactor | None:
         return None
     path = place.khive / KEY_FILE
     try:
+        key = read_key(place) or _made_key(place)
+    except OSError as error:
+        raise PlaceError(f"{path}: {error.strerror}") from error
+    return Redactor(key, settings.redaction_allow)
+
+
+def _made_key(place: Place) -> bytes:
+    """A new key, or the one that another process made first."""
+    folder = os.open(place.khive, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        # Without locks, as on some file systems, the last one's key stays.
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
         key = read_key(place)
         if key is None:
             key = os.urandom(_KEY_BYTES)
             sign_key(place, key)
-    except OSError as error:
-        raise PlaceError(f"{path}: {error.strerror}") from error
-    return Redactor(key, settings.redaction_allow)
+        return key
+    finally:
+        os.close(folder)
 
 
 def read_key(place: Place, *, believed: bool = True) -> bytes | None:

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture import arrival, hook_path
+from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.registration.command import hook_command
 from khive_persist.capture.spool import Spool, split_away
 from khive_persist.place import Place
@@ -26,6 +28,7 @@ from tests.payloads import Hook
 PAYLOAD = b'{"session_id":"s1","hook_event_name":"Stop","cwd":"/x"}\n'
 COMMAND = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
 DEADLINE_SECONDS = 2.0
+DRAINED_SECONDS = 10.0
 # The interpreter's own start, and what a busy machine adds, are not the hook's.
 START_SECONDS = 1.5
 NOBODY = 65534
@@ -312,11 +315,49 @@ def test_the_hook_imports_only_what_is_built_in(place: Place) -> None:
     assert imported(listing) - imported(floor) <= {b"'arrival'", b"'_signal'"}
 
 
-def test_a_file_in_place_of_the_drainers_pipe_gives_way(place: Place, hook: Hook) -> None:
-    Spool(place).make()
-    (place.spool / "wake").write_bytes(b"")
-    assert hook(PAYLOAD).returncode == 0
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        # A socket's address is shorter than many a path.
+        folder = os.open(path.parent, os.O_RDONLY)
+        listening.bind(f"/proc/self/fd/{folder}/{path.name}")
+        os.close(folder)
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+    (path / "inside").write_bytes(b"precious")
+
+
+IN_PLACE_OF_THE_PIPE = {
+    "a file": lambda path: path.write_bytes(b""),
+    "a file that none may write": lambda path: path.touch(0o000),
+    "a dangling link": lambda path: path.symlink_to("nowhere"),
+    "a link to a pipe": lambda path: path.symlink_to("/dev/stdout"),
+    "a folder": _folder,
+    "a socket": _socket,
+}
+
+
+@pytest.mark.parametrize("way", ["a hook", "a program"])
+@pytest.mark.parametrize("make", IN_PLACE_OF_THE_PIPE.values(), ids=IN_PLACE_OF_THE_PIPE)
+def test_what_stands_in_place_of_the_drainers_pipe_gives_way(
+    make: Callable[[Path], None], way: str, place: Place, hook: Hook
+) -> None:
+    spool = Spool(place)
+    spool.make()
+    make(place.spool / "wake")
+    if way == "a hook":
+        assert hook(PAYLOAD).returncode == 0
+    else:
+        spool.accept("claude-code", PAYLOAD)
+        wake_drainer(str(place.root))
     assert stat.S_ISFIFO((place.spool / "wake").lstat().st_mode)
+    kept_folders = [path.read_bytes() for path in place.spool.glob("wake.*/inside")]
+    assert kept_folders == [b"precious"] * (make is _folder)
+    end = time.monotonic() + DRAINED_SECONDS
+    while not spool.is_empty():
+        assert time.monotonic() < end, "nobody was woken"
+        threading.Event().wait(0.02)
 
 
 @pytest.mark.parametrize("text", ["0", "-", "0" * 31, "0" * 33])

@@ -31,6 +31,21 @@ arrival.main()
 """
 
 
+SLOW = """
+import posix, sys, time
+sys.path.insert(0, sys.argv.pop(1))
+name = sys.argv.pop(1)
+call = getattr(posix, name)
+def slow(*words, **options):
+    time.sleep(8)
+    return call(*words, **options)
+setattr(posix, name, slow)
+import arrival
+arrival.ALL_SECONDS = 0.5
+arrival.main()
+"""
+
+
 def run(
     place: Place, number: int, seconds: float, ends: str
 ) -> "subprocess.CompletedProcess[bytes]":
@@ -66,6 +81,27 @@ def test_a_slow_sync_is_finished_by_a_child(number: int, quiet: Place) -> None:
     while not kept(quiet):
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "line"),
+    [
+        ("lstat", 1, b"khive-hook: event not kept: looking for .khive takes too long\n"),
+        ("posix_spawn", 0, b""),
+    ],
+)
+def test_the_deadline_holds_before_and_after_the_disk(
+    call: str, code: int, line: bytes, quiet: Place
+) -> None:
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", SLOW, str(hook_path().parent), call,
+         "--tool", "codex", "--dir", str(quiet.root)],
+        input=b"{}", capture_output=True, check=False, timeout=20,
+    )  # fmt: skip
+    assert time.monotonic() - began < 7
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", line)
+    assert kept(quiet) == (code == 0)
 
 
 def test_a_sync_within_the_time_is_silent(quiet: Place) -> None:

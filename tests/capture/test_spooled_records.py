@@ -22,7 +22,7 @@ from khive_persist import (
     save_planning_session,
 )
 from khive_persist.capture import record_file
-from khive_persist.capture.drain import drain
+from khive_persist.capture.drain import Drained, drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
@@ -227,7 +227,7 @@ async def test_a_version_that_waits_and_one_after_it_is_drained(at: Place) -> No
     with locked(at):
         plan.content["task_description"] = "second"
         await plan.save()
-    assert drain(at) == (1, 0, ())
+    assert drain(at) == Drained(1, 0, ())
     assert rows(at) == {plan.id: "second"}
 
 
@@ -241,7 +241,7 @@ async def test_a_version_newer_than_the_copy_of_a_database_that_could_not_be_rea
     plan.content["task_description"] = "second"
     await plan.save()
     database.write_bytes(sound)
-    assert drain(at) == (1, 0, ())
+    assert drain(at) == Drained(1, 0, ())
     assert rows(at) == {plan.id: "second"}
 
 
@@ -363,7 +363,7 @@ async def test_many_at_once_that_find_their_database_locked(place: Place) -> Non
     with locked(place):
         plans = await asyncio.gather(*(save(place, str(n)) for n in range(64)))
     assert len(spooled(place)) == 64
-    assert drain(place) == (64, 0, ())
+    assert drain(place) == Drained(64, 0, ())
     assert rows(place) == {plan.id: plan.content["task_description"] for plan in plans}
 
 
@@ -387,5 +387,5 @@ async def test_a_database_of_a_newer_program(place: Place) -> None:
     assert "has schema 99" in str(drain(place).errors[0])
     connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
-    assert drain(place) == (1, 0, ())
+    assert drain(place) == Drained(1, 0, ())
     assert rows(place)[plan.id] == "newer"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture.drain import Drain, drain
+from khive_persist.capture.drain import Drain, Drained, drain
 from khive_persist.errors import MirrorError, StoreFullError
 from khive_persist.mirror.rebuild import rebuild_mirror
 from khive_persist.place import Place
@@ -61,7 +61,7 @@ def test_the_event_waits_and_no_line_is_torn(place: Place, sessions: Path) -> No
             assert lines(place, name) == kept
         assert set(waiting) <= set(ids(place, CLAUDE)), "it is in the database"
         ballast.unlink()
-        assert draining.run() == (0, 0, ()), "the same drain copies what it could not"
+        assert draining.run() == Drained(0, 0, ()), "the same drain copies what it could not"
     assert sorted(len(lines(place, name)) for name in files(place)) == [200, 201]
     assert_equal(place)
 

@@ -49,6 +49,7 @@ class Acceptance(NamedTuple):
         is_marked: Whether the mark could be kept.
         events: How many events that waited in the home's spool came in.
         waiting: How many still wait.
+        errors: Why.
     """
 
     quarantine: Path | None
@@ -56,6 +57,7 @@ class Acceptance(NamedTuple):
     is_marked: bool
     events: int
     waiting: int
+    errors: Sequence[KhiveError] = ()
 
 
 def origin(place: Place) -> Origin:
@@ -114,9 +116,9 @@ def accept(place: Place, *, keep: bool) -> Acceptance:
         records.drop(digits)
     place.make()
     waiting = waiting_at_home(place)
-    drain(place)
+    errors = drain(place).errors
     left = waiting_at_home(place)
-    return Acceptance(quarantine, moved, is_marked, waiting - left, left)
+    return Acceptance(quarantine, moved, is_marked, waiting - left, left, errors)
 
 
 def _move_all(place: Place) -> tuple[Path | None, list[str]]:

@@ -96,7 +96,7 @@ def acting(path: Path) -> list[guard.Acting]:
     try:
         # Without a log there is nothing to miss, and no file is made beside it.
         has_log = path.with_name(path.name + "-wal").is_file()
-        uri = f"file:{quote(str(path))}?mode=ro" + ("" if has_log else "&immutable=1")
+        uri = f"file:{quote(os.fsencode(path))}?mode=ro" + ("" if has_log else "&immutable=1")
         connection = sqlite3.connect(uri, uri=True)
         try:
             prepare_reader(connection)

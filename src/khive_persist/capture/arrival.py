@@ -36,6 +36,7 @@ MAX_BYTES = 64 << 20
 DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 WAKE = "wake"
+WAKING = posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC
 # What the drainer may need of the environment. The rest can hold keys: it is not handed on.
 DRAINER_VARIABLES = (b"HOME", b"KHIVE_HOME", b"KHIVE_DIR", b"PATH", b"LD_LIBRARY_PATH", b"TMPDIR")
 # A mark's text is hexadecimal digits, those of several homes' `.khive` at one path after another.
@@ -362,8 +363,8 @@ class Watch:
     what was written, and the process ends, as far as the kernel lets go of it.
     """
 
-    def __init__(self, seconds: float, line: str) -> None:
-        self.line = line
+    def __init__(self, seconds: float) -> None:
+        self.khive = "looking for .khive"
         self.written: tuple[int, int, str, str, list[int]] | None = None
         self.answer = _thread.allocate_lock()
         self.end = _thread.allocate_lock()
@@ -375,14 +376,17 @@ class Watch:
             pass
 
     def wait(self, seconds: float) -> None:
-        if self.end.acquire(True, max(seconds, 0.01)) or not self.answer.acquire(False):
+        if self.end.acquire(True, max(seconds, 0.01)):
             return
+        if not self.answer.acquire(False):
+            # It is kept, and its drainer takes long to be started.
+            posix._exit(0)
         if self.written:
             if not posix.fork():
                 self.finish()
-            complain("event not yet known to be on the disk: %s" % self.line)
+            complain("event not yet known to be on the disk: %s takes too long" % self.khive)
         else:
-            complain("event not kept: %s" % self.line)
+            complain("event not kept: %s takes too long" % self.khive)
         posix._exit(1)
 
     def finish(self) -> None:
@@ -417,7 +421,12 @@ def settle(spool: int, file: int, temporary: str, name: str, parents: list[int])
 
 
 def keep(
-    project: str, name: str, payload: bytes, state: str = "", watch: Watch | None = None
+    project: str,
+    name: str,
+    payload: bytes,
+    state: str = "",
+    watch: Watch | None = None,
+    temporary: str = "",
 ) -> int:
     """Write one spool file; on return it survives a power loss. Returns the open spool.
 
@@ -425,7 +434,7 @@ def keep(
     """
     parents: list[int] = []
     spool = open_spool(project, state, parents)
-    temporary = ".%s.tmp" % name
+    temporary = temporary or ".%s.tmp" % name
     file = -1
     try:
         file = posix.open(temporary, CREATE, 0o600, dir_fd=spool)
@@ -441,7 +450,8 @@ def keep(
             if watch:
                 watch.written = None
             try:
-                posix.unlink(temporary, dir_fd=spool)
+                if file >= 0:
+                    posix.unlink(temporary, dir_fd=spool)
             except OSError:
                 pass
         if not watch:
@@ -453,6 +463,40 @@ def keep(
     return spool
 
 
+def open_wake(spool: int) -> int:
+    """The pipe that wakes the drainer, made where it is missing, open for reading and writing.
+
+    Whatever else stands in its place goes: nobody would ever be woken.
+
+    Raises:
+        OSError: It cannot be made or opened.
+    """
+    for is_last in (False, True):
+        try:
+            posix.mkfifo(WAKE, 0o600, dir_fd=spool)
+        except FileExistsError:
+            pass
+        try:
+            pipe = posix.open(WAKE, posix.O_RDWR | WAKING, dir_fd=spool)
+        except OSError:
+            status = posix.stat(WAKE, dir_fd=spool, follow_symlinks=False)
+            is_ours = status.st_uid == posix.geteuid() and posix.access(
+                WAKE, posix.R_OK | posix.W_OK, dir_fd=spool
+            )
+            if is_last or (is_ours and status.st_mode & FORMAT == IS_PIPE):
+                raise
+        else:
+            if is_last or posix.fstat(pipe).st_mode & FORMAT == IS_PIPE:
+                return pipe
+            posix.close(pipe)
+        try:
+            posix.unlink(WAKE, dir_fd=spool)
+        except OSError:
+            # A folder: doctor names it.
+            posix.rename(WAKE, "%s.%d" % (WAKE, time_ns()), src_dir_fd=spool, dst_dir_fd=spool)
+    raise AssertionError
+
+
 def wake_drainer(project: str, spool: int) -> None:
     """Wake the drainer that listens at the spool, or start one.
 
@@ -460,25 +504,16 @@ def wake_drainer(project: str, spool: int) -> None:
     first hook opens its reading end and hands it to the drainer that it starts, so that the hooks
     after it start no second one.
     """
-    flags = posix.O_NONBLOCK | posix.O_NOFOLLOW
     try:
-        pipe = posix.open(WAKE, posix.O_WRONLY | flags, dir_fd=spool)
-    except FileNotFoundError:
-        try:
-            posix.mkfifo(WAKE, 0o600, dir_fd=spool)
-        except FileExistsError:
-            pass
+        pipe = posix.open(WAKE, posix.O_WRONLY | WAKING, dir_fd=spool)
     except OSError:
         pass
     else:
         if posix.fstat(pipe).st_mode & FORMAT == IS_PIPE:
             posix.write(pipe, b"\n")
             return
-        # A file in its place: nobody would ever be woken.
         posix.close(pipe)
-        posix.unlink(WAKE, dir_fd=spool)
-        posix.mkfifo(WAKE, 0o600, dir_fd=spool)
-    pipe = posix.open(WAKE, posix.O_RDWR | flags, dir_fd=spool)
+    pipe = open_wake(spool)
     posix.set_inheritable(pipe, True)
     environment = {name: posix.environ[name] for name in DRAINER_VARIABLES if name in posix.environ}
     nothing = [(posix.POSIX_SPAWN_OPEN, fd, "/dev/null", posix.O_RDWR, 0) for fd in (0, 1, 2)]
@@ -508,14 +543,15 @@ def record(tool: str, directory: str) -> None:
     # What reading has left over: a disk that many write to can take its time to sync.
     left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
     name = file_name(tool, complete, client(posix.environ) if tool == TOOLS[0] else "")
+    watch = Watch(left)
     state = home()
     taker, project = choose(directory, tool, state)
+    watch.khive = khive_of(taker)
     if not taker:
         raise Refusal(
             "%s is not trusted, and there is no home to keep it in: set KHIVE_DIR or KHIVE_HOME"
             % khive_of(project)
         )
-    watch = Watch(left, "%s takes too long" % khive_of(taker))
     is_away = taker == state != project
     try:
         if is_away:

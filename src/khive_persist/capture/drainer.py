@@ -43,7 +43,7 @@ def main() -> int:
     project, pipe = Path(sys.argv[1]), int(sys.argv[2])
     _close_others(pipe)
     try:
-        with Drain(Place(project)) as drain:
+        with Drain(Place(project), is_timed=True) as drain:
             syncing = _Syncing(drain)
             _serve(drain, pipe, syncing)
             # From here on hooks start another drainer; what came until now is drained here.

@@ -23,27 +23,34 @@ def wake_drainer(root: str) -> None:
 
     Where that fails what lies there is kept all the same: the next hook or reader drains it.
     """
+    if _is_woken(root):
+        return
+    # Nobody listens there. One that was started from here would stay our child, and a zombie after
+    # its end; so the one who starts it leaves at once.
+    command = [sys.executable, "-E", "-P", "-c", _START, root]
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(  # noqa: S603 - the path is a word of its own
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=_START_SECONDS,
+        )
+
+
+def _is_woken(root: str) -> bool:
+    """Wake the drainer that listens; False where none does, or its pipe is something else."""
     try:
         pipe = os.open(f"{root}/.khive/spool/{arrival.WAKE}", _WRITING)
     except OSError:
-        # Nobody listens there. One that was started from here would stay our child, and a
-        # zombie after its end; so the one who starts it leaves at once.
-        command = [sys.executable, "-E", "-P", "-c", _START, root]
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(  # noqa: S603 - the path is a word of its own
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,
-                timeout=_START_SECONDS,
-            )
-        return
+        return False
     try:
-        if stat.S_ISFIFO(os.fstat(pipe).st_mode):
-            os.write(pipe, b"\n")
-    except BlockingIOError:
+        if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+            return False
         # It is full: whoever reads it is awake.
-        pass
+        with suppress(BlockingIOError):
+            os.write(pipe, b"\n")
+        return True
     finally:
         os.close(pipe)

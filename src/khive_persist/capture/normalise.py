@@ -3,18 +3,17 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.capture import previews, recognition, tools
+from khive_persist.capture import long_payloads, previews, recognition, tools
 from khive_persist.capture.spool import Event
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 
 LION_CLASS: Final = "khive_persist.records.hook_event.HookEvent"
-KEPT_END_BYTES: Final = 65_536
 
 
 def normalise(
@@ -36,13 +35,14 @@ def normalise(
     marks: dict[str, Any] = {"cut": True} if event.cut else {}
     if project:
         marks["project"] = project
+    reason = ""
     try:
         content, redacted = _parsed(event, raw, settings, redactor, marks)
-    except Exception as reason:  # Also a mistake of ours in reading it: its bytes are kept.
-        bad_bytes = marks.pop("bad_bytes", None)
-        content, redacted = _unparsed(
-            event, raw, settings, redactor, marks | {"reason": bad_bytes or str(reason)}
-        )
+    except Exception as error:  # Also a mistake of ours in reading it: its bytes are kept.
+        reason = marks.pop("bad_bytes", None) or _reason(error)
+    if reason:
+        # Not where the error, and with it all that was read, is still held.
+        content, redacted = _unparsed(event, raw, settings, redactor, marks | {"reason": reason})
     metadata: dict[str, Any] = {"lion_class": LION_CLASS}
     if redacted:
         metadata["redacted"] = redacted
@@ -68,9 +68,10 @@ def _parsed(
     marks: dict[str, Any],
 ) -> tuple[str, dict[str, int]]:
     """Raises ValueError where the bytes are no JSON that SQLite can read."""
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise ValueError("empty")
-    text = _decoded(raw, marks)
+    is_long = len(raw) > settings.capture_max_payload_bytes
+    text = _decoded(long_payloads.shorten(raw) if is_long else raw, marks)
     payload = codec.load(text)
     if "bad_bytes" in marks and not isinstance(payload, Mapping):
         raise ValueError(marks["bad_bytes"])
@@ -102,10 +103,16 @@ def _parsed(
         kept, in_bytes = _bytes_kept(raw, settings, redactor, marks)
         redacted = {kind: max(redacted.get(kind, 0), in_bytes.get(kind, 0))
                     for kind in redacted | in_bytes}  # fmt: skip
-    elif len(raw) > settings.capture_max_payload_bytes:
-        kept = _ends(text, raw, settings)
+    elif is_long:
+        kept = _ends(text, text, raw, settings)
         marks = marks | {"truncated": True}
     return _dump(client, fields, marks, kept), redacted
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "reading it takes too much memory"
+    return str(error) or type(error).__name__
 
 
 def _unparsed(
@@ -128,18 +135,29 @@ def _bytes_kept(
     Returns:
         What is kept, and how many secrets of each kind were taken out.
     """
+    ends = long_payloads.ends(raw) if len(raw) > settings.capture_max_payload_bytes else None
     redacted: dict[str, int] = {}
-    if redactor is not None:
-        raw, redacted = redactor.redact_bytes(raw)
-    kept: dict[str, Any]
+    parts = []
+    for part in (raw,) if ends is None else ends:
+        if redactor is None:
+            parts.append(part)
+            continue
+        part, counts = redactor.redact_bytes(part)
+        parts.append(part)
+        redacted = {kind: redacted.get(kind, 0) + counts.get(kind, 0) for kind in redacted | counts}
+    encoding, texts = _as_texts(parts)
+    if len(raw) <= settings.capture_max_payload_bytes:
+        return {"encoding": encoding, "data": texts[0]}, redacted
+    marks["truncated"] = True
+    return {"encoding": encoding} | _ends(texts[0], texts[-1], raw, settings), redacted
+
+
+def _as_texts(parts: Sequence[bytes]) -> tuple[str, list[str]]:
+    """Bytes as texts of one encoding, and its name."""
     try:
-        kept = {"encoding": "utf-8", "data": raw.decode()}
+        return "utf-8", [part.decode() for part in parts]
     except UnicodeDecodeError:
-        kept = {"encoding": "base64", "data": base64.b64encode(raw).decode()}
-    if len(raw) > settings.capture_max_payload_bytes:
-        kept = {"encoding": kept["encoding"]} | _ends(kept["data"], raw, settings)
-        marks["truncated"] = True
-    return kept, redacted
+        return "base64", [base64.b64encode(part).decode() for part in parts]
 
 
 def _decoded(raw: bytes, marks: dict[str, Any]) -> str:
@@ -154,14 +172,14 @@ def _decoded(raw: bytes, marks: dict[str, Any]) -> str:
         return raw.decode(encoding, "replace").strip(" \t\r\n")
 
 
-def _ends(text: str, raw: bytes, settings: Settings) -> dict[str, Any]:
-    kept = min(KEPT_END_BYTES, settings.capture_max_payload_bytes // 4)
+def _ends(first: str, last: str, raw: bytes, settings: Settings) -> dict[str, Any]:
+    kept = min(long_payloads.KEPT_END_BYTES, settings.capture_max_payload_bytes // 4)
     return {
         "truncated": {
             "bytes": len(raw),
             "sha256": hashlib.sha256(raw).hexdigest(),
-            "head": text[:kept],
-            "tail": text[-kept:],
+            "head": first[:kept],
+            "tail": last[-kept:],
         }
     }
 

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from khive_persist import settings as configuration
@@ -58,8 +59,13 @@ def diverted(place: Place) -> dict[str, int]:
     if home is None or not marks.is_state(place.khive):
         return {}
     spool = Spool(home)
-    projects = (spool.header(event) for event in spool.events() if event.away)
-    return dict(Counter(projects))
+    projects: Counter[str] = Counter()
+    for event in spool.events():
+        # One that cannot be read is named by the drain.
+        with suppress(OSError):
+            if event.away:
+                projects[spool.header(event)] += 1
+    return dict(projects)
 
 
 def diverted_lines(directory: Path) -> list[str]:

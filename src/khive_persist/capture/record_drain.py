@@ -5,6 +5,7 @@ whatever stops a drain, at whatever point, the next one ends with the same rows.
 """
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -12,7 +13,13 @@ from typing import Final
 
 from khive_persist.capture.record_file import RecordFile, SpooledRecord, decode, digest
 from khive_persist.capture.spool import Spool
-from khive_persist.errors import InvalidRecordError, KhiveError, MirrorError, PlaceError
+from khive_persist.errors import (
+    CaptureError,
+    InvalidRecordError,
+    KhiveError,
+    MirrorError,
+    PlaceError,
+)
 from khive_persist.place import Place, sync_directory
 from khive_persist.purposes import BUILT_IN, Purpose
 from khive_persist.register import known_purposes
@@ -62,7 +69,7 @@ class RecordDrain:
                         " was opened here",
                         hint="open its store",
                     )
-                stored += self._drain(purposes[name], files)
+                stored += self._drain(purposes[name], files, errors)
             except KhiveError as error:
                 errors.append(error)
         return stored
@@ -73,9 +80,11 @@ class RecordDrain:
         except InvalidRecordError:
             return BUILT_IN
 
-    def _drain(self, purpose: Purpose, files: Sequence[RecordFile]) -> int:
+    def _drain(
+        self, purpose: Purpose, files: Sequence[RecordFile], errors: list[KhiveError]
+    ) -> int:
         stored = 0
-        records = self._read(files)
+        records = self._read(files, errors)
         while batch := list(islice(records, _BATCH_RECORDS)):
             stored += self._store(purpose, batch)
         with suppress(OSError):
@@ -83,7 +92,9 @@ class RecordDrain:
             sync_directory(self._spool.path)
         return stored
 
-    def _read(self, files: Sequence[RecordFile]) -> Iterator[tuple[RecordFile, SpooledRecord]]:
+    def _read(
+        self, files: Sequence[RecordFile], errors: list[KhiveError]
+    ) -> Iterator[tuple[RecordFile, SpooledRecord]]:
         for file in files:
             if not self._spool.is_file(file):
                 self._set_aside(file, "it is no file")
@@ -92,9 +103,13 @@ class RecordDrain:
                 yield file, decode(self._place.khive, file, self._spool.read(file))
             except PlaceError:
                 raise
-            except OSError:
-                # It stays as it is, counted as left, and must not hold up the others.
+            except FileNotFoundError:
                 continue
+            except OSError as error:
+                # It stays as it is, counted as left, and must not hold up the others.
+                errors.append(
+                    CaptureError(f"{self._spool.path / file.name}: {os.strerror(error.errno or 0)}")
+                )
             except ValueError:
                 self._set_aside(file, "this user's programs did not write it, or not to its end")
 

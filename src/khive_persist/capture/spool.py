@@ -4,13 +4,14 @@ import errno
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from khive_persist import clock
 from khive_persist.capture import arrival, record_file
+from khive_persist.capture.abandoned import is_abandoned
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.errors import CaptureError
 from khive_persist.place import Place, make_directory
@@ -24,8 +25,7 @@ _NAME: Final = re.compile(
     r"\.(event|away)\Z"
 )
 _TEMPORARY: Final = re.compile(r"\.(.+\.(?:event|away|record))\.tmp\Z")
-# No hook lives for longer than its own deadline of two seconds, and no record takes as long.
-_ABANDONED_SECONDS: Final = 60.0
+_UNFINISHED: Final = re.compile(r"\..+\.event\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp\Z")
 _HEADER_BYTES: Final = 8192
 
 
@@ -134,18 +134,26 @@ class Spool:
             os.close(descriptor)
         return b"".join(chunks)
 
+    def receive(self, name: str, payload: bytes) -> None:
+        """Keep an event that another spool gives up: it survives a power loss on return.
+
+        Its unfinished file is never taken for that of a killed hook: all of it is still there.
+
+        Raises:
+            OSError: It could not be kept.
+        """
+        temporary = f".{name}.{clock.new_id()}.tmp"
+        os.close(arrival.keep(str(self.place.root), name, payload, temporary=temporary))
+
     def header(self, event: Event) -> str:
-        """The project's path of an event that lies away from it; an empty string without one."""
-        try:
-            descriptor = os.open(
-                self._prefix + event.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            )
-        except OSError:
-            return ""
+        """Give the project's path of an event that lies away from it; an empty string without one.
+
+        Raises:
+            OSError: It is gone, a link, or cannot be read.
+        """
+        descriptor = os.open(self._prefix + event.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             return split_away(os.read(descriptor, _HEADER_BYTES))[0]
-        except OSError:
-            return ""
         finally:
             os.close(descriptor)
 
@@ -169,28 +177,31 @@ class Spool:
         """Make events of the files that killed hooks left behind.
 
         Such an event was never acknowledged; what is there of it is kept, marked as cut. A record
-        is kept if all of it is there: its MAC says so.
+        is kept if all of it is there: its MAC says so. What was to be moved here is still where it
+        was: its file goes.
         """
         for name in self._names():
+            path = self._prefix + name
             found = _TEMPORARY.match(name)
-            if found is None:
-                continue
-            event = parse(found[1])
-            if event is None and record_file.parse(found[1]) is None:
-                continue
-            file = self.path / name
-            with suppress(FileNotFoundError):
-                status = file.lstat()
-                is_file = stat.S_ISREG(status.st_mode)
-                if not is_file or time.time() - status.st_mtime < _ABANDONED_SECONDS:
-                    continue
-                name = found[1]
-                if event is not None and not event.cut:
-                    name = name.replace(f"_{event.tool}.", f"_{event.tool}.cut.", 1)
-                if status.st_size:
-                    os.rename(file, self.path / name)
-                else:
-                    file.unlink()
+            # What cannot be looked at or moved must not hold up the others.
+            with suppress(OSError):
+                if found is not None:
+                    self._adopt(path, found[1])
+                elif _UNFINISHED.match(name) and is_abandoned(path):
+                    os.unlink(path)
+
+    def _adopt(self, path: str, name: str) -> None:
+        event = parse(name)
+        if event is None and record_file.parse(name) is None:
+            return
+        if not is_abandoned(path):
+            return
+        if event is not None and not event.cut:
+            name = name.replace(f"_{event.tool}.", f"_{event.tool}.cut.", 1)
+        if os.lstat(path).st_size:
+            os.rename(path, self._prefix + name)
+        else:
+            os.unlink(path)
 
     def _names(self) -> Iterator[str]:
         try:
@@ -225,7 +236,7 @@ def waiting_at_home(place: Place) -> int:
     if home is None or marks.is_state(place.khive):
         return 0
     spool = Spool(home)
-    return sum(1 for event in spool.events() if event.away and is_for(spool.header(event), place))
+    return sum(event.away and _may_be_for(spool, event, place) for event in spool.events())
 
 
 def is_for(project: str, place: Place) -> bool:
@@ -238,3 +249,11 @@ def is_for(project: str, place: Place) -> bool:
         return os.path.samefile(project, place.root)
     except (OSError, ValueError):
         return False
+
+
+def _may_be_for(spool: Spool, event: Event, place: Place) -> bool:
+    try:
+        return is_for(spool.header(event), place)
+    except OSError as error:
+        # Nobody's, or moved meanwhile. Where files run out it may well be: the drain says so.
+        return error.errno in (errno.EMFILE, errno.ENFILE, errno.EIO)

@@ -11,7 +11,7 @@ import click
 from khive_persist import clock
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import notices
-from khive_persist.capture.spool import Spool, counted
+from khive_persist.capture.spool import Spool, counted, waiting_at_home
 from khive_persist.errors import PlaceError
 from khive_persist.opening import find_place
 from khive_persist.place import Place
@@ -104,10 +104,11 @@ def drained_place(context: click.Context, directory: str | None) -> Place:
     result = drain(place)
     if result.left:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
-        click.echo(
-            f"khive-persist: {counted(Spool(place).waiting())} wait in {place.spool}: {reasons}",
-            err=True,
-        )
+        waiting = counted(Spool(place).waiting())
+        elsewhere = waiting_at_home(place)
+        lines = [f"{waiting} wait in {place.spool}"] if waiting else []
+        lines += [f"{elsewhere} events wait in the home's spool"] if elsewhere else []
+        click.echo(f"khive-persist: {', '.join(lines)}: {reasons}", err=True)
     return place
 
 

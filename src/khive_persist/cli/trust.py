@@ -56,6 +56,7 @@ def command(
             acceptance._asdict()
             | {
                 "quarantine": acceptance.quarantine and str(acceptance.quarantine),
+                "errors": list(map(str, acceptance.errors)),
                 "khive": str(place.khive),
                 "findings": [finding._asdict() for finding in findings],
                 "known_as": [str(path) for path in known.paths],
@@ -102,6 +103,8 @@ def _print(place: Place, acceptance: Acceptance) -> None:
         click.echo(f"{acceptance.events} events that waited came in")
     if acceptance.waiting:
         click.echo(f"{acceptance.waiting} events still wait: see khive-persist doctor", err=True)
+    for error in acceptance.errors:
+        click.echo(f"khive-persist: what waited did not all come in: {error}", err=True)
     if acceptance.is_marked:
         click.echo(f"{place.khive} is trusted")
     else:

@@ -18,7 +18,7 @@ from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.record_file import RecordFile
-from khive_persist.capture.spool import Event, Spool, counted, waiting_at_home
+from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at_home
 from khive_persist.copies import verify
 from khive_persist.doctor import clients, disk, sessions
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
@@ -34,6 +34,7 @@ from khive_persist.store.sqlite.mirror_progress import MIRROR
 from khive_persist.store.unmatched import Unmatched, find_unmatched
 from khive_persist.trust import marks, search
 
+_ASIDE_SHOWN: Final = 10
 _UNMATCHED_SHOWN: Final = 20
 
 
@@ -102,7 +103,7 @@ async def examine(place: Place, *, thoroughly: bool = True) -> Report:
         problems.append(f"{error}; the defaults hold until it is mended")
     problems += _open_to_others(place)
     drained = drain(place)
-    problems += [f"not drained: {error}" for error in drained.errors]
+    problems += [f"not drained: {error}" for error in (*drained.errors, *drained.unreached)]
     tables, unknown = _tables(place)
     problems += unknown
     databases = [_examine_database(place, file, tables) for file in _files(place)]
@@ -119,6 +120,7 @@ async def examine(place: Place, *, thoroughly: bool = True) -> Report:
         )
     problems += disk.unwritable(place) + disk.grown_logs(place, [d.file for d in databases])
     problems += clients.lost_events()
+    problems += _events_aside(place)
     unmatched: list[Unmatched] = []
     sound = {database.file for database in databases if not database.problem}
     purposes = [purpose for purpose in HOOK_EVENTS.values() if purpose.file in sound]
@@ -258,6 +260,14 @@ def _examine_spool(place: Place) -> dict[str, Any]:
         "oldest_seconds": oldest,
         "waiting_elsewhere": elsewhere,
     }
+
+
+def _events_aside(place: Place) -> list[str]:
+    """Name the events that no drain could bring in."""
+    names = [name for name in _names(place.quarantine) if parse(name)]
+    lines = [f"{name} could not be brought in: it lies in {place.quarantine}" for name in names]
+    rest = len(lines) - _ASIDE_SHOWN
+    return [*lines[:_ASIDE_SHOWN], f"{rest} more events lie there"] if rest > 0 else lines
 
 
 def _open_to_others(place: Place) -> list[str]:

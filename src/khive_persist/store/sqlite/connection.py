@@ -319,7 +319,7 @@ def _check_readable(path: Path) -> None:
 
 def _uri(path: Path, mode: str) -> str:
     forks.refuse_inherited(path)
-    return f"file:{quote(str(path))}?mode={mode}"
+    return f"file:{quote(os.fsencode(path))}?mode={mode}"
 
 
 def _look_first(path: Path, busy_timeout_seconds: float) -> None:

@@ -65,7 +65,7 @@ def examine(path: Path, *, fully: bool) -> Contents:
     Raises:
         StoreDamagedError: It is no sound database.
     """
-    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     try:
         prepare_reader(connection)
@@ -92,7 +92,9 @@ def examine(path: Path, *, fully: bool) -> Contents:
 
 def make_another(path: Path) -> None:
     """Give a restored copy an epoch of its own: who follows it begins with the whole table."""
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None)
+    connection = sqlite3.connect(
+        f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, isolation_level=None
+    )
     try:
         with translated(path):
             if migrations.version(connection) >= change_log.SCHEMA:

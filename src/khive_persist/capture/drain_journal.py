@@ -1,0 +1,55 @@
+"""Which events a drain is at: what a drain that was killed leaves behind for the next one."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from khive_persist.capture.spool import Event
+from khive_persist.files import read_regular
+
+JOURNAL: Final = "drain.journal"
+_MOST_BYTES: Final = 1 << 20
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class DrainJournal:
+    """The file `spool/drain.journal`: whoever has the drain's lock writes and reads it.
+
+    It is never synced: a power loss is no event's fault. Where it cannot be written, as on a full
+    disk, the drain goes on without it.
+    """
+
+    def __init__(self, spool: Path) -> None:
+        self._path = spool / JOURNAL
+
+    def deaths(self) -> Mapping[str, int]:
+        """How many drains in a row died at an event, by the name of its file."""
+        try:
+            count, *names = read_regular(self._path, _MOST_BYTES).decode().split("\n")
+            deaths = int(count)
+        except (OSError, ValueError):
+            return {}
+        return dict.fromkeys(names, deaths)
+
+    @contextmanager
+    def at(self, events: Sequence[Event], deaths: int = 0) -> Iterator[None]:
+        """Say that a drain is at some events, until it has stored them, or failed and lives.
+
+        Args:
+            events: Which.
+            deaths: How many drains in a row died at them.
+        """
+        content = "\n".join([str(deaths + 1), *(event.name for event in events)]).encode()
+        with suppress(OSError):
+            descriptor = os.open(self._path, _FLAGS, 0o600)
+            try:
+                os.write(descriptor, content)
+            finally:
+                os.close(descriptor)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                os.unlink(self._path)

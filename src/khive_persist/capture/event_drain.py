@@ -1,0 +1,224 @@
+"""Events from the spool into their database: in order of arrival, many in a transaction."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from khive_persist.capture.drain_journal import DrainJournal
+from khive_persist.capture.ended import ended_transcripts
+from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
+from khive_persist.capture.fallback_spool import reason, waits
+from khive_persist.capture.isolation import read_alone, store_alone
+from khive_persist.capture.normalise import file_of
+from khive_persist.capture.spool import Event, Spool
+from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
+from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.store.codec import Row
+from khive_persist.store.sqlite.file_writer import FileWriter
+
+BATCH_EVENTS: Final = 512
+BATCH_BYTES: Final = 16 << 20
+_REMOVERS: Final = 4
+_FEW: Final = 32
+# Drains in a row that died at an event: who reads it in a process of its own, and dies all the
+# same, may die of what it stores.
+_DEATHS_OF_STORING: Final = 2
+_log = logging.getLogger("khive_persist")
+
+
+class EventDrain:
+    """Drains the events of one place. Whoever calls it holds the drain's lock."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        reading: Reading,
+        journal: DrainJournal,
+        writer_of: Callable[[Purpose], FileWriter],
+    ) -> None:
+        self._spool = spool
+        self._reading = reading
+        self._journal = journal
+        self._writer_of = writer_of
+        self._ended: dict[Path, None] = {}
+
+    def run(
+        self,
+        tool: str,
+        events: Sequence[Event],
+        deaths: Mapping[str, int],
+        errors: list[KhiveError],
+    ) -> int:
+        """Bring in the events of one tool; how many came in.
+
+        Args:
+            tool: Which.
+            events: In order of arrival.
+            deaths: How many drains in a row died at an event, by the name of its file.
+            errors: Gets why some wait on.
+
+        Raises:
+            StoreError: Their database does not take them: they wait on.
+        """
+        return sum(
+            self._drain(tool, batch, deaths, errors)
+            for batch in self._batches(events, deaths, errors)
+        )
+
+    def run_away(self, event: Event, deaths: Mapping[str, int], errors: list[KhiveError]) -> int:
+        """Bring in an event of a project that is gone, with the project's path; how many came in.
+
+        Raises:
+            OSError: It cannot be read.
+            StoreError: As for `run`.
+        """
+        return self._drain(event.tool, [(event, self._spool.read(event))], deaths, errors)
+
+    def take_ended(self) -> list[Path]:
+        """The transcripts of sessions that have stopped or ended since this was last asked."""
+        ended, self._ended = self._ended, {}
+        return list(ended)
+
+    def set_aside(self, event: Event, reason: str, errors: list[KhiveError]) -> None:
+        """Set an event aside, and say why; where that cannot be it is one more that waits."""
+        quarantine = self._spool.place.quarantine
+        try:
+            self._spool.set_aside(event, quarantine)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            errors.append(waits(self._spool, event, error))
+        else:
+            _log.warning("%s is set aside in %s: %s", event.name, quarantine, reason)
+
+    def _drain(
+        self,
+        tool: str,
+        batch: Sequence[tuple[Event, bytes]],
+        deaths: Mapping[str, int],
+        errors: list[KhiveError],
+    ) -> int:
+        count = max(deaths.get(event.name, 0) for event, _ in batch)
+        events = [event for event, _ in batch]
+        with self._journal.at(events, count):
+            if count >= _DEATHS_OF_STORING:
+                return self._store_alone(tool, events, errors)
+            files: dict[str, list[tuple[Event, Row]]] = {}
+            for event, row in self._rows(batch, count, errors):
+                files.setdefault(file_of(event, row), []).append((event, row))
+            return sum(self._store(file, pairs, errors) for file, pairs in files.items())
+
+    def _store_alone(self, tool: str, events: Sequence[Event], errors: list[KhiveError]) -> int:
+        """Store events in a process of their own; how many were stored."""
+        stored = 0
+        try:
+            rows = store_alone(self._spool, events)
+        except OSError as error:
+            errors.append(waits(self._spool, events[0], error))
+            return 0
+        for event, row in zip(events, rows, strict=True):
+            if row is None:
+                self.set_aside(event, KILLS, errors)
+            elif row:
+                self._finish([event], [row])
+                stored += 1
+        if False in rows:
+            errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
+        return stored
+
+    def _rows(
+        self, batch: Sequence[tuple[Event, bytes]], deaths: int, errors: list[KhiveError]
+    ) -> list[tuple[Event, Row]]:
+        """Read events; those that have no row are set aside, or wait on."""
+        pairs = []
+        if deaths:
+            events = [event for event, _ in batch]
+            try:
+                rows = read_alone(self._spool, events)
+            except OSError as error:
+                errors.append(waits(self._spool, events[0], error))
+                return []
+            for event, row in zip(events, rows, strict=True):
+                if row is None:
+                    self.set_aside(event, KILLS, errors)
+                else:
+                    pairs.append((event, row))
+            return pairs
+        for event, raw in batch:
+            try:
+                pairs.append((event, self._reading.row(event, raw)))
+            except Unreadable as error:
+                self.set_aside(event, str(error), errors)
+            except OSError as error:
+                errors.append(waits(self._spool, event, error))
+        return pairs
+
+    def _batches(
+        self, events: Sequence[Event], deaths: Mapping[str, int], errors: list[KhiveError]
+    ) -> Iterator[list[tuple[Event, bytes]]]:
+        """Read events, many at a time; those at which a drain died come by themselves."""
+        batch: list[tuple[Event, bytes]] = []
+        size = 0
+        for event in events:
+            try:
+                raw = self._spool.read(event)
+            except FileNotFoundError:
+                continue
+            except PermissionError as error:
+                self.set_aside(event, reason(error), errors)
+                continue
+            except OSError as error:
+                # It stays as it is, counted as left, and must not hold up the events after it.
+                errors.append(waits(self._spool, event, error))
+                continue
+            is_other = bool(batch) and (batch[0][0].name in deaths) != (event.name in deaths)
+            if is_other or size + len(raw) > BATCH_BYTES or len(batch) >= BATCH_EVENTS:
+                if batch:
+                    yield batch
+                batch, size = [], 0
+            batch.append((event, raw))
+            size += len(raw)
+        if batch:
+            yield batch
+
+    def _store(
+        self, tool: str, pairs: Sequence[tuple[Event, Row]], errors: list[KhiveError]
+    ) -> int:
+        """Store rows, and remove their files; how many were stored."""
+        if not pairs:
+            return 0
+        rows = [row for _, row in pairs]
+        try:
+            with self._writer_of(HOOK_EVENTS[tool]).transaction() as writing:
+                writing.insert_new(rows)
+        except InvalidRecordError as error:
+            if len(pairs) == 1:
+                self.set_aside(pairs[0][0], str(error), errors)
+                return 0
+            # One row that SQLite cannot hold must not keep the others out.
+            return sum(self._store(tool, [pair], errors) for pair in pairs)
+        except MirrorError:
+            # They are in the database and its log; whoever writes next says why not in the mirror.
+            pass
+        self._finish([event for event, _ in pairs], rows)
+        return len(rows)
+
+    def _finish(self, events: Sequence[Event], rows: Sequence[Row]) -> None:
+        self._remove(events)
+        self._ended |= dict.fromkeys(ended_transcripts(rows))
+
+    def _remove(self, events: Sequence[Event]) -> None:
+        """Remove the files of stored events. Four at once take a third of the time."""
+        if len(events) < _FEW:
+            for event in events:
+                self._spool.remove(event)
+            return
+
+        def remove(begin: int) -> None:
+            for event in events[begin::_REMOVERS]:
+                self._spool.remove(event)
+
+        with ThreadPoolExecutor(_REMOVERS) as removers:
+            list(removers.map(remove, range(_REMOVERS)))

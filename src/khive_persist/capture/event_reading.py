@@ -1,0 +1,70 @@
+"""From an event's bytes to its row: here, or in a process of its own where that is safer."""
+
+import signal
+from typing import Final
+
+from khive_persist.capture.isolation import read_alone
+from khive_persist.capture.long_payloads import is_heavy, most_seconds
+from khive_persist.capture.normalise import normalise
+from khive_persist.capture.spool import Event, Spool, split_away
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store.codec import Row
+
+KILLS: Final = "its reading takes too much time or memory, or kills who reads it"
+
+
+class Unreadable(Exception):
+    """Why no row comes of an event, however often it is tried."""
+
+
+class Reading:
+    """Reads the events of one spool."""
+
+    def __init__(
+        self, spool: Spool, settings: Settings, redactor: Redactor | None, *, is_timed: bool
+    ) -> None:
+        """Take what rows depend on.
+
+        Args:
+            spool: Where the events lie.
+            settings: Those of its place.
+            redactor: What takes secrets out, or None to leave them.
+            is_timed: Whether an event that takes too long may end this process, by SIGPROF.
+        """
+        self._spool = spool
+        self._settings = settings
+        self._redactor = redactor
+        self._is_timed = is_timed
+
+    def row(self, event: Event, raw: bytes) -> Row:
+        """Give the row of an event.
+
+        Args:
+            event: Which.
+            raw: Its file's bytes.
+
+        Raises:
+            Unreadable: It has none: it kills who reads it, or takes too much time or memory.
+            OSError: The process of its own cannot be started: it may be tried again.
+        """
+        if is_heavy(raw):
+            return self._row_alone(event)
+        project, payload = split_away(raw) if event.away else ("", raw)
+        if self._is_timed:
+            signal.setitimer(signal.ITIMER_PROF, most_seconds(len(raw)))
+        try:
+            return normalise(event, payload, self._settings, self._redactor, project)
+        except MemoryError:
+            return self._row_alone(event)
+        except Exception as error:  # A mistake of ours in one event must not keep out the others.
+            raise Unreadable(f"{type(error).__name__}: {error}") from error
+        finally:
+            if self._is_timed:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _row_alone(self, event: Event) -> Row:
+        (row,) = read_alone(self._spool, [event])
+        if row is None:
+            raise Unreadable(KILLS)
+        return row

@@ -1,0 +1,274 @@
+"""Events that kill, hang or fill who reads them: set aside or marked, and the next ones come in."""
+
+import errno
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from khive_persist.capture.drain import drain
+from khive_persist.capture.drain_journal import JOURNAL
+from khive_persist.capture.long_payloads import most_bytes
+from khive_persist.capture.spool import Event, Spool
+from khive_persist.cli.root import run
+from khive_persist.place import Place
+from khive_persist.trust.processes import module_command
+from tests.capture.stored import sessions, stop
+
+# Read by every process that is started with its folder in PYTHONPATH.
+HURTS = """
+import os, signal
+from khive_persist.capture import long_payloads
+from khive_persist.redaction import Redactor
+
+long_payloads.SECONDS = 0.5
+redact = Redactor.redact_json
+
+def redact_json(self, text):
+    while "hangs" in text:
+        pass
+    if "kills" in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return redact(self, text)
+
+Redactor.redact_json = redact_json
+
+from khive_persist.store.sqlite.transaction import Transaction
+insert_new = Transaction.insert_new
+
+def insert_or_die(self, rows):
+    if any("is fatal" in row[1] for row in rows):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return insert_new(self, rows)
+
+Transaction.insert_new = insert_or_die
+"""
+DRAINS = """
+import sys
+from khive_persist.capture.drain import Drain
+from khive_persist.place import Place
+with Drain(Place(sys.argv[1]), is_timed=True) as draining:
+    draining.run()
+"""
+BASE = """
+import resource, sys
+from khive_persist.capture.isolation import read_alone
+from khive_persist.capture.spool import Spool
+from khive_persist.place import Place
+spool = Spool(Place(sys.argv[1]))
+small, large = spool.events()
+for event in (small, large):
+    read_alone(spool, [event])
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+Drained = Callable[[], int]
+
+
+@pytest.fixture
+def drained(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drained:
+    """Drain as the drainer does, in a process that some events hurt; how it ended."""
+    folder = tmp_path / "hurts"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(HURTS)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    command = [sys.executable, "-P", "-c", DRAINS, str(place.root)]
+
+    def once() -> int:
+        return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode
+
+    return once
+
+
+def quarantined(place: Place) -> list[str]:
+    return sorted(os.listdir(place.quarantine)) if place.quarantine.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("session", "ends"), [("kills", -signal.SIGKILL), ("hangs", -signal.SIGPROF)]
+)
+def test_what_kills_who_reads_it_twice_is_set_aside(
+    session: str, ends: int, place: Place, drained: Drained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spool = Spool(place)
+    spool.accept("claude-code", stop("before"))
+    bad = spool.accept("claude-code", stop(session))
+    spool.accept("claude-code", stop("after"))
+    assert drained() == ends
+    spool.accept("claude-code", stop("late"))
+    assert drained() == 0
+    assert sessions(place) == ["before", "after", "late"]
+    assert (place.quarantine / bad.name).read_bytes() == stop(session)
+    assert not (place.spool / JOURNAL).exists()
+    assert run(["--dir", str(place.root), "doctor"]) == 1
+    assert bad.name in capsys.readouterr().out
+
+
+def test_whoever_reads_first_is_not_killed_by_it(place: Place, drained: Drained) -> None:
+    """The drainer died of it; a command of the user's drains next."""
+    bad = Spool(place).accept("claude-code", stop("kills"))
+    assert drained() == -signal.SIGKILL
+    result = drain(place)
+    assert (result.left, result.errors) == (0, ())
+    assert quarantined(place) == [bad.name]
+
+
+@pytest.mark.usefixtures("drained")
+def test_who_reads_alone_ends_by_itself(place: Place) -> None:
+    """Who started it may be gone."""
+    bad = Spool(place).accept("claude-code", stop("hangs"))
+    command = module_command("khive_persist.capture.isolation", "read", str(place.root), bad.name)
+    assert subprocess.run(command, check=False, timeout=30).returncode == -signal.SIGXCPU
+
+
+def test_a_drain_that_was_killed_by_somebody_costs_no_event(place: Place) -> None:
+    spool = Spool(place)
+    names = [spool.accept("claude-code", stop(f"s{number}")).name for number in range(20)]
+    for deaths in (1, 2, 4):
+        (place.spool / JOURNAL).write_text("\n".join([str(deaths), *names]))
+        assert drain(place).left == 0
+        assert len(sessions(place)) == 20
+        names = [spool.accept("claude-code", stop(f"s{number}")).name for number in range(20)]
+        with closing(sqlite3.connect(place.database("claude_hooks.db"))) as connection:
+            connection.execute("DELETE FROM hook_events")
+            connection.commit()
+    assert quarantined(place) == []
+
+
+def test_what_kills_who_stores_it_is_set_aside(place: Place, drained: Drained) -> None:
+    spool = Spool(place)
+    bad = spool.accept("claude-code", stop("is fatal"))
+    spool.accept("claude-code", stop("good"))
+    assert [drained() for _ in range(3)] == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    assert sessions(place) == ["good"]
+    assert quarantined(place) == [bad.name]
+
+
+def test_a_database_that_takes_nothing_is_no_fault_of_an_event(place: Place) -> None:
+    event = Spool(place).accept("claude-code", stop("s1"))
+    (place.spool / JOURNAL).write_text(f"2\n{event.name}")
+    place.database("claude_hooks.db").mkdir()
+    result = drain(place)
+    assert (result.stored, result.left, len(result.errors)) == (0, 1, 1)
+    place.database("claude_hooks.db").rmdir()
+    assert drain(place).left == 0
+    assert sessions(place) == ["s1"]
+
+
+@pytest.mark.parametrize("content", [b"", b"x\ny", b"\xff", b"1", b"9" * 5000 + b"\nx"])
+def test_a_journal_of_anything_harms_nothing(place: Place, content: bytes) -> None:
+    Spool(place).accept("claude-code", stop("s1"))
+    (place.spool / JOURNAL).write_bytes(content)
+    assert drain(place).left == 0
+    assert sessions(place) == ["s1"]
+
+
+def test_a_link_in_place_of_the_journal_is_not_followed(place: Place, tmp_path: Path) -> None:
+    Spool(place).accept("claude-code", stop("s1"))
+    (place.spool / JOURNAL).symlink_to(tmp_path / "precious")
+    assert drain(place).left == 0
+    assert sessions(place) == ["s1"]
+    assert not (tmp_path / "precious").exists()
+
+
+def test_brackets_take_no_more_memory_than_they_may(place: Place) -> None:
+    spool = Spool(place)
+    spool.accept("claude-code", b"{}")
+    size = 12_000_000
+    raw = b'{"session_id":"s1","x":[' + b"[]," * (size // 3) + b"[]]}"
+    event = spool.accept("claude-code", raw)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", BASE, str(place.root)], capture_output=True, check=True
+    )
+    base, most = (int(line) * 1024 for line in done.stdout.split())
+    assert most - base <= most_bytes(len(raw))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    spool.accept("claude-code", stop("next"))
+    assert drain(place).left == 0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before < most_bytes(len(raw))
+    with closing(sqlite3.connect(place.database("claude_hooks.db"))) as connection:
+        (text,) = connection.execute(
+            "SELECT content FROM hook_events WHERE id = ?", [event.id]
+        ).fetchone()
+    content = json.loads(text)
+    assert content["metadata"] == {"reason": "reading it takes too much memory", "truncated": True}
+    assert content["payload"]["truncated"]["bytes"] == len(raw)
+    assert sessions(place)[-1] == "next"
+
+
+def test_a_process_that_cannot_be_started_is_no_fault_of_an_event(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.symlink_to("/bin/false")
+    event = Spool(place).accept("claude-code", stop("s1"))
+    for deaths in (1, 2):
+        (place.spool / JOURNAL).write_text(f"{deaths}\n{event.name}")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", str(broken))
+            result = drain(place)
+        assert (result.stored, result.left, len(result.errors)) == (0, 1, 1)
+    drain(place)
+    assert sessions(place) == ["s1"]
+
+
+def test_a_program_that_embeds_python_leaves_it_to_the_drainer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(place)
+    heavy = spool.accept("claude-code", b"[" * 1_100_000)
+    spool.accept("claude-code", stop("s1"))
+    monkeypatch.setattr(sys, "executable", "/usr/bin/editor")
+    result = drain(place)
+    assert (result.stored, result.left) == (1, 1)
+    assert heavy.name in str(result.errors[0])
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[Event, int], None]:
+    """Let the system refuse to open the file of an event."""
+    opened = os.open
+
+    def refuse(event: Event, number: int) -> None:
+        def open_or_refuse(
+            path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+        ) -> int:
+            if str(path).endswith(event.name):
+                raise OSError(number, os.strerror(number), str(path))
+            return opened(path, flags, mode, dir_fd=dir_fd)
+
+        monkeypatch.setattr(os, "open", open_or_refuse)
+
+    return refuse
+
+
+def test_what_another_user_left_is_set_aside_and_the_others_come_in(
+    place: Place, refused: Callable[[Event, int], None]
+) -> None:
+    foreign = Spool(place).accept("claude-code", stop("foreign"))
+    Spool(place).accept("claude-code", stop("s1"))
+    refused(foreign, errno.EACCES)
+    assert drain(place).left == 0
+    assert sessions(place) == ["s1"]
+    assert quarantined(place) == [foreign.name]
+
+
+def test_what_the_disk_does_not_give_waits_and_is_named(
+    place: Place, refused: Callable[[Event, int], None]
+) -> None:
+    bad = Spool(place).accept("claude-code", stop("bad"))
+    Spool(place).accept("claude-code", stop("s1"))
+    refused(bad, errno.EIO)
+    result = drain(place)
+    assert (result.stored, result.left) == (1, 1)
+    assert str(result.errors[0]) == f"{place.spool / bad.name}: Input/output error"
+    assert sessions(place) == ["s1"]
