@@ -98,7 +98,7 @@ def problem_of(path: Path) -> str:
     program = _interpreter_of(path)
     if program and not os.path.isfile(program):
         return f"{path} runs {program}, which is not there"
-    if not runs(path):
+    if not _was_tried(path):
         return f"{path} cannot be run"
     if not _is_current(path):
         return f"{path} is that of an earlier version"
