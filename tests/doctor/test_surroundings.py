@@ -150,6 +150,23 @@ async def test_events_that_wait_at_home_by_whatever_spelling(
     assert waiting_at_home(place) == 0
 
 
+async def test_events_of_the_same_folder_mounted_elsewhere(
+    place: Place, home: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "mounted"
+    other.mkdir()
+    mount = ["mount", "--bind", str(place.root), str(other)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a file system may not be mounted here")
+    try:
+        (home / ".khive").mkdir(exist_ok=True)
+        name = arrival.file_name("claude-code", True)
+        os.close(arrival.keep_away(str(home), str(other), name, b"{}", None))
+        assert waiting_at_home(place) == 1
+    finally:
+        subprocess.run(["umount", "--lazy", str(other)], check=True)
+
+
 def transcript(home: Path, root: Path, session: str, began: datetime) -> None:
     folder = home / ".claude/projects" / "".join(c if c.isalnum() else "-" for c in str(root))
     folder.mkdir(parents=True, exist_ok=True)

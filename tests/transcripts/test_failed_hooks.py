@@ -221,7 +221,7 @@ def test_a_failure_of_anothers_hook_is_none_of_ours(place: Place) -> None:
 def test_a_command_of_ours_that_failed_counts_and_so_does_a_late_answer(place: Place) -> None:
     told = Transcript()
     told.prompt("p1", "hello")
-    command = "/usr/bin/python3 -I -S /x/capture/hook.py --tool claude-code || exit 1"
+    command = "/usr/bin/python3 -I -S /x/khive_persist/capture/hook.py --tool claude-code || exit 1"
     told.failed("UserPromptSubmit", command=command, stderr="no space left")
     late = {"type": "hook_cancelled", "hookEvent": "Stop", "toolUseID": "1", "timedOut": True}
     told.add("attachment", attachment=late)

@@ -6,6 +6,7 @@ stands beside it, compiled, and the link `python` says which interpreter has khi
 drainer alone. Where that one is gone events wait in the spool, and nothing is lost.
 """
 
+import functools
 import importlib.util
 import marshal
 import os
@@ -60,9 +61,9 @@ def place_launcher() -> list[str]:
     with suppress(OSError, PlaceError):
         make_directory(path.parent.parent)
         make_directory(path.parent)
-        if not (_is_current(path) and runs(path)):
+        if not (_is_current(path) and _was_tried(path)):
             _write(path)
-            if not runs(path):
+            if not _was_tried(path):
                 # On a file system that lets nothing be run from it.
                 return [real_interpreter(), "-I", "-S", str(path.with_name(_SCRIPT))]
         _name_environment(path.parent)
@@ -97,7 +98,7 @@ def problem_of(path: Path) -> str:
     program = _interpreter_of(path)
     if program and not os.path.isfile(program):
         return f"{path} runs {program}, which is not there"
-    if not runs(path):
+    if not _was_tried(path):
         return f"{path} cannot be run"
     if not _is_current(path):
         return f"{path} is that of an earlier version"
@@ -121,6 +122,17 @@ def runs(path: Path) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode == 1 and done.stderr.startswith(b"khive-hook: ")
+
+
+def _was_tried(path: Path) -> bool:
+    """Whether a copy can be started, tried once as long as it is the same file."""
+    status = os.stat(path)
+    return _tried(path, status.st_ino, status.st_ctime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _tried(path: Path, _inode: int, _changed_ns: int, _size: int) -> bool:
+    return runs(path)
 
 
 def _write(path: Path) -> None:
