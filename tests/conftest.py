@@ -1,6 +1,8 @@
 """What all tests share: a home and a place of their own, and the real hook to run."""
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,15 @@ from tests.payloads import Hook
 # How long an example takes tells what else the machine does.
 settings.register_profile("khive", deadline=None)
 settings.load_profile("khive")
+
+NUMBERS = itertools.count()
+
+
+def new_folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    """Make a folder of this run; the factory's own way reads all that there are, for each."""
+    path = factory.getbasetemp() / f"{name}-{next(NUMBERS)}"
+    path.mkdir(mode=0o700)
+    return path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,10 +44,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test's own, that is named for it."""
+    return new_folder(tmp_path_factory, re.sub(r"\W", "_", request.node.name)[:30])
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory of the test's own; the real one is never touched."""
-    path = tmp_path_factory.mktemp("home")
+    path = new_folder(tmp_path_factory, "home")
     monkeypatch.setenv("HOME", str(path))
     for name in (
         "KHIVE_DIR",
