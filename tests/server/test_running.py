@@ -77,7 +77,7 @@ def test_a_graceful_stop_answers_what_it_has_begun(place: Place, number: int) ->
                 answered.add(number)
                 going.release()
 
-    server = Server(place)
+    server = Server(place, is_fork=False)
     threads = [threading.Thread(target=load, args=(at * 1_000_000,)) for at in range(8)]
     for thread in threads:
         thread.start()
@@ -180,7 +180,7 @@ def test_over_tls(place: Place) -> None:
     if made.returncode:
         pytest.skip("no openssl here")
     words = ("--port", "0", "--tls-cert", str(cert), "--tls-key", str(key))
-    with Server(place, words=words) as server:
+    with Server(place, words=words, is_fork=False) as server:
         assert server.url.startswith("https://127.0.0.1:")
         trusted = ssl.create_default_context(cafile=str(cert))
         with httpx.Client(base_url=server.url, verify=trusted, trust_env=False) as client:
