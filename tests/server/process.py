@@ -15,7 +15,8 @@ from typing import Any, Self
 import httpx
 
 from khive_persist.place import Place
-from tests.server.warm import ROOT, Forked
+from tests.server.warm import ROOT as ROOT
+from tests.server.warm import Forked
 
 START_SECONDS = 30
 

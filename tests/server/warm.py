@@ -69,7 +69,7 @@ class Forked:
 def _parent() -> socket.socket:
     asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, "-P", str(Path(__file__).with_name("warm_parent.py"))]
-    process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, cwd="/")
+    process = subprocess.Popen(command, stdin=asked.fileno(), stdout=subprocess.PIPE, cwd="/")
     asked.close()
 
     def end() -> None:
