@@ -55,7 +55,7 @@ test: $(READY) $(PAGE) browser tracer
 	&& $(BIN)/python -m pytest -m "crowd and not long" tests/concurrency
 
 test-long: $(READY) $(PAGE) browser tracer
-	$(BIN)/python -m pytest -m "long or not long" --timeout 3600
+	$(BIN)/python -m pytest -m "long or not long" --timeout 3600 --hypothesis-profile=thorough
 
 # Apart from `test`: to count the lines doubles its time.
 coverage: $(READY) $(PAGE) browser tracer

@@ -11,15 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from khive_persist.capture import hook_path
 from khive_persist.place import Place
+from tests import hypotheses
 from tests.payloads import Hook
 
-# How long an example takes tells what else the machine does.
-settings.register_profile("khive", deadline=None)
-settings.load_profile("khive")
+hypotheses.register()
 
 NUMBERS = itertools.count()
 FAILED = pytest.StashKey[bool]()
