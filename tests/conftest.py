@@ -1,21 +1,56 @@
 """What all tests share: a home and a place of their own, and the real hook to run."""
 
+import itertools
 import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from khive_persist.capture import hook_path
 from khive_persist.place import Place
+from tests import hypotheses
 from tests.payloads import Hook
 
-# How long an example takes tells what else the machine does.
-settings.register_profile("khive", deadline=None)
-settings.load_profile("khive")
+hypotheses.register()
+
+NUMBERS = itertools.count()
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what failed: its folders are kept, to be looked at."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """See that crowds are where `make test` looks for them."""
+    for item in items:
+        if item.get_closest_marker("crowd"):
+            assert item.path.parent.name == "concurrency", item.nodeid
+
+
+@contextmanager
+def folder(
+    request: pytest.FixtureRequest, factory: pytest.TempPathFactory, name: str
+) -> Iterator[Path]:
+    """Make a folder for a test; the factory's own way reads all that there are, for each."""
+    path = factory.getbasetemp() / f"{name}-{next(NUMBERS)}"
+    path.mkdir(mode=0o700)
+    yield path
+    if not request.node.stash.get(FAILED, False):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,11 +68,27 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def tmp_path(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A folder of the test's own, that is named for it."""
+    with folder(request, tmp_path_factory, re.sub(r"\W", "_", request.node.name)[:30]) as path:
+        yield path
+
+
+@pytest.fixture
+def home_path(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    with folder(request, tmp_path_factory, "home") as path:
+        yield path
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(home_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory of the test's own; the real one is never touched."""
-    path = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(path))
+    monkeypatch.setenv("HOME", str(home_path))
     for name in (
         "KHIVE_DIR",
         "KHIVE_HOME",
@@ -49,7 +100,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
         "GEMINI_CLI_HOME",
     ):
         monkeypatch.delenv(name, raising=False)
-    return path
+    return home_path
 
 
 @pytest.fixture
@@ -74,7 +125,7 @@ def hook(place: Place) -> Hook:
             command,
             input=payload,
             capture_output=True,
-            timeout=10,
+            timeout=60,
             check=False,
             **{"cwd": place.root, "env": dict(os.environ), **options},  # type: ignore[call-overload]
         )

@@ -21,7 +21,7 @@ def ids(place: Place) -> set[object]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    "backups", [pytest.param(10, id="a few"), pytest.param(100, id="many", marks=pytest.mark.long)]
+    "backups", [pytest.param(5, id="a few"), pytest.param(100, id="many", marks=pytest.mark.long)]
 )
 def test_each_backup_has_what_was_acknowledged_before(
     place: Place, folder: Folder, tmp_path: Path, backups: int

@@ -17,6 +17,7 @@ from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
+from tests.hypotheses import examples
 
 EVENT = Event("name", 1_763_716_516_123_456_789, "an-id", "claude-code", False, False)
 REDACTOR = Redactor(b"k" * 32)
@@ -118,7 +119,7 @@ BASH = {"hook_event_name": "PreToolUse", "session_id": "s1", "tool_name": "Bash"
         "tool_input": {"command": "cat é.txt"}}  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 200), st.binary(min_size=1, max_size=4))
 def test_bad_bytes_cost_no_field(at: int, bad: bytes) -> None:
     """Inside of a text of the payload: all else is read, and the bytes are kept exactly."""
@@ -256,7 +257,7 @@ KEYS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     tool=st.sampled_from(list(HOOK_EVENTS)),
     payload=st.dictionaries(KEYS | st.text(max_size=5), JSON),
@@ -276,7 +277,7 @@ def test_any_object_becomes_a_row_with_its_payload_unchanged(
     connection.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_become_a_row(raw: bytes) -> None:
     content = content_of(raw)

@@ -19,7 +19,6 @@ from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.sqlite.connection import open_writer
 
 PROCESSES = 64
-EACH = 50
 LOCKED_SECONDS = 5.0
 PURPOSE = HOOK_EVENTS["claude-code"]
 COMMAND = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
@@ -41,10 +40,10 @@ class Sent(NamedTuple):
     slowest: float
 
 
-def send(place: Place, worker: int) -> Sent:
+def send(place: Place, worker: int, each: int) -> Sent:
     """Send one worker's events one after the other."""
     sent = Sent([], [], 0.0)
-    for number in range(EACH):
+    for number in range(each):
         payload = {"hook_event_name": "Stop", "session_id": f"w{worker}", "number": number}
         began = time.monotonic()
         done = subprocess.run(
@@ -74,8 +73,11 @@ def stored(place: Place) -> list[Event]:
 
 
 @pytest.mark.crowd
+@pytest.mark.parametrize("each", [8, pytest.param(50, marks=pytest.mark.long)])
 @pytest.mark.parametrize("locked", [False, True], ids=["free", "locked for 5 s"])
-def test_64_processes_times_50_events_are_stored_once_each(place: Place, locked: bool) -> None:
+def test_the_events_of_64_processes_are_stored_once_each(
+    place: Place, locked: bool, each: int
+) -> None:
     open_writer(place.database(PURPOSE.file), PURPOSE).close()
     released = threading.Event()
     holder = sqlite3.connect(
@@ -90,7 +92,7 @@ def test_64_processes_times_50_events_are_stored_once_each(place: Place, locked:
 
         threading.Timer(LOCKED_SECONDS, release).start()
     with ThreadPoolExecutor(PROCESSES) as pool:
-        sent = list(pool.map(lambda worker: send(place, worker), range(PROCESSES)))
+        sent = list(pool.map(lambda worker: send(place, worker, each), range(PROCESSES)))
     if locked:
         # 64 processes share the cores; waiting for the lock would add its five seconds to one call.
         assert max(one.slowest for one in sent) < LOCKED_SECONDS
@@ -100,10 +102,11 @@ def test_64_processes_times_50_events_are_stored_once_each(place: Place, locked:
     assert (result.left, result.errors) == (0, ())
     kept = {event for one in sent for event in one.kept}
     refused = {event for one in sent for event in one.refused}
-    assert len(kept | refused) == PROCESSES * EACH
+    assert len(kept | refused) == PROCESSES * each
     events = stored(place)
     assert len(events) == len(set(events))
     assert kept <= set(events) <= kept | refused
     # Whatever else the machine does, most come through.
     assert len(kept) > len(refused)
-    assert not [name for name in os.listdir(place.spool) if name.endswith((".event", ".tmp"))]
+    ends = (".event", ".tmp") if not refused else (".event",)
+    assert not [name for name in os.listdir(place.spool) if name.endswith(ends)]

@@ -166,7 +166,7 @@ def assert_explained(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "kills",
-    [pytest.param(15, id="a few"), pytest.param(500, id="many", marks=pytest.mark.long)],
+    [pytest.param(9, id="a few"), pytest.param(500, id="many", marks=pytest.mark.long)],
 )
 @pytest.mark.timeout(3600)
 def test_killed_between_the_two_copies(place: Place, kills: int) -> None:

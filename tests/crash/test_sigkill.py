@@ -19,7 +19,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 
 KILLS = 200
-FEW_KILLS = 12
+FEW_KILLS = 8
 HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
 
 SAVER = """

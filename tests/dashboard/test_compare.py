@@ -173,7 +173,7 @@ def test_without_scipy_it_says_what_to_install(
     (hidden / "scipy.py").write_text("raise ModuleNotFoundError(\"no scipy\", name='scipy')\n")
     monkeypatch.setenv("PYTHONPATH", str(hidden), prepend=os.pathsep)
     place = new_place(tmp_path / "place")
-    with Server(place) as server, Opened.of(browser, server) as opened:
+    with Server(place, is_fork=False) as server, Opened.of(browser, server) as opened:
         opened.log_in(server.token)
         page = opened.go("#/compare?by=tool")
         expect(page.locator("main")).to_contain_text(

@@ -34,7 +34,10 @@ def contents(directory: Path, file: str, table: str) -> list[Any]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kill_after", [1, 50, 99])
+@pytest.mark.parametrize(
+    "kill_after",
+    [pytest.param(1, marks=pytest.mark.long), 50, pytest.param(99, marks=pytest.mark.long)],
+)
 def test_a_killed_server_loses_nothing_and_stores_nothing_twice(
     kill_after: int, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ def assert_kept(place: Place, said: dict[str, int]) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("times", "more"),
-    [pytest.param(20, 40, id="quick"), pytest.param(200, 300, id="long", marks=pytest.mark.long)],
+    [pytest.param(10, 40, id="quick"), pytest.param(200, 300, id="long", marks=pytest.mark.long)],
 )
 def test_no_difference_is_found_where_there_is_none(place: Place, times: int, more: int) -> None:
     with writing(place, more) as writers:

@@ -20,6 +20,7 @@ from khive_persist.purposes import Purpose, purpose
 from khive_persist.query import Field, Filter, field
 from khive_persist.records.node import Node
 from khive_persist.store.store import Store
+from tests.hypotheses import examples
 
 # SQLite before 3.45 reads \\u0000 in JSON as the end of the text.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
@@ -231,7 +232,7 @@ def notes() -> Iterator[Notes]:
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -252,7 +253,9 @@ def test_a_filter_finds_what_python_finds(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.sampled_from(["text", "integer", "float"]).flatmap(
@@ -302,7 +305,9 @@ KEYS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(KEYS, min_size=1, max_size=3), st.booleans())
 @example(['"', "a", "\\"], True)
@@ -323,7 +328,9 @@ def escaped(text: str) -> str:
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.text("a%_!\\", max_size=4), min_size=1, max_size=6), st.data())
 def test_an_escaped_pattern_is_the_text_itself(

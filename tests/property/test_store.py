@@ -18,6 +18,7 @@ from khive_persist.query import column, field
 from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.store import Store
+from tests.hypotheses import examples
 from tests.store.records import opened
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -83,7 +84,7 @@ IN_ONE_FOLDER = settings(
 )
 
 
-@settings(IN_ONE_FOLDER, max_examples=150)
+@settings(IN_ONE_FOLDER, max_examples=examples(150))
 @given(
     st.lists(st.tuples(CONTENT, st.dictionaries(TEXTS, JSON, max_size=3)), min_size=1, max_size=5)
 )
@@ -100,7 +101,7 @@ async def test_any_json_comes_back_as_it_was(
             assert found.created_at == saved.created_at
 
 
-@settings(IN_ONE_FOLDER, max_examples=60)
+@settings(IN_ONE_FOLDER, max_examples=examples(60))
 @given(NOT_JSON, st.sampled_from(["content", "key", "node_metadata", "deep"]))
 async def test_what_is_no_json_is_refused_and_the_reason_is_said(
     folder: Path, bad: tuple[Any, str], where: str
@@ -284,7 +285,7 @@ MOVES = st.lists(
 )
 
 
-@settings(IN_ONE_FOLDER, max_examples=60)
+@settings(IN_ONE_FOLDER, max_examples=examples(60))
 @given(MOVES)
 async def test_all_that_was_acknowledged_is_there_whoever_is_cancelled(
     folder: Path, moves: list[Move]

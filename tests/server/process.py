@@ -15,10 +15,12 @@ from typing import Any, Self
 import httpx
 
 from khive_persist.place import Place
+from tests.server.warm import ROOT as ROOT
+from tests.server.warm import Forked
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 
+COMMAND = "from khive_persist.cli.root import main; main()"
 # As `serve` does, with other limits and rhythms, which are no settings.
 PROGRAM = """
 import json, sys
@@ -39,7 +41,16 @@ QUICK = {"settings": 0.05, "spool": 0.1, "backup": 0.2, "sync": 0.1}
 
 
 class Server:
-    """A running server of a place."""
+    """A running server of a place.
+
+    Args:
+        place: Where it records.
+        words: What `serve` is told.
+        limits: Other limits.
+        rhythm: Other rhythms.
+        is_fork: Of a process with all of its imports, which are most of a start. Where it matters
+            how an interpreter starts, or what it has in memory, it is one of its own.
+    """
 
     def __init__(
         self,
@@ -48,17 +59,23 @@ class Server:
         words: tuple[str, ...] = ("--port", "0", "--log-json"),
         limits: Mapping[str, float] | None = None,
         rhythm: Mapping[str, float] | None = None,
+        is_fork: bool = True,
     ) -> None:
         self.place = place
-        command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root), "serve"]
-        command += words
+        program, arguments = COMMAND, ["--dir", str(place.root), "serve", *words]
         if limits is not None or rhythm is not None:
             options = json.dumps([limits or {}, QUICK if rhythm is None else rhythm])
-            command = [sys.executable, "-c", PROGRAM, str(place.root), options]
+            program, arguments = PROGRAM, [str(place.root), options]
         self._log = (place.root / "server.log").open("ab")
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._log, text=True, cwd=ROOT
-        )
+        self.process: Forked | subprocess.Popen[str]
+        if is_fork:
+            self.process = Forked(program, arguments, self._log)
+        else:
+            start = ["-m", "khive_persist.cli"] if program is COMMAND else ["-c", program]
+            self.process = subprocess.Popen(
+                [sys.executable, *start, *arguments],
+                stdout=subprocess.PIPE, stderr=self._log, text=True, cwd=ROOT,
+            )  # fmt: skip
         assert self.process.stdout is not None
         # It ends where the process does; a process that hangs meets the test's own timeout.
         self.url = self.process.stdout.readline().strip()

@@ -275,7 +275,7 @@ def crowds() -> list[object]:
 def test_hostile_connections_do_not_starve_the_others(
     count: int, each: int, bound: float, place: Place
 ) -> None:
-    with Server(place) as server:
+    with Server(place, is_fork=False) as server:
         latencies(server, each=10)
         alone = latencies(server, each)
         with hostile(server, count):

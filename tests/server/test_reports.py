@@ -44,8 +44,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="module")
-def server(filled: Place) -> Iterator[Server]:
-    with Server(filled) as running:
+def server(filled: Place, request: pytest.FixtureRequest) -> Iterator[Server]:
+    with Server(filled, is_fork=getattr(request, "param", True)) as running:
         yield running
 
 
@@ -121,6 +121,8 @@ def test_a_report_is_that_of_the_command_until_more_is_recorded(
     "path",
     ["/v1/compare/page?by=workflow_pattern&metric=planning_cost", "/v1/report/page?at=2026-11-18"],
 )
+# A fork shares its parent's memory, which then tells nothing.
+@pytest.mark.parametrize("server", [False], indirect=True, ids=["a process of its own"])
 def test_a_page_has_a_policy_of_its_own_and_costs_the_server_no_memory(
     server: Server, client: httpx.Client, path: str
 ) -> None:

@@ -27,6 +27,7 @@ from khive_persist.query import field
 from khive_persist.records.document import document
 from khive_persist.records.node import Node
 from khive_persist.store.store import Store
+from tests.hypotheses import examples
 from tests.store.records import opened
 
 
@@ -135,7 +136,7 @@ def training(**fields: Any) -> TrainingSession:
     return TrainingSession(content=Training(**({"session_id": "u1", "day": DAY} | fields)))
 
 
-@settings(IN_ONE_FOLDER, max_examples=80)
+@settings(IN_ONE_FOLDER, max_examples=examples(80))
 @given(TRAININGS)
 @example(Training(session_id="", day=DAY, fee=Decimal("0.12345678901234567890123")))
 @example(Training(session_id="", day=DAY, fee=Decimal("1E+30"), lifts=[Lift(weight=1, reps=2**99)]))
@@ -200,7 +201,7 @@ CONTENTS = (
 )
 
 
-@settings(IN_ONE_FOLDER, max_examples=80)
+@settings(IN_ONE_FOLDER, max_examples=examples(80))
 @given(CONTENTS, TEXTS, st.none() | st.dates())
 @example({"content": "x"}, "ada", None)
 async def test_declared_fields_are_a_part_of_the_record(

@@ -43,7 +43,7 @@ def test_a_module_is_ours_whatever_lies_here(
 
 
 def test_a_server_and_its_processes(place: Place, poisoned: Path) -> None:
-    with Server(place) as server, server.client() as client:
+    with Server(place, is_fork=False) as server, server.client() as client:
         assert client.post("/hooks/codex", json={"session_id": "s"}).status_code == 200
         client.get("/v1/report?at=2026-11-18")
     assert not poisoned.exists()

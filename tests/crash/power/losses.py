@@ -57,5 +57,4 @@ def lose_power(
             last = [f"{step.call} {' '.join(step.paths)} {step.content[:80]!r}" for step in done]
             error.add_note("after\n  " + "\n  ".join(last[-12:]))
             raise
-        put(root, before)
     return count

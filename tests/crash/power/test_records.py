@@ -30,7 +30,7 @@ async def main():
         say("one")
         await store.save(record("two"))
         say("two")
-        many = [record(f"m{number:02}") for number in range(16)]
+        many = [record(f"m{number:02}") for number in range(TOGETHER)]
         await store.save_many(many)
         say(*(one.id for one in many))
         await store.save(record("one", created_at="2026-11-02T12:00:00Z"))
@@ -44,10 +44,16 @@ anyio.run(main)
 MANY = """
 async def main():
     async with open_store(PURPOSE, dir=place.root) as store:
-        await store.save_many([record(f"m{number:02}") for number in range(16)])
-        say(*(f"m{number:02}" for number in range(16)))
+        await store.save_many([record(f"m{number:02}") for number in range(TOGETHER)])
+        say(*(f"m{number:02}" for number in range(TOGETHER)))
         await store.save(record("last"))
 anyio.run(main)
+"""
+# From how many on the records of one save share a sync: all, or enough that they are several.
+ALL = "from khive_persist.mirror.syncing import TOGETHER"
+FEW = """
+from khive_persist.mirror import documents, streams
+TOGETHER = documents.TOGETHER = streams.TOGETHER = 4
 """
 PLANS = """
 from khive_persist import PlannerSession as PURPOSE
@@ -126,4 +132,5 @@ def test_saved_records(
 
     if purpose == CLAUDE:
         save(place, event("begin"))
-    lose_power(root, script(place, kind, work), thoroughly, check)
+    words = script(place, ALL if thoroughly else FEW, kind, work)
+    lose_power(root, words, thoroughly, check)
