@@ -1,9 +1,11 @@
 """Group commit: what saves that come at once share, and what they do not."""
 
 import asyncio
+import sqlite3
 import struct
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from concurrent.futures import CancelledError
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ import anyio
 import pytest
 
 from khive_persist.errors import InvalidRecordError
+from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.store.codec import to_row
+from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.planner_sessions import PlannerSessionStore
+from khive_persist.store.sqlite import lock
 from tests.store.records import opened, plan, plan_store, refused_by_sqlite
 
 TASKS = 64
@@ -219,6 +225,28 @@ async def test_save_many_saves_whole_transactions_when_cancelled(
                 await cancel(store.save_many([plan() for _ in range(1_001)]), steps)
                 assert await store.count() - before in {0, 1_000, 1_001}
                 await store.save(plan())
+
+
+def test_what_comes_after_something_that_is_not_written_is_not_written_either(
+    folder: Path,
+) -> None:
+    path = folder / "planner_sessions.db"
+    group = GroupCommit(path, PLANNER_SESSIONS, None)
+    rows = [to_row(plan()) for _ in range(4)]
+    group.submit([rows[0]], 5).reply.result()
+    with lock.held(lock.lock_path(path), 5):
+        # Waits for the lock: what comes after it is taken up in turn.
+        waiting = group.submit([rows[1]], 30)
+        after_cancelled = group.submit([rows[2]], 30, after=waiting)
+        assert waiting.reply.cancel()
+    failing = group.submit(lambda _: 1 / 0, 30)
+    after_failed = group.submit([rows[3]], 30, after=failing)
+    for request in (after_cancelled, after_failed):
+        with pytest.raises(CancelledError):
+            request.reply.result(timeout=30)
+    group.close().result()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM planner_sessions").fetchone() == (1,)
 
 
 @CANCELS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from khive_persist.errors import KhiveError, MirrorError, StoreBusyError, StoreClosedError
 from khive_persist.purposes import Purpose
@@ -76,8 +76,8 @@ class GroupCommit:
             StoreError: As its subclasses say; nothing was written.
             MirrorError: It is committed, and not copied.
         """
-        reply = self.submit(write, timeout_seconds, writer=writer)
-        result: Result = await asyncio.wrap_future(reply)
+        request = self.submit(write, timeout_seconds, writer=writer)
+        result: Result = await asyncio.wrap_future(request.reply)
         return result
 
     def submit(
@@ -86,10 +86,18 @@ class GroupCommit:
         timeout_seconds: float,
         *,
         writer: object = None,
-    ) -> "Future[Any]":
-        """As `run`, or save rows; the result is in the future."""
+        after: WriteRequest | None = None,
+    ) -> WriteRequest:
+        """As `run`, or save rows; the result is in the request's reply.
+
+        Args:
+            write: As for `run`, or the rows.
+            timeout_seconds: As for `run`.
+            writer: As for `run`.
+            after: What was submitted before. Where that is not written, this is not, and cancelled.
+        """
         self._check_process()
-        request = WriteRequest(write, timeout_seconds, writer)
+        request = WriteRequest(write, timeout_seconds, writer, after)
         with self._mutex:
             if self._is_closed:
                 raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
@@ -97,7 +105,7 @@ class GroupCommit:
             if not self._is_committing:
                 self._is_committing = True
                 self._committing.submit(self._commit_waiting)
-        return request.reply
+        return request
 
     async def is_behind(self) -> bool:
         """Whether the mirror has to begin with the whole table."""
@@ -141,7 +149,8 @@ class GroupCommit:
         with self._mutex:
             requests: list[WriteRequest] = []
             rows = 0
-            while self._waiting and rows < _ROWS_AT_ONCE:
+            # What hangs on another one is written once that is.
+            while self._waiting and rows < _ROWS_AT_ONCE and self._waiting[0].after not in requests:
                 requests.append(self._waiting.popleft())
                 rows += requests[-1].rows
             self._is_committing = bool(requests)

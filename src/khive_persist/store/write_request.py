@@ -21,21 +21,32 @@ class WriteRequest:
         until: When, by `time.monotonic`, its caller no longer waits for other programs.
         writer: Who writes.
         rows: How many rows it writes.
+        after: What has to be written before it, or it is not written either.
     """
 
     def __init__(
-        self, write: Write | Sequence[StoredRow], timeout_seconds: float, writer: object
+        self,
+        write: Write | Sequence[StoredRow],
+        timeout_seconds: float,
+        writer: object,
+        after: "WriteRequest | None" = None,
     ) -> None:
         self.write = write
         self.writer = writer
+        self.after = after
         self.rows = 1 if callable(write) else len(write)
         self.reply: Future[Any] = Future()
         self.until = time.monotonic() + timeout_seconds
         self.result: Any = None
         self.is_begun = False
+        self.has_failed = False
 
     def begin(self) -> bool:
         """Begin it, unless its caller has left; it can no longer be cancelled then."""
+        if self.after is not None and (self.after.has_failed or not self.after.is_begun):
+            self.reply.cancel()
+        # Or the last one of many would keep all that came before it.
+        self.after = None
         if not self.is_begun and not self.reply.cancelled():
             self.is_begun = self.reply.set_running_or_notify_cancel()
         return self.is_begun
@@ -50,6 +61,7 @@ class WriteRequest:
 
     def fail(self, error: BaseException) -> None:
         """Tell the caller why it is not."""
+        self.has_failed = True
         self.reply.set_exception(error)
 
 

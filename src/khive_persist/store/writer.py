@@ -3,9 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from khive_persist.errors import StoreClosedError
 from khive_persist.purposes import Purpose
@@ -17,6 +16,7 @@ from khive_persist.store.selection import matching_ids
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.rows import fetch_ids, fetch_sessions
 from khive_persist.store.sqlite.transaction import Transaction
+from khive_persist.store.write_request import WriteRequest
 
 Result = TypeVar("Result")
 
@@ -74,8 +74,8 @@ class Writer:
 
     async def upsert(self, row: StoredRow) -> None:
         """Save a row."""
-        reply = self._of_process().submit([row], self._timeout_seconds, writer=self)
-        await asyncio.wrap_future(reply)
+        request = self._of_process().submit([row], self._timeout_seconds, writer=self)
+        await asyncio.wrap_future(request.reply)
 
     async def insert(self, row: StoredRow) -> bool:
         """Save a row unless its id is there; whether it was not."""
@@ -98,21 +98,24 @@ class Writer:
 
         Where one fails, or it is cancelled, those before it are saved, and none is after it.
         """
-        under_way: deque[tuple[int, Future[Any]]] = deque()
+        under_way: deque[WriteRequest] = deque()
         count = 0
+        last = None
         try:
             for rows in chunks:
-                reply = self._of_process().submit(rows, self._timeout_seconds, writer=self)
-                under_way.append((len(rows), reply))
+                last = self._of_process().submit(
+                    rows, self._timeout_seconds, writer=self, after=last
+                )
+                under_way.append(last)
                 while len(under_way) > _CHUNKS_AHEAD:
-                    await asyncio.wrap_future(under_way[0][1])
-                    count += under_way.popleft()[0]
+                    await asyncio.wrap_future(under_way[0].reply)
+                    count += under_way.popleft().rows
             while under_way:
-                await asyncio.wrap_future(under_way[0][1])
-                count += under_way.popleft()[0]
+                await asyncio.wrap_future(under_way[0].reply)
+                count += under_way.popleft().rows
         finally:
-            for _, reply in under_way:
-                reply.cancel()
+            for request in under_way:
+                request.reply.cancel()
         return count
 
     async def revise(
