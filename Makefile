@@ -45,11 +45,13 @@ $(PAGE): $(PAGE_SOURCES)
 	else echo "no Node 20 or newer: the dashboard is not built, and its tests are skipped"; fi
 
 # Most of the time on a disk is waiting for its syncs, which tests of power losses look at without
-# one. Where no memory is free, and for test-long, it is a disk.
+# one. Where no memory is free, and for test-long, it is a disk. Other users, whom tests play, have
+# to reach their own folders in it.
 MEMORY := $(shell grep -qs ' /dev/shm .*noexec' /proc/mounts || df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 
 test: $(READY) $(PAGE) browser tracer
 	@folder=$$(mktemp -d $(or $(MEMORY),$${TMPDIR:-/tmp})/khive.XXXXXX) && export TMPDIR="$$folder" \
+	&& chmod 711 "$$folder" \
 	&& trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM \
 	&& $(BIN)/python -m pytest -n 3 --dist worksteal -m "not long and not crowd" \
 	&& $(BIN)/python -m pytest -m "crowd and not long" tests/concurrency

@@ -129,7 +129,7 @@ async def test_what_cannot_be_assigned_is_refused(prompt: Experiment, place: Pla
         await assign("s1", "nothing", "control", dir=place.root)
     with pytest.raises(InvalidRecordError, match=r"no variant 'old'.*one of control, new"):
         await assign("s1", "prompt", "old", dir=place.root)
-    for id in ("", "x" * 201, "a\0b", "\ud800", SECRET):
+    for id in ("", "x" * 201, "a\0b", "\ud800", f"token={SECRET}"):
         with pytest.raises(InvalidRecordError):
             await assign(id, "prompt", dir=place.root)
     assert rows(place, "assignments") == {}

@@ -16,7 +16,8 @@ PACKAGE: Final = str(Path(khive_persist.__file__).parent) + "/"
 FOR_OTHERS: Final = frozenset(
     {
         "try_acquire", "acquire", "held", "held_alone", "_held", "turn", "in_turn", "_turn",
-        "_locked", "_lock",
+        "_locked", "_lock", "_take", "take_range", "_set_range", "_wait", "_pass_turnstile",
+        "_leave_turnstile",
     }
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from khive_persist.backup.folder import Folder
 from khive_persist.capture import drain as drain_of
 from khive_persist.capture import drainer
 from khive_persist.capture.drain import drain
-from khive_persist.capture.spool import Spool
+from khive_persist.capture.spool import DRAINER_LOCK, Spool
 from khive_persist.copies import mirrored, rebuild
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.mirror.session import PURPOSES, compare_session
@@ -157,10 +157,13 @@ def waited(place: Place) -> None:
     """A plan that its database could not take comes in."""
     save(place, plan("p1"))
     place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
-    with lock.held(lock.lock_path(place.database(PLANS)), 1):
-        anyio.run(partial(save_planning_session, PLAN, dir=place.root))
-    assert Spool(place).records()
-    save(place, plan("p2"))
+    Spool(place).make()
+    # Or the drainer that is started could be first.
+    with lock.held(place.spool / DRAINER_LOCK, 1):
+        with lock.held(lock.lock_path(place.database(PLANS)), 1):
+            anyio.run(partial(save_planning_session, PLAN, dir=place.root))
+        assert Spool(place).records()
+        save(place, plan("p2"))
 
 
 def marked(place: Place) -> None:

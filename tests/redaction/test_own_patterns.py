@@ -1,7 +1,9 @@
 """A person's own expressions: what they take and leave, and what happens when time is up."""
 
 import json
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,15 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """As what has no end has none after a quarter of a second either."""
     monkeypatch.setattr(own_patterns, "MATCH_SECONDS", 0.05)
     monkeypatch.setattr(own_patterns, "DOCUMENT_SECONDS", 0.3)
+
+
+@pytest.fixture
+def usual_recursion() -> Iterator[None]:
+    """The interpreter's own limit, which other tests' tools may have raised."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(before)
 
 
 def test_what_deny_matches_goes_from_each_string() -> None:
@@ -85,7 +96,9 @@ def test_what_allow_has_no_time_for_is_redacted_and_counted() -> None:
 
 @pytest.mark.parametrize("setting", ["allow", "deny"])
 @pytest.mark.parametrize("expression", ["(", "(" * 5_000 + ")" * 5_000])
-def test_a_wrong_expression_is_named(setting: str, expression: str, tmp_path: Path) -> None:
+def test_a_wrong_expression_is_named(
+    setting: str, expression: str, tmp_path: Path, usual_recursion: None
+) -> None:
     with pytest.raises(InvalidSettingsError, match=f"redaction.{setting}: .*is not a regular"):
         Redactor(KEY, **{setting: [expression]})
     config = tmp_path / "config.toml"

@@ -276,7 +276,7 @@ async def test_wrong_fields_are_refused_and_change_nothing(
 
 async def test_an_id_that_is_a_secret_is_refused(sessions: ApplicationSessionStore) -> None:
     with pytest.raises(InvalidRecordError, match="looks like a secret"):
-        await sessions.start({"session_id": "ghp_" + "a1B2" * 9})
+        await sessions.start({"session_id": "token=ghp_" + "a1B2" * 9})
     secret = {"note": "password=hunter2hunter2"}
     kept = await sessions.start(FIELDS | secret)
     assert "hunter2" not in json.dumps(kept.session.content)
