@@ -10,6 +10,8 @@ CREATED_AT_CHARACTERS: Final = len("YYYY-MM-DD HH:MM:SS.ffffff")
 MOMENTS: Final = "write 2h, 3d, 2026-11-01 or 2026-11-01T10:00+01:00"
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# Python takes such a number for a date without dashes and the time after it.
+_SECONDS: Final = re.compile(r"\s*[-+]?[0-9]+\.[0-9]+\s*\Z")
 _AGE: Final = re.compile(r"([0-9]{1,9})([smhdw])\Z")
 
 
@@ -49,6 +51,8 @@ def from_column(value: object) -> datetime | None:
     """
     try:
         if isinstance(value, str):
+            if _SECONDS.match(value):
+                return datetime.fromtimestamp(float(value), UTC)
             try:
                 return as_utc(datetime.fromisoformat(value.strip()))
             except ValueError:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from khive_persist import clock
@@ -47,6 +47,7 @@ def test_every_spelling_is_the_same_instant(instant: datetime, zone: timezone) -
 
 
 @given(NEAR)
+@example(datetime(1972, 3, 8, 0, 0, 1, 1, tzinfo=UTC))
 def test_seconds_of_the_epoch_are_the_same_instant(instant: datetime) -> None:
     seconds = instant.timestamp()
     assert clock.from_column(seconds) == instant

@@ -44,7 +44,14 @@ def peak_megabytes(place: Place, transcript: Path) -> int:
     return int(done.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "claude-code",
+        pytest.param("codex", marks=pytest.mark.long),
+        pytest.param("gemini-cli", marks=pytest.mark.long),
+    ],
+)
 def test_memory_is_flat(tmp_path: Path, tool: str) -> None:
     peaks = []
     # What is kept for a while has grown to its full size by the first.

@@ -695,10 +695,10 @@ HOSTILE = [
 
 
 def seconds(redactor: Redactor, unit: str, length: int) -> float:
-    """Of the processor, as others may be at work; the best of five."""
+    """Of the processor, as others may be at work; the best of three."""
     text = (unit * (length // len(unit) + 1))[:length]
     best = float("inf")
-    for _ in range(5):
+    for _ in range(3):
         begin = time.thread_time()
         redactor.redact_text(text)
         best = min(best, time.thread_time() - begin)
@@ -709,12 +709,12 @@ def seconds(redactor: Redactor, unit: str, length: int) -> float:
 def test_time_is_linear_whatever_the_text(redactor: Redactor, unit: str) -> None:
     redactor.redact_text(unit * 99)
     # Eight times the text: quadratic time would be 64 times as much.
-    one, eight = (seconds(redactor, unit, length) for length in (20_000, 160_000))
-    assert eight < 24 * max(one, 0.002)
+    one, eight = (seconds(redactor, unit, length) for length in (10_000, 80_000))
+    assert eight < 24 * max(one, 0.001)
 
 
 @pytest.mark.parametrize("unit", ["password=", "secret_access_key=", "password=/a/"])
 def test_names_in_a_value_cost_no_more_than_names_apart(redactor: Redactor, unit: str) -> None:
     redactor.redact_text(unit * 99)
-    nested, apart = (seconds(redactor, each, 100_000) for each in (unit, f"{unit} "))
+    nested, apart = (seconds(redactor, each, 30_000) for each in (unit, f"{unit} "))
     assert nested < 4 * apart
