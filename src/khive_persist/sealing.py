@@ -34,6 +34,8 @@ def load_redactor(place: Place, settings: Settings) -> Redactor | None:
     path = place.khive / KEY_FILE
     try:
         key = read_key(place) or _made_key(place)
+    except PlaceError:
+        raise
     except OSError as error:
         raise PlaceError(f"{path}: {error.strerror}") from error
     return Redactor(key, settings.redaction_allow, settings.redaction_deny)

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import PlaceError
-from khive_persist.files import make_directory, read_regular, sync_directory
+from khive_persist.files import (
+    PRIVATE_FILE,
+    make_directory,
+    read_regular,
+    sync_directory,
+)
 from khive_persist.trust import marks
 
 KEY: Final = "key"
@@ -63,8 +68,9 @@ def _made_key(path: Path) -> bytes:
     """A new key, or the one that another process made first: a link never replaces."""
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
+    descriptor = os.open(temporary, flags, PRIVATE_FILE)
     try:
+        os.fchmod(descriptor, PRIVATE_FILE)
         os.write(descriptor, os.urandom(_KEY_BYTES))
         os.fsync(descriptor)
     finally:

@@ -13,7 +13,7 @@ from typing import Final
 
 from khive_persist.capture import arrival
 from khive_persist.errors import PlaceError, UntrustedError
-from khive_persist.files import make_directory, sync_directory
+from khive_persist.files import PRIVATE_FILE, make_directory, sync_directory
 
 ID: Final = "id"
 MARKS: Final = "marks"
@@ -168,7 +168,8 @@ def _turn() -> Iterator[None]:
         try:
             make_directory(folder)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(folder / _LOCK, flags, 0o600)
+            descriptor = os.open(folder / _LOCK, flags, PRIVATE_FILE)
+            os.fchmod(descriptor, PRIVATE_FILE)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except (OSError, PlaceError):
             # A file system without locks, or a full one: marking is rare enough.
