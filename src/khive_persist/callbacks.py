@@ -83,7 +83,7 @@ class Callbacks(NamedTuple):
             return
         try:
             await _call(callback, metadata)
-        except Exception as error:
+        except Exception as error:  # A user's function: the save that it hears of is done.
             if self.on_error is None:
                 _log_raised(callback, error)
             else:
@@ -143,7 +143,7 @@ async def tell_last(callback: Callable[..., object], *arguments: object) -> None
     """Call a callback behind which there is no other: one that raises goes to the log."""
     try:
         await _call(callback, *arguments)
-    except Exception as error:
+    except Exception as error:  # A user's function, as above.
         _log_raised(callback, error)
 
 

@@ -151,6 +151,7 @@ HOSTILE: Final[dict[str, Hostile]] = {
     "unfinished record is a link": link(f"spool/.{RECORD}.tmp", "precious"),
     "unfinished event is a link": link(f"spool/.{AWAY_ID.format(1)}.event.tmp", "precious"),
     "drainer's pipe is a link": link("spool/wake", "precious"),
+    "drain's journal is a link": link("spool/drain.journal", "precious"),
     "purpose is a link": link("purposes/x.json", "precious"),
     "mirror's file is a link": link("sessions/hook_events_2026_01_01_x.jsonl", "precious"),
     "journal leads out": journal(),
@@ -209,6 +210,10 @@ HOSTILE: Final[dict[str, Hostile]] = {
     "event is a pipe": pipe(f"spool/{AWAY_ID.format(5)}.event"),
     "drainer's pipe is a file": file("spool/wake", b""),
     "lock is a pipe": pipe("claude_hooks.db.lock"),
+    "mirror's epochs are a pipe": pipe("sessions/.epochs"),
+    "drain's journal is a pipe": pipe("spool/drain.journal"),
+    "drain's lock is a pipe": pipe("spool/drain.lock"),
+    "lock of moves is a link": link("spool/handover.lock", "precious"),
 }
 if os.geteuid() == 0:
     HOSTILE["database is another user's"] = foreign("claude_hooks.db")

@@ -92,7 +92,7 @@ def create_backup(
             )
             content = manifest_file.dump(manifest)
             destination.write(id, manifest_file.NAME, lambda sink: _all_of(content, sink))
-        except BaseException:
+        except BaseException:  # Cancelled, too: no half of a backup stays.
             with suppress(KhiveError):
                 destination.delete(id, OBJECTS)
             raise

@@ -74,7 +74,7 @@ class Folder:
                     file.flush()
                     os.fsync(descriptor)
                 os.replace(temporary, folder / name)
-            except BaseException:
+            except BaseException:  # Cancelled, too: its part goes.
                 temporary.unlink(missing_ok=True)
                 raise
             sync_directory(folder)

@@ -11,7 +11,8 @@ from khive_persist.files import read_regular
 
 JOURNAL: Final = "drain.journal"
 _MOST_BYTES: Final = 1 << 20
-_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+# Nobody reads a pipe that lies in its place: it is not waited for.
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class DrainJournal:

@@ -34,6 +34,7 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
+from khive_persist.files import read_regular
 from khive_persist.mirror.document import to_row
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
@@ -44,6 +45,8 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.rows import read_ids
 
+# SQLite holds no larger text.
+_MOST_BYTES: Final = 1 << 31
 # What passes, or somebody mends. Nothing was written where one of them is raised.
 PASSING: Final = (
     StoreBusyError,
@@ -126,7 +129,7 @@ def spool_records(
             content = encode(place.khive, file, SpooledRecord(row, replaces))
             written.append(file)
             os.close(arrival.keep(str(place.root), file.name, content))
-    except BaseException as error:
+    except BaseException as error:  # All come in, or none.
         for file in written:
             with suppress(OSError):
                 spool.remove(file)
@@ -151,7 +154,7 @@ def _replaced(
         path = None if purpose.is_stream else mirror.path(purpose, row)
         with suppress(OSError, ValueError):
             if path is not None:
-                versions.append(to_row(codec.load(path.read_bytes()))[1])
+                versions.append(to_row(codec.load(read_regular(path, _MOST_BYTES)))[1])
     return tuple(map(digest, versions))
 
 

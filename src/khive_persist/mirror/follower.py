@@ -1,13 +1,13 @@
 """`MirrorFollower`: keeps the second copy of one purpose in step with its change log."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.errors import KhiveError, MirrorError
+from khive_persist.files import read_regular
 from khive_persist.mirror.documents import Documents
 from khive_persist.mirror.names import LOCK
 from khive_persist.mirror.streams import Streams
@@ -19,6 +19,7 @@ from khive_persist.store.sqlite.mirror_progress import MIRROR
 
 EPOCHS: Final = ".epochs"
 _LOCK_SECONDS: Final = 30.0
+_MOST_BYTES: Final = 1 << 20
 
 
 class MirrorFollower:
@@ -73,9 +74,7 @@ class MirrorFollower:
 
     def _epochs(self) -> dict[str, Any]:
         try:
-            descriptor = os.open(self._folder / EPOCHS, os.O_RDONLY | os.O_NOFOLLOW)
-            with open(descriptor, "rb") as file:
-                epochs = json.loads(file.read())
+            epochs = json.loads(read_regular(self._folder / EPOCHS, _MOST_BYTES))
         except (OSError, ValueError):
             return {}
         return epochs if isinstance(epochs, dict) else {}

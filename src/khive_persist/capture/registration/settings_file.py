@@ -134,7 +134,7 @@ class SettingsFile:
                 temporary.unlink()
                 return False
             os.replace(temporary, target)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: its part goes.
             temporary.unlink(missing_ok=True)
             raise
         sync_directory(target.parent)
