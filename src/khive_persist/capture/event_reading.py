@@ -6,7 +6,7 @@ from typing import Final
 from khive_persist.capture.isolation import read_alone
 from khive_persist.capture.long_payloads import is_heavy, most_seconds
 from khive_persist.capture.normalise import normalise
-from khive_persist.capture.spool import Event, Spool, split_away
+from khive_persist.capture.spool import Event, Spool
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
@@ -50,11 +50,10 @@ class Reading:
         """
         if is_heavy(raw):
             return self._row_alone(event)
-        project, payload = split_away(raw) if event.away else ("", raw)
         if self._is_timed:
             signal.setitimer(signal.ITIMER_PROF, most_seconds(len(raw)))
         try:
-            return normalise(event, payload, self._settings, self._redactor, project)
+            return normalise(event, raw, self._settings, self._redactor)
         except MemoryError:
             return self._row_alone(event)
         except Exception as error:  # A mistake of ours in one event must not keep out the others.

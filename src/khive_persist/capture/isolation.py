@@ -20,7 +20,7 @@ from typing import Final, Literal
 from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.capture.long_payloads import most_bytes, most_seconds
 from khive_persist.capture.normalise import file_of, normalise
-from khive_persist.capture.spool import Event, Spool, parse, split_away
+from khive_persist.capture.spool import Event, Spool, parse
 from khive_persist.errors import (
     CaptureError,
     InvalidRecordError,
@@ -31,7 +31,6 @@ from khive_persist.errors import (
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.redaction import Redactor
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
@@ -142,7 +141,7 @@ def main() -> int:
                 _limit(_size(spool, name))
                 # Gone, or not to be read.
                 with suppress(OSError):
-                    outcome = _row_of(spool, event, settings, redactor)
+                    outcome = normalise(event, spool.read(event), settings, redactor)
             if verb == "store" and event is not None and outcome:
                 _bound(resource.RLIMIT_AS, resource.RLIM_INFINITY)
                 outcome = _store(place, settings, event, outcome)
@@ -168,12 +167,6 @@ def _store(place: Place, settings: Settings, event: Event, row: codec.Row) -> _O
     finally:
         writer.close()
     return row
-
-
-def _row_of(spool: Spool, event: Event, settings: Settings, redactor: Redactor | None) -> codec.Row:
-    raw = spool.read(event)
-    project, payload = split_away(raw) if event.away else ("", raw)
-    return normalise(event, payload, settings, redactor, project)
 
 
 def _size(spool: Spool, name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.capture import long_payloads, previews, recognition, tools
-from khive_persist.capture.spool import Event
+from khive_persist.capture.spool import Event, split_away
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
@@ -21,18 +21,18 @@ def normalise(
     raw: bytes,
     settings: Settings,
     redactor: Redactor | None,
-    project: str = "",
 ) -> codec.Row:
     """The row of one event.
 
     Args:
         event: What its spool file's name tells.
-        raw: The payload's bytes, whatever they are.
+        raw: Its file's bytes, whatever they are: the payload, and before it the project's path,
+            where it lies away from that.
         settings: Its place's settings.
         redactor: What takes secrets out, or None to leave them.
-        project: The path of the project that it belongs to, where that is not this place's.
     """
     marks: dict[str, Any] = {"cut": True} if event.cut else {}
+    project, raw = split_away(raw) if event.away else ("", raw)
     if project:
         marks["project"] = project
     reason = ""
