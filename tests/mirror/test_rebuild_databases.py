@@ -29,7 +29,7 @@ from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases
 from khive_persist.place import Place
 from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import lock, switch
 from khive_persist.store.sqlite.rows import read_ids
 from tests.exchange.rows import everything as typed_rows
 from tests.mirror.records import (
@@ -55,6 +55,23 @@ from tests.mirror.records import (
 
 PLANS = "planner_sessions.db"
 EVENTS = "claude_hooks.db"
+
+
+# Prints what is renamed, in order, while the databases are made anew.
+RENAMES = """
+import os, sys
+from khive_persist.copies import mirrored
+from khive_persist.mirror.rebuild import rebuild_databases
+from khive_persist.place import Place
+
+def look(event, arguments):
+    if event == "os.rename":
+        print(os.path.basename(os.fsdecode(arguments[1])))
+
+place = Place(sys.argv[1])
+sys.addaudithook(look)
+rebuild_databases(place, mirrored(place))
+"""
 
 
 def make_anew(place: Place, *, discard: bool = False) -> Rebuilt:
@@ -490,3 +507,15 @@ def test_an_empty_stream_and_strange_files_do_not_matter(both: Place) -> None:
     assert everything(both) == before
     with comparing(both) as comparison:
         assert comparison.is_equal
+
+
+def test_the_mirror_follows_the_new_file_before_anybody_can_write_to_it(place: Place) -> None:
+    """Or whoever is first finds a mirror that belongs to another file, and leaves it behind."""
+    save(place, plan("p1"), plan("p2"))
+    set_row(place, "DELETE FROM TABLE WHERE id = 'p1'")
+    done = subprocess.run(
+        [sys.executable, "-c", RENAMES, str(place.root)], capture_output=True, check=True, text=True
+    )
+    renamed = done.stdout.split()
+    assert renamed.index(EPOCHS) < renamed.index(switch.JOURNAL)
+    assert EPOCHS not in renamed[renamed.index(switch.JOURNAL) :]

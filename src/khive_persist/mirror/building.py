@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.mirror import forms, names, scan
+from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
 from khive_persist.place import Place, make_directory
@@ -79,6 +80,9 @@ class Building:
         self._commit()
         for name, connection in self._connections.items():
             with translated(self.incoming / self._purposes[name].file):
+                # The mirror that it is made of follows it: whoever writes first finds it so.
+                epoch = change_log.state(connection).epoch
+                MirrorFollower(self._sessions, self._purposes[name]).set_epoch(epoch)
                 change_log.set_state(connection, self._purposes[name].table)
                 change_log.set_position(connection, MIRROR, change_log.last(connection))
                 connection.execute("COMMIT")

@@ -11,7 +11,6 @@ from khive_persist import clock
 from khive_persist.errors import MirrorError, NotFoundError
 from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.building import Building
-from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.revise import remove_unfinished
 from khive_persist.mirror.turn import LOCK_SECONDS, sharing, turn
@@ -21,7 +20,7 @@ from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import change_log, rows, switch
+from khive_persist.store.sqlite import rows, switch
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.ledger import Entry
 
@@ -105,11 +104,6 @@ def rebuild_databases(
             switch.perform(
                 place.khive, building.incoming, outgoing, whole=False, prepare=building.finish
             )
-        for purpose in wanted:
-            # The new file is made of this very mirror.
-            with rows.snapshot(place.database(purpose.file)) as connection:
-                epoch = change_log.state(connection).epoch
-            MirrorFollower(place.sessions, purpose).set_epoch(epoch)
     return _proven(place, purposes, wanted, only_there, outgoing, advance)
 
 
