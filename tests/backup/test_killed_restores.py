@@ -87,8 +87,8 @@ def test_old_or_new_and_never_a_mix(
     some = random.Random()
     # The last ones are where files are exchanged; each is tried once before any is twice.
     chosen = list(range(steps, 0, -1))[: kills // 2]
-    # And one where what is to be exchanged stands in the journal, and nothing has been yet.
-    chosen.append(journal_at + 1)
+    # One just before the journal has its name, and one where it has, and nothing is exchanged yet.
+    chosen += [journal_at, journal_at + 1]
     chosen += [some.randint(1, steps) for _ in range(kills - len(chosen))]
     ends: list[str] = []
     pending = 0

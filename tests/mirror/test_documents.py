@@ -29,6 +29,7 @@ from tests.mirror.records import (
     plan,
     save,
     save_many,
+    set_row,
     tree,
     unfinished,
 )
@@ -260,6 +261,15 @@ def test_a_name_that_becomes_free_is_not_taken_beside_the_old_one(place: Place) 
     assert_equal(place)
     delete(place, PlannerSession, "abcdefgh-2")
     assert files(place) == []
+
+
+def test_a_row_that_others_deleted_comes_again_in_its_own_file(place: Place) -> None:
+    save(place, plan("abcdefgh-1"), plan("abcdefgh-2"))
+    delete(place, PlannerSession, "abcdefgh-1")
+    set_row(place, "DELETE FROM TABLE WHERE id = 'abcdefgh-2'")
+    save(place, plan("abcdefgh-2", complexity="simple"))
+    assert files(place) == ["planner_session_2026_11_01_abcdefgh-2.json"]
+    assert_equal(place)
 
 
 def test_what_is_in_the_way_and_not_ours_is_left_alone(place: Place, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class Documents:
             self._write(rows[begin : begin + _BATCH], frozenset())
 
     def _write(self, rows: Sequence[StoredRow], new: Set[str]) -> None:
-        """As `write`; those that are new have no file yet, under whichever name."""
+        """As `write`; those that are new have no file yet, unless others deleted their rows."""
         is_together = len(rows) >= TOGETHER
         waiting: dict[str, str] = {}
         try:
@@ -117,9 +117,10 @@ class Documents:
 
     def _path(self, id: str, created_at: object, *, is_new: bool = False) -> str:
         if is_new:
-            path = f"{self._begin(created_at)}{names.short(id)}.json"
-            if not os.path.lexists(path):
-                return path
+            # To read who has a name takes long where many share one.
+            first, *others = self._paths(id, created_at)
+            if not any(map(os.path.lexists, (first, *others))):
+                return first
         free = None
         for path in self._paths(id, created_at):
             holder = _holder(path)
