@@ -103,13 +103,16 @@ def test_all_sessions_are_reached_and_few_rows_are_in_the_page(opened: Opened) -
     page = opened.go("#/sessions")
     box = page.get_by_role("region", name="Sessions")
     seen: set[str] = set()
-    for _ in range(60):
-        expect(page.locator("tbody tr[data-index] .title").first).to_be_visible()
-        seen |= set(page.locator("tbody tr[data-index] .title").all_inner_texts())
-        if len(seen) == SESSIONS:
-            break
+    rows = page.locator("tbody tr[data-index]")
+    last: str | None = None
+    while last != str(SESSIONS - 1):
+        expect(rows.locator(".title").first).to_be_visible()
+        seen |= set(rows.locator(".title").all_inner_texts())
         assert page.locator("tbody tr").count() < 60
-        box.evaluate("box => box.scrollBy(0, 500)")
+        last = rows.last.get_attribute("data-index")
+        if last != str(SESSIONS - 1):
+            box.evaluate("box => box.scrollBy(0, 500)")
+            expect(rows.last).not_to_have_attribute("data-index", str(last))
     assert len(seen) == SESSIONS
 
 
