@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from khive_persist import errors
 from khive_persist.errors import KhiveError
 from khive_persist.server.errors import STATUSES, Errors, Refused, error_response
+from khive_persist.server.limits import Limits
 
 
 def subclasses(of: type[KhiveError]) -> list[type[KhiveError]]:
@@ -59,7 +60,7 @@ async def test_the_log_has_the_place_of_a_mistake_and_not_its_text(
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "GET", "headers": []}
-    await Errors(mistake)(scope, nothing, send)
+    await Errors(mistake, Limits())(scope, nothing, send)
     assert answered[0]["status"] == 500
     (record,) = caplog.records
     said = str(vars(record) | {"exc_info": record.exc_info})

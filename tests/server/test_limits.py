@@ -1,6 +1,7 @@
 """Clients that are slow, large or hostile: refused early, at no cost to the others."""
 
 import gzip
+import http.client
 import json
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import httpx
 import pytest
@@ -63,6 +64,33 @@ def test_a_body_that_is_too_large_is_refused_declared_or_not(server: Server) -> 
     began = time.monotonic()
     assert sent(server, head(server, "Content-Length: 100000000000"))[0] == 413
     assert time.monotonic() - began < 10
+
+
+def by_http_client(server: Server, headers: dict[str, str], content: bytes) -> int:
+    """As a plain client sends: all of the body, and then it looks at the answer."""
+    connection = http.client.HTTPConnection(*server.address, timeout=60)
+    with closing(connection):
+        connection.request("POST", "/v1/events", content, headers)
+        return connection.getresponse().status
+
+
+def by_httpx(server: Server, headers: dict[str, str], content: bytes) -> int:
+    answer = httpx.post(f"{server.url}/v1/events", content=content, headers=headers, timeout=60)
+    return answer.status_code
+
+
+@pytest.mark.parametrize("send", [by_http_client, by_httpx])
+def test_who_sends_too_much_is_told_so(
+    send: Callable[[Server, dict[str, str], bytes], int], place: Place
+) -> None:
+    with Server(place) as server:
+        headers = JSON | {"authorization": f"Bearer {server.token}"}
+        for size in (8_388_609, 9_000_000, 50_000_000):
+            content = b"[" + b" " * size + b"]"
+            assert send(server, headers, content) == 413, size
+        content = b"[" + b" " * 9_000_000 + b"]"
+        assert send(server, JSON | {"authorization": "Bearer nonsense"}, content) == 401
+        assert send(server, headers | {"content-type": "text/plain"}, content) == 415
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
@@ -224,6 +252,37 @@ def test_one_connection_too_many_closes_the_one_that_waits_longest(place: Place)
         finally:
             for one in idle:
                 one.close()
+
+
+def test_strangers_with_slow_bodies_give_way_and_do_not_last(place: Place) -> None:
+    slow = b"\r\n".join([
+        b"POST /login HTTP/1.1", b"Host: 127.0.0.1", b"Content-Type: application/json",
+        b"Content-Length: 100", b"", b"{",
+    ])  # fmt: skip
+    limits = {"connections": 8, "stranger_body_seconds": 1000}
+    with Server(place, limits=limits) as server, ExitStack() as stack:
+        strangers = [stack.enter_context(server.connect()) for _ in range(20)]
+        for one in strangers:
+            one.sendall(slow)
+        for _ in range(5):
+            with server.client() as client:
+                assert client.get("/v1/whoami").status_code == 200
+        assert all(closed_within(one, 5) for one in strangers[:5])
+    with Server(place, limits={"stranger_body_seconds": 0.2}) as server:
+        assert sent(server, slow)[0] == 408
+        large = slow.replace(b"100", b"100000") + b"x" * 99_999
+        assert sent(server, large)[0] == 413
+
+
+def test_who_may_send_does_not_give_way_to_strangers(place: Place) -> None:
+    with Server(place, limits={"connections": 4}) as server, ExitStack() as stack:
+        sending = stack.enter_context(server.connect())
+        sending.sendall(head(server, "Content-Length: 2", "Expect: 100-continue"))
+        assert sending.recv(100).startswith(b"HTTP/1.1 100 ")
+        idle = [stack.enter_context(server.connect()) for _ in range(8)]
+        assert closed_within(idle[0], 5)
+        sending.sendall(b"[]")
+        assert read_answer(sending)[0] == 200
 
 
 @contextmanager

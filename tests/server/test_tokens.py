@@ -102,7 +102,8 @@ def test_the_login_changes_a_token_for_a_cookie(server: Server) -> None:
         for wrong in (
             value[:-1] + ("0" if value[-1] != "0" else "1"),
             value.replace("local", "other"),
-            ".".join([value.split(".")[0], str(int(time.time()) + 10**6), value.split(".")[2]]),
+            ".".join(["local", str(int(time.time()) + 10**6), *value.split(".")[2:]]),
+            ".".join([*value.split(".")[:2], "0" * 32, value.split(".")[3]]),
             "local",
             "local..",
             "..",
@@ -112,10 +113,38 @@ def test_the_login_changes_a_token_for_a_cookie(server: Server) -> None:
             headers = {"cookie": f"{name}={wrong}"}
             client.cookies.clear()
             assert client.get("/v1/whoami", headers=headers).status_code == 401, wrong
-        given_back = client.post("/logout", json={}).headers["set-cookie"]
-        assert given_back.startswith(f'{name}=""; expires=')
         Tokens(server.place).revoke("local")
         assert client.get("/v1/whoami", headers={"cookie": f"{name}={value}"}).status_code == 401
+
+
+def test_the_logout_ends_one_login_on_the_server(server: Server) -> None:
+    def cookie_of() -> dict[str, str]:
+        with server.client("") as client:
+            assert client.post("/login", json={"token": server.token}).status_code == 200
+            name, value = next(iter(client.cookies.items()))
+        return {"cookie": f"{name}={value}"}
+
+    ended, other = cookie_of(), cookie_of()
+    with server.client("") as client:
+        given_back = client.post("/logout", json={}, headers=ended).headers["set-cookie"]
+        assert '=""; expires=' in given_back
+        assert client.get("/v1/whoami", headers=ended).status_code == 401
+        assert client.get("/v1/whoami", headers=other).status_code == 200
+        for wrong in ("", "a.b.c.d", other["cookie"] + "x"):
+            assert client.post("/logout", json={}, headers={"cookie": wrong}).status_code == 200
+        assert client.get("/v1/whoami", headers=other).status_code == 200
+
+
+def test_refused_tokens_are_in_the_log_by_address_and_not_each_of_them(server: Server) -> None:
+    with server.client("khive_nonsense") as client:
+        for _ in range(50):
+            assert client.get("/v1/whoami").status_code == 401
+            assert client.post("/login", json={"token": "guess"}).status_code == 401
+    server.stop()
+    told = [line for line in map(json.loads, server.log.splitlines()) if "token" in line["event"]]
+    assert [(one["event"], one["address"], one["times"]) for one in told] == [
+        ("token_refused", "127.0.0.1", 1)
+    ]
 
 
 def test_no_type_of_a_body_but_json_is_taken(server: Server, client: httpx.Client) -> None:

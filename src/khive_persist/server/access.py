@@ -9,9 +9,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from khive_persist.server import login_cookie
-from khive_persist.server.errors import Refused
-from khive_persist.server.limits import CLOSE
+from khive_persist.server.errors import CLOSE, Refused
 from khive_persist.server.metrics import ROUTE
+from khive_persist.server.protocol import ADMIT
 from khive_persist.server.serving import Serving
 from khive_persist.server.tokens import Right, Token
 
@@ -98,9 +98,12 @@ def authorise(serving: Serving, request: Request, right: Right) -> Token | None:
         Refused: 401 without a token that is known, 403 with one that does not give the right.
     """
     if not serving.live.settings.server_require_token:
+        _admit(request)
         return None
     token = _presented(serving, request)
     if token is None:
+        if "authorization" in request.headers:
+            serving.refusals.note(request.client)
         raise Refused(
             401,
             "token",
@@ -110,12 +113,18 @@ def authorise(serving: Serving, request: Request, right: Right) -> Token | None:
         )
     if not token.may(right):
         raise Refused(403, "right", f"this token has no right to {right}", headers=CLOSE)
+    _admit(request)
     return token
 
 
 def media_type(request: Request) -> str:
     """The media type of the body, without its parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _admit(request: Request) -> None:
+    if (admit := request.scope.get("state", {}).get(ADMIT)) is not None:
+        admit()
 
 
 def _presented(serving: Serving, request: Request) -> Token | None:

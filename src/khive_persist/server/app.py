@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from khive_persist.server import dashboard, events, experiments, health, hooks, login, records
 from khive_persist.server.errors import Errors
 from khive_persist.server.headers import Headers
+from khive_persist.server.heads import Heads
 from khive_persist.server.hosts import Hosts, allowed_hosts
-from khive_persist.server.limits import Heads
 from khive_persist.server.metrics import Observed
 from khive_persist.server.openapi import routes as openapi
 from khive_persist.server.reading import routes as reading
@@ -48,7 +48,7 @@ def build_app(serving: Serving) -> ASGIApp:
     def origins() -> frozenset[str]:
         return frozenset(map(str.lower, serving.live.settings.server_allowed_origins))
 
-    app = Errors(Heads(_Allowing(routes(serving)), serving.limits))
+    app = Errors(Heads(_Allowing(routes(serving)), serving.limits), serving.limits)
     return Observed(Headers(Hosts(app, hosts, origins)), serving.metrics)
 
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 import anyio.lowlevel
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from khive_persist.server.errors import Refused
-from khive_persist.server.limits import CLOSE
+from khive_persist.server.errors import CLOSE, Refused
 from khive_persist.store import codec
 
 if TYPE_CHECKING:
@@ -68,8 +67,13 @@ class _Unpacker(Protocol):
         """Whether the stream ended, with nothing after it."""
 
 
-async def read_body(serving: "Serving", request: Request) -> bytes:
+async def read_body(serving: "Serving", request: Request, *, is_strangers: bool = False) -> bytes:
     """All of the body, unpacked.
+
+    Args:
+        serving: Whose limits count.
+        request: Who sends it.
+        is_strangers: Whether nobody knows yet who that is.
 
     Raises:
         Refused: 408 it does not come in time, 413 it is too large, packed or not, 415 it is packed
@@ -77,28 +81,27 @@ async def read_body(serving: "Serving", request: Request) -> bytes:
         ClientDisconnect: Its sender has left.
     """
     most = serving.live.settings.server_max_body_bytes
+    seconds = serving.limits.body_seconds
+    if is_strangers:
+        most = min(most, serving.limits.stranger_body_bytes)
+        seconds = min(seconds, serving.limits.stranger_body_seconds)
     try:
-        declared = int(request.headers.get("content-length", "0"))
-        if declared > most:
+        if int(request.headers.get("content-length", "0")) > most:
             raise _too_large(most)
         unpacker = _unpacker(request.headers.get("content-encoding", ""))
-        async with asyncio.timeout(serving.limits.body_seconds):
+        async with asyncio.timeout(seconds):
             return await _read(serving, request, unpacker, most)
     except TimeoutError as error:
         raise Refused(408, "slow", "the body did not come in time", headers=CLOSE) from error
-    except Refused as refusal:
-        if refusal.status == 413:
-            await _linger(serving, request)
-        raise
 
 
-async def read_json(serving: "Serving", request: Request) -> Any:
+async def read_json(serving: "Serving", request: Request, *, is_strangers: bool = False) -> Any:
     """The body as a JSON document.
 
     Raises:
         Refused: As for `read_body`; 400 where it is no JSON.
     """
-    body = await read_body(serving, request)
+    body = await read_body(serving, request, is_strangers=is_strangers)
     try:
         return codec.load(body.decode())
     except ValueError as error:
@@ -149,20 +152,6 @@ async def _read(
         return b"".join(pieces)
     finally:
         serving.budget.give_back(held)
-
-
-async def _linger(serving: "Serving", request: Request) -> None:
-    """Throw away some of what still comes: closed at once, a sender would see no answer."""
-    left = serving.limits.linger_bytes
-    with anyio.move_on_after(serving.limits.linger_seconds):
-        try:
-            async for chunk in request.stream():
-                left -= len(chunk)
-                if left <= 0:
-                    return
-        except (ClientDisconnect, RuntimeError):
-            # It has left, or all of its body was read.
-            return
 
 
 def _unpacker(encoding: str) -> _Unpacker | None:

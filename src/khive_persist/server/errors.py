@@ -13,10 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from khive_persist import errors
 from khive_persist.errors import KhiveError
+from khive_persist.server.limits import Limits
 from khive_persist.server.tokens import PREFIX
+from khive_persist.server.unread import Unread
 from khive_persist.store import codec
 
 RETRY_AFTER_SECONDS: Final = 2
+# A refusal that leaves some of the request unread ends the connection.
+CLOSE: Final = {"connection": "close"}
 _TOKEN: Final = re.compile(rf"{PREFIX}[\w-]{{20,}}", re.ASCII)
 
 # Each class has its own line: a test holds it.
@@ -117,12 +121,14 @@ def _line(text: str) -> str:
 class Errors:
     """Answers in place of an app that raised."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # With it, the router raises instead of answering in plain text.
         scope["app"] = self
+        unread = Unread(scope, receive, self._limits)
         started = False
 
         async def sending(message: Message) -> None:
@@ -131,7 +137,7 @@ class Errors:
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, unread.receive, sending)
         except ClientDisconnect:
             # Nobody is left to be answered.
             return
@@ -142,7 +148,10 @@ class Errors:
                 # Too late to say so. uvicorn closes the connection, which tells an answer that ends
                 # early from a whole one; to raise would put the error's text into its log.
                 return
-            await error_response(error)(scope, receive, send)
+            response = error_response(error)
+            if response.headers.get("connection") == CLOSE["connection"]:
+                send = unread.before_end(send)
+            await response(scope, receive, send)
 
 
 def where(error: BaseException) -> dict[str, str]:

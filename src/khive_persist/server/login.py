@@ -17,10 +17,11 @@ def routes(serving: Serving) -> list[BaseRoute]:
     """The routes of this group."""
 
     async def login(request: Request) -> Response:
-        document = await read_json(serving, request)
+        document = await read_json(serving, request, is_strangers=True)
         given = document.get("token") if isinstance(document, dict) else None
         token = serving.tokens.find(given.strip()) if isinstance(given, str) else None
         if token is None:
+            serving.refusals.note(request.client)
             raise Refused(401, "token", "this token is not known here")
         response = json_response({"name": token.name, "rights": token.rights})
         cookie: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "strict"}
@@ -29,7 +30,8 @@ def routes(serving: Serving) -> list[BaseRoute]:
         response.set_cookie(serving.cookie, value, max_age=login_cookie.SECONDS, **cookie)
         return response
 
-    async def logout(_request: Request) -> Response:
+    async def logout(request: Request) -> Response:
+        login_cookie.end(serving, request.cookies.get(serving.cookie, ""))
         response = json_response({})
         response.delete_cookie(serving.cookie, path="/", httponly=True, samesite="strict")
         return response

@@ -8,6 +8,7 @@ from asyncio import TimerHandle, Transport
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from khive_persist.server.errors import RETRY_AFTER_SECONDS
 from khive_persist.server.headers import HEADERS
 from khive_persist.server.limits import Limits
 from khive_persist.store import codec
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
+# In the state of a request's scope: called once it is known who sends it. Until then its connection
+# gives way to others.
+ADMIT: Final = "khive_persist.admit"
 _REASONS: Final = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Busy"}
 _CODES: Final = {400: "bad_request", 431: "head_too_large", 503: "busy"}
 
@@ -38,7 +42,8 @@ class _Guard(_Base):
     """Stands before one of uvicorn's protocols."""
 
     limits: ClassVar[Limits]
-    # Those that have sent no whole head, or nothing since an answer: the longest-waiting first.
+    # Those that have sent no whole head, nothing since an answer, or no token that is known: the
+    # longest-waiting first.
     waiting: ClassVar[dict["_Guard", None]]
 
     _head_bytes = 0
@@ -62,7 +67,8 @@ class _Guard(_Base):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self._waits():
-            self.waiting.pop(self, None)
+            # Before the task runs that answers it.
+            self.cycle.scope["state"][ADMIT] = self._admit
             self._stop_head_timer()
             return
         if self.transport.is_closing():
@@ -89,6 +95,9 @@ class _Guard(_Base):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "this is no HTTP request")
+
+    def _admit(self) -> None:
+        self.waiting.pop(self, None)
 
     def _waits(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -117,6 +126,7 @@ class _Guard(_Base):
             b"content-type: application/json",
             b"content-length: %d" % len(body),
             b"connection: close",
+            *([b"retry-after: %d" % RETRY_AFTER_SECONDS] if status == 503 else ()),
         ]
         self.transport.write(b"\r\n".join([*head, b"", body]))
         self.transport.close()

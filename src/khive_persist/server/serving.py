@@ -16,6 +16,7 @@ from khive_persist.server.metrics import Metrics
 from khive_persist.server.reading.reading import Reading
 from khive_persist.server.recorder import Recorder
 from khive_persist.server.refuge import Refuge
+from khive_persist.server.refusals import Refusals
 from khive_persist.server.stores import Stores
 from khive_persist.server.tokens import Tokens
 
@@ -35,6 +36,9 @@ class Serving:
         stores: The open stores, by class of record.
         metrics: What is counted.
         stopping: Set when the server begins to stop: an answer without an end ends then.
+        secret: Seals the cookies of this process.
+        ended_logins: Those that were ended before their time, and until when each would have been.
+        refusals: Who sends tokens that are not known.
     """
 
     place: Place
@@ -48,6 +52,8 @@ class Serving:
     ended: dict[Path, None] = field(default_factory=dict)
     stopping: anyio.Event = field(default_factory=anyio.Event)
     secret: bytes = field(default_factory=lambda: os.urandom(32))
+    ended_logins: dict[str, int] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.limits.buffered_bytes, self.limits.small_bytes)

@@ -1,0 +1,48 @@
+"""`Unread`: what of a body nobody has read when its request is refused.
+
+Closed with bytes that wait to be read, a connection is reset, and its sender never looks at the
+answer (RFC 9112, 9.6). So the answer goes out first, then what still comes is thrown away.
+"""
+
+from typing import Final
+
+import anyio
+from starlette.types import Message, Receive, Scope, Send
+
+from khive_persist.server.limits import Limits
+
+_BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class Unread:
+    """The body of one request, as far as it has not been read."""
+
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._is_read = not any(name in _BODY_HEADERS for name, _ in scope["headers"])
+
+    async def receive(self) -> Message:
+        """The next piece, for who answers the request."""
+        message = await self._receive()
+        self._is_read = not message.get("more_body", False)
+        return message
+
+    def before_end(self, send: Send) -> Send:
+        """Send an answer that closes its connection; its end waits until the rest has come."""
+
+        async def sending(message: Message) -> None:
+            is_end = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_end and not self._is_read:
+                await send({**message, "more_body": True})
+                await self._throw_away()
+                message = {"type": "http.response.body"}
+            await send(message)
+
+        return sending
+
+    async def _throw_away(self) -> None:
+        left = self._limits.linger_bytes
+        with anyio.move_on_after(self._limits.linger_seconds):
+            while not self._is_read and left > 0:
+                left -= len((await self.receive()).get("body", b""))
