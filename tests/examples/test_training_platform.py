@@ -82,7 +82,7 @@ def test_what_is_completed_takes_no_second_run(tmp_path: Path) -> None:
     before = contents(tmp_path, "scores.db", "scores")
     second = run("examples.training_platform", tmp_path, *words)
     assert second.returncode == 1
-    assert "says something else" in second.stderr
+    assert "is completed" in second.stderr
     assert "Traceback" not in second.stderr
     assert contents(tmp_path, "scores.db", "scores") == before
 

@@ -60,18 +60,37 @@ def test_a_session_from_its_start_to_its_end(client: httpx.Client, place: Place)
 
 
 def test_a_session_begun_twice_is_one(client: httpx.Client, place: Place) -> None:
-    fields = {"session_id": "case 7/ä", "group": "a"}
+    fields = {"session_id": "..", "group": "a"}
     assert error(client.post(PATH, json=fields)) == (422, "invalid_record")
-    fields["session_id"] = "case 7 ä"
+    fields["session_id"] = "case 7/ä"
     first, second = client.post(PATH, json=fields), client.post(PATH, json=fields)
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()
-    assert first.headers["location"] == second.headers["location"] == f"{PATH}/case%207%20%C3%A4"
-    assert client.get(first.headers["location"]).json()["group"] == "a"
+    assert first.headers["location"] == second.headers["location"] == f"{PATH}/case%207%2F%C3%A4"
+    at = first.headers["location"]
+    assert client.get(at).json()["group"] == "a"
+    assert client.get(f"{at}/check").status_code == 200
+    assert client.patch(at, json={"version": 1, "x": 1}).json()["version"] == 2
+    assert client.post(f"{at}/messages", json=one_of("messages")).json()["counts"] == {"new": 1}
     other = client.post(PATH, json=fields | {"group": "b"})
     assert error(other) == (409, "conflict")
-    assert (other.json()["error"]["version"], other.headers["etag"]) == (1, '"1"')
+    assert (other.json()["error"]["version"], other.headers["etag"]) == (2, '"2"')
     assert len(contents(place, "sessions")) == 1
+
+
+def test_a_session_begun_again_after_its_updates_is_the_same(client: httpx.Client) -> None:
+    fields = {"session_id": "case 8", "group": "a", "own": {"x": 1, "y": 2}}
+    at = client.post(PATH, json=fields).headers["location"]
+    client.patch(at, json={"group": None, "own": {"x": 3}}, headers={"if-match": '"1"'})
+    again = client.post(PATH, json=dict(reversed(fields.items())))
+    assert (again.status_code, again.headers["etag"]) == (200, '"2"')
+    assert again.json()["version"] == 2
+    assert client.get(at).json()["own"] == {"x": 3, "y": 2}
+    assert error(client.post(PATH, json={"session_id": "case 8", "own": {"x": 3}})) == (
+        409, "conflict"
+    )  # fmt: skip
+    client.post(f"{at}/complete", json={"outcome": "passed"})
+    assert client.post(PATH, json=fields).json()["status"] == "completed"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from khive_persist.cli.root import run
 from khive_persist.place import Place
 from khive_persist.purposes import purpose
 from khive_persist.register import remember
+from khive_persist.server.tokens import Tokens
 from tests.payloads import sample_payloads
 from tests.server.process import Server, event, recorder_of, until
 
@@ -198,6 +199,12 @@ def test_records_of_each_kind_are_stored_once_and_replaced_when_asked(
     assert send(record) == "same"
     other = {"id": "r1", "content": content | {"metadata": {"more": 1}}}
     assert send(other) == "changed"
+    assert "more" not in rows(server.place, file, table)["r1"].get("metadata", {})
+    adding = Tokens(server.place).create("adding", ["ingest"])
+    with server.client(adding) as adds:
+        refused = adds.post(f"/v1/{kind}", json=other, params={"update": "true"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "right")
+        assert adds.post(f"/v1/{kind}", json=other).json()["counts"] == {"changed": 1}
     assert "more" not in rows(server.place, file, table)["r1"].get("metadata", {})
     assert send(other, update="true") == "changed"
     assert rows(server.place, file, table)["r1"]["metadata"] == {"more": 1}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ from khive_persist.purposes import (
 from khive_persist.register import remember
 from khive_persist.server.tokens import Tokens
 from tests.server.filling import BEGIN, delete, event, fill, message, pages, row, store
-from tests.server.process import Server
+from tests.server.process import Server, until
 
 CODEX = HOOK_EVENTS["codex"]
 
@@ -233,6 +234,25 @@ def test_an_overview_has_what_was_sent_just_now(place: Place) -> None:
             # It comes with the next look; the test's own timeout ends it.
             continue
         assert client.get("/v1/sessions/s1").json()["events"] == 1
+
+
+@pytest.mark.parametrize("id", ["a/b", "/", "x/story", "%2F", "50%", "a%2fb/ü", "/v1/events"])
+def test_an_id_with_slashes_is_found_on_every_route(
+    id: str, server: Server, client: httpx.Client
+) -> None:
+    at = quote(id, safe="")
+    payload = {"session_id": id, "hook_event_name": "Stop"}
+    sent = client.post("/v1/events", json={"id": id, "tool": "claude-code", "payload": payload})
+    assert sent.json()["counts"] == {"new": 1}
+    assert client.get(f"/v1/events/{at}").json()["id"] == id
+    # It comes with the next look.
+    until(lambda: client.get(f"/v1/sessions/{at}").status_code == 200)
+    assert client.get(f"/v1/sessions/{at}").json()["session_id"] == id
+    for rest in ("story", "lineage"):
+        assert client.get(f"/v1/sessions/{at}/{rest}").status_code == 200, rest
+    # It has no list.
+    assert client.get(f"/v1/sessions/{at}/focus").json()["error"]["code"] == "not_found"
+    assert client.get(f"/v1/sessions/{at}x").status_code == 404
 
 
 @pytest.mark.parametrize(

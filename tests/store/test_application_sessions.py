@@ -99,9 +99,10 @@ async def test_the_same_session_begun_again_is_no_other(
             await sessions.start(FIELDS | more | other)
         assert raised.value.version == 1
     assert await sessions.find() == [first.session]
-    await sessions.update("s1", {"step": 1}, 1)
+    updated = await sessions.update("s1", {"step": 1, "group": None}, 1)
+    assert await sessions.start(FIELDS | more) == (updated, False)
     with pytest.raises(ConflictError):
-        await sessions.start(FIELDS | more)
+        await sessions.start(FIELDS | more | {"step": 2})
 
 
 async def test_fifty_who_begin_one_session_begin_one(sessions: ApplicationSessionStore) -> None:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from khive_persist.server import login_cookie
 from khive_persist.server.errors import CLOSE, Refused
 from khive_persist.server.metrics import ROUTE
+from khive_persist.server.paths import with_slashes
 from khive_persist.server.protocol import ADMIT
 from khive_persist.server.serving import Serving
 from khive_persist.server.tokens import Right, Token
@@ -50,6 +51,8 @@ class Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ROUTE] = self._path
+        parameters = scope["path_params"]
+        scope["path_params"] = {name: with_slashes(parameters[name]) for name in parameters}
         request = Request(scope, receive)
         if self.right is not None:
             authorise(self._serving, request, self.right)

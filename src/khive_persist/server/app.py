@@ -13,6 +13,7 @@ from khive_persist.server.heads import Heads
 from khive_persist.server.hosts import Hosts, allowed_hosts
 from khive_persist.server.metrics import Observed
 from khive_persist.server.openapi import routes as openapi
+from khive_persist.server.paths import Paths
 from khive_persist.server.reading import routes as reading
 from khive_persist.server.serving import Serving
 from khive_persist.server.sessions import application_sessions
@@ -48,7 +49,7 @@ def build_app(serving: Serving) -> ASGIApp:
     def origins() -> frozenset[str]:
         return frozenset(map(str.lower, serving.live.settings.server_allowed_origins))
 
-    app = Errors(Heads(_Allowing(routes(serving)), serving.limits), serving.limits)
+    app = Errors(Heads(Paths(_Allowing(routes(serving))), serving.limits), serving.limits)
     return Observed(Headers(Hosts(app, hosts, origins)), serving.metrics)
 
 

@@ -21,7 +21,7 @@ from khive_persist.records.outcome import Outcome
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
 from khive_persist.register import known_purposes
-from khive_persist.server.access import JSON, JSON_LINES, media_type, route
+from khive_persist.server.access import JSON, JSON_LINES, authorise, media_type, route
 from khive_persist.server.batches import NoJson, Told, batch_response, read_batch
 from khive_persist.server.bodies import read_body
 from khive_persist.server.errors import Refused
@@ -57,6 +57,9 @@ def routes(serving: Serving) -> list[BaseRoute]:
         kind = request.path_params["kind"]
         record, purpose = await anyio.to_thread.run_sync(_kind, serving, kind)
         replaces = _replaces(request)
+        if replaces:
+            # Who may ingest adds.
+            authorise(serving, request, "admin")
         body = await read_body(serving, request)
         if len(body) > _INLINE_BYTES:
             prepared = anyio.to_thread.run_sync(_prepare, record, body, media_type(request))

@@ -1,5 +1,7 @@
 """`ApplicationSessionStore`: sessions of applications, each of whose updates makes a version."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -21,6 +23,8 @@ from khive_persist.store.store import Store
 # What the store says of a session, and not who sends it.
 _OWN: Final = frozenset({"version", "updated_at", "completed_at"})
 _BEGUN: Final = frozenset({"session_id", "status", "version", "started_at", "updated_at"})
+# In its metadata: a digest of the fields that it was begun with.
+_BEGINNING: Final = "beginning"
 
 
 class Started(NamedTuple):
@@ -40,15 +44,16 @@ class ApplicationSessionStore(Store[ApplicationSession]):
     async def start(self, fields: Mapping[str, Any]) -> Started:
         """Begin a session, which is active: committed, synced and copied on return.
 
-        A session that has this id already, and says the same, is the one that was meant: who does
-        not know whether it was heard can begin it again.
+        A session that was begun with this id and these fields, whatever became of it since, or that
+        has them now, is the one that was meant: who does not know whether it was heard can begin it
+        again.
 
         Args:
             fields: Its content; `session_id` is made where it is missing.
 
         Raises:
             InvalidRecordError: A field is wrong, or is the store's own.
-            ConflictError: The id is that of a session that says something else.
+            ConflictError: The id is that of a session that was begun otherwise.
             StoreError: As its subclasses say; it is not saved.
         """
         _refuse_own(fields)
@@ -58,6 +63,8 @@ class ApplicationSessionStore(Store[ApplicationSession]):
         given = self._sealed(begun).content
         if given["session_id"] != begun.id:
             raise InvalidRecordError("a session_id that looks like a secret cannot be kept")
+        beginning = _digest(_without(given, _BEGUN))
+        begun = begun.model_copy(update={"node_metadata": {_BEGINNING: beginning}})
         is_new = False
 
         def change(there: ApplicationSession | None) -> ApplicationSession:
@@ -65,10 +72,11 @@ class ApplicationSessionStore(Store[ApplicationSession]):
             if there is None:
                 is_new = True
                 return begun
-            ignored = _BEGUN - fields.keys()
-            if _without(there.content, ignored) != _without(given, ignored):
+            known = there.node_metadata.get(_BEGINNING), _digest(_without(there.content, _BEGUN))
+            is_same_time = "started_at" not in fields or _is_start(there, given["started_at"])
+            if beginning not in known or not is_same_time:
                 raise ConflictError(
-                    f"the session {begun.id!r} is there, and says something else",
+                    f"the session {begun.id!r} is there, and was begun with other fields",
                     version=_version(there),
                 )
             # Saved again: who was killed before the answer may not have copied it.
@@ -214,6 +222,15 @@ def _merged(target: object, patch: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without(content: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in names}
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Tells contents apart, in whichever order their fields stand."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_start(session: ApplicationSession, started_at: object) -> bool:
+    return clock.from_column(started_at) == session.created_at
 
 
 def _found(session: ApplicationSession | None, id: str) -> ApplicationSession:

@@ -195,7 +195,12 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
         {"200": _BATCH},
         path={"kind": {"enum": [*CLASSES]}},
         parameters=(
-            Parameter("update", "boolean", "Whether one that is there is replaced.", default=False),
+            Parameter(
+                "update",
+                "boolean",
+                "Whether one that is there is replaced, which takes the right `admin`.",
+                default=False,
+            ),
         ),
         refusals={"404": "no such kind"},
     ),
