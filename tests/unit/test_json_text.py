@@ -126,3 +126,18 @@ def test_an_integer_of_any_length_is_read_as_it_stands(number: int, form: str) -
     assert (type(found), found) == (int, number)
     beyond = number * 2**64
     assert codec.load(f'["12345678901234567890123", {beyond}]')[1] == beyond
+
+
+@given(
+    st.lists(
+        st.sampled_from(["0" * 19, "9" * 20, "1" * 25, "-", "[", "]", ":", ",", " ", ".", "x"]),
+        max_size=6,
+    ).map("".join),
+    st.integers(min_value=2**63),
+)
+def test_digits_in_a_text_hide_no_integer_and_are_none(digits: str, number: int) -> None:
+    document = [digits, -number, digits, number, 0.5]
+    assert repr(codec.load(json.dumps(document))) == repr(document)
+    # A run of digits of any length is looked at once.
+    long = "1" * 1_000_000
+    assert codec.load(f'["{long}"]') == [long]
