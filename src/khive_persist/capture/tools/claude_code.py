@@ -273,7 +273,7 @@ TOOL: Final = Tool(
             ),
             oldest="2.1.100",
         ),
-        reads_parents=False,
+        topmost="",
         by_hand={"project": _TRUST, "local": _TRUST, "user": _TRUST},
     ),
 )
