@@ -424,14 +424,16 @@ class Watch:
         posix._exit(0)
 
     def go_on(self) -> None:
-        try:
-            if self.written:
-                return settle(*self.written)
-        except Unsure:
-            raise
-        except OSError:
-            # Not there: then where there is room for it.
-            pass
+        if self.written:
+            try:
+                settle(*self.written)
+            except Unsure:
+                raise
+            except OSError:
+                # Not there: then where there is room for it.
+                pass
+            else:
+                return
         if self.begun:
             spool, temporary = self.begun
             try:
