@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.capture import time_limit
 from khive_persist.capture.drain import drain
 from khive_persist.capture.drain_journal import JOURNAL
 from khive_persist.capture.long_payloads import most_bytes
 from khive_persist.capture.spool import Event, Spool
+from khive_persist.capture.time_limit import OutOfTime, TimeLimit
 from khive_persist.cli.root import run
 from khive_persist.place import Place
 from khive_persist.trust.processes import module_command
@@ -58,6 +60,23 @@ from khive_persist.place import Place
 with Drain(Place(sys.argv[1]), is_timed=True) as draining:
     draining.run()
 """
+READS = {
+    "call": """
+import sys
+from khive_persist.capture.drain import drain
+from khive_persist.place import Place
+result = drain(Place(sys.argv[1]))
+sys.exit(result.left + len(result.errors))
+""",
+    "thread": """
+import sys
+import anyio
+from khive_persist.capture.shared_drain import drained
+from khive_persist.place import Place
+result = anyio.run(drained, Place(sys.argv[1]))
+sys.exit(result.left + len(result.errors))
+""",
+}
 BASE = """
 import resource, sys
 from khive_persist.capture.isolation import read_alone
@@ -110,6 +129,41 @@ def test_what_kills_who_reads_it_twice_is_set_aside(
     assert not (place.spool / JOURNAL).exists()
     assert run(["--dir", str(place.root), "doctor"]) == 1
     assert bad.name in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("drained")
+@pytest.mark.parametrize("program", READS)
+def test_a_program_that_reads_goes_on_where_an_event_hangs(place: Place, program: str) -> None:
+    spool = Spool(place)
+    spool.accept("claude-code", stop("before"))
+    bad = spool.accept("claude-code", stop("hangs"))
+    spool.accept("claude-code", stop("after"))
+    command = [sys.executable, "-P", "-c", READS[program], str(place.root)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 0
+    assert sessions(place) == ["before", "after"]
+    assert quarantined(place) == [bad.name]
+    assert not (place.spool / JOURNAL).exists()
+
+
+def endless() -> None:
+    while True:
+        pass
+
+
+def test_a_limit_ends_what_it_is_of_and_nothing_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_limit, "_LOOK_SECONDS", 0)
+    limit = TimeLimit()
+    over = 0
+    for number in range(2000):
+        try:
+            limit.call(lambda: sum(range(500)), number % 50 * 1e-6)
+        except OutOfTime:
+            over += 1
+        sum(range(50))
+    assert 0 < over < 2000
+    with pytest.raises(OutOfTime):
+        limit.call(endless, 0.05)
+    assert limit.call(lambda: 1, 60) == 1
 
 
 def test_whoever_reads_first_is_not_killed_by_it(place: Place, drained: Drained) -> None:

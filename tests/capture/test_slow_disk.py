@@ -1,14 +1,18 @@
 """A disk that takes long: what is synced is kept, and the hook says no more than it knows."""
 
+import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from khive_persist.capture import hook_path
 from khive_persist.capture.spool import Spool
+from khive_persist.doctor.clients import lost_events
 from khive_persist.place import Place
 
 # The system's own call, but for how long it takes or how it ends.
@@ -31,19 +35,31 @@ arrival.main()
 """
 
 
+# A call takes long; then, in the child that goes on, another one waits for a word, or fails.
 SLOW = """
 import posix, sys, time
 sys.path.insert(0, sys.argv.pop(1))
-name = sys.argv.pop(1)
-call = getattr(posix, name)
-def slow(*words, **options):
-    time.sleep(8)
+name, other, gate = sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1)
+begin = posix.getpid()
+def slow(*words, call=getattr(posix, name), **options):
+    if posix.getpid() == begin:
+        time.sleep(8)
     return call(*words, **options)
 setattr(posix, name, slow)
+def stopped(*words, call=getattr(posix, other or name), **options):
+    if posix.getpid() != begin:
+        with open(gate) as word:
+            if word.read():
+                raise OSError(5, "Input/output error")
+    return call(*words, **options)
+if other:
+    setattr(posix, other, stopped)
 import arrival
 arrival.ALL_SECONDS = 0.5
 arrival.main()
 """
+
+LATE = b"khive-hook: event not yet known to be on the disk: %s takes too long\n"
 
 
 def run(
@@ -86,22 +102,108 @@ def test_a_slow_sync_is_finished_by_a_child(number: int, quiet: Place) -> None:
 @pytest.mark.parametrize(
     ("call", "code", "line"),
     [
-        ("lstat", 1, b"khive-hook: event not kept: looking for .khive takes too long\n"),
+        ("lstat", 1, LATE % b"looking for .khive"),
         ("posix_spawn", 0, b""),
     ],
 )
 def test_the_deadline_holds_before_and_after_the_disk(
-    call: str, code: int, line: bytes, quiet: Place
+    call: str, code: int, line: bytes, quiet: Place, home: Path
 ) -> None:
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", SLOW, str(hook_path().parent), call,
-         "--tool", "codex", "--dir", str(quiet.root)],
-        input=b"{}", capture_output=True, check=False, timeout=20,
-    )  # fmt: skip
+    done = run_slow(quiet, call)
     assert time.monotonic() - began < 7
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", line)
-    assert kept(quiet) == (code == 0)
+    waited(lambda: kept(quiet) == 1 and not notes(home))
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize("call", ["lstat", "fsync"])
+def test_of_what_comes_late_the_next_that_may_speak_tells(
+    call: str, quiet: Place, home: Path, gate: Path
+) -> None:
+    done = run_slow(quiet, call, "rename", gate)
+    assert b"not yet known to be on the disk" in done.stderr
+    waited(lambda: len(notes(home)) == 1)
+    (line,) = lost_events()
+    assert line.startswith("of 1 events since ")
+    assert hook(quiet).stderr == b""
+    told = hook(quiet, "--tell-lost")
+    assert (told.returncode, told.stderr) == (
+        1,
+        b"khive-hook: this event is kept; of 1 it is not yet known: the disk takes too long:"
+        b" khive-persist doctor\n",
+    )
+    assert hook(quiet, "--tell-lost").stderr == b""
+    assert kept(quiet) == 3
+    gate.write_text("")
+    waited(lambda: kept(quiet) == 4)
+    assert lost_events() == []
+
+
+@pytest.mark.parametrize("call", ["lstat", "fsync"])
+def test_what_came_late_and_is_not_kept_is_told(
+    call: str, quiet: Place, home: Path, gate: Path
+) -> None:
+    def is_lost() -> bool:
+        return [line[:27] for line in lost_events()] == ["1 events could not be kept "]
+
+    run_slow(quiet, call, "fsync", gate)
+    refusing = threading.Thread(target=said_each_time, args=(gate, is_lost))
+    refusing.start()
+    waited(is_lost)
+    refusing.join()
+    assert kept(quiet) == 0
+    told = hook(quiet, "--tell-lost")
+    assert told.stderr == (
+        b"khive-hook: this event is kept; 1 before it were not: khive-persist doctor\n"
+    )
+
+
+def said_each_time(gate: Path, is_done: Callable[[], bool]) -> None:
+    while not is_done():
+        try:
+            pipe = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            # Nobody waits for the word now.
+            time.sleep(0.01)
+            continue
+        os.write(pipe, b"no")
+        os.close(pipe)
+
+
+def run_slow(
+    place: Place, call: str, then: str = "", gate: Path = Path("/dev/null")
+) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", SLOW, str(hook_path().parent), call, then, str(gate),
+         "--tool", "codex", "--dir", str(place.root)],
+        input=b"{}", capture_output=True, check=False, timeout=20,
+    )  # fmt: skip
+
+
+def hook(place: Place, *options: str) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "codex", *options]
+    return subprocess.run(
+        [*command, "--dir", str(place.root)], input=b"{}", capture_output=True, check=False
+    )
+
+
+def notes(home: Path) -> list[str]:
+    folder = home / ".khive" / "lost"
+    return os.listdir(folder) if folder.exists() else []
+
+
+def waited(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_sync_within_the_time_is_silent(quiet: Place) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist import Message, PlannerSession, open_store
+from khive_persist import Message, PlannerSession, open_store, sync
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted_lines
@@ -110,6 +110,13 @@ async def test_lines_of_unknown_kinds(place: Place) -> None:
     (line,) = await problems(place)
     assert line.startswith("claude-code writes lines that are not known here")
     assert "atis-latch (2), newer (1);" in line
+
+
+async def test_a_clients_own_total_is_known(place: Place) -> None:
+    accept(place)
+    transcript = Path(__file__).parents[1] / "transcripts" / "reported" / "compact.jsonl"
+    await sync(transcript, dir=place.root)
+    assert [line for line in await problems(place) if "not known" in line] == []
 
 
 async def test_copies_that_differ(place: Place) -> None:

@@ -334,6 +334,39 @@ async def test_read_again_from_the_beginning_nothing_changes(place: Place) -> No
     assert (await verify(dir=place.root)).differences == []
 
 
+async def test_a_lost_file_is_told_anew_by_the_next_sync(place: Place, transcript: Path) -> None:
+    def read(*, expected: int) -> None:
+        done = [
+            Sync(place, Settings(), None).run(path, tool)
+            for path, tool in (
+                (CLAUDE, "claude-code"),
+                (GEMINI, "gemini-cli"),
+                (transcript, "claude-code"),
+            )
+        ]
+        assert sum(one.lines > 0 for one in done) == expected
+
+    transcript.write_text(to_do_lines.text(claude("u1", "Bash", {"command": "ls"}, "12:00:00")))
+    read(expected=3)
+    before = rows_of(place)
+    assert len(before) == 3
+    read(expected=0)
+    for path in place.khive.glob("focus_chains.db*"):
+        path.unlink()
+    # One that brought no list has lost none.
+    read(expected=2)
+    assert rows_of(place) == before
+    read(expected=0)
+    for path in place.khive.glob("focus_chains.db*"):
+        path.unlink()
+    # Who opens it first makes it anew, without any.
+    async with open_store(FocusChain, dir=place.root) as lists:
+        assert await lists.count() == 0
+    read(expected=2)
+    assert rows_of(place) == before
+    assert (await verify(dir=place.root)).differences == []
+
+
 def test_a_call_counts_once_its_result_is_there(place: Place, transcript: Path) -> None:
     call, result = claude("u1", "TodoWrite", {"todos": [{"content": "walk"}]}, "12:00:00")
     transcript.write_text(to_do_lines.text([call]))

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -637,9 +638,27 @@ def test_an_empty_file_is_an_empty_object(tmp_path: Path, tool: str, text: str) 
     assert path.read_bytes() == b"{}\n"
 
 
-def test_sessions_of_sub_directories_are_told_of(tmp_path: Path) -> None:
-    for tool, is_told in (("claude-code", True), ("codex", False), ("gemini-cli", True)):
-        lines = install(tool, "project", tmp_path).by_hand
-        assert any("sub-directory" in line for line in lines) is is_told
-        lines = install(tool, "user", tmp_path).by_hand
-        assert not any("sub-directory" in line for line in lines)
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [
+        (None, ["claude-code", "codex", "gemini-cli"]),
+        (".", ["claude-code", "gemini-cli"]),
+        ("..", ["claude-code", "gemini-cli"]),
+    ],
+)
+def test_sessions_of_sub_directories_are_told_of(
+    tmp_path: Path, repository: str | None, told: list[str]
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    if repository is not None:
+        # That of a worktree is a file.
+        (project / repository / ".git").write_text("gitdir: /elsewhere\n")
+
+    def names(lines: Iterable[str]) -> bool:
+        return any("sub-directory" in line for line in lines)
+
+    for tool in TOOLS:
+        assert names(install(tool, "project", project).by_hand) is (tool in told)
+        assert names(status(tool, "project", project).by_hand) is (tool in told)
+        assert not names(install(tool, "user", project).by_hand)

@@ -5,8 +5,8 @@ one line on stderr where a named directory may not take it and the home's spool 
 Exit 1, with one line on stderr: it is not kept, or not yet known to be on the disk. No other code,
 nothing on stdout, two seconds at most: stdout can enter the model's context, and a code of 2 or
 more blocks the user's tool. Where the command that runs this ends in 0 whatever happens, the line
-is not seen: what was lost is noted in the state folder, and a hook that is run with `--tell-lost`
-says so, with exit 1, as soon as it can.
+is not seen: what was lost, or may have been, is noted in the state folder, and a hook that is run
+with `--tell-lost` says so, with exit 1, as soon as it can.
 
 Which `.khive` is trusted is decided here, for the commands and the library too: the text of the
 symbolic link `.khive/id` stands in that of `marks/<physical path of .khive>` in the user's state
@@ -29,6 +29,9 @@ PROJECT_VARIABLES = {"claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMIN
 CLIENTS = ((b"COPILOT_CLI", "copilot-cli"), (b"CURSOR_", "cursor"), (b"GROK_", "grok-build"))
 TELL_LOST = "--tell-lost"
 LOST = "/lost"
+# What a link there says of its event.
+NOT_KEPT = "-"
+NOT_KNOWN = "?"
 READ_SECONDS = 1.3
 ALL_SECONDS = 1.9
 READ_BYTES = 1 << 20
@@ -359,12 +362,19 @@ def open_spool(project: str, state: str, parents: list[int]) -> int:
 class Watch:
     """Answers for a disk that takes longer than the deadline.
 
-    A thread of its own waits, as nothing interrupts a sync. When time is over, a child goes on with
-    what was written, and the process ends, as far as the kernel lets go of it.
+    A thread of its own waits, as nothing interrupts a sync. When time is over, a child goes on, and
+    the process ends, as far as the kernel lets go of it: the child gives what is written its name,
+    or begins anew with what was read, under the same name.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, event: tuple[str, str, str, bytes]) -> None:
         self.khive = "looking for .khive"
+        self.event = event
+        try:
+            self.began_in = posix.getcwd()
+        except OSError:
+            self.began_in = "/"
+        self.begun: tuple[int, str] | None = None
         self.written: tuple[int, int, str, str, list[int]] | None = None
         self.answer = _thread.allocate_lock()
         self.end = _thread.allocate_lock()
@@ -381,26 +391,57 @@ class Watch:
         if not self.answer.acquire(False):
             # It is kept, and its drainer takes long to be started.
             posix._exit(0)
-        if self.written:
+        try:
             if not posix.fork():
                 self.finish()
-            complain("event not yet known to be on the disk: %s takes too long" % self.khive)
-        else:
-            complain("event not kept: %s takes too long" % self.khive)
+            known = "not yet known to be on the disk"
+        except OSError:
+            known = "not kept"
+        complain("event %s: %s takes too long" % (known, self.khive))
         posix._exit(1)
 
     def finish(self) -> None:
-        """Go on in a child, for as long as it takes; the tool does not wait for its streams."""
+        """Go on in a child, for as long as it takes; the tool does not wait for its streams.
+
+        Nobody may have seen the line. So a note says that it is not known what became of the event,
+        until it is.
+        """
+        note = ""
         try:
             posix.setsid()
             nothing = posix.open("/dev/null", posix.O_RDWR)
             for stream in (0, 1, 2):
                 posix.dup2(nothing, stream)
-            assert self.written
-            settle(*self.written)
-        except OSError:
+            if TELL_LOST not in sys.argv:
+                note = note_lost(NOT_KNOWN)
+            self.go_on()
+            forget(note)
+        except Unsure:
             pass
+        except BaseException:  # Whatever it is: it is not kept, and somebody has to be told.
+            forget(note)
+            note_lost()
         posix._exit(0)
+
+    def go_on(self) -> None:
+        if self.written:
+            try:
+                settle(*self.written)
+            except Unsure:
+                raise
+            except OSError:
+                # Not there: then where there is room for it.
+                pass
+            else:
+                return
+        if self.begun:
+            spool, temporary = self.begun
+            try:
+                posix.unlink(temporary, dir_fd=spool)
+            except OSError:
+                pass
+        posix.chdir(self.began_in)
+        put(*self.event)
 
 
 def settle(spool: int, file: int, temporary: str, name: str, parents: list[int]) -> None:
@@ -438,6 +479,8 @@ def keep(
     file = -1
     try:
         file = posix.open(temporary, CREATE, 0o600, dir_fd=spool)
+        if watch:
+            watch.begun = spool, temporary
         rest = memoryview(payload)
         while rest:
             rest = rest[posix.write(file, rest) :]
@@ -543,10 +586,36 @@ def record(tool: str, directory: str) -> None:
     # What reading has left over: a disk that many write to can take its time to sync.
     left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
     name = file_name(tool, complete, client(posix.environ) if tool == TOOLS[0] else "")
-    watch = Watch(left)
+    watch = Watch(left, (tool, directory, name, payload))
+    spool, taker, project = put(tool, directory, name, payload, watch)
+    if not watch.answer.acquire(False):
+        # The watch was first; it ends the process.
+        watch.end.acquire()
+    if project and directory:
+        complain(
+            "%s is not trusted; the event waits in %s/spool: khive-persist --dir %s trust"
+            % (khive_of(project), khive_of(taker), project)
+        )
+    try:
+        wake_drainer(taker, spool)
+    except OSError:
+        # The event is kept; the next hook, or the next reader, drains it.
+        pass
+
+
+def put(
+    tool: str, directory: str, name: str, payload: bytes, watch: Watch | None = None
+) -> tuple[int, str, str]:
+    """Keep one payload, under a name.
+
+    Returns:
+        The spool that took it, open; its directory; and that of the project that it is meant for
+        and that is not trusted, or an empty string.
+    """
     state = home()
     taker, project = choose(directory, tool, state)
-    watch.khive = khive_of(taker)
+    if watch:
+        watch.khive = khive_of(taker)
     if not taker:
         raise Refusal(
             "%s is not trusted, and there is no home to keep it in: set KHIVE_DIR or KHIVE_HOME"
@@ -571,19 +640,7 @@ def record(tool: str, directory: str) -> None:
             raise Refusal(
                 "%s: %s; %s: %s" % (khive_of(taker), error, khive_of(state), second)
             ) from None
-    if not watch.answer.acquire(False):
-        # The watch was first; it ends the process.
-        watch.end.acquire()
-    if is_away and directory:
-        complain(
-            "%s is not trusted; the event waits in %s/spool: khive-persist --dir %s trust"
-            % (khive_of(project), khive_of(state), project)
-        )
-    try:
-        wake_drainer(taker, spool)
-    except OSError:
-        # The event is kept; the next hook, or the next reader, drains it.
-        pass
+    return spool, taker, project if is_away else ""
 
 
 def keep_away(state: str, project: str, name: str, payload: bytes, watch: Watch | None) -> int:
@@ -592,17 +649,31 @@ def keep_away(state: str, project: str, name: str, payload: bytes, watch: Watch 
     return keep(state, name.removesuffix(".event") + ".away", header + payload, "", watch)
 
 
-def note_lost() -> None:
-    """Note in the state folder that an event was not kept: a link takes no room of a full disk."""
+def note_lost(known: str = NOT_KEPT) -> str:
+    """Note in the state folder that an event was not kept, or that this is not known.
+
+    Returns:
+        The note's path: a link, as it takes no room of a full disk; an empty string where it cannot
+        be made, as where nothing can be written at all: the line is all there is.
+    """
     try:
         folder = khive_of(home()) + LOST
         try:
             posix.mkdir(folder, 0o700)
         except FileExistsError:
             pass
-        posix.symlink("-", "%s/%020d-%s" % (folder, time_ns(), posix.urandom(4).hex()))
+        note = "%s/%020d-%s" % (folder, time_ns(), posix.urandom(4).hex())
+        posix.symlink(known, note)
     except OSError:
-        # Nothing can be written at all: the line is all there is.
+        return ""
+    return note
+
+
+def forget(note: str) -> None:
+    """Take a note away, if somebody has not told of it meanwhile."""
+    try:
+        posix.unlink(note)
+    except OSError:
         pass
 
 
@@ -613,17 +684,22 @@ def tell_lost() -> int:
         names = posix.listdir(folder)
     except OSError:
         return 0
-    told = 0
+    told: list[str] = []
     for name in names:
         try:
+            known = posix.readlink(folder + "/" + name)
             posix.unlink(folder + "/" + name)
-            told += 1
+            told.append(known)
         except OSError:
-            # Another hook tells of it.
+            # Another hook tells of it, or it has come to the disk.
             pass
     if not told:
         return 0
-    complain("this event is kept; %d before it were not: khive-persist doctor" % told)
+    unknown = told.count(NOT_KNOWN)
+    lost = "%d before it were not" % (len(told) - unknown) if unknown < len(told) else ""
+    late = "of %d it is not yet known: the disk takes too long" % unknown if unknown else ""
+    parts = ", ".join(part for part in (lost, late) if part)
+    complain("this event is kept; %s: khive-persist doctor" % parts)
     return 1
 
 
@@ -653,8 +729,8 @@ def main() -> None:
             code = tell_lost()
     except BaseException as error:  # Whatever it is, the agent's tool must go on.
         code = 1
-        if is_meant and TELL_LOST not in sys.argv and not isinstance(error, Unsure):
-            note_lost()
+        if is_meant and TELL_LOST not in sys.argv:
+            note_lost(NOT_KNOWN if isinstance(error, Unsure) else NOT_KEPT)
         known = "not yet known to be on the disk" if isinstance(error, Unsure) else "not kept"
         complain("event %s: %s" % (known, error or type(error).__name__))
     # Tearing the interpreter down would cost a seventh of the whole run, and nothing is left to do.

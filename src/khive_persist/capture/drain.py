@@ -65,7 +65,8 @@ class Drain:
         Args:
             place: Which.
             is_timed: Whether the process ends, by SIGPROF, where the reading of one event takes
-                longer than it may. The next drain reads that one in a process of its own.
+                longer than it may. The next drain reads that one in a process of its own; if not,
+                this one does.
 
         Raises:
             PlaceError: The place's `.khive` or spool cannot be made or used.

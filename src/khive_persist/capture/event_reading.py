@@ -1,12 +1,14 @@
 """From an event's bytes to its row: here, or in a process of its own where that is safer."""
 
 import signal
+from collections.abc import Callable
 from typing import Final
 
 from khive_persist.capture.isolation import read_alone
 from khive_persist.capture.long_payloads import is_heavy, most_seconds
 from khive_persist.capture.normalise import normalise
 from khive_persist.capture.spool import Event, Spool
+from khive_persist.capture.time_limit import OutOfTime, TimeLimit
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
@@ -30,12 +32,14 @@ class Reading:
             spool: Where the events lie.
             settings: Those of its place.
             redactor: What takes secrets out, or None to leave them.
-            is_timed: Whether an event that takes too long may end this process, by SIGPROF.
+            is_timed: Whether an event that takes too long may end this process, by SIGPROF. If
+                not, an exception ends its reading, and it is read in a process of its own.
         """
         self._spool = spool
         self._settings = settings
         self._redactor = redactor
         self._is_timed = is_timed
+        self._limit = TimeLimit()
 
     def row(self, event: Event, raw: bytes) -> Row:
         """Give the row of an event.
@@ -50,17 +54,24 @@ class Reading:
         """
         if is_heavy(raw):
             return self._row_alone(event)
-        if self._is_timed:
-            signal.setitimer(signal.ITIMER_PROF, most_seconds(len(raw)))
         try:
-            return normalise(event, raw, self._settings, self._redactor)
-        except MemoryError:
+            return self._limited(
+                lambda: normalise(event, raw, self._settings, self._redactor),
+                most_seconds(len(raw)),
+            )
+        except (MemoryError, OutOfTime):
             return self._row_alone(event)
         except Exception as error:  # A mistake of ours in one event must not keep out the others.
             raise Unreadable(f"{type(error).__name__}: {error}") from error
+
+    def _limited(self, read: Callable[[], Row], seconds: float) -> Row:
+        if not self._is_timed:
+            return self._limit.call(read, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        try:
+            return read()
         finally:
-            if self._is_timed:
-                signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _row_alone(self, event: Event) -> Row:
         (row,) = read_alone(self._spool, [event])

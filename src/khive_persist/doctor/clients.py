@@ -1,6 +1,7 @@
 """What came of clients that nobody knows, and what no hook could keep."""
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from khive_persist.capture import arrival
@@ -45,17 +46,33 @@ async def unknown_lines(place: Place) -> list[str]:
 
 
 def lost_events() -> list[str]:
-    """How many events no hook could keep, of which none could speak since, one line."""
-    folder = marks.state_folder()
-    try:
-        names = sorted(os.listdir(f"{folder}{arrival.LOST}")) if folder is not None else []
-    except OSError:
+    """How many events no hook could keep, or not in time, of which none could speak since."""
+    state = marks.state_folder()
+    if state is None:
         return []
-    times = [int(name.partition("-")[0]) for name in names if name.partition("-")[0].isdecimal()]
-    if not times:
-        return []
-    since = datetime.fromtimestamp(min(times) / 1e9, UTC)
-    return [
-        f"{len(times)} events could not be kept since {since:%Y-%m-%d %H:%M} UTC: neither their"
-        " project nor the home directory took them"
-    ]
+    folder = f"{state}{arrival.LOST}"
+    times: dict[str, list[int]] = {arrival.NOT_KEPT: [], arrival.NOT_KNOWN: []}
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            at = name.partition("-")[0]
+            # It has come to the disk, or a hook tells of it.
+            with suppress(FileNotFoundError):
+                if at.isdecimal():
+                    times.setdefault(os.readlink(f"{folder}/{name}"), []).append(int(at))
+    lost, late = times[arrival.NOT_KEPT], times[arrival.NOT_KNOWN]
+    lines = []
+    if lost:
+        lines.append(
+            f"{len(lost)} events could not be kept since {_minute(lost)}: neither their project nor"
+            " the home directory took them"
+        )
+    if late:
+        lines.append(
+            f"of {len(late)} events since {_minute(late)} it is not known whether they are kept, as"
+            " the disk took too long: those that came to it are recorded"
+        )
+    return lines
+
+
+def _minute(times: list[int]) -> str:
+    return f"{datetime.fromtimestamp(min(times) / 1e9, UTC):%Y-%m-%d %H:%M} UTC"

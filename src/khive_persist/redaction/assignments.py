@@ -56,7 +56,7 @@ _OUTER_SPACE = r"(?s)((?:\s|\\++[nrt])*+)(.*?)(?:\s|\\++[nrt])*+\Z"
 _MAX_NAMES = 8
 
 
-class _Assignment(NamedTuple):
+class Assignment(NamedTuple):
     """A name, where in the text its value begins, and whether that must be quoted."""
 
     name: Name
@@ -70,7 +70,7 @@ class AssignmentRule:
     words = STEMS
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        assignment = _assignment(text, low, start, end)
+        assignment = assignment_at(text, low, start, end)
         if assignment is None:
             return False
         name, at, must_be_quoted = assignment
@@ -97,7 +97,7 @@ class AssignmentRule:
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         done = value_end = names = 0
         for start, end in hits:
-            assignment = _assignment(text.flat, text.low, start, end)
+            assignment = assignment_at(text.flat, text.low, start, end)
             if assignment is None or assignment.at <= done:
                 continue
             done = assignment.at
@@ -116,7 +116,7 @@ class AssignmentRule:
                 value_end = max(value_end, begin + len(value))
 
 
-def _assignment(text: str, low: str, start: int, end: int) -> _Assignment | None:
+def assignment_at(text: str, low: str, start: int, end: int) -> Assignment | None:
     """The assignment to the name that has a stem here, in text that may be escaped."""
     end = start + len(low[start:end].rstrip(" =:"))
     separator = compiled(_SEPARATOR).match(low, end)
@@ -139,7 +139,7 @@ def _assignment(text: str, low: str, start: int, end: int) -> _Assignment | None
     if name is None:
         return None
     quoted = compiled(_QUOTE).search(low, separator.end("rest"), separator.end()) is not None
-    return _Assignment(name, separator.end(), quoted)
+    return Assignment(name, separator.end(), quoted)
 
 
 def _is_set(text: str, begin: int) -> bool:
@@ -182,6 +182,8 @@ def _is_value(name: Name, value: str, flat: str, start: int, *, quoted: bool) ->
     return (
         0 < len(value) < _MAX_LENGTH
         and not value.startswith((",", ":", "}", "]"))
+        # A list: `RowRule` judges its items.
+        and (quoted or not value.startswith("["))
         and MARK not in value
         and is_value_of(name, value, quoted=quoted, ends_line=ends_line)
     )

@@ -9,17 +9,28 @@ from typing import Final, NamedTuple
 
 from khive_persist.redaction.escapes import MARK, Unescaped, compiled
 from khive_persist.redaction.rule import Candidate, Hit
-from khive_persist.redaction.values import is_password, is_secret
+from khive_persist.redaction.values import is_given, is_password, is_secret
 
 # Between a program and its option, in one command.
 _WITHIN = r"[^\n;|&]{0,400}?(?<=[\s\"'])"
 # Between an option and its value.
 _GAP = r"(?:[ \t]{1,8}[\"']?|=[\"']?|[\"'][ \t]{0,8},\s{0,80}[\"'])"
 _ATTACHED = r"[\"']?"
-# A quote before it may be the end of a JSON string: then it begins with one of these.
-_VALUE = r"((?![,:}\]])[^\s\"'`<>;|&]{4,256})"
+# A quote before it may be the end of a JSON string: then it begins with one of these. What is in
+# quotes right after a blank may have blanks.
+_VALUE = (
+    r"((?<=[ \t=p][\"'])(?![,:}\]])[^\"'`\r\n]{4,100}(?=[\"'])"
+    r"|(?![,:}\]])[^\s\"'`<>;|&]{4,256})"
+)
 _USER = r"[\w.@+\\-]{1,128}:"
-_TWO_WORDS = r"(?:[ \t]{1,8}[^\s;|&]{1,200}){2}"
+_WORD = r"[^\s;|&]{1,200}[ \t]{1,8}"
+# Options of which one has `b`; with `n` none of the words after them is a file.
+_OPTION = r"-\w{1,8}[ \t]{1,8}"
+_OF_WHICH_ONE_HAS = rf"(?:{_OPTION}){{0,6}}-\w{{0,7}}"
+_HTPASSWD = (
+    rf"(?={_OF_WHICH_ONE_HAS}b)(?:(?={_OF_WHICH_ONE_HAS}n)(?:{_OPTION}){{1,6}}+{_WORD}"
+    rf"|(?!{_OF_WHICH_ONE_HAS}n)(?:{_OPTION}){{1,6}}+{_WORD}{_WORD})[\"']?"
+)
 _WINDOW = 400
 _PROGRAM_END = r"[\w.-]{0,16}+[\s\"'\\]"
 _ANY_OPTION = r"(?s:.{0,400}?)[\s\"'nrt](?:-[a-zA-Z-]|/p:|add_user|change_password|password|wifi)"
@@ -34,17 +45,19 @@ class Command(NamedTuple):
         words: Of the programs, in lower case, apart by blanks.
         option: A pattern of what stands before the password.
         before: A pattern that what stands before the word must end with ("": any).
+        is_certain: Whether nothing else can stand there, so that `root` is one, too.
     """
 
     words: str
     option: str
     before: str = ""
+    is_certain: bool = False
 
 
 COMMANDS: Final = (
     # https://dev.mysql.com/doc/refman/8.4/en/password-security-user.html
-    Command("mysql mariadb", rf"-p(?!ort\b|ort=|rotocol|assword|=){_ATTACHED}"),
-    Command("sshpass", rf"-p(?:{_GAP}|{_ATTACHED})"),
+    Command("mysql mariadb", rf"-p(?!ort\b|ort=|rotocol|assword|=){_ATTACHED}", "", True),
+    Command("sshpass", rf"-p(?:{_GAP}|{_ATTACHED})", "", True),
     Command("login", rf"(?:-p|--password){_GAP}", rf"{_REGISTRIES}[^\n;|&]{{0,40}}"),
     Command("redis-cli valkey-cli keydb-cli", rf"(?:-a|--pass){_GAP}"),
     Command("mongosh mongodump mongorestore mongoexport mongoimport", rf"-p(?:{_GAP}|{_ATTACHED})"),
@@ -53,7 +66,8 @@ COMMANDS: Final = (
     Command("sqlcmd", rf"-P(?:{_GAP}|{_ATTACHED})"),
     Command("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldappasswd", rf"-w{_GAP}"),
     Command("openssl", rf"-pass(?:in|out)?{_GAP}pass:"),
-    Command("htpasswd", rf"-[a-zA-Z]{{0,3}}b[a-zA-Z]{{0,3}}{_TWO_WORDS}[ \t]{{1,8}}[\"']?"),
+    # https://httpd.apache.org/docs/2.4/programs/htpasswd.html
+    Command("htpasswd", _HTPASSWD, "", True),
     Command("smbclient rpcclient", rf"-U(?:{_GAP}|{_ATTACHED})[^\s\"'%]{{1,128}}%"),
     Command("keytool jarsigner", rf"-(?:src|dest)?(?:store|key)pass{_GAP}"),
     Command("7z", rf"-p{_ATTACHED}"),
@@ -72,6 +86,7 @@ class CommandRule:
         self.words = tuple(command.words.split())
         self._before = command.before and rf"(?i){command.before}\Z"
         self._pattern = rf"{_WITHIN}{command.option}{_VALUE}"
+        self._check = is_given if command.is_certain else is_password
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
         return (
@@ -91,7 +106,7 @@ class CommandRule:
             # Where a program's name stands many times, no part is searched for each of them.
             done = match.end() if match else end + _WINDOW // 4
             if match is not None:
-                yield from _candidate(text, *match.span(1), is_password)
+                yield from _candidate(text, *match.span(1), self._check)
 
     def _is_program(self, text: str, start: int) -> bool:
         if not self._before:
@@ -122,9 +137,43 @@ class UserRule:
         return compiled(self._BEFORE).search(text, max(0, start - 3), start) is not None
 
 
-def command_rules() -> list[CommandRule | UserRule]:
+class InputRule:
+    """Finds passwords that programs read from stdin: `echo NAME:PASSWORD | chpasswd`."""
+
+    words = ("chpasswd", "passwd --stdin", "--password-stdin")
+    # https://man7.org/linux/man-pages/man8/chpasswd.8.html
+    _ECHO = r"\b(?:echo|printf)\b"
+    _PAIR = rf"(?<![\w.@+-]){_USER}([^\s\"'`<>;|&]{{4,256}})"
+    _WORD = r"[ \t](?!-)[\"']?([^\s\"'`<>;|&]{4,256})"
+    _HERE = r"[^\n;|&<]{0,80}<<(?:<[ \t]{0,4}|-?[ \t]{0,4}[\"']?\w{1,40}[\"']?[ \t]{0,4}\r?\n)"
+    _LINES = rf"[\"']?{_USER}([^\s\"'`<>;|&]{{4,256}})[\"']?(?:\r?\n|\Z)?"
+
+    def may_match(self, text: str, low: str, start: int, end: int) -> bool:
+        before = low[max(0, start - _WINDOW) : start]
+        return "|" in before or "<<" in low[end : end + _WINDOW]
+
+    def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
+        for start, end in hits:
+            is_pairs = text.low.startswith("chpasswd", start)
+            pipe = text.flat.rfind("|", max(0, start - _WINDOW), start)
+            begins = [
+                match.end()
+                for match in compiled(self._ECHO).finditer(text.flat, max(0, pipe - _WINDOW), pipe)
+            ]
+            if pipe >= 0 and begins and text.flat.find("\n", pipe, start) < 0:
+                pattern = compiled(self._PAIR if is_pairs else self._WORD)
+                for match in pattern.finditer(text.flat, begins[-1], pipe):
+                    yield from _candidate(text, *match.span(1), is_given)
+            here = compiled(self._HERE).match(text.flat, end) if is_pairs else None
+            at = here.end() if here else len(text.flat)
+            while line := compiled(self._LINES).match(text.flat, at):
+                at = line.end()
+                yield from _candidate(text, *line.span(1), is_given)
+
+
+def command_rules() -> list[CommandRule | UserRule | InputRule]:
     """Make the rules of all commands."""
-    return [*map(CommandRule, COMMANDS), UserRule()]
+    return [*map(CommandRule, COMMANDS), UserRule(), InputRule()]
 
 
 def _candidate(

@@ -105,8 +105,8 @@ def classify(identifier: str) -> Name | None:
     stem = stems[-1]
     before = name[: stem.start()].rstrip("_").rpartition("_")[2]
     after = name[stem.end() :].split("_")[1:]
-    # Several of them, with nothing said of what they are for, are counted: `tokens=`.
-    is_counted = bool(stem["plural"]) and not before and not stem["credential"]
+    # Several of them, with nothing said of what they are for, are counted: `tokens=`, `keys=`.
+    is_counted = bool(stem["plural"]) and not before and bool(stem["token"] or stem["key"])
     if is_counted or before in NOT_AFTER or (after and after[-1] in NOT_BEFORE):
         return None
     kind, has_which = _kind(stem), all(word in WHICH or word.isdigit() for word in after)

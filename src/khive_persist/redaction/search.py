@@ -13,6 +13,7 @@ from khive_persist.redaction.assignments import AssignmentRule
 from khive_persist.redaction.commands import command_rules
 from khive_persist.redaction.cookies import CookieRule
 from khive_persist.redaction.escapes import HIDING, Unescaped, lower, reveal
+from khive_persist.redaction.lists import RowRule
 from khive_persist.redaction.patterns import pattern_rules
 from khive_persist.redaction.private_keys import PrivateKeyRule
 from khive_persist.redaction.rule import Candidate, Hit, Rule
@@ -40,6 +41,7 @@ class _Index:
             *command_rules(),
             CookieRule(),
             AssignmentRule(),
+            RowRule(),
         ]
         words: dict[str, list[int]] = {word: [] for word in HIDING}
         for place, rule in enumerate(self.rules):

@@ -22,7 +22,7 @@ from khive_persist.redaction.tokens import (
 
 _PAST_ESCAPE = r"(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})"
 # Heads that many words have in them, searched for with what may stand before a token.
-_CROWDED = frozenset({"re_", "nfo_", "pa-", "SK", "pat", *DISCORD_HEADS.split()})
+_CROWDED = frozenset({"re_", "nfo_", "pa-", "SK", "pat", "hc", *DISCORD_HEADS.split()})
 _OPENINGS = (*" \"'`=:(/,>[|@\n\t", "\\n", "\\t")
 
 

@@ -44,6 +44,8 @@ _CALL = r"""(?ax)
     | (?i:(?:process\.env|os\.environ|settings|config|secrets|env|vars|self|this)\.[\w.]+\Z)
 """
 _SNAKE = r"[a-z0-9]+(?:_[a-z0-9]+)+"
+_SPEAKS_FOR_ITSELF = r"(?i)passw|\Apwd?\Z|\Apass\Z"
+_WORDS_AND_NUMBER = r"(?i)[a-z]+(?:[-_./:@][a-z0-9]+)*[0-9]{0,2}"
 _TYPE = r"(?:[A-Z][a-z]+){2,}[0-9]?"
 # Not hexadecimal, and no words with dashes.
 _RANDOM = (
@@ -96,6 +98,15 @@ def is_password(value: str) -> bool:
     )
 
 
+def is_given(value: str) -> bool:
+    """Tell whether what stands where nothing but a password can stand says one."""
+    return (
+        not value.startswith(("-", "$"))
+        and not is_template(value)
+        and compiled(_SPEAKS_FOR_ITSELF).search(value) is None
+    )
+
+
 def is_cookie(value: str) -> bool:
     """Tell whether a cookie's value is too long and too mixed to be a setting."""
     return (
@@ -135,6 +146,13 @@ def is_value_of(name: Name, value: str, *, quoted: bool, ends_line: bool) -> boo
     if name.is_password:
         return _is_word(name, value, quoted=quoted, ends_line=ends_line)
     return compiled(_RANDOM_LETTERS).fullmatch(value) is not None
+
+
+def is_item_of(name: Name, value: str, *, quoted: bool) -> bool:
+    """Tell whether an item of a list of secrets is one: such lists have names of secrets, too."""
+    return is_value_of(name, value, quoted=quoted, ends_line=True) and (
+        name.is_password or compiled(_WORDS_AND_NUMBER).fullmatch(value) is None
+    )
 
 
 def _is_numeric_secret(name: Name, value: str, *, quoted: bool) -> bool:

@@ -30,10 +30,12 @@ async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
 
 
 def _statement(source: Source) -> Statement:
-    tool, kind = source.extract("$.tool"), source.extract("$.kind")
+    tool, kind, role = (source.extract(f"$.{name}") for name in ("tool", "kind", "role"))
+    # A client's own total is no message either, and is read.
+    reported = source.extract("$.reported")
     sql = (
         f"SELECT {tool}, {kind}, count(*) AS lines FROM {source.sql}"
-        f" WHERE {source.extract('$.role')} = '{NO_MESSAGE}'"
+        f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL"
         " GROUP BY 1, 2 ORDER BY lines DESC, 1, 2"
     )
     return Statement(sql, [])

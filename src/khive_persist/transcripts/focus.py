@@ -17,6 +17,9 @@ from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
+from khive_persist.store.sqlite import change_log
+from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.transcripts.batches import Batch
 
@@ -42,6 +45,18 @@ class Focus:
         self._timeout = settings.store_busy_timeout_seconds
         self._seal = None if redactor is None else partial(seal, redactor)
         self._mirror = Mirror(place, settings).follower(FOCUS_CHAINS)
+
+    def epoch(self) -> str:
+        """Which file has the snapshots; an empty string where there is none, or an old one.
+
+        Raises:
+            StoreError: As its subclasses say.
+        """
+        if not self._path.exists():
+            return ""
+        with sqlite.opened_reader(self._path) as connection, translated(self._path):
+            is_logged = change_log.is_there(connection)
+            return change_log.state(connection).epoch if is_logged else ""
 
     def follow(self, connection: sqlite3.Connection, tool: str, ended: Sequence[Ended]) -> int:
         """Save the snapshots of calls that have ended: committed, synced and copied on return.

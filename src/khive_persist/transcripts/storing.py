@@ -165,6 +165,8 @@ class Storing:
         self._lines.clear()
         for ended in done.ended:
             self._focus.follow(self._writer.connection, self._tool, ended)
+        if done.ended:
+            self._bookmark.note_lists(self._focus.epoch())
         self._calls.follow(done.call_ends)
         self._bookmark.save(done.position, done.state)
 

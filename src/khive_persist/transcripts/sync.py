@@ -99,7 +99,7 @@ class Sync:
             writer = FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror)
             stack.enter_context(writer)
             epoch = change_log.state(writer.connection).epoch
-            bookmark = Bookmark(self._place, transcript, tool, epoch)
+            bookmark = Bookmark(self._place, transcript, tool, epoch, self._focus.epoch())
             known, state = bookmark.load()
             file = stack.enter_context(closing(opened(transcript, known)))
             # What lies beside a transcript may come after it.

@@ -24,9 +24,10 @@ from khive_persist.capture.tools import TOOLS, Scope, Tool
 from khive_persist.errors import InvalidSettingsError
 
 _SUB_DIRECTORIES = (
-    "{title} reads only the settings of the directory that it is started in: for sessions that"
+    "{title} reads only the settings of the directory that it is started in{but}: for sessions that"
     " begin in a sub-directory use --scope user, or install there, too."
 )
+_BUT = ", and above it those of a git repository, which this is not"
 _NOT_SHARED = (
     "{path} names paths of this machine: where others share it, use --scope local or --scope user."
 )
@@ -153,7 +154,7 @@ def install(
 
     written = file.edit(with_hooks)
     left_out = tuple(hook.event for hook in hooks.values() if not versions.knows(hook))
-    told = by_hand(known, scope, is_http=server is not None, versions=versions)
+    told = by_hand(known, scope, project_root, is_http=server is not None, versions=versions)
     if scope == "project" and not is_shared:
         told += (_NOT_SHARED.format(path=file.path),)
     return Change(file.path, written, tuple(changed), told, versions.oldest, left_out)
@@ -220,15 +221,27 @@ def entries_of(settings: JsonText | None, tool: Tool) -> list[Entry]:
 
 
 def by_hand(
-    tool: Tool, scope: Scope, *, is_http: bool, versions: Known | None = None
+    tool: Tool,
+    scope: Scope,
+    project_root: Path,
+    *,
+    is_http: bool,
+    versions: Known | None = None,
 ) -> tuple[str, ...]:
     """What the user must do in the tool, and for HTTP hooks besides it."""
     lines = list(tool.registration.by_hand[scope])
-    if scope != "user" and not tool.registration.reads_parents:
-        lines.append(_SUB_DIRECTORIES.format(title=tool.title))
+    topmost = tool.registration.topmost
+    if scope != "user" and not _is_below(project_root, topmost):
+        lines.append(_SUB_DIRECTORIES.format(title=tool.title, but=topmost and _BUT))
     if versions is not None and versions.oldest:
         lines += _of_versions(tool, scope, versions)
     return (*lines, *(http_hook.BY_HAND if is_http else ()))
+
+
+def _is_below(directory: Path, topmost: str) -> bool:
+    """Whether something of that name lies in a directory or above it."""
+    path = directory.absolute()
+    return bool(topmost) and any((each / topmost).exists() for each in (path, *path.parents))
 
 
 def _of_versions(tool: Tool, scope: Scope, versions: Known) -> list[str]:

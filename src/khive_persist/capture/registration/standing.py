@@ -109,7 +109,7 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
         problems += [problem for url in servers if (problem := problem_of(url))]
     problems += _problems_between_scopes(tool, scope, project_root, entries)
     state: State = "stale" if gone else "partly installed" if missing else "installed"
-    told = by_hand(known, scope, is_http=bool(servers), versions=versions)
+    told = by_hand(known, scope, project_root, is_http=bool(servers), versions=versions)
     transport: Transport = "http" if servers else "command"
     return Status(
         file.path, state, transport, events, missing, tuple(dict.fromkeys(problems)), told,

@@ -235,7 +235,8 @@ _OVER_HTTP: Final = frozenset(
 _WATCHED_FILES: Final = "CLAUDE.md|AGENTS.md|.mcp.json|.env|.envrc"
 _TRUST: Final = (
     "In the terminal Claude Code runs hooks, those of your user settings too, only in a folder that"
-    " you trust: say yes when it asks. `claude -p` does not ask.",
+    " you trust: say yes when it asks, where its newest versions preselect No. `claude -p` does not"
+    " ask.",
 )
 
 TOOL: Final = Tool(
@@ -273,7 +274,7 @@ TOOL: Final = Tool(
             ),
             oldest="2.1.100",
         ),
-        reads_parents=False,
+        topmost="",
         by_hand={"project": _TRUST, "local": _TRUST, "user": _TRUST},
     ),
 )

@@ -157,7 +157,7 @@ TOOL: Final = Tool(
         comments=False,
         runs_once=False,
         program=None,
-        reads_parents=True,
+        topmost=".git",
         by_hand={
             "project": (
                 "Codex reads a project's hooks only where it trusts the folder:"

@@ -168,7 +168,7 @@ TOOL: Final = Tool(
         comments=True,
         runs_once=True,
         program=None,
-        reads_parents=False,
+        topmost="",
         by_hand={"project": _TRUST, "local": (), "user": _TRUST},
     ),
 )

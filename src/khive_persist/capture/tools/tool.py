@@ -67,7 +67,8 @@ class Registration(NamedTuple):
         comments: Whether the tool reads a settings file with `//` and `/* */` comments.
         runs_once: Whether the same command in both scopes runs once an event, and not twice.
         program: How its versions are found, where an event that one does not know does harm.
-        reads_parents: Whether a session in a sub-directory has the project's hooks.
+        topmost: What lies in the topmost directory whose settings a session that begins below it
+            has, too; an empty string where it has those of its own directory alone.
         by_hand: What the user must do in the tool, by scope, as whole sentences.
     """
 
@@ -81,7 +82,7 @@ class Registration(NamedTuple):
     comments: bool
     runs_once: bool
     program: Program | None
-    reads_parents: bool
+    topmost: str
     by_hand: Mapping[Scope, tuple[str, ...]]
 
 

@@ -38,6 +38,12 @@ class State(NamedTuple):
     last_rowid: int
 
 
+def is_there(connection: sqlite3.Connection) -> bool:
+    """Whether a file has a log: one of the original's has none until it is written to."""
+    has_log = "SELECT count(*) FROM sqlite_schema WHERE name = 'change_log_state'"
+    return bool(connection.execute(has_log).fetchone()[0])
+
+
 def state(connection: sqlite3.Connection) -> State:
     """Return the state that our last transaction left."""
     found = connection.execute("SELECT epoch, records, last_rowid FROM change_log_state")
@@ -103,8 +109,7 @@ def uncopied(connection: sqlite3.Connection, consumer: str) -> int | None:
 
     A file without a log, or without this consumer, has none.
     """
-    has_log = "SELECT count(*) FROM sqlite_schema WHERE name = 'change_log_state'"
-    if not connection.execute(has_log).fetchone()[0]:
+    if not is_there(connection):
         return 0
     position = positions(connection).get(consumer)
     if position == BEHIND:
