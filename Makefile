@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Tests start thousands of interpreters: one that may not keep what it compiled does it all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The dashboard, built from web/ by Node. Without Node the server says at / that it is not there.
 PAGE := src/khive_persist/server/web/index.html
 PAGE_SOURCES := $(wildcard web/*.json web/*.js web/*.html web/.npmrc) $(shell find web/src web/public -type f)

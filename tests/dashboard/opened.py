@@ -54,6 +54,10 @@ class Opened:
         self.page.goto(f"{self.url}/{hash}")
         return self.page
 
+    def follow(self, hash: str) -> None:
+        """Go to another page of the one that is loaded, as a link of its own does."""
+        self.page.goto(f"{self.url}/{hash}")
+
     def _requested(self, request: Request) -> None:
         if not request.url.startswith((self.url + "/", "about:", "data:")):
             self.elsewhere.append(request.url)

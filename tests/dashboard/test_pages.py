@@ -1,16 +1,17 @@
-"""Each page shows what is recorded, keeps its filters in its address, and fits where it is."""
+"""Each page shows what is recorded, keeps its filters in its address, loads little and fits."""
 
 import re
 from typing import Final, Literal
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import new_place
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import COMPARED, LAST, REPORT, SESSIONS, STORY
 from tests.server.process import Server
 
+FIRST_LOAD_BYTES: Final = 350_000
 # The colour of the page in each.
 SCHEMES: Final[dict[Literal["light", "dark"], str]] = {
     "light": "rgb(251, 251, 250)",
@@ -25,6 +26,7 @@ PAGES: Final = {
     REPORT: "Slowest tools",
     "#/health": "conversations.db",
 }
+DRAWN: Final = ("#/", "#/plans", COMPARED, REPORT)
 
 
 def test_the_overview_counts_and_its_links_lead_to_sessions(opened: Opened) -> None:
@@ -165,12 +167,19 @@ def test_health_says_what_doctor_says(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("hash", list(PAGES))
-def test_each_page_fits_and_has_its_colours(browser: Browser, filled: Server, hash: str) -> None:
+def test_each_page_loads_little_fits_has_its_colours_and_is_reached_by_tab(
+    browser: Browser, filled: Server, hash: str
+) -> None:
     size = {"width": 380, "height": 800}
     with Opened.of(browser, filled, viewport=size) as opened:
         opened.log_in(filled.token)
+        sizes = sizes_of(opened.page)
         page = opened.go(hash)
         expect(page.locator("main")).to_contain_text(PAGES[hash])
+        if hash in DRAWN:
+            expect(page.locator("figure canvas").first).to_be_visible()
+        print(f"{hash}: {sum(sizes):,} bytes in {len(sizes)} answers")
+        assert 20_000 < sum(sizes) <= FIRST_LOAD_BYTES
         for width in (380, 1280):
             page.set_viewport_size({"width": width, "height": 800})
             for scheme, colour in SCHEMES.items():
@@ -178,7 +187,47 @@ def test_each_page_fits_and_has_its_colours(browser: Browser, filled: Server, ha
                 expect(page.locator("html")).to_have_css("background-color", colour)
                 over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 assert over <= 0, (width, scheme)
+        page.emulate_media(color_scheme="light")
+        assert not_reached_by_tab(page) == []
         assert opened.errors == []
+        assert opened.elsewhere == []
+        assert opened.dialogs == []
+
+
+def sizes_of(page: Page) -> list[int]:
+    """The bytes of each answer that a page is given from now on, heads included."""
+    sizes: list[int] = []
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda done: sizes.append(done["encodedDataLength"]))
+    return sizes
+
+
+def not_reached_by_tab(page: Page) -> list[str]:
+    """The controls that are passed over; each that is reached has to show it."""
+    wanted = page.locator("button:enabled, select, input:not(.hidden), summary, nav a").count()
+    rounds = 0
+    for _ in range(wanted * 4 + 60):
+        page.keyboard.press("Tab")
+        here = page.evaluate("""() => {
+          const here = document.activeElement;
+          const style = getComputedStyle(here);
+          here.dataset.reached = 'yes';
+          return [here.className, here.tagName, parseFloat(style.outlineWidth), style.outlineStyle];
+        }""")
+        # Behind the last comes the browser itself, then the first.
+        if here[1] == "BODY":
+            continue
+        rounds += "skip" in here[0].split()
+        if rounds == 2:
+            break
+        assert here[2] >= 1, here
+        assert here[3] != "none", here
+    left: list[str] = page.evaluate("""() => [...document.querySelectorAll(
+      'button:enabled, select, input:not(.hidden), summary, nav a')]
+      .filter((one) => !one.dataset.reached && one.checkVisibility())
+      .map((one) => one.outerHTML)""")
+    return left
 
 
 def test_a_choice_of_colours_and_zone_is_kept(opened: Opened) -> None:
