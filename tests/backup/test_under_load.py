@@ -10,6 +10,8 @@ from khive_persist.backup.coding import Coding
 from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
 from khive_persist.capture.drain import drain
+from khive_persist.copies import mirrored
+from khive_persist.mirror.verify import compared
 from khive_persist.place import Place
 from tests.backup.records import elsewhere, restored, rows
 from tests.backup.writers import writing
@@ -23,7 +25,7 @@ def ids(place: Place) -> set[object]:
 @pytest.mark.parametrize(
     "backups", [pytest.param(5, id="a few"), pytest.param(100, id="many", marks=pytest.mark.long)]
 )
-def test_each_backup_has_what_was_acknowledged_before(
+def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
     place: Place, folder: Folder, tmp_path: Path, backups: int
 ) -> None:
     # Without end, they would write the more, the longer a backup of all that takes.
@@ -39,6 +41,9 @@ def test_each_backup_has_what_was_acknowledged_before(
             other = elsewhere(tmp_path, str(number))
             restored(other, folder, made.id)
             assert before <= ids(other)
+            with compared(other, mirrored(other)) as comparison:
+                assert list(comparison.differences()) == []
+                assert comparison.is_equal
             shutil.rmtree(other.root)
     assert [writer.errors for writer in writers] == [""] * 4
 

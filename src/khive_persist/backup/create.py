@@ -4,14 +4,16 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.backup import index as index_file
 from khive_persist.backup import manifest as manifest_file
+from khive_persist.backup import moment
 from khive_persist.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
 from khive_persist.backup.coding import Coding, encode
 from khive_persist.backup.destination import Destination, Sink
@@ -21,8 +23,8 @@ from khive_persist.backup.progress import Progress, silent
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import BackupError, KhiveError
-from khive_persist.mirror.forms import packed_path
 from khive_persist.place import Place
+from khive_persist.register import known_purposes
 from khive_persist.staging import staging
 from khive_persist.store.sqlite import snapshot, switch
 
@@ -41,8 +43,9 @@ def create_backup(
     """Back up every database of a place, config.toml and the mirror, while others write.
 
     Everything that was acknowledged before the call is in it, what waited in the spool too; each
-    database is as it was at one moment. On return the backup is in the destination, durably.
-    Stopped before, it is not there: its manifest is written last.
+    database, with the files of the mirror that copy it, is as it was at one moment. On return the
+    backup is in the destination, durably. Stopped before, it is not there: its manifest is written
+    last.
 
     Args:
         place: What to back up.
@@ -72,7 +75,8 @@ def create_backup(
     with staging(place) as folder:
         reading = _Reading(place, folder, known, progress)
         try:
-            pack = _write(destination, id, PACK, reading.new_pieces(), coding)
+            with closing(reading.new_pieces()) as pieces:
+                pack = _write(destination, id, PACK, pieces, coding)
             content = index_file.dump(Index(tuple(reading.entries)))
             index = _write(destination, id, index_file.NAME, iter([content]), coding)
             mirror = [entry for entry in reading.entries if "/" in entry.name]
@@ -112,39 +116,42 @@ class _Reading:
         self._known = set(known)
         self._progress = progress
         self._databases = _databases(place)
-        self._mirror = _mirror_files(place)
 
-    def new_pieces(self) -> Iterator[bytes]:
+    def new_pieces(self) -> Generator[bytes, None, None]:
         """The pieces that are not known yet, each once; `entries` and `files` grow with them."""
-        for name in self._databases:
+        known = known_purposes(self._place)
+        for purposes in moment.groups(known):
+            with moment.taken(self._place, purposes, self._folder / "moment") as taken:
+                for name, copy in taken.databases.items():
+                    yield from self._database(name, copy)
+                for file in taken.mirror:
+                    yield from self._pieces(f"{MIRROR}/{file.name}", file.path, file.size)
+        for name in sorted(set(self._databases).difference(one.file for one in known)):
             copy = self._folder / name
-            try:
-                snapshot.take(self._place.database(name), copy)
-                # A damaged one must not stand among good backups, unseen until it is needed.
-                contents = snapshot.examine(copy, fully=False)
-                entry = yield from self._pieces(name, copy)
-            finally:
-                copy.unlink(missing_ok=True)
-            self.files.append(_file(entry, contents))
+            snapshot.take(self._place.database(name), copy)
+            yield from self._database(name, copy)
         if _is_file(self._place.config):
             self.files.append(_file((yield from self._pieces(CONFIG, self._place.config)), None))
-        # After the databases: a record of theirs is in the mirror by then.
-        for path in self._mirror:
-            try:
-                yield from self._pieces(f"{MIRROR}/{path.name}", path)
-            except FileNotFoundError:
-                # It may have been packed meanwhile. A packed file that was there comes by itself,
-                # after its plain one: whichever of them is gone, the other has the lines.
-                packed = packed_path(path)
-                if packed not in self._mirror:
-                    with suppress(FileNotFoundError):
-                        yield from self._pieces(f"{MIRROR}/{packed.name}", packed)
+        for path in _mirror_files(self._place):
+            if not moment.has_file(known, path.name):
+                with suppress(FileNotFoundError):
+                    yield from self._pieces(f"{MIRROR}/{path.name}", path)
 
-    def _pieces(self, name: str, path: Path) -> Generator[bytes, None, Entry]:
+    def _database(self, name: str, copy: Path) -> Iterator[bytes]:
+        # A damaged one must not stand among good backups, unseen until it is needed.
+        contents = snapshot.examine(copy, fully=False)
+        entry = yield from self._pieces(name, copy)
+        copy.unlink()
+        self.files.append(_file(entry, contents))
+
+    def _pieces(
+        self, name: str, path: Path, most: int | None = None
+    ) -> Generator[bytes, None, Entry]:
         sha256, size, digests = hashlib.sha256(), 0, []
+        left = sys.maxsize if most is None else most
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
-            while piece := file.read(PIECE_BYTES):
+            while piece := file.read(min(PIECE_BYTES, left - size)):
                 sha256.update(piece)
                 size += len(piece)
                 digest = hashlib.sha256(piece).digest()

@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -41,18 +42,32 @@ def take(source: Path, target: Path) -> None:
     Raises:
         StoreError: As its subclasses say; what there is of the copy is to be thrown away.
     """
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
-    with (
-        opened_reader(source) as reading,
-        closing(sqlite3.connect(target, isolation_level=None)) as writing,
-        translated(source),
-    ):
-        # Or the copy would begin anew at every commit of another process.
+    with begun(source) as reading:
+        copy(reading, source, target)
+
+
+@contextmanager
+def begun(source: Path) -> Iterator[sqlite3.Connection]:
+    """Keep a database, for as long as the `with`, as it is now; writers go on.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(source) as reading, translated(source):
+        # Or a copy would begin anew at every commit of another process.
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        yield reading
+
+
+def copy(reading: sqlite3.Connection, source: Path, target: Path) -> None:
+    """Copy what `begun` keeps, and let go of it; see `take`."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    with closing(sqlite3.connect(target, isolation_level=None)) as writing, translated(source):
         writing.execute("PRAGMA journal_mode = OFF")
         writing.execute("PRAGMA synchronous = OFF")
         reading.backup(writing, pages=_PAGES_A_STEP, progress=_let_signals_in)
+        reading.execute("END")
 
 
 def examine(path: Path, *, fully: bool) -> Contents:
