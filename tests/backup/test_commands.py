@@ -40,6 +40,7 @@ def test_a_backup_is_made_listed_verified_and_restored(saved: Place, khive: Khiv
         "backups": [first, second],
         "damaged": {},
         "unfinished": [],
+        "ahead": [],
     }
     assert khive("backup", "list").out.count("zstd") == 2
     assert [one["problems"] for one in khive("backup", "verify", "--json").json] == [[], []]

@@ -1,6 +1,7 @@
 """What was backed up comes back, row for row, however it was stored."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -234,10 +235,27 @@ def test_a_bucket_keeps_backups_as_a_folder_does(
     assert target.ids() == [last.parent]
 
 
-def test_a_bucket_that_cannot_be_reached_is_said_in_a_line(
+def test_a_bucket_that_cannot_be_used_is_said_in_a_line_of_words(
     saved: Place, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    missing = open_destination(saved, "s3://no-such-bucket")
+    with pytest.raises(BackupError) as raised:
+        missing.ids()
+    assert str(raised.value) == (
+        "s3://no-such-bucket: NoSuchBucket: The specified bucket does not exist"
+    )
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(BackupError, match="s3://plans"):
+    with pytest.raises(BackupError) as raised:
         create_backup(saved, open_destination(saved, f"s3://{bucket}"))
+    assert re.match(
+        r"s3://plans: PUT http://127\.0\.0\.1:9/plans/\S+ in [^\n<]*$", str(raised.value)
+    )
     assert not list((saved.khive / "staging").iterdir())
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["nonsense", "nonsense://host", "http://", "http://host:99999", "http://[::1"]
+)
+def test_an_endpoint_that_is_none_is_refused(endpoint: str, saved: Place) -> None:
+    with pytest.raises(BackupError, match="is no address of an S3 service"):
+        open_destination(saved, "s3://bucket", endpoint)

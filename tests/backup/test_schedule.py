@@ -1,5 +1,8 @@
 """`backup create --if-due`: a backup when the schedule says so, full or not, and old ones go."""
 
+import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,10 +11,12 @@ from typing import cast
 import pytest
 
 from khive_persist.backup.catalogue import Catalogue
+from khive_persist.backup.manifest import Manifest
 from khive_persist.backup.schedule import due
 from khive_persist.cli.root import run
 from khive_persist.place import Place
 from khive_persist.settings import Settings
+from tests.backup.records import save_plans
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SETTINGS = Settings(backup_every_hours=6, backup_full_every_days=2)
@@ -20,11 +25,13 @@ SETTINGS = Settings(backup_every_hours=6, backup_full_every_days=2)
 def catalogue(*hours_ago: float, full: tuple[float, ...] = ()) -> Catalogue:
     made = {
         str(hours): SimpleNamespace(
-            created=NOW - timedelta(hours=hours), parent=None if hours in full else "x"
+            id=str(hours),
+            created=NOW - timedelta(hours=hours),
+            parent=None if hours in full else "x",
         )
         for hours in hours_ago
     }
-    return cast("Catalogue", SimpleNamespace(manifests=made))
+    return Catalogue(cast("dict[str, Manifest]", made), {}, ())
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,18 @@ def test_what_is_due(made: Catalogue, expected: str | None) -> None:
 
 def test_without_a_schedule_nothing_is_due() -> None:
     assert due(catalogue(), Settings(), NOW) is None
+
+
+def test_a_rule_of_any_size_is_one(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(backup_every_hours=1e300, backup_full_every_days=1e300)
+    assert due(catalogue(5, full=(5,)), settings, NOW) is None
+    settings = Settings(backup_every_hours=1, backup_full_every_days=1e300)
+    assert due(catalogue(5, full=(5,)), settings, NOW) == "incremental"
+    assert create(place) == 0
+    root = ["--dir", str(place.root)]
+    assert run([*root, "backup", "prune", "--keep-days", "1e300", "--yes"]) == 0
+    assert run([*root, "backup", "prune", "--keep-count", "9" * 30, "--yes"]) == 0
+    assert len(backups(place)) == 1
 
 
 def backups(place: Place) -> list[Path]:
@@ -78,3 +97,48 @@ def test_what_had_its_time_goes_with_the_next(place: Place) -> None:
     assert create(place, "--if-due") == 0
     (second,) = backups(place)
     assert first != second
+
+
+AHEAD = """
+import sys
+from datetime import UTC, datetime, timedelta
+from khive_persist import clock
+
+clock.now = lambda: datetime.now(UTC) + timedelta(days=400)
+from khive_persist.cli.root import main
+
+main()
+"""
+
+
+def test_a_backup_of_a_clock_that_was_ahead_is_said_and_not_obeyed(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.local_config.write_text("[backup]\nevery_hours = 1\nkeep_count = 1\nkeep_days = 0\n")
+    root = str(place.root)
+    save_plans(place, "one", 1)
+    words = ["--dir", root, "backup", "create", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", AHEAD, *words], check=True, capture_output=True, text=True
+    )
+    ahead = json.loads(done.stdout)["id"]
+    save_plans(place, "two", 1)
+    capsys.readouterr()
+    assert create(place, "--if-due", "--json") == 0
+    said = capsys.readouterr()
+    first = json.loads(said.out)
+    assert first["parent"] is None
+    assert f"{ahead} is of later than now" in said.err
+    save_plans(place, "three", 1)
+    assert create(place, "--since", "latest", "--json") == 0
+    second = json.loads(capsys.readouterr().out)
+    assert second["parent"] == first["id"]
+    assert run(["--dir", root, "backup", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ahead"] == [ahead]
+    assert run(["--dir", root, "doctor"]) == 1
+    assert f"backup {ahead} is of later than now" in capsys.readouterr().out
+    assert run(["--dir", root, "backup", "restore", "latest", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["backup"]["id"] == second["id"]
+    assert run(["--dir", root, "backup", "prune", "--keep-count", "1", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["deleted"] == []
+    assert {path.name for path in backups(place)} == {ahead, first["id"], second["id"]}

@@ -1,8 +1,10 @@
 """Which backups a destination has, and which of them each one needs."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from khive_persist import clock
 from khive_persist.backup import index, manifest
 from khive_persist.backup.coding import decode
 from khive_persist.backup.destination import Destination
@@ -12,6 +14,12 @@ from khive_persist.errors import BackupDamagedError, NotFoundError
 
 LATEST: Final = "latest"
 PACK: Final = "pack"
+AHEAD: Final = (
+    "of later than now: a clock was wrong when it was made, or is now. It is never the latest, and"
+    " no rule deletes it"
+)
+# Clocks of machines that back up to one destination differ by less.
+_TOLERATED: Final = timedelta(minutes=5)
 UNFINISHED: Final = "it is being made, or was stopped before its end"
 # The manifest first: without it the rest is no backup.
 OBJECTS: Final = (manifest.NAME, index.NAME, PACK)
@@ -24,11 +32,19 @@ class Catalogue(NamedTuple):
         manifests: By id, the oldest first.
         damaged: Those whose manifest is not as it was written, each with what is wrong.
         unfinished: The ids under which something lies and no manifest.
+        ahead: The ids of those that say to be of later than now: a clock was wrong then, or is now.
+            When they were made is not known, so they are never the latest, and do not grow old.
     """
 
     manifests: dict[str, Manifest]
     damaged: dict[str, BackupDamagedError]
     unfinished: tuple[str, ...]
+    ahead: tuple[str, ...] = ()
+
+    @property
+    def dated(self) -> list[Manifest]:
+        """Those of which it is known when they were made, the oldest first."""
+        return [one for one in self.manifests.values() if one.id not in self.ahead]
 
     def as_document(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -36,6 +52,7 @@ class Catalogue(NamedTuple):
             "backups": [one.as_document() for one in self.manifests.values()],
             "damaged": {id: str(error) for id, error in self.damaged.items()},
             "unfinished": self.unfinished,
+            "ahead": self.ahead,
         }
 
     def find(self, name: str) -> Manifest:
@@ -48,7 +65,7 @@ class Catalogue(NamedTuple):
         if name == LATEST:
             if not self.manifests:
                 raise NotFoundError("there is no backup", hint="khive-persist backup create")
-            return next(reversed(self.manifests.values()))
+            return (self.dated or list(self.manifests.values()))[-1]
         known = (*self.manifests, *self.damaged, *self.unfinished)
         ids = [id for id in known if id.startswith(name)]
         if len(ids) != 1:
@@ -97,7 +114,9 @@ def read_catalogue(destination: Destination) -> Catalogue:
         except BackupDamagedError as error:
             damaged[id] = error
     manifests.sort(key=lambda one: (one.created, one.id))
-    return Catalogue({one.id: one for one in manifests}, damaged, tuple(unfinished))
+    limit = clock.now() + _TOLERATED
+    ahead = tuple(one.id for one in manifests if one.created > limit)
+    return Catalogue({one.id: one for one in manifests}, damaged, tuple(unfinished), ahead)
 
 
 def read_index(destination: Destination, of: Manifest, identities: tuple[Any, ...]) -> Index:

@@ -14,18 +14,27 @@ _UNFINISHED_DAYS = 1.0
 def prunable(catalogue: Catalogue, *, keep_count: int = 0, keep_days: float = 0) -> list[Manifest]:
     """The backups that neither rule keeps, and that none of those kept is based on, newest first.
 
+    Those that are ahead of the clock stay, and count for no rule.
+
     Args:
         catalogue: The backups of a destination.
         keep_count: So many of the newest are kept.
         keep_days: Those of so many days are kept. With both 0, every backup goes.
     """
-    newest_first = list(reversed(catalogue.manifests.values()))
-    oldest = clock.now() - timedelta(days=keep_days)
-    needed = {one.id for one in newest_first[:keep_count]}
-    needed |= {one.id for one in newest_first if keep_days and one.created >= oldest}
+    newest_first = catalogue.dated[::-1]
+    now = clock.now()
+    needed = {*catalogue.ahead, *(one.id for one in newest_first[:keep_count])}
     for one in newest_first:
-        if one.id in needed and one.parent is not None:
-            needed.add(one.parent)
+        if keep_days and (now - one.created).total_seconds() < keep_days * 86_400:
+            needed.add(one.id)
+    # A clock can have been set back between a backup and what is based on it.
+    while (
+        parents := {
+            one.parent for one in catalogue.manifests.values() if one.id in needed and one.parent
+        }
+        - needed
+    ):
+        needed |= parents
     return [one for one in newest_first if one.id not in needed]
 
 

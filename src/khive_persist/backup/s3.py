@@ -1,11 +1,14 @@
 """Backups in a bucket of an S3-compatible store, through obstore."""
 
+import html
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
 from khive_persist.backup.keys import INSTALL
 from khive_persist.backup.manifest import ID
@@ -42,6 +45,8 @@ class Bucket:
         self._name = "/".join(part for part in ("s3:/", bucket, prefix) if part)
         self._scratch = scratch
         endpoint = endpoint or next((os.environ[n] for n in _ENDPOINTS if os.environ.get(n)), "")
+        if endpoint:
+            _check_endpoint(endpoint)
         options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
         with self._told():
             self._store = S3Store(
@@ -94,6 +99,35 @@ class Bucket:
         try:
             yield
         except self._errors as error:
-            # What follows the first lines is obstore's own structure, spelled out.
-            reason = str(error).partition("Debug source")[0].strip()
-            raise BackupError(f"{self._name}: {reason}") from error
+            raise BackupError(f"{self._name}: {_words(str(error))}") from error
+
+
+def _check_endpoint(endpoint: str) -> None:
+    """Refuse what obstore does not survive.
+
+    Raises:
+        BackupError: It is no address of HTTP.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise BackupError(f"{endpoint!r} is no address of an S3 service", hint="write https://host")
+
+
+def _words(text: str) -> str:
+    """What an error of obstore's says to a person, on one line.
+
+    Its own structure, spelled out, follows; a service answers in XML:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+    said = text.partition("Debug source")[0]
+    code = re.search(r"<Code>([^<]*)</Code>", said)
+    if code is None:
+        reason = said.rpartition("Error performing ")[2]
+    else:
+        message = re.search(r"<Message>([^<]*)</Message>", said)
+        reason = f"{code[1]}: {message[1]}" if message else code[1]
+    return " ".join(html.unescape(reason).split())

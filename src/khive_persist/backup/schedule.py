@@ -1,10 +1,9 @@
 """When the next backup is due, and of which kind, by config.toml."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
 from khive_persist.backup.catalogue import Catalogue
-from khive_persist.backup.manifest import Manifest
 from khive_persist.settings import Settings
 
 Kind = Literal["full", "incremental"]
@@ -22,13 +21,9 @@ def due(catalogue: Catalogue, settings: Settings, now: datetime) -> Kind | None:
     if not settings.backup_every_hours:
         return None
     # In the order of time: the latest is the last.
-    made = list(catalogue.manifests.values())
-    if made and now - made[-1].created < timedelta(hours=settings.backup_every_hours):
+    ages = [(now - one.created).total_seconds() for one in catalogue.dated]
+    if ages and ages[-1] < settings.backup_every_hours * 3600:
         return None
-    full = [one for one in made if _is_full(one)]
-    oldest = now - timedelta(days=settings.backup_full_every_days)
-    return "incremental" if full and full[-1].created > oldest else "full"
-
-
-def _is_full(manifest: Manifest) -> bool:
-    return manifest.parent is None
+    full = [age for age, one in zip(ages, catalogue.dated, strict=True) if one.parent is None]
+    is_recent = full and full[-1] < settings.backup_full_every_days * 86_400
+    return "incremental" if is_recent else "full"

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from khive_persist.backup.backups import Backups, Compression
-from khive_persist.backup.catalogue import UNFINISHED, Catalogue
+from khive_persist.backup.catalogue import AHEAD, UNFINISHED, Catalogue
 from khive_persist.backup.prune import delete_backups
 from khive_persist.cli.asking import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
@@ -93,6 +93,8 @@ def create_command(
     like, as from cron.
     """
     backups = Backups(existing_place(context, directory), destination, endpoint)
+    if if_due or since:
+        _say_ahead(backups.catalogue())
     with progress("bytes") as advance:
         made = backups.create(
             since=since,
@@ -140,6 +142,7 @@ def list_command(
         for problem in damaged.values():
             click.echo(f"problem: {problem}")
         _say_unfinished(catalogue)
+    _say_ahead(catalogue)
     return FAILED if damaged else DONE
 
 
@@ -199,6 +202,7 @@ def restore_command(
     backups = Backups(place, destination, endpoint)
     catalogue = backups.catalogue()
     manifest = catalogue.find(id)
+    _say_ahead(catalogue)
     chain = catalogue.chain(manifest)
     there = _databases(place)
     if there:
@@ -251,6 +255,7 @@ def prune_command(
     backups = Backups(place_of(context, directory), destination, endpoint)
     catalogue = backups.catalogue()
     ids = backups.prunable(catalogue, keep_count, keep_days)
+    _say_ahead(catalogue)
     if ids and not dry_run:
         confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {backups.target}", yes=yes)
         delete_backups(backups.target, ids)
@@ -272,6 +277,11 @@ def _databases(place: Place) -> list[str]:
 
 def _count(catalogue: Catalogue) -> int:
     return len(catalogue.manifests) + len(catalogue.damaged) + len(catalogue.unfinished)
+
+
+def _say_ahead(catalogue: Catalogue) -> None:
+    for id in catalogue.ahead:
+        click.echo(f"{id} is {AHEAD}", err=True)
 
 
 def _say_unfinished(catalogue: Catalogue) -> None:

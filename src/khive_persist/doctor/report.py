@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import listing, survey
-from khive_persist.backup.catalogue import read_catalogue
+from khive_persist.backup.catalogue import AHEAD, read_catalogue
 from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
@@ -97,7 +97,7 @@ async def examine(place: Place, *, thoroughly: bool = True) -> Report:
         f"{count} events of {project} wait here: it is not trusted, or cannot take them"
         for project, count in diverted(place).items()
     ]
-    problems += _without_marks(place) + _damaged_backups(place)
+    problems += _without_marks(place) + _backups(place)
     try:
         configuration.load(place.config)
     except InvalidSettingsError as error:
@@ -311,13 +311,16 @@ def _open_to_others(place: Place) -> list[str]:
     return found
 
 
-def _damaged_backups(place: Place) -> list[str]:
+def _backups(place: Place) -> list[str]:
     """What is wrong with the backups in the place itself, each one line."""
     try:
-        damaged = read_catalogue(open_destination(place)).damaged
+        catalogue = read_catalogue(open_destination(place))
     except KhiveError as error:
         return [str(error)]
-    return [str(error) for error in damaged.values()]
+    return [
+        *map(str, catalogue.damaged.values()),
+        *(f"backup {id} is {AHEAD}" for id in catalogue.ahead),
+    ]
 
 
 def _without_marks(place: Place) -> list[str]:
