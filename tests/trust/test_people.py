@@ -22,7 +22,7 @@ from khive_persist.cli.root import run
 from khive_persist.errors import UntrustedError
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.trust import marks
+from khive_persist.trust import macs, marks, search
 from tests.payloads import Hook
 
 QUIET = "[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n"
@@ -123,12 +123,14 @@ def test_an_upgrade_is_one_line_and_one_command_and_loses_nothing(
 
 def test_a_container_with_a_new_home_and_a_volume(
     place: Place,
+    home: Path,
     other_home: Path,
     hook: Hook,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     recorded(place, hook, "before")
+    key = macs.mac(place.khive, "x", b"")
     monkeypatch.setenv("HOME", str(other_home))
     monkeypatch.setenv("CI", "true")
     assert run(["--dir", str(place.root), "stats"]) == 1
@@ -139,6 +141,27 @@ def test_a_container_with_a_new_home_and_a_volume(
     assert sessions(place) == ["before", "in the container"]
     assert waiting(other_home) == 0
     assert marks.is_marked(place.khive)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("CI")
+    monkeypatch.delenv("KHIVE_DIR")
+    recorded(place, hook, "back at home")
+    assert waiting(home) == 0
+    assert macs.mac(place.khive, "x", b"") == key
+
+
+def test_the_first_homes_of_a_place_stay_known_however_many_come(
+    place: Place, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        monkeypatch.setenv("HOME", str(tmp_path / f"home-{number}"))
+        (tmp_path / f"home-{number}").mkdir()
+        search.meant(place.root)
+        assert marks.is_marked(place.khive)
+    for first in (home, tmp_path / "home-0", tmp_path / "home-9"):
+        monkeypatch.setenv("HOME", str(first))
+        assert marks.is_marked(place.khive)
+    monkeypatch.setenv("HOME", str(tmp_path / "home-48"))
+    assert not marks.is_marked(place.khive)
 
 
 def test_where_no_home_can_be_written_the_owner_is_enough_for_what_is_named(

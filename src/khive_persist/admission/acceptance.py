@@ -32,10 +32,12 @@ class Origin(NamedTuple):
     """Where a `.khive` was known before.
 
     Attributes:
-        paths: The directories under which its id is marked.
+        digits: What its id said there.
+        paths: The directories under which that is marked.
         has_moved: Whether it is no longer there: then it was moved, and is the user's own.
     """
 
+    digits: str
     paths: Sequence[Path]
     has_moved: bool
 
@@ -62,11 +64,13 @@ class Acceptance(NamedTuple):
 
 def origin(place: Place) -> Origin:
     """Where a `.khive` was known before, by its id."""
-    digits = marks.digits(place.khive)
     khive = marks.physical(place.khive)
-    paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
-    has_moved = bool(paths) and all(marks.digits(path / khive.name) != digits for path in paths)
-    return Origin(paths, has_moved)
+    for digits in marks.all_digits(place.khive):
+        paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
+        if paths:
+            there = [marks.all_digits(path / khive.name) for path in paths]
+            return Origin(digits, paths, not any(digits in found for found in there))
+    return Origin("", (), False)
 
 
 def accept(place: Place, *, keep: bool) -> Acceptance:
@@ -88,7 +92,6 @@ def accept(place: Place, *, keep: bool) -> Acceptance:
     """
     search.refuse_foreign(place.khive)
     old = origin(place)
-    digits = marks.digits(place.khive)
     was_trusted = marks.is_trusted(place.khive)
     try:
         os.chmod(place.khive, 0o700)
@@ -110,10 +113,10 @@ def accept(place: Place, *, keep: bool) -> Acceptance:
     if keep:
         _trust_values(place)
     elif old.has_moved and marks.is_marked(place.khive):
-        records.store(place.khive, records.of_digits(digits))
+        records.store(place.khive, records.of_digits(old.digits))
     for path in old.paths if old.has_moved else ():
         marks.forget(path / place.khive.name)
-        records.drop(digits)
+        records.drop(old.digits)
     place.make()
     waiting = waiting_at_home(place)
     errors = drain(place).errors

@@ -143,21 +143,28 @@ def is_trusted(khive: str, state: str) -> bool:
         state: As `home` gives it.
     """
     try:
-        digits = posix.readlink(khive + "/id")
-        return len(digits) == MARK_DIGITS and digits in posix.readlink(
-            khive_of(state) + "/marks" + khive
-        )
+        mark = posix.readlink(khive_of(state) + "/marks" + khive)
+        return own_digits(posix.readlink(khive + "/id"), mark) != ""
     except OSError:
         return False
 
 
-def mark(khive: str, state: str, parents: list[int]) -> None:
-    """Mark a `.khive` that was made just now as this user's.
+def own_digits(id: str, mark: str) -> str:
+    """Of the digits in an id, which each home directory that knows the place adds, this user's."""
+    for digits in id.split("-"):
+        if len(digits) == MARK_DIGITS and digits in mark:
+            return digits
+    return ""
+
+
+def mark(khive: str, state: str, parents: list[int], others: str = "") -> None:
+    """Mark a `.khive` that has no id as this user's.
 
     Args:
         khive: Its physical path.
         state: As `home` gives it.
         parents: The folders whose names are still to be synced: those of the mark are added.
+        others: The digits of other home directories, each with a hyphen after it.
 
     Raises:
         OSError: It cannot be marked, or somebody else marks it.
@@ -179,7 +186,7 @@ def mark(khive: str, state: str, parents: list[int]) -> None:
         marks = [digits]
     posix.symlink("-".join(marks), path + "." + digits)
     posix.rename(path + "." + digits, path)
-    posix.symlink(digits, khive + "/id")
+    posix.symlink(others + digits, khive + "/id")
 
 
 def absolute(path: str) -> str:

@@ -6,7 +6,7 @@ Which marks agree is decided in `capture/arrival.py`, which the hook runs by its
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,9 @@ from khive_persist.files import PRIVATE_FILE, make_directory, sync_directory
 ID: Final = "id"
 MARKS: Final = "marks"
 _LOCK: Final = "marks.lock"
+_HEX: Final = frozenset("0123456789abcdef")
+# Of a volume that containers share, each with a home of its own, the first homes stay known.
+_MOST_HOMES: Final = 32
 
 
 def state_home() -> Path | None:
@@ -68,13 +71,24 @@ def is_trusted(khive: Path) -> bool:
 
 
 def digits(khive: Path) -> str:
-    """What its `id` says, or an empty string."""
+    """What its `id` says for this user, or an empty string where it has no mark."""
+    home = state_home()
+    if home is None:
+        return ""
+    mark = Path(arrival.khive_of(str(home))) / MARKS / str(physical(khive)).lstrip("/")
     try:
-        found = os.readlink(khive / ID)
+        return arrival.own_digits(os.readlink(khive / ID), os.readlink(mark))
     except OSError:
         return ""
-    is_mark = len(found) == arrival.MARK_DIGITS and set(found) <= set("0123456789abcdef")
-    return found if is_mark else ""
+
+
+def all_digits(khive: Path) -> list[str]:
+    """What its `id` says for anybody, the oldest first."""
+    try:
+        found = os.readlink(khive / ID).split("-")
+    except OSError:
+        return []
+    return [one for one in found if len(one) == arrival.MARK_DIGITS and set(one) <= _HEX]
 
 
 def make_khive(khive: Path) -> None:
@@ -96,6 +110,8 @@ def make_khive(khive: Path) -> None:
 def mark(khive: Path) -> bool:
     """Mark a `.khive` as this user's; whether it could be: the state folder needs no mark.
 
+    Under another home directory it keeps the mark that it has.
+
     Raises:
         UntrustedError: Another user owns it.
     """
@@ -106,13 +122,14 @@ def mark(khive: Path) -> bool:
     with _turn():
         if is_marked(khive):
             return True
+        others = all_digits(khive)[: _MOST_HOMES - 1]
         if os.path.lexists(khive / ID):
             stale = khive / f".{ID}.{os.urandom(8).hex()}.old"
             os.rename(khive / ID, stale)
             if stat.S_ISDIR(os.lstat(stale).st_mode):
                 raise UntrustedError(f"{khive / ID} is a directory", hint="move it away")
             os.unlink(stale)
-        return _mark(khive)
+        return _mark(khive, others)
 
 
 def known_paths(text: str) -> list[Path]:
@@ -137,7 +154,7 @@ def forget(khive: Path) -> None:
         (folder / MARKS / str(khive).lstrip("/")).unlink(missing_ok=True)
 
 
-def _mark(khive: Path) -> bool:
+def _mark(khive: Path, others: Sequence[str] = ()) -> bool:
     home = state_home()
     if home is None:
         return False
@@ -146,7 +163,7 @@ def _mark(khive: Path) -> bool:
         make_directory(Path(arrival.khive_of(str(home))))
         parents: list[int] = []
         try:
-            arrival.mark(str(path), str(home), parents)
+            arrival.mark(str(path), str(home), parents, "".join(f"{one}-" for one in others))
             for parent in parents:
                 os.fsync(parent)
         finally:
