@@ -155,7 +155,7 @@ def test_by_keyboard_alone_it_is_begun_and_broken_off(opened: Opened) -> None:
 def test_a_wrong_name_is_told_and_is_no_empty_comparison(browser: Browser, filled: Server) -> None:
     with Opened.of(browser, filled) as opened:
         opened.log_in(filled.token)
-        page = opened.go("#/compare?by=nonsense")
+        page = opened.go("#/compare?by=nonsense&metric=failures")
         expect(page.get_by_role("alert")).to_contain_text("nothing to group by is named 'nonsense'")
         expect(page.get_by_role("region", name="In words")).to_have_count(0)
         page.get_by_label("Groups by").fill("complexity")

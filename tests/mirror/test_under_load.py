@@ -112,7 +112,11 @@ def test_writers_go_on_with_databases_that_are_made_anew(place: Place, times: in
     assert_kept(place, acknowledged(writers))
 
 
-def test_two_that_make_anew_at_once_end_equal(place: Place) -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "times", [pytest.param(1, id="quick"), pytest.param(20, id="long", marks=pytest.mark.long)]
+)
+def test_two_that_make_anew_at_once_end_equal(place: Place, times: int) -> None:
     ended: list[Rebuilt | BaseException] = []
 
     def make_anew(direction: Any) -> None:
@@ -124,7 +128,7 @@ def test_two_that_make_anew_at_once_end_equal(place: Place) -> None:
     with writing(place, 1_000_000) as writers:
         for writer in writers:
             writer.wait_for(40)
-        for _ in range(2):
+        for _ in range(times):
             for name in files(place)[::2]:
                 (place.sessions / name).unlink(missing_ok=True)
             threads = [threading.Thread(target=make_anew, args=(rebuild_mirror,)) for _ in range(2)]
