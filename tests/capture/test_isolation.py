@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -150,17 +151,31 @@ def endless() -> None:
         pass
 
 
+def some(number: int) -> int:
+    done = 0
+    while done < number:
+        done += 1
+    return done
+
+
 def test_a_limit_ends_what_it_is_of_and_nothing_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_limit, "_LOOK_SECONDS", 0)
     limit = TimeLimit()
-    over = 0
-    for number in range(2000):
-        try:
-            limit.call(lambda: sum(range(500)), number % 50 * 1e-6)
-        except OutOfTime:
-            over += 1
-        sum(range(50))
-    assert 0 < over < 2000
+    over = within = number = 0
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        while over < 100 or within < 100:
+            number += 1
+            # At whatever point of it the time is over.
+            try:
+                limit.call(partial(some, number % 1000 + 1), number % 7 * 1e-5)
+                within += 1
+            except OutOfTime:
+                over += 1
+            some(50)
+    finally:
+        sys.setswitchinterval(interval)
     with pytest.raises(OutOfTime):
         limit.call(endless, 0.05)
     assert limit.call(lambda: 1, 60) == 1

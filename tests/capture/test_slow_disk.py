@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -117,10 +117,14 @@ def test_the_deadline_holds_before_and_after_the_disk(
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Path:
+def gate(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "gate"
     os.mkfifo(path)
-    return path
+    yield path
+    # Whoever still waits goes on, and whoever comes later finds no gate.
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    path.unlink()
+    os.close(pipe)
 
 
 @pytest.mark.parametrize("call", ["lstat", "fsync"])

@@ -68,10 +68,14 @@ def test_killed_hooks(place: Place, kills: int) -> None:
     some = random.Random(1)
     acknowledged = ["unharmed"]
     payload = b'{"hook_event_name": "Stop", "session_id": "unharmed"}'
-    start = time.monotonic()
-    subprocess.run(HOOK, input=payload, cwd=place.root, check=True)
+    times = []
+    # The first makes the place, and starts a drainer.
+    for _ in range(3):
+        start = time.monotonic()
+        subprocess.run(HOOK, input=payload, cwd=place.root, check=True)
+        times.append(time.monotonic() - start)
     # How long it takes tells what else the machine does; kills are to hit it at any point.
-    most = 2 * (time.monotonic() - start)
+    most = 2 * min(times)
     for number in range(kills):
         payload = json.dumps({"hook_event_name": "Stop", "session_id": f"s{number}"}).encode()
         process = subprocess.Popen(HOOK, stdin=subprocess.PIPE, cwd=place.root)
@@ -96,7 +100,7 @@ def test_killed_hooks(place: Place, kills: int) -> None:
     connection.close()
     assert len(acknowledged) <= kills
     assert set(acknowledged) <= set(sessions)
-    known = [session for session in sessions if session is not None]
+    known = [session for session in sessions if session not in (None, "unharmed")]
     assert len(known) == len(set(known))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist.cli.root import run
 from khive_persist.cli.story_lines import StoryLines
 from khive_persist.opening import reading
 from khive_persist.place import Place
@@ -19,7 +20,12 @@ from khive_persist.session import read_session
 from khive_persist.settings import Settings
 from khive_persist.stats import read_stats
 from khive_persist.story.telling import tell
-from khive_persist.transcripts.reported import ReportedCost, reported_costs, session_cost
+from khive_persist.transcripts.reported import (
+    DIFFERENCE,
+    ReportedCost,
+    reported_costs,
+    session_cost,
+)
 from khive_persist.transcripts.sync import Sync
 from khive_persist.transcripts.totals import token_totals
 from tests.transcripts.test_counts import lines, transcripts
@@ -153,6 +159,17 @@ def test_a_session_that_no_client_reports_has_a_computed_cost_alone(place: Place
     cost = anyio.run(session_cost, place, "01a1fba8-5999-72e2-af3b-725dbe705173")
     assert (cost["computed"], cost["reported"], cost["difference"]) == (None, None, None)
     assert cost["unpriced"] > 0
+
+
+@pytest.mark.parametrize(
+    "command", [["stats"], ["show", COMPACTED], ["doctor", "--session", COMPACTED]]
+)
+def test_a_difference_is_explained(
+    place: Place, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    synced(place, "claude-code", [DATA / "compact.jsonl"])
+    run(["--dir", str(place.root), *command])
+    assert DIFFERENCE in capsys.readouterr().out
 
 
 def test_show_says_how_much_has_no_price(place: Place, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """A limit of processor time for what a thread does, in a program that must not end for it."""
 
-import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -92,5 +91,8 @@ def _clock(thread: int) -> float:
 
 def _interrupt(thread: int, error: type[BaseException] | None) -> None:
     """Let a thread raise an error as soon as it runs; None takes back what it has not raised."""
+    # Importing it costs more than most drains, and hardly any needs it.
+    import ctypes
+
     raised = None if error is None else ctypes.py_object(error)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)

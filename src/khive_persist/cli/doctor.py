@@ -24,7 +24,7 @@ from khive_persist.session import whole_id
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.store.unmatched import Unmatched
 from khive_persist.transcripts.accounting import Account, account
-from khive_persist.transcripts.reported import session_cost
+from khive_persist.transcripts.reported import DIFFERENCE, session_cost
 from khive_persist.trust import search
 
 
@@ -135,6 +135,8 @@ def _account(found: Account, cost: dict[str, Any], *, as_json: bool) -> int:
                 "difference (USD)": cost["difference"],
             }
         )
+        if cost["difference"]:
+            click.echo(DIFFERENCE)
         if lacking:
             rows = [
                 (call.created_at, call.tool, call.name, call.tool_use_id, lack, call.reason)

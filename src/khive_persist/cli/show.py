@@ -26,7 +26,7 @@ from khive_persist.store.codec import dump_lossy
 from khive_persist.store.kinds import find_records
 from khive_persist.story.entry import content_of
 from khive_persist.story.telling import tell
-from khive_persist.transcripts.reported import ReportedCost, reported_costs
+from khive_persist.transcripts.reported import DIFFERENCE, ReportedCost, reported_costs
 
 MAX_NAMED = 3
 
@@ -124,7 +124,7 @@ def cost_line(cost: ReportedCost) -> str:
     guess = ", part of it a guess of the client" if cost.is_guess else ""
     return (
         f"cost: {computed} computed{unpriced}; ${cost.reported:.4f} reported by the client{guess};"
-        f" difference ${cost.difference:.4f}"
+        f" difference ${cost.difference:.4f}" + (f" ({DIFFERENCE})" if cost.difference else "")
     )
 
 

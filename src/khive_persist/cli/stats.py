@@ -12,7 +12,7 @@ from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
 from khive_persist.stats import read_stats
 from khive_persist.store.kinds import KindCount
-from khive_persist.transcripts.reported import ReportedCost
+from khive_persist.transcripts.reported import DIFFERENCE, ReportedCost
 from khive_persist.transcripts.totals import BY, By, TokenTotal
 
 
@@ -69,6 +69,8 @@ def command(
         click.echo("what the clients themselves say that sessions cost, in USD:")
         costs = [tuple(entry.values()) for entry in found["reported"]]
         print_table(ReportedCost._fields, costs, "")
+        if any(entry["difference"] for entry in found["reported"]):
+            click.echo(DIFFERENCE)
     click.echo()
     print_fields({f"plans {name}": value for name, value in found["plans"].items()})
     if found["kinds"]:

@@ -18,6 +18,11 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.transcripts.totals import token_totals
 
+# What a difference between the two costs is.
+DIFFERENCE: Final = (
+    "the difference is of requests that the transcript does not have, as that of a compaction, and"
+    " of what has no price here"
+)
 # The client's clock starts when its process does, its transcript with the first prompt.
 _START: Final = timedelta(seconds=1)
 
