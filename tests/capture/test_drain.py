@@ -16,6 +16,8 @@ import pytest
 
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import Drain, drain
+from khive_persist.capture.event_drain import BATCH_EVENTS
+from khive_persist.capture.removal import Removal
 from khive_persist.capture.spool import LOCKS, Event, Spool, parse
 from khive_persist.errors import StoreBusyError, StoreDamagedError, StoreNewerError
 from khive_persist.place import Place
@@ -310,6 +312,42 @@ def test_a_drain_that_is_killed_anywhere_loses_and_doubles_nothing(place: Place)
         assert {id for id, _ in rows(place)} == accepted
         assert spool.is_empty()
         accepted |= {spool.accept("claude-code", payload(n)).id for n in range(20)}
+
+
+def test_files_are_removed_while_those_that_follow_are_stored(place: Place) -> None:
+    spool = Spool(place)
+    spool.make()
+    accepted = set()
+    for number in range(2 * BATCH_EVENTS + 100):
+        event = parse(arrival.file_name("claude-code", True))
+        assert event is not None
+        (spool.path / event.name).write_bytes(payload(number))
+        accepted.add(event.id)
+    program = _KILLED.format(point="first-unlink", root=str(place.root))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == -9, done.stderr
+    assert not spool.is_empty()
+    result = drain(place)
+    # On return they are gone, all of them.
+    assert spool.is_empty()
+    assert not result.left
+    assert sorted(id for id, _ in rows(place)) == sorted(accepted)
+
+
+def test_a_file_that_cannot_be_removed_is_told(place: Place) -> None:
+    spool = Spool(place)
+    spool.make()
+    names = [arrival.file_name("claude-code", True) for _ in range(100)]
+    events = [event for name in names if (event := parse(name))]
+    for name in names[1:]:
+        (spool.path / name).touch()
+    (spool.path / names[0]).mkdir()
+    with pytest.raises(OSError, match=names[0]), Removal(spool) as removal:
+        removal.remove(events)
+    (spool.path / names[0]).rmdir()
+    with Removal(spool) as removal:
+        removal.remove(events)
+    assert spool.is_empty()
 
 
 _KILLED = """

@@ -10,18 +10,19 @@ from khive_persist.store.codec import StoredRow
 
 # Of a session, or a turn of it: what was said until then is in the tool's transcript.
 _ENDS: Final = tuple(
-    f'"event_type":"{word}"'
+    f'{word}"'
     for word in (
         "stop", "stop_failure", "interrupt", "session_end", "subagent_stop", "pre_compact"
     )
 )  # fmt: skip
+_EVENT_TYPE: Final = '"event_type":"'
 
 
 def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
     """The transcripts of the sessions and agents that ended with these events, each once."""
     found: dict[Path, None] = {}
     for row in rows:
-        if not any(word in (row[1] or "") for word in _ENDS):
+        if not _may_end(row[1] or ""):
             continue
         content = codec.column(row[1])
         payload = content.get("payload")
@@ -30,6 +31,15 @@ def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
             if isinstance(path, str) and path and "\0" not in path:
                 found[Path(path)] = None
     return list(found)
+
+
+def _may_end(content: str) -> bool:
+    """Tell, without reading the JSON, whether an event may be the end of something."""
+    at = 0
+    while at := content.find(_EVENT_TYPE, at) + 1:
+        if content.startswith(_ENDS, at - 1 + len(_EVENT_TYPE)):
+            return True
+    return False
 
 
 def size_of(path: Path) -> int | None:

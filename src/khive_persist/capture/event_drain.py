@@ -2,8 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +11,7 @@ from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
 from khive_persist.capture.isolation import read_alone, store_alone
 from khive_persist.capture.normalise import file_of
+from khive_persist.capture.removal import Removal
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
 from khive_persist.purposes import HOOK_EVENTS, Purpose
@@ -21,8 +20,6 @@ from khive_persist.store.sqlite.file_writer import FileWriter
 
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
-_REMOVERS: Final = 4
-_FEW: Final = 32
 # Drains in a row that died at an event: who reads it in a process of its own, and dies all the
 # same, may die of what it stores.
 _DEATHS_OF_STORING: Final = 2
@@ -43,6 +40,7 @@ class EventDrain:
         self._reading = reading
         self._journal = journal
         self._writer_of = writer_of
+        self._removal = Removal(spool)
         self._ended: dict[Path, None] = {}
 
     def run(
@@ -63,10 +61,11 @@ class EventDrain:
         Raises:
             StoreError: Their database does not take them: they wait on.
         """
-        return sum(
-            self._drain(tool, batch, deaths, errors)
-            for batch in self._batches(events, deaths, errors)
-        )
+        with self._removal:
+            return sum(
+                self._drain(tool, batch, deaths, errors)
+                for batch in self._batches(events, deaths, errors)
+            )
 
     def run_away(self, event: Event, deaths: Mapping[str, int], errors: list[KhiveError]) -> int:
         """Bring in an event of a project that is gone, with the project's path; how many came in.
@@ -75,7 +74,8 @@ class EventDrain:
             OSError: It cannot be read.
             StoreError: As for `run`.
         """
-        return self._drain(event.tool, [(event, self._spool.read(event))], deaths, errors)
+        with self._removal:
+            return self._drain(event.tool, [(event, self._spool.read(event))], deaths, errors)
 
     def take_ended(self) -> list[Path]:
         """The transcripts of sessions that have stopped or ended since this was last asked."""
@@ -207,24 +207,5 @@ class EventDrain:
         return len(rows)
 
     def _finish(self, events: Sequence[Event], rows: Sequence[Row]) -> None:
-        self._remove(events)
+        self._removal.remove(events)
         self._ended |= dict.fromkeys(ended_transcripts(rows))
-
-    def _remove(self, events: Sequence[Event]) -> None:
-        """Remove the files of stored events. Four at once take a third of the time."""
-        if len(events) < _FEW:
-            _remove_stored(self._spool, events)
-            return
-
-        def remove(begin: int) -> None:
-            _remove_stored(self._spool, events[begin::_REMOVERS])
-
-        with ThreadPoolExecutor(_REMOVERS) as removers:
-            list(removers.map(remove, range(_REMOVERS)))
-
-
-def _remove_stored(spool: Spool, events: Sequence[Event]) -> None:
-    """Remove the files of stored events; one that is gone is no fault."""
-    for event in events:
-        with suppress(FileNotFoundError):
-            spool.remove(event)
