@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from khive_persist.store.codec import StoredRow
@@ -43,10 +43,12 @@ class WriteRequest:
 
     def begin(self) -> bool:
         """Begin it, unless its caller has left; it can no longer be cancelled then."""
-        if self.after is not None and (self.after.has_failed or not self.after.is_begun):
-            self.reply.cancel()
-        # Or the last one of many would keep all that came before it.
-        self.after = None
+        before = self.after
+        if before is not None and (before.has_failed or not before.is_begun):
+            # In a transaction that was rolled back it had begun.
+            if not self.reply.cancel() and not self.has_failed:
+                self.fail(before.reply.exception() or CancelledError())
+            return False
         if not self.is_begun and not self.reply.cancelled():
             self.is_begun = self.reply.set_running_or_notify_cancel()
         return self.is_begun
@@ -57,6 +59,8 @@ class WriteRequest:
 
     def succeed(self) -> None:
         """Tell the caller that it is done."""
+        # Or the last one of many would keep all that came before it.
+        self.after = None
         self.reply.set_result(self.result)
 
     def fail(self, error: BaseException) -> None:

@@ -21,6 +21,9 @@ from khive_persist.store.write_request import WriteRequest
 Result = TypeVar("Result")
 
 _CHUNKS_AHEAD: Final = 2
+# Where there is no second copy, several that are small share a transaction.
+_SMALL_CHUNKS_AHEAD: Final = 4
+_SMALL_CHUNKS_CHARACTERS: Final = 16 << 20
 
 
 class Merged(NamedTuple):
@@ -94,11 +97,12 @@ class Writer:
         return await self._run(write)
 
     async def upsert_all(self, chunks: Iterable[Sequence[StoredRow]]) -> int:
-        """Save rows, each chunk in a transaction of its own, the next while one is copied.
+        """Save rows, each chunk as a whole, the next while one is copied.
 
         Where one fails, or it is cancelled, those before it are saved, and none is after it.
         """
         under_way: deque[WriteRequest] = deque()
+        sizes: deque[int] = deque()
         count = 0
         last = None
         try:
@@ -107,9 +111,11 @@ class Writer:
                     rows, self._timeout_seconds, writer=self, after=last
                 )
                 under_way.append(last)
-                while len(under_way) > _CHUNKS_AHEAD:
+                sizes.append(sum(len(row[1] or "") for row in rows))
+                while len(under_way) > self._chunks_ahead(sum(sizes)):
                     await asyncio.wrap_future(under_way[0].reply)
                     count += under_way.popleft().rows
+                    sizes.popleft()
             while under_way:
                 await asyncio.wrap_future(under_way[0].reply)
                 count += under_way.popleft().rows
@@ -195,6 +201,10 @@ class Writer:
     async def changes_of_others(self) -> object:
         """Return another value after somebody else has changed the file, or has replaced it."""
         return await self._of_process().changes_of_others(self)
+
+    def _chunks_ahead(self, characters: int) -> int:
+        is_small = isinstance(self._mirror, str) and characters < _SMALL_CHUNKS_CHARACTERS
+        return _SMALL_CHUNKS_AHEAD if is_small else _CHUNKS_AHEAD
 
     async def _run(self, write: Callable[[Transaction], Result]) -> Result:
         return await self._of_process().run(write, self._timeout_seconds, writer=self)

@@ -5,6 +5,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import time
 from collections.abc import AsyncGenerator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import anyio
@@ -30,6 +31,9 @@ SLOW_SECONDS: Final = 10.0
 AT_ONCE: Final = 64
 MEDIA_TYPE: Final = "text/event-stream"
 _CHUNK_CHARACTERS: Final = 1 << 16
+# Those of the last commits, which everybody who listens reads one after the other.
+_TEXTS_KEPT: Final = 256
+_SHORT_CHARACTERS: Final = 1 << 14
 _FILES: Final = tuple(HOOK_EVENTS.values())
 
 
@@ -113,14 +117,9 @@ def _may_read(serving: Serving, asked: Asked) -> bool:
 def _chunks(stored: Sequence[tuple[tuple[Stand, ...], StoredRow]]) -> list[bytes]:
     chunks, chunk, size = [], [], 0
     for stands, row in stored:
-        id, content, metadata, created_at, _ = row
-        item = {
-            "id": id,
-            "created_at": clock.to_text(clock.from_column(created_at) or clock.unreadable()),
-            "content": codec.column(content),
-            "node_metadata": codec.column(metadata),
-        }
-        text = f"id: {_id(stands)}\nevent: hook_event\ndata: {codec.dump_lossy(item)}\n\n"
+        is_short = len(row[1] or "") + len(row[2] or "") <= _SHORT_CHARACTERS
+        data = _data_once(row) if is_short else _data(row)
+        text = f"id: {_id(stands)}\nevent: hook_event\ndata: {data}\n\n"
         chunk.append(text)
         size += len(text)
         if size > _CHUNK_CHARACTERS:
@@ -129,6 +128,21 @@ def _chunks(stored: Sequence[tuple[tuple[Stand, ...], StoredRow]]) -> list[bytes
     if chunk:
         chunks.append("".join(chunk).encode())
     return chunks
+
+
+def _data(row: StoredRow) -> str:
+    id, content, metadata, created_at, _ = row
+    item = {
+        "id": id,
+        "created_at": clock.to_text(clock.from_column(created_at) or clock.unreadable()),
+        "content": codec.column(content),
+        "node_metadata": codec.column(metadata),
+    }
+    return codec.dump_lossy(item)
+
+
+# All who listen are told of the same rows.
+_data_once = lru_cache(_TEXTS_KEPT)(_data)
 
 
 def _gap(reason: str, stands: tuple[Stand, ...] | None) -> bytes:

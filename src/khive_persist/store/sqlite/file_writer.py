@@ -139,6 +139,10 @@ class FileWriter:
                     return
             self.close()
 
+    def is_awaited(self) -> bool:
+        """Whether another program waits for the end of the transaction that is open."""
+        return lock.is_awaited(lock.lock_path(self.path))
+
     def follow(self, batches: list[Batch], lines: Lines | None = None) -> None:
         """Copy what was committed: synced on return; see `MirrorProgress.copy`.
 

@@ -28,6 +28,10 @@ from khive_persist.place import PRIVATE_FILE
 _SHORTEST_WAIT_SECONDS: Final = 0.0005
 _LONGEST_WAIT_SECONDS: Final = 0.01
 _OFD_SETLK: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None)
+_OFD_GETLK: Final[int | None] = getattr(fcntl, "F_OFD_GETLK", None)
+# struct flock: type, whence, start, length, process (0 for such locks).
+# https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
+_FLOCK: Final = "hhqqi4x"
 _TURNSTILE: Final = 0
 # Nobody waits for longer than this in silence.
 SILENT_SECONDS: Final = 5.0
@@ -130,6 +134,22 @@ def _wait(
         _leave_turnstile(descriptor)
 
 
+def is_awaited(path: Path) -> bool:
+    """Whether somebody waits for the lock, which the caller holds; true where it cannot be told."""
+    if _OFD_GETLK is None:
+        return True
+    try:
+        descriptor = _open(path)
+        try:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _TURNSTILE, 1, 0)
+            kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, _OFD_GETLK, asked))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return True
+    return bool(kind != fcntl.F_UNLCK)
+
+
 @contextmanager
 def held(
     path: Path, timeout_seconds: float, is_wanted: Callable[[], bool] = lambda: True
@@ -184,10 +204,8 @@ def take_range(descriptor: int, offset: int) -> bool:
 
 
 def _set_range(descriptor: int, offset: int, kind: int) -> None:
-    # struct flock: type, whence, start, length, process (0 for such locks).
-    # https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
     assert _OFD_SETLK is not None
-    fcntl.fcntl(descriptor, _OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, offset, 1, 0))
+    fcntl.fcntl(descriptor, _OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, offset, 1, 0))
 
 
 def _pass_turnstile(descriptor: int) -> bool:

@@ -27,6 +27,7 @@ class Transaction:
         connection: To read through, what is written here included.
         added: How many records the table has more than before.
         has_changed: Whether anything was written.
+        is_logged: Whether somebody follows the change log.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Transaction:
         self.added = 0
         self.has_changed = False
         self._table = quoted(purpose.table)
-        self._is_logged = is_logged
+        self.is_logged = is_logged
 
     def insert_new(self, rows: Sequence[StoredRow]) -> list[str]:
         """Insert the rows whose ids are not there; their ids, each once."""
@@ -52,7 +53,7 @@ class Transaction:
         new = {row[0]: row for row in reversed(rows) if row[0] not in existing}
         inserted = list(reversed(new))
         if inserted:
-            if self._is_logged:
+            if self.is_logged:
                 change_log.note_inserted(self.connection, inserted)
             self.added += len(inserted)
             self._execute(statements.insert_new, [new[id] for id in inserted])
@@ -68,7 +69,7 @@ class Transaction:
 
     def delete(self, ids: Sequence[str]) -> int:
         """Delete rows; how many there were."""
-        if self._is_logged:
+        if self.is_logged:
             change_log.note_deleted(self.connection, self._table, ids)
         sql = statements.delete(self._table)
         count = self.connection.executemany(sql, [(id,) for id in ids]).rowcount
@@ -92,7 +93,7 @@ class Transaction:
         if not rows:
             return
         ids = [row[0] for row in rows]
-        if self._is_logged:
+        if self.is_logged:
             self.added += change_log.note_saved(self.connection, self._table, ids)
         else:
             existing = change_log.present(self.connection, self._table, ids)
