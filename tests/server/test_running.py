@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -98,6 +98,25 @@ def test_a_graceful_stop_answers_what_it_has_begun(place: Place, number: int) ->
     events = [json.loads(line)["event"] for line in server.log.splitlines()]
     assert (events[0], events[-1]) == ("started", "stopped")
     assert "recorder_ended" not in events
+
+
+def test_a_stop_does_not_wait_for_who_is_slow(place: Place) -> None:
+    with Server(place) as server, ExitStack() as stack:
+        head = (
+            "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {server.token}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+        )
+        for _ in range(20):
+            slow = stack.enter_context(server.connect())
+            slow.sendall(head.encode())
+            assert slow.recv(100).startswith(b"HTTP/1.1 100 ")
+        client = stack.enter_context(server.client())
+        listening = stack.enter_context(client.stream("GET", "/v1/live"))
+        assert listening.status_code == 200
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 10
 
 
 def test_a_second_server_of_a_place_says_so(server: Server) -> None:

@@ -25,7 +25,7 @@ WAITING_BYTES: Final = 64 << 20
 LONGEST_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 0.1
 _SENT_AT_ONCE: Final = 8
-_STOP_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 4.0
 _RESTART_SECONDS: Final = 1.0
 
 _log = logging.getLogger(LOGGER)

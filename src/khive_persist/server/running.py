@@ -29,7 +29,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock
 
 LOCK: Final = "server.lock"
-GRACE_SECONDS: Final = 20
+GRACE_SECONDS: Final = 3
 _OPEN_FILES: Final = 4_096
 
 _log = logging.getLogger(LOGGER)
