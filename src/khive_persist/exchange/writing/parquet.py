@@ -5,7 +5,7 @@ from typing import IO, Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import MissingExtraError
-from khive_persist.exchange.columns import Kind
+from khive_persist.exchange.columns import Kind, date_of, instant_of
 from khive_persist.exchange.writing import Table, all_columns, values
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
@@ -88,6 +88,8 @@ class ParquetWriter:
             "int64": arrow.int64(),
             "double": arrow.float64(),
             "bool": arrow.bool_(),
+            "instant": arrow.timestamp("us", tz="UTC"),
+            "date": arrow.date32(),
         }
         text = arrow.string()
         return arrow.schema(
@@ -126,6 +128,10 @@ def _typed(value: Any, kind: Kind) -> Any:
         if value is None or isinstance(value, str):
             return value
         return codec.dump_lossy(value)
+    if kind == "instant":
+        return instant_of(value)
+    if kind == "date":
+        return date_of(value)
     if kind == "bool":
         return value if isinstance(value, bool) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
