@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
@@ -46,6 +47,7 @@ class Found(NamedTuple):
         row: The row, or None where there is none to be read.
         reason: Why there is none.
         purpose: Where it says that it belongs, or its name; None where it does not say.
+        cells: What stands beside the row in columns of its fields, which may have been edited.
     """
 
     where: str
@@ -53,6 +55,7 @@ class Found(NamedTuple):
     row: StoredRow | None = None
     reason: str = ""
     purpose: Purpose | str | None = None
+    cells: Mapping[str, str] = MappingProxyType({})
 
 
 def checked(row: StoredRow) -> StoredRow:
