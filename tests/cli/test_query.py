@@ -169,6 +169,14 @@ def test_a_damaged_file_is_named_among_more_than_ten(crowded: Place, khive: Khiv
     assert "gemini_hooks.db" in done.err
 
 
+def test_a_damaged_file_that_is_asked_for_is_named(crowded: Place, khive: Khive) -> None:
+    crowded.database("scores.db").write_bytes(b"no database" * 100)
+    done = khive("query", "SELECT * FROM scored")
+    assert done.code == 2
+    assert "left out: " in done.err
+    assert "scores.db" in done.err.partition("no such table")[0]
+
+
 def test_too_many_files_in_one_statement_are_named(crowded: Place) -> None:
     sql = " UNION ALL ".join(f"SELECT id FROM {p.name}.{p.table}" for p in BUILT_IN)
     with pytest.raises(InvalidQueryError, match="not read: "):

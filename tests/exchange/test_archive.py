@@ -98,6 +98,7 @@ HOSTILE = {
     "device": ([member("sessions/d", tarfile.CHRTYPE)], "neither a file nor a folder"),
     "block device": ([member("sessions/d", tarfile.BLKTYPE)], "neither a file nor a folder"),
     "pipe": ([member("sessions/p", tarfile.FIFOTYPE)], "neither a file nor a folder"),
+    "sparse": ([member("sessions/s", tarfile.GNUTYPE_SPARSE)], "neither a file nor a folder"),
     "unknown type": ([member("sessions/p", b"V")], ""),
     "twice": ([member(f"sessions/{NAME}", size=1)], "twice"),
     "under another spelling": ([member(f"./sessions//{NAME}", size=1)], "twice"),

@@ -14,6 +14,9 @@ from khive_persist import import_records
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError, InvalidQueryError
 from khive_persist.exchange.importing import Imported
+from khive_persist.exchange.reading import folder as folder_reading
+from khive_persist.exchange.reading import markdown
+from khive_persist.exchange.reading import source as source_reading
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose, purpose
 from khive_persist.records.hook_event import HookEvent
@@ -238,6 +241,19 @@ def test_front_matter_that_is_none_is_refused(
     assert (done.purposes, done.refused) == ({}, 1)
     assert said in done.listed[0][1]
     assert "\n" not in done.listed[0][1]
+
+
+def test_a_text_that_is_too_long_is_refused_and_not_cut(
+    tmp_path: Path, take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (markdown, folder_reading, source_reading):
+        monkeypatch.setattr(module, "MAX_CHARACTERS", len(NOTE) - 1)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "x.md").write_text(NOTE)
+    for source in (tmp_path / "notes", tmp_path / "notes" / "x.md"):
+        done = take(source)
+        assert (done.purposes, done.refused) == ({}, 1)
+        assert "longer than" in done.listed[0][1]
 
 
 def test_the_command_takes_plain_documents(

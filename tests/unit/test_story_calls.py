@@ -100,8 +100,8 @@ def test_calls_without_ids_are_known_by_name_and_input() -> None:
             message(2, "tool", **gemini, **result("a", "ok")),
         ],
         events=[
-            begun(0, None, "read_file", path="/x"),
             begun(0, None, "read_file", path="/abs/rel"),
+            begun(0, None, "read_file", path="/x"),
             ended(1, None, "of b", "read_file", asked={"path": "/abs/rel"}, duration_ms=40),
             ended(2, None, "ok", "read_file", asked={"path": "/x"}),
             begun(3, None, "glob", pattern="*"),

@@ -14,7 +14,7 @@ from khive_persist import settings as configuration
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError
 from khive_persist.exchange.aside import Aside
 from khive_persist.exchange.cells import Preference, reconciled
-from khive_persist.exchange.columns import columns_of
+from khive_persist.exchange.columns import Column, columns_of
 from khive_persist.exchange.kinds import class_of
 from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.reading.archive import extract, is_archive
@@ -258,6 +258,7 @@ def _ready(
     aside: Aside,
 ) -> Generator[_Ready | None, None, None]:
     """Each row without secrets; None for one that was refused."""
+    columns: dict[Purpose, list[Column]] = {}
     for found in source:
         if found.row is None:
             aside.add(found, found.reason)
@@ -272,8 +273,9 @@ def _ready(
                     raise
                 purpose = default
             if found.cells:
-                columns = columns_of(class_of(purpose), purpose)
-                row = reconciled(row, columns, found.cells, preference)
+                if purpose not in columns:
+                    columns[purpose] = columns_of(class_of(purpose), purpose)
+                row = reconciled(row, columns[purpose], found.cells, preference)
         except InvalidRecordError as error:
             aside.add(found, _reason(error))
             yield None

@@ -13,12 +13,8 @@ from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.formats import unpacked
 from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.reading.database import read_database
-from khive_persist.exchange.reading.documents import (
-    MAX_DOCUMENT_CHARACTERS,
-    read_lines,
-    read_values,
-)
-from khive_persist.exchange.reading.markdown import read_markdown
+from khive_persist.exchange.reading.documents import read_lines, read_values
+from khive_persist.exchange.reading.markdown import MAX_CHARACTERS, read_markdown
 from khive_persist.exchange.rows import Found
 from khive_persist.place import KHIVE, Place
 from khive_persist.purposes import Purpose
@@ -111,7 +107,7 @@ def _read_note(path: Path, name: Path, plain: PlainRecords | None) -> Found:
     if plain is not None:
         plain = plain._replace(instant=clock.from_ns(path.stat().st_mtime_ns))
     with path.open("rb") as file, as_characters(file) as characters:
-        text = characters.read(MAX_DOCUMENT_CHARACTERS)
+        text = characters.read(MAX_CHARACTERS + 1)
     return read_markdown(text, str(name), name.with_suffix("").as_posix(), plain)
 
 

@@ -14,6 +14,7 @@ from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.rows import Found
 
 BODY: Final = "body"
+MAX_CHARACTERS: Final = 64 << 20
 # The line that it begins with, and those that it may end with.
 _FENCES: Final = {"---": ("---", "..."), "+++": ("+++",)}
 _HINT: Final = "name it with --purpose"
@@ -29,7 +30,7 @@ def read_markdown(text: str, where: str, id: str | None, plain: PlainRecords | N
     """The record of a Markdown text.
 
     Args:
-        text: All of it.
+        text: All of it, or more of it than `MAX_CHARACTERS`.
         where: What to call it.
         id: Its id where no field has one.
         plain: What it is.
@@ -37,6 +38,8 @@ def read_markdown(text: str, where: str, id: str | None, plain: PlainRecords | N
     Raises:
         MissingExtraError: Its front matter is YAML, and PyYAML is not here.
     """
+    if len(text) > MAX_CHARACTERS:
+        return Found(where, text[:1000], reason=f"longer than {MAX_CHARACTERS}")
     if plain is None:
         return Found(where, text, reason=f"it does not say what it is: {_HINT}")
     try:

@@ -9,18 +9,14 @@ from khive_persist.exchange.formats import describe, unpacked
 from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.reading.csv import read_csv
 from khive_persist.exchange.reading.database import is_database, read_database
-from khive_persist.exchange.reading.documents import (
-    MAX_DOCUMENT_CHARACTERS,
-    read_lines,
-    read_values,
-)
+from khive_persist.exchange.reading.documents import read_lines, read_values
 from khive_persist.exchange.reading.folder import (
     as_characters,
     is_stream,
     read_folder,
     read_stream,
 )
-from khive_persist.exchange.reading.markdown import is_markdown, read_markdown
+from khive_persist.exchange.reading.markdown import MAX_CHARACTERS, is_markdown, read_markdown
 from khive_persist.exchange.reading.parquet import MAGIC, read_parquet
 from khive_persist.exchange.rows import Found
 from khive_persist.store import codec
@@ -86,7 +82,7 @@ def _read_text(
             read = read_lines if _is_lines(begin) else read_values
             yield from read(text, plain)
         elif is_markdown(begin):
-            yield read_markdown(text.read(MAX_DOCUMENT_CHARACTERS), "it", id, plain)
+            yield read_markdown(text.read(MAX_CHARACTERS + 1), "it", id, plain)
         elif head.startswith(_ZIP):
             hint = "save it as CSV, or export JSON Lines"
             raise InvalidFileError(f"{name}: unknown content, as of an Excel workbook", hint=hint)
