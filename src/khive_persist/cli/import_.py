@@ -35,7 +35,7 @@ from khive_persist.register import known_purposes
     help="The field that has the time; else created_at, or the time of the file.",
 )
 @click.option("--prefer", "preference", type=click.Choice(get_args(Preference)),
-              help="Which counts where the columns of a CSV row and its content differ; else it"
+              help="Which counts where the columns of a row and its content differ; else it"
               " is refused.")  # fmt: skip
 @click.option("--update", is_flag=True, help="Replace records that are here with other content.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

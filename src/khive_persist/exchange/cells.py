@@ -1,14 +1,15 @@
 """Cells of CSV and the values that they stand for, also where a spreadsheet has saved them."""
 
+import math
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
-from khive_persist.exchange.columns import Column
-from khive_persist.exchange.formulas import restore
+from khive_persist.exchange.columns import Column, Kind, typed
+from khive_persist.exchange.formulas import neutralise, restore
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
@@ -83,6 +84,23 @@ def reconciled(
     return (row[0], codec.dump_spelled(content), *row[2:])
 
 
+def differing(
+    row: StoredRow, columns: Sequence[Column], values: Mapping[str, tuple[Kind, Any]]
+) -> dict[str, str]:
+    """The cells of those columns with types that say something else than a row's content."""
+    content = codec.column(row[1])
+    fields = {column.name: column for column in columns}
+    cells = {}
+    for name, (kind, value) in values.items():
+        if isinstance(value, float) and math.isnan(value):
+            # How other programs have nothing in a column of numbers.
+            value = None
+        column = fields.get(name)
+        if typed(None if column is None else column.value(content), kind) != value:
+            cells[name] = _cell_of(value)
+    return cells
+
+
 def says(cell: str, value: Any) -> bool:
     """Whether a cell says this value, in whatever spelling a spreadsheet gave it."""
     text = restore(cell)
@@ -150,6 +168,14 @@ def put(content: Any, path: Sequence[str], value: Any) -> None:
         content.pop(path[-1], None)
     else:
         content[path[-1]] = value
+
+
+def _cell_of(value: Any) -> str:
+    if isinstance(value, datetime):
+        return clock.to_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return neutralise(value) if isinstance(value, str) else Bare(spelled(value))
 
 
 def _name(column: Column, former: Any) -> str:

@@ -24,11 +24,13 @@ from khive_persist import clock
 from khive_persist.purposes import Purpose
 from khive_persist.records.node import Node
 from khive_persist.records.values import Instant
+from khive_persist.store import codec
 
 Kind = Literal["string", "int64", "double", "bool", "instant", "date"]
 
 # What every row has; a field of the same name would stand for something else.
 ENVELOPE: Final = ("id", "purpose", "created_at", "content", "node_metadata", "embedding")
+INT64: Final = range(-(2**63), 2**63)
 _KINDS: Final[dict[Any, Kind]] = {
     bool: "bool",
     int: "int64",
@@ -73,6 +75,25 @@ def date_of(value: Any) -> date | None:
         return date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def typed(value: Any, kind: Kind) -> Any:
+    """The value in the column's type; None where it is of another, for `content` has it anyway."""
+    if kind == "string":
+        if value is None or isinstance(value, str):
+            return value
+        return codec.dump_lossy(value)
+    if kind == "instant":
+        return instant_of(value)
+    if kind == "date":
+        return date_of(value)
+    if kind == "bool":
+        return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if kind == "double":
+        return float(value) if isinstance(value, float) or value in INT64 else None
+    return value if isinstance(value, int) and value in INT64 else None
 
 
 def columns_of(record: type[Node], purpose: Purpose) -> list[Column]:

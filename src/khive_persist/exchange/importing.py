@@ -13,7 +13,7 @@ from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError
 from khive_persist.exchange.aside import Aside
-from khive_persist.exchange.cells import Preference, reconciled
+from khive_persist.exchange.cells import Preference, differing, reconciled
 from khive_persist.exchange.columns import Column, columns_of
 from khive_persist.exchange.kinds import class_of
 from khive_persist.exchange.plain import PlainRecords
@@ -102,8 +102,8 @@ async def import_rows(
             mirror folder, or a tar archive of one; a folder of Markdown; a `.khive`; a database,
             also of an old khive; or an open file with JSON, CSV or Markdown.
         update: Replace a row that is there with other content.
-        preference: Which of its columns and its content counts where those of a CSV row differ;
-            without it, such a row is refused.
+        preference: Which of its columns and its content counts where those of a row of CSV or
+            Parquet differ; without it, such a row is refused.
         default: Where rows belong that do not say it.
         plain: What documents are that were not exported, if they may be in the source. Those
             without a time are of that of the file, or of now.
@@ -272,10 +272,11 @@ def _ready(
                 if default is None or found.purpose is not None:
                     raise
                 purpose = default
-            if found.cells:
+            if found.cells or found.values:
                 if purpose not in columns:
                     columns[purpose] = columns_of(class_of(purpose), purpose)
-                row = reconciled(row, columns[purpose], found.cells, preference)
+                cells = found.cells or differing(row, columns[purpose], found.values)
+                row = reconciled(row, columns[purpose], cells, preference)
         except InvalidRecordError as error:
             aside.add(found, _reason(error))
             yield None

@@ -86,7 +86,8 @@ async def import_records(
         record: The class of records that do not say what they are. Documents without `content`
             are the content of one.
         update: Replace records that are here with other content.
-        preference: Which counts where the columns of a CSV row say something else than its
+        preference: Which counts where the columns of a row of CSV or Parquet say something else than
+            its
             `content`: `columns` or `content`; without it, the row is refused.
         id_field: The field of plain documents that has the id; else `id`, or a Markdown file's
             name.

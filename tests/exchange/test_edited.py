@@ -1,4 +1,4 @@
-"""CSV that a person edited, or a spreadsheet saved again: taken or refused, never ignored."""
+"""What a person edited, or a spreadsheet saved again: taken or refused, never ignored."""
 
 import csv
 import json
@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from khive_persist.exchange.cells import Bare, says
@@ -147,6 +149,30 @@ def test_what_a_spreadsheet_spells_otherwise_is_no_edit(place: Place, tmp_path: 
         ),
     )  # fmt: skip
     assert read(place, source).purposes[PLANS[:-3]] == (0, 1, 0)
+
+
+def test_an_edited_column_of_parquet_is_no_less_edited(place: Place, tmp_path: Path) -> None:
+    put(place, [row("a", json.dumps(PLAN))])
+    write(place, tmp_path / "x.parquet", "parquet")
+    table = pq.read_table(tmp_path / "x.parquet")
+    at = table.schema.get_field_index("confidence")
+    changed = table.set_column(at, "confidence", pa.array([0.1]))
+    pq.write_table(changed, tmp_path / "y.parquet")
+    said = reason(read(place, tmp_path / "y.parquet", update=True))
+    assert said.startswith("the column confidence says 0.1, and content 0.9")
+    assert read(place, tmp_path / "y.parquet", update=True, preference="columns").refused == 0
+    assert content(place) == {**PLAN, "confidence": 0.1}
+    # As other programs have a column of numbers in which one is missing.
+    nothing = table.set_column(
+        table.schema.get_field_index("planning_cost"), "planning_cost",
+        pa.array([float("nan")]),
+    )  # fmt: skip
+    pq.write_table(nothing, tmp_path / "z.parquet")
+    assert read(place, tmp_path / "z.parquet", update=True).refused == 0
+    assert content(place) == PLAN
+    noted = table.append_column("note", pa.array(["mine"]))
+    pq.write_table(noted, tmp_path / "n.parquet")
+    assert "no field takes the column 'note'" in reason(read(place, tmp_path / "n.parquet"))
 
 
 @pytest.mark.parametrize(
