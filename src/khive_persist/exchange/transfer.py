@@ -86,9 +86,8 @@ async def import_records(
         record: The class of records that do not say what they are. Documents without `content`
             are the content of one.
         update: Replace records that are here with other content.
-        preference: Which counts where the columns of a row of CSV or Parquet say something else than
-            its
-            `content`: `columns` or `content`; without it, the row is refused.
+        preference: Which counts where the columns of a row of CSV or Parquet say something else
+            than its `content`: `columns` or `content`; without it, the row is refused.
         id_field: The field of plain documents that has the id; else `id`, or a Markdown file's
             name.
         created_at_field: The field that has the time; else `created_at`, or the time of the file.

@@ -18,9 +18,11 @@ async def of_session(serving: Serving, asked: Asked) -> list[Filter]:
 
 async def names_session(serving: Serving, id: str) -> bool:
     """Whether it is a session's id, and not the beginning of some."""
-    others = await anyio.to_thread.run_sync(other_purposes, serving.place)
-    for files in (SESSION_FILES, *((one,) for one in others)):
-        async with serving.reading.reader(*files) as reader:
+    async with serving.reading.reader(*SESSION_FILES) as reader:
+        if await is_session(reader, id):
+            return True
+    for other in await anyio.to_thread.run_sync(other_purposes, serving.place):
+        async with serving.reading.reader(other) as reader:
             if await is_session(reader, id):
                 return True
     return False
