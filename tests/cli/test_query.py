@@ -137,6 +137,14 @@ def test_files_of_odd_names_are_read(place: Place, khive: Khive, names: tuple[by
     )
 
 
+def test_doctor_names_files_of_odd_names(place: Place, khive: Khive) -> None:
+    for number, name in enumerate(ODD):
+        make_database(os.fsencode(place.khive) + b"/" + name, f"t{number}")
+    problems = [one["problem"] for one in khive("doctor", "--json").json["databases"]]
+    assert len(problems) == len(ODD)
+    assert all("no such table: " in problem for problem in problems), problems
+
+
 def test_what_is_no_file_is_said_and_the_others_are_read(place: Place, khive: Khive) -> None:
     os.mkfifo(place.khive / "pi\npe.db")
     done = khive("query", "SELECT 1 AS a", "--json")

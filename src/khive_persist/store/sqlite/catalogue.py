@@ -74,7 +74,8 @@ def schema_names(files: Iterable[Path]) -> dict[Path, str]:
 
 
 def as_identifier(name: str) -> str:
-    """Give any name as SQL takes it, in quotes."""
+    """Give any name as SQL takes it, in quotes; bytes of a file's that are no UTF-8 are escaped."""
+    name = os.fsencode(name).decode(errors="backslashreplace")
     return '"' + name.replace('"', '""') + '"'
 
 
