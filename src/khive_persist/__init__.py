@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     from khive_persist.retention.rescan import Rescanned
     from khive_persist.sql_query import (
         QueryResult,
+        list_tables,
         query_sql,
     )
     from khive_persist.store.aggregates import Aggregate
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from khive_persist.store.focus_chains import FocusChainStore
     from khive_persist.store.hook_events import HookEventStore
     from khive_persist.store.planner_sessions import PlannerSessionStore
+    from khive_persist.store.sqlite.catalogue import Table, TableColumn
     from khive_persist.store.store import Store
     from khive_persist.store.timed import TimedStore
     from khive_persist.transcripts.collection import (
@@ -192,6 +194,8 @@ __all__ = [
     "StoreFullError",
     "StoreNewerError",
     "StoreUnavailableError",
+    "Table",
+    "TableColumn",
     "Tally",
     "TimedStore",
     "UntrustedError",
@@ -207,6 +211,7 @@ __all__ = [
     "field",
     "import_records",
     "list_backups",
+    "list_tables",
     "load_document",
     "open_store",
     "outcomes",
@@ -291,6 +296,8 @@ _HOMES = {
     "StoreFullError": "errors",
     "StoreNewerError": "errors",
     "StoreUnavailableError": "errors",
+    "Table": "store.sqlite.catalogue",
+    "TableColumn": "store.sqlite.catalogue",
     "Tally": "copies",
     "TimedStore": "store.timed",
     "UntrustedError": "errors",
@@ -306,6 +313,7 @@ _HOMES = {
     "field": "query",
     "import_records": "exchange.transfer",
     "list_backups": "backup.backups",
+    "list_tables": "sql_query",
     "load_document": "exchange.files",
     "open_store": "opening",
     "outcomes": "analysis.outcomes",

@@ -12,13 +12,13 @@ from khive_persist.focus.calls import TOOLS
 from khive_persist.focus.gathering import TELLING
 from khive_persist.opening import open_store
 from khive_persist.place import Place
+from khive_persist.query import field
 from khive_persist.records.document import document
 from khive_persist.records.focus_chain import FocusChain
 from khive_persist.records.focus_list import Work, sound_items, work
 from khive_persist.records.hook_event import HookEvent
-from khive_persist.session import begins
+from khive_persist.session import whole_id
 
-MAX_NAMED: Final = 3
 MAIN: Final = "main"
 
 
@@ -46,23 +46,33 @@ async def read_chains(
         with_events: Whether each time of work has its events.
 
     Raises:
-        NotFoundError: No session or several begin so, or the agent has no list.
+        NotFoundError: No session or several begin so; or it, or the agent, has no list.
         StoreError: As its subclasses say.
     """
+    session = await whole_id(Place(root), begin)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         events = await enter(open_store(HookEvent, dir=root, read_only=True))
-        wanted = begins(begin)
+        wanted = field("session_id") == session
         telling = await events.find(wanted, TELLING)
         # Lists of which only events tell are stored with the others, where that can be.
         stores_lists = bool(telling) and os.access(Place(root).khive, os.W_OK)
         lists = await enter(open_store(FocusChain, dir=root, read_only=not stores_lists))
         told = [*telling, *await lists.find(wanted)]
-        session = _one({str(record.content["session_id"]) for record in told}, begin)
+        if not told:
+            raise NotFoundError(
+                f"no to-do list of the session {session} is recorded",
+                hint="khive-persist sync reads the tools' transcripts",
+            )
         by_agent: dict[str | None, list[FocusChain]] = {}
         for snapshot in await lists.get_history(session):
             by_agent.setdefault(snapshot.content.get("agent_id"), []).append(snapshot)
-        chosen = {id: history for id, history in by_agent.items() if _is_chosen(id, agent)}
+        exact = agent if agent in by_agent else None
+        chosen = {
+            id: history
+            for id, history in by_agent.items()
+            if (_is_chosen(id, agent) if exact is None else id == exact)
+        }
         if not chosen:
             agents = ", ".join(id or MAIN for id in by_agent) or "none"
             raise NotFoundError(
@@ -77,22 +87,6 @@ async def read_chains(
             ]
             chains.append(Chain(id, history, times, during))
     return session, chains
-
-
-def _one(sessions: set[str], begin: str) -> str:
-    if begin in sessions:
-        return begin
-    if not sessions:
-        raise NotFoundError(
-            f"no session with a to-do list has an id that begins with {begin!r}",
-            hint="khive-persist sessions lists them; khive-persist sync reads their transcripts",
-        )
-    if len(sessions) > 1:
-        some = ", ".join(sorted(sessions)[:MAX_NAMED])
-        raise NotFoundError(
-            f"several sessions begin with {begin!r}: {some}", hint="write more of it"
-        )
-    return sessions.pop()
 
 
 def _is_chosen(id: str | None, agent: str | None) -> bool:

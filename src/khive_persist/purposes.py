@@ -33,6 +33,19 @@ class Purpose(NamedTuple):
         """The file's name inside `.khive`."""
         return f"{self.name}.db"
 
+    def column_names(self) -> dict[str, str]:
+        """The name of each field as a column: dots are underscores.
+
+        A path keeps its dots where another field has that name: `a.b` beside `a_b`.
+        """
+        plain = {path.lower() for path in self.fields if "." not in path}
+        names: dict[str, str] = {}
+        for path in self.fields:
+            name = path.replace(".", "_")
+            taken = plain | {known.lower() for known in names.values()} if "." in path else ()
+            names[path] = path if name.lower() in taken else name
+        return names
+
     def index_name(self, paths: Iterable[str]) -> str:
         """The name of the index over these paths."""
         return "_".join([self.table, *(path.replace(".", "_") for path in paths)])

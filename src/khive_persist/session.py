@@ -1,10 +1,11 @@
 """`Session`: all that is recorded of one session, in every file."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.errors import NotFoundError
+from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.purposes import (
@@ -12,7 +13,9 @@ from khive_persist.purposes import (
     CONVERSATIONS,
     FOCUS_CHAINS,
     HOOK_EVENTS,
+    OUTCOMES,
     PLANNER_SESSIONS,
+    Purpose,
 )
 from khive_persist.query import Filter, column, field
 from khive_persist.records.application_session import ApplicationSession
@@ -25,7 +28,7 @@ from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
 from khive_persist.register import known_purposes
-from khive_persist.store.kinds import find_records
+from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -74,16 +77,14 @@ async def read_session(root: Path, id: str) -> Session:
         NotFoundError: Several sessions begin so.
         StoreError: As its subclasses say.
     """
+    whole = await _find_id(Place(root), id)
+    if whole is None:
+        return Session()
     found: list[Any] = []
     for record in _RECORDS:
         async with open_store(record, dir=root, read_only=True) as store:
-            found.append(await store.find(begins(id), order_by=column("created_at")))
-    sessions = {str(one.content["session_id"]) for records in found for one in records}
-    if len(sessions) > 1 and id not in sessions:
-        some = ", ".join(sorted(sessions)[:_MAX_NAMED])
-        raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
-    if id in sessions:
-        found = [[one for one in rs if one.content.get("session_id") == id] for rs in found]
+            wanted = field("session_id") == whole
+            found.append(await store.find(wanted, order_by=column("created_at")))
     return Session(*found)
 
 
@@ -97,22 +98,14 @@ async def read_own_kinds(place: Place, id: str) -> dict[str, list[Node]]:
         NotFoundError: Several sessions begin so.
         StoreError: As its subclasses say.
     """
+    whole = await _find_id(place, id)
     own = [one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES]
-    kinds = await find_records([(place.database(one.file), one) for one in own], begins(id))
-    sessions = {one.content["session_id"] for records in kinds.values() for one in records}
-    if len(sessions) > 1 and id not in sessions:
-        some = ", ".join(sorted(sessions)[:_MAX_NAMED])
-        raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
-    if id in sessions:
-        kinds = {
-            name: [one for one in records if one.content["session_id"] == id]
-            for name, records in kinds.items()
-        }
-    return {name: records for name, records in kinds.items() if records}
+    files = [(place.database(one.file), one) for one in own]
+    return {} if whole is None else await find_records(files, field("session_id") == whole)
 
 
 async def whole_id(place: Place, id: str) -> str:
-    """The id of the session that is named so, or begins so.
+    """The id of the session that is named so, or begins so, in records of any kind.
 
     What waits in the spool is brought in before.
 
@@ -120,27 +113,32 @@ async def whole_id(place: Place, id: str) -> str:
         NotFoundError: There is none, or several begin so.
         StoreError: As its subclasses say.
     """
-
-    def build(source: Source) -> Statement:
-        session_id = source.extract("$.session_id")
-        columns = f"DISTINCT {session_id}"
-        return select(source, [begins(id)], columns=columns, limit=_MAX_NAMED + 1)
-
-    async with reading(place, *SESSION_FILES) as reader:
-        if await is_session(reader, id):
-            return id
-        ids = sorted({str(row[0]) for row in await reader.fetch(build)})
-    if not ids:
+    whole = await _find_id(place, id)
+    if whole is None:
         raise NotFoundError(
             f"nothing is recorded of a session {id!r}",
             hint="khive-persist sessions lists them; khive-persist sync reads transcripts",
         )
+    return whole
+
+
+async def _find_id(place: Place, id: str) -> str | None:
+    ids = [id] if await is_known(place, id) else await ids_beginning(place, id, _MAX_NAMED + 1)
+    return only_one(ids, id)
+
+
+def only_one(ids: Sequence[str], begin: str) -> str | None:
+    """The one id that begins so, or None for none.
+
+    Raises:
+        NotFoundError: There are several.
+    """
     if len(ids) > 1:
         raise NotFoundError(
-            f"several sessions begin with {id!r}: {', '.join(ids[:_MAX_NAMED])}",
+            f"several sessions begin with {begin!r}: {', '.join(ids[:_MAX_NAMED])}",
             hint="write more of it",
         )
-    return ids[0]
+    return ids[0] if ids else None
 
 
 async def find_session(place: Place, id: str) -> Filter:
@@ -151,16 +149,56 @@ async def find_session(place: Place, id: str) -> Filter:
     Raises:
         StoreError: As its subclasses say.
     """
+    return field("session_id") == id if await is_known(place, id) else begins(id)
+
+
+async def is_known(place: Place, id: str) -> bool:
+    """Whether a record of any kind has this id as its session's.
+
+    `task-1` is one session, also to a file that has only `task-10`. What waits in the spool is
+    brought in before.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
     async with reading(place, *SESSION_FILES) as reader:
-        return field("session_id") == id if await is_session(reader, id) else begins(id)
+        if await is_session(reader, id):
+            return True
+    return bool(await session_ids(_other_files(place), field("session_id") == id, limit=1))
+
+
+async def ids_beginning(place: Place, begin: str, limit: int) -> list[str]:
+    """The ids of sessions that begin so, in order, in records of any kind; at most so many.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        columns = f"DISTINCT {source.extract('$.session_id')}"
+        return select(source, [begins(begin)], columns=columns, limit=limit)
+
+    async with reading(place, *SESSION_FILES) as reader:
+        ids = {str(row[0]) for row in await reader.fetch(build)}
+    ids |= await session_ids(_other_files(place), begins(begin), limit=limit)
+    return sorted(ids)[:limit]
+
+
+def other_purposes(place: Place) -> list[Purpose]:
+    """The purposes whose records have a session, besides `SESSION_FILES`."""
+    known: Sequence[Purpose] = ()
+    # What a newer version describes cannot be read here; `doctor` says so.
+    with suppress(InvalidRecordError):
+        known = known_purposes(place)
+    return [OUTCOMES, *(one for one in known if one.name not in BUILT_IN_NAMES)]
+
+
+def _other_files(place: Place) -> list[tuple[Path, Purpose]]:
+    return [(place.database(one.file), one) for one in other_purposes(place)]
 
 
 async def is_session(reader: Reader, id: str) -> bool:
-    """Whether a record has this id as its session's.
-
-    Args:
-        reader: Of `SESSION_FILES`: `task-1` is one session, also to a file that has only `task-10`.
-        id: A session's id, or the beginning of one.
+    """Whether a record that the reader sees has this id as its session's.
 
     Raises:
         StoreError: As its subclasses say.

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from khive_persist.capture.drain import drain
 from khive_persist.copies import existing_place
-from khive_persist.store.sqlite.adhoc import AdHoc
+from khive_persist.store.sqlite.adhoc import AdHoc, tables_in
+from khive_persist.store.sqlite.catalogue import Table, databases_in
 from khive_persist.threads import Advance, run_stoppable
 
 Values = Sequence[Any] | Mapping[str, Any]
@@ -55,7 +56,7 @@ async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = N
 
     def run(advance: Advance) -> QueryResult:
         drain(place)
-        databases = AdHoc(sorted(place.khive.glob("*.db")), sql, lambda: advance(0))
+        databases = AdHoc(databases_in(place.khive), sql, lambda: advance(0))
         try:
             if databases.unread:
                 raise databases.unread[0]
@@ -67,5 +68,30 @@ async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = N
             raise
         finally:
             databases.close()
+
+    return await run_stoppable(run)
+
+
+async def list_tables(*, dir: Path | str | None = None) -> list[Table]:
+    """List the tables and views that `query_sql` can read, with their columns.
+
+    Those of all tools together come first, and then those of each file. What waits in the spool is
+    brought in before, for it may make a file.
+
+    Args:
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        PlaceError: There is no place.
+        StoreError: A file cannot be read.
+    """
+    place = existing_place(dir)
+
+    def run(_: Advance) -> list[Table]:
+        drain(place)
+        tables, unread = tables_in(databases_in(place.khive))
+        if unread:
+            raise unread[0]
+        return tables
 
     return await run_stoppable(run)

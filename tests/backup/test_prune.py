@@ -14,6 +14,7 @@ from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
 from khive_persist.backup.manifest import Manifest, StoredObject
 from khive_persist.backup.prune import abandoned, delete_backups, prunable
+from khive_persist.errors import NotFoundError
 from khive_persist.place import Place
 from tests.backup.records import elsewhere, restored, rows, save_plans
 
@@ -109,3 +110,12 @@ def test_what_was_begun_and_not_finished_goes_after_a_day(saved: Place, folder: 
     found = read_catalogue(folder)
     assert len(found.manifests) == 1
     assert abandoned(found) == ["20200101T000000Z-00000000"]
+
+
+def test_an_exact_id_wins_over_those_that_begin_so() -> None:
+    one, other = made((2, None), (1, None))
+    found = Catalogue({"b1": one, "b10": other}, {}, ("b100",))
+    assert found.find("b1") is one
+    assert found.find("b10") is other
+    with pytest.raises(NotFoundError, match="3 backups begin with 'b'"):
+        found.find("b")

@@ -3,7 +3,7 @@
 import httpx
 
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, SCORES
 from tests.server.filling import BEGIN, row, store
 from tests.server.process import Server
 
@@ -27,3 +27,24 @@ def test_an_exact_id_wins_over_those_that_begin_so(place: Place) -> None:
         assert client.get("/v1/stats?session=task-1").json()["events"] == []
         outcomes = client.get("/v1/plans/outcomes?session=task-1").json()["items"]
         assert [one["session_id"] for one in outcomes] == ["task-1"]
+
+
+def test_no_route_takes_another_session_for_one_that_is_known(place: Place) -> None:
+    place.make()
+    other = [row({"session_id": "task-10", "task_description": "", "event_type": "stop"}, BEGIN)]
+    store(place, PLANNER_SESSIONS, other)
+    store(place, HOOK_EVENTS["codex"], other)
+    store(place, SCORES, [row({"session_id": "task-1", "name": "exam", "value": 1}, BEGIN)])
+    store(place, OUTCOMES, [row({"session_id": "task-2", "verdict": "success"}, BEGIN)])
+    store(place, OUTCOMES, [row({"session_id": "task-20", "verdict": "success"}, BEGIN)])
+    with Server(place) as server, server.client() as client:
+        for path in ("", "/story", "/lineage", "/focus"):
+            assert client.get(f"/v1/sessions/task-1{path}").status_code == 404, path
+            assert client.get(f"/v1/sessions/task-10{path}").status_code in (200, 404), path
+        assert client.get("/v1/sessions/task-10").json()["session_id"] == "task-10"
+        assert sessions(client, "/v1/plans?session=task-1") == []
+        assert sessions(client, "/v1/events?session=task-1") == []
+        assert sessions(client, "/v1/scores?session=task-1") == ["task-1"]
+        assert sessions(client, "/v1/outcomes?session=task-2") == ["task-2"]
+        assert client.get("/v1/stats?session=task-1").json()["events"] == []
+        assert client.get("/v1/plans/outcomes?session=task-1").json()["items"] == []

@@ -23,7 +23,7 @@ from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.purposes import CONVERSATIONS
 from khive_persist.query import AnyOf, Filter, checked_count, column, field
-from khive_persist.session import SESSION_FILES, is_session
+from khive_persist.session import is_known
 from khive_persist.settings import Settings
 from khive_persist.store import outcomes as facts
 from khive_persist.store.reader import Reader
@@ -162,8 +162,7 @@ async def outcomes(
     place = find_place(dir)
     filters: list[Filter] = []
     if session_id is not None:
-        async with reading(place, *SESSION_FILES) as reader:
-            is_exact = await is_session(reader, session_id)
+        is_exact = await is_known(place, session_id)
         filters.append(facts.linked_to(session_id, is_exact=is_exact))
     if since is not None:
         filters.append(column("created_at") >= since)

@@ -7,6 +7,7 @@ from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.records.outcome import Outcome, Verdict, VerdictSource
+from khive_persist.session import ids_beginning, is_known, only_one
 from khive_persist.settings import Settings
 from khive_persist.store import outcomes as facts
 
@@ -59,16 +60,18 @@ async def find_session(place: Place, prefix: str) -> str:
     Raises:
         NotFoundError: There is none, or several.
     """
+    if prefix and await is_known(place, prefix):
+        return prefix
     async with reading(place, *facts.PURPOSES) as reader:
-        found = await facts.session_ids(reader, prefix, _NAMED + 1)
+        # Also sessions of which only a plan tells, that they carried it out.
+        found = {*await facts.session_ids(reader, prefix, _NAMED + 1)}
     if prefix in found:
         return prefix
-    if not found or not prefix:
+    found |= {*await ids_beginning(place, prefix, _NAMED + 1)}
+    whole = only_one(sorted(found), prefix) if prefix else None
+    if whole is None:
         raise NotFoundError(f"no session has an id that begins with {prefix!r}")
-    if len(found) > 1:
-        some = ", ".join(found[:_NAMED])
-        raise NotFoundError(f"several sessions begin with {prefix!r}: {some}", hint="write more")
-    return found[0]
+    return whole
 
 
 def ruled(settings: Settings, events: facts.EventFacts | None) -> facts.VerdictGiven | None:

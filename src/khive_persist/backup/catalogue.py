@@ -67,7 +67,7 @@ class Catalogue(NamedTuple):
                 raise NotFoundError("there is no backup", hint="khive-persist backup create")
             return (self.dated or list(self.manifests.values()))[-1]
         known = (*self.manifests, *self.damaged, *self.unfinished)
-        ids = [id for id in known if id.startswith(name)]
+        ids = [name] if name in known else [id for id in known if id.startswith(name)]
         if len(ids) != 1:
             many = f"{len(ids)} backups begin with {name!r}" if ids else f"no backup {name!r}"
             raise NotFoundError(many, hint="khive-persist backup list")

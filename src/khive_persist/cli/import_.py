@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, get_args
 
 import anyio
 import click
@@ -12,9 +12,12 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import place_of, with_place
 from khive_persist.cli.output import cell, print_json
 from khive_persist.cli.progress import progress
+from khive_persist.exchange.cells import Preference
 from khive_persist.exchange.importing import Imported, import_rows
+from khive_persist.exchange.kinds import class_of
+from khive_persist.exchange.plain import PlainRecords
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, Purpose
+from khive_persist.purposes import BUILT_IN
 from khive_persist.register import known_purposes
 
 
@@ -22,6 +25,18 @@ from khive_persist.register import known_purposes
 @click.argument("source", type=click.Path(exists=True, allow_dash=True))
 @click.option("--purpose", metavar="NAME",
               help="What rows are that do not say it: planner_sessions, …")  # fmt: skip
+@click.option("--id", "id_field", metavar="FIELD",
+              help="The field of plain documents that has the id; else id, or the name of a"
+              " Markdown file.")  # fmt: skip
+@click.option(
+    "--created-at",
+    "created_at_field",
+    metavar="FIELD",
+    help="The field that has the time; else created_at, or the time of the file.",
+)
+@click.option("--prefer", "preference", type=click.Choice(get_args(Preference)),
+              help="Which counts where the columns of a row and its content differ; else it"
+              " is refused.")  # fmt: skip
 @click.option("--update", is_flag=True, help="Replace records that are here with other content.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_place
@@ -30,6 +45,9 @@ def command(
     context: click.Context,
     source: str,
     purpose: str | None,
+    id_field: str | None,
+    created_at_field: str | None,
+    preference: Preference | None,
     update: bool,
     as_json: bool,
     directory: str | None,
@@ -37,14 +55,23 @@ def command(
     """Import records from SOURCE: what export wrote, a mirror, a .khive, or an old database.
 
     \b
-      khive-persist import plans.csv
+      khive-persist import plans.csv --update --prefer columns
       khive-persist import ../other-project/.khive
+      khive-persist import mirror.tgz
       khive-persist import old/hooks.db
       ssh host khive-persist export | khive-persist import -
+      khive-persist import laps.csv --purpose laps --id lap --created-at begun
+      khive-persist import notes/ --purpose notes
 
     Records are known by their ids, so that importing again changes nothing. What cannot be stored
     is listed, and kept in .khive/quarantine/; the exit code is 1 then.
+
+    With --purpose, JSON, JSON Lines and CSV of any program are taken, all of a document or a line
+    being the content of a record; and Markdown with front matter, a file or a folder, its text
+    being the field body. An archive that holds anything but files, or leads anywhere, is refused.
     """
+    if purpose is None and (id_field or created_at_field):
+        raise click.UsageError("--id and --created-at go with --purpose")
     place = place_of(context, directory)
     of: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
     known = {one.name: one for one in known_purposes(place)}
@@ -52,7 +79,13 @@ def command(
         raise click.UsageError(f"{purpose!r} is none of " + ", ".join(known))
     default = known[purpose] if purpose is not None else None
     own = tuple(known.values())[len(BUILT_IN) :]
-    done = anyio.run(partial(_import, place, of, update=update, default=default, purposes=own))
+    plain = None
+    if default is not None:
+        plain = PlainRecords(class_of(default), default, id_field, created_at_field)
+    options = {"update": update, "preference": preference, "default": default, "plain": plain}
+    done = anyio.run(partial(_import, place, of, purposes=own, **options))
+    if not done.purposes and not done.refused:
+        click.echo(f"khive-persist: {cell(source, None)} is empty: it has no record", err=True)
     if as_json:
         print_json(
             {
@@ -68,18 +101,9 @@ def command(
     return FAILED if done.refused else DONE
 
 
-async def _import(
-    place: Place,
-    source: IO[bytes] | Path,
-    *,
-    update: bool,
-    default: Purpose | None,
-    purposes: tuple[Purpose, ...],
-) -> Imported:
+async def _import(place: Place, source: IO[bytes] | Path, **options: Any) -> Imported:
     with progress("rows") as advance:
-        return await import_rows(
-            place, source, update=update, default=default, purposes=purposes, advance=advance
-        )
+        return await import_rows(place, source, advance=advance, **options)
 
 
 def _print(done: Imported, place: Place, *, update: bool) -> None:

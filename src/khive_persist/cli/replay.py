@@ -17,7 +17,7 @@ from khive_persist.errors import NotFoundError
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.query import field
-from khive_persist.session import Session, read_session
+from khive_persist.session import Session, is_known, read_session
 from khive_persist.story.entry import Entry
 from khive_persist.story.telling import tell
 
@@ -86,6 +86,8 @@ def command(
     place = drained_place(context, directory)
     found = anyio.run(read_session, place.root, session)
     if not any(found):
+        if anyio.run(is_known, place, session):
+            raise NotFoundError(f"the session {session!r} has nothing that can be played")
         raise NotFoundError(f"no session has an id that begins with {session!r}")
     id = next(str(one.content["session_id"]) for records in found for one in records)
     if where is not None:

@@ -12,6 +12,7 @@ from khive_persist.cli.output import print_documents, print_table
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.session import is_known
 from khive_persist.store.sessions import SessionFilter, SessionSummary, list_sessions
 
 TABLE_LIMIT = 50
@@ -45,7 +46,9 @@ def command(
     A table shows the latest 50 unless --limit says otherwise; JSON is all that match.
     """
     place = drained_place(context, directory)
+    named = wanted["session_id"]
     chosen = SessionFilter(
+        is_exact=named is not None and anyio.run(is_known, place, named),
         since=clock.to_text(since) if since else None,
         until=clock.to_text(until) if until else None,
         **wanted,

@@ -17,11 +17,11 @@ from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.purposes import APPLICATION_SESSIONS, BUILT_IN, CONVERSATIONS, Purpose
-from khive_persist.query import column, field
+from khive_persist.query import Filter, column, field
 from khive_persist.records.document import document
 from khive_persist.records.node import Node
 from khive_persist.register import known_purposes
-from khive_persist.session import Session, read_own_kinds, read_session
+from khive_persist.session import Session, is_known, read_own_kinds, read_session
 from khive_persist.store.codec import dump_lossy
 from khive_persist.store.kinds import find_records
 from khive_persist.story.entry import content_of
@@ -62,17 +62,22 @@ def command(
     place = drained_place(context, directory)
     # The id of an application's session is that of the session, which is shown as a whole.
     built_in = [purpose for purpose in BUILT_IN if purpose != APPLICATION_SESSIONS]
-    records = anyio.run(_records, place, built_in, id)
+    # Kinds of a user's own may have the ids of sessions, too.
+    own = [purpose for purpose in known_purposes(place) if purpose not in BUILT_IN]
+    is_session = anyio.run(is_known, place, id)
+    records = anyio.run(_of_id, place, built_in, id)
+    if not records and not is_session:
+        records = anyio.run(_of_id, place, own, id) or anyio.run(_beginning, place, built_in, id)
     session = Session() if records else anyio.run(read_session, place.root, id)
-    if not records and not any(session):
-        # Kinds of a user's own may have the ids of sessions, too.
-        own = [purpose for purpose in known_purposes(place) if purpose not in BUILT_IN]
-        records = anyio.run(_records, place, own, id)
+    if not records and not any(session) and not is_session:
+        records = anyio.run(_beginning, place, own, id)
     if records:
         _print_record(records[0], form)
         return
     kinds = anyio.run(read_own_kinds, place, id)
     if not any(session) and not kinds:
+        if is_session:
+            raise NotFoundError(f"nothing but a verdict is recorded of the session {id!r}")
         raise NotFoundError(f"no record or session has an id that begins with {id!r}")
     if form == "jsonl":
         every = chain(session, kinds.values())
@@ -96,17 +101,23 @@ def command(
             click.echo(f"{len(of_kind)} records of {name}: --json shows them", err=True)
 
 
-async def _records(place: Place, purposes: Sequence[Purpose], id: str) -> list[Node]:
+async def _of_id(place: Place, purposes: Sequence[Purpose], id: str) -> list[Node]:
+    return await _found(place, purposes, column("id") == id)
+
+
+async def _beginning(place: Place, purposes: Sequence[Purpose], id: str) -> list[Node]:
     begins_so = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
-    files = [(place.database(purpose.file), purpose) for purpose in purposes]
-    kinds = await find_records(files, begins_so, limit=MAX_NAMED + 1)
-    found = [record for records in kinds.values() for record in records]
-    if len(found) > 1 and (exact := [record for record in found if record.id == id]):
-        return exact
+    found = await _found(place, purposes, begins_so)
     if len(found) > 1:
         some = ", ".join(record.id for record in found[:MAX_NAMED])
         raise NotFoundError(f"several ids begin with {id!r}: {some}", hint="write more of it")
     return found
+
+
+async def _found(place: Place, purposes: Sequence[Purpose], wanted: Filter) -> list[Node]:
+    files = [(place.database(purpose.file), purpose) for purpose in purposes]
+    kinds = await find_records(files, wanted, limit=MAX_NAMED + 1)
+    return [record for records in kinds.values() for record in records]
 
 
 async def _reported(place: Place, prices: PriceTable, session: Session) -> list[ReportedCost]:

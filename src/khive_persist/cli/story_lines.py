@@ -7,6 +7,7 @@ import click
 
 from khive_persist.cli.output import cell
 from khive_persist.story.entry import Entry
+from khive_persist.story.wording import short_duration
 
 _COLOURS: Final = {
     "prompt": "cyan", "tool": "yellow", "focus": "magenta", "plan": "blue", "event": "white",
@@ -33,6 +34,8 @@ class StoryLines:
             yield click.style(f"          {indent}… {entry.title}", dim=True)
             return
         mark = "  failed" if entry.is_failed else ""
+        if entry.duration_ms is not None:
+            mark += f"  {short_duration(entry.duration_ms)}"
         colour = "red" if entry.is_failed else _COLOURS.get(entry.kind)
         head = f"{entry.created_at:%H:%M:%S}  {indent}{entry.kind:<8}"
         now = (entry.tokens, entry.cost, entry.unpriced)

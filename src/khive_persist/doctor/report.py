@@ -30,6 +30,7 @@ from khive_persist.redaction.own_patterns import OUT_OF_TIME
 from khive_persist.register import known_purposes
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.catalogue import as_identifier
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 from khive_persist.store.unmatched import Unmatched, find_unmatched
@@ -247,7 +248,8 @@ def _count(path: Path, table: str) -> tuple[int, str | None, int]:
     with sqlite.opened_reader(path) as connection, translated(path):
         rows, last, malformed = connection.execute(
             f"SELECT count(*), max(utc_text(created_at)),"
-            f' count(CASE WHEN NOT json_valid(content) THEN 1 END) FROM "{table}"'
+            " count(CASE WHEN NOT json_valid(content) THEN 1 END)"
+            f" FROM {as_identifier(table)}"
         ).fetchone()
     return rows, last, malformed
 
@@ -262,7 +264,8 @@ def _out_of_time(
         with sqlite.opened_reader(path) as connection, translated(path):
             counts = connection.execute(
                 "SELECT json_each.key, count(*)"
-                f' FROM "{tables.get(file, path.stem)}" AS node, json_each(node_metadata, ?)'
+                f" FROM {as_identifier(tables.get(file, path.stem))} AS node,"
+                " json_each(node_metadata, ?)"
                 " WHERE node_metadata LIKE ? AND json_valid(node_metadata)"
                 " AND json_each.key LIKE ? GROUP BY 1",
                 ("$.redacted", f'%"{OUT_OF_TIME}_%', f"{OUT_OF_TIME}_%"),

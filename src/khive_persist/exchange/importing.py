@@ -1,15 +1,23 @@
 """Rows of a file, a folder or another place into this one."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 import anyio.to_thread
 
+from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError
 from khive_persist.exchange.aside import Aside
+from khive_persist.exchange.cells import Preference, differing, reconciled
+from khive_persist.exchange.columns import Column, columns_of
+from khive_persist.exchange.kinds import class_of
+from khive_persist.exchange.plain import PlainRecords
+from khive_persist.exchange.reading.archive import extract, is_archive
 from khive_persist.exchange.reading.folder import described_in
 from khive_persist.exchange.reading.source import read_source
 from khive_persist.exchange.rows import Found, checked, is_same, purpose_of
@@ -20,9 +28,11 @@ from khive_persist.redaction import Redactor
 from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.settings import Settings
+from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.writer import Writer
+from khive_persist.threads import run_stoppable
 
 _BATCH_ROWS: Final = 500
 _BATCH_CHARACTERS: Final = 4 << 20
@@ -72,7 +82,9 @@ async def import_rows(
     source: Path | IO[bytes],
     *,
     update: bool = False,
+    preference: Preference | None = None,
     default: Purpose | None = None,
+    plain: PlainRecords | None = None,
     purposes: tuple[Purpose, ...] = (),
     advance: Callable[[int], None] | None = None,
 ) -> Imported:
@@ -86,10 +98,15 @@ async def import_rows(
 
     Args:
         place: Where to, made where it is missing.
-        source: JSON, JSON Lines, CSV or Parquet, packed with gzip or zstd or not; a mirror folder;
-            a `.khive`; a database, also of an old khive; or an open file with JSON or CSV.
+        source: JSON, JSON Lines, CSV, Parquet or Markdown, packed with gzip or zstd or not; a
+            mirror folder, or a tar archive of one; a folder of Markdown; a `.khive`; a database,
+            also of an old khive; or an open file with JSON, CSV or Markdown.
         update: Replace a row that is there with other content.
+        preference: Which of its columns and its content counts where those of a row of CSV or
+            Parquet differ; without it, such a row is refused.
         default: Where rows belong that do not say it.
+        plain: What documents are that were not exported, if they may be in the source. Those
+            without a time are of that of the file, or of now.
         purposes: Purposes of your own that rows may name, besides the built-in ones.
         advance: Called with the number of rows each time some were looked at.
 
@@ -107,13 +124,52 @@ async def import_rows(
     name = source.name if isinstance(source, Path) else "stdin"
     aside = Aside(place, name, redactor)
     known = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
-    if isinstance(source, Path):
-        described = await anyio.to_thread.run_sync(described_in, source, list(known.values()))
-        known |= {purpose.name: purpose for purpose in described}
-    found = await anyio.to_thread.run_sync(read_source, source)
-    rows = _ready(found, known, default, redactor, aside)
-    merging = _Merging(place, settings, aside, update=update)
-    thread = SerialThread(f"import of {name}")
+    if plain is not None:
+        plain = plain._replace(instant=await anyio.to_thread.run_sync(_instant_of, source))
+    async with _opened(place, source, aside) as opened:
+        if isinstance(opened, Path):
+            described = await anyio.to_thread.run_sync(described_in, opened, list(known.values()))
+            known |= {purpose.name: purpose for purpose in described}
+        found = await anyio.to_thread.run_sync(read_source, opened, plain)
+        rows = _ready(found, known, default, preference, redactor, aside)
+        merging = _Merging(place, settings, aside, update=update)
+        return await _import(rows, merging, aside, SerialThread(f"import of {name}"), advance)
+
+
+@asynccontextmanager
+async def _opened(
+    place: Place, source: Path | IO[bytes], aside: Aside
+) -> AsyncIterator[Path | IO[bytes]]:
+    """What is to be read: the source, or the mirror that is packed in it."""
+    if not isinstance(source, Path) or not await anyio.to_thread.run_sync(is_archive, source):
+        yield source
+        return
+    folder = staging(place)
+    path = await anyio.to_thread.run_sync(folder.__enter__)
+    try:
+        extracted = await run_stoppable(partial(extract, source, path))
+        for beside in extracted.beside:
+            aside.add(Found(beside, None), "not of the mirror, left alone")
+        yield extracted.folder
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(folder.__exit__, None, None, None)
+
+
+def _instant_of(source: Path | IO[bytes]) -> datetime:
+    if not isinstance(source, Path):
+        return clock.now()
+    # Not that of the import: a file that is imported again changes nothing.
+    return clock.from_ns(source.stat().st_mtime_ns)
+
+
+async def _import(
+    rows: Generator[_Ready | None, None, None],
+    merging: "_Merging",
+    aside: Aside,
+    thread: SerialThread,
+    advance: Callable[[int], None] | None,
+) -> Imported:
     try:
         try:
             while batch := await thread.run(_take, rows):
@@ -197,10 +253,12 @@ def _ready(
     source: Iterator[Found],
     known: Mapping[str, Purpose],
     default: Purpose | None,
+    preference: Preference | None,
     redactor: Redactor | None,
     aside: Aside,
 ) -> Generator[_Ready | None, None, None]:
     """Each row without secrets; None for one that was refused."""
+    columns: dict[Purpose, list[Column]] = {}
     for found in source:
         if found.row is None:
             aside.add(found, found.reason)
@@ -214,6 +272,11 @@ def _ready(
                 if default is None or found.purpose is not None:
                     raise
                 purpose = default
+            if found.cells or found.values:
+                if purpose not in columns:
+                    columns[purpose] = columns_of(class_of(purpose), purpose)
+                cells = found.cells or differing(row, columns[purpose], found.values)
+                row = reconciled(row, columns[purpose], cells, preference)
         except InvalidRecordError as error:
             aside.add(found, _reason(error))
             yield None

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
+from khive_persist.exchange.columns import Kind
 from khive_persist.purposes import (
     APPLICATION_SESSIONS,
     ASSIGNMENTS,
@@ -46,6 +48,8 @@ class Found(NamedTuple):
         row: The row, or None where there is none to be read.
         reason: Why there is none.
         purpose: Where it says that it belongs, or its name; None where it does not say.
+        cells: What stands beside the row in columns of its fields, which may have been edited.
+        values: The same of a format that has types: of each, its type and its value.
     """
 
     where: str
@@ -53,6 +57,8 @@ class Found(NamedTuple):
     row: StoredRow | None = None
     reason: str = ""
     purpose: Purpose | str | None = None
+    cells: Mapping[str, str] = MappingProxyType({})
+    values: Mapping[str, tuple[Kind, Any]] = MappingProxyType({})
 
 
 def checked(row: StoredRow) -> StoredRow:

@@ -2,43 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 import anyio.to_thread
 
 from khive_persist.copies import existing_place
-from khive_persist.errors import InvalidFileError
+from khive_persist.errors import InvalidFileError, InvalidQueryError
+from khive_persist.exchange.cells import Preference
 from khive_persist.exchange.export import FORMS, Form, Part, export, parts_of
 from khive_persist.exchange.importing import Imported, import_rows
+from khive_persist.exchange.kinds import RECORDS
+from khive_persist.exchange.plain import PlainRecords
 from khive_persist.opening import find_place
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN_NAMES
 from khive_persist.query import Filter
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.assignment import Assignment
-from khive_persist.records.experiment import Experiment
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
 from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
 from khive_persist.register import known_purposes, remember
-
-RECORDS: Final[tuple[type[Node], ...]] = (
-    PlannerSession,
-    HookEvent,
-    Message,
-    FocusChain,
-    Outcome,
-    ApplicationSession,
-    Measurement,
-    Score,
-    Experiment,
-    Assignment,
-)
 
 
 async def export_records(
@@ -89,6 +69,9 @@ async def import_records(
     record: type[Node] | None = None,
     *,
     update: bool = False,
+    preference: Preference | None = None,
+    id_field: str | None = None,
+    created_at_field: str | None = None,
     dir: Path | str | None = None,
 ) -> Imported:
     """Store what a file or a folder has: committed, synced and copied on return.
@@ -97,10 +80,17 @@ async def import_records(
     is kept in `quarantine/`. Cancelled, what was committed by then stays.
 
     Args:
-        source: What `export_records` wrote, but for Excel; a mirror folder; a `.khive`; an old
-            database; or an open file with JSON or CSV.
-        record: The class of records that do not say what they are.
+        source: What `export_records` wrote, but for Excel; JSON, JSON Lines, CSV or Markdown of
+            any other program; a mirror folder, or a tar archive of one; a folder of Markdown; a
+            `.khive`; an old database; or an open file with JSON, CSV or Markdown.
+        record: The class of records that do not say what they are. Documents without `content`
+            are the content of one.
         update: Replace records that are here with other content.
+        preference: Which counts where the columns of a row of CSV or Parquet say something else
+            than its `content`: `columns` or `content`; without it, the row is refused.
+        id_field: The field of plain documents that has the id; else `id`, or a Markdown file's
+            name.
+        created_at_field: The field that has the time; else `created_at`, or the time of the file.
         dir: The directory that holds `.khive`, made where it is missing.
 
     Returns:
@@ -108,24 +98,32 @@ async def import_records(
 
     Raises:
         InvalidFileError: The source's content is unknown or damaged; records before the damage are
-            stored.
+            stored. Or an archive is refused, and nothing of it is.
+        InvalidQueryError: A field is named, and no class.
         InvalidSettingsError: config.toml is wrong.
         MissingExtraError: Reading the source needs a package that is not here.
         PlaceError: The place cannot be used.
         StoreError: As its subclasses say; what was committed before stays.
         OSError: The source cannot be read.
     """
+    if record is None and (id_field or created_at_field):
+        raise InvalidQueryError("whose fields are they?", hint="name the class of the records")
     place = find_place(dir)
     default = None if record is None else record.purposes()[0]
     if default is not None:
         await anyio.to_thread.run_sync(place.make)
         await anyio.to_thread.run_sync(remember, place, default)
     known = await anyio.to_thread.run_sync(known_purposes, place)
+    plain = None
+    if record is not None and default is not None:
+        plain = PlainRecords(record, default, id_field, created_at_field)
     return await import_rows(
         place,
         Path(source) if isinstance(source, str) else source,
         update=update,
+        preference=preference,
         default=default,
+        plain=plain,
         purposes=tuple(kind for kind in known if kind.name not in BUILT_IN_NAMES),
     )
 

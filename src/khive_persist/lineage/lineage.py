@@ -3,7 +3,7 @@
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
@@ -12,14 +12,11 @@ from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
-from khive_persist.query import Filter, field
-from khive_persist.session import begins
+from khive_persist.query import field
+from khive_persist.session import whole_id
 from khive_persist.store import codec
 from khive_persist.store.links import Links, find_links
-from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-
-_MAX_NAMED: Final = 3
 
 
 class Start(NamedTuple):
@@ -55,47 +52,35 @@ async def read_lineage(place: Place, session_id: str, prices: PriceTable) -> Lin
     there is only one of the two, from that. Nothing but counts is kept in memory.
 
     Raises:
-        NotFoundError: No session, or several, begin so.
+        NotFoundError: No session, or several, begin so; or it has neither messages nor events.
         StoreError: As its subclasses say.
     """
+    session_id = await whole_id(place, session_id)
     # A reader makes one table of all its files: messages and events are of two.
     async with reading(place, CONVERSATIONS) as messages:
         async with reading(place, *HOOK_EVENTS.values()) as events:
-            session_id = await _resolved(session_id, messages, events)
-            agents = Agents(prices)
+            agents, is_told = Agents(prices), False
             async with aclosing(messages.stream(partial(_contents, session_id))) as rows:
                 async for text, created_at in rows:
                     agents.see_message(_content(text), _instant(created_at))
+                    is_told = True
             starts = []
             async with aclosing(events.stream(partial(_contents, session_id))) as rows:
                 async for text, created_at in rows:
                     content, at = _content(text), _instant(created_at)
                     agents.see_event(content, at)
+                    is_told = True
                     if content.get("event_type") == "session_start":
                         starts.append(Start(at, _source(content)))
         links = await find_links(messages, session_id)
+    if not is_told:
+        raise NotFoundError(
+            f"no message and no event of the session {session_id} is recorded",
+            hint="khive-persist show tells what is",
+        )
     return Lineage(
         session_id, next(iter(agents.tools), None), tuple(sorted(starts)), agents.tree(), links
     )
-
-
-async def _resolved(id: str, *readers: Reader) -> str:
-    found = set()
-    for reader in readers:
-        rows = await reader.fetch(partial(_sessions, begins(id)))
-        found |= {row[0] for row in rows if isinstance(row[0], str)}
-    if id in found:
-        return id
-    if not found:
-        raise NotFoundError(f"no session has an id that begins with {id!r}", hint="see sessions")
-    if len(found) > 1:
-        some = ", ".join(sorted(found)[:_MAX_NAMED])
-        raise NotFoundError(f"several sessions begin with {id!r}: {some}", hint="write more of it")
-    return str(found.pop())
-
-
-def _sessions(wanted: Filter, source: Source) -> Statement:
-    return select(source, [wanted], columns=f"DISTINCT {source.extract('$.session_id')}")
 
 
 def _contents(session_id: str, source: Source) -> Statement:

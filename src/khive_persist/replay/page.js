@@ -2,8 +2,8 @@
 // Whatever a payload holds reaches the page as text only: no innerHTML, no eval, no URL is made of it.
 (() => {
   const story = JSON.parse(document.getElementById("story").textContent);
-  const entries = story.entries.map(([at, kind, title, lines, depth, agent, failed, tokens, cost, unpriced]) =>
-    ({ at, kind, title, lines, depth, agent, failed, tokens, cost, unpriced }));
+  const entries = story.entries.map(([at, kind, title, lines, depth, agent, failed, tokens, cost, unpriced, took]) =>
+    ({ at, kind, title, lines, depth, agent, failed, tokens, cost, unpriced, took }));
   const ROW = 26, SPARE_ROWS = 8, LANE = 14, PAUSE = 5000;
   const get = (id) => document.getElementById(id);
   const [list, room, detail, scrubber, map, cursor, clock, play] =
@@ -163,6 +163,7 @@
     const fact = (name, value) => facts.append(make("dt", "", name), make("dd", "", value));
     fact("time", new Date(entry.at).toLocaleString([], { hour12: false, timeZoneName: "short" }));
     fact("what", entry.kind + (entry.failed ? ", failed" : ""));
+    if (entry.took !== null) fact("took", (entry.took / 1000).toLocaleString() + " s");
     if (entry.agent) fact("agent", entry.agent);
     fact("so far", entry.tokens.toLocaleString() + " tokens" + money(entry));
     const text = make("pre");

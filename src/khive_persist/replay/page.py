@@ -43,7 +43,7 @@ def _entry(entry: Entry) -> list[object]:
     at = round(entry.created_at.timestamp() * _MILLISECOND)
     return [
         at, entry.kind, entry.title, entry.lines, entry.depth, entry.agent_id, entry.is_failed,
-        entry.tokens, entry.cost, entry.unpriced,
+        entry.tokens, entry.cost, entry.unpriced, entry.duration_ms,
     ]  # fmt: skip
 
 

@@ -62,6 +62,23 @@ async def find_records(
     return records
 
 
+async def session_ids(files: Files, wanted: Filter, *, limit: int) -> set[str]:
+    """The sessions of the records that pass a filter; at most so many of a purpose.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        columns = f"DISTINCT {source.extract('$.session_id')}"
+        return select(source, [wanted], columns=columns, limit=limit)
+
+    ids = set()
+    for path, purpose in _present(files):
+        ids |= {str(row[0]) for row in await _fetch(path, purpose, build)}
+    return ids
+
+
 async def count_records(files: Files) -> list[KindCount]:
     """Count the records of each purpose; a file that is missing is passed over, and is not made.
 

@@ -20,11 +20,12 @@ _PLAN_FIELDS: Final = (
 class SessionFilter(NamedTuple):
     """Which sessions are meant.
 
-    `session_id` is an id, or the beginning of ids where none is it; times are text as
+    `session_id` is an id, or the beginning of ids where it is not `is_exact`; times are text as
     `clock.to_text` writes it.
     """
 
     session_id: str | None = None
+    is_exact: bool = False
     tool: str | None = None
     since: str | None = None
     until: str | None = None
@@ -161,9 +162,9 @@ def _nothing(names: tuple[str, ...]) -> str:
 
 
 def _conditions(wanted: SessionFilter) -> tuple[list[str], list[object]]:
-    is_exact = "(session_id = ? OR NOT EXISTS (SELECT 1 FROM s WHERE s.session_id = ?))"
+    of_session = "= ?" if wanted.is_exact else "BETWEEN ? AND ? || char(1114111)"
     tests = {
-        f"session_id BETWEEN ? AND ? || char(1114111) AND {is_exact}": wanted.session_id,
+        f"session_id {of_session}": wanted.session_id,
         "tool = ?": wanted.tool,
         "last >= ?": wanted.since,
         "started < ?": wanted.until,

@@ -19,6 +19,7 @@ class Entry(NamedTuple):
         depth: 0 for the session's own agent, 1 for one that it started, and so on.
         agent_id: Which agent; None for the session's own.
         is_failed: Whether it failed, was denied or was interrupted.
+        duration_ms: How long a tool call took; None where that is not known.
         tokens: Of the session so far: all classes together.
         cost: Of the session so far, in USD; None while no message has a price.
         unpriced: How many messages so far used tokens and have no price: they are not in `cost`.
@@ -31,6 +32,7 @@ class Entry(NamedTuple):
     depth: int = 0
     agent_id: str | None = None
     is_failed: bool = False
+    duration_ms: float | None = None
     tokens: int = 0
     cost: float | None = None
     unpriced: int = 0

@@ -1,7 +1,7 @@
 """A session as one story: prompts, answers, tool calls with their outcome, to-dos, in time order.
 
-What was said comes from the tool's transcript, if `sync` has read it; what was done, from that or
-from hook events, each tool call once.
+What was said and done comes from the tool's transcript, if `sync` has read it, and from hook
+events: each prompt and each tool call once, whichever of the two has it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,14 +13,14 @@ from khive_persist.lineage.endings import ending_of
 from khive_persist.lineage.parents import Parents
 from khive_persist.prices import PriceTable
 from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.message import Message
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.session import Session
 from khive_persist.store.unmatched import POST, PRE
 from khive_persist.story.applications import assigned, measured, scored, trials
+from khive_persist.story.calls import Calls, entry_of
 from khive_persist.story.entry import Entry, content_of, said
-from khive_persist.story.tool_call import tool_call
+from khive_persist.story.prompts import prompts_of_events
 from khive_persist.story.wording import duration, line_of, typed_command
 
 GAP: Final = timedelta(minutes=10)
@@ -45,11 +45,13 @@ def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> lis
         prices: What tokens cost.
         thinking: Whether what the model thought is told.
     """
-    depths = _depths(session.messages)
+    depths = _depths(session)
+    calls = Calls(session.events, session.messages)
     entries = [
         *_plans(session.plans),
-        *_messages(session, prices, thinking=thinking),
-        *_calls_of_events(session),
+        *_messages(session, calls, prices, thinking=thinking),
+        *calls.others(),
+        *prompts_of_events(session.events, session.messages),
         *_events(session),
         *_focus(session.focus_chains),
         *trials(session.application_sessions),
@@ -83,12 +85,16 @@ def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
         last = entry
 
 
-def _depths(messages: Sequence[Message]) -> dict[str | None, int]:
+def _depths(session: Session) -> dict[str | None, int]:
     """How deep each agent is below the session's own."""
     told = Parents()
     agents: dict[str, None] = {}
-    for content in map(content_of, messages):
+    for content in map(content_of, session.messages):
         told.see_message(content)
+        if content.get("agent_id"):
+            agents.setdefault(content["agent_id"])
+    for content in map(content_of, session.events):
+        told.see_event(content)
         if content.get("agent_id"):
             agents.setdefault(content["agent_id"])
     known = told.found()
@@ -118,8 +124,9 @@ def _plans(plans: Sequence[PlannerSession]) -> Iterator[Entry]:
         yield Entry(plan.created_at, "plan", title, (", ".join(facts),) if facts else ())
 
 
-def _messages(session: Session, prices: PriceTable, *, thinking: bool) -> Iterator[Entry]:
-    results = _results(session.messages)
+def _messages(
+    session: Session, calls: Calls, prices: PriceTable, *, thinking: bool
+) -> Iterator[Entry]:
     for message in session.messages:
         content = content_of(message)
         agent, at = content.get("agent_id"), message.created_at
@@ -127,7 +134,7 @@ def _messages(session: Session, prices: PriceTable, *, thinking: bool) -> Iterat
         counts = {n: v for n, v in (tokens or {}).items() if n != "reasoning"}
         used = sum(value for value in counts.values() if isinstance(value, int))
         cost = prices.cost_of_message(content, at)
-        made = list(_parts(message, content, results, thinking=thinking))
+        made = list(_parts(message, content, calls, thinking=thinking))
         unpriced = int(cost is None and used > 0)
         if not made and used:
             kind = content.get("kind", "message")
@@ -141,7 +148,7 @@ def _messages(session: Session, prices: PriceTable, *, thinking: bool) -> Iterat
 
 
 def _parts(
-    message: Message, content: dict[str, Any], results: dict[str, Any], *, thinking: bool
+    message: Message, content: dict[str, Any], calls: Calls, *, thinking: bool
 ) -> Iterator[Entry]:
     at, text = message.created_at, content.get("text")
     role, kind = content.get("role"), content.get("kind", "message")
@@ -158,60 +165,12 @@ def _parts(
     elif kind in ("compaction", "compact_boundary"):
         yield Entry(at, "event", "the conversation was compacted")
     for call in content.get("tool_calls", ()):
-        result = results.get(str(call.get("tool_use_id")))
-        if "result" in call:
-            # Its result may be said once more, without how it ended.
-            is_error = call.get("is_error") is True or call.get("status") == "error"
-            result = {"output": call["result"], "is_error": is_error}
-        entry = tool_call(at, str(call.get("name")), call.get("input"), result)
-        ending = ending_of(str(content.get("tool")), result, call.get("status"))
+        told = calls.of_message(message, call)
+        if told is None:
+            continue
+        entry = entry_of(told)
+        ending = ending_of(str(content.get("tool")), told.result, call.get("status"))
         yield entry._replace(title=f"{entry.title}  ({ending})") if ending in _STOPPED else entry
-
-
-def _results(messages: Sequence[Message]) -> dict[str, Any]:
-    return {
-        str(result.get("tool_use_id")): result
-        for message in messages
-        for result in content_of(message).get("tool_results", ())
-    }
-
-
-def _calls_of_events(session: Session) -> Iterator[Entry]:
-    """Tool calls and prompts of which no transcript tells."""
-    told = {
-        str(call.get("tool_use_id"))
-        for message in session.messages
-        for call in content_of(message).get("tool_calls", ())
-    }
-    ends: dict[str, dict[str, Any]] = {}
-    contents = [(event, content_of(event)) for event in session.events]
-    for _, content in contents:
-        if content.get("event_type") in POST and content.get("tool_use_id"):
-            ends[str(content["tool_use_id"])] = content
-    for event, content in contents:
-        use_id, kind = content.get("tool_use_id"), content.get("event_type")
-        # Without ids it cannot be told which call an event is of; the transcript has them all.
-        is_told = str(use_id) in told if use_id else bool(session.messages)
-        if kind == "prompt_submitted" and not session.messages:
-            payload = content.get("payload")
-            prompt = payload.get("prompt") if isinstance(payload, Mapping) else None
-            yield said(event.created_at, "prompt", str(prompt or ""))
-        elif kind in PRE and not is_told and use_id:
-            yield _call_of(event, content, ends.get(str(use_id)))
-        elif kind in POST and not is_told and not use_id:
-            yield _call_of(event, content, content)
-
-
-def _call_of(event: HookEvent, content: dict[str, Any], end: dict[str, Any] | None) -> Entry:
-    payload = content.get("payload")
-    asked = payload.get("tool_input") if isinstance(payload, Mapping) else None
-    result = None
-    if end is not None:
-        whole = with_whole_texts(end)
-        output = whole.get("error") or whole.get("output")
-        result = {"output": output, "is_error": end.get("success") is False}
-    entry = tool_call(event.created_at, str(content.get("tool_name")), asked, result)
-    return entry._replace(agent_id=content.get("agent_id"))
 
 
 def _events(session: Session) -> Iterator[Entry]:
@@ -227,7 +186,13 @@ def _events(session: Session) -> Iterator[Entry]:
             about = payload.get("message") or payload.get("reason") or payload.get("source")
         title = kind.replace("_", " ") + (f": {line_of(about)}" if about else "")
         is_failed = content.get("success") is False
-        yield Entry(event.created_at, "event", title, is_failed=is_failed)
+        yield Entry(
+            event.created_at,
+            "event",
+            title,
+            agent_id=content.get("agent_id"),
+            is_failed=is_failed,
+        )
 
 
 def _focus(chains: Sequence[FocusChain]) -> Iterator[Entry]:

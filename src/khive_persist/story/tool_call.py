@@ -1,33 +1,60 @@
 """A tool call as an entry: what it was about, its edit as a diff, how it ended."""
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from khive_persist.store.json_values import writable
 from khive_persist.story.entry import Entry
 from khive_persist.story.wording import OUTPUT_LINES, beginning, line_of
 
 _PATHS: Final = ("file_path", "path", "notebook_path", "absolute_path", "dir_path")
+# What a call is about, the first that it has.
+_ABOUT: Final = (
+    "command", "cmd", *_PATHS, "pattern", "description", "prompt", "message",
+)  # fmt: skip
+_CHANGED: Final = frozenset(
+    {"old_string", "old_text", "new_string", "new_text", "edits", "content", "input", "command"}
+)
+_INPUT_CHARACTERS: Final = 500
 _OLD, _NEW = ("old_string", "old_text"), ("new_string", "new_text")
 
 
 def tool_call(at: datetime, name: str, asked: Any, result: Any) -> Entry:
     """A call and its result; None for one that is not known."""
     asked = asked if isinstance(asked, Mapping) else {"input": asked}
-    about = asked.get("command") or asked.get("cmd") or _path(asked) or asked.get("pattern")
-    about = about or asked.get("description") or asked.get("prompt") or asked.get("message")
-    title = f"{name} {line_of(about)}".strip()
-    lines = list(diff(asked))
+    about = next((name for name in _ABOUT if asked.get(name)), None)
+    title = f"{name} {line_of(asked[about])}".strip() if about is not None else name
+    changes = diff(asked)
+    rest = {
+        name: value
+        for name, value in asked.items()
+        if value not in (None, "", False) and name != about and not (changes and name in _CHANGED)
+    }
+    lines = [_input_line(rest)] if rest else []
+    lines += changes
     is_failed = False
     if result is None:
         title += "  (no result)"
     else:
         is_failed = result.get("is_error") is True
         # A patch that went in says all by itself.
-        if is_failed or not lines:
+        if is_failed or not changes:
             lines += beginning(result.get("output"))
     return Entry(at, "tool", title, tuple(lines), is_failed=is_failed)
+
+
+def _input_line(rest: Mapping[str, Any]) -> str:
+    """What else a tool was asked, on one line."""
+    text = " ".join(f"{name}={_short(value)}" for name, value in rest.items())
+    more = len(text) - _INPUT_CHARACTERS
+    return f"[{text[:_INPUT_CHARACTERS]}" + (f"… {more} more characters]" if more > 0 else "]")
+
+
+def _short(value: Any) -> str:
+    return line_of(value) if isinstance(value, str) else json.dumps(writable(value), default=str)
 
 
 def diff(asked: Mapping[str, Any]) -> list[str]:

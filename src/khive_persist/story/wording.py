@@ -59,6 +59,15 @@ def beginning(output: Any) -> list[str]:
     return lines[:OUTPUT_LINES] + ([f"… {more} more lines"] if more > 0 else [])
 
 
+def short_duration(milliseconds: float) -> str:
+    """A time of a tool call for a person: `85ms`, `1.2s`, `3m 4s`."""
+    if milliseconds < 1_000:
+        return f"{milliseconds:.0f}ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1_000:.1f}s"
+    return duration(timedelta(milliseconds=milliseconds))
+
+
 def duration(time: timedelta) -> str:
     """A time for a person: `2h 5m`, `3m 4s`, `12s`."""
     seconds = int(time.total_seconds())

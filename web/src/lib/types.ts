@@ -77,6 +77,7 @@ export interface Entry {
   depth: number;
   agent_id: string | null;
   is_failed: boolean;
+  duration_ms: number | null;
   tokens: number;
   cost: number | null;
   unpriced: number;

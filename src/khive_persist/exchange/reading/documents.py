@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final
 
 from khive_persist.errors import InvalidRecordError
+from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.rows import JSON_COLUMNS, Found
 from khive_persist.mirror.document import DATA_MODEL_VERSION, to_row
 from khive_persist.store import codec
@@ -21,8 +22,13 @@ _RESUMED: Final = re.compile(r"\n(?=[^\s\]},])")
 _END_CHARACTERS: Final = 16
 
 
-def read_lines(file: IO[str]) -> Iterator[Found]:
-    """The documents of JSON Lines; a line that is none is found as one without a row."""
+def read_lines(file: IO[str], plain: PlainRecords | None = None) -> Iterator[Found]:
+    """The documents of JSON Lines; a line that is none is found as one without a row.
+
+    Args:
+        file: Their text.
+        plain: What documents are that were not exported.
+    """
     number = 0
     while line := file.readline(MAX_DOCUMENT_CHARACTERS):
         number += 1
@@ -33,15 +39,16 @@ def read_lines(file: IO[str]) -> Iterator[Found]:
                 pass
         elif line.strip():
             try:
-                yield _found(where, line, codec.load(line))
+                yield _found(where, line, codec.load(line), plain)
             except ValueError as error:
                 yield Found(where, line, reason=f"no JSON ({error})")
 
 
-def read_values(file: IO[str]) -> Iterator[Found]:
+def read_values(file: IO[str], plain: PlainRecords | None = None) -> Iterator[Found]:
     """The documents of an array, or one after the other; at most one of them is in memory.
 
-    After something that is no JSON it goes on at the next line that begins as far to the left.
+    What is plain of them is told by `plain`, as to `read_lines`. After something that is no JSON
+    it goes on at the next line that begins as far to the left.
     """
     text = _Window(file)
     decoder = json.JSONDecoder(parse_constant=_refuse)
@@ -61,11 +68,14 @@ def read_values(file: IO[str]) -> Iterator[Found]:
         except ValueError as error:
             yield Found(where, text.drop_broken(), reason=f"no JSON ({error})")
         else:
-            yield _found(where, taken, value)
+            yield _found(where, taken, value, plain)
 
 
-def _found(where: str, raw: Any, document: Any) -> Found:
+def _found(where: str, raw: Any, document: Any, plain: PlainRecords | None) -> Found:
     try:
+        if plain is not None and plain.takes(document):
+            row, kind = plain.row(document)
+            return Found(where, raw, row, purpose=kind)
         row, purpose = _row(document)
     except InvalidRecordError as error:
         return Found(where, raw, reason=str(error))

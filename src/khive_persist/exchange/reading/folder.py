@@ -6,19 +6,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+from khive_persist import clock
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.definitions import SUFFIX, definition_in, in_folder
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.formats import unpacked
+from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.reading.database import read_database
 from khive_persist.exchange.reading.documents import read_lines, read_values
+from khive_persist.exchange.reading.markdown import MAX_CHARACTERS, read_markdown
 from khive_persist.exchange.rows import Found
 from khive_persist.place import KHIVE, Place
 from khive_persist.purposes import Purpose
 from khive_persist.register import FOLDER as REGISTER
 from khive_persist.store import codec
+from khive_persist.store.sqlite.catalogue import databases_in
 
 _MIRRORED: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(json|jsonl(?:\.gz)?)\Z")
+
+
+def is_mirrored(name: str) -> bool:
+    """Whether a file is named as the mirror names its files."""
+    return _MIRRORED.match(name) is not None
 
 
 def is_stream(path: Path) -> bool:
@@ -35,10 +44,11 @@ def described_in(source: Path, known: Iterable[Purpose]) -> list[Purpose]:
     return [*found, *in_folder(khive / REGISTER, [*known, *found], ".json")]
 
 
-def read_folder(path: Path) -> Iterator[Found]:
+def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Found]:
     """The rows of a mirror folder, or of all databases of a `.khive` or of what holds one.
 
-    A file that the mirror did not name is left alone, and found as one without a row.
+    A file that the mirror did not name is left alone, and found as one without a row. Of any other
+    folder they are its Markdown files, in whatever folder of it.
 
     Raises:
         InvalidFileError: It is neither.
@@ -46,7 +56,9 @@ def read_folder(path: Path) -> Iterator[Found]:
     """
     if (path / KHIVE).is_dir():
         path /= KHIVE
-    if databases := sorted(path.glob("*.db")):
+    if (databases := databases_in(path)) and plain is not None:
+        plain.refuse_fields(path)
+    if databases:
         spool = Spool(Place(path.parent))
         waiting = spool.waiting(away=True) if path.name == KHIVE else []
         if waiting:
@@ -58,7 +70,13 @@ def read_folder(path: Path) -> Iterator[Found]:
         return
     files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     if not any(_MIRRORED.match(file.name) for file in files):
+        if notes := _markdown_in(path):
+            for note in notes:
+                yield _read_note(note, note.relative_to(path), plain)
+            return
         raise InvalidFileError(f"{path} is no .khive and no mirror of one")
+    if plain is not None:
+        plain.refuse_fields(path)
     streams: dict[str, list[Path]] = {}
     for file in files:
         if file.name.endswith(SUFFIX) and definition_in(file) is not None:
@@ -73,6 +91,24 @@ def read_folder(path: Path) -> Iterator[Found]:
                 yield found._replace(where=f"{file.name}: {found.where}")
     for paths in streams.values():
         yield from read_stream(*paths)
+
+
+def _markdown_in(path: Path) -> list[Path]:
+    return [
+        file
+        for file in sorted(path.rglob("*.md"))
+        if file.is_file()
+        and not file.is_symlink()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    ]
+
+
+def _read_note(path: Path, name: Path, plain: PlainRecords | None) -> Found:
+    if plain is not None:
+        plain = plain._replace(instant=clock.from_ns(path.stat().st_mtime_ns))
+    with path.open("rb") as file, as_characters(file) as characters:
+        text = characters.read(MAX_CHARACTERS + 1)
+    return read_markdown(text, str(name), name.with_suffix("").as_posix(), plain)
 
 
 def read_stream(*paths: Path) -> Iterator[Found]:

@@ -6,6 +6,7 @@ from typing import IO, Final
 
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.formats import describe, unpacked
+from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.reading.csv import read_csv
 from khive_persist.exchange.reading.database import is_database, read_database
 from khive_persist.exchange.reading.documents import read_lines, read_values
@@ -15,20 +16,24 @@ from khive_persist.exchange.reading.folder import (
     read_folder,
     read_stream,
 )
+from khive_persist.exchange.reading.markdown import MAX_CHARACTERS, is_markdown, read_markdown
 from khive_persist.exchange.reading.parquet import MAGIC, read_parquet
 from khive_persist.exchange.rows import Found
 from khive_persist.store import codec
 
 _SQLITE: Final = b"SQLite format 3\0"
 _HEAD_BYTES: Final = 1 << 16
+_ZIP: Final = b"PK\3\4"
+_TAR: Final = slice(257, 262)
 _WHITE: Final = b" \t\r\n\xef\xbb\xbf"
 
 
-def read_source(source: Path | IO[bytes]) -> Iterator[Found]:
+def read_source(source: Path | IO[bytes], plain: PlainRecords | None = None) -> Iterator[Found]:
     """Everything that a file, a folder or a pipe has.
 
     Args:
         source: A path, or an open file such as stdin.
+        plain: What documents are that were not exported.
 
     Raises:
         InvalidFileError: Its content is unknown or damaged.
@@ -37,16 +42,18 @@ def read_source(source: Path | IO[bytes]) -> Iterator[Found]:
         OSError: It cannot be read.
     """
     if not isinstance(source, Path):
-        return _read_text(source, "stdin")
+        return _read_text(source, "stdin", None, plain)
     path = source.resolve()
     if path.is_dir():
-        return read_folder(path)
+        return read_folder(path, plain)
     if path.is_file() and is_database(path):
+        if plain is not None:
+            plain.refuse_fields(path)
         return read_database(path)
-    return _read_file(path)
+    return _read_file(path, plain)
 
 
-def _read_file(path: Path) -> Iterator[Found]:
+def _read_file(path: Path, plain: PlainRecords | None) -> Iterator[Found]:
     with path.open("rb") as file:
         head = file.read(len(_SQLITE))
         if head == _SQLITE:
@@ -56,23 +63,39 @@ def _read_file(path: Path) -> Iterator[Found]:
                 yield from read_stream(path)
                 return
             file.seek(0)
-            yield from _read_text(file, str(path))
+            yield from _read_text(file, str(path), path.stem, plain)
             return
+    if plain is not None:
+        plain.refuse_fields(path)
     yield from read_parquet(path)
 
 
-def _read_text(file: IO[bytes], name: str) -> Iterator[Found]:
-    with unpacked(file, name) as plain:
-        head = plain.peek(_HEAD_BYTES)
-        text = as_characters(plain)
+def _read_text(
+    file: IO[bytes], name: str, id: str | None, plain: PlainRecords | None
+) -> Iterator[Found]:
+    with unpacked(file, name) as content:
+        head = content.peek(_HEAD_BYTES)
+        text = as_characters(content)
         begin = head.lstrip(_WHITE)
         if not begin or begin.startswith((b"[", b"{")):
             # Nothing at all is an export of no rows.
-            yield from read_lines(text) if _is_lines(begin) else read_values(text)
-        elif b"," not in begin:
+            read = read_lines if _is_lines(begin) else read_values
+            yield from read(text, plain)
+        elif is_markdown(begin):
+            yield read_markdown(text.read(MAX_CHARACTERS + 1), "it", id, plain)
+        elif head.startswith(_ZIP):
+            hint = "save it as CSV, or export JSON Lines"
+            raise InvalidFileError(f"{name}: unknown content, as of an Excel workbook", hint=hint)
+        elif head[_TAR] == b"ustar":
+            raise InvalidFileError(f"{name} is an archive: name its file", hint="it is read twice")
+        elif b"," not in begin and (plain is None or not _is_text(begin)):
             raise InvalidFileError(f"{name}: unknown content, {describe(head)}")
         else:
-            yield from read_csv(text, name)
+            yield from read_csv(text, name, plain)
+
+
+def _is_text(head: bytes) -> bool:
+    return b"\0" not in head and head[:1] not in (b"\x89", b"\xff")
 
 
 def _is_lines(head: bytes) -> bool:

@@ -6,6 +6,7 @@ So NULL and an empty text differ, and a number and the text of its digits.
 from collections.abc import Sequence
 from typing import IO, Any
 
+from khive_persist.exchange.cells import spelled
 from khive_persist.exchange.columns import ENVELOPE, Column
 from khive_persist.exchange.formulas import neutralise
 from khive_persist.exchange.writing import Table, all_columns, values
@@ -55,11 +56,8 @@ def line(cells: Sequence[Any]) -> bytes:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    text = neutralise(value if isinstance(value, str) else codec.dump_lossy(value))
+    text = spelled(value)
+    if value is None or isinstance(value, bool | int | float):
+        return text
+    text = neutralise(text)
     return '"' + text.replace('"', '""') + '"'

@@ -5,7 +5,7 @@ from typing import IO, Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import MissingExtraError
-from khive_persist.exchange.columns import Kind
+from khive_persist.exchange.columns import typed
 from khive_persist.exchange.writing import Table, all_columns, values
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
@@ -49,7 +49,7 @@ class ParquetWriter:
         for row in rows:
             id, content, metadata, created_at, embedding = row
             found = values(self._table, self._columns, codec.column(content))
-            fields = [_typed(v, c.kind) for v, c in zip(found, self._columns, strict=True)]
+            fields = [typed(v, c.kind) for v, c in zip(found, self._columns, strict=True)]
             instant = clock.from_column(created_at)
             exact = instant is not None and clock.to_text(instant) == created_at
             spelling = None if exact or created_at is None else codec.dump(created_at)
@@ -88,6 +88,8 @@ class ParquetWriter:
             "int64": arrow.int64(),
             "double": arrow.float64(),
             "bool": arrow.bool_(),
+            "instant": arrow.timestamp("us", tz="UTC"),
+            "date": arrow.date32(),
         }
         text = arrow.string()
         return arrow.schema(
@@ -118,18 +120,3 @@ def load_pyarrow() -> tuple[Any, Any]:
             "Parquet needs pyarrow", hint="pip install 'khive-persist[export]'"
         ) from error
     return pa, pq
-
-
-def _typed(value: Any, kind: Kind) -> Any:
-    """The value in the column's type; None where it is of another, for `content` has it anyway."""
-    if kind == "string":
-        if value is None or isinstance(value, str):
-            return value
-        return codec.dump_lossy(value)
-    if kind == "bool":
-        return value if isinstance(value, bool) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if kind == "double":
-        return float(value) if isinstance(value, float) or value in _INT64 else None
-    return value if isinstance(value, int) and value in _INT64 else None

@@ -1,9 +1,11 @@
 """What the parameters of a request mean as filters."""
 
+import anyio.to_thread
+
 from khive_persist.query import Filter, column, field
 from khive_persist.server.reading.operations import Asked
 from khive_persist.server.serving import Serving
-from khive_persist.session import SESSION_FILES, begins, is_session
+from khive_persist.session import SESSION_FILES, begins, is_session, other_purposes
 
 
 async def of_session(serving: Serving, asked: Asked) -> list[Filter]:
@@ -17,7 +19,13 @@ async def of_session(serving: Serving, asked: Asked) -> list[Filter]:
 async def names_session(serving: Serving, id: str) -> bool:
     """Whether it is a session's id, and not the beginning of some."""
     async with serving.reading.reader(*SESSION_FILES) as reader:
-        return await is_session(reader, id)
+        if await is_session(reader, id):
+            return True
+    for other in await anyio.to_thread.run_sync(other_purposes, serving.place):
+        async with serving.reading.reader(other) as reader:
+            if await is_session(reader, id):
+                return True
+    return False
 
 
 def of_times(asked: Asked) -> list[Filter]:

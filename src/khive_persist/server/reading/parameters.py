@@ -1,6 +1,7 @@
 """The parameters of a query: what each may be, for who parses it and for who describes it."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -17,6 +18,19 @@ MAX_LIMIT: Final = 1_000
 DEFAULT_LIMIT: Final = 50
 # Of one that may be there several times.
 MAX_VALUES: Final = 50
+# Each day that there is, and no other. Of the years that 4 divides, 1900 alone has no 29 February.
+_DAY: Final = (
+    "(?:(?:19|20)[0-9]{2}-(?:"
+    "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    "|(?:(?:19|20)(?:0[48]|[2468][048]|[13579][26])|2000)-02-29)"
+)
+_CLOCK: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,6})?)?"
+_OFFSET: Final = "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+# What a `time` may be, for who describes it, too: an age, a date, or a time in ISO form.
+TIME: Final = f"[0-9]{{1,4}}[smhdw]|{_DAY}(?:[T ]{_CLOCK}{_OFFSET}?)?"
+_TIME: Final = re.compile(TIME)
 
 
 class Parameter(NamedTuple):
@@ -99,6 +113,8 @@ def _value(one: Parameter, text: str) -> Any:
             return text == "true"
         case "time":
             try:
+                if not _TIME.fullmatch(text):
+                    raise ValueError(text)
                 return clock.moment(text)
             except ValueError as error:
                 raise _wrong(one.name, "is no time", clock.MOMENTS) from error

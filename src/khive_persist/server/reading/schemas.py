@@ -87,6 +87,7 @@ STORY: Final = record(
             depth=COUNT,
             agent_id=maybe(TEXT),
             is_failed=BOOLEAN,
+            duration_ms=maybe(NUMBER),
             tokens=COUNT,
             cost=maybe(NUMBER),
             unpriced=COUNT,

@@ -11,6 +11,7 @@ from khive_persist.focus_history import read_chains
 from khive_persist.lineage.document import as_document
 from khive_persist.lineage.lineage import read_lineage
 from khive_persist.server.reading import parameters as given
+from khive_persist.server.reading.filters import names_session
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
@@ -132,6 +133,10 @@ async def _one(serving: Serving, begin: str) -> SessionItem:
     rollup = serving.reading.rollup
     await serving.reading.was_read()
     found = await serving.reading.in_thread(asking.session, rollup, begin) if begin else []
+    is_other = bool(found) and found[0].session_id != begin
+    if is_other and await names_session(serving, begin):
+        # A session of an application, say: not that of another id that begins so.
+        found = []
     if not found:
         hint = ""
         if not serving.reading.follower.progress.is_complete:

@@ -11,6 +11,14 @@ from typing import Any, Final
 from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store import codec
+from khive_persist.store.sqlite.catalogue import (
+    Table,
+    TableColumn,
+    as_identifier,
+    by_mention,
+    schema_names,
+    tables_of,
+)
 from khive_persist.store.sqlite.connection import (
     attach,
     check_frozen,
@@ -21,6 +29,7 @@ from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import COLUMNS, view_columns
 
 MAX_FILES: Final = 10
+_TOOL_EVENTS: Final = next(iter(HOOK_EVENTS.values()))
 _STEPS_BETWEEN_SIGNALS: Final = 100_000
 _READING: Final = frozenset(
     {
@@ -35,8 +44,9 @@ _READING: Final = frozenset(
 class AdHoc:
     """All databases of a place together, under their file names.
 
-    A table is found by its name alone, or as `claude_hooks.hook_events`. `hook_events` alone is
-    that of all tools together, `events` and `plans` are it and the plans as plain columns.
+    A table is found by its name alone, or as `claude_hooks.hook_events`; `catalogue.schema_names`
+    says what a file is called. `hook_events` alone is that of all tools together, `events` and
+    `plans` are it and the plans as plain columns.
 
     Attributes:
         unread: The files that could not be read, each with the reason.
@@ -49,7 +59,7 @@ class AdHoc:
 
         Args:
             files: SQLite reads at most 10 of them together.
-            sql: Of more than 10, those that it names come first, then those of the tools' events.
+            sql: Of more than 10, those come first that it names, or a table or a view of.
             look: Called every now and then while a statement runs; raises to stop it.
         """
         self._connection = open_memory()
@@ -57,18 +67,18 @@ class AdHoc:
         self._opened.callback(self._connection.close)
         self.unread: list[StoreError] = []
         self._versions: dict[Path, tuple[int, int] | None] = {}
-        events = {purpose.name for purpose in HOOK_EVENTS.values()}
-        ordered = sorted(files, key=lambda path: (path.stem not in sql, path.stem not in events))
-        self._left_out = [path.stem for path in ordered[MAX_FILES:]]
+        names = schema_names(files)
+        ordered = list(names) if len(names) <= MAX_FILES else by_mention(names, sql)
+        self._left_out = [names[path] for path in ordered[MAX_FILES:]]
         attached = []
         for path in ordered[:MAX_FILES]:
             try:
                 self._versions[path] = frozen_version(path)
-                attach(self._connection, path, f'"{path.stem}"')
+                attach(self._connection, path, as_identifier(names[path]))
             except StoreError as error:
                 self.unread.append(error)
             else:
-                attached.append(path.stem)
+                attached.append(names[path])
         self._make_views([p.name for p in HOOK_EVENTS.values() if p.name in attached])
         # A connection without a file of its own would take a CREATE TABLE, and forget it.
         self._connection.set_authorizer(_only_reading)
@@ -102,14 +112,21 @@ class AdHoc:
         names = _distinct([column[0] for column in cursor.description or ()])
         return names, self._opened.enter_context(closing(self._rows(cursor)))
 
+    def views(self) -> list[Table]:
+        """The views that stand for the tables of several files."""
+        views = []
+        for name in (_TOOL_EVENTS.table, _TOOL_EVENTS.view):
+            columns, _ = self.run(f"SELECT * FROM {name} LIMIT 0")
+            views.append(Table(None, name, "view", tuple(TableColumn(c, "") for c in columns)))
+        return views
+
     def _rows(self, cursor: sqlite3.Cursor) -> Generator[tuple[Any, ...], None, None]:
         with _translated(), closing(cursor):
             yield from cursor
             check_frozen(self._versions)
 
     def _make_views(self, schemas: list[str]) -> None:
-        tool_events = next(iter(HOOK_EVENTS.values()))
-        table = tool_events.table
+        table = _TOOL_EVENTS.table
         nothing = "SELECT " + ", ".join(f"NULL AS {name}" for name in COLUMNS.split(", "))
         tables = [f"SELECT {COLUMNS} FROM {name}.{table}" for name in schemas]
         union = " UNION ALL ".join(tables or [f"{nothing} LIMIT 0"])
@@ -119,10 +136,26 @@ class AdHoc:
             f"SELECT {view_columns(purpose)} FROM {purpose.name}.{table}"
             for purpose in HOOK_EVENTS.values()
             if purpose.name in schemas
-        ] or [f"SELECT {view_columns(tool_events)} FROM {table}"]
+        ] or [f"SELECT {view_columns(_TOOL_EVENTS)} FROM {table}"]
         self._connection.execute(
-            f"CREATE TEMP VIEW {tool_events.view} AS {' UNION ALL '.join(shown)}"
+            f"CREATE TEMP VIEW {_TOOL_EVENTS.view} AS {' UNION ALL '.join(shown)}"
         )
+
+
+def tables_in(files: Iterable[Path]) -> tuple[list[Table], list[StoreError]]:
+    """All tables and views that SQL can read, and why some files have none to read."""
+    tables: list[Table] = []
+    unread: list[StoreError] = []
+    for path, name in schema_names(files).items():
+        try:
+            tables += tables_of(path, name)
+        except StoreError as error:
+            unread.append(error)
+    nothing = AdHoc(())
+    try:
+        return [*nothing.views(), *tables], unread
+    finally:
+        nothing.close()
 
 
 def _going_on(look: Callable[[], object]) -> Callable[[], int]:
@@ -139,6 +172,14 @@ def to_document(names: Iterable[str], row: Iterable[Any]) -> dict[str, Any]:
     Bytes stand as `{"base64": "…"}`, and an infinite number as text, as SQLite spells it: `9e999`.
     """
     return dict(zip(names, map(_in_json, row), strict=True))
+
+
+def to_texts(row: Iterable[Any]) -> list[Any]:
+    """A row as CSV holds it: bytes as base64, an infinite number as SQLite spells it."""
+    return [
+        base64.b64encode(value).decode() if isinstance(value, bytes) else _finite(value)
+        for value in row
+    ]
 
 
 def to_cells(row: Iterable[Any]) -> list[Any]:

@@ -107,8 +107,8 @@ def views(purpose: Purpose) -> dict[str, str]:
 def view_columns(purpose: Purpose) -> str:
     """What the view of a table shows of each row."""
     fields = [
-        f'{whole_text(purpose, path) or extract(f"$.{path}")} AS "{path.replace(".", "_")}"'
-        for path in purpose.fields
+        f'{whole_text(purpose, path) or extract(f"$.{path}")} AS "{name}"'
+        for path, name in purpose.column_names().items()
     ]
     return ", ".join(["id", "created_at", *fields])
 
