@@ -20,7 +20,7 @@ from khive_persist.exchange.plain import PlainRecords
 from khive_persist.exchange.reading.archive import extract, is_archive
 from khive_persist.exchange.reading.folder import described_in
 from khive_persist.exchange.reading.source import read_source
-from khive_persist.exchange.rows import Found, checked, is_same, purpose_of
+from khive_persist.exchange.rows import Found, checked, purpose_of
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, Purpose
@@ -30,6 +30,7 @@ from khive_persist.sealing import load_redactor, seal
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.equality import is_same
 from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.writer import Writer
 from khive_persist.threads import run_stoppable

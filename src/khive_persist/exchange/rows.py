@@ -1,11 +1,9 @@
 """A row on its way: what a file can hold of it, whether it may be stored, whether two are one."""
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.exchange.columns import Kind
 from khive_persist.purposes import (
@@ -92,21 +90,6 @@ def checked(row: StoredRow) -> StoredRow:
     return row
 
 
-def is_same(one: StoredRow, other: StoredRow) -> bool:
-    """Whether two rows say the same: JSON by its value, `created_at` by its instant or its text.
-
-    NULL and JSON's null are the same: old files have either for an embedding that is not there.
-    """
-    if one == other:
-        return True
-    one, other = codec.as_text(one), codec.as_text(other)
-    return (
-        one[0] == other[0]
-        and _instant(one[3]) == _instant(other[3])
-        and all(one[at] == other[at] or _value(one[at]) == _value(other[at]) for at in (1, 2, 4))
-    )
-
-
 def purpose_of(
     row: StoredRow, known: Mapping[str, Purpose], named: Purpose | str | None
 ) -> Purpose:
@@ -141,13 +124,3 @@ def _check_unicode(name: str, value: object) -> None:
             value.encode()
         except UnicodeEncodeError as error:
             raise InvalidRecordError(f"{name} is no UTF-8 text") from error
-
-
-def _value(text: Any) -> str:
-    value = codec.column(text)
-    return json.dumps(value, sort_keys=True, default=repr)
-
-
-def _instant(value: Any) -> Any:
-    instant = clock.from_column(value)
-    return value if instant is None else instant

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from khive_persist.capture.ended import ended_transcripts
 from khive_persist.errors import InvalidRecordError, KhiveError, StoreError
-from khive_persist.exchange.rows import is_same
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS, Purpose
@@ -16,6 +15,7 @@ from khive_persist.server.incoming import Ask, Commit, Incoming, Result, Told
 from khive_persist.server.live import Live
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.equality import is_same
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids
 

@@ -1,0 +1,33 @@
+"""Whether two rows say the same."""
+
+import json
+from typing import Any
+
+from khive_persist import clock
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+
+
+def is_same(one: StoredRow, other: StoredRow) -> bool:
+    """Whether two rows say the same: JSON by its value, `created_at` by its instant or its text.
+
+    NULL and JSON's null are the same: old files have either for an embedding that is not there.
+    """
+    if one == other:
+        return True
+    one, other = codec.as_text(one), codec.as_text(other)
+    return (
+        one[0] == other[0]
+        and _instant(one[3]) == _instant(other[3])
+        and all(one[at] == other[at] or _value(one[at]) == _value(other[at]) for at in (1, 2, 4))
+    )
+
+
+def _value(text: Any) -> str:
+    value = codec.column(text)
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def _instant(value: Any) -> Any:
+    instant = clock.from_column(value)
+    return value if instant is None else instant
