@@ -15,7 +15,7 @@ from khive_persist import errors
 from khive_persist.errors import KhiveError
 from khive_persist.server.limits import Limits
 from khive_persist.server.tokens import PREFIX
-from khive_persist.server.unread import Unread
+from khive_persist.server.unread import Throwing, Unread
 from khive_persist.store import codec
 
 RETRY_AFTER_SECONDS: Final = 2
@@ -124,11 +124,12 @@ class Errors:
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._limits = limits
+        self._throwing = Throwing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # With it, the router raises instead of answering in plain text.
         scope["app"] = self
-        unread = Unread(scope, receive, self._limits)
+        unread = Unread(scope, receive, self._limits, self._throwing)
         started = False
 
         async def sending(message: Message) -> None:

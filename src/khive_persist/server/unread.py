@@ -11,15 +11,24 @@ from starlette.types import Message, Receive, Scope, Send
 
 from khive_persist.server.limits import Limits
 
+_PIECE_BYTES: Final = 1 << 20
+_PAUSE_SECONDS: Final = 0.01
 _BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class Throwing:
+    """How many bodies of a server are being thrown away: together they are not to cost much."""
+
+    count = 0
 
 
 class Unread:
     """The body of one request, as far as it has not been read."""
 
-    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits, throwing: Throwing) -> None:
         self._receive = receive
         self._limits = limits
+        self._throwing = throwing
         self._is_read = not any(name in _BODY_HEADERS for name, _ in scope["headers"])
 
     async def receive(self) -> Message:
@@ -42,7 +51,14 @@ class Unread:
         return sending
 
     async def _throw_away(self) -> None:
-        left = self._limits.linger_bytes
-        with anyio.move_on_after(self._limits.linger_seconds):
-            while not self._is_read and left > 0:
-                left -= len((await self.receive()).get("body", b""))
+        thrown = 0
+        self._throwing.count += 1
+        try:
+            with anyio.move_on_after(self._limits.linger_seconds):
+                while not self._is_read and thrown < self._limits.linger_bytes:
+                    size = len((await self.receive()).get("body", b""))
+                    if thrown // _PIECE_BYTES != (thrown + size) // _PIECE_BYTES:
+                        await anyio.sleep(_PAUSE_SECONDS * self._throwing.count)
+                    thrown += size
+        finally:
+            self._throwing.count -= 1
