@@ -1,6 +1,7 @@
 """Giving back to the disk what was removed from a database."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,7 +10,7 @@ from typing import Final
 
 from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.connection import open_writer
+from khive_persist.store.sqlite.connection import open_writer, wait_for
 from khive_persist.store.sqlite.errors import translated
 
 _WAIT_SECONDS: Final = 0.05
@@ -36,23 +37,29 @@ def shrink(
         StoreError: As its subclasses say; the database is as it was.
     """
     end = time.monotonic() + timeout_seconds
-    with (
-        closing(open_writer(path, purpose, timeout_seconds)) as connection,
-        lock.held(lock.lock_path(path), timeout_seconds),
-        translated(path),
-    ):
-        (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
-        if thoroughly or mode != _INCREMENTAL:
-            with _temporary_files_in(folder):
-                connection.execute("VACUUM")
-        else:
-            # Each step frees a page; only a script is stepped to its end.
-            connection.executescript("PRAGMA incremental_vacuum")
-        while True:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy or time.monotonic() > end:
-                return not busy
+    queue = lock.lock_path(path)
+    with closing(open_writer(path, purpose, timeout_seconds)) as connection, translated(path):
+        with lock.held(queue, timeout_seconds):
+            (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+            if thoroughly or mode != _INCREMENTAL:
+                with _temporary_files_in(folder):
+                    connection.execute("VACUUM")
+            else:
+                # Each step frees a page; only a script is stepped to its end.
+                connection.executescript("PRAGMA incremental_vacuum")
+            # Who reads is waited for without the lock: others write meanwhile.
+            wait_for(connection, _WAIT_SECONDS)
+            is_empty = _is_emptied(connection)
+        while not is_empty and time.monotonic() < end:
             time.sleep(_WAIT_SECONDS)
+            with lock.held(queue, timeout_seconds):
+                is_empty = _is_emptied(connection)
+        return is_empty
+
+
+def _is_emptied(connection: sqlite3.Connection) -> bool:
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 @contextmanager
