@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from khive_persist import clock
 from khive_persist.errors import PlaceError
-from khive_persist.place import Place, write_private
+from khive_persist.place import Place, make_directory, write_private
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import session_of
 from khive_persist.store.sqlite import lock
@@ -161,6 +161,7 @@ def note(place: Place, noted: Callable[[Tombstones], Tombstones]) -> None:
     """
     path = place.khive / FILE
     with lock.held(place.khive / _LOCK, _LOCK_SECONDS):
+        _set_others_aside(place)
         document = noted(Tombstones.load(place)).as_document()
         try:
             write_private(path, signed.dump(place.khive, FILE, document))
@@ -168,6 +169,14 @@ def note(place: Place, noted: Callable[[Tombstones], Tombstones]) -> None:
             if isinstance(error, PlaceError):
                 raise
             raise PlaceError(f"{path}: {error.strerror}") from error
+
+
+def _set_others_aside(place: Place) -> None:
+    """Move a file that is not this user's out of the way, to be looked at."""
+    path = place.khive / FILE
+    if os.path.lexists(path) and not is_believed(place):
+        make_directory(place.quarantine)
+        os.rename(path, place.quarantine / f"{FILE}.{clock.new_id()}")
 
 
 def is_believed(place: Place) -> bool:

@@ -23,6 +23,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.writer import Writer
+from khive_persist.tombstones import Tombstones
 
 _BATCH_ROWS: Final = 500
 _BATCH_CHARACTERS: Final = 4 << 20
@@ -51,12 +52,14 @@ class Imported(NamedTuple):
         refused: How many things in the source were not stored.
         listed: The first of them, each with its place in the source and the reason.
         aside: The file in which they are kept, or an empty string.
+        purged: How many rows were left out, as sessions had them until they were purged here.
     """
 
     purposes: dict[str, Counts]
     refused: int
     listed: list[tuple[str, str]]
     aside: str
+    purged: int = 0
 
 
 class _Ready(NamedTuple):
@@ -82,7 +85,8 @@ async def import_rows(
     is completed by running it again. All five columns are stored as they are, whatever the age of
     the row, but for secrets, which are taken out as from everything that is stored. A row that is
     no JSON, has no id, or does not say where it belongs is refused and kept aside in `quarantine/`;
-    the others are stored. Cancelled, what was committed by then stays.
+    the others are stored, but for what was purged here. Cancelled, what was committed by then
+    stays.
 
     Args:
         place: Where to, made where it is missing.
@@ -113,11 +117,16 @@ async def import_rows(
     found = await anyio.to_thread.run_sync(read_source, source)
     rows = _ready(found, known, default, redactor, aside)
     merging = _Merging(place, settings, aside, update=update)
+    tombstones = await anyio.to_thread.run_sync(Tombstones.load, place)
+    purged = 0
     thread = SerialThread(f"import of {name}")
     try:
         try:
             while batch := await thread.run(_take, rows):
-                await merging.merge([item for item in batch if item is not None])
+                present = [item for item in batch if item is not None]
+                items = [item for item in present if not tombstones.is_purged(item.row)]
+                purged += len(present) - len(items)
+                await merging.merge(items)
                 if advance is not None:
                     advance(len(batch))
         finally:
@@ -129,7 +138,7 @@ async def import_rows(
     finally:
         # In the thread that reads. Who cancels does not wait for it, as it may wait for a pipe.
         thread.finish(partial(_close, rows, aside))
-    return Imported(merging.counts, aside.count, aside.listed, kept)
+    return Imported(merging.counts, aside.count, aside.listed, kept, purged)
 
 
 class _Merging:

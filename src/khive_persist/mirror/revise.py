@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
-from khive_persist.errors import StoreError
+from khive_persist.errors import StoreDamagedError, StoreError
 from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.document import to_document
 from khive_persist.mirror.documents import Documents
@@ -44,6 +44,7 @@ def revise(
     *,
     is_meant: Callable[[Path], bool] = lambda _: True,
     mend: Mend = _same,
+    is_synced: bool = True,
 ) -> Iterator[int]:
     """Change or remove records of which the database was changed before: synced when it ends.
 
@@ -58,6 +59,7 @@ def revise(
         timeout_seconds: How long to wait for the writers.
         is_meant: Whether a file is looked at; a stream is named by its plain file.
         mend: What becomes of a line or file that is no record.
+        is_synced: Whether the folder is synced: else whoever calls it does that.
 
     Yields:
         How many records were looked at, file by file.
@@ -78,33 +80,26 @@ def revise(
                 with lock.held_alone(place.database(purpose.file), timeout_seconds):
                     has_written |= revising.write(path)
             yield count
-    if has_written:
+    if has_written and is_synced:
         sync_directory(place.sessions)
 
 
-def revise_both(
-    place: Place, purpose: Purpose, change: Change, timeout_seconds: float
-) -> tuple[int, bool]:
+def revise_both(place: Place, purpose: Purpose, change: Change, timeout_seconds: float) -> None:
     """Change or remove records of a database and of its mirror: committed and synced on return.
 
-    Returns:
-        How many rows the database has less, or other; and whether there is a database to be read.
+    Of a database that cannot be read, the mirror alone is changed.
 
     Raises:
         OSError: A file of the mirror cannot be written.
         StoreBusyError: The writers did not give up their lock.
     """
     path = place.database(purpose.file)
-    count, is_readable = 0, path.exists()
-    try:
-        for batch in database.revise(path, purpose, change, timeout_seconds) if is_readable else ():
-            count += batch.changed + batch.removed
-    except StoreError:
-        # Damaged, as before a rebuild: what the mirror has is all that is left.
-        is_readable = False
+    if path.exists():
+        with suppress(StoreDamagedError):
+            for _ in database.revise(path, purpose, change, timeout_seconds):
+                pass
     for _ in revise(place, purpose, change, timeout_seconds):
         pass
-    return count, is_readable
 
 
 def remove_unfinished(place: Place, purpose: Purpose, timeout_seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Removing a session so that nothing of it is left in the files of a place."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from typing import NamedTuple
 from khive_persist import tombstones
 from khive_persist.capture.drain import drain
 from khive_persist.errors import InvalidRecordError
-from khive_persist.mirror import forms, names
+from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror import revise as copies
 from khive_persist.mirror.stream_file import NO_SESSION, holder
-from khive_persist.place import Place
+from khive_persist.place import Place, sync_directory
 from khive_persist.purposes import Purpose
 from khive_persist.retention import remains
 from khive_persist.retention.waiting import remove_waiting, waiting_at_home
@@ -20,8 +20,8 @@ from khive_persist.settings import Settings
 from khive_persist.staging import staging, sweep
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, named_in
-from khive_persist.store.sqlite.revise import Revised, rehearse, revise
-from khive_persist.store.sqlite.shrink import shrink
+from khive_persist.store.sqlite.revise import rehearse
+from khive_persist.store.sqlite.shrink import erase
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts.bookmark import remove_bookmarks
 
@@ -99,15 +99,29 @@ def purge(
         tombstones.note(place, lambda stones: stones.with_purge(session_id))
     removed: dict[str, int] = {}
     logs: list[Path] = []
-    for purpose in purposes:
-        if count := _purge_database(place, purpose, match, settings, dry_run, logs, advance):
-            removed[purpose.name] = count
+    change = partial(_without, match)
+    timeout = settings.store_busy_timeout_seconds
+    present = [purpose for purpose in purposes if place.database(purpose.file).exists()]
+    with staging(place) if present and not dry_run else nullcontext(place.khive) as folder:
+        for purpose in present:
+            path = place.database(purpose.file)
+            if dry_run:
+                count = sum(batch.removed for batch in rehearse(path, purpose, change))
+            else:
+                # Also where nothing goes: what was deleted before may have left its bytes.
+                total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
+                count = total.removed
+                logs += [] if is_emptied else [path.with_name(f"{path.name}-wal")]
+            if count:
+                removed[purpose.name] = count
     spooled = remove_waiting(place, match, settings, dry_run=dry_run)
     if dry_run:
         return Purged(removed, spooled, [], [], [], 0)
     looking = _Looking(match)
     for purpose in purposes:
         looking.purge_mirror(place, purpose, settings, advance)
+    if scan.is_folder(place.sessions):
+        sync_directory(place.sessions)
     remove_bookmarks(place, match.is_in)
     sweep(place)
     is_found = bool(removed or spooled)
@@ -123,34 +137,6 @@ def purge(
     ]
     backups, unseen = remains.in_backups(place, settings, "" if is_found else purged_before)
     return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
-
-
-def _purge_database(
-    place: Place,
-    purpose: Purpose,
-    match: SessionMatch,
-    settings: Settings,
-    dry_run: bool,
-    logs: list[Path],
-    advance: Advance,
-) -> int:
-    """Remove the rows of a session; how many they were."""
-    path = place.database(purpose.file)
-    if not path.exists():
-        return 0
-    timeout = settings.store_busy_timeout_seconds
-    change = partial(_without, match)
-    total = Revised()
-    work = rehearse(path, purpose, change) if dry_run else revise(path, purpose, change, timeout)
-    for batch in work:
-        total = total.plus(batch)
-        advance(batch.looked_at)
-    if not dry_run:
-        # Also where nothing was removed: what was deleted before may have left its bytes.
-        with staging(place) as folder:
-            if not shrink(path, purpose, folder, timeout, thoroughly=True):
-                logs.append(path.with_name(f"{path.name}-wal"))
-    return total.removed
 
 
 class _Looking:
@@ -175,7 +161,7 @@ class _Looking:
         is_meant = partial(self._is_meant, purpose)
         mend = partial(self._mended, purpose)
         for looked_at in copies.revise(
-            place, purpose, change, timeout, is_meant=is_meant, mend=mend
+            place, purpose, change, timeout, is_meant=is_meant, mend=mend, is_synced=False
         ):
             advance(looked_at)
         copies.remove_unfinished(place, purpose, timeout)

@@ -20,7 +20,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, session_id
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import prepare_reader
-from khive_persist.store.sqlite.words import quoted
+from khive_persist.store.sqlite.snapshot import record_tables, rows_of
 
 _SQLITE: Final = b"SQLite format 3\0"
 _PART_BYTES: Final = 16 << 20
@@ -123,12 +123,9 @@ def _rows(path: Path) -> Iterator[StoredRow]:
     uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         prepare_reader(connection)
-        listed = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"
-        for (table,) in connection.execute(listed).fetchall():
-            columns = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-            if {name for (name,) in columns} >= set(statements.COLUMNS.split(", ")):
-                sql = f"SELECT {statements.COLUMNS} FROM {quoted(table)}"
-                yield from map(codec.as_text, connection.execute(sql))
+        for table in record_tables(connection):
+            for _, row in rows_of(connection, table):
+                yield row
 
 
 def _is_of(raw: bytes, match: SessionMatch) -> bool:

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from khive_persist.capture.previews import shorten, texts_of, with_whole_texts
 from khive_persist.capture.record_file import decode, encode
 from khive_persist.capture.spool import DRAIN_LOCK, Spool
 from khive_persist.mirror import forms, scan
-from khive_persist.capture.previews import shorten, texts_of, with_whole_texts
 from khive_persist.mirror import revise as copies
 from khive_persist.place import Place, write_private
 from khive_persist.purposes import Purpose
@@ -21,8 +21,8 @@ from khive_persist.staging import staging
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.revise import Revised, rehearse, revise
-from khive_persist.store.sqlite.shrink import shrink
+from khive_persist.store.sqlite.revise import Revised, rehearse
+from khive_persist.store.sqlite.shrink import erase
 
 Advance = Callable[[int], None]
 
@@ -79,19 +79,15 @@ def rescan(
             _rescan_mirror(place, purpose, redactor, timeout, advance)
         return Rescanned(0, 0, kinds, True)
     counting = partial(_sealed, redactor, kinds)
+    total, is_empty = Revised(), True
     if dry_run:
-        work = rehearse(path, purpose, counting)
+        for batch in rehearse(path, purpose, counting):
+            total = total.plus(batch)
+            advance(batch.looked_at)
     else:
-        work = revise(path, purpose, counting, timeout)
-    total = Revised()
-    for batch in work:
-        total = total.plus(batch)
-        advance(batch.looked_at)
-    is_empty = True
-    if not dry_run:
-        # Also where none was found: what was deleted before may have left its bytes.
+        # Also where none is found: what was deleted before may have left its bytes.
         with staging(place) as folder:
-            is_empty = shrink(path, purpose, folder, timeout, thoroughly=True)
+            total, is_empty = erase(path, purpose, counting, folder, timeout, advance)
         _rescan_mirror(place, purpose, redactor, timeout, advance)
     return Rescanned(total.looked_at, total.changed, dict(sorted(kinds.items())), is_empty)
 

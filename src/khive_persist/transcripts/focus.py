@@ -18,6 +18,7 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
 from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import Batch
 
 # In a reader's state: the calls that have no result yet, each with the row of its message. The call
@@ -42,6 +43,7 @@ class Focus:
         self._timeout = settings.store_busy_timeout_seconds
         self._seal = None if redactor is None else partial(seal, redactor)
         self._mirror = Mirror(place, settings).follower(FOCUS_CHAINS)
+        self._tombstones = CurrentTombstones(place)
 
     def follow(self, connection: sqlite3.Connection, tool: str, ended: Sequence[Ended]) -> int:
         """Save the snapshots of calls that have ended: committed, synced and copied on return.
@@ -68,6 +70,8 @@ class Focus:
         new = [row for one in ended if (row := _row(tool, one, messages)) is not None]
         if self._seal is not None:
             new = [self._seal(row) for row in new]
+        tombstones = self._tombstones.get()
+        new = [row for row in new if not tombstones.is_pruned(FOCUS_CHAINS.name, row)]
         return weave_in(self._path, new, self._timeout, self._mirror) if new else 0
 
 

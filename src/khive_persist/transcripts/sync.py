@@ -141,7 +141,6 @@ class Sync:
             recover(self._place, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
         return result._replace(unknown=dict(unknown))
 
-
     def _is_purged(self, transcript: Transcript) -> bool:
         """Whether nothing of a transcript is of later than the purge of its session."""
         tombstones = self._tombstones.get()

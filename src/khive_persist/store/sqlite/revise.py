@@ -69,34 +69,42 @@ def revise(
         StoreError: As its subclasses say; batches before stay done.
     """
     with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
-        writer.open()
-        # What others are about to commit is committed, so that it is looked at.
-        with lock.held(lock.lock_path(path), timeout_seconds):
-            pass
-        select = _select(writer.connection, purpose.table, where)
-        last = -1
-        found: list[_Found] = []
-        while True:
-            # Nobody waits for who only looks: the lock is for what is to be written.
-            with translated(path):
-                batch = _fetch(writer.connection, select, last, where)
-            done = [(rowid, row, change(row)) for rowid, row in batch]
-            found += [one for one in done if one[2] is not one[1]]
-            if len(found) >= _BATCH or not batch:
-                _write(writer, purpose, change, found)
-                found.clear()
-            if not batch:
-                return
-            last = batch[-1][0]
-            yield _revised([(row, new) for _, row, new in done])
+        yield from revise_through(writer, change, where)
 
 
-def _write(writer: FileWriter, purpose: Purpose, change: Change, found: list[_Found]) -> None:
+def revise_through(writer: FileWriter, change: Change, where: Where = ALL) -> Iterator[Revised]:
+    """Revise as `revise` does, through a writer that is there."""
+    writer.open()
+    path, table = writer.path, writer.purpose.table
+    # What others are about to commit is committed, so that it is looked at.
+    with lock.held(lock.lock_path(path), writer.timeout_seconds):
+        pass
+    select = _select(writer.connection, table, where)
+    last = -1
+    found: list[_Found] = []
+    while True:
+        # Nobody waits for who only looks: the lock is for what is to be written.
+        with translated(path):
+            batch = _fetch(writer.connection, select, last, where)
+        done = [(rowid, row, change(row)) for rowid, row in batch]
+        found += [one for one in done if one[2] is not one[1]]
+        if len(found) >= _BATCH or not batch:
+            _write(writer, change, found)
+            found.clear()
+        if not batch:
+            return
+        last = batch[-1][0]
+        yield _revised([(row, new) for _, row, new in done])
+
+
+def _write(writer: FileWriter, change: Change, found: list[_Found]) -> None:
     """Write what was found, unless somebody has written to the row since."""
     if not found:
         return
     with writer.transaction() as writing:
-        rows = _fetch_rowids(writing.connection, purpose.table, [rowid for rowid, _, _ in found])
+        rows = _fetch_rowids(
+            writing.connection, writer.purpose.table, [rowid for rowid, _, _ in found]
+        )
         for rowid, row, new in found:
             present = rows.get(rowid)
             if present is None:

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,8 @@ from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.connection import open_writer, wait_for
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.revise import Change, Revised, revise_through
 
 _WAIT_SECONDS: Final = 0.05
 _INCREMENTAL: Final = 2
@@ -36,9 +38,21 @@ def shrink(
     Raises:
         StoreError: As its subclasses say; the database is as it was.
     """
+    with closing(open_writer(path, purpose, timeout_seconds)) as connection:
+        return _shrink(connection, path, folder, timeout_seconds, thoroughly=thoroughly)
+
+
+def _shrink(
+    connection: sqlite3.Connection,
+    path: Path,
+    folder: Path,
+    timeout_seconds: float,
+    *,
+    thoroughly: bool,
+) -> bool:
     end = time.monotonic() + timeout_seconds
     queue = lock.lock_path(path)
-    with closing(open_writer(path, purpose, timeout_seconds)) as connection, translated(path):
+    with translated(path):
         with lock.held(queue, timeout_seconds):
             (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
             if thoroughly or mode != _INCREMENTAL:
@@ -55,6 +69,43 @@ def shrink(
             with lock.held(queue, timeout_seconds):
                 is_empty = _is_emptied(connection)
         return is_empty
+
+
+def erase(
+    path: Path,
+    purpose: Purpose,
+    change: Change,
+    folder: Path,
+    timeout_seconds: float,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[Revised, bool]:
+    """Change or remove rows, and write every page anew: synced on return.
+
+    Args:
+        path: The database.
+        purpose: What it holds.
+        change: As for `revise`.
+        folder: As for `shrink`.
+        timeout_seconds: How long to wait for who writes, and for who reads.
+        advance: Called with the number of rows that were looked at since.
+
+    Returns:
+        What was done, and whether the WAL is empty.
+
+    Raises:
+        StoreError: As its subclasses say; what was committed by then stays.
+    """
+    total = Revised()
+    with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
+        writer.open()
+        # What follows syncs these commits, too.
+        writer.connection.execute("PRAGMA synchronous = NORMAL")
+        for batch in revise_through(writer, change):
+            total = total.plus(batch)
+            advance(batch.looked_at)
+        writer.connection.execute("PRAGMA synchronous = FULL")
+        is_empty = _shrink(writer.connection, path, folder, timeout_seconds, thoroughly=True)
+        return total, is_empty
 
 
 def _is_emptied(connection: sqlite3.Connection) -> bool:
