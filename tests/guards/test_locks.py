@@ -177,7 +177,7 @@ def marked(place: Place) -> None:
 ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
     (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
     (purged, [
-        ("retention/purge.py:_purge_spool", "drain.lock"),
+        ("retention/waiting.py:remove_waiting", "drain.lock"),
         ("mirror/revise.py:revise", "claude_hooks.db.lock"),
         ("mirror/revise.py:revise", "claude_hooks.db.gate.lock"),
         ("mirror/revise.py:remove_unfinished", "claude_hooks.db.lock"),

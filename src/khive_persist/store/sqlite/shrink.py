@@ -51,24 +51,29 @@ def _shrink(
     thoroughly: bool,
 ) -> bool:
     end = time.monotonic() + timeout_seconds
-    queue = lock.lock_path(path)
+    is_written = False
     with translated(path):
-        with lock.held(queue, timeout_seconds):
-            (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
-            if thoroughly or mode != _INCREMENTAL:
-                with _temporary_files_in(folder):
-                    connection.execute("VACUUM")
-            else:
-                # Each step frees a page; only a script is stepped to its end.
-                connection.executescript("PRAGMA incremental_vacuum")
-            # Who reads is waited for without the lock: others write meanwhile.
-            wait_for(connection, _WAIT_SECONDS)
-            is_empty = _is_emptied(connection)
-        while not is_empty and time.monotonic() < end:
+        while True:
+            with lock.held(lock.lock_path(path), timeout_seconds):
+                if not is_written:
+                    _write_anew(connection, folder, thoroughly=thoroughly)
+                    is_written = True
+                    # Who reads is waited for without the lock: others write meanwhile.
+                    wait_for(connection, _WAIT_SECONDS)
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > end:
+                return not busy
             time.sleep(_WAIT_SECONDS)
-            with lock.held(queue, timeout_seconds):
-                is_empty = _is_emptied(connection)
-        return is_empty
+
+
+def _write_anew(connection: sqlite3.Connection, folder: Path, *, thoroughly: bool) -> None:
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    if thoroughly or mode != _INCREMENTAL:
+        with _temporary_files_in(folder):
+            connection.execute("VACUUM")
+    else:
+        # Each step frees a page; only a script is stepped to its end.
+        connection.executescript("PRAGMA incremental_vacuum")
 
 
 def erase(
@@ -79,7 +84,7 @@ def erase(
     timeout_seconds: float,
     advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[Revised, bool]:
-    """Change or remove rows, and write every page anew: synced on return.
+    """Change or remove rows, and write every page anew: synced once the WAL is empty.
 
     Args:
         path: The database.
@@ -98,19 +103,13 @@ def erase(
     total = Revised()
     with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
         writer.open()
-        # What follows syncs these commits, too.
+        # To empty the WAL syncs all that was committed to it.
         writer.connection.execute("PRAGMA synchronous = NORMAL")
         for batch in revise_through(writer, change):
             total = total.plus(batch)
             advance(batch.looked_at)
-        writer.connection.execute("PRAGMA synchronous = FULL")
         is_empty = _shrink(writer.connection, path, folder, timeout_seconds, thoroughly=True)
         return total, is_empty
-
-
-def _is_emptied(connection: sqlite3.Connection) -> bool:
-    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
 
 
 @contextmanager
