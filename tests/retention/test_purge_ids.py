@@ -39,15 +39,15 @@ def sent(place: Place, payload: bytes, tool: str = "claude-code") -> None:
     assert drain(place).left == 0
 
 
-def prompt(session_id: Any, text: str = SECRET.decode(), **how: bool) -> bytes:
+def prompt(session_id: Any, text: str = SECRET.decode(), *, is_ascii: bool = True) -> bytes:
     payload = {"hook_event_name": "UserPromptSubmit", "session_id": session_id, "prompt": text}
-    return json.dumps(payload, **how).encode()
+    return json.dumps(payload, ensure_ascii=is_ascii).encode()
 
 
 @pytest.mark.parametrize("session_id", IDS)
 def test_what_a_hook_and_a_program_recorded_goes(place: Place, session_id: str) -> None:
     sent(place, prompt(session_id))
-    sent(place, prompt(session_id, ensure_ascii=False))
+    sent(place, prompt(session_id, is_ascii=False))
     sent(place, prompt(f"{session_id}0", "stays"))
     put_plans(place, [session_id, f"{session_id}0", f"x{session_id}"])
     assert files_with(place, SECRET)

@@ -83,7 +83,7 @@ def in_quarantine(place: Place) -> list[Path]:
         file.write(b"\xff" * 2_000)
     found.append(folder / "damaged.db")
     stream = next(place.sessions.glob("hook_events*5f2b9a51.jsonl"))
-    found.append(shutil.copy(stream, folder / stream.name))
+    found.append(Path(shutil.copy(stream, folder / stream.name)))
     (folder / f"{stream.name[:-6]}-2.jsonl.gz").write_bytes(gzip.compress(stream.read_bytes()))
     found.append(folder / f"{stream.name[:-6]}-2.jsonl.gz")
     for name, content in {

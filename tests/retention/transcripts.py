@@ -43,9 +43,9 @@ def write(
     return path
 
 
-def sync(place: Place, *paths: Path, **how: bool) -> Collected:
+def sync(place: Place, *paths: Path) -> Collected:
     async def run() -> Collected:
-        return await collect(place, list(paths), **how)
+        return await collect(place, list(paths))
 
     return anyio.run(run)
 

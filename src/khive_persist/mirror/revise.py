@@ -44,6 +44,7 @@ def revise(
     *,
     is_meant: Callable[[Path], bool] = lambda _: True,
     mend: Mend = _same,
+    with_unfinished: bool = False,
     is_synced: bool = True,
 ) -> Iterator[int]:
     """Change or remove records of which the database was changed before: synced when it ends.
@@ -59,6 +60,7 @@ def revise(
         timeout_seconds: How long to wait for the writers.
         is_meant: Whether a file is looked at; a stream is named by its plain file.
         mend: What becomes of a line or file that is no record.
+        with_unfinished: Remove what killed writers left of files that never got their name, too.
         is_synced: Whether the folder is synced: else whoever calls it does that.
 
     Yields:
@@ -68,7 +70,7 @@ def revise(
         OSError: A file cannot be written; those before are done.
         StoreBusyError: The writers did not give up their lock.
     """
-    has_written = False
+    has_written = with_unfinished and remove_unfinished(place, purpose, timeout_seconds)
     with _table(place, purpose) as table:
         revising = _Revising(place.sessions, purpose, change, mend, table)
         for file in scan.files(place.sessions):
@@ -102,14 +104,17 @@ def revise_both(place: Place, purpose: Purpose, change: Change, timeout_seconds:
         pass
 
 
-def remove_unfinished(place: Place, purpose: Purpose, timeout_seconds: float) -> None:
-    """Remove what killed writers left of files that never got their name: synced on return."""
+def remove_unfinished(place: Place, purpose: Purpose, timeout_seconds: float) -> bool:
+    """Remove what killed writers left of files that never got their name; whether they left any.
+
+    That is not synced.
+    """
     if not scan.unfinished(place.sessions, purpose):
-        return
+        return False
     with lock.held_alone(place.database(purpose.file), timeout_seconds):
         for name in scan.unfinished(place.sessions, purpose):
             (place.sessions / name).unlink()
-    sync_directory(place.sessions)
+    return True
 
 
 def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:

@@ -161,10 +161,16 @@ class _Looking:
         is_meant = partial(self._is_meant, purpose)
         mend = partial(self._mended, purpose)
         for looked_at in copies.revise(
-            place, purpose, change, timeout, is_meant=is_meant, mend=mend, is_synced=False
+            place,
+            purpose,
+            change,
+            timeout,
+            is_meant=is_meant,
+            mend=mend,
+            with_unfinished=True,
+            is_synced=False,
         ):
             advance(looked_at)
-        copies.remove_unfinished(place, purpose, timeout)
 
     def _is_meant(self, purpose: Purpose, path: Path) -> bool:
         # What names no session, and one whose id is a number, is in the stream of none.

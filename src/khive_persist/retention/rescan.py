@@ -134,11 +134,11 @@ def _rescan_mirror(
     place: Place, purpose: Purpose, redactor: Redactor, timeout_seconds: float, advance: Advance
 ) -> None:
     change = partial(_sealed, redactor, {})
+    mend = partial(_without_secrets, redactor)
     for looked_at in copies.revise(
-        place, purpose, change, timeout_seconds, mend=partial(_without_secrets, redactor)
+        place, purpose, change, timeout_seconds, mend=mend, with_unfinished=True
     ):
         advance(looked_at)
-    copies.remove_unfinished(place, purpose, timeout_seconds)
 
 
 def _without_secrets(redactor: Redactor, _: Path, content: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import lock, statements
+from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import opened_reader, utc_text
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.file_writer import FileWriter
@@ -74,11 +74,9 @@ def revise(
 
 def revise_through(writer: FileWriter, change: Change, where: Where = ALL) -> Iterator[Revised]:
     """Revise as `revise` does, through a writer that is there."""
+    # Opened in the turn of the writers: what others were about to commit is looked at, too.
     writer.open()
     path, table = writer.path, writer.purpose.table
-    # What others are about to commit is committed, so that it is looked at.
-    with lock.held(lock.lock_path(path), writer.timeout_seconds):
-        pass
     select = _select(writer.connection, table, where)
     last = -1
     found: list[_Found] = []
