@@ -219,3 +219,14 @@ def test_a_log_that_others_write_to_is_not_accused(filled: Place) -> None:
     assert done.is_complete
     assert anyio.run(lambda: rebuild("database", dir=filled.root)).is_equal
     assert files_with(filled, SESSION.encode()) == []
+
+
+def test_a_damaged_database_is_named_and_keeps_nothing_in_the_others(
+    filled: Place, khive: Khive
+) -> None:
+    path = filled.database("planner_sessions.db")
+    path.write_bytes(b"no database at all " * 1_000)
+    done = khive("purge", "--session", SESSION, "--yes")
+    assert (done.code, done.out) == (1, "1 records of codex_hooks removed\n")
+    assert done.err.startswith(f"khive-persist: {path} is damaged and may have it: ")
+    assert files_with(filled, SESSION.encode()) == []

@@ -88,6 +88,8 @@ def _print(done: Purged, session_id: str, *, dry_run: bool) -> None:
 def _why(name: str) -> str:
     if name.endswith(".db-wal"):
         return "may have it: another program reads that database all the time; end it, purge again"
+    if name.endswith(".db"):
+        return "is damaged and may have it: see khive-persist doctor, then purge again"
     if name.endswith(".jsonl.gz"):
         return "has it, or is damaged and may have it: rebuild --from-database, then purge again"
     if name.endswith(".away"):

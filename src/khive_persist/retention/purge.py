@@ -1,14 +1,14 @@
 """Removing a session so that nothing of it is left in the files of a place."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from khive_persist import tombstones
 from khive_persist.capture.drain import drain
-from khive_persist.errors import InvalidRecordError
+from khive_persist.errors import InvalidRecordError, StoreDamagedError
 from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror import revise as copies
 from khive_persist.mirror.stream_file import NO_SESSION, holder
@@ -97,26 +97,10 @@ def purge(
     if not dry_run and not purged_before:
         # First of all: a sync that runs just now must not read it in again.
         tombstones.note(place, lambda stones: stones.with_purge(session_id))
-    removed: dict[str, int] = {}
-    logs: list[Path] = []
-    change = partial(_without, match)
-    timeout = settings.store_busy_timeout_seconds
-    present = [purpose for purpose in purposes if place.database(purpose.file).exists()]
-    with staging(place) if present and not dry_run else nullcontext(place.khive) as folder:
-        for purpose in present:
-            path = place.database(purpose.file)
-            if dry_run:
-                count = sum(batch.removed for batch in rehearse(path, purpose, change))
-            else:
-                # Also where nothing goes: what was deleted before may have left its bytes.
-                total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
-                count = total.removed
-                logs += [] if is_emptied else [path.with_name(f"{path.name}-wal")]
-            if count:
-                removed[purpose.name] = count
-    spooled = remove_waiting(place, match, settings, dry_run=dry_run)
     if dry_run:
-        return Purged(removed, spooled, [], [], [], 0)
+        return _rehearsed(place, match, purposes, settings)
+    removed, left = _purge_databases(place, match, purposes, settings, advance)
+    spooled = remove_waiting(place, match, settings)
     looking = _Looking(match)
     for purpose in purposes:
         looking.purge_mirror(place, purpose, settings, advance)
@@ -128,8 +112,7 @@ def purge(
     if purged_before and is_found:
         tombstones.note(place, lambda stones: stones.with_purge(session_id))
     quarantined = remains.empty_quarantine(place, match) if with_quarantine else 0
-    left = [
-        *logs,
+    left += [
         *remains.in_mirror(place, match),
         *(path for path in looking.unclear if path.exists()),
         *remains.in_quarantine(place, match),
@@ -137,6 +120,52 @@ def purge(
     ]
     backups, unseen = remains.in_backups(place, settings, "" if is_found else purged_before)
     return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
+
+
+def _rehearsed(
+    place: Place, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
+) -> Purged:
+    """Count what would go."""
+    removed: dict[str, int] = {}
+    for purpose in purposes:
+        path = place.database(purpose.file)
+        if path.exists():
+            rehearsal = rehearse(path, purpose, partial(_without, match))
+            if count := sum(batch.removed for batch in rehearsal):
+                removed[purpose.name] = count
+    spooled = remove_waiting(place, match, settings, dry_run=True)
+    return Purged(removed, spooled, [], [], [], 0)
+
+
+def _purge_databases(
+    place: Place,
+    match: SessionMatch,
+    purposes: Sequence[Purpose],
+    settings: Settings,
+    advance: Advance,
+) -> tuple[dict[str, int], list[Path]]:
+    """Remove the rows of the session: how many of which purpose, and what may have some still."""
+    removed: dict[str, int] = {}
+    left: list[Path] = []
+    present = [purpose for purpose in purposes if place.database(purpose.file).exists()]
+    if not present:
+        return removed, left
+    change, timeout = partial(_without, match), settings.store_busy_timeout_seconds
+    with staging(place) as folder:
+        for purpose in present:
+            path = place.database(purpose.file)
+            try:
+                # Also where nothing goes: what was deleted before may have left its bytes.
+                total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
+            except StoreDamagedError:
+                # It must not keep the session in all others.
+                left.append(path)
+                continue
+            if total.removed:
+                removed[purpose.name] = total.removed
+            if not is_emptied:
+                left.append(path.with_name(f"{path.name}-wal"))
+    return removed, left
 
 
 class _Looking:
