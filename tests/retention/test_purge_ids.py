@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import sqlite3
+import threading
 from contextlib import closing
 from typing import Any
 
@@ -17,10 +19,12 @@ from khive_persist.capture.spool import Spool
 from khive_persist.copies import rebuild
 from khive_persist.exchange.importing import import_rows
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
+from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.retention.purge import purge
 from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
+from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite.file_writer import FileWriter
 from tests.retention.events import are_equal, contents, files_with, put_plans
 
 SECRET = b"MARKER-PRIVATE"
@@ -185,11 +189,6 @@ def units(character: str) -> list[int]:
 
 def test_a_late_record_of_a_session_that_is_being_committed_goes(place: Place) -> None:
     """The purge begins while a transaction is open that has a row of it."""
-    import threading
-
-    from khive_persist.purposes import PLANNER_SESSIONS
-    from khive_persist.store.sqlite.file_writer import FileWriter
-
     put_plans(place, ["stays"])
     looked = threading.Event()
 
@@ -210,6 +209,35 @@ def test_a_late_record_of_a_session_that_is_being_committed_goes(place: Place) -
     assert len(contents(place, "planner_sessions.db")) == 1
     anyio.run(lambda: rebuild("database", dir=place.root))
     assert len(list(place.sessions.glob("*.json"))) == 1
+
+
+def test_a_file_that_is_made_meanwhile_goes(place: Place) -> None:
+    """Somebody copies a record while its row goes: he may make a file of its session still."""
+    sent(place, prompt("late"))
+    database = place.database("claude_hooks.db")
+    gate = lock.acquire(lock.gate_path(database), 10, shared=True)
+    finished = threading.Event()
+
+    def work() -> None:
+        purge(place, "late", BUILT_IN, Settings())
+        finished.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        while contents(place, "claude_hooks.db"):
+            assert not finished.wait(0.01)
+        # As long as he copies, nobody knows what files there will be.
+        assert not finished.wait(0.5)
+        deleted = {"id": "x", "purpose": "claude_hooks", "session_id": "late", "deleted": True}
+        line = json.dumps({"dataModelVersion": 1} | deleted, separators=(",", ":"))
+        (place.sessions / "hook_events_2026_11_01_late.jsonl").write_text(f"{line}\n")
+        (place.sessions / "hook_events_2026_11_02_late.jsonl").write_bytes(b"")
+    finally:
+        os.close(gate)
+        thread.join(30)
+    assert finished.is_set()
+    assert list(place.sessions.glob("*.jsonl")) == []
 
 
 def test_a_store_saves_under_the_id_again(place: Place) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from khive_persist import clock, tombstones
+from khive_persist import FocusChain, clock, open_store, tombstones
 from khive_persist.backup.catalogue import read_catalogue
 from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
@@ -17,7 +17,7 @@ from khive_persist.backup.restore import restore_backup
 from khive_persist.copies import Source, rebuild
 from khive_persist.exchange.importing import import_rows
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.purposes import BUILT_IN, CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.retention.prune import prune
 from khive_persist.retention.purge import Purged, purge
 from khive_persist.retention.rules import Rule
@@ -288,6 +288,42 @@ def test_pruned_events_are_not_reconstructed(place: Place) -> None:
     assert prune(place, claude, Rule(keep_age=AGE), Settings(), now=NOW).removed > 0
     assert anyio.run(backfill, place, SESSION) == 0
     assert contents(place, "claude_hooks.db") == {}
+
+
+def test_pruned_to_do_lists_do_not_come_back(place: Place) -> None:
+    """Neither from the messages of a transcript nor from hook events."""
+    path = write(place, SESSION, "words", at="2026-01-20T10:00:0{}.000Z")
+    todos = [{"content": "old task", "status": "pending", "activeForm": "old"}]
+    common = {"sessionId": SESSION, "cwd": str(place.root)}
+    call = {
+        **common, "type": "assistant", "uuid": "a1", "timestamp": "2026-01-20T10:00:05.000Z",
+        "message": {"id": "m1", "role": "assistant", "model": "c", "content": [
+            {"type": "tool_use", "id": "t1", "name": "TodoWrite", "input": {"todos": todos}}]},
+    }  # fmt: skip
+    result = {
+        **common, "type": "user", "uuid": "u9", "timestamp": "2026-01-20T10:00:06.000Z",
+        "message": {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "t1", "content": "Todos have been modified"}]},
+    }  # fmt: skip
+    with path.open("ab") as file:
+        for document in (call, result):
+            file.write(json.dumps(document).encode() + b"\n")
+    sync(place)
+    told = event(
+        300, session_id=SESSION, tool="claude-code", event_type="post_tool_use",
+        tool_name="TodoWrite", payload={"tool_name": "TodoWrite", "tool_input": {"todos": todos}},
+    )  # fmt: skip
+    put(place, [told])
+
+    async def history() -> int:
+        async with open_store(FocusChain, dir=place.root) as lists:
+            return len(await lists.get_history(SESSION))
+
+    assert anyio.run(history) > 0
+    prune(place, FOCUS_CHAINS, Rule(keep_age=AGE), Settings(), now=NOW)
+    shutil.rmtree(place.khive / "sync")
+    sync(place)
+    assert anyio.run(history) == 0
 
 
 def test_a_sync_that_goes_on_heeds_a_purge(synced: Place) -> None:

@@ -15,7 +15,7 @@ from khive_persist.errors import StoreDamagedError, StoreError
 from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.document import to_document
 from khive_persist.mirror.documents import Documents
-from khive_persist.mirror.stream_file import session_of
+from khive_persist.mirror.stream_file import remove_empty, session_of
 from khive_persist.place import Place, sync_directory
 from khive_persist.purposes import Purpose
 from khive_persist.store import codec
@@ -70,6 +70,9 @@ def revise(
         OSError: A file cannot be written; those before are done.
         StoreBusyError: The writers did not give up their lock.
     """
+    if not os.path.lexists(place.sessions):
+        return
+    _await_copies(place, purpose, timeout_seconds)
     has_written = with_unfinished and remove_unfinished(place, purpose, timeout_seconds)
     with _table(place, purpose) as table:
         revising = _Revising(place.sessions, purpose, change, mend, table)
@@ -84,6 +87,12 @@ def revise(
             yield count
     if has_written and is_synced:
         sync_directory(place.sessions)
+
+
+def _await_copies(place: Place, purpose: Purpose, timeout_seconds: float) -> None:
+    """Wait for who copies what is gone by now: the files that he makes can be listed then."""
+    with lock.held_alone(place.database(purpose.file), timeout_seconds):
+        pass
 
 
 def revise_both(place: Place, purpose: Purpose, change: Change, timeout_seconds: float) -> None:
@@ -258,6 +267,7 @@ class _Lines:
         self._last: dict[str, int] = {}
         self._new: dict[str, StoredRow | None] = {}
         self.is_other = False
+        self._is_empty = False
         with suppress(FileNotFoundError):
             self._look()
         self.count = sum(line > 0 for line in self._last.values())
@@ -266,6 +276,9 @@ class _Lines:
         """Write them as they lie there: packed where some of them are."""
         files = forms.files(self._path)
         if not files:
+            return
+        if self._is_empty:
+            remove_empty(self._path)
             return
         form, *others = files
         lines = self._kept()
@@ -286,6 +299,8 @@ class _Lines:
 
     def _look(self) -> None:
         is_broken = False
+        # Who copied a record that went meanwhile has left it so.
+        self._is_empty = self.is_other = next(scan.stream(self._path), None) is None
         for copy, line in scan.stream(self._path):
             if copy.problem:
                 # Of a packed file that is damaged the rest would be lost, were it written anew.

@@ -35,8 +35,8 @@ class Purged(NamedTuple):
         removed: How many records went, by the name of their purpose.
         spooled: How many events and records went that waited in the spool.
         left_in: Files that have something of the session still, or may have: of `quarantine/`, of
-            the home's spool, a database's write-ahead log that another program keeps, and what
-            lies damaged in the mirror.
+            the home's spool, a database that is damaged, its write-ahead log where another program
+            keeps it, and what lies damaged in the mirror.
         backups: Backups that were made before, and may have it: each with its destination.
         unseen: Destinations of backups that could not be looked at, each with the reason.
         quarantined: How many files of `quarantine/` went.
