@@ -257,7 +257,7 @@ def prune_command(
     ids = backups.prunable(catalogue, keep_count, keep_days)
     if ids and not dry_run:
         confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {backups.target}", yes=yes)
-        delete_backups(backups.target, ids)
+        ids = delete_backups(backups.target, ids)
     if as_json:
         print_json({"deleted": [] if dry_run else ids, "would_delete": ids if dry_run else []})
         return
