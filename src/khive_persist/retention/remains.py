@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from khive_persist import clock
 from khive_persist.backup.backups import Backups
+from khive_persist.backup.manifest import Manifest
 from khive_persist.errors import KhiveError
 from khive_persist.mirror import forms, names
 from khive_persist.mirror.document import content_of
@@ -92,16 +93,17 @@ def in_backups(place: Place, settings: Settings, clean_since: str) -> tuple[list
             unseen.append(f"{destination}: {error}")
             continue
         ids = [
-            *(
-                id
-                for id, manifest in catalogue.manifests.items()
-                if not clean_since or clock.to_text(manifest.created) <= clean_since
-            ),
+            *(id for id, one in catalogue.manifests.items() if not _is_clean(one, clean_since)),
             *catalogue.damaged,
             *catalogue.unfinished,
         ]
         found += [f"{where.rstrip('/')}/{id}" for id in ids]
     return sorted(set(found)), unseen
+
+
+def _is_clean(backup: Manifest, since: str) -> bool:
+    """Whether a backup was begun after an instant; of a clock that was ahead nobody knows."""
+    return since != "" and since < clock.to_text(backup.created) and backup.created <= clock.now()
 
 
 def _has(path: Path, match: SessionMatch) -> bool:
