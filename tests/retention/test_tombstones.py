@@ -73,6 +73,20 @@ def test_a_session_that_was_never_read_can_be_purged_before(place: Place) -> Non
     assert files_with(place, SESSION.encode()) == []
 
 
+def test_lines_before_the_first_that_names_it_are_its_own(place: Place) -> None:
+    """What is damaged, or of an unknown kind, says no session."""
+    path = write(place, SESSION, "words")
+    odd = {"type": "odd", "cwd": str(place.root), "text": SECRET}
+    path.write_bytes(json.dumps(odd).encode() + b"\nno JSON: " + SECRET.encode() + b"\n"
+                     + path.read_bytes())  # fmt: skip
+    sync(place)
+    assert files_with(place, SECRET.encode())
+    assert purged(place).removed == {"conversations": 3}
+    sync(place)
+    assert files_with(place, SECRET.encode()) == []
+    assert files_with(place, SESSION.encode()) == []
+
+
 def test_what_it_says_after_the_purge_is_read(synced: Place) -> None:
     """A person resumes the session: its new lines are kept, and those of before stay out."""
     purged(synced)
