@@ -10,6 +10,7 @@ from khive_persist.errors import InvalidQueryError, PlaceError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
+from khive_persist.mirror.revise import revise_both
 from khive_persist.mirror.verify import Advance, Difference, Tally, compared
 from khive_persist.opening import find_place
 from khive_persist.place import Place
@@ -18,6 +19,7 @@ from khive_persist.records.node import Node
 from khive_persist.register import mirrored_purposes, remember
 from khive_persist.store.sqlite import rows, switch
 from khive_persist.threads import run_stoppable
+from khive_persist.tombstones import Tombstones
 
 __all__ = [
     "Difference",
@@ -91,8 +93,8 @@ async def rebuild(
         await rebuild("database")    # sessions/ from the databases
 
     What is replaced goes to `quarantine/`. What is equal already is left as it is, so that running
-    it again changes nothing. What waits in the spool is brought in. Cancelled, each database is the
-    old one or the new one.
+    it again changes nothing. What waits in the spool is brought in, and what sessions had until
+    they were purged goes. Cancelled, each database is the old one or the new one.
 
     Args:
         source: The copy that is right.
@@ -154,6 +156,7 @@ def make_anew(
         NotFoundError, MirrorError, PlaceError, StoreError, OSError: As `rebuild`.
     """
     bring_in(place, purposes)
+    _remove_purged(place, purposes)
     if source == "database":
         done = rebuild_mirror(place, purposes, advance)
     else:
@@ -164,6 +167,15 @@ def make_anew(
     # What a damaged database could not take has waited.
     drain(place)
     return done
+
+
+def _remove_purged(place: Place, purposes: Sequence[Purpose]) -> None:
+    """Remove what was purged from either copy: somebody may have put an older one there."""
+    tombstones = Tombstones.load(place)
+    if tombstones.has_sessions:
+        timeout = configuration.load(place.config).store_busy_timeout_seconds
+        for purpose in purposes:
+            revise_both(place, purpose, tombstones.without_purged, timeout)
 
 
 def existing_place(directory: Path | str | None) -> Place:

@@ -174,7 +174,7 @@ async def test_what_is_pruned_and_purged_is_gone_in_both_copies(filled: Place) -
     assert (done.removed["claude_hooks"], done.left_in) == (1, [])
     assert (await khive.purge("session-4", dir=filled.root)).removed == {}
     with pytest.raises(khive.InvalidRecordError):
-        await khive.purge("s", dir=filled.root)
+        await khive.purge("", dir=filled.root)
     assert (await khive.verify(dir=filled.root)).is_equal
 
 

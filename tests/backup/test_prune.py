@@ -2,9 +2,11 @@
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -14,7 +16,7 @@ from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
 from khive_persist.backup.manifest import Manifest, StoredObject
 from khive_persist.backup.prune import abandoned, delete_backups, prunable
-from khive_persist.errors import NotFoundError
+from khive_persist.errors import BackupError, NotFoundError
 from khive_persist.place import Place
 from tests.backup.records import elsewhere, restored, rows, save_plans
 
@@ -119,3 +121,62 @@ def test_an_exact_id_wins_over_those_that_begin_so() -> None:
     assert found.find("b10") is other
     with pytest.raises(NotFoundError, match="3 backups begin with 'b'"):
         found.find("b")
+
+
+class Meanwhile(Folder):
+    """A folder in which somebody else does something just before a manifest is written or goes."""
+
+    def __init__(self, path: Path, at: str, act: Callable[[], object]) -> None:
+        super().__init__(path)
+        self._at = at
+        self._act: Callable[[], object] | None = act
+
+    def _happens(self, at: str, *names: str) -> None:
+        act = self._act
+        if at == self._at and names == ("manifest.json",) and act is not None:
+            self._act = None
+            act()
+
+    def write(self, id: str, name: str, produce: Callable[[IO[bytes]], None]) -> None:
+        self._happens("write", name)
+        super().write(id, name, produce)
+
+    def delete(self, id: str, names: tuple[str, ...]) -> None:
+        self._happens("delete", *names)
+        super().delete(id, names)
+
+
+def test_what_is_based_on_one_that_goes_meanwhile_is_refused(
+    saved: Place, folder: Folder, tmp_path: Path
+) -> None:
+    parent = create_backup(saved, folder)
+    prune = partial(delete_backups, folder, [parent.id])
+    with pytest.raises(BackupError, match=f"{parent.id} was deleted while"):
+        create_backup(saved, Meanwhile(folder.path, "write", prune), since="latest")
+    assert folder.ids() == []
+    create_backup(saved, folder)
+    restored(elsewhere(tmp_path), folder)
+
+
+def test_what_something_is_just_based_on_stays(
+    saved: Place, folder: Folder, tmp_path: Path
+) -> None:
+    """With all that it is based on itself; others go."""
+    alone = create_backup(saved, folder)
+    chain = [create_backup(saved, folder)]
+    for number in range(2):
+        save_plans(saved, f"more-{number}", 5)
+        chain.append(create_backup(saved, folder, since=chain[-1].id))
+    made: list[Manifest] = []
+
+    def make() -> None:
+        save_plans(saved, "last", 5)
+        made.append(create_backup(saved, folder, since=chain[-1].id))
+
+    ids = [one.id for one in (*reversed(chain), alone)]
+    gone = delete_backups(Meanwhile(folder.path, "delete", make), ids)
+    assert gone == [alone.id]
+    assert folder.ids() == sorted(one.id for one in (*chain, *made))
+    other = elsewhere(tmp_path)
+    restored(other, folder)
+    assert rows(other) == rows(saved)

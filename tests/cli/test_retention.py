@@ -74,7 +74,10 @@ def test_purge_asks_removes_and_says_what_it_did(place: Place, khive: Khive) -> 
 def test_purge_says_that_backups_have_it(place: Place, khive: Khive) -> None:
     put_events(place, 1, session_id="to-go")
     assert khive("backup", "create").code == 0
-    assert "backups lie in" in khive("purge", "--session", "to-go", "--yes").err
+    (backup,) = place.backups.iterdir()
+    done = khive("purge", "--session", "to-go", "--yes")
+    assert done.code == 1
+    assert done.err == f"khive-persist: {backup} was made before and may have it\n"
 
 
 def test_redact_rescan_and_a_file(place: Place, khive: Khive) -> None:

@@ -1,7 +1,8 @@
 """Every lock is taken by whom it is meant for, and it is the one that keeps out the others."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import anyio
@@ -21,7 +22,9 @@ from khive_persist.mirror.verify import compared
 from khive_persist.place import Place, make_directory
 from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.records.application_session import ApplicationSession
+from khive_persist.redaction import Redactor
 from khive_persist.retention.purge import purge
+from khive_persist.retention.rescan import rescan_waiting
 from khive_persist.server.tokens import Tokens
 from khive_persist.settings import Settings
 from khive_persist.staging import staging, sweep
@@ -51,12 +54,18 @@ def purged(place: Place) -> None:
     stored(place)
     (place.database(PLANS)).unlink()
     Spool(place).accept("codex", b'{"session_id": "session-1"')
+    (place.sessions / ".hook_events_2026_11_01_x.jsonl.claude_hooks.tmp").write_bytes(b"")
     # The database of the event cannot be opened: it waits.
     place.database("codex_hooks.db").mkdir()
     try:
         purge(place, "session-1", [p for p in BUILT_IN if p.file != "codex_hooks.db"], Settings())
     finally:
         place.database("codex_hooks.db").rmdir()
+
+
+def rescanned(place: Place) -> None:
+    with spooled(place):
+        assert rescan_waiting(place, Redactor(b"key"), 5) == 0
 
 
 def damaged(place: Place) -> None:
@@ -153,8 +162,9 @@ def killed(place: Place) -> None:
     save(place, plan("p2"))
 
 
-def waited(place: Place) -> None:
-    """A plan that its database could not take comes in."""
+@contextmanager
+def spooled(place: Place) -> Iterator[None]:
+    """A plan waits that its database could not take."""
     save(place, plan("p1"))
     place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
     Spool(place).make()
@@ -163,6 +173,12 @@ def waited(place: Place) -> None:
         with lock.held(lock.lock_path(place.database(PLANS)), 1):
             anyio.run(partial(save_planning_session, PLAN, dir=place.root))
         assert Spool(place).records()
+        yield
+
+
+def waited(place: Place) -> None:
+    """It comes in."""
+    with spooled(place):
         save(place, plan("p2"))
 
 
@@ -177,12 +193,14 @@ def marked(place: Place) -> None:
 ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
     (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
     (purged, [
-        ("retention/purge.py:_purge_spool", "drain.lock"),
+        ("retention/waiting.py:remove_waiting", "drain.lock"),
         ("mirror/revise.py:revise", "claude_hooks.db.lock"),
         ("mirror/revise.py:revise", "claude_hooks.db.gate.lock"),
         ("mirror/revise.py:remove_unfinished", "claude_hooks.db.lock"),
-        ("store/sqlite/shrink.py:shrink", "claude_hooks.db.lock"),
+        ("store/sqlite/shrink.py:_shrink", "claude_hooks.db.lock"),
+        ("tombstones.py:note", "tombstones.lock"),
     ]),
+    (rescanned, [("retention/rescan.py:rescan_waiting", "drain.lock")]),
     (damaged, [("mirror/rebuild.py:_Aside.take_damaged", f"{PLANS}.lock")]),
     (differing, [
         ("mirror/verify.py:Comparison._look_again", f"{PLANS}.lock"),

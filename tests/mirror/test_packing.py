@@ -336,8 +336,8 @@ def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Place) -> No
 
 
 REVISION = """
-from khive_persist.mirror.revise import revise
-list(revise(place, purpose, lambda row: None if row[0] == "e1" else row, 10.0))
+from khive_persist.mirror.revise import revise_both
+revise_both(place, purpose, lambda row: None if row[0] == "e1" else row, 10.0)
 """
 
 

@@ -64,7 +64,8 @@ def put_plans(place: Place, session_ids: Iterable[str]) -> None:
 
 def contents(place: Place, file: str = "codex_hooks.db") -> dict[str, Any]:
     """The content of each row, by id."""
-    table = "planner_sessions" if file.startswith("planner") else "hook_events"
+    tables = {"planner_sessions.db": "planner_sessions", "conversations.db": "messages"}
+    table = tables.get(file, "hook_events")
     with closing(sqlite3.connect(place.database(file))) as connection:
         rows = connection.execute(f"SELECT id, content FROM {table} ORDER BY created_at")
         return {id: json.loads(content) for id, content in rows}

@@ -1,10 +1,14 @@
 """Prune: by age, count and size; payloads only; both copies; files get smaller."""
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
+import anyio
 import pytest
 
+from khive_persist import tombstones
+from khive_persist.copies import rebuild
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
 from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
@@ -12,6 +16,7 @@ from khive_persist.retention.prune import prune
 from khive_persist.retention.rules import Rule, parse, rule_of
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import open_writer
+from khive_persist.tombstones import Pruning
 from tests.retention.events import FAT, NOW, are_equal, contents, put_events, put_plans
 
 CODEX = HOOK_EVENTS["codex"]
@@ -169,3 +174,61 @@ def test_rules_of_the_settings(place: Place) -> None:
 def test_a_rule_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidSettingsError):
         parse(text)
+
+
+def late(place: Place, *ages_days: float) -> list[str]:
+    """Events of one session, in one file that is named for the first."""
+    return put_events(place, *ages_days, session_id="one-session")
+
+
+def test_a_late_record_goes_from_the_file_of_a_later_day(place: Place) -> None:
+    new, _ = late(place, 1, 200)
+    assert run(place, Rule(keep_age=timedelta(days=90))) == (1, 0)
+    assert list(contents(place)) == [new]
+    assert are_equal(place)
+    rebuilt = anyio.run(lambda: rebuild("mirror", dir=place.root, discard_unmirrored=True))
+    assert rebuilt.is_equal
+    assert list(contents(place)) == [new]
+
+
+def test_what_an_earlier_prune_has_left_in_the_mirror_goes(place: Place) -> None:
+    """As after one that was killed, or one of a version that looked at older files alone."""
+    new, old = late(place, 1, 200)
+    run(place, Rule(keep_count=5))
+    with closing(sqlite3.connect(place.database(CODEX.file))) as connection:
+        connection.execute("DELETE FROM hook_events WHERE id = ?", (old,))
+        connection.commit()
+    assert not are_equal(place)
+    undone = Pruning("", is_done=False)
+    tombstones.note(place, lambda stones: stones.with_pruning(CODEX.name, undone))
+    assert run(place, Rule(keep_age=timedelta(days=90))) == (0, 0)
+    assert are_equal(place)
+    assert list(contents(place)) == [new]
+
+
+def test_a_late_payload_goes_from_the_file_of_a_later_day(place: Place) -> None:
+    _, old = late(place, 1, 200)
+    assert run(place, Rule(keep_payload_age=timedelta(days=90))) == (0, 1)
+    assert contents(place)[old]["metadata"] == {"payload_dropped": True}
+    assert are_equal(place)
+
+
+def test_what_comes_while_the_mirror_is_pruned_stays_in_both_copies(place: Place) -> None:
+    """An old record that is saved between the two copies' turns: the next prune takes it."""
+    put_events(place, 1, session_id="a-session")
+    late(place, 1, 200)
+    calls: list[int] = []
+    came: list[str] = []
+
+    def advance(count: int) -> None:
+        calls.append(count)
+        # The database was looked at, and the first file of the mirror.
+        if len(calls) == 2:
+            came.extend(late(place, 300))
+
+    prune(place, CODEX, Rule(keep_age=timedelta(days=90)), SETTINGS, now=NOW, advance=advance)
+    assert set(contents(place)) >= {*came}
+    assert came
+    assert are_equal(place)
+    assert run(place, Rule(keep_age=timedelta(days=90))) == (1, 0)
+    assert are_equal(place)

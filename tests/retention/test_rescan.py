@@ -4,14 +4,22 @@ import base64
 import json
 import sqlite3
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 
+import anyio
+import pytest
+
+from khive_persist import HookEvent, open_store, save_planning_session
 from khive_persist.capture.drain import drain
-from khive_persist.capture.spool import Spool
+from khive_persist.capture.spool import DRAINER_LOCK, Spool
+from khive_persist.cli.root import run as main
 from khive_persist.place import Place
 from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
 from khive_persist.redaction import Redactor
-from khive_persist.retention.rescan import Rescanned, rescan
+from khive_persist.retention.rescan import Rescanned, rescan, rescan_waiting
 from khive_persist.settings import Settings
+from khive_persist.store.sqlite import lock
 from tests.retention.events import are_equal, contents, files_with, put_events, put_plans
 
 TOKEN = "ghp_" + "A1b2C3d4" * 4 + "E5f6"
@@ -99,3 +107,96 @@ def test_a_preview_that_ends_within_a_secret_is_made_anew(place: Place) -> None:
     # What the tool sent is as it was, but for the secret.
     assert files_with(place, b'"n": 1.5}')
     assert are_equal(place)
+
+
+def lines_of_killed_writers(place: Place) -> dict[Path, bytes]:
+    """A torn line, a damaged one, documents that are none, and files that have no name yet."""
+    stream = next(place.sessions.glob("hook_events*.jsonl"))
+    day = "2026_11_28"
+    left = {
+        stream: b'{"dataModelVersion":1,"id":"x","content":{"prompt":"torn %s',
+        place.sessions / f"hook_events_{day}_deadbeef.jsonl": b'{"id":"x","content":"%s" \n',
+        place.sessions / f"planner_session_{day}_deadbeef.json": b'{"id":"x","content":"%s"',
+        place.sessions / f".planner_session_{day}_cafecafe.json.planner_sessions.tmp": b"%s",
+        place.sessions / f".hook_events_{day}_cafecafe.jsonl.codex_hooks.tmp": b"torn %s",
+    }
+    for path, content in left.items():
+        with path.open("ab") as file:
+            file.write(content % TOKEN.encode())
+    return left
+
+
+def test_torn_damaged_and_unfinished_files_have_no_secret_left(place: Place) -> None:
+    put_events(place, 1)
+    left = lines_of_killed_writers(place)
+    assert len(files_with(place, TOKEN.encode())) == len(left)
+    run(place)
+    assert files_with(place, TOKEN.encode()) == []
+    # What is damaged is kept, but for the secret.
+    assert [path.name for path in left if path.exists()] == [
+        path.name for path in left if not path.name.startswith(".")
+    ]
+    assert b"torn [REDACTED:github_token:" in next(iter(left)).read_bytes()
+
+
+def test_nothing_is_left_of_a_record_that_was_deleted_before(place: Place) -> None:
+    """In free pages of the database, and in lines of the mirror that no longer count."""
+    place.local_config.write_text("[redaction]\nenabled = false\n")
+    put_events(place, *range(5, 15), session_id="s", payload={})
+    ids = put_events(place, 1, 2, session_id="s", command=TOKEN, payload={})
+
+    async def delete() -> None:
+        async with open_store(HookEvent, dir=place.root) as store:
+            await store.delete(ids[1])
+
+    anyio.run(delete)
+    with closing(sqlite3.connect(place.database(CODEX.file))) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("DELETE FROM hook_events WHERE id = ?", (ids[0],))
+        connection.commit()
+    assert "codex_hooks.db" in files_with(place, TOKEN.encode())
+    run(place)
+    assert files_with(place, TOKEN.encode()) == []
+
+
+def test_records_that_wait_in_the_spool_are_redacted(place: Place) -> None:
+    place.local_config.write_text(
+        "[redaction]\nenabled = false\n[store]\nbusy_timeout_seconds = 0.1\n"
+    )
+    path = place.database("planner_sessions.db")
+    Spool(place).make()
+    plan = {"session_id": "s", "task_description": f"with {TOKEN}"}
+    # Or the drainer that is started could be first.
+    with lock.held(place.spool / DRAINER_LOCK, 1):
+        with lock.held(lock.lock_path(path), 1):
+            anyio.run(partial(save_planning_session, plan, dir=place.root))
+        (file,) = Spool(place).records()
+        assert TOKEN.encode() in Spool(place).read(file)
+        assert rescan_waiting(place, REDACTOR, 1) == 1
+        assert rescan_waiting(place, REDACTOR, 1) == 0
+        assert files_with(place, TOKEN.encode()) == []
+        drain(place)
+    (content,) = contents(place, "planner_sessions.db").values()
+    assert content["task_description"].startswith("with [REDACTED:github_token:")
+
+
+def test_what_it_leaves_alone_is_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    put_events(place, 1)
+    words = ["--dir", str(place.root), "redact", "--rescan", "--yes"]
+    (place.sessions / "notes.txt").write_text("mine")
+    assert main(words) == 0
+    (place.sessions / "notes.txt").write_text(f"mine: {TOKEN}")
+    capsys.readouterr()
+    assert main(words) == 1
+    line = (
+        f"khive-persist: {place.sessions / 'notes.txt'} is no file of ours, and has a secret in it"
+    )
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_a_dry_run_writes_nothing(place: Place) -> None:
+    put_events(place, 1)
+    lines_of_killed_writers(place)
+    before = {path: path.read_bytes() for path in place.sessions.iterdir()}
+    run(place, dry_run=True)
+    assert {path: path.read_bytes() for path in place.sessions.iterdir()} == before

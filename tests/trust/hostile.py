@@ -1,5 +1,6 @@
 """`.khive` folders that came from others: each does one thing that must have no effect."""
 
+import hmac
 import json
 import os
 import sqlite3
@@ -123,6 +124,15 @@ TOKEN: Final = {
     "name": "local", "rights": ["admin"], "created_at": "2026-01-01 00:00:00.000000",
     "sha256": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90",
 }  # fmt: skip
+TOMBSTONES: Final = json.dumps(
+    {
+        "key": "00" * 32,
+        "sessions": {
+            hmac.new(bytes(32), b"victim", "sha256").hexdigest(): "9999-01-01 00:00:00.000000"
+        },
+        "pruned": {"claude_hooks": ["9999-01-01 00:00:00.000000", True]},
+    }
+).encode()
 MANIFEST: Final = b'{"manifest": {"format": 1, "id": "../../x", "files": [{"name": "../x.db"}]}}'
 BACKUP: Final = "backups/20260101T000000Z-00000000"
 
@@ -196,6 +206,10 @@ HOSTILE: Final[dict[str, Hostile]] = {
     "settings are a pipe": pipe("config.toml"),
     "settings are wrong": file("config.toml", b"redaction = 1\n"),
     "known token": file("server.tokens", json.dumps({"tokens": [TOKEN]}).encode()),
+    "tombstones are a link": link("tombstones.json", "precious"),
+    "tombstones' lock is a link": link("tombstones.lock", "precious"),
+    "tombstones are a pipe": pipe("tombstones.json"),
+    "tombstones of others": file("tombstones.json", TOMBSTONES, "tombstones.json"),
     "known redaction key": file("redaction.key", bytes(32)),
     "purpose of others": file("purposes/x.json", json.dumps(PURPOSE).encode()),
     "purpose leads out": file(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist import clock, register, sealing
+from khive_persist import clock, register, sealing, tombstones
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import TOKENS, Finding, acting, survey
 from khive_persist.capture import record_file
@@ -205,6 +205,8 @@ def _take(place: Place, finding: Finding) -> bool:
             document = signed.read(place.khive / TOKENS)
             document.pop("mac", None)
             write_private(place.khive / TOKENS, signed.dump(place.khive, TOKENS, document))
+        elif finding.kind == "tombstones":
+            tombstones.adopt(place)
         elif finding.kind == "key":
             key = sealing.read_key(place, believed=False)
             if key is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
-from khive_persist import register, sealing
+from khive_persist import register, sealing, tombstones
 from khive_persist import settings as configuration
 from khive_persist.capture import record_file
 from khive_persist.capture.record_file import RecordFile
@@ -22,7 +22,7 @@ from khive_persist.trust import marks, records, signed
 
 Kind = Literal[
     "link", "not a file", "not a folder", "foreign", "journal", "event", "record", "purpose",
-    "tokens", "key", "schema", "settings", "too large",
+    "tokens", "tombstones", "key", "schema", "settings", "too large",
 ]  # fmt: skip
 
 FOLDERS: Final = frozenset(
@@ -32,9 +32,11 @@ FILES: Final = frozenset(
     {
         "config.toml", "config.local.toml", ".gitignore", switch.JOURNAL, sealing.KEY_FILE,
         "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
+        tombstones.FILE,
     }
 )  # fmt: skip
 TOKENS: Final = "server.tokens"
+_SMALL: Final = FILES - {tombstones.FILE}
 _LOOKED_INTO: Final = ("spool", "purposes", "staging", "backups", "sessions")
 _MOST_ENTRIES: Final = 100_000
 _MOST_SMALL_BYTES: Final = 4 << 20
@@ -72,7 +74,7 @@ def survey(place: Place) -> list[Finding]:
         Finding(f"{register.FOLDER}/{file.name}", "purpose", "describes records, and is not ours")
         for file in register.disbelieved(place)
     ]
-    findings += _tokens(place) + _key(place) + _settings(place)
+    findings += _tokens(place) + _tombstones(place) + _key(place) + _settings(place)
     named = {finding.path: finding for finding in reversed(findings)}
     return sorted(named.values())
 
@@ -136,7 +138,7 @@ def _of_kind(place: Place, name: str, status: os.stat_result) -> list[Finding]:
         return [Finding(name, "not a file", _word(status))]
     if status.st_uid != os.geteuid():
         return [Finding(name, "foreign", "belongs to another user")]
-    if name in FILES and status.st_size > _MOST_SMALL_BYTES:
+    if name in _SMALL and status.st_size > _MOST_SMALL_BYTES:
         return [Finding(name, "too large", f"{status.st_size} bytes")]
     return []
 
@@ -186,6 +188,13 @@ def _tokens(place: Place) -> list[Finding]:
     if not os.path.lexists(path) or signed.is_believed(place.khive, TOKENS, path):
         return []
     return [Finding(TOKENS, "tokens", "a list of tokens that is not ours; they open nothing")]
+
+
+def _tombstones(place: Place) -> list[Finding]:
+    if not os.path.lexists(place.khive / tombstones.FILE) or tombstones.is_believed(place):
+        return []
+    line = "a list of what was purged that is not ours; it keeps nothing out"
+    return [Finding(tombstones.FILE, "tombstones", line)]
 
 
 def _key(place: Place) -> list[Finding]:

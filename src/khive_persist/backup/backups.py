@@ -145,8 +145,7 @@ class Backups:
     def prune(self, keep_count: int | None = None, keep_days: float | None = None) -> list[str]:
         """Delete old backups. See `prune_backups`."""
         ids = self.prunable(self.catalogue(), keep_count, keep_days)
-        delete_backups(self.target, ids)
-        return ids
+        return delete_backups(self.target, ids)
 
 
 async def create_backup(
@@ -298,7 +297,7 @@ async def prune_backups(
 ) -> list[str]:
     """Delete old backups, and what was begun and not finished more than a day ago.
 
-    A backup stays if either rule keeps it, or if one that stays is based on it.
+    A backup stays if either rule keeps it, or if one that stays, or was just made, is based on it.
 
     Args:
         dir: The directory that holds `.khive`.

@@ -22,7 +22,7 @@ from khive_persist.backup.manifest import CONFIG, DATABASE, MIRROR, File, Manife
 from khive_persist.backup.progress import Progress, silent
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
-from khive_persist.errors import BackupError, KhiveError
+from khive_persist.errors import BackupDamagedError, BackupError, KhiveError
 from khive_persist.place import Place
 from khive_persist.register import known_purposes
 from khive_persist.staging import staging
@@ -96,11 +96,28 @@ def create_backup(
             )
             content = manifest_file.dump(manifest)
             destination.write(id, manifest_file.NAME, lambda sink: _all_of(content, sink))
+            if parent is not None:
+                _check_chain(destination, manifest)
         except BaseException:  # Cancelled, too: no half of a backup stays.
             with suppress(KhiveError):
                 destination.delete(id, OBJECTS)
             raise
     return manifest
+
+
+def _check_chain(destination: Destination, manifest: Manifest) -> None:
+    """Refuse a backup of which somebody has deleted what it is based on, while it was made.
+
+    Raises:
+        BackupError: It cannot be restored.
+    """
+    try:
+        read_catalogue(destination).chain(manifest)
+    except BackupDamagedError as error:
+        raise BackupError(
+            f"{manifest.parent} was deleted while a backup was made that is based on it",
+            hint="make it again",
+        ) from error
 
 
 class _Reading:

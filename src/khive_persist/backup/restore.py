@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from khive_persist import clock
+from khive_persist import clock, definitions
 from khive_persist.backup.catalogue import PACK, Catalogue, read_index
 from khive_persist.backup.coding import decode
 from khive_persist.backup.destination import Destination
@@ -25,6 +25,7 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
+from khive_persist.mirror.revise import strip
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.place import (
     PRIVATE_FILE,
@@ -32,9 +33,11 @@ from khive_persist.place import (
     make_directory,
     write_private,
 )
+from khive_persist.register import known_purposes
 from khive_persist.staging import staging
 from khive_persist.store.sqlite import migrations, snapshot, switch
 from khive_persist.store.sqlite.connection import refuse_link
+from khive_persist.tombstones import Tombstones
 
 
 class Restored(NamedTuple):
@@ -44,11 +47,13 @@ class Restored(NamedTuple):
         manifest: The backup that is there now.
         set_aside: Where what it replaced lies, or None where there was nothing.
         config_kept: Whether config.toml stayed as it was, and is another than the backup's.
+        purged: How many rows of the backup did not come, as they were purged since.
     """
 
     manifest: Manifest
     set_aside: Path | None
     config_kept: bool
+    purged: int
 
 
 def restore_backup(
@@ -67,7 +72,7 @@ def restore_backup(
     `switch.perform`: killed at any point, all of the old is there, or all of the new, if need be
     after the next command. What is replaced goes to `quarantine/`. Open stores go on with the new
     files. config.toml comes only where there is none. Events in the spool stay there, and are
-    drained into the new databases.
+    drained into the new databases. What sessions had until they were purged does not come.
 
     Args:
         place: Where to; made where it is missing.
@@ -94,10 +99,19 @@ def restore_backup(
         incoming = folder / "incoming"
         with _told(incoming):
             _Assembly(incoming, indexes[-1], progress).run(destination, chain, indexes, identities)
+            tombstones = Tombstones.load(place)
+            purged = 0
             for file in manifest.files:
                 _check(incoming, file, manifest)
                 if file.rows is not None:
+                    if tombstones.has_sessions:
+                        purged += snapshot.strip(incoming / file.name, tombstones.without_purged)
                     snapshot.make_another(incoming / file.name)
+            if tombstones.has_sessions:
+                known = known_purposes(place)
+                sessions = incoming / place.sessions.name
+                purposes = (*known, *definitions.in_folder(sessions, known))
+                strip(sessions, purposes, tombstones.without_purged)
             config = _take_config(incoming)
             sync_tree(incoming)
         make_directory(place.quarantine)
@@ -107,7 +121,7 @@ def restore_backup(
                 refuse_link(place.khive / name)
         switch.perform(place.khive, incoming, outgoing, (MIRROR,))
         kept = config is not None and _bring_config(place, config)
-    return Restored(manifest, outgoing if outgoing.exists() else None, kept)
+    return Restored(manifest, outgoing if outgoing.exists() else None, kept, purged)
 
 
 class _Assembly:

@@ -218,10 +218,14 @@ def restore_command(
                 "backup": manifest.as_document(),
                 "set_aside": done.set_aside and str(done.set_aside),
                 "config_kept": done.config_kept,
+                "purged": done.purged,
             }
         )
         return
-    click.echo(f"{manifest.id} restored: {manifest.rows} rows in {place.khive}")
+    rows = manifest.rows - done.purged
+    click.echo(f"{manifest.id} restored: {rows} rows in {place.khive}")
+    if done.purged:
+        click.echo(f"{done.purged} rows did not come: their sessions were purged since", err=True)
     if done.set_aside is not None:
         click.echo(f"what was there before is in {done.set_aside}")
     if done.config_kept:
@@ -258,7 +262,7 @@ def prune_command(
     _say_ahead(catalogue)
     if ids and not dry_run:
         confirm(f"delete {len(ids)} of {_count(catalogue)} backups in {backups.target}", yes=yes)
-        delete_backups(backups.target, ids)
+        ids = delete_backups(backups.target, ids)
     if as_json:
         print_json({"deleted": [] if dry_run else ids, "would_delete": ids if dry_run else []})
         return

@@ -94,6 +94,7 @@ def command(
                 "refused": done.refused,
                 "listed": [{"where": where, "reason": why} for where, why in done.listed],
                 "aside": done.aside or None,
+                "purged": done.purged,
             }
         )
     else:
@@ -119,4 +120,6 @@ def _print(done: Imported, place: Place, *, update: bool) -> None:
         if counts.changed:
             line += " and replaced" if update else " and left as they are (--update replaces them)"
         click.echo(line)
+    if done.purged:
+        click.echo(f"{done.purged} left out: their sessions were purged here", err=True)
     click.echo(f"{done.refused} refused")

@@ -12,8 +12,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
-from khive_persist.mirror.packing import damaged
-from khive_persist.retention.removal import rescan_all
+from khive_persist.retention.removal import rescan_all, unscanned
 from khive_persist.sealing import load_redactor
 
 
@@ -41,8 +40,8 @@ def command(
       khive-persist redact notes.txt > notes.redacted.txt
 
     Records are redacted before they are stored. --rescan does so again, for those that were stored
-    before a kind of secret was known, or while redaction was off; the databases are written anew
-    then. With FILE, or `-` for stdin, the redacted text is printed and nothing is stored.
+    before a kind of secret was known, or while redaction was off; the databases are written anew.
+    With FILE, or `-` for stdin, the redacted text is printed and nothing is stored.
     """
     if is_rescan == (file is not None):
         raise click.UsageError("name a FILE, or say --rescan")
@@ -80,7 +79,7 @@ def command(
             " it and run this again",
             err=True,
         )
-    unread = damaged(place)
-    for problem in unread:
-        click.echo(f"khive-persist: {problem}; a secret may be in it", err=True)
-    return FAILED if kept or unread else DONE
+    left = unscanned(place)
+    for reason in left:
+        click.echo(f"khive-persist: {reason}", err=True)
+    return FAILED if kept or left else DONE

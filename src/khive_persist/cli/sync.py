@@ -73,6 +73,13 @@ def command(
         _print(done, place)
         if is_backfill or written:
             click.echo(f"{written} events reconstructed", err=True)
+    if left_out := sum(one.left_out for _, one in done):
+        line = f"{left_out} messages stay out: they were purged or pruned before"
+        click.echo(f"khive-persist: {line}", err=True)
+    if purged := sum(one.is_purged for _, one in done):
+        click.echo(
+            f"khive-persist: {purged} transcripts are of sessions that were purged", err=True
+        )
     for path, reason in failed:
         click.echo(f"khive-persist: {path}: {reason}", err=True)
     return FAILED if failed else DONE

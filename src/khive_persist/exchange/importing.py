@@ -34,6 +34,7 @@ from khive_persist.store.equality import is_same
 from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.writer import Writer
 from khive_persist.threads import run_stoppable
+from khive_persist.tombstones import Tombstones
 
 _BATCH_ROWS: Final = 500
 _BATCH_CHARACTERS: Final = 4 << 20
@@ -62,12 +63,14 @@ class Imported(NamedTuple):
         refused: How many things in the source were not stored.
         listed: The first of them, each with its place in the source and the reason.
         aside: The file in which they are kept, or an empty string.
+        purged: How many rows were left out, as sessions had them until they were purged here.
     """
 
     purposes: dict[str, Counts]
     refused: int
     listed: list[tuple[str, str]]
     aside: str
+    purged: int = 0
 
 
 class _Ready(NamedTuple):
@@ -95,7 +98,8 @@ async def import_rows(
     is completed by running it again. All five columns are stored as they are, whatever the age of
     the row, but for secrets, which are taken out as from everything that is stored. A row that is
     no JSON, has no id, or does not say where it belongs is refused and kept aside in `quarantine/`;
-    the others are stored. Cancelled, what was committed by then stays.
+    the others are stored, but for what was purged here. Cancelled, what was committed by then
+    stays.
 
     Args:
         place: Where to, made where it is missing.
@@ -133,7 +137,8 @@ async def import_rows(
             known |= {purpose.name: purpose for purpose in described}
         found = await anyio.to_thread.run_sync(read_source, opened, plain)
         rows = _ready(found, known, default, preference, redactor, aside)
-        merging = _Merging(place, settings, aside, update=update)
+        tombstones = await anyio.to_thread.run_sync(Tombstones.load, place)
+        merging = _Merging(place, settings, tombstones, aside, update=update)
         return await _import(rows, merging, aside, SerialThread(f"import of {name}"), advance)
 
 
@@ -186,30 +191,43 @@ async def _import(
     finally:
         # In the thread that reads. Who cancels does not wait for it, as it may wait for a pipe.
         thread.finish(partial(_close, rows, aside))
-    return Imported(merging.counts, aside.count, aside.listed, kept)
+    return Imported(merging.counts, aside.count, aside.listed, kept, merging.purged)
 
 
 class _Merging:
     """The writers of the files that rows go to, and what became of the rows."""
 
-    def __init__(self, place: Place, settings: Settings, aside: Aside, *, update: bool) -> None:
+    def __init__(
+        self,
+        place: Place,
+        settings: Settings,
+        tombstones: Tombstones,
+        aside: Aside,
+        *,
+        update: bool,
+    ) -> None:
         self._place = place
+        self._tombstones = tombstones
         self._timeout = settings.store_busy_timeout_seconds
         self._aside = aside
         self._update = update
         self._mirror = Mirror(place, settings)
         self._writers: dict[Purpose, Writer] = {}
         self.counts: dict[str, Counts] = {}
+        self.purged = 0
 
     async def close(self) -> None:
         for writer in self._writers.values():
             await writer.close()
 
     async def merge(self, batch: list[_Ready]) -> None:
-        """Store a batch: the rows of a file in one transaction, unless an id comes twice."""
+        """Store what was not purged: a file's rows in one transaction, unless an id comes twice."""
         # Two rows of one id come one after the other, for the second is compared with the first.
         waiting: dict[tuple[Purpose, str], _Ready] = {}
         for item in batch:
+            if self._tombstones.is_purged(item.row):
+                self.purged += 1
+                continue
             if (item.purpose, item.row[0]) in waiting:
                 await self._merge_distinct(list(waiting.values()))
                 waiting.clear()

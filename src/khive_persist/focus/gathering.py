@@ -18,6 +18,7 @@ from khive_persist.store.focus_chains import HOOKS, TASK_EVENTS, weave_in
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.statements import select
+from khive_persist.tombstones import Tombstones
 
 _TASKS: Final = {"task_created": created, "task_completed": completed}
 # The events that tell of a to-do list.
@@ -36,7 +37,8 @@ async def gather(
 ) -> int:
     """Save the snapshots that a session's events tell of: committed, synced and copied on return.
 
-    What a transcript told of already is not saved again; where nothing is new nothing is written.
+    What a transcript told of already is not saved again, nor what was pruned; where nothing is new
+    nothing is written.
 
     Args:
         place: Whose events, and where to.
@@ -63,6 +65,8 @@ async def gather(
     new = [row for event in found if (row := _row(session_id, event)) is not None]
     if seal is not None:
         new = [seal(row) for row in new]
+    tombstones = await anyio.to_thread.run_sync(Tombstones.load, place)
+    new = [row for row in new if not tombstones.is_pruned(FOCUS_CHAINS.name, row)]
     if not new:
         return 0
     path = place.database(FOCUS_CHAINS.file)

@@ -151,6 +151,13 @@ def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
     appending.finish()
 
 
+def remove_empty(path: Path) -> None:
+    """Remove a stream without a line, unless somebody writes one: the name is not synced."""
+    with suppress(ReplacedError), opened(path) as stream:
+        if not os.fstat(stream.descriptor).st_size:
+            path.unlink()
+
+
 def session_of(row: StoredRow) -> str:
     """The session that a record belongs to; a word of ours for one of none."""
     return session_of_content(codec.column(row[1]))

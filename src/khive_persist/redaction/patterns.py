@@ -137,7 +137,8 @@ PATTERNS: Final = (
         "login",
         True,
         rf"login{_SPACE}{{1,8}}\S{{1,128}}?{_SPACE}{{1,8}}password{_SPACE}{{1,8}}"
-        r"(?=([^\s\"'\\]{6,256}))",
+        # A letter that is not ASCII may be spelled as JSON does.
+        r"(?=((?:[^\s\"'\\]|\\u(?!00[0-7])[0-9a-f]{4}){6,256}))",
         "password",
     ),
     # In lower case it may be prose: `identified by 'name'`.

@@ -1,13 +1,16 @@
 """Removing what is too old or too much, and payloads that nobody needs any more."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist import clock
+from khive_persist import clock, tombstones
+from khive_persist.mirror import names
 from khive_persist.mirror import revise as copies
+from khive_persist.mirror.stream_file import session_of
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.retention.rules import Rule
@@ -15,8 +18,9 @@ from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite.revise import Revised, Where, boundary, rehearse, revise
+from khive_persist.store.sqlite.revise import Change, Revised, Where, boundary, rehearse, revise
 from khive_persist.store.sqlite.shrink import shrink
+from khive_persist.tombstones import Pruning, Tombstones
 
 Advance = Callable[[int], None]
 
@@ -54,8 +58,8 @@ def prune(
 ) -> Pruned:
     """Apply a rule to a database and its mirror: committed, synced and copied on return.
 
-    Records whose time cannot be read stay. The mirror goes first: killed in between, the next prune
-    finds the rest. The database file gets smaller by the pages that were freed.
+    Records whose time cannot be read stay. Killed, the next prune finds the rest. The database file
+    gets smaller by the pages that were freed. What was pruned does not come back from transcripts.
 
     Args:
         place: Where.
@@ -82,24 +86,84 @@ def prune(
     where = Where(
         "{created_at} < ? OR ({created_at} = ? AND id < ?)", (max(limit[0], thin), *limit)
     )
-    batches = rehearse(path, purpose, change, where)
-    if not dry_run:
-        timeout = settings.store_busy_timeout_seconds
-        until = max(limit[0], thin)[:10].replace("-", "_")
-        for looked_at in copies.revise(place, purpose, change, timeout, until=until):
-            advance(looked_at)
-        batches = revise(path, purpose, change, timeout, where)
+    if dry_run:
+        total = _sum(rehearse(path, purpose, change, where), advance)
+    else:
+        # Records that come later are newer, whatever is kept.
+        until = min(limit[0], clock.to_text(instant))
+        total = _revise_both(place, purpose, change, where, until, settings, advance)
+    after = path.stat().st_size
+    return Pruned(total.removed, total.changed, total.freed_bytes, before, after)
+
+
+def _revise_both(
+    place: Place,
+    purpose: Purpose,
+    change: Change,
+    where: Where,
+    until: str,
+    settings: Settings,
+    advance: Advance,
+) -> Revised:
+    """Prune both copies; what is as old as `until` does not come back."""
+    path, timeout = place.database(purpose.file), settings.store_busy_timeout_seconds
+    earlier = Tombstones.load(place).pruning(purpose.name)
+    _note(place, purpose, Pruning(until, is_done=False))
+    touched = _Touched(purpose, change)
+    total = _sum(revise(path, purpose, touched.change, timeout, where), advance)
+    # Of a prune that did not come to its end, nobody knows where the mirror has more.
+    is_known = earlier is not None and earlier.is_done
+    last_day = where.values[0][:10].replace("-", "_")
+    for looked_at in copies.revise(
+        place,
+        purpose,
+        change,
+        timeout,
+        is_meant=lambda copy: not is_known or touched.may_be_in(copy, last_day),
+    ):
+        advance(looked_at)
+    if total.removed or total.changed:
+        with staging(place) as folder:
+            # Payloads are parts of pages, which only get full again when all are written anew.
+            shrink(path, purpose, folder, timeout, thoroughly=total.changed > 0)
+    _note(place, purpose, Pruning(until, is_done=True))
+    return total
+
+
+def _note(place: Place, purpose: Purpose, pruning: Pruning) -> None:
+    tombstones.note(place, lambda stones: stones.with_pruning(purpose.name, pruning))
+
+
+def _sum(batches: Iterable[Revised], advance: Advance) -> Revised:
     total = Revised()
     for batch in batches:
         total = total.plus(batch)
         advance(batch.looked_at)
-    if not dry_run and (total.removed or total.changed):
-        with staging(place) as folder:
-            # Payloads are parts of pages, which only get full again when all are written anew.
-            timeout = settings.store_busy_timeout_seconds
-            shrink(path, purpose, folder, timeout, thoroughly=total.changed > 0)
-    after = path.stat().st_size
-    return Pruned(total.removed, total.changed, total.freed_bytes, before, after)
+    return total
+
+
+class _Touched:
+    """Which files of the mirror may have copies of the rows that a prune has changed."""
+
+    def __init__(self, purpose: Purpose, change: Change) -> None:
+        self._purpose = purpose
+        self._change = change
+        self._endings: set[str] = set()
+
+    def change(self, row: StoredRow) -> StoredRow | None:
+        """Change a row as the prune does, and remember how its file may be called."""
+        new = self._change(row)
+        if new != row:
+            id = session_of(row) if self._purpose.is_stream else row[0]
+            self._endings.update(names.endings(id, self._purpose.name))
+        return new
+
+    def may_be_in(self, path: Path, last_day: str) -> bool:
+        """Whether a file may have such a copy: by its day, or the session that it is named for."""
+        found = names.split(path.name, self._purpose)
+        if found is None:
+            return False
+        return found[0] <= last_day or found[1] in self._endings
 
 
 def _limit(place: Place, purpose: Purpose, rule: Rule, now: datetime) -> tuple[str, str]:

@@ -1,34 +1,31 @@
 """Removing a session so that nothing of it is left in the files of a place."""
 
-import gzip
-import os
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import NamedTuple
 
+from khive_persist import tombstones
 from khive_persist.capture.drain import drain
-from khive_persist.capture.record_file import decode
-from khive_persist.capture.spool import DRAIN_LOCK, Spool
-from khive_persist.errors import InvalidRecordError
-from khive_persist.mirror import names
+from khive_persist.errors import InvalidRecordError, StoreDamagedError
+from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror import revise as copies
+from khive_persist.mirror.stream_file import NO_SESSION, holder
 from khive_persist.place import Place, sync_directory
 from khive_persist.purposes import Purpose
+from khive_persist.retention import remains
+from khive_persist.retention.waiting import remove_waiting, waiting_at_home
 from khive_persist.settings import Settings
 from khive_persist.staging import staging, sweep
-from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.revise import Revised, rehearse, revise
-from khive_persist.store.sqlite.shrink import shrink
+from khive_persist.store.session_ids import SessionMatch, named_in
+from khive_persist.store.sqlite.revise import rehearse
+from khive_persist.store.sqlite.shrink import erase
+from khive_persist.tombstones import Tombstones
+from khive_persist.transcripts.bookmark import remove_bookmarks
 
 Advance = Callable[[int], None]
-
-_READ_BYTES: Final = 1 << 20
-_SHORTEST: Final = 4
 
 
 class Purged(NamedTuple):
@@ -37,15 +34,25 @@ class Purged(NamedTuple):
     Attributes:
         removed: How many records went, by the name of their purpose.
         spooled: How many events and records went that waited in the spool.
-        left_in: Files of `.khive` that name the session still: of `quarantine/`, or of a database
-            whose write-ahead log another program keeps; and packed files that cannot be read.
-        backups: How many backups lie in `.khive/backups`; those that were made before have it.
+        left_in: Files that have something of the session still, or may have: of `quarantine/`, of
+            the home's spool, a database that is damaged, its write-ahead log where another program
+            keeps it, and what lies damaged in the mirror.
+        backups: Backups that were made before, and may have it: each with its destination.
+        unseen: Destinations of backups that could not be looked at, each with the reason.
+        quarantined: How many files of `quarantine/` went.
     """
 
     removed: dict[str, int]
     spooled: int
     left_in: list[Path]
-    backups: int
+    backups: list[str]
+    unseen: list[str]
+    quarantined: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of the session is left anywhere that is known."""
+        return not (self.left_in or self.backups or self.unseen)
 
 
 def purge(
@@ -55,14 +62,16 @@ def purge(
     settings: Settings,
     *,
     dry_run: bool = False,
+    with_quarantine: bool = False,
     advance: Advance = lambda _: None,
 ) -> Purged:
     """Remove every record of a session from databases, mirror and spool: synced on return.
 
     The databases are written anew, so that no byte of what was removed stays in free space, an
-    index or the write-ahead log. An event that could not be parsed goes if the session's id is
-    in it. Records of other sessions that mention the id stay. Killed, the next purge of the session
-    goes on.
+    index or the write-ahead log. An event that could not be parsed goes if it names the session, or
+    names none and has the id as a word in it. Records of other sessions that mention the id stay.
+    What the session had until now does not come back from its transcript, a backup, an import or
+    the mirror. Killed, the next purge of the session goes on.
 
     Args:
         place: Where.
@@ -70,134 +79,168 @@ def purge(
         purposes: Which records.
         settings: Those of the place.
         dry_run: Only count.
+        with_quarantine: Delete files of `quarantine/` that have something of it, with all else that
+            is in them.
         advance: Called with the number of records that were looked at since.
 
     Raises:
-        InvalidRecordError: The id is shorter than 4 characters: too much would name it.
+        InvalidRecordError: The id is empty.
+        PlaceError: `.khive/tombstones.json` cannot be read or written.
         StoreError: As its subclasses say; what was done by then stays done.
         OSError: A file cannot be written.
     """
-    if len(session_id) < _SHORTEST:
-        raise InvalidRecordError(f"a session id has at least {_SHORTEST} characters")
+    if not session_id:
+        raise InvalidRecordError("a session id has at least one character")
     drain(place)
-    needle = session_id.encode("utf-8", "surrogatepass")
-    change = partial(_change, session_id)
-    removed = {}
+    match = SessionMatch(session_id)
+    purged_before = Tombstones.load(place).purged_until(session_id)
+    if not dry_run and not purged_before:
+        # First of all: a sync that runs just now must not read it in again.
+        tombstones.note(place, lambda stones: stones.with_purge(session_id))
+    if dry_run:
+        return _rehearsed(place, match, purposes, settings)
+    removed, left = _purge_databases(place, match, purposes, settings, advance)
+    spooled = remove_waiting(place, match, settings)
+    looking = _Looking(match)
     for purpose in purposes:
-        count = _purge_purpose(place, purpose, change, needle, settings, dry_run, advance)
-        if count:
-            removed[purpose.name] = count
-    spooled = _purge_spool(place, change, needle, settings, dry_run=dry_run)
-    if not dry_run:
-        sweep(place)
-    backups = len(os.listdir(place.backups)) if place.backups.is_dir() else 0
-    return Purged(removed, spooled, [] if dry_run else sorted(_left(place, needle)), backups)
+        looking.purge_mirror(place, purpose, settings, advance)
+    if scan.is_folder(place.sessions):
+        sync_directory(place.sessions)
+    remove_bookmarks(place, match.is_in)
+    sweep(place)
+    is_found = bool(removed or spooled)
+    if purged_before and is_found:
+        tombstones.note(place, lambda stones: stones.with_purge(session_id))
+    quarantined = remains.empty_quarantine(place, match) if with_quarantine else 0
+    left += [
+        *remains.in_mirror(place, match),
+        *(path for path in looking.unclear if path.exists()),
+        *remains.in_quarantine(place, match),
+        *waiting_at_home(place, match, settings),
+    ]
+    backups, unseen = remains.in_backups(place, settings, "" if is_found else purged_before)
+    return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
 
 
-def _purge_purpose(
+def _rehearsed(
+    place: Place, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
+) -> Purged:
+    """Count what would go."""
+    removed: dict[str, int] = {}
+    for purpose in purposes:
+        path = place.database(purpose.file)
+        if path.exists():
+            rehearsal = rehearse(path, purpose, partial(_without, match))
+            if count := sum(batch.removed for batch in rehearsal):
+                removed[purpose.name] = count
+    spooled = remove_waiting(place, match, settings, dry_run=True)
+    return Purged(removed, spooled, [], [], [], 0)
+
+
+def _purge_databases(
     place: Place,
-    purpose: Purpose,
-    change: Callable[[StoredRow], StoredRow | None],
-    needle: bytes,
+    match: SessionMatch,
+    purposes: Sequence[Purpose],
     settings: Settings,
-    dry_run: bool,
     advance: Advance,
-) -> int:
-    path = place.database(purpose.file)
-    timeout = settings.store_busy_timeout_seconds
-    if not dry_run:
-        is_gone = partial(_holds, needle)
-        for looked_at in copies.revise(place, purpose, change, timeout, is_gone=is_gone):
-            advance(looked_at)
-        copies.remove_unfinished(place, purpose, timeout)
-    if not path.exists():
-        return 0
-    work = rehearse(path, purpose, change) if dry_run else revise(path, purpose, change, timeout)
-    total = Revised()
-    for batch in work:
-        total = total.plus(batch)
-        advance(batch.looked_at)
-    if not dry_run:
-        # Also where nothing was removed: a purge that was killed may have left its pages.
-        with staging(place) as folder:
-            shrink(path, purpose, folder, timeout, thoroughly=True)
-    return total.removed
-
-
-def _change(session_id: str, row: StoredRow) -> StoredRow | None:
-    if session_id not in (row[1] or ""):
-        return row
-    content = codec.column(row[1])
-    if not isinstance(content, dict):
-        return row
-    is_its = content.get("session_id") == session_id or content.get("event_type") == "unparsed"
-    return None if is_its else row
-
-
-def _holds(needle: bytes, content: bytes) -> bool:
-    return needle in content
-
-
-def _purge_spool(
-    place: Place,
-    change: Callable[[StoredRow], StoredRow | None],
-    needle: bytes,
-    settings: Settings,
-    *,
-    dry_run: bool,
-) -> int:
-    """Events and records that no drain could bring in, as of a damaged database."""
-    spool = Spool(place)
-    if not (spool.events() or spool.records()):
-        return 0
-    count = 0
-    with lock.held(spool.path / DRAIN_LOCK, settings.store_busy_timeout_seconds):
-        for event in spool.events():
-            if needle in spool.read(event):
-                count += 1
-                if not dry_run:
-                    spool.remove(event)
-        for file in spool.records():
-            with suppress(ValueError):
-                if change(decode(place.khive, file, spool.read(file)).row) is None:
-                    count += 1
-                    if not dry_run:
-                        spool.remove(file)
-        sync_directory(spool.path)
-    return count
-
-
-def _left(place: Place, needle: bytes) -> Iterator[Path]:
-    """Files that have the id still, but for databases: to open one would drop its locks."""
-    for folder, _, files in os.walk(place.khive):
-        for name in files:
-            path = Path(folder) / name
-            if path.is_symlink() or not path.is_file():
+) -> tuple[dict[str, int], list[Path]]:
+    """Remove the rows of the session: how many of which purpose, and what may have some still."""
+    removed: dict[str, int] = {}
+    left: list[Path] = []
+    present = [purpose for purpose in purposes if place.database(purpose.file).exists()]
+    if not present:
+        return removed, left
+    change, timeout = partial(_without, match), settings.store_busy_timeout_seconds
+    with staging(place) as folder:
+        for purpose in present:
+            path = place.database(purpose.file)
+            try:
+                # Also where nothing goes: what was deleted before may have left its bytes.
+                total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
+            except StoreDamagedError:
+                # It must not keep the session in all others.
+                left.append(path)
                 continue
-            is_live = Path(folder) == place.khive and ".db" in name
-            if is_live:
-                if name.endswith(".db-wal") and path.stat().st_size:
-                    yield path
-            elif _file_holds(path, needle):
-                yield path
+            if total.removed:
+                removed[purpose.name] = total.removed
+            if not is_emptied:
+                left.append(path.with_name(f"{path.name}-wal"))
+    return removed, left
 
 
-def _file_holds(path: Path, needle: bytes) -> bool:
-    with path.open("rb") as file:
-        if names.stream_of(path.name) == path.name:
-            return _stream_holds(file, needle)
-        try:
-            with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-                return _stream_holds(unpacked, needle)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            # What is behind the damage may be the session's.
-            return True
+class _Looking:
+    """Finds the files of the mirror that a session may be in; each is read once.
+
+    Attributes:
+        unclear: Damaged files that may be the session's, by their names.
+    """
+
+    def __init__(self, match: SessionMatch) -> None:
+        self.unclear: set[Path] = set()
+        self._match = match
+        self._mentions: dict[Path, bool] = {}
+        self._holders: dict[Path, str | None] = {}
+
+    def purge_mirror(
+        self, place: Place, purpose: Purpose, settings: Settings, advance: Advance
+    ) -> None:
+        """Remove the session from the mirror of one purpose."""
+        timeout = settings.store_busy_timeout_seconds
+        change = partial(_without, self._match)
+        is_meant = partial(self._is_meant, purpose)
+        mend = partial(self._mended, purpose)
+        for looked_at in copies.revise(
+            place,
+            purpose,
+            change,
+            timeout,
+            is_meant=is_meant,
+            mend=mend,
+            with_unfinished=True,
+            is_synced=False,
+        ):
+            advance(looked_at)
+
+    def _is_meant(self, purpose: Purpose, path: Path) -> bool:
+        # What names no session, and one whose id is a number, is in the stream of none.
+        sessions = (self._match.id, NO_SESSION)
+        return (
+            not purpose.is_stream
+            or any(_is_named_for(path, purpose, id) for id in sessions)
+            or self._is_in(path)
+        )
+
+    def _is_in(self, path: Path) -> bool:
+        if path not in self._mentions:
+            self._mentions[path] = False
+            with suppress(FileNotFoundError):
+                lines = forms.lines(path)
+                self._mentions[path] = any(self._match.is_in(line.content) for line in lines)
+        return self._mentions[path]
+
+    def _mended(self, purpose: Purpose, path: Path, content: bytes) -> bytes | None:
+        if named_in(content) is not None or self._match.owns_bytes(content):
+            return None if self._match.owns_bytes(content) else content
+        if not purpose.is_stream:
+            return content
+        holder = self._holder(path)
+        if holder is None and _is_named_for(path, purpose, self._match.id):
+            self.unclear.add(path)
+        return None if holder == self._match.id else content
+
+    def _holder(self, path: Path) -> str | None:
+        """The session of a stream, by its first sound line."""
+        if path not in self._holders:
+            self._holders[path] = (holder(path) or ("", None))[1]
+        return self._holders[path]
 
 
-def _stream_holds(file: IO[bytes] | gzip.GzipFile, needle: bytes) -> bool:
-    rest = b""
-    while chunk := file.read(_READ_BYTES):
-        if needle in rest + chunk:
-            return True
-        rest = chunk[-len(needle) :]
-    return False
+def _is_named_for(path: Path, purpose: Purpose, session_id: str) -> bool:
+    day_and_ending = names.split(path.name, purpose)
+    return day_and_ending is not None and day_and_ending[1] in names.endings(
+        session_id, purpose.name
+    )
+
+
+def _without(match: SessionMatch, row: StoredRow) -> StoredRow | None:
+    return None if match.owns(row) else row

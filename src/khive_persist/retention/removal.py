@@ -8,9 +8,11 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.copies import existing_place
 from khive_persist.errors import InvalidQueryError, InvalidSettingsError
+from khive_persist.mirror.packing import damaged
 from khive_persist.place import Place
 from khive_persist.purposes import Purpose
 from khive_persist.records.node import Node
+from khive_persist.redaction import Redactor
 from khive_persist.register import known_purposes
 from khive_persist.retention import prune as pruning
 from khive_persist.retention import purge as purging
@@ -83,15 +85,32 @@ def rescan_all(
     place: Place, *, dry_run: bool = False, advance: Advance = lambda _: None
 ) -> dict[str, Rescanned]:
     """Take secrets out of all that is stored; what was found, by the purpose. See `rescan`."""
-    settings = configuration.load(place.config)
-    redactor = load_redactor(place, settings._replace(redaction_enabled=True))
-    assert redactor is not None
+    settings, redactor = _redaction(place)
+    if not dry_run:
+        rescanning.rescan_waiting(place, redactor, settings.store_busy_timeout_seconds)
     return {
         purpose.name: rescanning.rescan(
             place, purpose, redactor, settings, dry_run=dry_run, advance=advance
         )
         for purpose in known_purposes(place)
     }
+
+
+def unscanned(place: Place) -> list[str]:
+    """Say of files in `sessions/` that may have secrets, or have, why a rescan leaves them."""
+    _, redactor = _redaction(place)
+    beside = rescanning.secrets_beside(place, redactor)
+    return [
+        *(f"{problem}; a secret may be in it" for problem in damaged(place)),
+        *(f"{path} is no file of ours, and has a secret in it" for path in beside),
+    ]
+
+
+def _redaction(place: Place) -> tuple[Settings, Redactor]:
+    settings = configuration.load(place.config)
+    redactor = load_redactor(place, settings._replace(redaction_enabled=True))
+    assert redactor is not None
+    return settings, redactor
 
 
 async def prune(
@@ -140,22 +159,30 @@ async def prune(
     return await run_stoppable(run)
 
 
-async def purge(session_id: str, *, dry_run: bool = False, dir: Path | str | None = None) -> Purged:
+async def purge(
+    session_id: str,
+    *,
+    with_quarantine: bool = False,
+    dry_run: bool = False,
+    dir: Path | str | None = None,
+) -> Purged:
     """Remove a session, to the last byte of it: databases, indexes, logs, mirror and spool.
 
-    The databases are written anew, which takes as much room again. Cancelled or killed, the next
-    purge of the session goes on.
+    The databases are written anew, which takes as much room again. What the session had until now
+    does not come back from its transcript, a restored backup, an import or the mirror. Cancelled or
+    killed, the next purge of the session goes on.
 
     Args:
         session_id: The session, as `sessions` lists it.
+        with_quarantine: Delete files of `quarantine/` that have something of it, as a whole.
         dry_run: Only count.
         dir: The directory that holds `.khive`.
 
     Returns:
-        How much went, and `left_in`: files that name the session still, as in `quarantine/`.
+        How much went; and what may have it still, where `is_complete` is false.
 
     Raises:
-        InvalidRecordError: The id is shorter than 4 characters.
+        InvalidRecordError: The id is empty.
         InvalidSettingsError: config.toml is wrong.
         PlaceError: There is no place.
         StoreError: As its subclasses say; what was done by then stays done.
@@ -167,7 +194,13 @@ async def purge(session_id: str, *, dry_run: bool = False, dir: Path | str | Non
         settings = configuration.load(place.config)
         purposes = known_purposes(place)
         return purging.purge(
-            place, session_id, purposes, settings, dry_run=dry_run, advance=advance
+            place,
+            session_id,
+            purposes,
+            settings,
+            dry_run=dry_run,
+            with_quarantine=with_quarantine,
+            advance=advance,
         )
 
     return await run_stoppable(run)
@@ -177,8 +210,8 @@ async def rescan(*, dry_run: bool = False, dir: Path | str | None = None) -> dic
     """Replace secrets in what is stored, in databases and mirror: synced on return.
 
     As when records are stored, for those that were stored before a kind of secret was known, or
-    while redaction was off. Backups and `quarantine/` stay. Cancelled or killed, the next one goes
-    on.
+    while redaction was off; records that wait in the spool among them. Backups and `quarantine/`
+    stay. Cancelled or killed, the next one goes on.
 
     Args:
         dry_run: Only count.

@@ -2,12 +2,17 @@
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from khive_persist.capture.previews import shorten, texts_of, with_whole_texts
+from khive_persist.capture.record_file import decode, encode
+from khive_persist.capture.spool import DRAIN_LOCK, Spool
+from khive_persist.mirror import forms, scan
 from khive_persist.mirror import revise as copies
-from khive_persist.place import Place
+from khive_persist.place import Place, write_private
 from khive_persist.purposes import Purpose
 from khive_persist.redaction import Redactor
 from khive_persist.sealing import redacted_counts, seal, with_counts
@@ -15,8 +20,9 @@ from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite.revise import Revised, rehearse, revise
-from khive_persist.store.sqlite.shrink import shrink
+from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite.revise import Revised, rehearse
+from khive_persist.store.sqlite.shrink import erase
 
 Advance = Callable[[int], None]
 
@@ -49,8 +55,9 @@ def rescan(
 ) -> Rescanned:
     """Take secrets out of every record, in database and mirror: synced on return.
 
-    The database is written anew where one was found, so that none is left in free pages. Backups
-    and `quarantine/` stay as they are. Killed, the next rescan goes on.
+    The database is written anew, so that none is left in free pages. Of the mirror, what is torn or
+    damaged is redacted as text, and unfinished files go. Backups and `quarantine/` stay as they
+    are. Killed, the next rescan goes on.
 
     Args:
         place: Where.
@@ -66,25 +73,76 @@ def rescan(
     """
     path = place.database(purpose.file)
     kinds: dict[str, int] = {}
-    if not path.exists():
-        return Rescanned(0, 0, kinds, True)
     timeout = settings.store_busy_timeout_seconds
+    if not path.exists():
+        if not dry_run:
+            _rescan_mirror(place, purpose, redactor, timeout, advance)
+        return Rescanned(0, 0, kinds, True)
     counting = partial(_sealed, redactor, kinds)
+    total, is_empty = Revised(), True
     if dry_run:
-        work = rehearse(path, purpose, counting)
+        for batch in rehearse(path, purpose, counting):
+            total = total.plus(batch)
+            advance(batch.looked_at)
     else:
-        for looked_at in copies.revise(place, purpose, partial(_sealed, redactor, {}), timeout):
-            advance(looked_at)
-        work = revise(path, purpose, counting, timeout)
-    total = Revised()
-    for batch in work:
-        total = total.plus(batch)
-        advance(batch.looked_at)
-    is_empty = True
-    if not dry_run and total.changed:
+        # Also where none is found: what was deleted before may have left its bytes.
         with staging(place) as folder:
-            is_empty = shrink(path, purpose, folder, timeout, thoroughly=True)
+            total, is_empty = erase(path, purpose, counting, folder, timeout, advance)
+        _rescan_mirror(place, purpose, redactor, timeout, advance)
     return Rescanned(total.looked_at, total.changed, dict(sorted(kinds.items())), is_empty)
+
+
+def rescan_waiting(place: Place, redactor: Redactor, timeout_seconds: float) -> int:
+    """Take secrets out of records that wait in the spool: synced on return; how many had one.
+
+    Events there are as they came: they are redacted when they are drained.
+
+    Raises:
+        StoreBusyError: A drain ran for too long.
+        PlaceError: The key of this user's MACs cannot be read.
+        OSError: One cannot be written.
+    """
+    spool = Spool(place)
+    if not spool.records():
+        return 0
+    count = 0
+    with lock.held(spool.path / DRAIN_LOCK, timeout_seconds):
+        for file in spool.records():
+            # Not ours, or not whole: the drain sets it aside.
+            with suppress(ValueError, FileNotFoundError):
+                record = decode(place.khive, file, spool.read(file))
+                row = seal(redactor, record.row)
+                if row != record.row:
+                    content = encode(place.khive, file, record._replace(row=row))
+                    write_private(spool.path / file.name, content)
+                    count += 1
+    return count
+
+
+def secrets_beside(place: Place, redactor: Redactor) -> list[Path]:
+    """Files in `sessions/` that are not ours and have secrets in them; they are left alone."""
+    found = []
+    for file in scan.files(place.sessions):
+        path = place.sessions / file
+        is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(place.sessions, file))
+        if is_others and forms.is_file(path) and redactor.redact_bytes(path.read_bytes())[1]:
+            found.append(path)
+    return found
+
+
+def _rescan_mirror(
+    place: Place, purpose: Purpose, redactor: Redactor, timeout_seconds: float, advance: Advance
+) -> None:
+    change = partial(_sealed, redactor, {})
+    mend = partial(_without_secrets, redactor)
+    for looked_at in copies.revise(
+        place, purpose, change, timeout_seconds, mend=mend, with_unfinished=True
+    ):
+        advance(looked_at)
+
+
+def _without_secrets(redactor: Redactor, _: Path, content: bytes) -> bytes:
+    return redactor.redact_bytes(content)[0]
 
 
 def _sealed(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:

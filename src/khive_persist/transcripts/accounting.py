@@ -15,8 +15,10 @@ from khive_persist.purposes import CONVERSATIONS
 from khive_persist.query import Filter, field
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.sealing import load_redactor
+from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.unmatched import POST, PRE
+from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts import failed_hooks
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.expectation import expected
@@ -146,7 +148,7 @@ async def backfill(place: Place, session_id: str) -> int:
 
     They are those of its tool calls, and those of hooks that failed; committed, synced and
     copied on return. Each says so in its metadata: `reconstructed` is true. Run again, nothing
-    changes; one whose real event has come since is removed.
+    changes; one whose real event has come since is removed. What was pruned is not written again.
 
     Returns:
         How many events were written.
@@ -174,6 +176,8 @@ async def backfill(place: Place, session_id: str) -> int:
                 surplus += [event.id for event in there if event.is_reconstructed]
             elif not there and (wanted.post if is_post else wanted.pre):
                 written.append(event_of_call(call, session_id, is_post=is_post))
+    tombstones = await anyio.to_thread.run_sync(Tombstones.load, place)
+    written = [event for event in written if not _is_pruned(tombstones, event)]
     async with open_store(HookEvent, dir=place.root) as store:
         for id in surplus:
             await store.delete(id)
@@ -183,6 +187,11 @@ async def backfill(place: Place, session_id: str) -> int:
     # What was counted by messages is counted by these events from now on.
     await anyio.to_thread.run_sync(recount, place, settings, redactor, session_id)
     return len(written)
+
+
+def _is_pruned(tombstones: Tombstones, event: HookEvent) -> bool:
+    purpose = event.purpose_of(event.content)
+    return tombstones.is_pruned(purpose.name, codec.to_row(event))
 
 
 async def sessions_of(place: Place, paths: list[str] | None = None) -> list[str]:

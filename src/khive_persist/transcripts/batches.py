@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from khive_persist.store import codec
 from khive_persist.transcripts import claude_code, codex, gemini_cli
+from khive_persist.transcripts.finding import Transcript, session_of
 from khive_persist.transcripts.instants import Neighbours, instant_of
 from khive_persist.transcripts.lines import Position, RawLine
 from khive_persist.transcripts.piece import NO_MESSAGE, Line, Piece, row_id
@@ -69,11 +70,15 @@ def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) ->
     begin = file.began_at.end
     neighbours = Neighbours(str(state.get(_LATEST, "")))
     batch = Batch()
+    own: str | None = None
     for raw in file.lines():
         pieces, at = _pieces(reader, raw, transcript, batch)
         for piece in neighbours.dated(pieces, at):
             # What could not be read as a message is its session's, too.
-            if session := reader.state.get("session_id"):
+            session = reader.state.get("session_id") or own
+            if session is None and "session_id" not in piece.fields:
+                session = own = session_of(Transcript(tool, transcript)) or ""
+            if session:
                 piece.fields.setdefault("session_id", session)
             piece.fields.update(line=raw.number, transcript_path=str(transcript))
             batch.pieces.append(piece)

@@ -2,14 +2,20 @@
 
 import hashlib
 import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.place import Place, make_directory, write_private
+from khive_persist.place import Place, make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.transcripts.lines import Position
 
 FOLDER: Final = "sync"
+# So long nobody takes to give a file its name.
+_UNFINISHED_SECONDS: Final = 60.0
 
 
 class Bookmark:
@@ -75,3 +81,39 @@ class Bookmark:
             "state": state,
         }
         write_private(self._path, codec.dump_lossy(said).encode(), synced=False)
+
+    def remove(self) -> None:
+        """Remove it: the transcript is read anew the next time."""
+        self._path.unlink(missing_ok=True)
+
+
+def remove_bookmarks(place: Place, is_meant: Callable[[bytes], bool]) -> int:
+    """Remove bookmarks by what their files say: synced on return.
+
+    It costs no more than reading anew what they are of.
+
+    Returns:
+        How many they were.
+
+    Raises:
+        OSError: One cannot be read or removed.
+    """
+    folder = place.khive / FOLDER
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    count = 0
+    for path in map(folder.joinpath, names):
+        with suppress(FileNotFoundError):
+            is_written = path.name.endswith(".tmp") and _is_young(path)
+            if path.is_file() and not is_written and is_meant(path.read_bytes()):
+                path.unlink()
+                count += 1
+    if count:
+        sync_directory(folder)
+    return count
+
+
+def _is_young(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime < _UNFINISHED_SECONDS

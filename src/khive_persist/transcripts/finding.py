@@ -13,6 +13,7 @@ from khive_persist.transcripts.project import Project
 from khive_persist.transcripts.source import COMPRESSED, DOCUMENT, LINES
 
 _DAY_SECONDS: Final = 86_400
+_AGENTS: Final = "subagents"
 
 
 class Transcript(NamedTuple):
@@ -54,7 +55,7 @@ def of_agents(transcript: Transcript) -> Iterator[Transcript]:
     tool, path = transcript
     with suppress(OSError):
         if tool == claude_code.TOOL:
-            found = in_folder(path.with_suffix("") / "subagents")
+            found = in_folder(path.with_suffix("") / _AGENTS)
         elif tool == gemini_cli.TOOL:
             ids = (one["sessionId"] for one in documents(path) if "sessionId" in one)
             own = next(ids, None)
@@ -63,6 +64,27 @@ def of_agents(transcript: Transcript) -> Iterator[Transcript]:
         else:
             found = list(_threads_of(path))
         yield from (Transcript(tool, one) for one in found)
+
+
+def session_of(transcript: Transcript) -> str | None:
+    """The session that a transcript is of, by its name and its first lines; None where none says.
+
+    Lines of other sessions may stand in it, too.
+    """
+    tool, path = transcript
+    try:
+        if tool == claude_code.TOOL:
+            is_agents = path.parent.name == _AGENTS
+            return path.parent.parent.name if is_agents else path.name.partition(".")[0]
+        if tool == codex.TOOL:
+            thread = _thread(path)
+            found = thread.get("session_id") or thread.get("id")
+        else:
+            ids = (one["sessionId"] for one in documents(path) if "sessionId" in one)
+            found = next(ids, None)
+    except OSError:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _threads_of(path: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import Batch
 
 # In a reader's state: the calls that have no result yet, each with the row of its message. The call
@@ -45,6 +46,7 @@ class Focus:
         self._timeout = settings.store_busy_timeout_seconds
         self._seal = None if redactor is None else partial(seal, redactor)
         self._mirror = Mirror(place, settings).follower(FOCUS_CHAINS)
+        self._tombstones = CurrentTombstones(place)
 
     def epoch(self) -> str:
         """Which file has the snapshots; an empty string where there is none, or an old one.
@@ -83,6 +85,8 @@ class Focus:
         new = [row for one in ended if (row := _row(tool, one, messages)) is not None]
         if self._seal is not None:
             new = [self._seal(row) for row in new]
+        tombstones = self._tombstones.get()
+        new = [row for row in new if not tombstones.is_pruned(FOCUS_CHAINS.name, row)]
         return weave_in(self._path, new, self._timeout, self._mirror) if new else 0
 
 

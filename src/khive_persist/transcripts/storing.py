@@ -13,6 +13,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.transaction import Transaction
+from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
 from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.call_ends import CallEnds, ends_in
@@ -40,6 +41,7 @@ class Stored(NamedTuple):
     unknown: Counter[str]
     damaged: int
     failed_hooks: int
+    left_out: int
 
 
 class _Written:
@@ -83,6 +85,7 @@ class Storing:
         drafting: Drafting,
         tool: str,
         state: dict[str, Any],
+        tombstones: CurrentTombstones,
     ) -> None:
         """Take what it stores with.
 
@@ -93,6 +96,7 @@ class Storing:
             drafting: What makes rows of them.
             tool: Whose transcript it is.
             state: As the bookmark had it; what is not the reader's is taken out.
+            tombstones: What was removed before, and stays out.
         """
         self._writer = writer
         self._focus = focus
@@ -100,6 +104,8 @@ class Storing:
         self._bookmark = bookmark
         self._drafting = drafting
         self._tool = tool
+        self._tombstones = tombstones
+        self._has_stored = self._has_purged = False
         self._followed = {PENDING: state.pop(PENDING)} if PENDING in state else {}
         self._transaction = ExitStack()
         self._written: _Written | None = None
@@ -132,7 +138,8 @@ class Storing:
         now = self._written or self._begin()
         found = fetch_ids(now.transaction.connection, CONVERSATIONS.table, list(drafts))
         stored = {row[0]: row for row in found}
-        written = self._changed(batch, drafts, stored)
+        kept = self._without_removed(drafts, stored)
+        written = self._changed(batch, kept, stored)
         now.transaction.replace([draft.row for draft in written])
         self._lines |= {draft.row[0]: (digest(draft.row), draft.line()) for draft in written}
         if ended := list(calls_ended(batch, self._followed)):
@@ -148,7 +155,10 @@ class Storing:
         new = sum(draft.row[0] not in stored for draft in written)
         changed = len(written) - new
         failed = sum(hook_failure(piece.fields) is not None for piece in batch.pieces)
-        return Stored(new, changed, batch.lines, batch.bytes, batch.unknown, batch.damaged, failed)
+        left_out = len(drafts) - len(kept)
+        return Stored(
+            new, changed, batch.lines, batch.bytes, batch.unknown, batch.damaged, failed, left_out
+        )
 
     def commit(self) -> None:
         """Commit what was stored: synced, copied and marked as read on return.
@@ -168,7 +178,28 @@ class Storing:
         if done.ended:
             self._bookmark.note_lists(self._focus.epoch())
         self._calls.follow(done.call_ends)
-        self._bookmark.save(done.position, done.state)
+        if self._has_purged and not self._has_stored:
+            # It would name a session that was purged, and may have texts of it.
+            self._bookmark.remove()
+        else:
+            self._bookmark.save(done.position, done.state)
+
+    def _without_removed(
+        self, drafts: Mapping[str, Draft], stored: Mapping[str, StoredRow]
+    ) -> Mapping[str, Draft]:
+        """The messages that were not purged or pruned before; those that are stored stay."""
+        tombstones = self._tombstones.get()
+        if tombstones.is_empty:
+            return drafts
+        kept = {}
+        for id, draft in drafts.items():
+            is_purged = id not in stored and tombstones.is_purged(draft.row)
+            self._has_purged |= is_purged
+            is_removed = is_purged or tombstones.is_pruned(CONVERSATIONS.name, draft.row)
+            if id in stored or not is_removed:
+                kept[id] = draft
+        self._has_stored |= bool(kept)
+        return kept
 
     def _begin(self) -> _Written:
         transaction = self._transaction.enter_context(self._writer.transaction(self._lines))
@@ -186,6 +217,9 @@ class Storing:
         written = []
         for id, draft in drafts.items():
             row = stored.get(id)
+            if row is not None and '"payload_dropped"' in (row[1] or ""):
+                # Pruned to its small facts.
+                continue
             made = draft if row is None else self._drafting.changed(row, parts[id])
             if made is not None:
                 written.append(made)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from khive_persist import clock
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.place import Place
@@ -16,10 +17,12 @@ from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
 from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.call_ends import CallEnds
 from khive_persist.transcripts.drafts import Draft, Drafting
+from khive_persist.transcripts.finding import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
 from khive_persist.transcripts.source import opened
 from khive_persist.transcripts.storing import Stored, Storing
@@ -47,6 +50,8 @@ class Synced(NamedTuple):
         damaged: Lines that are no JSON; they are kept as they are.
         failed_hooks: Lines that say that a hook failed that may be ours.
         is_restarted: Whether it was read anew, for it was rewritten since.
+        left_out: How many messages were not stored, as they were purged or pruned before.
+        is_purged: Whether it was not read, as its session was purged since it was written to.
     """
 
     path: Path
@@ -58,6 +63,8 @@ class Synced(NamedTuple):
     damaged: int = 0
     failed_hooks: int = 0
     is_restarted: bool = False
+    left_out: int = 0
+    is_purged: bool = False
 
 
 class Sync:
@@ -71,6 +78,7 @@ class Sync:
         self._focus = Focus(place, settings, redactor)
         self._timeout = settings.store_busy_timeout_seconds
         self._path = place.database(CONVERSATIONS.file)
+        self._tombstones = CurrentTombstones(place)
 
     def run(self, transcript: Path, tool: str, advance: Advance = lambda _: None) -> Synced:
         """Bring in what is new of a transcript: committed, synced and copied on return.
@@ -78,7 +86,8 @@ class Sync:
         It may be written to meanwhile; a last line without an end is left for the next time. A
         file that was rewritten is read anew, and its messages are the same again. Killed, the next
         sync goes on from what was committed last. The memory that it takes does not depend on the
-        length of the file, only on that of its longest line.
+        length of the file, only on that of its longest line. What was purged or pruned before stays
+        out.
 
         Args:
             transcript: The file.
@@ -92,6 +101,8 @@ class Sync:
         """
         # Before a database is made for one that cannot be read.
         transcript.open("rb").close()
+        if self._is_purged(Transcript(tool, transcript)):
+            return Synced(transcript, is_purged=True)
         drafting = Drafting(tool, self._redactor)
         result = Synced(transcript)
         unknown: Counter[str] = Counter()
@@ -106,7 +117,9 @@ class Sync:
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._place, self._settings, self._redactor, tool)
-            storing = Storing(writer, self._focus, calls, bookmark, drafting, tool, state)
+            storing = Storing(
+                writer, self._focus, calls, bookmark, drafting, tool, state, self._tombstones
+            )
             drafted = (
                 (batch, drafting.new(batch))
                 for batch in marked(batches(file, transcript, tool, state), calls)
@@ -120,12 +133,22 @@ class Sync:
                     bytes=result.bytes + stored.bytes,
                     damaged=result.damaged + stored.damaged,
                     failed_hooks=result.failed_hooks + stored.failed_hooks,
+                    left_out=result.left_out + stored.left_out,
                 )
                 advance(stored.bytes)
             is_behind = writer.is_behind
         if is_behind:
             recover(self._place, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
         return result._replace(unknown=dict(unknown))
+
+    def _is_purged(self, transcript: Transcript) -> bool:
+        """Whether nothing of a transcript is of later than the purge of its session."""
+        tombstones = self._tombstones.get()
+        session_id = session_of(transcript) if tombstones.has_sessions else None
+        if session_id is None:
+            return False
+        modified = clock.to_text(clock.from_ns(transcript.path.stat().st_mtime_ns))
+        return modified <= tombstones.purged_until(session_id)
 
 
 def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:

@@ -8,7 +8,8 @@ from khive_persist.files import read_regular
 from khive_persist.trust import macs
 
 _MAC: Final = "mac"
-_MOST_BYTES: Final = 4 << 20
+# A tombstone for each session that was ever purged is the most.
+_MOST_BYTES: Final = 64 << 20
 
 
 def dump(khive: Path, purpose: str, document: dict[str, Any]) -> bytes:

@@ -257,7 +257,7 @@ PURGE = """
 from khive_persist.purposes import BUILT_IN
 from khive_persist.retention.purge import purge
 from khive_persist.settings import Settings
-purge(place, "session-1", BUILT_IN, Settings())
+purge(place, "session-1", BUILT_IN, Settings(), with_quarantine=True)
 """
 
 
@@ -268,6 +268,10 @@ def test_a_purge(root: Path, place: Place, thoroughly: bool) -> None:
     age(place)
     pack(place, 1.0)
     save(place, event("e3", "session-1"), event("other", "session-3"))
+    unfinished = place.sessions / ".hook_events_2026_11_01_x.jsonl.claude_hooks.tmp"
+    for path in (place.khive / "sync" / "x.json", place.quarantine / "x.jsonl", unfinished):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b'{"session_id":"session-1"}')
 
     def check(done: list[Step]) -> None:
         assert {"p2", "e2", "other"} <= {id for _, id in recorded(place)}
@@ -276,6 +280,28 @@ def test_a_purge(root: Path, place: Place, thoroughly: bool) -> None:
             assert left == []
 
     lose_power(root, script(place, PURGE, DONE), thoroughly, check)
+
+
+PRUNE = """
+from datetime import timedelta
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.retention.prune import prune
+from khive_persist.retention.rules import Rule
+from khive_persist.settings import Settings
+prune(place, HOOK_EVENTS["claude-code"], Rule(keep_count=1), Settings())
+"""
+
+
+def test_a_prune(root: Path, place: Place, thoroughly: bool) -> None:
+    """What was pruned comes back in neither copy."""
+    save(place, event("old", "session-1"), event("new", "session-2", "2026-11-02T12:00:00Z"))
+
+    def check(done: list[Step]) -> None:
+        assert "new" in {id for _, id in recorded(place)}
+        if acknowledged(done):
+            assert [*recorded(place)] == [*copied(place)] == [("claude_hooks", "new")]
+
+    lose_power(root, script(place, PRUNE, DONE), thoroughly, check)
 
 
 def text(path: Path) -> bytes:

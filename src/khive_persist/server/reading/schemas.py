@@ -327,6 +327,7 @@ BACKUPS: Final = record(
     ),
     damaged=mapping(TEXT),
     unfinished=array(TEXT),
+    ahead=array(TEXT),
 )
 _WORK: Final = record(
     messages=COUNT,

@@ -17,6 +17,7 @@ from khive_persist.store.sqlite.words import quoted
 
 # Given a row: the row that takes its place, the same object, or None to remove it.
 Change = Callable[[StoredRow], StoredRow | None]
+_Found = tuple[int, StoredRow, StoredRow | None]
 
 _BATCH: Final = 500
 _SIZED: Final = ("content", "node_metadata", "embedding")
@@ -60,7 +61,7 @@ class Revised(NamedTuple):
 def revise(
     path: Path, purpose: Purpose, change: Change, timeout_seconds: float, where: Where = ALL
 ) -> Iterator[Revised]:
-    """Change or remove rows: each batch is committed and synced when it is told.
+    """Change or remove rows: all that was told is committed and synced when it ends.
 
     What is removed is overwritten with zeros in the file; see `shrink` for what is left of it.
 
@@ -68,21 +69,50 @@ def revise(
         StoreError: As its subclasses say; batches before stay done.
     """
     with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
-        select = _select(writer.connection, purpose.table, where)
-        last = -1
-        while True:
-            with writer.transaction() as writing:
-                batch = _fetch(writing.connection, select, last, where)
-                done = [(rowid, row, change(row)) for rowid, row in batch]
-                for rowid, row, new in done:
-                    if new is None:
-                        writing.delete_row(rowid)
-                    elif new is not row:
-                        _update(writing, rowid, row, new)
-            if not batch:
-                return
-            last = batch[-1][0]
-            yield _revised([(row, new) for _, row, new in done])
+        yield from revise_through(writer, change, where)
+
+
+def revise_through(writer: FileWriter, change: Change, where: Where = ALL) -> Iterator[Revised]:
+    """Revise as `revise` does, through a writer that is there."""
+    # Opened in the turn of the writers: what others were about to commit is looked at, too.
+    writer.open()
+    path, table = writer.path, writer.purpose.table
+    select = _select(writer.connection, table, where)
+    last = -1
+    found: list[_Found] = []
+    while True:
+        # Nobody waits for who only looks: the lock is for what is to be written.
+        with translated(path):
+            batch = _fetch(writer.connection, select, last, where)
+        done = [(rowid, row, change(row)) for rowid, row in batch]
+        found += [one for one in done if one[2] is not one[1]]
+        if len(found) >= _BATCH or not batch:
+            _write(writer, change, found)
+            found.clear()
+        if not batch:
+            return
+        last = batch[-1][0]
+        yield _revised([(row, new) for _, row, new in done])
+
+
+def _write(writer: FileWriter, change: Change, found: list[_Found]) -> None:
+    """Write what was found, unless somebody has written to the row since."""
+    if not found:
+        return
+    with writer.transaction() as writing:
+        rows = _fetch_rowids(
+            writing.connection, writer.purpose.table, [rowid for rowid, _, _ in found]
+        )
+        for rowid, row, new in found:
+            present = rows.get(rowid)
+            if present is None:
+                continue
+            if present != row:
+                row, new = present, change(present)
+            if new is None:
+                writing.delete_row(rowid)
+            elif new is not row:
+                _update(writing, rowid, row, new)
 
 
 def rehearse(path: Path, purpose: Purpose, change: Change, where: Where = ALL) -> Iterator[Revised]:
@@ -162,6 +192,17 @@ def _fetch(
 ) -> list[tuple[int, StoredRow]]:
     found = connection.execute(select, (last, *where.values)).fetchall()
     return [(row[0], codec.as_text(row[1:])) for row in found]
+
+
+def _fetch_rowids(
+    connection: sqlite3.Connection, table: str, rowids: list[int]
+) -> dict[int, StoredRow]:
+    sql = (
+        f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
+        " WHERE rowid IN (SELECT value FROM json_each(?))"
+    )
+    found = connection.execute(sql, (codec.dump(rowids),)).fetchall()
+    return {row[0]: codec.as_text(row[1:]) for row in found}
 
 
 def _update(writing: Transaction, rowid: int, row: StoredRow, new: StoredRow) -> None:

@@ -10,11 +10,16 @@ from urllib.parse import quote
 
 from khive_persist.errors import StoreDamagedError
 from khive_persist.place import PRIVATE_FILE
-from khive_persist.store.sqlite import change_log, migrations
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite import change_log, migrations, statements
 from khive_persist.store.sqlite.connection import opened_reader, prepare_reader
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.revise import Change
+from khive_persist.store.sqlite.words import quoted
 
 _PAGES_A_STEP: Final = 1024
+_COLUMNS_OF: Final = "SELECT name FROM pragma_table_info(?)"
 
 
 class Contents(NamedTuple):
@@ -103,6 +108,51 @@ def examine(path: Path, *, fully: bool) -> Contents:
             return Contents(rows, migrations.version(connection))
     finally:
         connection.close()
+
+
+def strip(path: Path, change: Change) -> int:
+    """Remove rows of a copy that nobody else has, to their last byte; how many they were.
+
+    Args:
+        path: The copy.
+        change: Gives None for a row that goes.
+
+    Raises:
+        StoreDamagedError: It is no sound database.
+    """
+    uri = f"file:{quote(os.fsencode(path))}?mode=rw"
+    count = 0
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        prepare_reader(connection)
+        with translated(path):
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            for table in record_tables(connection):
+                gone = [
+                    (rowid,) for rowid, row in rows_of(connection, table) if change(row) is None
+                ]
+                sql = f"DELETE FROM {quoted(table)} WHERE rowid = ?"
+                connection.executemany(sql, gone)
+                count += len(gone)
+            if count:
+                connection.execute("VACUUM")
+    return count
+
+
+def record_tables(connection: sqlite3.Connection) -> list[str]:
+    """The tables of a database that have the five columns of records."""
+    listed = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"
+    return [
+        name
+        for (name,) in connection.execute(listed).fetchall()
+        if {column for (column,) in connection.execute(_COLUMNS_OF, (name,))}
+        >= {*statements.COLUMNS.split(", ")}
+    ]
+
+
+def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, StoredRow]]:
+    """The rows of a table, each with its rowid."""
+    sql = f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
+    return ((rowid, codec.as_text(row)) for rowid, *row in connection.execute(sql))
 
 
 def make_another(path: Path) -> None:

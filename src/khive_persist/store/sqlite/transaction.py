@@ -78,13 +78,13 @@ class Transaction:
         return count
 
     def delete_row(self, rowid: int) -> None:
-        """Delete one row whose copies are gone already: it is not logged."""
+        """Delete one row whose copies are removed after it: it is not logged."""
         self.connection.execute(f"DELETE FROM {self._table} WHERE rowid = ?", (rowid,))
         self.added -= 1
         self.has_changed = True
 
     def update_row(self, rowid: int, columns: Sequence[str], values: Sequence[Any]) -> None:
-        """Change columns of one row whose copies are changed already: it is not logged."""
+        """Change columns of one row whose copies are changed after it: it is not logged."""
         assignments = ", ".join(f"{name} = ?" for name in columns)
         sql = f"UPDATE {self._table} SET {assignments} WHERE rowid = ?"
         self.connection.execute(sql, (*values, rowid))
