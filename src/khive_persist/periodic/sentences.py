@@ -57,7 +57,7 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             f" Brier score of {score:.3f}; who always says 0.5 has 0.25."
         )
     for metric in report["comparison"] or ():
-        if metric["p_holm"] is not None and metric["p_holm"] < 0.05:
+        if metric["finding"] == "difference":
             yield metric["sentence"]
 
 

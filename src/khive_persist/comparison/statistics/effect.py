@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.stats import nct
 
 from khive_persist.comparison.statistics.interval import LEVEL, Interval
-from khive_persist.comparison.statistics.moments import moments
+from khive_persist.comparison.statistics.moments import is_rounding, moments
 
 # From there on gamma() overflows, and the logarithms are exact to a float's last digits.
 _LARGE: Final = 100
@@ -39,7 +39,7 @@ class Effect(NamedTuple):
 def effect(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> Effect | None:
     """The effect; None with less than two values in either, or without any spread."""
     a, b = moments(first), moments(second)
-    if a.n < 2 or b.n < 2 or not a.variance + b.variance:
+    if a.n < 2 or b.n < 2 or is_rounding(sqrt(a.error + b.error), a.mean, b.mean):
         return None
     df = a.n + b.n - 2
     pooled = sqrt(((a.n - 1) * a.variance + (b.n - 1) * b.variance) / df)
