@@ -150,6 +150,7 @@ def command(
 
 
 def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool) -> None:
+    from khive_persist.comparison.metric import ABSENT
     from khive_persist.comparison.sentence import sentence
     from khive_persist.comparison.statistics.p_values import shown
     from khive_persist.comparison.trial import remarks
@@ -181,6 +182,11 @@ def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool)
         if definitions:
             click.echo(f"{one.metric.name}: {one.metric.definition}.")
         click.echo(sentence(one, tested))
+        for group in one.groups:
+            for reason, count in group.left_out.items():
+                # How many have nothing recorded stands in the table.
+                if reason != ABSENT:
+                    click.echo(f"Of {group.name}, {count} left out: {reason}.")
 
 
 def _write(target: str, report: str, *, force: bool) -> None:

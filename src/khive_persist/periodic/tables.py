@@ -70,6 +70,19 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
             ],
             f"nothing tells its {by}",
         )  # fmt: skip
+    yield Table(
+        "Outcomes of application sessions",
+        ("outcome", "now", before),
+        [tuple(one.values()) for one in report["outcomes"]],
+        "no application session has an outcome",
+    )
+    yield _of(
+        "Scores and measurements",
+        report["series"],
+        ("kind", "name", "unit", "sessions", "values", "mean", "smallest", "largest",
+         "values_before", "mean_before"),
+        "nothing was scored or measured",
+    )  # fmt: skip
     yield _of(
         "Dearest sessions",
         report["sessions"],

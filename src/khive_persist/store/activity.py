@@ -49,7 +49,7 @@ class EventPart(NamedTuple):
 
 
 class PlansMade(NamedTuple):
-    """How many plans were saved in a time; `cost` is of those that have one to count with, in USD."""
+    """How many plans were saved in a time; `cost` is of those that have a finite one, in USD."""
 
     plans: int
     cost: float | None

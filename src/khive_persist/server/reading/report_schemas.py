@@ -117,6 +117,21 @@ REPORT: Final = record(
     failures=array(
         record(tool=TEXT, tool_name=maybe(TEXT), count=COUNT, before=COUNT, example=maybe(TEXT))
     ),
+    outcomes=array(record(outcome=TEXT, now=COUNT, before=COUNT)),
+    series=array(
+        record(
+            kind={"enum": ["score", "measurement"]},
+            name=TEXT,
+            unit=maybe(TEXT),
+            values=COUNT,
+            sessions=COUNT,
+            mean=maybe(NUMBER),
+            smallest=maybe(NUMBER),
+            largest=maybe(NUMBER),
+            values_before=COUNT,
+            mean_before=maybe(NUMBER),
+        )
+    ),
     by=record(model=_GROUPS, project=_GROUPS, tool=_GROUPS),
     sessions=array(
         record(

@@ -12,6 +12,7 @@ from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import (
+    MOST_ATTACHED,
     attach,
     check_frozen,
     frozen_version,
@@ -20,7 +21,6 @@ from khive_persist.store.sqlite.connection import (
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import COLUMNS, view_columns
 
-MAX_FILES: Final = 10
 _STEPS_BETWEEN_SIGNALS: Final = 100_000
 _READING: Final = frozenset(
     {
@@ -59,9 +59,9 @@ class AdHoc:
         self._versions: dict[Path, tuple[int, int] | None] = {}
         events = {purpose.name for purpose in HOOK_EVENTS.values()}
         ordered = sorted(files, key=lambda path: (path.stem not in sql, path.stem not in events))
-        self._left_out = [path.stem for path in ordered[MAX_FILES:]]
+        self._left_out = [path.stem for path in ordered[MOST_ATTACHED:]]
         attached = []
-        for path in ordered[:MAX_FILES]:
+        for path in ordered[:MOST_ATTACHED]:
             try:
                 self._versions[path] = frozen_version(path)
                 attach(self._connection, path, f'"{path.stem}"')
