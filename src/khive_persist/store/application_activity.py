@@ -88,7 +88,7 @@ async def series(
         StoreError: As its subclasses say.
     """
     wanted = None if names is None else list(names)
-    found = {}
+    found: dict[Name, Series] = {}
     for kind, purpose in _SERIES.items():
         own = None if wanted is None else [name for of, name in wanted if of == kind]
         rows = await reader.fetch(partial(_series, purpose, time, limit, own))
