@@ -172,7 +172,12 @@ def _compared(metric: Metric, samples: Samples, paired: bool, min_n: int, level:
         one = _of_two(one, values[0], values[1], level)
     if one.p is not None:
         return one
-    return one._replace(refusal="the pairs are equal" if paired else "no group's values vary")
+    if paired:
+        return one._replace(refusal="the values of each pair are the same")
+    wavers = any(group.description.minimum != group.description.maximum for group in one.groups)
+    return one._replace(
+        refusal="no group's values vary" + (" by more than their rounding" if wavers else "")
+    )
 
 
 def named(groups: Sequence[Group]) -> str:

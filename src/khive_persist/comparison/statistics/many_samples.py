@@ -101,12 +101,14 @@ def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:
 def brown_forsythe_anova(samples: Sequence[Sequence[float]]) -> BrownForsytheAnova | None:
     """Brown and Forsythe's test; None under two samples, with under two values, or no spread."""
     found = [moments(one) for one in samples]
-    if len(found) < 2 or any(one.n < 2 for one in found) or not any(one.variance for one in found):
+    if len(found) < 2 or any(one.n < 2 for one in found):
         return None
     sizes = np.array([one.n for one in found])
     means = np.array([one.mean for one in found])
     shares = (1 - sizes / sizes.sum()) * np.array([one.variance for one in found])
     within = float(shares.sum())
+    if is_rounding(sqrt(within / sizes.sum()), *means):
+        return None
     grand = float(sizes @ means / sizes.sum())
     f = float(sizes @ (means - grand) ** 2) / within
     df = within**2 / float((shares**2 / (sizes - 1)).sum())
