@@ -44,7 +44,7 @@ def applied(place: Place) -> Place:
             outcome = "passed" if week == 0 and number else "failed"
             sessions.append(session(id, at, status="completed", outcome=outcome))
             scores.append(value(id, at, "triage", 10 + week + number / 10))
-            measured += [value(id, at, "heart=rate", 60 + n, unit="bpm") for n in (0, number)]
+            measured += [value(id, at, "heart_rate", 60 + n, unit="bpm") for n in (0, number)]
     sessions += [session("odd", 3, outcome={"of": 1}), session("yes", 3, outcome=True)]
     store(place, APPLICATION_SESSIONS, sessions)
     store(place, SCORES, scores)
@@ -63,7 +63,7 @@ def test_outcomes_scores_and_measurements_are_counted(applied: Place) -> None:
         {"outcome": "true", "now": 1, "before": 0},
     ]
     rate, score = found["series"]
-    assert (rate["kind"], rate["name"], rate["unit"]) == ("measurement", "heart=rate", "bpm")
+    assert (rate["kind"], rate["name"], rate["unit"]) == ("measurement", "heart_rate", "bpm")
     assert (rate["values"], rate["sessions"], rate["values_before"]) == (12, 6, 12)
     assert (rate["smallest"], rate["largest"], rate["mean"]) == (60, 65, 61.25)
     assert (score["kind"], score["name"], score["unit"]) == ("score", "triage", None)
@@ -80,7 +80,7 @@ def test_they_are_compared_with_those_before(applied: Place) -> None:
     score = compared["score:triage"]
     assert [group["description"]["n"] for group in score["groups"]] == [6, 6]
     assert score["finding"] == "difference"
-    assert compared["measurement:heart=rate"]["finding"] == "none found"
+    assert compared["measurement:heart_rate"]["finding"] == "none found"
     passed = compared["application:outcome=passed"]
     assert passed["metric"]["kind"] == "share"
     assert passed["p"] < 0.05
@@ -91,8 +91,15 @@ def test_they_stand_on_the_page_and_in_the_text(applied: Place) -> None:
     found = report(applied)
     for written in (page(found, AFTER), text(found, AFTER)):
         assert "Outcomes of application sessions" in written
-        assert "heart=rate" in written
+        assert "heart_rate" in written
         assert "triage" in written
+
+
+def test_a_name_that_no_metric_can_have_is_shown_and_not_compared(place: Place) -> None:
+    store(place, SCORES, [value("a", 1, "a=b", 2), value("a", 1, "", 2)])
+    found = report(place)
+    assert [one["name"] for one in found["series"]] == ["a=b"]
+    assert not any(":" in one["metric"]["name"] for one in found["comparison"])
 
 
 def test_what_was_scored_only_before_is_shown_too(place: Place) -> None:

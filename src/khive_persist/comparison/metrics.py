@@ -98,11 +98,8 @@ def measured(name: str) -> Measured:
     for one in _BUILT_IN:
         if one.metric.name == name:
             return one
-    kind, _, rest = name.partition(":")
-    if rest and kind in _SERIES:
-        metric = Metric(name, f"the mean of a session's {kind}s named {rest}")
-        return Measured(metric, lambda one: getattr(one, f"{kind}s").get(rest))
-    path, equals, value = rest.partition("=")
+    kind, _, path = name.partition(":")
+    path, equals, value = path.partition("=")
     if path and kind in _CONTENTS and equals:
         metric = Metric(
             name, f"whether {path} of {_CONTENTS[kind]} is {value}; sessions that have it",
@@ -112,6 +109,9 @@ def measured(name: str) -> Measured:
     if path and kind in _CONTENTS:
         metric = Metric(name, f"the number {path} of {_CONTENTS[kind]}")
         return Measured(metric, lambda one: _number(at(getattr(one, kind), path)))
+    if path and kind in _SERIES and not equals:
+        metric = Metric(name, f"the mean of a session's {kind}s named {path}")
+        return Measured(metric, lambda one: getattr(one, f"{kind}s").get(path))
     raise InvalidQueryError(
         f"no metric {name!r}", hint=f"one of {', '.join(NAMES)}, {', '.join(PATTERNS)}"
     )

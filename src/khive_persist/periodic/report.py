@@ -222,7 +222,8 @@ def _asked(facts: _Facts, series: Sequence[Name]) -> list[str]:
     outcomes = list(facts.applications.outcomes)[:COMPARED_OUTCOMES]
     return [
         *(f"application:outcome={outcome}" for outcome in outcomes),
-        *(f"{kind}:{name}" for kind, name in series),
+        # A name with an equals sign would ask for a value, as in plan:PATH=VALUE.
+        *(f"{kind}:{name}" for kind, name in series if "=" not in name),
     ]
 
 
