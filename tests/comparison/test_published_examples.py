@@ -1,6 +1,7 @@
 """Each statistic against what R printed of examples that others published; none is of a formula.
 
-The address where the output stands is beside each; of R's own data sets, the call. `is_printed` compares the digits that R shows.
+The address where the output stands is beside each; of R's own data sets, the call. `is_printed`
+compares the digits that R shows.
 """
 
 from collections.abc import Sequence
