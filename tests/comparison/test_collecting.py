@@ -271,8 +271,8 @@ def test_the_bad_cases_are_said_as_they_are(
     assert "b is higher than a; c is higher than a" in said
     assert "Left out for too few sessions: d 1." in said
     for number in range(6):
-        for group in (0, 1):
-            content = plan(f"{group}{number}", complexity=f"g{group}", steps=number + group)
+        for more in (0, 1):
+            content = plan(f"{more}{number}", complexity=f"g{more}", steps=number + more)
             save(place, PlannerSession, content | {"task_description": f"task {number}"})
     paired = ("g0", "g1", "--by", "complexity", "--paired-by", "task_description")
     assert compared(place, *paired, "--metric", "plan:steps") == 0
@@ -291,8 +291,8 @@ def test_numbers_beyond_all_floats_are_left_out_and_said(
     ]
     spelled = [
         (id, text.replace('"steps": 0', f'"steps": {huge}').replace('"steps": 1', '"steps": 1e999'),
-         *others)
-        for id, text, *others in rows
+         metadata, at, vector)
+        for id, text, metadata, at, vector in rows
     ]  # fmt: skip
     store(place, PLANNER_SESSIONS, spelled)
     words = ("a", "b", "--by", "workflow_pattern", "--metric", "plan:steps")

@@ -241,6 +241,12 @@ def test_p_near_the_limit_is_told_on_its_side_of_it() -> None:
     assert _p(2e-12) == "less than 0.001"
 
 
+def test_huge_numbers_are_said_with_the_digits_that_they_have() -> None:
+    far = [value * 1e45 for value in Y]
+    said = sentence(one([value * 1e45 for value in X], far), 1)
+    assert "by 2.853e+45 USD on average (95% interval of the difference 8.161e+44 to" in said
+
+
 def test_pairs_alone_are_no_finding() -> None:
     groups = [[1.0, 2.0, 3.0, 4.0, 5.0], [4.1, 5.2, 6.0, 7.3, 8.0]]
     many = one(*groups, *([[4.0, 5.0, 3.0, 6.0, 4.5]] * 8))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from playwright.sync_api import Request
@@ -113,4 +114,4 @@ def test_the_box_that_is_drawn_is_the_one_that_counts_outliers() -> None:
     axes = figure.subplots()
     plots._box(axes, sample.values, 0, "black")
     (path,) = (patch.get_path() for patch in axes.patches)
-    assert sorted(set(path.vertices[:, 0])) == [29.1, 42.8]
+    assert sorted(set(np.asarray(path.vertices)[:, 0])) == [29.1, 42.8]

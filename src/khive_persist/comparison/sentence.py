@@ -12,6 +12,8 @@ from khive_persist.comparison.statistics.two_samples import Welch
 _ALPHA: Final = round(1 - LEVEL, 12)
 # Beside these, an effect is called small, medium or large (Cohen 1988, p. 25).
 _SIZES: Final = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
+# From there on a float has not every digit that would be written.
+_MOST_WRITTEN_OUT: Final = 1e15
 
 Finding = Literal["difference", "perhaps chance", "unclear", "none found", "not tested"]
 
@@ -165,7 +167,7 @@ def _range(interval: Interval, one: Compared) -> str:
 def _value(value: float, one: Compared) -> str:
     if one.metric.kind == "share":
         return f"{100 * value:.3g} points"
-    text = f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    text = f"{value:,.0f}" if 10_000 <= abs(value) < _MOST_WRITTEN_OUT else f"{value:.4g}"
     return f"{text} {one.metric.unit}".rstrip()
 
 
