@@ -483,3 +483,15 @@ def test_a_filter_of_the_store_reads_plans_alone(place: Place) -> None:
     assert one(place, complexity="odd' word").plan_id == "p"
     with pytest.raises(InvalidQueryError):
         field("complexity'")
+
+
+def test_a_planned_cost_without_an_end_is_in_no_error(place: Place) -> None:
+    place.config.write_text('[cost]\nprices = ["m input=1"]\n')
+    plans = [("a", 1.0), ("b", 1e308), ("c", 1e300)]
+    put(place, [
+        *(plan(id, complexity="simple", planning_cost=cost) for id, cost in plans),
+        *(message(f"session-of-{id}", 1, model="m", tokens={"input": 2_000_000})
+          for id, _ in plans),
+    ])  # fmt: skip
+    (simple,) = anyio.run(partial(calibration, dir=place.root)).cost_by_complexity
+    assert (simple.plans, simple.planned, simple.actual, simple.error) == (1, 1, 2, 1)

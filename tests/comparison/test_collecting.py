@@ -1,8 +1,10 @@
 """From what is recorded to samples: every session once, in its group, or counted as left out."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,6 +17,7 @@ from khive_persist.comparison.metric import ABSENT, NO_NUMBER
 from khive_persist.comparison.session_facts import SessionFacts, session_facts
 from khive_persist.errors import InvalidQueryError
 from khive_persist.place import Place
+from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.records.application_session import ApplicationSession
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.measurement import Measurement
@@ -22,6 +25,7 @@ from khive_persist.records.message import Message
 from khive_persist.records.node import Node
 from khive_persist.records.planner_session import PlannerSession
 from khive_persist.records.score import Score
+from tests.server.filling import row, store
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -251,3 +255,70 @@ def test_a_share_is_of_the_sessions_in_which_anything_stands(place: Place) -> No
     )
     name = "application:case.of=true"
     assert values(collected(place, "group", name), name) == {"A": [0, 0, 0, 0, 1]}
+
+
+def test_the_bad_cases_are_said_as_they_are(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One group constant, one too small, all pairs apart by the same, numbers without an end."""
+    rows = [("a", 0), ("a", 0), *(("b", n) for n in (1, 2, 3)), *(("c", n) for n in (2, 3, 4))]
+    for number, (group, steps) in enumerate(rows * 3):
+        save(place, PlannerSession, plan(f"{group}{number}", workflow_pattern=group, steps=steps))
+    save(place, PlannerSession, plan("d", workflow_pattern="d", steps=1))
+    words = ("a", "b", "c", "d", "--by", "workflow_pattern", "--metric", "plan:steps")
+    assert compared(place, *words) == 0
+    said = capsys.readouterr().out
+    assert "b is higher than a; c is higher than a" in said
+    assert "Left out for too few sessions: d 1." in said
+    for number in range(6):
+        for more in (0, 1):
+            content = plan(f"{more}{number}", complexity=f"g{more}", steps=number + more)
+            save(place, PlannerSession, content | {"task_description": f"task {number}"})
+    paired = ("g0", "g1", "--by", "complexity", "--paired-by", "task_description")
+    assert compared(place, *paired, "--metric", "plan:steps") == 0
+    said = capsys.readouterr().out
+    assert "in each of 6 pairs, by the sign test (p = 0.031)." in said
+
+
+def test_numbers_beyond_all_floats_are_left_out_and_said(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    huge = "1" + "0" * 400
+    rows = [
+        row({"session_id": f"{group}{n}", "workflow_pattern": group, "steps": n}, NOON)
+        for group in ("a", "b")
+        for n in range(7)
+    ]
+    spelled = [
+        (id, text.replace('"steps": 0', f'"steps": {huge}').replace('"steps": 1', '"steps": 1e999'),
+         metadata, at, vector)
+        for id, text, metadata, at, vector in rows
+    ]  # fmt: skip
+    store(place, PLANNER_SESSIONS, spelled)
+    words = ("a", "b", "--by", "workflow_pattern", "--metric", "plan:steps")
+    assert compared(place, *words, "--metric", "plan:steps=2") == 0
+    said = capsys.readouterr().out
+    assert f"Of a, 2 left out: {NO_NUMBER}." in said
+    assert compared(place, *words, "--json") == 0
+    (metric,) = json.loads(capsys.readouterr().out)["metrics"]
+    assert [group["description"]["n"] for group in metric["groups"]] == [5, 5]
+    assert (metric["finding"], metric["tested"]) == ("none found", [0, 1])
+
+
+def test_a_tiny_p_is_shown_as_what_can_be_told(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for group, base in (("A", 0), ("B", 1_000_000), ("C", 2_000_000)):
+        save(place, PlannerSession, *(
+            plan(f"{group}{n}", workflow_pattern=group, planning_cost=base + n) for n in range(9)
+        ))  # fmt: skip
+    folder, page, text = tmp_path / "tables", tmp_path / "page.html", tmp_path / "page.txt"
+    words = ["--by", "workflow_pattern", "--metric", "planning_cost", "--csv", str(folder)]
+    assert compared(place, *words, "--html", str(page), "--text", str(text)) == 0
+    assert "< 1e-12" in capsys.readouterr().out
+    assert "&lt; 1e-12" in page.read_text()
+    assert "p: < 1e-12" in text.read_text()
+    figures = (folder / "tests.csv").read_text().splitlines()
+    p = [line for line in figures if re.search('"p(_holm|_bh)?"', line)]
+    assert len(p) > 6
+    assert all(line.endswith('"< 1e-12"') for line in p if 'Brown-Forsythe"' not in line)

@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from playwright.sync_api import Request
 
 from khive_persist.clock import from_ns
 from khive_persist.comparison.collecting import Collected
 from khive_persist.comparison.comparing import compare
 from khive_persist.comparison.metric import Metric, Sample
+from khive_persist.comparison.report import plots
 from khive_persist.comparison.report.figures import figures
 from khive_persist.comparison.report.page import page
 from khive_persist.comparison.report.text import text
 from tests.chromium import chromium
+from tests.comparison.test_published_examples import RAIN
 from tests.comparison.test_statistics import PLANTS, X, Y
 
 AT = from_ns(1_795_000_000_000_000_000)
@@ -82,3 +86,32 @@ def test_the_text_has_every_figure_in_short_lines(groups: dict[str, list[float]]
         assert f"{figure.test}, {figure.figure}: " in written
     assert max(map(len, written.splitlines())) <= 78
     assert f"Made {AT:%Y-%m-%d %H:%M} UTC" in " ".join(written.split())
+
+
+def test_effects_of_different_pairs_name_their_groups() -> None:
+    samples = {
+        Metric(name, "x"): {"a": Sample(), "b": Sample(), "c": Sample()} for name in ("m", "n")
+    }
+    for (_, of), lacking in zip(samples.items(), "ac", strict=True):
+        for group, values in zip("abc", (X, Y, X), strict=True):
+            for value in values[: 2 if group == lacking else None]:
+                of[group].add(value)
+    compared = compare(samples)
+    assert [one.tested for one in compared] == [(1, 2), (0, 1)]
+    drawn = plots.effects(compared)
+    assert drawn is not None
+    assert b"c - b" in drawn
+    assert b"b - a" in drawn
+    assert b"named first has more" in drawn
+
+
+def test_the_box_that_is_drawn_is_the_one_that_counts_outliers() -> None:
+    sample = Sample()
+    # 29.375 would be its quartile, 29.1 is its hinge.
+    for value in RAIN:
+        sample.add(value)
+    figure = Figure()
+    axes = figure.subplots()
+    plots._box(axes, sample.values, 0, "black")
+    (path,) = (patch.get_path() for patch in axes.patches)
+    assert sorted(set(np.asarray(path.vertices)[:, 0])) == [29.1, 42.8]

@@ -119,6 +119,16 @@ def test_the_interval_of_an_effect_is_found_wherever_it_lies(d: float, size: int
     assert done.d == pytest.approx(d / a.std(ddof=1))
 
 
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e6, 1e9, 1e13, -1e6])
+def test_the_interval_of_a_huge_effect_is_as_wide_as_its_spread_is_unknown(far: float) -> None:
+    # Far out an effect is uncertain as the standard deviation is, by the chi-square distribution.
+    done = effect(X, [value + far for value in X])
+    assert done is not None
+    ends = np.array(done.d_interval[:2]) / done.d
+    expected = np.sqrt(stats.chi2.ppf([0.025, 0.975], 28) / 28)
+    assert sorted(ends) == pytest.approx(expected, rel=1e-4)
+
+
 def test_median_difference() -> None:
     done = median_difference(X, Y)
     assert done is not None

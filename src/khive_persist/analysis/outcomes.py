@@ -26,6 +26,7 @@ from khive_persist.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.session import is_known
 from khive_persist.settings import Settings
 from khive_persist.store import outcomes as facts
+from khive_persist.store.numbers import is_countable
 from khive_persist.store.reader import Reader
 from khive_persist.transcripts.totals import TokenTotal, token_totals
 
@@ -242,9 +243,10 @@ async def calibration(
             sure = one.confidence
             if one.verdict in value and sure is not None and 0 <= sure <= 1:
                 table.add(sure, value[one.verdict])
-            if one.planning_cost is not None and one.actual_cost is not None:
-                by_complexity.add(one.complexity, one.planning_cost, one.actual_cost)
-                by_pattern.add(one.workflow_pattern, one.planning_cost, one.actual_cost)
+            planned = one.planning_cost
+            if planned is not None and is_countable(planned) and one.actual_cost is not None:
+                by_complexity.add(one.complexity, planned, one.actual_cost)
+                by_pattern.add(one.workflow_pattern, planned, one.actual_cost)
     return Calibration(
         plans, table.count, table.bins(), table.brier(), by_complexity.groups(), by_pattern.groups()
     )

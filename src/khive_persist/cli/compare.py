@@ -36,7 +36,7 @@ if TYPE_CHECKING:
               help="Also sessions whose variant somebody named after their work had"
               " begun.")  # fmt: skip
 @click.option("--min-n", type=click.IntRange(2), default=5, show_default=True,
-              help="With fewer sessions in a group nothing is tested.")  # fmt: skip
+              help="A group with fewer sessions is left out of the tests.")  # fmt: skip
 @click.option("--effect", type=click.FloatRange(0, min_open=True), metavar="D",
               help="Also how many sessions each of two groups needs to find an effect of D standard"
               " deviations 4 times in 5.")  # fmt: skip
@@ -150,7 +150,9 @@ def command(
 
 
 def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool) -> None:
+    from khive_persist.comparison.metric import ABSENT
     from khive_persist.comparison.sentence import sentence
+    from khive_persist.comparison.statistics.p_values import shown
     from khive_persist.comparison.trial import remarks
 
     sizes = ", ".join(f"{name} {size}" for name, size in found.groups.items())
@@ -167,7 +169,7 @@ def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool)
         (
             one.metric.name, group.name, group.description.n, group.description.mean,
             group.description.sd, group.description.median, sum(group.left_out.values()),
-            one.p if number == 0 else None, one.p_holm if number == 0 else None,
+            shown(one.p) if number == 0 else None, shown(one.p_holm) if number == 0 else None,
         )
         for one in compared
         for number, group in enumerate(one.groups)
@@ -180,6 +182,11 @@ def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool)
         if definitions:
             click.echo(f"{one.metric.name}: {one.metric.definition}.")
         click.echo(sentence(one, tested))
+        for group in one.groups:
+            for reason, count in group.left_out.items():
+                # How many have nothing recorded stands in the table.
+                if reason != ABSENT:
+                    click.echo(f"Of {group.name}, {count} left out: {reason}.")
 
 
 def _write(target: str, report: str, *, force: bool) -> None:

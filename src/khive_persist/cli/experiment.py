@@ -183,9 +183,11 @@ def _note(found: ExperimentCount) -> str:
 
 
 def _said(check: "RatioCheck") -> str:
+    from khive_persist.comparison.statistics.p_values import said
+
     if check.p is None:
         return "Too few sessions were drawn to check whether they fit the weights."
-    told = f"chi-square {check.chi_square:.4g}, p = {check.p:.3g}"
+    told = f"chi-square {check.chi_square:.4g}, {said(check.p)}"
     if check.is_mismatch:
         return (
             f"The sessions drawn do not fit the weights ({told}): something loses sessions, or"

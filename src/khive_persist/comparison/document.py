@@ -5,7 +5,7 @@ from typing import Any
 
 from khive_persist.comparison.collecting import Collected
 from khive_persist.comparison.comparing import Compared
-from khive_persist.comparison.sentence import sentence
+from khive_persist.comparison.sentence import finding, sentence
 from khive_persist.comparison.trial import remarks
 
 
@@ -20,9 +20,12 @@ def as_document(found: Collected, compared: Sequence[Compared]) -> dict[str, Any
 
 
 def entries(compared: Sequence[Compared]) -> list[dict[str, Any]]:
-    """Each metric's figures, and the sentence that they allow."""
+    """Each metric's figures, and what they allow to be said, in a word and in a sentence."""
     tested = sum(one.p is not None for one in compared)
-    return [_plain(one) | {"sentence": sentence(one, tested)} for one in compared]
+    return [
+        _plain(one) | {"finding": finding(one), "sentence": sentence(one, tested)}
+        for one in compared
+    ]
 
 
 def _plain(value: Any) -> Any:

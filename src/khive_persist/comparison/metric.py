@@ -3,14 +3,12 @@
 from array import array
 from collections import Counter
 from collections.abc import Mapping
-from math import isfinite
 from typing import Final, Literal, NamedTuple
+
+from khive_persist.store.numbers import is_countable
 
 Kind = Literal["number", "share"]
 
-# Fourth powers of what lies between stay within the range of floats.
-SMALLEST: Final = 1e-70
-LARGEST: Final = 1e70
 ABSENT: Final = "not recorded"
 NO_NUMBER: Final = "no number that can be counted with"
 
@@ -43,7 +41,7 @@ class Sample:
         if value is None:
             self.left_out[ABSENT] += 1
             return False
-        if not isfinite(value) or (value and not SMALLEST <= abs(value) <= LARGEST):
+        if not is_countable(value):
             self.left_out[NO_NUMBER] += 1
             return False
         self.values.append(value)

@@ -1,6 +1,7 @@
 """The metrics there are, and how one is asked for by its name."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from khive_persist.comparison.metric import Metric
@@ -128,8 +129,14 @@ def _is(found: Any, value: str) -> float | None:
     """1 or 0; None where nothing stands there. What is no text is meant as JSON spells it."""
     if found is None:
         return None
-    return float(value == (found if isinstance(found, str) else codec.dump(found)))
+    return float(value == (found if isinstance(found, str) else codec.dump_lossy(found)))
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        # An integer beyond all floats: it is there, and nothing can be counted with it.
+        return inf if value > 0 else -inf

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from khive_persist.comparison.grouping import is_chosen_late
 from khive_persist.comparison.session_facts import Assigned
+from khive_persist.comparison.statistics.p_values import said
 from khive_persist.comparison.statistics.ratio import check_ratio
 from khive_persist.experiments.counting import count_experiments
 from khive_persist.opening import reading
@@ -97,9 +98,9 @@ def remarks(trial: Trial) -> Iterator[str]:
         )
     own = [(trial.drawn.get(name, 0), weight) for name, weight in trial.weights.items()]
     check = check_ratio([count for count, _ in own], [weight for _, weight in own]) if own else None
-    if check is not None and check.is_mismatch:
+    if check is not None and check.p is not None and check.is_mismatch:
         yield (
-            f"The sessions that drew their variant do not fit the weights (p = {check.p:.2g}):"
+            f"The sessions that drew their variant do not fit the weights ({said(check.p)}):"
             " something loses sessions of one variant more than of another, so that a difference"
             " between the groups may come of that."
         )

@@ -1,5 +1,6 @@
 """The sessions of a period against those of the one before, by the metrics of `compare`."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -12,8 +13,12 @@ from khive_persist.place import Place
 from khive_persist.store.activity import Time
 
 
-async def compare_periods(place: Place, period: Period) -> list[dict[str, Any]]:
+async def compare_periods(
+    place: Place, period: Period, also: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """The entries of `compare --json`, with two groups: the period before, and this one.
+
+    By the metrics that need no name of their own, and those of `also`.
 
     A session is of the period in which it started, and what is counted is all of it. Memory is that
     of a number for each session and metric.
@@ -29,13 +34,15 @@ async def compare_periods(place: Place, period: Period) -> list[dict[str, Any]]:
         raise MissingExtraError(
             f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
         ) from error
-    return entries(compare(await _samples(place, period)))
+    return entries(compare(await _samples(place, period, (*metrics.NAMES, *also))))
 
 
-async def _samples(place: Place, period: Period) -> dict[Metric, dict[str, Sample]]:
+async def _samples(
+    place: Place, period: Period, asked: Sequence[str]
+) -> dict[Metric, dict[str, Sample]]:
     before, now = period.before.time, period.time
     names = {period.before.name: before, period.name: now}
-    wanted = [metrics.measured(name) for name in metrics.NAMES]
+    wanted = [metrics.measured(name) for name in asked]
     samples = {one.metric: {name: Sample() for name in names} for one in wanted}
     sessions = session_facts(place, Time(before.since, now.until))
     async with aclosing(sessions):

@@ -16,7 +16,8 @@ METHODS: Final = (
     " said; a message of a model without a price has none. A session of several models, projects or"
     " AI tools counts in each of them. Its cost, failures and duration here are those within the"
     " time. In the comparison a session is of the time in which it started; tests, p and its"
-    " adjustment by Holm are those of khive-persist compare."
+    " adjustment by Holm are those of khive-persist compare. Numbers that are infinite or above"
+    " 1e70 are in no sum and no comparison."
 )
 
 

@@ -1,5 +1,6 @@
 """The report of one day or week: its figures, beside those of the day or week before."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -14,8 +15,17 @@ from khive_persist.periodic.sentences import sentences
 from khive_persist.periodic.sums import BY, Dear, Sum, Sums, add_up
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.register import known_purposes
 from khive_persist.store.activity import PlansMade, Time, latest, plans_made, verdicts_given
+from khive_persist.store.application_activity import (
+    PURPOSES,
+    Applications,
+    Name,
+    Series,
+    applications,
+    series,
+)
 from khive_persist.store.reader import Reader
 from khive_persist.store.rollup.titles import read_titles
 from khive_persist.store.tool_calls import ToolFailures, failing_tools, slowest_tools
@@ -24,7 +34,12 @@ TOOLS: Final = 20
 FAILURES: Final = 10
 GROUPS: Final = 10
 SESSIONS: Final = 10
+# Of scores and of measurements each, by name.
+SERIES: Final = 10
+OUTCOME_WORDS: Final = 10
+COMPARED_OUTCOMES: Final = 5
 ERROR_CHARACTERS: Final = 200
+_NO_SERIES: Final = Series(None, 0, 0, None, None, None)
 _VERDICTS: Final = ("success", "partial", "failure")
 
 
@@ -34,6 +49,7 @@ class _Facts(NamedTuple):
     sums: Sum
     plans: PlansMade
     verdicts: dict[str, int]
+    applications: Applications
 
 
 async def read_report(
@@ -41,8 +57,10 @@ async def read_report(
 ) -> dict[str, Any]:
     """The report as one JSON document, in flat memory but for a number of each session compared.
 
-    Days are those of UTC, weeks begin on Monday. A tool call counts by its end, once; one without
-    an end does not. Costs are of messages, when they were said, as far as they have a price.
+    Application sessions are of the time in which they began, scores and measurements of that in
+    which they were taken. Days are those of UTC, weeks begin on Monday. A tool call counts by its
+    end, once; one without an end does not. Costs are of messages, when they were said, as far as
+    they have a price.
 
     Args:
         place: Whose; what waits in its spool is brought in first.
@@ -65,8 +83,12 @@ async def read_report(
     time, before = period.time, period.before.time
     prices = PriceTable(configuration.load(place.config).cost_prices)
     sums = await add_up(place, period, prices, SESSIONS)
-    async with reading(place, *BUILT_IN) as reader:
-        last = await latest(reader, BUILT_IN, time.until)
+    last = await _last_record(place, time.until)
+    async with reading(place, PLANNER_SESSIONS, OUTCOMES, *PURPOSES) as reader:
+        named = [*await series(reader, time, SERIES), *await series(reader, before, SERIES)]
+        named = list(dict.fromkeys(named))
+        measured = await series(reader, time, len(named), named)
+        measured_before = await series(reader, before, len(named), named)
         facts = await _facts(reader, time, sums.now)
         facts_before = await _facts(reader, before, sums.before)
     async with reading(place, *HOOK_EVENTS.values()) as reader:
@@ -88,15 +110,31 @@ async def read_report(
         "tools": [one._asdict() for one in tools],
         "failures": [_failure(one) for one in failures],
         "by": {by: _groups(sums, by) for by in BY},
+        "outcomes": _outcomes(facts, facts_before),
+        "series": _series(named, measured, measured_before),
         "sessions": [_session(one, titles.get(one.session_id)) for one in sums.dearest],
         "calibration": await _calibration(place, period),
-        **await _comparison(place, period),
+        **await _comparison(place, period, _asked(facts, named)),
     }
     return document | {"sentences": sentences(document)}
 
 
 async def _facts(reader: Reader, time: Time, sums: Sum) -> _Facts:
-    return _Facts(sums, await plans_made(reader, time), await verdicts_given(reader, time))
+    return _Facts(
+        sums,
+        await plans_made(reader, time),
+        await verdicts_given(reader, time),
+        await applications(reader, time),
+    )
+
+
+async def _last_record(place: Place, before: str) -> str | None:
+    """The time of the last record of any kind before an instant, a user's own among them."""
+    found = []
+    for purpose in known_purposes(place):
+        async with reading(place, purpose) as reader:
+            found.append(await latest(reader, [purpose], before))
+    return max((at for at in found if at is not None), default=None)
 
 
 def _totals(now: _Facts, before: _Facts) -> list[dict[str, Any]]:
@@ -122,6 +160,8 @@ def _figures(facts: _Facts) -> list[tuple[str, str, float | None]]:
         ("plans", "", facts.plans.plans),
         ("planning_cost", "USD", facts.plans.cost),
         *((f"verdict_{word}", "", facts.verdicts.get(word, 0)) for word in _VERDICTS),
+        ("application_sessions", "", facts.applications.sessions),
+        ("completed", "", facts.applications.completed),
     ]
 
 
@@ -146,6 +186,44 @@ def _days(sums: Sums, period: Period, now: datetime) -> list[dict[str, Any]]:
         # Of days to come nothing can be said; a record from a wrong clock is shown, though.
         if day < today or day in sums.days
         for one in [sums.days.get(day, Sum())]
+    ]
+
+
+def _outcomes(now: _Facts, before: _Facts) -> list[dict[str, Any]]:
+    """Those of application sessions, the most frequent first."""
+    mine, others = now.applications.outcomes, before.applications.outcomes
+    return [
+        {"outcome": name, "now": mine.get(name, 0), "before": others.get(name, 0)}
+        for name in list(dict.fromkeys([*mine, *others]))[:OUTCOME_WORDS]
+    ]
+
+
+def _series(
+    names: Sequence[Name], now: Mapping[Name, Series], before: Mapping[Name, Series]
+) -> list[dict[str, Any]]:
+    shown = [
+        (*name, now.get(name, _NO_SERIES), before.get(name, _NO_SERIES)) for name in sorted(names)
+    ]
+    return [
+        {
+            "kind": kind,
+            "name": name,
+            **one._asdict(),
+            "unit": one.unit or other.unit,
+            "values_before": other.values,
+            "mean_before": other.mean,
+        }
+        for kind, name, one, other in shown
+    ]
+
+
+def _asked(facts: _Facts, series: Sequence[Name]) -> list[str]:
+    """The metrics of what application sessions have, which have names of their own."""
+    outcomes = list(facts.applications.outcomes)[:COMPARED_OUTCOMES]
+    return [
+        *(f"application:outcome={outcome}" for outcome in outcomes),
+        # A name with an equals sign would ask for a value, as in plan:PATH=VALUE.
+        *(f"{kind}:{name}" for kind, name in series if "=" not in name),
     ]
 
 
@@ -206,9 +284,10 @@ async def _calibration(place: Place, period: Period) -> dict[str, Any] | None:
     return found.as_document() if found.judged else None
 
 
-async def _comparison(place: Place, period: Period) -> dict[str, Any]:
+async def _comparison(place: Place, period: Period, also: Sequence[str]) -> dict[str, Any]:
     try:
-        return {"comparison": await compare_periods(place, period), "comparison_missing": None}
+        compared = await compare_periods(place, period, also)
     except MissingExtraError as error:
         # The rest of the report needs no statistics.
         return {"comparison": None, "comparison_missing": str(error)}
+    return {"comparison": compared, "comparison_missing": None}

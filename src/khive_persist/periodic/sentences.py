@@ -1,11 +1,12 @@
 """What the figures of a period say, in plain words that claim no more than they do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 _NAMES: Final = {"day": "the day before", "week": "the week before"}
 # A change of less than this share is called none.
 _SAME: Final = 0.005
+_WORDS: Final = 3
 
 
 def sentences(report: Mapping[str, Any]) -> list[str]:
@@ -50,6 +51,8 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             f" {judged['success']:,} succeeded, {judged['partial']:,} did in part and"
             f" {judged['failure']:,} failed."
         )
+    if totals["application_sessions"]["now"]:
+        yield _applications(totals, report["outcomes"], before)
     if (found := report["calibration"]) is not None and found["brier"] is not None:
         score = found["brier"]["score"]
         yield (
@@ -57,7 +60,7 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             f" Brier score of {score:.3f}; who always says 0.5 has 0.25."
         )
     for metric in report["comparison"] or ():
-        if metric["p_holm"] is not None and metric["p_holm"] < 0.05:
+        if metric["finding"] == "difference":
             yield metric["sentence"]
 
 
@@ -65,6 +68,23 @@ def _counted(name: str, one: Mapping[str, Any], before: str) -> str:
     now, other = one["now"], one["before"]
     noun = name[:-1] if now == 1 else name
     return f"{now:,} {noun}, against {other:,} {before}{_by(one)}."
+
+
+def _applications(
+    totals: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]], before: str
+) -> str:
+    one, completed = totals["application_sessions"], totals["completed"]["now"]
+    count = one["now"]
+    words = ", ".join(
+        f"{outcome['now']:,} {outcome['outcome']}"
+        for outcome in outcomes[:_WORDS]
+        if outcome["now"]
+    )
+    return (
+        f"{count:,} application {_plural('session', count)} began, against {one['before']:,}"
+        f" {before}; {completed:,} of them {'is' if completed == 1 else 'are'} completed"
+        f"{f' (outcomes: {words})' if words else ''}."
+    )
 
 
 def _cost(totals: Mapping[str, Any], before: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from khive_persist.comparison.report.elements import Cell
+from khive_persist.comparison.statistics.p_values import shown
 
 _BEFORE: Final = {"day": "day before", "week": "week before"}
 _DIGITS: Final = 4
@@ -69,6 +70,19 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
             ],
             f"nothing tells its {by}",
         )  # fmt: skip
+    yield Table(
+        "Outcomes of application sessions",
+        ("outcome", "now", before),
+        [tuple(one.values()) for one in report["outcomes"]],
+        "no application session has an outcome",
+    )
+    yield _of(
+        "Scores and measurements",
+        report["series"],
+        ("kind", "name", "unit", "sessions", "values", "mean", "smallest", "largest",
+         "values_before", "mean_before"),
+        "nothing was scored or measured",
+    )  # fmt: skip
     yield _of(
         "Dearest sessions",
         report["sessions"],
@@ -97,7 +111,8 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
         [
             (one["metric"]["name"], one["metric"]["unit"],
              *(one["groups"][number]["description"][name]
-               for number in (0, 1) for name in ("n", "mean")), one["p"], one["p_holm"])
+               for number in (0, 1) for name in ("n", "mean")), shown(one["p"]),
+             shown(one["p_holm"]))
             for one in report["comparison"] or ()
         ],
         report["comparison_missing"] or "nothing to compare",

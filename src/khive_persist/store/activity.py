@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from khive_persist.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, Purpose
 from khive_persist.store.call_ends import is_end
+from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -48,7 +49,7 @@ class EventPart(NamedTuple):
 
 
 class PlansMade(NamedTuple):
-    """How many plans were saved in a time; `cost` is of those that have one, in USD."""
+    """How many plans were saved in a time; `cost` is of those that have a finite one, in USD."""
 
     plans: int
     cost: float | None
@@ -71,16 +72,16 @@ async def plans_made(reader: Reader, time: Time) -> PlansMade:
     Raises:
         StoreError: As its subclasses say.
     """
-    cost = "json_type({content}, '$.planning_cost')"
-    rows = await reader.fetch(
-        lambda source: _within(
-            source,
-            PLANNER_SESSIONS,
-            f"count(*), sum(CASE WHEN {cost.format(content=source.content)} IN ('integer', 'real')"
-            f" THEN {source.extract('$.planning_cost')} END)",
-            time,
-        )
-    )
+
+    def build(source: Source) -> Statement:
+        kind = f"json_type({source.content}, '$.planning_cost')"
+        cost = source.extract("$.planning_cost")
+        # One that is infinite would be the sum of all.
+        counts = f"{kind} IN ('integer', 'real') AND {cost} BETWEEN -{LARGEST} AND {LARGEST}"
+        columns = f"count(*), sum(CASE WHEN {counts} THEN {cost} END)"
+        return _within(source, PLANNER_SESSIONS, columns, time)
+
+    rows = await reader.fetch(build)
     return PlansMade(*rows[0])
 
 

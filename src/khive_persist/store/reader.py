@@ -49,8 +49,14 @@ class Reader:
         """Prepare to read.
 
         Args:
-            files: Each a path and what lies there.
+            files: Each a path and what lies there; at most 10, also where some are missing.
+
+        Raises:
+            ValueError: They are more.
         """
+        if len(files) > sqlite.MOST_ATTACHED:
+            # Said here, and not by the first place that has a file of each kind.
+            raise ValueError(f"{len(files)} files cannot be read together")
         self._files = files
         self._thread = ConnectionThread(self._names())
         self._streams: dict[ConnectionThread, Pages] = {}

@@ -1,7 +1,5 @@
 import { figure, percent, chance } from './numbers';
-import type { Compared, Figures, Interval } from './types';
-
-const ALPHA = 0.05;
+import type { Compared, Figures, Finding, Interval } from './types';
 
 export const metricName = (one: Compared): string => one.metric.name.replaceAll('_', ' ');
 
@@ -9,25 +7,22 @@ export const metricName = (one: Compared): string => one.metric.name.replaceAll(
 export const metricValue = (one: Compared, value: number | null): string =>
   one.metric.kind === 'share' ? percent(value) : figure(value);
 
-export type Finding = 'difference' | 'perhaps chance' | 'none found' | 'not tested';
-
-/** What a test says, with all metrics counted that were tested beside it. */
-export function finding(one: Compared): Finding {
-  if (one.p === null || one.p_holm === null) return 'not tested';
-  if (one.p >= ALPHA) return 'none found';
-  return one.p_holm < ALPHA ? 'difference' : 'perhaps chance';
-}
-
 export interface Distance extends Interval {
   name: string;
   value: number;
   finding: Finding;
 }
 
+/** A metric, and of more than two groups the two that have sessions enough. */
+export function distanceName(one: Compared): string {
+  const [first, second] = one.tested.map((place) => one.groups[place]?.name ?? '');
+  return one.groups.length > 2 ? `${metricName(one)}: ${second} − ${first}` : metricName(one);
+}
+
 /** How far two groups are apart in standard deviations, of each metric that says so. */
 export const effects = (metrics: readonly Compared[]): Distance[] =>
   metrics.flatMap((one) =>
-    one.effect ? [{ name: metricName(one), value: one.effect.g, finding: finding(one), ...one.effect.g_interval }] : [],
+    one.effect ? [{ name: distanceName(one), value: one.effect.g, finding: one.finding, ...one.effect.g_interval }] : [],
   );
 
 /** The differences of shares, in points of a hundred. */
@@ -36,7 +31,7 @@ export const shareDifferences = (metrics: readonly Compared[]): Distance[] =>
     if (!one.shares) return [];
     const { difference, interval } = one.shares;
     return [{
-      name: metricName(one), value: 100 * difference, finding: finding(one),
+      name: distanceName(one), value: 100 * difference, finding: one.finding,
       low: 100 * interval.low, high: 100 * interval.high, level: interval.level,
     }];
   });
@@ -45,7 +40,9 @@ const TESTS: [keyof Compared, string, boolean][] = [
   ['welch', "Welch's t", true],
   ['shares', "Fisher's exact test", true],
   ['welch_anova', "Welch's analysis of variance", true],
+  ['brown_forsythe_anova', "Brown and Forsythe's analysis of variance", false],
   ['paired_t', 'paired t', true],
+  ['sign', 'sign test', false],
   ['mann_whitney', 'Mann-Whitney U', false],
   ['wilcoxon', 'Wilcoxon signed-rank', false],
   ['effect', 'effect size', false],
@@ -59,8 +56,14 @@ const SYMBOLS: Record<string, string> = {
 export function tests(one: Compared): { name: string; counts: boolean; figures: string }[] {
   return TESTS.flatMap(([field, name, counts]) => {
     const found = one[field] as Figures | null;
-    return found ? [{ name, counts, figures: written(found) }] : [];
+    return found ? [{ name, counts: counts || field === standIn(one), figures: written(found) }] : [];
   });
+}
+
+/** Which test counts in place of one that is not defined. */
+function standIn(one: Compared): keyof Compared | null {
+  if (one.brown_forsythe_anova && !one.welch_anova) return 'brown_forsythe_anova';
+  return one.sign && !one.paired_t ? 'sign' : null;
 }
 
 /** `t 4.006 · df 44.69 · p < 0.001` */

@@ -204,10 +204,15 @@ export interface ComparedGroup {
   normality: { w: number; p: number } | null;
 }
 
+/** What may be said of a metric, with all counted that were tested beside it. */
+export type Finding = 'difference' | 'perhaps chance' | 'unclear' | 'none found' | 'not tested';
+
 /** One metric, compared; what was not asked, or cannot be said, is null. */
 export interface Compared {
   metric: { name: string; definition: string; unit: string; kind: 'number' | 'share' };
   groups: ComparedGroup[];
+  /** The places in `groups` of those that have sessions enough. */
+  tested: number[];
   refusal: string;
   welch: Figures | null;
   mann_whitney: Figures | null;
@@ -215,8 +220,10 @@ export interface Compared {
   median_difference: Figures | null;
   shares: { difference: number; interval: Interval; p: number; odds_ratio: number | null } | null;
   welch_anova: Figures | null;
+  brown_forsythe_anova: Figures | null;
   pairs: { first: number; second: number; difference: number; interval: Interval; t: number; df: number; p: number }[] | null;
   paired_t: Figures | null;
+  sign: Figures | null;
   wilcoxon: Figures | null;
   spread: Figures | null;
   smallest_effect: number | null;
@@ -224,6 +231,7 @@ export interface Compared {
   p: number | null;
   p_holm: number | null;
   p_bh: number | null;
+  finding: Finding;
   sentence: string;
 }
 
@@ -289,6 +297,20 @@ export interface Report {
   last_record: string | null;
   totals: ReportTotal[];
   days: ReportDay[];
+  /** Of application sessions. */
+  outcomes: { outcome: string; now: number; before: number }[];
+  series: {
+    kind: 'score' | 'measurement';
+    name: string;
+    unit: string | null;
+    values: number;
+    sessions: number;
+    mean: number | null;
+    smallest: number | null;
+    largest: number | null;
+    values_before: number;
+    mean_before: number | null;
+  }[];
   tools: {
     tool: string | null;
     tool_name: string | null;

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.comparison.comparing import Compared
 from khive_persist.comparison.report.elements import Cell as Cell
+from khive_persist.comparison.statistics import p_values
 from khive_persist.comparison.statistics.interval import Interval
 
 GROUP_COLUMNS: Final = (
@@ -46,7 +47,8 @@ def figures(one: Compared) -> Iterator[Figure]:
     name = one.metric.name
     tests = (
         ("Welch's t", one.welch), ("Fisher's exact test", one.shares),
-        ("Welch's ANOVA", one.welch_anova), ("paired t", one.paired_t),
+        ("Welch's ANOVA", one.welch_anova), ("Brown-Forsythe F*", one.brown_forsythe_anova),
+        ("paired t", one.paired_t), ("sign test", one.sign),
         ("Mann-Whitney U", one.mann_whitney), ("Wilcoxon signed-rank", one.wilcoxon),
         ("effect size", one.effect), ("difference of medians", one.median_difference),
         ("Brown-Forsythe", one.spread),
@@ -60,8 +62,7 @@ def figures(one: Compared) -> Iterator[Figure]:
         for figure, value in list(pair._asdict().items())[2:]:
             yield from _of(name, f"Games-Howell {between}", figure, value)
     for figure in ("p", "p_holm", "p_bh", "smallest_effect", "needed"):
-        if (value := getattr(one, figure)) is not None:
-            yield Figure(name, "in all", figure, value)
+        yield from _of(name, "in all", figure, getattr(one, figure))
     if one.refusal:
         yield Figure(name, "in all", "no test", one.refusal)
 
@@ -72,5 +73,7 @@ def _of(metric: str, test: str, figure: str, value: object) -> Iterator[Figure]:
         yield Figure(metric, test, f"{figure}_high", value.high)
     elif isinstance(value, bool):
         yield Figure(metric, test, figure, int(value))
+    elif figure in p_values.NAMES and isinstance(value, float) and value <= p_values.LEAST:
+        yield Figure(metric, test, figure, p_values.shown(value))
     elif isinstance(value, str | int | float):
         yield Figure(metric, test, figure, value)

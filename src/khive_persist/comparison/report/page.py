@@ -31,12 +31,16 @@ def page(found: Collected, compared: Sequence[Compared], made_at: datetime) -> s
 METHODS: Final = (
     "The test of each metric was chosen before its values were seen: Welch's t of two groups,"
     " Fisher's exact test of shares, Welch's analysis of variance with Games and Howell's pairs of"
-    " more groups, the paired t of pairs. p is two-sided. p_holm bounds the chance of one wrong"
-    " finding among all metrics of this report, p_bh the share of wrong ones among the findings"
-    " (Benjamini and Hochberg). Intervals are of 95%: of effect sizes exact by the noncentral t, of"
-    " medians by the bootstrap (BCa, 9,999 resamples), of shares Newcombe's. Normality (Shapiro and"
-    " Wilk), spread (Brown and Forsythe) and outliers (Tukey's fences) are shown; no test is chosen"
-    " by them."
+    " more groups, the paired t of pairs; in place of one that is not defined, Brown and Forsythe's"
+    " F* where one of more groups does not vary, the sign test where all pairs differ by the same."
+    " Groups with too few sessions are left out. p is two-sided; below 1e-12 it is not told. p_holm"
+    " bounds the chance of one wrong finding among all metrics of this report, p_bh the share of"
+    " wrong ones among the findings (Benjamini and Hochberg). Intervals are of 95%: of effect sizes"
+    " exact by the noncentral t, of medians by the bootstrap (BCa, 9,999 resamples), of shares"
+    " Newcombe's. Normality (Shapiro and Wilk), spread (Brown and Forsythe) and outliers (further"
+    " than 1.5 lengths of Tukey's box from its hinges) are shown; no test is chosen by them. The"
+    " interval of an effect size takes both groups to spread alike, Welch's t does not: the one may"
+    " have 0 in it where the other finds a difference."
 )
 
 

@@ -10,6 +10,7 @@ from khive_persist.comparison.collecting import Days
 from khive_persist.comparison.comparing import Compared
 from khive_persist.comparison.metric import Sample
 from khive_persist.comparison.report.drawing import COLOURS, drawing, label, svg
+from khive_persist.comparison.statistics.describe import boxplot
 
 # Of more points a cloud says no more than the box does.
 _MOST_POINTS: Final = 300
@@ -37,6 +38,7 @@ def effects(compared: Sequence[Compared]) -> bytes | None:
     shown = [one for one in compared if one.effect is not None]
     if not shown:
         return None
+    tested = {one.tested for one in shown}
     with drawing():
         figure = Figure(figsize=(5.5, 0.8 + 0.32 * len(shown)), layout="constrained")
         axes = figure.subplots()
@@ -46,11 +48,24 @@ def effects(compared: Sequence[Compared]) -> bytes | None:
             axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=1.5)
             axes.plot([g], [row], "o", color=COLOURS[0], markersize=5)
         axes.axvline(0, color="#5c636a", linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(shown)), [label(one.metric.name) for one in reversed(shown)])
+        names = [_effect_name(one, is_alone=len(tested) == 1) for one in reversed(shown)]
+        axes.set_yticks(range(len(shown)), names)
         axes.set_ylim(-0.6, len(shown) - 0.4)
-        first, second = (label(group.name) for group in shown[0].groups[:2])
-        axes.set_xlabel(f"Hedges' g: right of 0, {second}\nhas more than {first}")
+        if len(tested) == 1:
+            first, second = (label(shown[0].groups[place].name) for place in shown[0].tested)
+            axes.set_xlabel(f"Hedges' g: right of 0, {second}\nhas more than {first}")
+        else:
+            axes.set_xlabel("Hedges' g: right of 0, the group that is named first has more")
         return svg(figure)
+
+
+def _effect_name(one: Compared, *, is_alone: bool) -> str:
+    """A metric, and where not all are of the same two groups, of which it is."""
+    name = label(one.metric.name)
+    if is_alone:
+        return name
+    first, second = (label(one.groups[place].name) for place in one.tested)
+    return f"{name}\n{second} - {first}"
 
 
 def over_time(one: Compared, days: Mapping[str, Days]) -> bytes | None:
@@ -77,8 +92,13 @@ def over_time(one: Compared, days: Mapping[str, Days]) -> bytes | None:
 
 
 def _box(axes: Any, values: Sequence[float], row: int, colour: str) -> None:
-    axes.boxplot(
-        [np.asarray(values)], positions=[row], orientation="horizontal", widths=0.5,
+    box = boxplot(values)
+    drawn = {
+        "whislo": box.low, "q1": box.lower_hinge, "med": box.median, "q3": box.upper_hinge,
+        "whishi": box.high, "fliers": box.outliers,
+    }  # fmt: skip
+    axes.bxp(
+        [drawn], positions=[row], orientation="horizontal", widths=0.5,
         showfliers=len(values) > _MOST_POINTS, manage_ticks=False, patch_artist=True,
         boxprops={"facecolor": "none", "edgecolor": colour}, medianprops={"color": colour},
         whiskerprops={"color": colour}, capprops={"color": colour},

@@ -80,8 +80,8 @@ _SUMMARY: Final = tuple(
         GROUP_COLUMNS,
         ("metric", "group of sessions", "sessions with a value", "mean",
          "standard deviation (n - 1)", "median", "lower quartile", "upper quartile",
-         "smallest value", "largest value", "values beyond Tukey's fences",
-         "sessions without a value", "Shapiro-Wilk W", "p of Shapiro-Wilk"),
+         "smallest value", "largest value", "values beyond the whiskers of R's boxplot.stats",
+         "sessions without a value", "Shapiro-Wilk W", "p of Shapiro-Wilk; 1e-12 stands for less"),
         strict=True,
     )
 )  # fmt: skip

@@ -11,13 +11,15 @@ from math import exp, gamma, isfinite, lgamma, sqrt
 from typing import Final, NamedTuple
 
 from scipy.optimize import brentq
-from scipy.stats import nct
+from scipy.stats import chi2, nct
 
 from khive_persist.comparison.statistics.interval import LEVEL, Interval
-from khive_persist.comparison.statistics.moments import moments
+from khive_persist.comparison.statistics.moments import is_rounding, moments
 
 # From there on gamma() overflows, and the logarithms are exact to a float's last digits.
 _LARGE: Final = 100
+# From there on the library's series fails, and only the standard deviation's chi-square varies.
+_FAR: Final = 10_000.0
 
 
 class Effect(NamedTuple):
@@ -39,7 +41,7 @@ class Effect(NamedTuple):
 def effect(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> Effect | None:
     """The effect; None with less than two values in either, or without any spread."""
     a, b = moments(first), moments(second)
-    if a.n < 2 or b.n < 2 or not a.variance + b.variance:
+    if a.n < 2 or b.n < 2 or is_rounding(sqrt(a.error + b.error), a.mean, b.mean):
         return None
     df = a.n + b.n - 2
     pooled = sqrt(((a.n - 1) * a.variance + (b.n - 1) * b.variance) / df)
@@ -61,6 +63,9 @@ def correction(df: int) -> float:
 def noncentrality(t: float, df: float, level: float = LEVEL) -> tuple[float, float]:
     """The noncentralities under which a t so far out has half of 1 - level of samples beyond it."""
     tail = (1 - level) / 2
+    if abs(t) > _FAR:
+        low, high = sorted(t * sqrt(float(chi2.ppf(share, df)) / df) for share in (tail, 1 - tail))
+        return low, high
     return _solved(t, df, 1 - tail), _solved(t, df, tail)
 
 

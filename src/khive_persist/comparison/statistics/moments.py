@@ -1,9 +1,13 @@
 """The size, mean and variance of a sample, which is all that the t tests ask of it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import sqrt
+from typing import Final, NamedTuple
 
 import numpy as np
+
+# What is less, of the size of a mean, is what rounding leaves: R's t.test has the same limit.
+_ROUNDING: Final = 10 * float(np.finfo(float).eps)
 
 
 class Moments(NamedTuple):
@@ -12,7 +16,7 @@ class Moments(NamedTuple):
     Attributes:
         n: Its size.
         mean: 0 without a value.
-        variance: With n - 1 below; 0 under two values.
+        variance: With n - 1 below; 0 under two values, and where only rounding parts them.
     """
 
     n: int
@@ -30,10 +34,16 @@ def moments(values: Sequence[float]) -> Moments:
     sample = np.asarray(values, dtype=float)
     if len(sample) == 0:
         return Moments(0, 0.0, 0.0)
-    # Of values that are all the same, rounding may leave a spread.
-    varies = len(sample) > 1 and sample.min() < sample.max()
-    variance = float(sample.var(ddof=1)) if varies else 0.0
-    return Moments(len(sample), float(sample.mean()), variance)
+    mean = float(sample.mean())
+    variance = float(sample.var(ddof=1)) if len(sample) > 1 else 0.0
+    if is_rounding(sqrt(variance / len(sample)), mean):
+        variance = 0.0
+    return Moments(len(sample), mean, variance)
+
+
+def is_rounding(error: float, *means: float) -> bool:
+    """Whether a standard error is none, or no more than rounding leaves of values so large."""
+    return not error or error < _ROUNDING * max(map(abs, means))
 
 
 def satterthwaite(first: Moments, second: Moments) -> float:

@@ -48,13 +48,32 @@ class Wilcoxon(NamedTuple):
     is_exact: bool
 
 
+class Sign(NamedTuple):
+    """The sign test (Arbuthnott 1710), which asks for nothing but that the pairs are independent.
+
+    Attributes:
+        higher: How many pairs have the larger value second.
+        lower: How many have it first; pairs that are equal count nowhere.
+        p: Two-sided and exact, as R's `binom.test` has it.
+        difference: The mean of second less first, over all pairs.
+    """
+
+    higher: int
+    lower: int
+    p: float
+    difference: float
+
+
 _EXACT_BELOW = 50
 
 
 def paired_t(
     first: Sequence[float], second: Sequence[float], level: float = LEVEL
 ) -> PairedT | None:
-    """The paired test; None under two pairs, or where all differences are the same."""
+    """The paired test; None under two pairs, or where all differences are the same.
+
+    As in R, differences that only rounding parts are the same.
+    """
     n, mean, variance = moments(np.asarray(second, dtype=float) - np.asarray(first, dtype=float))
     if not variance:
         return None
@@ -80,6 +99,16 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Wilcoxon | None
     exact = stats.wilcoxon(differing, method="exact").pvalue if is_exact else None
     p = float(exact) if exact is not None else _normal_p(v, sizes)
     return Wilcoxon(v, p, len(differing), is_exact)
+
+
+def sign(first: Sequence[float], second: Sequence[float]) -> Sign | None:
+    """The sign test; None where no pair differs."""
+    differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
+    higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
+    if not higher + lower:
+        return None
+    p = float(stats.binomtest(higher, higher + lower).pvalue)
+    return Sign(higher, lower, p, float(differences.mean()))
 
 
 def _normal_p(v: float, sizes: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:

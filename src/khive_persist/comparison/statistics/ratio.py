@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 from scipy.stats import chisquare
 
+from khive_persist.comparison.statistics.p_values import told
+
 # With fewer expected in a group the chi-square distribution is a poor stand-in (Cochran 1954).
 LEAST_EXPECTED: Final = 5
 # Drawn as they should be, a ratio looks so wrong in 1 of 1,000 experiments.
@@ -46,4 +48,5 @@ def check_ratio(counts: Sequence[int], weights: Sequence[float]) -> RatioCheck:
     if min(expected) < LEAST_EXPECTED:
         return RatioCheck(expected, None, None)
     found = chisquare(counts, expected)
-    return RatioCheck(expected, float(found.statistic), float(found.pvalue))
+    checked: RatioCheck = told(RatioCheck(expected, float(found.statistic), float(found.pvalue)))
+    return checked

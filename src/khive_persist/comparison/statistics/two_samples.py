@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from khive_persist.comparison.statistics.interval import LEVEL, Interval
-from khive_persist.comparison.statistics.moments import moments, satterthwaite
+from khive_persist.comparison.statistics.moments import is_rounding, moments, satterthwaite
 
 
 class Welch(NamedTuple):
@@ -51,11 +51,17 @@ _EXACT_BELOW = 50
 
 
 def welch(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> Welch | None:
-    """Welch's test; None with less than two values in either, or without any spread in both."""
+    """Welch's test; None with less than two values in either, or without any spread in both.
+
+    As in R, a spread of which the values' rounding could be the cause is none.
+    """
     a, b = moments(first), moments(second)
-    if a.n < 2 or b.n < 2 or not a.variance + b.variance:
+    if a.n < 2 or b.n < 2:
         return None
-    error, df = sqrt(a.error + b.error), satterthwaite(a, b)
+    error = sqrt(a.error + b.error)
+    if is_rounding(error, a.mean, b.mean):
+        return None
+    df = satterthwaite(a, b)
     difference = b.mean - a.mean
     t = difference / error
     wide = float(stats.t.ppf((1 + level) / 2, df)) * error

@@ -18,8 +18,8 @@ from khive_persist.server.reading.schemas import (
 
 _FIGURES: Final[Schema] = {"type": "object", "description": "The figures of one test."}
 _TESTS: Final = (
-    "welch", "mann_whitney", "effect", "median_difference", "shares", "welch_anova", "paired_t",
-    "wilcoxon", "spread",
+    "welch", "mann_whitney", "effect", "median_difference", "shares", "welch_anova",
+    "brown_forsythe_anova", "paired_t", "sign", "wilcoxon", "spread",
 )  # fmt: skip
 _METRIC: Final = record(
     metric=record(name=TEXT, definition=TEXT, unit=TEXT, kind={"enum": ["number", "share"]}),
@@ -41,6 +41,7 @@ _METRIC: Final = record(
             normality=maybe(_FIGURES),
         )
     ),
+    tested=array(COUNT),
     refusal=TEXT,
     **dict.fromkeys(_TESTS, maybe(_FIGURES)),
     pairs=maybe(array(_FIGURES)),
@@ -49,6 +50,7 @@ _METRIC: Final = record(
     p=maybe(NUMBER),
     p_holm=maybe(NUMBER),
     p_bh=maybe(NUMBER),
+    finding={"enum": ["difference", "perhaps chance", "unclear", "none found", "not tested"]},
     sentence=TEXT,
 )
 COMPARISON: Final = record(
@@ -114,6 +116,21 @@ REPORT: Final = record(
     ),
     failures=array(
         record(tool=TEXT, tool_name=maybe(TEXT), count=COUNT, before=COUNT, example=maybe(TEXT))
+    ),
+    outcomes=array(record(outcome=TEXT, now=COUNT, before=COUNT)),
+    series=array(
+        record(
+            kind={"enum": ["score", "measurement"]},
+            name=TEXT,
+            unit=maybe(TEXT),
+            values=COUNT,
+            sessions=COUNT,
+            mean=maybe(NUMBER),
+            smallest=maybe(NUMBER),
+            largest=maybe(NUMBER),
+            values_before=COUNT,
+            mean_before=maybe(NUMBER),
+        )
     ),
     by=record(model=_GROUPS, project=_GROUPS, tool=_GROUPS),
     sessions=array(

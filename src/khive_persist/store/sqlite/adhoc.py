@@ -20,6 +20,7 @@ from khive_persist.store.sqlite.catalogue import (
     tables_of,
 )
 from khive_persist.store.sqlite.connection import (
+    MOST_ATTACHED,
     attach,
     check_frozen,
     frozen_version,
@@ -28,7 +29,6 @@ from khive_persist.store.sqlite.connection import (
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import COLUMNS, view_columns
 
-MAX_FILES: Final = 10
 _TOOL_EVENTS: Final = next(iter(HOOK_EVENTS.values()))
 _STEPS_BETWEEN_SIGNALS: Final = 100_000
 _READING: Final = frozenset(
@@ -68,10 +68,10 @@ class AdHoc:
         self.unread: list[StoreError] = []
         self._versions: dict[Path, tuple[int, int] | None] = {}
         names = schema_names(files)
-        ordered = list(names) if len(names) <= MAX_FILES else by_mention(names, sql)
-        self._left_out = [names[path] for path in ordered[MAX_FILES:]]
+        ordered = list(names) if len(names) <= MOST_ATTACHED else by_mention(names, sql)
+        self._left_out = [names[path] for path in ordered[MOST_ATTACHED:]]
         attached = []
-        for path in ordered[:MAX_FILES]:
+        for path in ordered[:MOST_ATTACHED]:
             try:
                 self._versions[path] = frozen_version(path)
                 attach(self._connection, path, as_identifier(names[path]))

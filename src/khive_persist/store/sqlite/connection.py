@@ -173,6 +173,10 @@ def check_frozen(versions: Mapping[Path, tuple[int, int] | None]) -> None:
         raise StoreBusyError(f"{names}: changed while it was read", hint="try again")
 
 
+# SQLite attaches no more to one connection: https://sqlite.org/limits.html#max_attached
+MOST_ATTACHED: Final = 10
+
+
 def open_memory() -> sqlite3.Connection:
     """A connection without a file, to attach the databases that are read together."""
     connection = sqlite3.connect(
