@@ -101,7 +101,7 @@ async def test_reports_hold_over_old_rows_and_one_that_is_no_json(
     old_events = [old_files.ROWS[0]._replace(content=begun), old_files.MALFORMED]
     old_files.make(folder / codex.file, old_events, codex.table)
     await events.save(event("pre_command", session_id="s9", tool_name="Bash"))
-    reader = Reader([(folder / purpose.file, purpose) for purpose in BUILT_IN])
+    reader = Reader([(folder / purpose.file, purpose) for purpose in BUILT_IN[:10]])
     sessions = await list_sessions(reader, SessionFilter())
     assert sessions[0].session_id == "s9"
     assert {one.session_id for one in sessions} == {"s1", "s2", "s3", "s4", "s9"}
