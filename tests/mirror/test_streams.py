@@ -1,5 +1,6 @@
 """Events are lines, in the order of their arrival, in a file a session; each is there once."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from khive_persist import HookEvent, open_store
 from khive_persist.capture.drain import Drain, drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import MirrorError, StoreBusyError
-from khive_persist.mirror import names
+from khive_persist.mirror import forms, names
 from khive_persist.mirror.schema import schema
 from khive_persist.mirror.streams import Streams
 from khive_persist.place import Place
@@ -312,6 +313,43 @@ def test_what_another_process_began_is_gone_on_with(place: Place) -> None:
 
 def line_of(id: str, session: str) -> tuple[str, str, None, str, None]:
     return id, json.dumps({"session_id": session}), None, "2026-11-01", None
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "packed"])
+def test_a_file_that_another_takes_the_place_of_is_noticed(place: Place, how: str) -> None:
+    """Whoever has appended to it before knows its name, and not what became of it."""
+    streams = Streams(place.sessions, CLAUDE)
+    streams.write([line_of("a", "one"), line_of("b", "two")])
+    one, two = streams.path("one"), streams.path("two")
+    assert one is not None
+    assert two is not None
+    streams.write([line_of("a2", "one")])
+    before = two.read_bytes()
+    if how == "packed":
+        packed = forms.packed_path(one)
+        packed.write_bytes(gzip.compress(one.read_bytes()))
+        one.unlink()
+    elif how == "replaced":
+        two.replace(one)
+    else:
+        one.unlink()
+    streams.write([line_of("c", "one")])
+    if how == "replaced":
+        assert one.read_bytes() == before
+    found = streams.path("one")
+    assert found is not None
+    ids = [json.loads(line.content)["id"] for line in forms.lines(found)]
+    assert ids == (["a", "a2", "c"] if how == "packed" else ["c"])
+
+
+def test_an_append_takes_a_mode_that_others_may_read_away(place: Place) -> None:
+    streams = Streams(place.sessions, CLAUDE)
+    streams.write([line_of("a", "one")])
+    path = streams.path("one")
+    assert path is not None
+    path.chmod(0o644)
+    streams.write([line_of("b", "one")])
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_new_name_is_chosen_by_one_at_a_time(

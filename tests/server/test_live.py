@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -201,6 +202,195 @@ def test_a_token_that_is_revoked_ends_its_streams(quick: Server, place: Place) -
             tokens.revoke("reader")
             # Beats until then bear the place that is reached, and no event.
             assert {one.keys() == {"id"} for one in stream} <= {True}
+
+
+def test_a_token_that_is_revoked_ends_a_stream_that_is_never_silent(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than the machine keeps the writer waiting.
+    settings = (
+        "from khive_persist.server.reading import live_events\n"
+        "live_events.HEARTBEAT_SECONDS = 2.0\n"
+    )
+    monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
+    tokens = Tokens(place)
+    token = tokens.create("reader", ["read"])
+    stop = threading.Event()
+
+    def write() -> None:
+        first = 0
+        while not stop.wait(0.02):
+            store(place, CLAUDE, events(first, 1))
+            first += 1
+
+    writer = threading.Thread(target=write)
+    with (
+        Server(place, rhythm=process.QUICK) as server,
+        server.client(token) as client,
+        client.stream("GET", "/v1/live") as response,
+    ):
+        stream = told(response)
+        begin(stream)
+        writer.start()
+        try:
+            take(stream, 1)
+            tokens.revoke("reader")
+            ends = time.monotonic() + 20
+            for _ in stream:
+                assert time.monotonic() < ends
+        finally:
+            stop.set()
+            writer.join()
+
+
+def test_who_listens_to_different_things_is_told_of_those(place: Place) -> None:
+    queries = [
+        {},
+        {"tool": "codex"},
+        {"session": "s1"},
+        {"session": "s"},
+        {"type": "stop"},
+        {"tool": "claude-code", "session": "s2", "type": "stop"},
+        {"session": "none"},
+    ]
+    # One session is known when they come: what is asked for is it alone, not s10.
+    store(place, CLAUDE, [event("s1", BEGIN), event("s2", BEGIN)])
+    some = [
+        event(f"s{n % 11}", BEGIN + timedelta(seconds=n), number=n,
+              event_type="stop" if n % 2 else "post_command")
+        for n in range(700)
+    ]  # fmt: skip
+    others = events(1_000, 9, "codex")
+    with Server(place) as server, ExitStack() as stack:
+        streams = []
+        for query in queries:
+            client = stack.enter_context(server.client())
+            response = stack.enter_context(client.stream("GET", "/v1/live", params=query))
+            streams.append(told(response))
+            begin(streams[-1])
+        store(place, CLAUDE, some)
+        store(place, CODEX, others)
+        stops = [n for n in range(700) if n % 2]
+        wanted = [
+            {*range(700), *range(1_000, 1_009)},
+            {*range(1_000, 1_009)},
+            {n for n in range(700) if n % 11 == 1} | {1_000 + n for n in (0, 3, 6)},
+            {*range(700), *range(1_000, 1_009)},
+            {*stops},
+            {n for n in stops if n % 11 == 2},
+        ]
+        for stream, numbered in zip(streams, wanted, strict=False):
+            found = numbers(take(stream, len(numbered)))
+            assert sorted(found) == sorted(numbered)
+        last = event("none", BEGIN + timedelta(days=1), number=5_000)
+        store(place, CLAUDE, [last])
+        assert numbers(take(streams[-1], 1)) == [5_000]
+        assert numbers(take(streams[0], 1)) == [5_000]
+
+
+def test_all_who_have_caught_up_share_one_reading(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = place.root / "nobody reads for itself"
+    fault = f"""
+from pathlib import Path
+from khive_persist.server.reading import live_events
+own = live_events.following
+
+async def following(*words):
+    assert not Path({str(marker)!r}).exists()
+    return await own(*words)
+
+live_events.following = following
+"""
+    monkeypatch.setattr(process, "PROGRAM", fault + process.PROGRAM)
+    with Server(place, rhythm=process.QUICK) as server, ExitStack() as stack:
+        streams = []
+        for number in range(6):
+            client = stack.enter_context(server.client())
+            query = {"session": "s1"} if number > 3 else {}
+            response = stack.enter_context(client.stream("GET", "/v1/live", params=query))
+            streams.append(told(response))
+            begin(streams[-1])
+        store(place, CLAUDE, events(0, 30))
+        for stream in streams[:4]:
+            assert len(take(stream, 30)) == 30
+        for stream in streams[4:]:
+            assert len(take(stream, 10)) == 10
+        marker.touch()
+        store(place, CLAUDE, events(30, 600))
+        for stream in streams[:4]:
+            assert numbers(take(stream, 600)) == list(range(30, 630))
+        for stream in streams[4:]:
+            assert numbers(take(stream, 200)) == list(range(31, 630, 3))
+
+
+def test_who_is_behind_what_is_kept_reads_on_for_itself(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of a thousand characters at most: the newest batch alone.
+    settings = (
+        "from khive_persist.server.reading import feed\nfeed.KEPT_CHARACTERS = 1_000\n"
+        "feed.BEAT_SECONDS = 0.005\n"
+    )
+    monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
+    large = "x" * 2_000
+    with Server(place, rhythm=process.QUICK) as server, ExitStack() as stack:
+        streams = []
+        for _ in range(2):
+            client = stack.enter_context(server.client())
+            response = stack.enter_context(client.stream("GET", "/v1/live"))
+            streams.append(told(response))
+            begin(streams[-1])
+        for first in range(0, 9_000, 300):
+            store(place, CLAUDE, events(first, 300, output=large))
+        # 18 MB: the second has not read any of it while the first is told.
+        for stream in streams:
+            assert numbers(take(stream, 9_000)) == list(range(9_000))
+
+
+def test_a_place_that_goes_while_one_listens_is_said_to_be_a_gap(place: Place) -> None:
+    with Server(place) as server, server.client() as client:
+        with client.stream("GET", "/v1/live") as response:
+            stream = told(response)
+            begin(stream)
+            store(place, CLAUDE, events(0, 3))
+            take(stream, 3)
+            delete(place, CLAUDE, "1")
+            # They get the numbers of those that are gone.
+            store(place, CLAUDE, events(50, 3))
+            gap = next(stream)
+            assert gap["event"] == "gap"
+            assert json.loads(gap["data"])["reason"]
+            store(place, CLAUDE, events(100, 2))
+            found: list[int] = []
+            while found[-1:] != [101]:
+                found += numbers(take(stream, 1))
+            assert found[-2:] == [100, 101]
+
+
+def test_those_who_listen_are_counted_when_they_are_accepted(place: Place) -> None:
+    store(place, CLAUDE, events(0, 3))
+    with Server(place) as server, ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in range(100)]
+        head = (
+            "GET /v1/live?session=s1 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {server.token}\r\n\r\n"
+        ).encode()
+        for connection in connections:
+            connection.sendall(head)
+        statuses = [connection.recv(12)[-3:] for connection in connections]
+        assert statuses.count(b"200") == live_events.AT_ONCE
+        assert statuses.count(b"503") == 100 - live_events.AT_ONCE
+        for connection in connections:
+            connection.close()
+        with server.client() as client:
+
+            def is_accepted() -> bool:
+                with client.stream("GET", "/v1/live") as response:
+                    return response.status_code == 200
+
+            process.until(is_accepted)
 
 
 def test_a_client_that_reads_too_slowly_is_cut_off_and_told_so(quick: Server, place: Place) -> None:

@@ -5,6 +5,7 @@ Of several lines with one id the last counts; one that says `"deleted":true` tak
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -48,11 +49,21 @@ class ReplacedError(Exception):
 
 
 class Stream(NamedTuple):
-    """A stream that is open for appending, and locked."""
+    """A stream that is open for appending, and locked.
+
+    Attributes:
+        path: Where it lies.
+        descriptor: Holds it, until closed.
+        is_new: Whether its name may not be synced yet.
+        inode: Which file it is, as long as it is open.
+        size: How many bytes it has, before anything is appended.
+    """
 
     path: Path
     descriptor: int
     is_new: bool
+    inode: int
+    size: int
 
 
 @contextmanager
@@ -68,21 +79,33 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
         StoreBusyError: Others held it for longer than 30 s.
         OSError: It cannot be opened.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    # Late lines go to a plain file beside the packed one.
-    is_new = is_new or (not os.path.lexists(path) and os.path.lexists(forms.packed_path(path)))
+    stream = take(path, is_new=is_new)
     try:
-        descriptor = os.open(path, flags | (os.O_CREAT if is_new else 0), PRIVATE_FILE)
-    except FileNotFoundError as error:
-        raise ReplacedError from error
-    try:
-        os.fchmod(descriptor, PRIVATE_FILE)
-        _lock(descriptor, path)
-        if not _is_at(descriptor, path):
-            raise ReplacedError
-        yield Stream(path, descriptor, is_new)
+        yield stream
     finally:
+        os.close(stream.descriptor)
+
+
+def take(path: Path, *, is_new: bool = False) -> Stream:
+    """As `opened`, until the descriptor is closed."""
+    descriptor = _open(path, is_new=is_new)
+    if descriptor is None and os.path.lexists(forms.packed_path(path)):
+        # Late lines go to a plain file beside the packed one.
+        is_new = True
+        descriptor = _open(path, is_new=True)
+    if descriptor is None:
+        raise ReplacedError
+    try:
+        _lock(descriptor, path)
+        own = os.fstat(descriptor)
+        if stat.S_IMODE(own.st_mode) != PRIVATE_FILE:
+            os.fchmod(descriptor, PRIVATE_FILE)
+        if not _is_at(own, path):
+            raise ReplacedError
+    except BaseException:
         os.close(descriptor)
+        raise
+    return Stream(path, descriptor, is_new, own.st_ino, own.st_size)
 
 
 class Appending:
@@ -115,9 +138,8 @@ class Appending:
             OSError: They cannot be written; none is.
         """
         self._is_directory_unsynced |= stream.is_new
-        size = _without_torn_line(stream.descriptor)
-        is_packed = os.path.lexists(forms.packed_path(stream.path))
-        if may_be_there and (size or is_packed):
+        size = _without_torn_line(stream)
+        if may_be_there and (size or os.path.lexists(forms.packed_path(stream.path))):
             present = _last_lines(stream.path, {entry.id for entry in entries})
             entries = [entry for entry in entries if present.get(entry.id) != entry.line]
         try:
@@ -229,8 +251,15 @@ def _lock(descriptor: int, path: Path) -> None:
             return
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
-    own = os.fstat(descriptor)
+def _open(path: Path, *, is_new: bool) -> int | None:
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | (os.O_CREAT if is_new else 0), PRIVATE_FILE)
+    except FileNotFoundError:
+        return None
+
+
+def _is_at(own: os.stat_result, path: Path) -> bool:
     try:
         there = os.lstat(path)
     except FileNotFoundError:
@@ -238,9 +267,12 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
 
 
-def _without_torn_line(descriptor: int) -> int:
+def _without_torn_line(stream: Stream) -> int:
     """Cut off what stands after the last line's end; the size that is left."""
-    size = end = os.fstat(descriptor).st_size
+    descriptor, size = stream.descriptor, stream.size
+    if not size or os.pread(descriptor, 1, size - 1) == b"\n":
+        return size
+    end = size
     while end > 0:
         begin = max(0, end - _LAST_BYTES)
         found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
@@ -248,8 +280,6 @@ def _without_torn_line(descriptor: int) -> int:
             end = begin + found + 1
             break
         end = begin
-    if end == size:
-        return end
     if told_by(codec.column(os.pread(descriptor, size - end, end))) is not None:
         # All of a line, whose end an editor took away.
         _write_all(descriptor, b"\n")

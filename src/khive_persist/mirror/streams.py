@@ -4,8 +4,9 @@ import os
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from khive_persist.mirror.stream_file import (
     is_unfinished,
     opened,
     session_of,
+    take,
 )
 from khive_persist.mirror.syncing import TOGETHER
 from khive_persist.place import make_directory
@@ -43,6 +45,7 @@ class Streams:
 
     def __init__(self, folder: Path, purpose: Purpose) -> None:
         self._folder = folder
+        self._lock = os.fspath(folder / names.LOCK)
         self._purpose = purpose
         self._paths: dict[str, tuple[Path, object]] = {}
         self._named: dict[str, list[Path]] = {}
@@ -71,12 +74,12 @@ class Streams:
             appending = Appending(self._folder, is_together=len(saved) + len(gone) >= TOGETHER)
             # Deletions come after: killed in between, one of two files must have the record.
             for session, ids in saved.items():
-                path = self._path_by_table(connection, session, ids)
-                with self._stream(path, session, following.created_at(ids[0])) as stream:
+                find = partial(self._path_by_table, connection, session, ids)
+                with self._stream(find, session, following.created_at(ids[0])) as stream:
                     appending.add(stream, following.entries(session, ids), may_be_there)
             for session, ids in gone.items():
-                path = self._path_by_table(connection, session, ids)
-                with self._stream(path, session, following.created_at(ids[0])) as stream:
+                find = partial(self._path_by_table, connection, session, ids)
+                with self._stream(find, session, following.created_at(ids[0])) as stream:
                     appending.add(stream, following.deletions(session, ids), may_be_there)
             appending.finish()
 
@@ -128,7 +131,8 @@ class Streams:
             sessions[session].append(entry)
         appending = Appending(self._folder, is_together=len(sessions) >= TOGETHER)
         for session, entries in sessions.items():
-            with self._stream(self.path(session), session, entries[0].created_at) as stream:
+            find = partial(self.path, session)
+            with self._stream(find, session, entries[0].created_at) as stream:
                 appending.add(stream, entries, may_be_there)
         appending.finish()
 
@@ -173,13 +177,55 @@ class Streams:
     def _seen(self, path: Path) -> object:
         """Changes when a file is replaced: a purge may remove it, and another take its name."""
         try:
-            return forms.state(path).identity, _size(self._folder / names.LOCK)
+            inode = os.lstat(path).st_ino
+        except FileNotFoundError:
+            pass
+        else:
+            return inode, _size(self._lock)
+        try:
+            return forms.state(path).identity, _size(self._lock)
         except FileNotFoundError:
             return None
 
+    def _known_stream(self, session: str) -> Stream | None:
+        """The file that a session had before, open and locked, if it still is its own.
+
+        What is open is looked at, as it cannot be replaced any more.
+        """
+        if session not in self._paths:
+            return None
+        path, seen = self._paths[session]
+        try:
+            stream = take(path)
+        except ReplacedError:
+            return None
+        is_own = False
+        try:
+            # As `_seen`.
+            is_own = seen == (stream.inode, _size(self._lock))
+        finally:
+            if not is_own:
+                os.close(stream.descriptor)
+        return stream if is_own else None
+
     @contextmanager
-    def _stream(self, path: Path | None, session: str, created_at: object) -> Iterator[Stream]:
-        """The file of a session, open and locked; made where it is missing."""
+    def _stream(
+        self, find: Callable[[], Path | None], session: str, created_at: object
+    ) -> Iterator[Stream]:
+        """The file of a session, open and locked; made where it is missing.
+
+        Args:
+            find: Looks for it, where it is not known any more.
+            session: The session.
+            created_at: Of its first record, where it is missing.
+        """
+        if (known := self._known_stream(session)) is not None:
+            try:
+                yield known
+            finally:
+                os.close(known.descriptor)
+            return
+        path = find()
         while path is not None:
             try:
                 with opened(path) as stream:
@@ -234,7 +280,7 @@ class Streams:
         stream: those are counted, too.
         """
         try:
-            return os.stat(self._folder).st_mtime_ns, _size(self._folder / names.LOCK)
+            return os.stat(self._folder).st_mtime_ns, _size(self._lock)
         except FileNotFoundError:
             return None
 
@@ -346,7 +392,7 @@ class _Following:
         return version
 
 
-def _size(path: Path) -> int:
+def _size(path: str) -> int:
     try:
         return os.stat(path).st_size
     except FileNotFoundError:

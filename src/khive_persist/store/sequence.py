@@ -10,9 +10,11 @@ from khive_persist.purposes import Purpose
 from khive_persist.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import COLUMNS, Source, Statement, select
+from khive_persist.store.sqlite.statements import COLUMNS, Source, Statement, passing
 
 _WINDOW_ROWS: Final = 500
+_COLUMNS: Final = len(COLUMNS.split(", "))
+_LAST_ROWID: Final = 2**63 - 1
 
 
 class Stand(NamedTuple):
@@ -26,11 +28,30 @@ class Stand(NamedTuple):
     digest: int = 0
 
 
+class Wish(NamedTuple):
+    """Which rows are asked for.
+
+    Attributes:
+        purposes: Those of these tables.
+        filters: Those that pass all of these.
+    """
+
+    purposes: Sequence[Purpose]
+    filters: Sequence[Filter] = ()
+
+
 class Stored(NamedTuple):
-    """A row, and where one stands after it, in each table."""
+    """A row, and where one stands after it, in each table.
+
+    Attributes:
+        stands: The places.
+        row: The row.
+        wished: The numbers of the wishes that it is one of.
+    """
 
     stands: tuple[Stand, ...]
     row: StoredRow
+    wished: tuple[int, ...]
 
 
 async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Stand, ...]:
@@ -59,9 +80,9 @@ async def following(
     reader: Reader,
     purposes: Sequence[Purpose],
     stands: Sequence[Stand],
-    wanted: Sequence[Purpose],
-    filters: Sequence[Filter],
+    wishes: Sequence[Wish],
     without: str,
+    upto: Sequence[Stand] | None = None,
 ) -> tuple[list[Stored], tuple[Stand, ...]]:
     """The next rows after some places, at most some hundred of each table.
 
@@ -71,38 +92,44 @@ async def following(
         reader: Reads the files of these purposes.
         purposes: All that have a place.
         stands: The places.
-        wanted: Those of which rows are asked for; the others stay where they are.
-        filters: Which rows.
+        wishes: Which rows; one that is in none of them is passed over.
         without: A field of `content` that is left out.
+        upto: The last places that are looked at; without, the ends.
 
     Returns:
-        The rows that pass, and the places after all that were looked at.
+        The rows that are in a wish, and the places after all that were looked at.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    found: list[list[tuple[str, int, Stand, StoredRow]]] = []
+    found: list[list[tuple[str, int, Stand, StoredRow, tuple[int, ...]]]] = []
     after = list(stands)
     for number, purpose in enumerate(purposes):
-        if purpose not in wanted:
-            continue
         begin = stands[number].rowid
-        upto = _stand(await reader.fetch(partial(_window, purpose, begin)))
-        if upto.rowid <= begin:
+        last = _LAST_ROWID if upto is None else upto[number].rowid
+        if last <= begin:
             continue
-        build = partial(_between, purpose, begin, upto.rowid, filters, without)
-        rows = await reader.fetch(build)
-        own = []
-        for rowid, *row in rows:
-            text = as_text(row)
-            own.append((str(text[3]), number, Stand(rowid, _digest(text[0])), text))
-        found.append(own)
-        after[number] = upto
+        end = _stand(await reader.fetch(partial(_window, purpose, begin, last)))
+        if end.rowid <= begin:
+            continue
+        after[number] = end
+        own = {at: one.filters for at, one in enumerate(wishes) if purpose in one.purposes}
+        if not own:
+            continue
+        build = partial(_between, purpose, begin, end.rowid, list(own.values()), without)
+        rows = []
+        for rowid, *row in await reader.fetch(build):
+            wished = tuple(at for at, passes in zip(own, row[_COLUMNS:], strict=True) if passes)
+            if wished:
+                text = as_text(row[:_COLUMNS])
+                stand = Stand(rowid, _digest(text[0]))
+                rows.append((str(text[3]), number, stand, text, wished))
+        found.append(rows)
     stored = []
     running = list(stands)
-    for _, number, stand, text in heapq.merge(*found, key=lambda one: one[0]):
+    for _, number, stand, text, wished in heapq.merge(*found, key=lambda one: one[0]):
         running[number] = stand
-        stored.append(Stored(tuple(running), text))
+        stored.append(Stored(tuple(running), text, wished))
     return stored, tuple(after)
 
 
@@ -122,10 +149,13 @@ def _row(purpose: Purpose, rowid: int, source: Source) -> Statement:
     return _of(purpose, source, "SELECT rowid, id FROM {} WHERE rowid = ?", [rowid])
 
 
-def _window(purpose: Purpose, after: int, source: Source) -> Statement:
-    inner = f"SELECT rowid, id FROM {{}} WHERE rowid > ? ORDER BY rowid LIMIT {_WINDOW_ROWS}"
+def _window(purpose: Purpose, after: int, last: int, source: Source) -> Statement:
+    inner = (
+        "SELECT rowid, id FROM {} WHERE rowid > ? AND rowid <= ?"
+        f" ORDER BY rowid LIMIT {_WINDOW_ROWS}"
+    )
     outer = f"SELECT rowid, id FROM ({inner}) ORDER BY rowid DESC LIMIT 1"
-    return _of(purpose, source, outer, [after])
+    return _of(purpose, source, outer, [after, last])
 
 
 def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
@@ -139,7 +169,7 @@ def _between(
     purpose: Purpose,
     after: int,
     upto: int,
-    filters: Sequence[Filter],
+    wishes: Sequence[Sequence[Filter]],
     without: str,
     source: Source,
 ) -> Statement:
@@ -151,7 +181,10 @@ def _between(
         "CASE WHEN json_valid(content) AND json_type(content) = 'object'"
         f" THEN json_remove(content, '$.{without}') ELSE content END",
     )
-    found = select(source._replace(sql=table), filters, columns=f"rowid, {columns}")
-    return Statement(
-        f"{found.sql} AND rowid > ? AND rowid <= ? ORDER BY rowid", [*found.values, after, upto]
-    )
+    values: list[Any] = []
+    for filters in wishes:
+        wished = passing(source, filters)
+        columns += f", ({wished.sql})"
+        values += wished.values
+    where = "rowid > ? AND rowid <= ? ORDER BY rowid"
+    return Statement(f"SELECT rowid, {columns} FROM {table} WHERE {where}", [*values, after, upto])

@@ -12,8 +12,12 @@ async def of_session(serving: Serving, asked: Asked) -> list[Filter]:
     """`session`, an id or the beginning of one."""
     if asked["session"] is None:
         return []
-    is_exact = await names_session(serving, asked["session"])
-    return [field("session_id") == asked["session"] if is_exact else begins(asked["session"])]
+    return [session_filter(asked["session"], await names_session(serving, asked["session"]))]
+
+
+def session_filter(id: str, is_exact: bool) -> Filter:
+    """One session, or those whose ids begin so."""
+    return field("session_id") == id if is_exact else begins(id)
 
 
 async def names_session(serving: Serving, id: str) -> bool:

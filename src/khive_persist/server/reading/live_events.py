@@ -5,8 +5,8 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import time
 from collections.abc import AsyncGenerator, Sequence
-from functools import lru_cache
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 import anyio
 from starlette.responses import Response
@@ -17,24 +17,31 @@ from khive_persist.server.access import authorise
 from khive_persist.server.errors import Refused
 from khive_persist.server.reading import cursors
 from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import of_session, of_type
+from khive_persist.server.reading.feed import FILES, WITHOUT, Stands
+from khive_persist.server.reading.filters import names_session, of_type, session_filter
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.schemas import EVENT
 from khive_persist.server.reading.streaming import Streamed
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sequence import Stand, are_there, ends, following
+from khive_persist.store.sequence import Stand, Stored, Wish, are_there, ends, following
 
 HEARTBEAT_SECONDS: Final = 15.0
 SLOW_SECONDS: Final = 10.0
 AT_ONCE: Final = 64
 MEDIA_TYPE: Final = "text/event-stream"
-_CHUNK_CHARACTERS: Final = 1 << 16
-# Those of the last commits, which everybody who listens reads one after the other.
-_TEXTS_KEPT: Final = 256
-_SHORT_CHARACTERS: Final = 1 << 14
-_FILES: Final = tuple(HOOK_EVENTS.values())
+_CHUNK_BYTES: Final = 1 << 16
+_UNKNOWN: Final = "the events after that id are not known any more"
+
+
+class _Key(NamedTuple):
+    """What all who have the same wish have asked for."""
+
+    tool: str | None
+    session: str | None
+    type: str | None
+    is_exact: bool
 
 
 def operations(serving: Serving) -> list[Operation]:
@@ -46,10 +53,14 @@ def operations(serving: Serving) -> list[Operation]:
         stands = None if not resumed else _stands(resumed)
         if asked.request.method == "HEAD":
             return Response(headers=headers | {"content-type": MEDIA_TYPE})
-        if serving.reading.pulse.waiting >= AT_ONCE:
+        key, wish = await _wish(serving, asked)
+        feed = serving.reading.feed
+        if feed.listening >= AT_ONCE:
             raise Refused(503, "busy", f"{AT_ONCE} are told of events already")
-        content = _told(serving, asked, stands)
-        return Streamed(content, headers, MEDIA_TYPE)
+        # Nothing is awaited between the two, so no more get in.
+        feed.join(key, wish)
+        content = _told(serving, asked, key, wish, stands)
+        return Streamed(content, headers, MEDIA_TYPE, partial(feed.leave, key))
 
     return [
         Operation(
@@ -64,45 +75,85 @@ def operations(serving: Serving) -> list[Operation]:
     ]
 
 
-async def _told(
-    serving: Serving, asked: Asked, stands: tuple[Stand, ...] | None
-) -> AsyncGenerator[bytes, None]:
-    reading = serving.reading
-    wanted = _FILES if asked["tool"] is None else (HOOK_EVENTS[asked["tool"]],)
+async def _wish(serving: Serving, asked: Asked) -> tuple[_Key, Wish]:
+    tool, session = asked["tool"], asked["session"]
+    is_exact = session is not None and await names_session(serving, session)
     filters = of_type(asked)
-    filters += await of_session(serving, asked)
-    with reading.pulse as pulse:
-        async with reading.reader(*_FILES) as reader:
-            last = await ends(reader, _FILES)
-            is_resumed = stands is not None and await are_there(reader, _FILES, stands)
-        yield b"retry: 2000\n\n"
-        if stands is not None and not is_resumed:
-            yield _gap("the events after that id are not known any more", last)
-        stands = stands if stands is not None and is_resumed else last
-        beat = time.monotonic()
-        while not serving.stopping.is_set():
-            # Before the look: what is written after it wakes us.
-            changed = pulse.next()
-            async with reading.reader(*_FILES) as reader:
-                stored, after = await following(reader, _FILES, stands, wanted, filters, "payload")
-            for chunk in _chunks([(one.stands, one.row) for one in stored]):
-                began = time.monotonic()
-                yield chunk
-                beat = time.monotonic()
-                if beat > began + SLOW_SECONDS:
-                    # Nothing is held for it: whoever comes back with its last id reads on.
-                    yield _gap("this client reads too slowly", None)
-                    return
-            is_more, stands = after != stands, after
-            if is_more:
-                continue
-            with anyio.move_on_after(beat + HEARTBEAT_SECONDS - time.monotonic()) as scope:
-                await changed.wait()
-            if scope.cancelled_caught or time.monotonic() > beat + HEARTBEAT_SECONDS:
-                if not _may_read(serving, asked):
-                    return
-                yield b": \nid: %b\n\n" % _id(stands).encode()
-                beat = time.monotonic()
+    if session is not None:
+        filters.append(session_filter(session, is_exact))
+    wish = Wish(FILES if tool is None else (HOOK_EVENTS[tool],), filters)
+    return _Key(tool, session, asked["type"], is_exact), wish
+
+
+async def _told(
+    serving: Serving, asked: Asked, key: _Key, wish: Wish, stands: Stands | None
+) -> AsyncGenerator[bytes, None]:
+    feed = serving.reading.feed
+    first, losses = feed.count, feed.losses
+    async with serving.reading.reader(*FILES) as reader:
+        last = await ends(reader, FILES)
+        is_resumed = stands is not None and await are_there(reader, FILES, stands)
+    yield b"retry: 2000\n\n"
+    if stands is not None and not is_resumed:
+        yield _gap(_UNKNOWN, last)
+    stands = stands if stands is not None and is_resumed else last
+    beat = allowed = time.monotonic()
+    while not serving.stopping.is_set():
+        # Before the look: what is read after it wakes us.
+        changed = feed.next()
+        if losses != feed.losses:
+            first, losses = feed.count, feed.losses
+            async with serving.reading.reader(*FILES) as reader:
+                last = await ends(reader, FILES)
+                is_there = await are_there(reader, FILES, stands)
+            if not is_there:
+                stands = last
+                yield _gap(_UNKNOWN, stands)
+        chunks, after = await _next(serving, key, wish, stands, first)
+        for chunk in chunks:
+            began = time.monotonic()
+            yield chunk
+            beat = time.monotonic()
+            if beat > began + SLOW_SECONDS:
+                # Nothing is held for it: whoever comes back with its last id reads on.
+                yield _gap("this client reads too slowly", None)
+                return
+        is_more, stands = after != stands, after
+        if time.monotonic() > allowed + HEARTBEAT_SECONDS:
+            if not _may_read(serving, asked):
+                return
+            allowed = time.monotonic()
+        if is_more:
+            continue
+        if time.monotonic() > beat + HEARTBEAT_SECONDS:
+            yield b": \nid: %b\n\n" % _id(stands).encode()
+            beat = time.monotonic()
+        due = min(allowed, beat) + HEARTBEAT_SECONDS
+        with anyio.move_on_after(due - time.monotonic()):
+            await changed.wait()
+
+
+async def _next(
+    serving: Serving, key: _Key, wish: Wish, stands: Stands, first: int
+) -> tuple[list[bytes], Stands]:
+    """What follows a place, and the place after it."""
+    feed = serving.reading.feed
+    batch = feed.batch(stands, first)
+    if batch is not None:
+        chunks = batch.chunks(key, _text, _chunks)
+        if chunks is not None:
+            return chunks, batch.after
+    upto = feed.stands if batch is None else batch.after
+    if upto is not None and any(
+        one.rowid < own.rowid for one, own in zip(upto, stands, strict=True)
+    ):
+        # The feed gets here with its next look.
+        return [], stands
+    if upto == stands:
+        return [], stands
+    async with serving.reading.reader(*FILES) as reader:
+        stored, after = await following(reader, FILES, stands, [wish], WITHOUT, upto)
+    return _chunks([_text(one) for one in stored]), after
 
 
 def _may_read(serving: Serving, asked: Asked) -> bool:
@@ -114,20 +165,24 @@ def _may_read(serving: Serving, asked: Asked) -> bool:
     return True
 
 
-def _chunks(stored: Sequence[tuple[tuple[Stand, ...], StoredRow]]) -> list[bytes]:
-    chunks, chunk, size = [], [], 0
-    for stands, row in stored:
-        is_short = len(row[1] or "") + len(row[2] or "") <= _SHORT_CHARACTERS
-        data = _data_once(row) if is_short else _data(row)
-        text = f"id: {_id(stands)}\nevent: hook_event\ndata: {data}\n\n"
-        chunk.append(text)
+def _chunks(texts: Sequence[bytes]) -> list[bytes]:
+    chunks: list[bytes] = []
+    some: list[bytes] = []
+    size = 0
+    for text in texts:
+        some.append(text)
         size += len(text)
-        if size > _CHUNK_CHARACTERS:
-            chunks.append("".join(chunk).encode())
-            chunk, size = [], 0
-    if chunk:
-        chunks.append("".join(chunk).encode())
+        if size > _CHUNK_BYTES:
+            chunks.append(b"".join(some))
+            some, size = [], 0
+    if some:
+        chunks.append(b"".join(some))
     return chunks
+
+
+def _text(stored: Stored) -> bytes:
+    data = _data(stored.row)
+    return f"id: {_id(stored.stands)}\nevent: hook_event\ndata: {data}\n\n".encode()
 
 
 def _data(row: StoredRow) -> str:
@@ -141,11 +196,7 @@ def _data(row: StoredRow) -> str:
     return codec.dump_lossy(item)
 
 
-# All who listen are told of the same rows.
-_data_once = lru_cache(_TEXTS_KEPT)(_data)
-
-
-def _gap(reason: str, stands: tuple[Stand, ...] | None) -> bytes:
+def _gap(reason: str, stands: Stands | None) -> bytes:
     id = "" if stands is None else f"id: {_id(stands)}\n"
     return f"{id}event: gap\ndata: {codec.dump({'reason': reason})}\n\n".encode()
 
@@ -154,6 +205,6 @@ def _id(stands: Sequence[Stand]) -> str:
     return cursors.to_text([number for stand in stands for number in stand])
 
 
-def _stands(id: str) -> tuple[Stand, ...]:
-    numbers = cursors.from_text(id, *([int] * 2 * len(_FILES)))
+def _stands(id: str) -> Stands:
+    numbers = cursors.from_text(id, *([int] * 2 * len(FILES)))
     return tuple(Stand(*numbers[at : at + 2]) for at in range(0, len(numbers), 2))

@@ -13,10 +13,10 @@ import anyio.to_thread
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.purposes import Purpose
 from khive_persist.server.live import Live
 from khive_persist.server.logs import LOGGER
-from khive_persist.server.reading.pulse import Pulse
+from khive_persist.server.reading.feed import FILES, Feed
 from khive_persist.store.reader import Reader
 from khive_persist.store.rollup.follower import Follower
 from khive_persist.store.rollup.hours import Hours
@@ -44,7 +44,7 @@ class Reading:
         rollup: The sums by session.
         hours: The sums by hour.
         follower: Keeps both.
-        pulse: Tells who waits for events that there are some.
+        feed: Follows the events for who listens.
     """
 
     def __init__(self, place: Place, live: Live, asked: Callable[[], int]) -> None:
@@ -68,7 +68,7 @@ class Reading:
         self.rollup = Rollup()
         self.hours = Hours(self.rollup)
         self.follower = Follower(self.new_reader, self.rollup, self.prices())
-        self.pulse = Pulse([self.new_reader(one) for one in HOOK_EVENTS.values()])
+        self.feed = Feed([self.new_reader(one) for one in FILES], self.new_reader(*FILES))
 
     @asynccontextmanager
     async def reader(self, *purposes: Purpose) -> AsyncIterator[Reader]:
@@ -117,9 +117,9 @@ class Reading:
             await self._was_read.wait()
 
     async def keep(self, stopping: anyio.Event) -> None:
-        """Keep the sums, and tell who waits for events, until cancelled."""
+        """Keep the sums, and follow the events for who listens, until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.pulse.keep, stopping)
+            tasks.start_soon(self.feed.keep, stopping)
             tasks.start_soon(self._keep_sums)
 
     async def _keep_sums(self) -> None:
@@ -162,6 +162,6 @@ class Reading:
         for idle in self._idle.values():
             while idle:
                 await idle.pop().close()
-        await self.pulse.close()
+        await self.feed.close()
         await self.follower.close()
         self.rollup.close()

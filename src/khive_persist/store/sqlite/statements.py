@@ -192,11 +192,7 @@ def select(
     columns: str = COLUMNS,
 ) -> Statement:
     """The rows that pass every filter, in order; without one, as they were inserted."""
-    values: list[Any] = []
-    try:
-        where = _condition(All(tuple(filters)), source, values)
-    except RecursionError as error:
-        raise InvalidQueryError("the filter is nested too deeply") from error
+    where, values = passing(source, filters)
     terms = [order_by] if isinstance(order_by, Field | Order) else list(order_by)
     order = ", ".join(_order(term, source) for term in terms)
     sql = f"SELECT {columns} FROM {source.sql} WHERE {where}"
@@ -208,6 +204,15 @@ def select(
         sql += " LIMIT ? OFFSET ?"
         values += [-1 if limit is None else limit, offset]
     return Statement(sql, values)
+
+
+def passing(source: Source, filters: Iterable[Filter]) -> Statement:
+    """The expression that is true of a row that passes every filter."""
+    values: list[Any] = []
+    try:
+        return Statement(_condition(All(tuple(filters)), source, values), values)
+    except RecursionError as error:
+        raise InvalidQueryError("the filter is nested too deeply") from error
 
 
 def _order(term: Field | Order, source: Source) -> str:

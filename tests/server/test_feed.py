@@ -1,0 +1,153 @@
+"""The feed: one reading for all who listen, and no more kept than may be."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from khive_persist.place import Place
+from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.query import field
+from khive_persist.server.reading import feed as feeds
+from khive_persist.server.reading.feed import FILES, Batch, Feed, Stands
+from khive_persist.store.reader import Reader
+from khive_persist.store.sequence import Stored, Wish, following
+from tests.server.filling import BEGIN, delete, event, store
+
+CLAUDE, CODEX = HOOK_EVENTS["claude-code"], HOOK_EVENTS["codex"]
+ALL = Wish(FILES)
+STOPS = Wish((CLAUDE,), [field("event_type") == "stop", field("session_id") == "s1"])
+
+pytestmark = pytest.mark.anyio
+
+
+def events(first: int, count: int, **fields: Any) -> list[Any]:
+    kinds = ("stop", "post_command")
+    return [
+        event(
+            f"s{n % 3}", BEGIN + timedelta(seconds=n), number=n, event_type=kinds[n % 2], **fields
+        )
+        for n in range(first, first + count)
+    ]
+
+
+def reader(place: Place, *purposes: Any) -> Reader:
+    return Reader([(place.database(one.file), one) for one in purposes])
+
+
+@asynccontextmanager
+async def following_feed(place: Place) -> AsyncIterator[Feed]:
+    feed = Feed([reader(place, one) for one in FILES], reader(place, *FILES))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feed.keep, anyio.Event())
+        try:
+            yield feed
+        finally:
+            tasks.cancel_scope.cancel()
+    await feed.close()
+
+
+async def stands(feed: Feed) -> Stands:
+    """Where it stands, once it does."""
+    while feed.stands is None:
+        await feed.next().wait()
+    return feed.stands
+
+
+async def next_batch(feed: Feed, begin: Stands) -> Batch:
+    with anyio.fail_after(20):
+        while True:
+            changed = feed.next()
+            if (found := feed.batch(begin, 0)) is not None:
+                return found
+            await changed.wait()
+
+
+def ids(stored: Sequence[Stored]) -> list[bytes]:
+    return [one.row[0].encode() for one in stored]
+
+
+async def test_a_row_is_spelled_once_for_all_wishes_and_joined_once_for_all_who_have_one(
+    place: Place,
+) -> None:
+    spelled: list[bytes] = []
+
+    def spell(stored: Stored) -> bytes:
+        spelled.append(stored.row[0].encode())
+        return spelled[-1]
+
+    async with following_feed(place) as feed:
+        feed.join("all", ALL)
+        feed.join("all", ALL)
+        feed.join("stops", STOPS)
+        begin = await stands(feed)
+        store(place, CLAUDE, events(0, 60))
+        batch = await next_batch(feed, begin)
+        found = batch.chunks("all", spell, list)
+        assert found is not None
+        assert batch.chunks("all", spell, list) is found
+        stops = batch.chunks("stops", spell, list)
+        assert len(spelled) == len(set(spelled)) == len(found) == 60
+        async with reader(place, *FILES) as own:
+            for chunks, wish in ((found, ALL), (stops, STOPS)):
+                alone, after = await following(own, FILES, begin, [wish], "payload")
+                assert chunks == ids(alone)
+                assert after == batch.after
+        assert stops
+        assert batch.chunks("another", spell, list) is None
+
+
+async def test_what_was_read_before_somebody_came_is_not_taken(place: Place) -> None:
+    async with following_feed(place) as feed:
+        feed.join("all", ALL)
+        begin = await stands(feed)
+        store(place, CLAUDE, events(0, 3))
+        batch = await next_batch(feed, begin)
+        assert feed.batch(begin, batch.number) is batch
+        assert feed.batch(begin, feed.count) is None
+
+
+async def test_no_more_is_kept_than_may_be(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "KEPT_CHARACTERS", 5_000)
+    async with following_feed(place) as feed:
+        feed.join("all", ALL)
+        first = begin = await stands(feed)
+        batches = []
+        for number in range(4):
+            store(place, CLAUDE, events(number, 1, output="x" * 2_000))
+            batches.append(await next_batch(feed, begin))
+            begin = batches[-1].after
+        assert feed.batch(first, 0) is None
+        assert feed.batch(batches[-2].after, 0) is batches[-1]
+        assert sum(one.size for one in batches) > 5_000
+        # What is larger than all that may be kept is told, too.
+        store(place, CLAUDE, events(9, 1, output="x" * 9_000))
+        last = await next_batch(feed, begin)
+        assert feed.batch(batches[-2].after, 0) is None
+        assert last.size > 5_000
+        feed.leave("all")
+        with anyio.fail_after(20):
+            while feed.stands is not None:
+                await anyio.lowlevel.checkpoint()
+        assert feed.batch(begin, 0) is None
+
+
+async def test_a_place_that_is_gone_is_a_loss_and_nothing_is_kept(place: Place) -> None:
+    async with following_feed(place) as feed:
+        feed.join("all", ALL)
+        begin = await stands(feed)
+        store(place, CLAUDE, events(0, 3))
+        store(place, CODEX, events(3, 3))
+        await next_batch(feed, begin)
+        delete(place, CLAUDE, "1")
+        with anyio.fail_after(20):
+            while not feed.losses:
+                await feed.next().wait()
+        assert feed.batch(begin, 0) is None
+        last = await stands(feed)
+        store(place, CLAUDE, events(50, 2))
+        batch = await next_batch(feed, last)
+        assert batch.chunks("all", lambda one: one.row[0].encode(), list)
