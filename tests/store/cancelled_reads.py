@@ -175,6 +175,8 @@ def open_descriptors() -> list[str]:
 
 
 def main(root: Path, count: int, seed: int) -> int:
+    # A shell lets what it starts in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     asyncio.run(fill(root))
     chance, ways = random.Random(seed), Counter[str]()
     left = [0] * count
