@@ -203,6 +203,8 @@ def test_the_result_is_json_of_the_same_structure(
 
 @given(HOSTILE, st.sampled_from(SPELLINGS), st.integers(0, 5))
 @example("login x password \u3000token", json.dumps, 1)
+@example("login x password \u3000token", json.dumps, 2)
+@example("login x password \u3000token", json.dumps, 4)
 def test_the_first_look_passes_over_nothing(
     text: str, spell: Callable[[object], str], levels: int
 ) -> None:

@@ -138,7 +138,7 @@ PATTERNS: Final = (
         True,
         rf"login{_SPACE}{{1,8}}\S{{1,128}}?{_SPACE}{{1,8}}password{_SPACE}{{1,8}}"
         # A letter that is not ASCII may be spelled as JSON does.
-        r"(?=((?:[^\s\"'\\]|\\u(?!00[0-7])[0-9a-f]{4}){6,256}))",
+        r"(?=((?:[^\s\"'\\]|\\{1,8}u(?!00[0-7])[0-9a-f]{4}){6,256}))",
         "password",
     ),
     # In lower case it may be prose: `identified by 'name'`.

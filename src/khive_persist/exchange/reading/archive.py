@@ -51,14 +51,17 @@ def is_archive(path: Path) -> bool:
     """Whether a file is a tar archive, packed or not.
 
     Raises:
-        InvalidFileError: What it is packed with is damaged.
         StoreError: It is a database that cannot be read.
         OSError: It cannot be read.
     """
     if not path.is_file() or is_database(path):
         return False
-    with path.open("rb") as file, unpacked(file, str(path)) as plain:
-        return plain.peek(_HEAD_BYTES)[_MAGIC] == b"ustar"
+    try:
+        with path.open("rb") as file, unpacked(file, str(path)) as plain:
+            return plain.peek(_HEAD_BYTES)[_MAGIC] == b"ustar"
+    except InvalidFileError:
+        # What is damaged as early as this says so itself when it is read.
+        return False
 
 
 def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> Extracted:
