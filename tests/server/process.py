@@ -101,7 +101,7 @@ class Server:
         chosen = self.token if token is None else token
         if chosen:
             headers["authorization"] = f"Bearer {chosen}"
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=50, trust_env=False)
 
     def connect(self) -> socket.socket:
         """A bare connection, for what no client sends."""

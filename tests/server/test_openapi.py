@@ -91,7 +91,7 @@ def test_the_answers_are_as_the_document_says(server: Server, document: Any) -> 
         def ask(case: Any) -> None:
             nonlocal asked
             asked += 1
-            case.call_and_validate(checks=CHECKS, headers=headers, timeout=20)
+            case.call_and_validate(checks=CHECKS, headers=headers, timeout=50)
 
         try:
             ask()
@@ -130,7 +130,7 @@ def test_answers_with_something_in_them_are_as_the_document_says(
         values = paths.get(operation.path, {name: known[name] for name in names if name in known})
         if len(values) == len(names):
             case = operation.Case(path_parameters=values)
-            found = case.call_and_validate(checks=CHECKS[:-1], headers=headers, timeout=20)
+            found = case.call_and_validate(checks=CHECKS[:-1], headers=headers, timeout=50)
             asked.append((operation.path, found.status_code))
     assert {path for path, status in asked if status != 200} <= {"/v1/sessions/{id}/focus"} | {
         path for path, _ in asked if path.startswith("/v1/application_sessions/{id}/")
