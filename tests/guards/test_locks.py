@@ -217,7 +217,7 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
         ("mirror/documents.py:Documents.follow", ".names.lock"),
         ("mirror/follower.py:MirrorFollower.set_epoch", ".names.lock"),
         ("mirror/streams.py:Streams._stream", ".names.lock"),
-        ("mirror/stream_file.py:opened", "hook_events_2026_11_01_session-.jsonl"),
+        ("mirror/stream_file.py:take", "hook_events_2026_11_01_session-.jsonl"),
         ("store/sqlite/connection.py:open_writer", f"{PLANS}.lock"),
         ("store/sqlite/file_writer.py:FileWriter.commit", f"{PLANS}.lock"),
         ("store/sqlite/mirror_progress.py:MirrorProgress.batches", f"{PLANS}.gate.lock"),

@@ -117,7 +117,7 @@ class Feed:
 
     @property
     def losses(self) -> int:
-        """How often the place where it stood was not there any more, as in a file replaced."""
+        """How often it began anew, as where its place was not there any more in a file replaced."""
         return self._losses
 
     @property
@@ -193,12 +193,10 @@ class Feed:
 
     async def _read(self) -> bool:
         """Read what follows; whether there may be more."""
-        if self._stands is None:
-            self._stands = await ends(self._reader, FILES)
-            return False
-        if not await are_there(self._reader, FILES, self._stands):
+        if self._stands is None or not await are_there(self._reader, FILES, self._stands):
             self._forget()
             self._stands = await ends(self._reader, FILES)
+            # Where those who listen stand may not be there any more, either.
             self._losses += 1
             return False
         asked = list(self._wishes.items())
