@@ -159,7 +159,7 @@ def test_an_id_that_is_not_known_any_more_is_said_to_be_a_gap(how: str, place: P
         with client.stream("GET", "/v1/live", headers=headers) as response:
             stream = told(response)
             begin(stream)
-            gap = next(stream)
+            (gap,) = take(stream, 1)
             assert gap["event"] == "gap"
             assert json.loads(gap["data"])["reason"]
             store(place, CLAUDE, events(100, 2))

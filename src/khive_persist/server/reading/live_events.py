@@ -89,7 +89,8 @@ async def _told(
     serving: Serving, asked: Asked, key: _Key, wish: Wish, stands: Stands | None
 ) -> AsyncGenerator[bytes, None]:
     feed = serving.reading.feed
-    first, losses = feed.count, feed.losses
+    first = feed.count
+    losses: int | None = feed.losses
     async with serving.reading.reader(*FILES) as reader:
         last = await ends(reader, FILES)
         is_resumed = stands is not None and await are_there(reader, FILES, stands)
@@ -128,6 +129,8 @@ async def _told(
         if time.monotonic() > beat + HEARTBEAT_SECONDS:
             yield b": \nid: %b\n\n" % _id(stands).encode()
             beat = time.monotonic()
+            # Now and then it is looked at in any case.
+            losses = None
         due = min(allowed, beat) + HEARTBEAT_SECONDS
         with anyio.move_on_after(due - time.monotonic()):
             await changed.wait()
