@@ -132,6 +132,19 @@ def test_a_server_that_was_killed_goes_on_after_the_last_id(place: Place) -> Non
             assert numbers(take(told(again), 11)) == list(range(4, 15))
 
 
+def test_who_is_cut_off_before_the_first_event_misses_nothing(place: Place) -> None:
+    store(place, CLAUDE, events(0, 3))
+    with Server(place) as server, server.client() as client:
+        with client.stream("GET", "/v1/live") as response:
+            first = next(told(response))
+        server.kill()
+    store(place, CLAUDE, events(3, 5))
+    with Server(place) as server, server.client() as client:
+        headers = {"last-event-id": first["id"]}
+        with client.stream("GET", "/v1/live", headers=headers) as again:
+            assert numbers(take(told(again), 5)) == list(range(3, 8))
+
+
 def test_only_what_was_asked_for_is_told(place: Place) -> None:
     with Server(place) as server, server.client() as client:
         query = {"tool": "claude-code", "session": "s1", "type": "stop"}

@@ -94,10 +94,12 @@ async def _told(
     async with serving.reading.reader(*FILES) as reader:
         last = await ends(reader, FILES)
         is_resumed = stands is not None and await are_there(reader, FILES, stands)
-    yield b"retry: 2000\n\n"
-    if stands is not None and not is_resumed:
-        yield _gap(_UNKNOWN, last)
+    is_lost = stands is not None and not is_resumed
     stands = stands if stands is not None and is_resumed else last
+    # Who is cut off before the first event comes back to here.
+    yield b"retry: 2000\nid: %b\n\n" % _id(stands).encode()
+    if is_lost:
+        yield _gap(_UNKNOWN, last)
     beat = allowed = time.monotonic()
     while not serving.stopping.is_set():
         # Before the look: what is read after it wakes us.
