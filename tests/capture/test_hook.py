@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import posix
 import py_compile
 import resource
 import shutil
@@ -354,6 +355,34 @@ def test_what_stands_in_place_of_the_drainers_pipe_gives_way(
     assert stat.S_ISFIFO((place.spool / "wake").lstat().st_mode)
     kept_folders = [path.read_bytes() for path in place.spool.glob("wake.*/inside")]
     assert kept_folders == [b"precious"] * (make is _folder)
+    end = time.monotonic() + DRAINED_SECONDS
+    while not spool.is_empty():
+        assert time.monotonic() < end, "nobody was woken"
+        threading.Event().wait(0.02)
+
+
+@pytest.mark.parametrize("way", ["a hook", "a program"])
+def test_a_drainer_that_ends_while_it_is_woken_gives_way_to_another(
+    way: str, quiet: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(quiet)
+    spool.accept("claude-code", PAYLOAD)
+    reader = quiet.reader  # type: ignore[attr-defined]
+    module = posix if way == "a hook" else os
+    look = os.fstat
+
+    def ends_then(descriptor: int) -> os.stat_result:
+        monkeypatch.setattr(module, "fstat", look)
+        os.close(reader)
+        return look(descriptor)
+
+    opened = arrival.open_private(str(quiet.spool))
+    monkeypatch.setattr(module, "fstat", ends_then)
+    if way == "a hook":
+        arrival.wake_drainer(str(quiet.root), opened)
+    else:
+        wake_drainer(str(quiet.root))
+    os.close(opened)
     end = time.monotonic() + DRAINED_SECONDS
     while not spool.is_empty():
         assert time.monotonic() < end, "nobody was woken"

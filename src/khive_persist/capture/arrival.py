@@ -559,10 +559,18 @@ def wake_drainer(project: str, spool: int) -> None:
     except OSError:
         pass
     else:
-        if posix.fstat(pipe).st_mode & FORMAT == IS_PIPE:
-            posix.write(pipe, b"\n")
+        try:
+            if posix.fstat(pipe).st_mode & FORMAT == IS_PIPE:
+                posix.write(pipe, b"\n")
+                return
+        except BlockingIOError:
+            # It is full: whoever reads it is awake.
             return
-        posix.close(pipe)
+        except BrokenPipeError:
+            # The drainer has ended since the pipe was opened.
+            pass
+        finally:
+            posix.close(pipe)
     pipe = open_wake(spool)
     posix.set_inheritable(pipe, True)
     environment = {name: posix.environ[name] for name in DRAINER_VARIABLES if name in posix.environ}

@@ -51,6 +51,10 @@ def _is_woken(root: str) -> bool:
         # It is full: whoever reads it is awake.
         with suppress(BlockingIOError):
             os.write(pipe, b"\n")
+    except BrokenPipeError:
+        # It has ended since the pipe was opened.
+        return False
+    else:
         return True
     finally:
         os.close(pipe)
