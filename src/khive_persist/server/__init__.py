@@ -15,6 +15,7 @@ How a request goes through, from outside to inside:
 What a group may use is `serving.py`: the place, the settings in force (`live.py`), the tokens, the
 recorder, the open stores, the metrics. Nothing is global. What is sent is stored by another process
 (`recorder.py` here, `recording.py` there): it normalises, takes secrets out and commits
-(`commits.py`). `running.py` is the process around it: the socket, one server a place, signals; and
-`upkeep.py` what it does beside: the spool, syncs, backups, the reload of config.toml.
+(`commits.py`). Large batches are read by one more (`preparer.py` here, `preparing.py` there).
+`running.py` is the process around it: the socket, one server a place, signals; and `upkeep.py` what
+it does beside: the spool, syncs, backups, the reload of config.toml.
 """

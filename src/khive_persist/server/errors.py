@@ -83,6 +83,16 @@ class Refused(Exception):
         self.hint = hint
         self.headers = dict(headers or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come over from another process whole."""
+        return _refused, (self.status, self.code, self.message, self.hint, self.headers)
+
+
+def _refused(
+    status: int, code: str, message: str, hint: str, headers: Mapping[str, str]
+) -> Refused:
+    return Refused(status, code, message, hint=hint, headers=headers)
+
 
 def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None

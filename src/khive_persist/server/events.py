@@ -25,7 +25,6 @@ from khive_persist.store import codec
 _KEYS: Final = frozenset({"id", "tool", "payload", "created_at"})
 # Such an id can stand in the name of a spool file.
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
-_INLINE_BYTES: Final = 65_536
 
 
 class _Ready(NamedTuple):
@@ -41,10 +40,7 @@ def routes(serving: Serving) -> list[BaseRoute]:
     async def receive(request: Request) -> Response:
         body = await read_body(serving, request)
         kind = media_type(request)
-        if len(body) > _INLINE_BYTES:
-            told, ready = await anyio.to_thread.run_sync(_prepare, body, kind)
-        else:
-            told, ready = _prepare(body, kind)
+        told, ready = await serving.preparer.run(_prepare, body, kind)
         for tool in HOOK_EVENTS:
             some = [one for one in ready if one.payload.event.tool == tool]
             if some:

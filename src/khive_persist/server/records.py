@@ -39,7 +39,6 @@ CLASSES: Final[dict[str, type[Node]]] = {
 }
 _KEYS: Final = frozenset(Node.model_fields)
 _FILLED_IN: Final = frozenset({"position", *Changes._fields})
-_INLINE_BYTES: Final = 65_536
 
 
 class _Ready(NamedTuple):
@@ -61,18 +60,17 @@ def routes(serving: Serving) -> list[BaseRoute]:
             # Who may ingest adds.
             authorise(serving, request, "admin")
         body = await read_body(serving, request)
-        if len(body) > _INLINE_BYTES:
-            prepared = anyio.to_thread.run_sync(_prepare, record, body, media_type(request))
-            told, ready = await prepared
+        run = serving.preparer.run
+        if record is FocusChain:
+            told, ready = await run(_prepare, body, record, media_type(request))
+            if ready:
+                await _weave(serving, ready, told, replaces)
         else:
-            told, ready = _prepare(record, body, media_type(request))
-        if ready and record is FocusChain:
-            await _weave(serving, ready, told, replaces)
-        elif ready:
-            sent = [Record(codec.to_row(one.record), one.is_timed, replaces) for one in ready]
-            results = await serving.recorder.store(purpose, sent)
-            for one, result in zip(ready, results, strict=True):
-                told[one.at] = Told(one.record.id, *result)
+            told, rows = await run(_prepare_rows, body, record, media_type(request), replaces)
+            if rows:
+                results = await serving.recorder.store(purpose, [*rows.values()])
+                for (at, row), result in zip(rows.items(), results, strict=True):
+                    told[at] = Told(row.id, *result)
         for each in told:
             serving.metrics.recorded(purpose, each.result)
         return batch_response(told)
@@ -108,7 +106,7 @@ def _replaces(request: Request) -> bool:
     raise Refused(400, "bad_request", "update is true or false")
 
 
-def _prepare(record: type[Node], body: bytes, kind: str) -> tuple[list[Told], list[_Ready]]:
+def _prepare(body: bytes, record: type[Node], kind: str) -> tuple[list[Told], list[_Ready]]:
     told: list[Told] = []
     ready: list[_Ready] = []
     for at, document in enumerate(read_batch(body, kind)):
@@ -121,6 +119,14 @@ def _prepare(record: type[Node], body: bytes, kind: str) -> tuple[list[Told], li
             ready.append(_Ready(at, made, "created_at" in document))
             told.append(Told(made.id, "refused"))
     return told, ready
+
+
+def _prepare_rows(
+    body: bytes, record: type[Node], kind: str, replaces: bool
+) -> tuple[list[Told], dict[int, Record]]:
+    told, ready = _prepare(body, record, kind)
+    rows = {one.at: Record(codec.to_row(one.record), one.is_timed, replaces) for one in ready}
+    return told, rows
 
 
 def _record(record: type[Node], document: Any) -> Node:

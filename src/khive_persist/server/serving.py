@@ -13,6 +13,7 @@ from khive_persist.server.incoming import Commit
 from khive_persist.server.limits import Limits
 from khive_persist.server.live import Live
 from khive_persist.server.metrics import Metrics
+from khive_persist.server.preparer import Preparer
 from khive_persist.server.reading.reading import Reading
 from khive_persist.server.recorder import Recorder
 from khive_persist.server.refuge import Refuge
@@ -58,6 +59,7 @@ class Serving:
     def __post_init__(self) -> None:
         self.budget = Budget(self.limits.buffered_bytes, self.limits.small_bytes)
         self.refuge = Refuge(self.place)
+        self.preparer = Preparer(self.place)
         self.reading = Reading(self.place, self.live, lambda: self.recorder.asked)
         # Cookies know no ports: two servers of one machine must not take each other's.
         self.cookie = "khive_" + hashlib.sha256(os.fsencode(self.place.root)).hexdigest()[:12]
@@ -96,6 +98,7 @@ async def begin_serving(place: Place, address: str, limits: Limits) -> Serving:
 
 async def end_serving(serving: Serving) -> None:
     """Wait for what was begun, end the recorder, and close every file."""
+    await serving.preparer.close()
     await serving.recorder.close()
     await serving.reading.close()
     await serving.stores.close()

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-import anyio.to_thread
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,7 +34,6 @@ from khive_persist.server.sessions.versions import saying_version
 from khive_persist.store import codec
 
 TOOL: Final = "application"
-_INLINE_BYTES: Final = 65_536
 
 
 class Kind(NamedTuple):
@@ -110,10 +108,7 @@ async def _check_active(cache: SessionCache, id: str) -> None:
 async def _append(
     serving: Serving, kind: Kind, id: str, body: bytes, media_type: str
 ) -> list[Told]:
-    if len(body) > _INLINE_BYTES:
-        told, ready = await anyio.to_thread.run_sync(_prepare, kind, id, body, media_type)
-    else:
-        told, ready = _prepare(kind, id, body, media_type)
+    told, ready = await serving.preparer.run(_prepare, body, kind, id, media_type)
     if ready:
         rows = [*ready.values()]
         # The recorder may have ended: what it had stored then has its ids.
@@ -126,7 +121,7 @@ async def _append(
 
 
 def _prepare(
-    kind: Kind, session_id: str, body: bytes, media_type: str
+    body: bytes, kind: Kind, session_id: str, media_type: str
 ) -> tuple[list[Told], dict[int, Record]]:
     told: list[Told] = []
     ready: dict[int, Record] = {}

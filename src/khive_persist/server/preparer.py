@@ -1,0 +1,115 @@
+"""`Preparer`: a server's end of `preparing.py`, the process that reads large bodies."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+import anyio
+
+from khive_persist.place import Place
+from khive_persist.server.errors import Refused
+from khive_persist.server.frames import LENGTH_BYTES, pack, unpack
+from khive_persist.trust.processes import environment_for, module_command
+
+Made = TypeVar("Made")
+Words = TypeVarTuple("Words")
+
+PREPARING: Final = "khive_persist.server.preparing"
+# Less is read sooner than it is sent there and back.
+INLINE_BYTES: Final = 131_072
+PATIENCE_SECONDS: Final = 10.0
+LIMIT_SECONDS: Final = 20.0
+KEPT_SECONDS: Final = 60.0
+
+
+class Preparer:
+    """Has one large body read at a time, by a process that is kept for a while."""
+
+    def __init__(self, place: Place) -> None:
+        """Start nothing yet."""
+        self._place = place
+        self._turn = anyio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+
+    async def run(self, work: Callable[[bytes, *Words], Made], body: bytes, *words: *Words) -> Made:
+        """What a function makes of a body: here where it is small.
+
+        Args:
+            work: A function of a module of ours.
+            body: What it reads.
+            words: What else it takes.
+
+        Raises:
+            Refused: 503 where another body is not read within `PATIENCE_SECONDS`, this one takes
+                too long, or the process ends; or as the function does.
+            KhiveError: As the function does.
+        """
+        if len(body) <= INLINE_BYTES:
+            return work(body, *words)
+        with anyio.move_on_after(PATIENCE_SECONDS) as waiting:
+            await self._turn.acquire()
+        if waiting.cancelled_caught:
+            raise Refused(503, "busy", "too many large bodies at once")
+        is_done = False
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                made, error = await self._exchange(pack((work, (body, *words))))
+            is_done = True
+        except (OSError, EOFError, TimeoutError) as failure:
+            raise Refused(503, "busy", "this body could not be read in time") from failure
+        finally:
+            if not is_done:
+                # What it still says would be taken for the next answer.
+                self._end()
+            self._turn.release()
+        if error is not None:
+            raise error
+        return made  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """End the process."""
+        process = self._process
+        self._end()
+        if process is not None:
+            await process.wait()
+
+    async def _exchange(self, question: bytes) -> tuple[Any, Exception | None]:
+        if self._leaving is not None:
+            self._leaving.cancel()
+        if self._streams is None:
+            self._streams = await self._start()
+        reader, writer = self._streams
+        writer.write(question)
+        await writer.drain()
+        size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "little")
+        told: tuple[Any, Exception | None] = unpack(await reader.readexactly(size))
+        self._leaving = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._end)
+        return told
+
+    async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *module_command(PREPARING, str(self._place.root)),
+                env=environment_for(self._place.root),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+                # A traceback there could quote a payload.
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        return await asyncio.open_connection(sock=ours)
+
+    def _end(self) -> None:
+        """Begin anew with the next body."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        if self._streams is not None:
+            self._streams[1].close()
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        self._streams = self._process = self._leaving = None
