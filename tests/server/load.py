@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.server.sessions import KINDS, one_of
 from tests.server.sessions import PATH as APPLICATION_SESSIONS
 
@@ -116,8 +116,8 @@ class Connection:
 class Role:
     """What all clients of one kind share."""
 
-    def __init__(self, place: Place, address: tuple[str, int], token: str) -> None:
-        self.place = place
+    def __init__(self, project: Project, address: tuple[str, int], token: str) -> None:
+        self.project = project
         self.stopping = asyncio.Event()
         self.wrong: list[str] = []
         self.cuts = 0
@@ -233,14 +233,14 @@ class Spoolers(Role):
             yield self._accept(number, random.Random(2_000 + number))
 
     async def _accept(self, first: int, some: random.Random) -> None:
-        spool = Spool(self.place)
+        spool = Spool(self.project)
         for number in itertools.count(1_000_000_000 + first, SPOOLERS):
             if self.stopping.is_set():
                 return
             content = json.dumps(payload(number)).encode()
             event = await asyncio.to_thread(spool.accept, some.choice(TOOLS), content)
             self._ids.append(event.id)
-            await asyncio.to_thread(wake_drainer, str(self.place.root))
+            await asyncio.to_thread(wake_drainer, str(self.project.root))
             self.acknowledged()
             await self.pause(some)
 
@@ -438,7 +438,7 @@ class Listeners(Role):
 
     async def end(self) -> dict[str, Any]:
         """What each has missed, heard twice, or heard and nobody has stored."""
-        stored = json.loads((self.place.root / "stored.json").read_bytes())
+        stored = json.loads((self.project.root / "stored.json").read_bytes())
         until = time.monotonic() + LONGEST_SECONDS
         for one in self._listeners:
             wanted = {self.number(id.encode()) for id in stored if one.wants(*stored[id])}
@@ -513,7 +513,7 @@ async def main() -> None:
     os.nice(5)
     name, root, url = sys.argv[1:]
     host, _, port = url.rpartition("//")[2].rpartition(":")
-    role = ROLES[name](Place(Path(root)), (host, int(port)), sys.stdin.readline().strip())
+    role = ROLES[name](Project(Path(root)), (host, int(port)), sys.stdin.readline().strip())
     loop = asyncio.get_running_loop()
 
     def wait() -> None:

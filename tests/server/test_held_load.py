@@ -19,8 +19,8 @@ import pytest
 
 from khive_persist.capture.drain import drain
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from tests.server.load import LISTENERS, TOOLS
 from tests.server.process import ROOT, Server, recorder_of
 from tests.server.sessions import KINDS, contents
@@ -38,7 +38,7 @@ class Crowd:
         self._count = 0
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.server.load", role, str(server.place.root), server.url],
+            [sys.executable, "-m", "tests.server.load", role, str(server.project.root), server.url],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
         self._say(server.token)
@@ -96,23 +96,23 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def drainers(place: Place) -> list[int]:
-    """The drainers of a place."""
+def drainers(project: Project) -> list[int]:
+    """The drainers of a project."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            if {b"khive_persist.capture.drainer", os.fsencode(place.root)} <= {*words}:
+            if {b"khive_persist.capture.drainer", os.fsencode(project.root)} <= {*words}:
                 found.append(int(folder.name))
     return found
 
 
-def kill_drainer(place: Place) -> None:
+def kill_drainer(project: Project) -> None:
     """Kill the one that there is; who puts events into the spool starts one where there is none."""
     ends = time.monotonic() + 60
     while True:
         with suppress(ProcessLookupError):
-            for pid in drainers(place)[:1]:
+            for pid in drainers(project)[:1]:
                 os.kill(pid, signal.SIGKILL)
                 return
         assert time.monotonic() < ends
@@ -125,11 +125,11 @@ def kill_recorder(server: Server) -> None:
             return
 
 
-def stored(place: Place) -> dict[str, dict[str, Any]]:
+def stored(project: Project) -> dict[str, dict[str, Any]]:
     """The content of each event, by its id."""
     found: dict[str, dict[str, Any]] = {}
     for tool in TOOLS:
-        path = place.database(HOOK_EVENTS[tool].file)
+        path = project.database(HOOK_EVENTS[tool].file)
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
             rows = connection.execute("SELECT id, content FROM hook_events").fetchall()
@@ -139,10 +139,10 @@ def stored(place: Place) -> dict[str, dict[str, Any]]:
     return found
 
 
-def lines_of_mirror(place: Place) -> Counter[str]:
+def lines_of_mirror(project: Project) -> Counter[str]:
     """How often each event stands in the mirror, as plain text."""
     found: Counter[str] = Counter()
-    for path in place.sessions.glob("*.jsonl"):
+    for path in project.sessions.glob("*.jsonl"):
         content = path.read_bytes()
         assert content.endswith(b"\n")
         found.update(json.loads(line)["id"] for line in content.splitlines())
@@ -155,11 +155,11 @@ def lines_of_mirror(place: Place) -> Counter[str]:
 )
 @pytest.mark.timeout(7200)
 def test_whoever_is_killed_under_whatever_load_nothing_is_lost_or_doubled(
-    place: Place, kills: int
+    project: Project, kills: int
 ) -> None:
     some = random.Random(7)
     words = ("--port", str(free_port()), "--log-json")
-    server = Server(place, words=words)
+    server = Server(project, words=words)
     killed: Counter[str] = Counter()
     whom = ["server", "recorder", "drainer"]
     began = time.monotonic()
@@ -178,19 +178,19 @@ def test_whoever_is_killed_under_whatever_load_nothing_is_lost_or_doubled(
                     crowd.wait_for(some.randint(1, 20))
                 who = whom[number % len(whom)]
                 if who == "drainer":
-                    kill_drainer(place)
+                    kill_drainer(project)
                 elif who == "recorder":
                     kill_recorder(server)
                 else:
                     server.kill()
-                    server = Server(place, words=words)
+                    server = Server(project, words=words)
                 killed[who] += 1
             took = time.monotonic() - began
             told = {role: crowd.end() for role, crowd in crowds.items()}
-            drained = drain(place)
+            drained = drain(project)
             assert (drained.left, drained.errors) == (0, ())
-            events = stored(place)
-            file = place.root / "stored.json"
+            events = stored(project)
+            file = project.root / "stored.json"
             of_whom = {id: (one["tool"], one["session_id"]) for id, one in events.items()}
             file.write_text(json.dumps(of_whom))
             told["listeners"] = listeners.end()
@@ -206,9 +206,9 @@ def test_whoever_is_killed_under_whatever_load_nothing_is_lost_or_doubled(
     assert ids <= events.keys()
     assert numbers.keys() >= {*told["writers"]["numbers"]}
     assert {*numbers.values()} == {1}
-    lines = lines_of_mirror(place)
+    lines = lines_of_mirror(project)
     assert {id: lines[id] for id in events} == dict.fromkeys(events, 1)
-    sessions = contents(place, "sessions")
+    sessions = contents(project, "sessions")
     cases = told["users"]["cases"]
     assert sessions.keys() == cases.keys()
     assert sum(len(one["versions"]) for one in cases.values()) > kills
@@ -218,5 +218,5 @@ def test_whoever_is_killed_under_whatever_load_nothing_is_lost_or_doubled(
         assert sessions[id]["version"] == 1 + len(said) + one["unsaid"], (id, one)
     added = told["users"]["added"]
     assert len(added) == len({*added})
-    assert {*added} <= {id for name in KINDS for id in contents(place, name)}
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert {*added} <= {id for name in KINDS for id in contents(project, name)}
+    assert run(["--dir", str(project.root), "verify"]) == 0

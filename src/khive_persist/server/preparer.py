@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 
 import anyio
 
-from khive_persist.place import Place
-from khive_persist.server.errors import Refused
-from khive_persist.server.frames import LENGTH_BYTES, pack, unpack
+from khive_persist.project import Project
+from khive_persist.recorder.framing import LENGTH_BYTES, pack, unpack
+from khive_persist.server.http.errors import Refused
 from khive_persist.trust.processes import environment_for, module_command
 
 Made = TypeVar("Made")
@@ -27,9 +27,9 @@ KEPT_SECONDS: Final = 60.0
 class Preparer:
     """Has one large body read at a time, by a process that is kept for a while."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, project: Project) -> None:
         """Start nothing yet."""
-        self._place = place
+        self._project = project
         self._turn = anyio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -94,8 +94,8 @@ class Preparer:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                *module_command(PREPARING, str(self._place.root)),
-                env=environment_for(self._place.root),
+                *module_command(PREPARING, str(self._project.root)),
+                env=environment_for(self._project.root),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 # A traceback there could quote a payload.

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from khive_persist.errors import KhiveError
-from khive_persist.server.errors import Refused
-from khive_persist.server.frames import Frames, pack
+from khive_persist.recorder.framing import Frames, pack
+from khive_persist.server.http.errors import Refused
 
 # Who sends much can wait for what others send meanwhile.
 _NICENESS: Final = 5
