@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         open_store,
         save_planning_session,
     )
+    from khive_persist.projects import Project, list_projects
     from khive_persist.purposes import (
         Purpose,
         purpose,
@@ -177,6 +178,7 @@ __all__ = [
     "PlaceError",
     "PlannerSession",
     "PlannerSessionStore",
+    "Project",
     "Pruned",
     "Purged",
     "Purpose",
@@ -211,6 +213,7 @@ __all__ = [
     "field",
     "import_records",
     "list_backups",
+    "list_projects",
     "list_tables",
     "load_document",
     "open_store",
@@ -279,6 +282,7 @@ _HOMES = {
     "PlaceError": "errors",
     "PlannerSession": "opening",
     "PlannerSessionStore": "store.planner_sessions",
+    "Project": "projects",
     "Pruned": "retention.prune",
     "Purged": "retention.purge",
     "Purpose": "purposes",
@@ -313,6 +317,7 @@ _HOMES = {
     "field": "query",
     "import_records": "exchange.transfer",
     "list_backups": "backup.backups",
+    "list_projects": "projects",
     "list_tables": "sql_query",
     "load_document": "exchange.files",
     "open_store": "opening",

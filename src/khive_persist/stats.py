@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from khive_persist import settings as configuration
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.projects import Everywhere, read_everywhere
 from khive_persist.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.query import Filter
 from khive_persist.records.planner_session import PlannerSession
@@ -55,3 +57,15 @@ async def read_stats(
         "plans": of_plans,
         "kinds": [kind._asdict() for kind in kinds],
     }
+
+
+async def stats_everywhere(
+    wanted: list[Filter], of_messages: list[Filter], by: By, of_sessions: list[Filter] | None
+) -> Everywhere[dict[str, Any]]:
+    """What `read_stats` counts, of each project by itself, at the project's own prices."""
+
+    async def read(place: Place) -> dict[str, Any]:
+        prices = PriceTable(configuration.load(place.config).cost_prices)
+        return await read_stats(place, wanted, of_messages, by, prices, of_sessions)
+
+    return await read_everywhere(read)

@@ -115,7 +115,7 @@ def accept(place: Place, *, keep: bool) -> Acceptance:
     elif old.has_moved and marks.is_marked(place.khive):
         records.store(place.khive, records.of_digits(old.digits))
     for path in old.paths if old.has_moved else ():
-        marks.forget(path / place.khive.name)
+        marks.forget(path / place.khive.name, place.khive)
         records.drop(old.digits)
     place.make()
     waiting = waiting_at_home(place)

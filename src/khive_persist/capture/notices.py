@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from khive_persist import settings as configuration
+from khive_persist.capture.home_limits import dropped_lines
 from khive_persist.capture.spool import Spool, home_place, waiting_at_home
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
@@ -79,4 +80,11 @@ def diverted_lines(directory: Path) -> list[str]:
     if not lines and (count := waiting_at_home(place)):
         lines.append(f"{count} events of {directory} wait in the home's spool")
     waiting = diverted(Place(directory))
-    return lines + [f"{count} events of {project} wait here" for project, count in waiting.items()]
+    lines += [f"{count} events of {project} wait here" for project, count in waiting.items()]
+    return lines + dropped_from_home()
+
+
+def dropped_from_home() -> list[str]:
+    """What the home's spool lately dropped, of any project, one line each."""
+    home = home_place()
+    return [] if home is None else dropped_lines(home)

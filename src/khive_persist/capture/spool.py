@@ -260,9 +260,13 @@ def waiting_at_home(place: Place) -> int:
 
 
 def is_for(project: str, place: Place) -> bool:
-    """Whether the path before an event's payload is that of a place, however it is spelt."""
+    """Whether the path before an event's payload is that of a place, however it is spelt.
+
+    Where the place lay before it was moved is its path, too.
+    """
     if not project:
         return False
+    project = str(marks.moved_to(Path(project)))
     if os.path.realpath(project) == os.path.realpath(place.root):
         return True
     try:

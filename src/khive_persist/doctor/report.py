@@ -16,7 +16,7 @@ from khive_persist.admission.survey import listing, survey
 from khive_persist.backup.catalogue import AHEAD, read_catalogue
 from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
-from khive_persist.capture.notices import diverted, untrusted_line
+from khive_persist.capture.notices import diverted, dropped_from_home, untrusted_line
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at_home
 from khive_persist.copies import verify
@@ -98,6 +98,7 @@ async def examine(place: Place, *, thoroughly: bool = True) -> Report:
         f"{count} events of {project} wait here: it is not trusted, or cannot take them"
         for project, count in diverted(place).items()
     ]
+    problems += dropped_from_home()
     problems += _without_marks(place) + _backups(place)
     try:
         configuration.load(place.config)

@@ -15,6 +15,7 @@ from khive_persist.periodic.sentences import sentences
 from khive_persist.periodic.sums import BY, Dear, Sum, Sums, add_up
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.projects import Everywhere, read_everywhere
 from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.register import known_purposes
 from khive_persist.store.activity import PlansMade, Time, latest, plans_made, verdicts_given
@@ -50,6 +51,18 @@ class _Facts(NamedTuple):
     plans: PlansMade
     verdicts: dict[str, int]
     applications: Applications
+
+
+async def report_everywhere(
+    kind: Kind, at: datetime | None = None, now: datetime | None = None
+) -> Everywhere[dict[str, Any]]:
+    """A report on each project by itself, all on the same day or week; see `read_report`."""
+    now = clock.now() if now is None else now
+
+    async def read(place: Place) -> dict[str, Any]:
+        return await read_report(place, kind, at, now)
+
+    return await read_everywhere(read)
 
 
 async def read_report(
