@@ -63,7 +63,13 @@ class Everywhere(NamedTuple, Generic[Found]):
 
 
 async def list_projects() -> list[Project]:
-    """The home, where it keeps anything, and all projects that this user trusts, by path."""
+    """The home, where it keeps anything, and all projects that this user trusts, by path.
+
+    What waits in the spool of a project, or at home for it, is brought in first.
+
+    Raises:
+        OSError: The home's spool cannot be read.
+    """
     waiting = _waiting()
     former = marks.former_paths()
     counted = await read_everywhere(_count)
