@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from khive_persist.capture.notices import diverted
-from khive_persist.capture.spool import home_place
+from khive_persist.capture.spool import home_project
 from khive_persist.errors import KhiveError, UntrustedError
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
-from khive_persist.session import is_known
-from khive_persist.store.sessions import SessionFilter, SessionSummary, list_sessions
+from khive_persist.project import Project
+from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
+from khive_persist.sessions.read import is_known
 from khive_persist.trust import marks
 
 Found = TypeVar("Found")
@@ -74,26 +74,26 @@ async def list_projects() -> list[Project]:
     former = marks.former_paths()
     counted = await read_everywhere(_count)
     projects = []
-    for place in _places():
+    for project in _projects():
         state, last, sessions = "here", None, None
-        error = counted.failed.get(place.root)
-        if place.root in counted.gone:
+        error = counted.failed.get(project.root)
+        if project.root in counted.gone:
             state = "gone"
         elif error is not None:
-            state = "unreadable" if marks.is_trusted(place.khive) else "untrusted"
+            state = "unreadable" if marks.is_trusted(project.khive) else "untrusted"
         else:
-            sessions, last = counted.found[place.root]
-        is_home = marks.is_state(place.khive)
+            sessions, last = counted.found[project.root]
+        is_home = marks.is_state(project.khive)
         projects.append(
             Project(
-                path=str(place.root),
-                name="home" if is_home else place.root.name,
+                path=str(project.root),
+                name="home" if is_home else project.root.name,
                 state=state,
                 last=last,
                 sessions=sessions,
-                waiting=waiting[place.root],
-                bytes=_size(place.khive),
-                known_as=list(map(str, former.get(place.root, ()))),
+                waiting=waiting[project.root],
+                bytes=_size(project.khive),
+                known_as=list(map(str, former.get(project.root, ()))),
                 error=error,
             )
         )
@@ -110,10 +110,10 @@ async def sessions_everywhere(
         limit: At most so many, the latest of all; None for all.
     """
 
-    async def read(place: Place) -> list[SessionSummary]:
+    async def read(project: Project) -> list[SessionSummary]:
         id = wanted.session_id
-        is_exact = id is not None and await is_known(place, id)
-        return await sessions_of(place, wanted._replace(is_exact=is_exact), limit)
+        is_exact = id is not None and await is_known(project, id)
+        return await sessions_of(project, wanted._replace(is_exact=is_exact), limit)
 
     everywhere = await read_everywhere(read)
     if limit is not None:
@@ -126,67 +126,67 @@ async def sessions_everywhere(
 
 
 async def sessions_of(
-    place: Place, wanted: SessionFilter, limit: int | None = None
+    project: Project, wanted: SessionFilter, limit: int | None = None
 ) -> list[SessionSummary]:
-    """The sessions of one place, the latest first; what waits in its spool is brought in first.
+    """The sessions of one project, the latest first; what waits in its spool is brought in first.
 
     Raises:
         StoreError: As its subclasses say.
     """
     purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
-    async with reading(place, *purposes) as reader:
+    async with reading(project, *purposes) as reader:
         return await list_sessions(reader, wanted, limit)
 
 
-async def read_everywhere(read: Callable[[Place], Awaitable[Found]]) -> Everywhere[Found]:
+async def read_everywhere(read: Callable[[Project], Awaitable[Found]]) -> Everywhere[Found]:
     """Read the home and each trusted project; one that cannot be read does not stop the others.
 
     Args:
-        read: What reads one place.
+        read: What reads one project.
     """
     found: dict[Path, Found] = {}
     gone: list[Path] = []
     failed: dict[Path, str] = {}
-    for place in _places():
+    for project in _projects():
         try:
-            if _is_gone(place):
-                gone.append(place.root)
+            if _is_gone(project):
+                gone.append(project.root)
             else:
-                found[place.root] = await read(place)
+                found[project.root] = await read(project)
         except KhiveError as error:
-            failed[place.root] = str(error)
+            failed[project.root] = str(error)
         except OSError as error:
-            failed[place.root] = f"{error.filename or place.khive}: {error.strerror}"
+            failed[project.root] = f"{error.filename or project.khive}: {error.strerror}"
     return Everywhere(found, gone, failed)
 
 
-def _places() -> list[Place]:
-    home = home_place()
-    places = [Place(path) for path in marks.marked_paths()]
+def _projects() -> list[Project]:
+    home = home_project()
+    places = [Project(path) for path in marks.marked_paths()]
     if home is not None and home.exists():
-        places.append(Place(marks.physical(home.khive).parent))
-    return sorted(set(places), key=lambda place: place.root)
+        places.append(Project(marks.physical(home.khive).parent))
+    return sorted(set(places), key=lambda project: project.root)
 
 
-async def _count(place: Place) -> tuple[int, str | None]:
-    sessions = await sessions_of(place, SessionFilter())
+async def _count(project: Project) -> tuple[int, str | None]:
+    sessions = await sessions_of(project, SessionFilter())
     return len(sessions), max((one.last for one in sessions if one.last), default=None)
 
 
 def _waiting() -> Counter[Path]:
     """How many events wait in the home's spool, by where their project lies now."""
     waiting: Counter[Path] = Counter()
-    home = home_place()
+    home = home_project()
     for project, count in (diverted(home) if home else {}).items():
         waiting[Path(os.path.realpath(marks.moved_to(Path(project))))] += count
     return waiting
 
 
-def _is_gone(place: Place) -> bool:
-    if not os.path.lexists(place.khive):
+def _is_gone(project: Project) -> bool:
+    if not os.path.lexists(project.khive):
         return True
-    if not marks.is_trusted(place.khive):
-        raise UntrustedError(f"{place.khive} is not the one that was trusted")
+    if not marks.is_trusted(project.khive):
+        raise UntrustedError(f"{project.khive} is not the one that was trusted")
     return False
 
 

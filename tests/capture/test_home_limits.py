@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.home_limits import dropped
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.payloads import Hook
 
 QUIET = "[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n"
@@ -24,7 +24,7 @@ DAY_NS = 86_400 * 10**9
 def quiet_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     (home / ".khive").mkdir(mode=0o700)
-    Spool(Place(home)).make()
+    Spool(Project(home)).make()
     limit(home, "")
 
 
@@ -41,14 +41,14 @@ def untrusted(root: Path) -> Path:
 
 def divert(home: Path, root: Path, count: int = 1, days: float = 0) -> None:
     for _ in range(count):
-        _, _, rest = arrival.file_name("claude-code", True).partition("_")
+        _, _, rest = spool_writer.file_name("claude-code", True).partition("_")
         name = f"{time.time_ns() - int(days * DAY_NS):020d}_{rest}".replace(".event", ".away")
         content = os.fsencode(root) + b'\0{"session_id":"s","hook_event_name":"Stop"}'
-        os.close(arrival.keep(str(home), name, content))
+        os.close(spool_writer.keep(str(home), name, content))
 
 
 def waiting(home: Path) -> dict[str, int]:
-    spool = Spool(Place(home))
+    spool = Spool(Project(home))
     found = []
     for event in spool.events():
         # A drainer may drop it meanwhile.
@@ -63,62 +63,62 @@ def test_what_is_too_old_is_dropped_and_said(
     clone = untrusted(tmp_path / "clone")
     divert(home, clone, 2, days=91)
     divert(home, clone, 1, days=89)
-    drain(Place(home))
+    drain(Project(home))
     assert waiting(home) == {"clone": 1}
-    assert dropped(Place(home))[str(clone)].events == 2
+    assert dropped(Project(home))[str(clone)].events == 2
     line = f"2 events of {clone}, which nobody has trusted, were dropped"
     run(["--dir", str(home), "doctor"])
     assert line in "".join(capsys.readouterr())
     run(["hooks", "status"])
     assert line in "".join(capsys.readouterr())
     divert(home, clone, 1, days=100)
-    drain(Place(home))
-    assert dropped(Place(home))[str(clone)].events == 3
+    drain(Project(home))
+    assert dropped(Project(home))[str(clone)].events == 3
 
 
 def test_who_floods_the_spool_loses_its_own_oldest(tmp_path: Path, home: Path) -> None:
     quiet, loud = untrusted(tmp_path / "quiet"), untrusted(tmp_path / "loud")
     divert(home, quiet, 2, days=9)
     divert(home, loud, 30)
-    newest = Spool(Place(home)).events()[-1]
-    total = sum(path.stat().st_blocks * 512 for path in Place(home).spool.glob("*.away"))
+    newest = Spool(Project(home)).events()[-1]
+    total = sum(path.stat().st_blocks * 512 for path in Project(home).spool.glob("*.away"))
     limit(home, f"max_bytes = {total // 4}")
-    drain(Place(home))
+    drain(Project(home))
     assert waiting(home) == {"quiet": 2, "loud": 6}
-    assert newest in Spool(Place(home)).events()
-    assert set(dropped(Place(home))) == {str(loud)}
+    assert newest in Spool(Project(home)).events()
+    assert set(dropped(Project(home))) == {str(loud)}
 
 
 def test_a_trusted_project_that_cannot_take_its_events_loses_none(
     tmp_path: Path, home: Path
 ) -> None:
-    place = Place(tmp_path / "mine")
-    place.root.mkdir()
-    place.make()
-    place.spool.write_text("in the way")
-    divert(home, place.root, 3, days=400)
+    project = Project(tmp_path / "mine")
+    project.root.mkdir()
+    project.make()
+    project.spool.write_text("in the way")
+    divert(home, project.root, 3, days=400)
     limit(home, "max_bytes = 1")
-    drain(Place(home))
+    drain(Project(home))
     assert waiting(home) == {"mine": 3}
-    assert dropped(Place(home)) == {}
+    assert dropped(Project(home)) == {}
 
 
 @pytest.mark.parametrize("settings", ["max_bytes = 0\nkeep_days = 0", "keep_days = -1"])
 def test_no_limit_and_a_mistake_drop_nothing(tmp_path: Path, home: Path, settings: str) -> None:
     limit(home, settings)
     divert(home, untrusted(tmp_path / "clone"), 2, days=4000)
-    drain(Place(home))
+    drain(Project(home))
     assert waiting(home) == {"clone": 2}
 
 
 def test_a_project_does_not_set_the_limits_of_the_home(tmp_path: Path, home: Path) -> None:
-    place = Place(tmp_path / "mine")
-    place.root.mkdir()
-    place.make()
-    place.config.write_text("[home]\nkeep_days = 0.001\nmax_bytes = 1\n")
+    project = Project(tmp_path / "mine")
+    project.root.mkdir()
+    project.make()
+    project.config.write_text("[home]\nkeep_days = 0.001\nmax_bytes = 1\n")
     divert(home, untrusted(tmp_path / "clone"), 2, days=1)
-    drain(place)
-    drain(Place(home))
+    drain(project)
+    drain(Project(home))
     assert waiting(home) == {"clone": 2}
 
 
@@ -134,4 +134,4 @@ def test_hooks_in_a_clone_do_not_fill_the_home(tmp_path: Path, home: Path, hook:
     while waiting(home).get("clone", 0) > 2:
         assert time.monotonic() < end
         time.sleep(0.02)
-    assert dropped(Place(home))[str(clone)].events >= 18
+    assert dropped(Project(home))[str(clone)].events >= 18

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.trust import marks
 
 QUIET = "[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n"
@@ -28,22 +28,22 @@ def payload(session: str) -> bytes:
     return json.dumps({"session_id": session, "hook_event_name": "Stop"}).encode()
 
 
-def project(root: Path, *sessions: str) -> Place:
-    place = Place(root)
+def project(root: Path, *sessions: str) -> Project:
+    project = Project(root)
     root.mkdir()
-    place.make()
+    project.make()
     for session in sessions:
-        Spool(place).accept("claude-code", payload(session))
-    assert drain(place).left == 0
-    return place
+        Spool(project).accept("claude-code", payload(session))
+    assert drain(project).left == 0
+    return project
 
 
 def waits_at_home(home: Path, root: Path, session: str) -> None:
     """Put an event of a project into the home's spool, as a hook does that cannot put it there."""
-    Spool(Place(home)).make()
-    name = arrival.file_name("claude-code", True).replace(".event", ".away")
+    Spool(Project(home)).make()
+    name = spool_writer.file_name("claude-code", True).replace(".event", ".away")
     content = os.fsencode(root) + b"\0" + payload(session)
-    os.close(arrival.keep(str(home), name, content))
+    os.close(spool_writer.keep(str(home), name, content))
 
 
 def read(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
@@ -138,30 +138,30 @@ def test_what_means_one_project_is_refused(arguments: list[str]) -> None:
 def test_a_project_that_was_moved_keeps_its_history(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = project(tmp_path / "a", "s1")
-    os.rename(place.root, tmp_path / "b")
+    project = project(tmp_path / "a", "s1")
+    os.rename(project.root, tmp_path / "b")
     assert run(["--dir", str(tmp_path / "b"), "trust", "--yes"]) == 0
     os.rename(tmp_path / "b", tmp_path / "c")
     assert run(["--dir", str(tmp_path / "c"), "trust", "--yes"]) == 0
     waits_at_home(home, tmp_path / "a", "s2")
     waits_at_home(home, tmp_path / "b", "s3")
     # Of itself, before the home's own drain brings them.
-    assert drain(Place(tmp_path / "c")).stored == 2
+    assert drain(Project(tmp_path / "c")).stored == 2
     found = listed(capsys)
     assert "a" not in found
     assert "b" not in found
     assert found["c"]["known_as"] == [str(tmp_path / "a"), str(tmp_path / "b")]
     assert found["c"]["sessions"] == 3
-    assert Spool(Place(home)).events() == []
+    assert Spool(Project(home)).events() == []
 
 
 def test_the_home_brings_what_waits_to_where_the_project_is_now(tmp_path: Path, home: Path) -> None:
     os.rename(project(tmp_path / "a", "s1").root, tmp_path / "b")
     assert run(["--dir", str(tmp_path / "b"), "trust", "--yes"]) == 0
     waits_at_home(home, tmp_path / "a", "s2")
-    drain(Place(home))
-    assert Spool(Place(home)).events() == []
-    assert not Place(home).database("claude_hooks.db").exists()
+    drain(Project(home))
+    assert Spool(Project(home)).events() == []
+    assert not Project(home).database("claude_hooks.db").exists()
 
 
 def test_another_project_at_the_old_path_gets_its_own_events(tmp_path: Path, home: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.files import read_regular, write_private
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 
 FILE: Final = "dropped.json"
@@ -97,17 +97,17 @@ def drop_excess(spool: Spool, waiting: Mapping[str, Sequence[Event]], settings: 
                 heapq.heappush(largest, (bytes + size, project))
     if not excess:
         return
-    _write_down(spool.place, excess)
+    _write_down(spool.project, excess)
     for events in excess.values():
         for event in events:
             with suppress(FileNotFoundError):
                 spool.remove(event)
 
 
-def dropped(place: Place) -> dict[str, Dropped]:
+def dropped(project: Project) -> dict[str, Dropped]:
     """What was dropped lately from the spool of the home, by project."""
     try:
-        found = json.loads(read_regular(place.khive / FILE, _MOST_BYTES))
+        found = json.loads(read_regular(project.khive / FILE, _MOST_BYTES))
         entries = {str(project): _entry(one) for project, one in found.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
@@ -115,13 +115,13 @@ def dropped(place: Place) -> dict[str, Dropped]:
     return {project: one for project, one in entries.items() if now - one.at < _SAID_SECONDS}
 
 
-def dropped_lines(place: Place) -> list[str]:
+def dropped_lines(project: Project) -> list[str]:
     """What to say of it, one line a project."""
-    return [one.line(project) for project, one in dropped(place).items()]
+    return [one.line(project) for project, one in dropped(project).items()]
 
 
-def _write_down(place: Place, excess: Mapping[str, Sequence[Event]]) -> None:
-    known = dropped(place)
+def _write_down(project: Project, excess: Mapping[str, Sequence[Event]]) -> None:
+    known = dropped(project)
     now = time.time()
     for project, events in excess.items():
         first, last = (clock.to_text(clock.from_ns(e.arrival_ns)) for e in (events[0], events[-1]))
@@ -132,7 +132,7 @@ def _write_down(place: Place, excess: Mapping[str, Sequence[Event]]) -> None:
             before.events + len(events), min(before.first, first), max(before.last, last), now
         )
     text = json.dumps({project: one._asdict() for project, one in known.items()}, indent=1)
-    write_private(place.khive / FILE, text.encode())
+    write_private(project.khive / FILE, text.encode())
 
 
 def _entry(one: Mapping[str, Any]) -> Dropped:
