@@ -13,7 +13,7 @@ import anyio
 from benchmarks.samples import plan_rows
 from benchmarks.table import Line
 from khive_persist import PlannerSession, field, open_store
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.sqlite.connection import open_reader, open_writer
 from khive_persist.store.sqlite.statements import extract, upsert
 

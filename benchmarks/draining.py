@@ -11,8 +11,8 @@ from benchmarks.samples import payload
 from benchmarks.table import Line
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import Drain
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.sqlite.connection import open_writer
 
 EVENTS = 5_000

@@ -12,8 +12,8 @@ from benchmarks.table import Line, median_ratio, milliseconds
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import Drain
 from khive_persist.mirror import names
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 
 FILES: Final = 100_000
 FEW: Final = 100

@@ -77,6 +77,9 @@ if TYPE_CHECKING:
     )
     from khive_persist.experiments.assigning import assign
     from khive_persist.experiments.defining import create_experiment
+    from khive_persist.models.paths import RecordPaths
+    from khive_persist.models.purposes import Purpose, purpose
+    from khive_persist.models.query import Field, Filter, Order, column, field
     from khive_persist.opening import (
         ApplicationSession,
         Assignment,
@@ -92,18 +95,6 @@ if TYPE_CHECKING:
         open_store,
         save_planning_session,
     )
-    from khive_persist.purposes import (
-        Purpose,
-        purpose,
-    )
-    from khive_persist.query import (
-        Field,
-        Filter,
-        Order,
-        column,
-        field,
-    )
-    from khive_persist.records.paths import RecordPaths
     from khive_persist.retention.prune import Pruned
     from khive_persist.retention.purge import Purged
     from khive_persist.retention.removal import (

@@ -12,11 +12,11 @@ from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mir
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.mirror.revise import revise_both
 from khive_persist.mirror.verify import Advance, Difference, Tally, compared
+from khive_persist.models.node import Node
+from khive_persist.models.purpose_registry import mirrored_purposes, remember
+from khive_persist.models.purposes import Purpose
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.records.node import Node
-from khive_persist.register import mirrored_purposes, remember
 from khive_persist.store.sqlite import rows, switch
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones

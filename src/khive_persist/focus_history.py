@@ -10,13 +10,13 @@ from khive_persist import clock
 from khive_persist.errors import NotFoundError
 from khive_persist.focus.calls import TOOLS
 from khive_persist.focus.gathering import TELLING
+from khive_persist.models.as_document import document
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.query import field
+from khive_persist.models.todo_list import Work, sound_items, work
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.query import field
-from khive_persist.records.document import document
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.focus_list import Work, sound_items, work
-from khive_persist.records.hook_event import HookEvent
 from khive_persist.session import whole_id
 
 MAIN: Final = "main"

@@ -17,23 +17,23 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
+from khive_persist.models.active_store import bind, set_opener, unbind
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.experiment import Experiment
+from khive_persist.models.field_types import Timed
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.immutable import Fixed
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
+from khive_persist.models.score import Score
 from khive_persist.place import Place
-from khive_persist.purposes import FOCUS_CHAINS, Purpose
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.assignment import Assignment
-from khive_persist.records.binding import bind, set_opener, unbind
-from khive_persist.records.experiment import Experiment
-from khive_persist.records.fixed import Fixed
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
-from khive_persist.records.values import Timed
-from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.codec import StoredRow

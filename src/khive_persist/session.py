@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
-from khive_persist.opening import open_store, reading
-from khive_persist.place import Place
-from khive_persist.purposes import (
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import (
     BUILT_IN_NAMES,
     CONVERSATIONS,
     FOCUS_CHAINS,
@@ -17,17 +24,10 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
-from khive_persist.query import Filter, column, field
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.assignment import Assignment
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
-from khive_persist.register import known_purposes
+from khive_persist.models.query import Filter, column, field
+from khive_persist.models.score import Score
+from khive_persist.opening import open_store, reading
+from khive_persist.place import Place
 from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select

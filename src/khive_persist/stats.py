@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EVENTS
-from khive_persist.query import Filter
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.register import known_purposes
 from khive_persist.store.counts import count_events
 from khive_persist.store.kinds import count_records
 from khive_persist.transcripts.reported import reported_costs

@@ -7,8 +7,8 @@ from pathlib import Path
 from khive_persist.backup.catalogue import read_catalogue
 from khive_persist.backup.destination import Destination
 from khive_persist.backup.restore import Restored, restore_backup
+from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
 from khive_persist.store.sqlite.file_writer import FileWriter
 
 PURPOSES = {purpose.file: purpose for purpose in BUILT_IN}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.sqlite import connection, lock, snapshot, switch
 from khive_persist.store.sqlite.adhoc import AdHoc
 from tests.backup.records import elsewhere, make_old, mirror, save_plans
@@ -32,7 +32,7 @@ from khive_persist import PlannerSession, open_store
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.sqlite import switch
 from khive_persist.store.sqlite.connection import open_writer
 

@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from urllib.parse import quote
 
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 
 
 def stop(session: str) -> bytes:

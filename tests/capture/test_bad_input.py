@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from khive_persist.capture.drain import drain
 from khive_persist.capture.normalise import normalise
 from khive_persist.capture.spool import Event, Spool
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from tests.hypotheses import examples

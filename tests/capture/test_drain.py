@@ -20,8 +20,8 @@ from khive_persist.capture.event_drain import BATCH_EVENTS
 from khive_persist.capture.removal import Removal
 from khive_persist.capture.spool import LOCKS, Event, Spool, parse
 from khive_persist.errors import StoreBusyError, StoreDamagedError, StoreNewerError
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.sqlite.connection import open_writer
 from tests.payloads import Hook, sample_payloads
 

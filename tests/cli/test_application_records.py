@@ -13,8 +13,8 @@ import pytest
 from khive_persist import ApplicationSession, Measurement, Message, Node, Score, open_store
 from khive_persist.cli.root import run
 from khive_persist.mirror.schema import schema
+from khive_persist.models.purposes import purpose
 from khive_persist.place import Place
-from khive_persist.purposes import purpose
 
 TABLES = {
     "application_sessions": "application_sessions",

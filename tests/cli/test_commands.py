@@ -169,7 +169,7 @@ def test_doctor_names_what_keeps_a_place_from_working(place: Place, khive: Khive
 
 
 def test_doctor_says_that_events_wait_for_a_newer_schema(place: Place, khive: Khive) -> None:
-    from khive_persist.purposes import HOOK_EVENTS
+    from khive_persist.models.purposes import HOOK_EVENTS
     from khive_persist.store.sqlite.connection import open_writer
 
     purpose = HOOK_EVENTS["codex"]

@@ -16,15 +16,15 @@ from khive_persist.comparison.collecting import Collected, collect
 from khive_persist.comparison.metric import ABSENT, NO_NUMBER
 from khive_persist.comparison.session_facts import SessionFacts, session_facts
 from khive_persist.errors import InvalidQueryError
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.models.score import Score
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
 from tests.server.filling import row, store
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

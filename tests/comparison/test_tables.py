@@ -11,11 +11,11 @@ import pytest
 from khive_persist.cli.root import run
 from khive_persist.comparison.pseudonyms import Pseudonyms, read_key
 from khive_persist.errors import InvalidFileError
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.score import Score
 from khive_persist.place import Place
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.score import Score
 from tests.comparison.test_collecting import save
 
 NAMES = ("summary", "tests", "definitions", "sessions", "scores", "measurements", "messages")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from tests.mirror.records import assert_equal, ids, recovered
 
 ROWS = 800

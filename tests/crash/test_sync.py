@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts import batches, storing

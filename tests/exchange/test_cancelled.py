@@ -12,8 +12,8 @@ import pytest
 
 from khive_persist.exchange.export import Form, export, parts_of
 from khive_persist.exchange.importing import import_rows
+from khive_persist.models.planner_session import PlannerSession
 from khive_persist.place import Place
-from khive_persist.records.planner_session import PlannerSession
 from tests.exchange.rows import made, put, row, stored
 
 ROWS = 1_500

@@ -11,9 +11,9 @@ import pyarrow.parquet
 import pytest
 
 from khive_persist.exchange.export import parts_of
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.records.node import Node
 from tests.exchange.rows import put, row, write
 
 

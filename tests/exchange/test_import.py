@@ -16,8 +16,8 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidFileError, StoreBusyError
 from khive_persist.exchange.formats import write_document
 from khive_persist.mirror.document import to_document
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
 from tests.exchange.rows import (
     CLAUDE,
     METADATA,

@@ -22,7 +22,7 @@ import sys, anyio
 from pathlib import Path
 from khive_persist.exchange.export import export, parts_of
 from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.models.hook_event import HookEvent
 
 async def run(root, target, form):
     return await export(Place(root), parts_of(HookEvent), Path(target), form, force=True)

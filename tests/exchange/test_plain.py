@@ -17,12 +17,12 @@ from khive_persist.exchange.importing import Imported
 from khive_persist.exchange.reading import folder as folder_reading
 from khive_persist.exchange.reading import markdown
 from khive_persist.exchange.reading import source as source_reading
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
 from tests.exchange.rows import PLANS, put, row, stored, write
 
 

@@ -19,7 +19,7 @@ import sys, anyio
 from pathlib import Path
 from khive_persist.exchange.export import export, parts_of
 from khive_persist.place import Place
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.planner_session import PlannerSession
 
 def wait(count):
     print(count, flush=True)

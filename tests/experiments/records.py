@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Any
 
 from khive_persist import open_store
+from khive_persist.models.node import Node
 from khive_persist.place import Place
-from khive_persist.records.node import Node
 
 HALVES = {"control": 1, "new": 1}
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khive_persist.experiments.drawing import draw, fraction
-from khive_persist.records.assignment import assignment_id
-from khive_persist.records.experiment import Variant
+from khive_persist.models.assignment import assignment_id
+from khive_persist.models.experiment import Variant
 
 IDS = 10_000
 # Of a chi-square with two degrees of freedom, 1 in 1,000 is larger.

@@ -19,9 +19,9 @@ from khive_persist.copies import mirrored, rebuild
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.mirror.session import PURPOSES, compare_session
 from khive_persist.mirror.verify import compared
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.place import Place, make_directory
-from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
-from khive_persist.records.application_session import ApplicationSession
 from khive_persist.redaction import Redactor
 from khive_persist.retention.purge import purge
 from khive_persist.retention.rescan import rescan_waiting

@@ -13,17 +13,17 @@ import anyio
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
-from khive_persist.definitions import SUFFIX
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
 from khive_persist.mirror.verify import Comparison, compared
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_file import SUFFIX
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.register import known_purposes
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import Batch

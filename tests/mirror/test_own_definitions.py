@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 import pytest
 
-from khive_persist import definitions
 from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror.verify import compared
+from khive_persist.models import purpose_file
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes, mirrored_purposes, remember
+from khive_persist.models.purposes import BUILT_IN, Purpose, purpose
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, Purpose, purpose
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.register import known_purposes, mirrored_purposes, remember
 from tests.mirror.own import Heartbeat, TrainingSession
 from tests.mirror.records import DAY, assert_equal, everything, found, plan, save
 
@@ -57,13 +57,13 @@ def bare(own: Place, tmp_path: Path) -> Place:
 
 
 def definition(place: Place, name: str) -> Path:
-    return place.sessions / f"{name}{definitions.SUFFIX}"
+    return place.sessions / f"{name}{purpose_file.SUFFIX}"
 
 
 def test_the_definition_lies_beside_the_records(own: Place) -> None:
     for kind in (TrainingSession, Heartbeat, Order):
         path = definition(own, kind.purpose.name)
-        assert definitions.read(path) == kind.purpose
+        assert purpose_file.read(path) == kind.purpose
         assert path.stat().st_mode & 0o777 == 0o600
     assert not definition(own, "planner_sessions").exists()
     assert_equal(own)
@@ -97,7 +97,7 @@ def test_of_other_records_alone_they_are_no_difference(bare: Place) -> None:
 def test_a_definition_comes_back_with_the_mirror(own: Place) -> None:
     shutil.rmtree(own.sessions)
     assert run(["--dir", str(own.root), "rebuild", "--from-database"]) == 0
-    assert definitions.read(definition(own, "training")) == TrainingSession.purpose
+    assert purpose_file.read(definition(own, "training")) == TrainingSession.purpose
 
 
 def test_without_a_mirror_there_is_no_definition(place: Place) -> None:
@@ -106,7 +106,7 @@ def test_without_a_mirror_there_is_no_definition(place: Place) -> None:
     assert not place.sessions.exists()
 
 
-GOOD = json.loads(definitions.to_bytes(TrainingSession.purpose))
+GOOD = json.loads(purpose_file.to_bytes(TrainingSession.purpose))
 
 
 @pytest.mark.parametrize(
@@ -144,16 +144,16 @@ def test_what_is_no_file_is_no_definition(bare: Place, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.json"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    assert definitions.definition_in(path) is None
+    assert purpose_file.definition_in(path) is None
     path.unlink()
     os.mkfifo(path)
-    assert definitions.definition_in(path) is None
+    assert purpose_file.definition_in(path) is None
     path.unlink()
     path.write_bytes(b" " * (1 << 20))
     with pytest.raises(InvalidRecordError, match="larger than"):
-        definitions.read(path)
+        purpose_file.read(path)
     path.write_bytes(b"[" * 200_000)
-    assert definitions.definition_in(path) is None
+    assert purpose_file.definition_in(path) is None
 
 
 def test_kinds_that_differ_in_case_only_are_refused(place: Place) -> None:

@@ -17,8 +17,8 @@ from khive_persist.mirror.packing import MARKER, Packed, pack, pack_if_due
 from khive_persist.mirror.stream_file import Appending, Entry, opened
 from khive_persist.mirror.turn import turn
 from khive_persist.mirror.verify import compared
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock
 from tests.capture.test_drain import until
@@ -283,7 +283,7 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
 ORDER = """
 import os, sys
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
 
 def report(name):
     call = getattr(os, name)

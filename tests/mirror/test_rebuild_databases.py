@@ -26,8 +26,8 @@ from khive_persist.mirror import scan
 from khive_persist.mirror.follower import EPOCHS
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock, switch
 from khive_persist.store.sqlite.rows import read_ids

@@ -14,8 +14,8 @@ from khive_persist.errors import NotFoundError
 from khive_persist.mirror import names
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_mirror
 from khive_persist.mirror.revise import remove_unfinished
+from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS, Purpose
 from tests.mirror.records import (
     CLAUDE,
     assert_equal,

@@ -19,8 +19,8 @@ from khive_persist.errors import MirrorError, StoreBusyError
 from khive_persist.mirror import forms, names
 from khive_persist.mirror.schema import schema
 from khive_persist.mirror.streams import Streams
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.store.sqlite import lock
 from tests.mirror.records import (
     CLAUDE,

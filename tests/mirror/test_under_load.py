@@ -10,8 +10,8 @@ import pytest
 from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
+from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.store.sqlite import lock
 from tests.mirror.records import CLAUDE, assert_equal, drained, files, found, plan, recorded, save
 from tests.mirror.writers import acknowledged, writing

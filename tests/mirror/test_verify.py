@@ -21,8 +21,8 @@ from khive_persist.errors import (
     StoreUnavailableError,
 )
 from khive_persist.mirror.verify import compared
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
 from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.connection import make
 from tests.mirror.records import (

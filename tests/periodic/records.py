@@ -7,9 +7,9 @@ from typing import Any
 
 import anyio
 
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.periodic.report import read_report
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from tests.server.filling import Row, event, message, row, store
 
 # A Monday; the week before begins on the 9th.

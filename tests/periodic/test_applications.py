@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.periodic.page import page
-from khive_persist.periodic.text import text
-from khive_persist.place import Place
-from khive_persist.purposes import (
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     BUILT_IN,
     MEASUREMENTS,
@@ -18,7 +16,9 @@ from khive_persist.purposes import (
     SCORES,
     purpose,
 )
-from khive_persist.register import remember
+from khive_persist.periodic.page import page
+from khive_persist.periodic.text import text
+from khive_persist.place import Place
 from khive_persist.store.reader import Reader
 from tests.periodic.records import AFTER, day, plan, plans, report, totals
 from tests.server.filling import Row, row, store

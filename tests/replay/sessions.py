@@ -5,10 +5,10 @@ from typing import Any
 
 import anyio
 
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
 
 SESSION = "played"
 MORNING = "2026-11-21T09:00"

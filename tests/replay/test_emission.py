@@ -20,9 +20,9 @@ from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import field
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import field
 from khive_persist.replay.emission import emit, target_of
 from khive_persist.replay.originals import RECONSTRUCTED, Original
 from khive_persist.replay.originals import originals as stored

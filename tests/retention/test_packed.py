@@ -9,8 +9,8 @@ import pytest
 
 from khive_persist.cli.root import run
 from khive_persist.mirror.packing import pack
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
 from khive_persist.redaction import Redactor
 from khive_persist.retention.prune import prune
 from khive_persist.retention.purge import purge

@@ -18,8 +18,8 @@ from khive_persist.backup.folder import Folder
 from khive_persist.capture import arrival
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import rebuild
+from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
 from khive_persist.retention.purge import Purged, purge
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import set_aside

@@ -16,8 +16,8 @@ from khive_persist.backup.folder import Folder
 from khive_persist.backup.restore import restore_backup
 from khive_persist.copies import Source, rebuild
 from khive_persist.exchange.importing import import_rows
+from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.retention.prune import prune
 from khive_persist.retention.purge import Purged, purge
 from khive_persist.retention.rules import Rule

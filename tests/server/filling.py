@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from khive_persist import clock
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.statements import replace
 

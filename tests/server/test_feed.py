@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import field
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import field
 from khive_persist.server.reading import feed as feeds
 from khive_persist.server.reading.feed import FILES, Batch, Feed, Stands
 from khive_persist.store.reader import Reader

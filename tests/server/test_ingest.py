@@ -20,9 +20,9 @@ from backports import zstd
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import purpose
 from khive_persist.place import Place
-from khive_persist.purposes import purpose
-from khive_persist.register import remember
 from khive_persist.server.tokens import Tokens
 from tests.payloads import sample_payloads
 from tests.server.process import Server, event, recorder_of, until

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.server.reading import live_events
 from khive_persist.server.tokens import Tokens
 from tests.server import process

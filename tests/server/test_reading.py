@@ -13,8 +13,8 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.purposes import (
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import (
     CONVERSATIONS,
     FOCUS_CHAINS,
     HOOK_EVENTS,
@@ -22,7 +22,7 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     purpose,
 )
-from khive_persist.register import remember
+from khive_persist.place import Place
 from khive_persist.server.tokens import Tokens
 from tests.server.filling import BEGIN, delete, event, fill, message, pages, row, store
 from tests.server.process import Server, until

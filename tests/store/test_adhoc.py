@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.errors import InvalidQueryError, StoreDamagedError
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.store.counts import count_events
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore

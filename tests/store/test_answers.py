@@ -14,12 +14,12 @@ import pytest
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import verify
 from khive_persist.errors import InvalidQueryError, NotFoundError
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.models.query import Field, column, field
 from khive_persist.opening import open_store, save_planning_session
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.query import Field, column, field
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
 from khive_persist.store.aggregates import Aggregate
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore

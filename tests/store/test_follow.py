@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-from khive_persist.query import field
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.query import field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from tests.store.records import costs, event, plan

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.codec import StoredRow, to_row
 from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.planner_sessions import PlannerSessionStore

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError, NotFoundError
-from khive_persist.purposes import purpose
-from khive_persist.query import column, field
+from khive_persist.models.purposes import purpose
+from khive_persist.models.query import column, field
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from tests.store.records import plan
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.errors import InvalidRecordError, StoreBusyError, StoreUnavailableError
-from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS, Purpose, purpose
+from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS, Purpose, purpose
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import lock, migrations, statements
 from khive_persist.store.sqlite.words import KEYWORDS, quoted

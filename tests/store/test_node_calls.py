@@ -13,8 +13,8 @@ import pytest
 from khive_persist import HookEvent, Node, PlannerSession, field, open_store, purpose
 from khive_persist import save_planning_session as save_in_one_call
 from khive_persist.errors import InvalidRecordError, NotFoundError
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
 from tests.store.records import event, plan
 
 

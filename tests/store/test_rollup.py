@@ -17,9 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from khive_persist import clock
-from khive_persist.place import Place
-from khive_persist.prices import PriceTable
-from khive_persist.purposes import (
+from khive_persist.models.purposes import (
     BUILT_IN,
     CONVERSATIONS,
     HOOK_EVENTS,
@@ -27,6 +25,8 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
+from khive_persist.place import Place
+from khive_persist.prices import PriceTable
 from khive_persist.store.reader import Reader
 from khive_persist.store.rollup import follower as following
 from khive_persist.store.rollup.follower import Follower

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import InvalidRecordError, NotFoundError, StoreClosedError
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import Field, Order, column, field
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import Field, Order, column, field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import lock

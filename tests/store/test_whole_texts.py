@@ -12,7 +12,7 @@ from khive_persist.capture.normalise import normalise
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.capture.spool import Event
 from khive_persist.capture.tools import TOOLS
-from khive_persist.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS
+from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS
 from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
 from khive_persist.store.sqlite.adhoc import AdHoc

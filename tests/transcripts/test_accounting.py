@@ -15,8 +15,8 @@ from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
 from khive_persist.lineage.endings import ending_of
 from khive_persist.mirror.verify import compared
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.settings import Settings
 from khive_persist.transcripts.accounting import Account, account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync

@@ -11,11 +11,11 @@ import pytest
 
 from khive_persist.cli.root import run
 from khive_persist.cli.story_lines import StoryLines
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS
-from khive_persist.query import field
 from khive_persist.session import read_session
 from khive_persist.settings import Settings
 from khive_persist.stats import read_stats

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from khive_persist.mirror.document import to_line
-from khive_persist.purposes import CONVERSATIONS
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
 from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.drafts import Draft, Drafting

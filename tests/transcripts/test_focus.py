@@ -17,9 +17,9 @@ from khive_persist.capture.spool import Spool
 from khive_persist.copies import verify
 from khive_persist.focus.calls import Told, completed, created, told
 from khive_persist.focus.snapshots import snapshot_row
+from khive_persist.models.todo_list import Work, changes, status_of, updated, work
 from khive_persist.opening import FocusChain, open_store
 from khive_persist.place import Place
-from khive_persist.records.focus_list import Work, changes, status_of, updated, work
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow

@@ -7,10 +7,10 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS
 from khive_persist.settings import Settings
 from khive_persist.transcripts.finding import tool_of
 from khive_persist.transcripts.sync import Sync

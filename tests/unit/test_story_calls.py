@@ -11,10 +11,10 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.session import Session, read_session
-from khive_persist.store.unmatched import POST, PRE
 from khive_persist.story.entry import Entry
 from khive_persist.story.telling import tell
 from khive_persist.story.wording import short_duration

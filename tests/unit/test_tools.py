@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from khive_persist.capture import arrival
 from khive_persist.capture.tools import TOOLS, fields
 from khive_persist.capture.tools.gemini_cli import without_conversation
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
 from tests.payloads import sample_payloads
 
 STRINGS = {

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist import clock, register, sealing, tombstones
+from khive_persist import clock, sealing, tombstones
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import TOKENS, Finding, acting, survey
 from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import InvalidSettingsError, KhiveError, PlaceError
+from khive_persist.models import purpose_registry
 from khive_persist.place import (
     GITIGNORE,
     PRIVATE_FILE,
@@ -193,7 +194,7 @@ def _take(place: Place, finding: Finding) -> bool:
             switch.adopt(place.khive)
             switch.settle(place.khive)
         elif finding.kind == "purpose":
-            register.adopt(place, place.khive / finding.path)
+            purpose_registry.adopt(place, place.khive / finding.path)
         elif finding.kind == "record":
             path = place.khive / finding.path
             file = record_file.parse(path.name)

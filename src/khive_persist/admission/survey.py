@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
-from khive_persist import register, sealing, tombstones
+from khive_persist import sealing, tombstones
 from khive_persist import settings as configuration
 from khive_persist.capture import record_file
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Spool, parse
 from khive_persist.errors import InvalidSettingsError, PlaceError
+from khive_persist.models import purpose_registry
 from khive_persist.place import Place
 from khive_persist.store.sqlite import guard, switch
 from khive_persist.store.sqlite.connection import prepare_reader
@@ -71,8 +72,12 @@ def survey(place: Place) -> list[Finding]:
         line = "a journal that would replace files, and is not ours"
         findings.append(Finding(switch.JOURNAL, "journal", line))
     findings += [
-        Finding(f"{register.FOLDER}/{file.name}", "purpose", "describes records, and is not ours")
-        for file in register.disbelieved(place)
+        Finding(
+            f"{purpose_registry.FOLDER}/{file.name}",
+            "purpose",
+            "describes records, and is not ours",
+        )
+        for file in purpose_registry.disbelieved(place)
     ]
     findings += _tokens(place) + _tombstones(place) + _key(place) + _settings(place)
     named = {finding.path: finding for finding in reversed(findings)}

@@ -18,11 +18,11 @@ from khive_persist.analysis.calibration import (
 )
 from khive_persist.analysis.verdicts import ruled
 from khive_persist.errors import InvalidQueryError
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.opening import find_place, reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS
-from khive_persist.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.session import is_known
 from khive_persist.settings import Settings
 from khive_persist.store import outcomes as facts

@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.analysis.outcomes import PlanOutcome, joined
 from khive_persist.errors import InvalidQueryError
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.models.query import checked_count, column
 from khive_persist.opening import find_place, reading
 from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.query import checked_count, column
 from khive_persist.store import outcomes as facts
 
 DEFAULT_LIMIT: Final = 5

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
+from khive_persist.models.outcome import Outcome, Verdict, VerdictSource
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
-from khive_persist.records.outcome import Outcome, Verdict, VerdictSource
 from khive_persist.session import ids_beginning, is_known, only_one
 from khive_persist.settings import Settings
 from khive_persist.store import outcomes as facts

@@ -21,9 +21,9 @@ from khive_persist.backup.schedule import LATEST, due
 from khive_persist.backup.verify import VerifiedBackup
 from khive_persist.copies import existing_place
 from khive_persist.errors import InvalidQueryError, InvalidRecordError
+from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.register import mirrored_purposes, remember
 from khive_persist.staging import sweep
 from khive_persist.threads import run_stoppable
 

@@ -13,8 +13,8 @@ from khive_persist.backup.index import MIRROR_FILE
 from khive_persist.backup.manifest import MIRROR
 from khive_persist.mirror import names, scan
 from khive_persist.mirror.turn import turn
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, make_directory
-from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import snapshot
 
 # File systems without second names, and folders that lie on another one.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from khive_persist import clock, definitions
+from khive_persist import clock
 from khive_persist.backup.catalogue import PACK, Catalogue, read_index
 from khive_persist.backup.coding import decode
 from khive_persist.backup.destination import Destination
@@ -27,13 +27,14 @@ from khive_persist.errors import (
 )
 from khive_persist.mirror.revise import strip
 from khive_persist.mirror.syncing import sync_tree
+from khive_persist.models import purpose_file
+from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.place import (
     PRIVATE_FILE,
     Place,
     make_directory,
     write_private,
 )
-from khive_persist.register import known_purposes
 from khive_persist.staging import staging
 from khive_persist.store.sqlite import migrations, snapshot, switch
 from khive_persist.store.sqlite.connection import refuse_link
@@ -110,7 +111,7 @@ def restore_backup(
             if tombstones.has_sessions:
                 known = known_purposes(place)
                 sessions = incoming / place.sessions.name
-                purposes = (*known, *definitions.in_folder(sessions, known))
+                purposes = (*known, *purpose_file.in_folder(sessions, known))
                 strip(sessions, purposes, tombstones.without_purged)
             config = _take_config(incoming)
             sync_tree(incoming)

@@ -28,9 +28,9 @@ from khive_persist.errors import (
 )
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.place import KHIVE, Place
-from khive_persist.purposes import HOOK_EVENTS, Purpose
-from khive_persist.register import known_purposes
 from khive_persist.sealing import load_redactor
 from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.file_writer import FileWriter

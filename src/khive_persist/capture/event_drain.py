@@ -14,7 +14,7 @@ from khive_persist.capture.normalise import file_of
 from khive_persist.capture.removal import Removal
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
-from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.store.codec import Row
 from khive_persist.store.sqlite.file_writer import FileWriter
 

@@ -29,8 +29,8 @@ from khive_persist.errors import (
     StoreError,
 )
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from khive_persist.capture import recognition
 from khive_persist.capture.tools import TOOLS
-from khive_persist.purposes import PREVIEW_CHARACTERS
+from khive_persist.models.purposes import PREVIEW_CHARACTERS
 
 FIELD_CHARACTERS: Final = 16_384
 _LIMITS: Final = PREVIEW_CHARACTERS | {"error": 2_000}

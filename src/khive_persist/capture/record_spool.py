@@ -37,9 +37,9 @@ from khive_persist.errors import (
 from khive_persist.files import read_regular
 from khive_persist.mirror.document import to_row
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.records.node import Node
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow

@@ -17,10 +17,10 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.root import root
 from khive_persist.errors import CaptureError
+from khive_persist.models.planner_session import PlannerSession, PlannerSessionContent
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.records.planner_session import PlannerSession, PlannerSessionContent
 
 QUERY = """SELECT tool, event_type, count(*) AS events, round(avg(duration_ms)) AS average_ms
 FROM events WHERE event_type LIKE 'post_%' GROUP BY tool, event_type ORDER BY events DESC"""

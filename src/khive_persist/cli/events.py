@@ -10,11 +10,11 @@ import click
 
 from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
 from khive_persist.cli.output import Documents, cell, print_table
+from khive_persist.models.as_document import document
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.query import Filter, column, field
-from khive_persist.records.document import document
-from khive_persist.records.hook_event import HookEvent
 from khive_persist.session import find_session
 
 TABLE_LIMIT = 50

@@ -11,10 +11,10 @@ from khive_persist.errors import MissingExtraError
 from khive_persist.experiments import assigning
 from khive_persist.experiments.counting import ExperimentCount, VariantCount, count_experiments
 from khive_persist.experiments.defining import WEIGHT, define, described
+from khive_persist.models.experiment import Experiment
+from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
-from khive_persist.purposes import ASSIGNMENTS, EXPERIMENTS
-from khive_persist.records.experiment import Experiment
 from khive_persist.store.fixed import Kept
 
 if TYPE_CHECKING:

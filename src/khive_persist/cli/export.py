@@ -13,27 +13,27 @@ from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
 from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
 from khive_persist.exchange.transfer import form_of
-from khive_persist.place import Place
-from khive_persist.purposes import (
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.experiment import Experiment
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import DEFAULT_TOOL, HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import (
     BUILT_IN,
     HOOK_EVENTS,
     OTHER_CLIENTS,
     PLANNER_SESSIONS,
     Purpose,
 )
-from khive_persist.query import Filter, column, field
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.assignment import Assignment
-from khive_persist.records.experiment import Experiment
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import DEFAULT_TOOL, HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
-from khive_persist.register import known_purposes
+from khive_persist.models.query import Filter, column, field
+from khive_persist.models.score import Score
+from khive_persist.place import Place
 from khive_persist.session import find_session
 
 _STDOUT: Final = "-"

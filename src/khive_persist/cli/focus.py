@@ -19,7 +19,7 @@ from khive_persist.focus_history import (
     items_of,
     read_chains,
 )
-from khive_persist.records.focus_list import IN_PROGRESS
+from khive_persist.models.todo_list import IN_PROGRESS
 
 HISTORY = ("time", "agent", "#", "what", "item")
 CURRENT = ("agent", "status", "in_progress", "item")

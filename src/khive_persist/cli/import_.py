@@ -16,9 +16,9 @@ from khive_persist.exchange.cells import Preference
 from khive_persist.exchange.importing import Imported, import_rows
 from khive_persist.exchange.kinds import class_of
 from khive_persist.exchange.plain import PlainRecords
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
-from khive_persist.register import known_purposes
 
 
 @click.command("import")

@@ -13,9 +13,9 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, waiting_at_home
 from khive_persist.errors import PlaceError
+from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.store.sqlite import switch
 from khive_persist.trust import search
 

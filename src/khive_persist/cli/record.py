@@ -14,13 +14,13 @@ from khive_persist.cli.options import place_of, with_place
 from khive_persist.cli.output import print_json, print_warnings
 from khive_persist.copies import second_copies
 from khive_persist.errors import InvalidRecordError
+from khive_persist.models.described import described
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import BUILT_IN_NAMES, HOOK_EVENTS
 from khive_persist.opening import save_alone
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN_NAMES, HOOK_EVENTS
-from khive_persist.records.described import described
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.register import known_purposes
 from khive_persist.store import codec
 
 HOOK_EVENT: Final = "hook-event"

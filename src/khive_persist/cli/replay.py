@@ -14,9 +14,9 @@ from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.progress import progress
 from khive_persist.cli.story_lines import StoryLines
 from khive_persist.errors import NotFoundError
+from khive_persist.models.query import field
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.query import field
 from khive_persist.session import Session, is_known, read_session
 from khive_persist.story.entry import Entry
 from khive_persist.story.telling import tell

@@ -9,9 +9,9 @@ import click
 from khive_persist import clock
 from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
 from khive_persist.cli.output import print_documents, print_table
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.session import is_known
 from khive_persist.store.sessions import SessionFilter, SessionSummary, list_sessions
 

@@ -13,14 +13,14 @@ from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.story_lines import StoryLines
 from khive_persist.errors import NotFoundError
+from khive_persist.models.as_document import document
+from khive_persist.models.node import Node
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import APPLICATION_SESSIONS, BUILT_IN, CONVERSATIONS, Purpose
+from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import APPLICATION_SESSIONS, BUILT_IN, CONVERSATIONS, Purpose
-from khive_persist.query import Filter, column, field
-from khive_persist.records.document import document
-from khive_persist.records.node import Node
-from khive_persist.register import known_purposes
 from khive_persist.session import Session, is_known, read_own_kinds, read_session
 from khive_persist.store.codec import dump_lossy
 from khive_persist.store.kinds import find_records

@@ -10,8 +10,8 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS
 from khive_persist.transcripts.collection import collect
 from khive_persist.transcripts.sync import Synced
 

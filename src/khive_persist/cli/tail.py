@@ -11,11 +11,11 @@ from khive_persist.capture.drain import drain
 from khive_persist.cli.events import COLUMNS, filters, row
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import cell
+from khive_persist.models.as_document import document
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.query import Filter, column
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.query import Filter, column
-from khive_persist.records.document import document
-from khive_persist.records.hook_event import HookEvent
 from khive_persist.store.codec import dump_lossy
 
 _DRAIN_SECONDS: Final = 0.1

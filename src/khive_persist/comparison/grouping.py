@@ -6,7 +6,7 @@ from typing import Final
 from khive_persist.comparison.metrics import at
 from khive_persist.comparison.session_facts import Assigned, SessionFacts
 from khive_persist.errors import InvalidQueryError
-from khive_persist.records.assignment import NAMED
+from khive_persist.models.assignment import NAMED
 
 Key = Callable[[SessionFacts], str | None]
 

@@ -7,10 +7,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.analysis.verdicts import ruled
-from khive_persist.opening import reading
-from khive_persist.place import Place
-from khive_persist.prices import PriceTable
-from khive_persist.purposes import (
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     ASSIGNMENTS,
     CONVERSATIONS,
@@ -19,7 +16,10 @@ from khive_persist.purposes import (
     SCORES,
     Purpose,
 )
-from khive_persist.query import field
+from khive_persist.models.query import field
+from khive_persist.opening import reading
+from khive_persist.place import Place
+from khive_persist.prices import PriceTable
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store import outcomes as facts

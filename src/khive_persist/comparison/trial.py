@@ -8,10 +8,10 @@ from khive_persist.comparison.session_facts import Assigned
 from khive_persist.comparison.statistics.p_values import said
 from khive_persist.comparison.statistics.ratio import check_ratio
 from khive_persist.experiments.counting import count_experiments
+from khive_persist.models.assignment import NAMED
+from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.purposes import ASSIGNMENTS, EXPERIMENTS
-from khive_persist.records.assignment import NAMED
 
 
 class Trial(NamedTuple):

@@ -23,11 +23,11 @@ from khive_persist.copies import verify
 from khive_persist.doctor import clients, disk, sessions
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.mirror.packing import damaged as damaged_packing
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
-from khive_persist.register import known_purposes
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.catalogue import as_identifier

@@ -21,9 +21,9 @@ from typing import (
 from pydantic import BaseModel
 
 from khive_persist import clock
-from khive_persist.purposes import Purpose
-from khive_persist.records.node import Node
-from khive_persist.records.values import Instant
+from khive_persist.models.field_types import Instant
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 
 Kind = Literal["string", "int64", "double", "bool", "instant", "date"]

@@ -16,11 +16,11 @@ from khive_persist.exchange.writing.csv import CsvWriter
 from khive_persist.exchange.writing.documents import DocumentWriter
 from khive_persist.exchange.writing.excel import ExcelWriter
 from khive_persist.exchange.writing.parquet import ParquetWriter
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.query import Filter
-from khive_persist.records.node import Node
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.reader import Reader

@@ -22,10 +22,10 @@ from khive_persist.exchange.reading.folder import described_in
 from khive_persist.exchange.reading.source import read_source
 from khive_persist.exchange.rows import Found, checked, purpose_of
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, Purpose
 from khive_persist.redaction import Redactor
-from khive_persist.register import remember
 from khive_persist.sealing import load_redactor, seal
 from khive_persist.settings import Settings
 from khive_persist.staging import staging

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from khive_persist import clock
 from khive_persist.errors import InvalidFileError, InvalidRecordError
-from khive_persist.purposes import Purpose
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.node import Node
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 

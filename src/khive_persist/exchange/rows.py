@@ -6,7 +6,9 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
 from khive_persist.exchange.columns import Kind
-from khive_persist.purposes import (
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.node import MAX_ID_CHARACTERS
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     ASSIGNMENTS,
     CONVERSATIONS,
@@ -18,8 +20,6 @@ from khive_persist.purposes import (
     SCORES,
     Purpose,
 )
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.node import MAX_ID_CHARACTERS
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 

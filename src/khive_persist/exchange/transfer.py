@@ -13,12 +13,12 @@ from khive_persist.exchange.export import FORMS, Form, Part, export, parts_of
 from khive_persist.exchange.importing import Imported, import_rows
 from khive_persist.exchange.kinds import RECORDS
 from khive_persist.exchange.plain import PlainRecords
+from khive_persist.models.node import Node
+from khive_persist.models.purpose_registry import known_purposes, remember
+from khive_persist.models.purposes import BUILT_IN_NAMES
+from khive_persist.models.query import Filter
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN_NAMES
-from khive_persist.query import Filter
-from khive_persist.records.node import Node
-from khive_persist.register import known_purposes, remember
 
 
 async def export_records(

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from khive_persist.errors import ConflictError, InvalidRecordError
 from khive_persist.experiments.defining import find_experiment, invalid
 from khive_persist.experiments.drawing import draw
+from khive_persist.models.assignment import NAMED, RANDOM, Assignment
+from khive_persist.models.experiment import Experiment
 from khive_persist.opening import find_place, open_store, reading
 from khive_persist.place import Place
-from khive_persist.records.assignment import NAMED, RANDOM, Assignment
-from khive_persist.records.experiment import Experiment
 from khive_persist.store.begun import PURPOSES, has_begun
 from khive_persist.store.fixed import FixedStore, Kept
 

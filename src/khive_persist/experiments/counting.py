@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.experiments.defining import experiment_of, missing
-from khive_persist.purposes import ASSIGNMENTS, EXPERIMENTS
-from khive_persist.records.assignment import NAMED
+from khive_persist.models.assignment import NAMED
+from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement

@@ -7,9 +7,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from khive_persist.errors import ConflictError, InvalidRecordError, NotFoundError
+from khive_persist.models.experiment import Experiment, Variant
+from khive_persist.models.query import column
 from khive_persist.opening import open_store
-from khive_persist.query import column
-from khive_persist.records.experiment import Experiment, Variant
 from khive_persist.store.fixed import FixedStore, Kept
 
 WEIGHT: Final = 1

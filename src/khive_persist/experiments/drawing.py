@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Final
 
-from khive_persist.records.experiment import Variant
+from khive_persist.models.experiment import Variant
 
 _DOMAIN: Final = "khive-persist draw"
 _BYTES: Final = 8

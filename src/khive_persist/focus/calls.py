@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from khive_persist.records.focus_list import COMPLETED, DELETED, status_of, updated
+from khive_persist.models.todo_list import COMPLETED, DELETED, status_of, updated
 from khive_persist.store import codec
 
 # The list's name in the input, by tool.

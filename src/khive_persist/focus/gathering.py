@@ -9,9 +9,9 @@ import anyio.to_thread
 from khive_persist import clock
 from khive_persist.focus.calls import TOOLS, Told, completed, created, told
 from khive_persist.focus.snapshots import snapshot_row
+from khive_persist.models.purposes import FOCUS_CHAINS, HOOK_EVENTS
+from khive_persist.models.query import Filter, column, field
 from khive_persist.place import Place
-from khive_persist.purposes import FOCUS_CHAINS, HOOK_EVENTS
-from khive_persist.query import Filter, column, field
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import HOOKS, TASK_EVENTS, weave_in

@@ -4,7 +4,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from khive_persist.focus.calls import Told
-from khive_persist.records.focus_chain import FocusChain
+from khive_persist.models.focus_chain import FocusChain
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.lineage.parents import Parents
 from khive_persist.lineage.work import Work, of_message, together
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.prices import PriceTable
-from khive_persist.store.unmatched import POST, PRE
 
 _FAILED: Final = ("error", "cancelled")
 _LAST: Final = datetime.max.replace(tzinfo=UTC)

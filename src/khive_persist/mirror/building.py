@@ -10,8 +10,8 @@ from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, make_directory
-from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import change_log, lock, migrations, statements
 from khive_persist.store.sqlite.connection import make, open_writer
 from khive_persist.store.sqlite.errors import translated

@@ -11,8 +11,8 @@ from khive_persist.files import read_regular
 from khive_persist.mirror.documents import Documents
 from khive_persist.mirror.names import LOCK
 from khive_persist.mirror.streams import Streams
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import make_directory, write_private
-from khive_persist.purposes import Purpose
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.mirror_progress import MIRROR

@@ -9,8 +9,8 @@ from khive_persist.mirror.documents import Documents
 from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.mirror.stream_file import ReplacedError, retract, session_of
 from khive_persist.mirror.streams import Streams
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 

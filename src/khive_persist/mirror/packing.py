@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.stream_file import holder
 from khive_persist.mirror.turn import sharing, turn
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
-from khive_persist.purposes import Purpose
-from khive_persist.register import known_purposes
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import lock
 

@@ -15,8 +15,8 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.revise import remove_unfinished
 from khive_persist.mirror.turn import LOCK_SECONDS, sharing, turn
 from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, make_directory, sync_directory
-from khive_persist.purposes import Purpose
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow

@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.definitions import SUFFIX, definition_in
 from khive_persist.errors import InvalidRecordError, MirrorError
 from khive_persist.mirror import forms, names
 from khive_persist.mirror.document import to_row
 from khive_persist.mirror.stream_file import session_in
+from khive_persist.models.purpose_file import SUFFIX, definition_in
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import PRIVATE_FILE
-from khive_persist.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 

@@ -7,14 +7,14 @@ from khive_persist.mirror import names, scan
 from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.turn import turn
-from khive_persist.place import Place
-from khive_persist.purposes import (
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     CONVERSATIONS,
     MEASUREMENTS,
     SCORES,
     Purpose,
 )
+from khive_persist.place import Place
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import lock, switch
 
 LOCK_SECONDS: Final = 30.0

@@ -13,9 +13,9 @@ from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.turn import sharing, turn
+from khive_persist.models.purpose_registry import mirrored_purposes
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.register import mirrored_purposes
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow

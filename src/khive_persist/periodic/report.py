@@ -8,6 +8,8 @@ from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.analysis.outcomes import calibration
 from khive_persist.errors import MissingExtraError
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
 from khive_persist.periodic.against_before import compare_periods
 from khive_persist.periodic.period import Kind, Period, chosen
@@ -15,8 +17,6 @@ from khive_persist.periodic.sentences import sentences
 from khive_persist.periodic.sums import BY, Dear, Sum, Sums, add_up
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
-from khive_persist.register import known_purposes
 from khive_persist.store.activity import PlansMade, Time, latest, plans_made, verdicts_given
 from khive_persist.store.application_activity import (
     PURPOSES,

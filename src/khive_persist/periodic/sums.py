@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing
 from typing import Final, Literal, NamedTuple, get_args
 
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.periodic.period import Period
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.store.activity import DAY_CHARACTERS, EventPart, Time, event_parts
 from khive_persist.store.rollup.groups import PICODOLLARS, Group, groups_within
 

@@ -11,8 +11,8 @@ from khive_persist import clock, tombstones
 from khive_persist.mirror import names
 from khive_persist.mirror import revise as copies
 from khive_persist.mirror.stream_file import session_of
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
 from khive_persist.retention.rules import Rule
 from khive_persist.settings import Settings
 from khive_persist.staging import staging

@@ -12,8 +12,8 @@ from khive_persist.errors import InvalidRecordError, StoreDamagedError
 from khive_persist.mirror import forms, names, scan
 from khive_persist.mirror import revise as copies
 from khive_persist.mirror.stream_file import NO_SESSION, holder
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
-from khive_persist.purposes import Purpose
 from khive_persist.retention import remains
 from khive_persist.retention.waiting import remove_waiting, waiting_at_home
 from khive_persist.settings import Settings

@@ -9,11 +9,11 @@ from khive_persist.capture.drain import drain
 from khive_persist.copies import existing_place
 from khive_persist.errors import InvalidQueryError, InvalidSettingsError
 from khive_persist.mirror.packing import damaged
+from khive_persist.models.node import Node
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.records.node import Node
 from khive_persist.redaction import Redactor
-from khive_persist.register import known_purposes
 from khive_persist.retention import prune as pruning
 from khive_persist.retention import purge as purging
 from khive_persist.retention import rescan as rescanning

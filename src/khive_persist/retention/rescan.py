@@ -12,8 +12,8 @@ from khive_persist.capture.record_file import decode, encode
 from khive_persist.capture.spool import DRAIN_LOCK, Spool
 from khive_persist.mirror import forms, scan
 from khive_persist.mirror import revise as copies
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, write_private
-from khive_persist.purposes import Purpose
 from khive_persist.redaction import Redactor
 from khive_persist.sealing import redacted_counts, seal, with_counts
 from khive_persist.settings import Settings

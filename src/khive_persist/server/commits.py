@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from khive_persist.capture.ended import ended_transcripts
 from khive_persist.errors import InvalidRecordError, KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, Purpose
 from khive_persist.server.incoming import Ask, Commit, Incoming, Result, Told
 from khive_persist.server.live import Live
 from khive_persist.settings import Settings

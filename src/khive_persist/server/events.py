@@ -13,7 +13,7 @@ from khive_persist import clock
 from khive_persist.capture.spool import Event
 from khive_persist.errors import InvalidRecordError, MirrorError, StoreError
 from khive_persist.exchange.rows import checked
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.access import JSON, JSON_LINES, media_type, route
 from khive_persist.server.batches import NoJson, Told, batch_response, read_batch
 from khive_persist.server.bodies import read_body

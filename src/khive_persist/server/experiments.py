@@ -15,9 +15,9 @@ from khive_persist.exchange.writing.csv import head, line_of
 from khive_persist.experiments import assigning
 from khive_persist.experiments.counting import count_experiments
 from khive_persist.experiments.defining import WEIGHT, define
-from khive_persist.purposes import ASSIGNMENTS, EXPERIMENTS
-from khive_persist.records.assignment import Assignment
-from khive_persist.records.experiment import MOST_VARIANTS, Experiment
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.experiment import MOST_VARIANTS, Experiment
+from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.server.access import route
 from khive_persist.server.bodies import read_json
 from khive_persist.server.errors import json_response

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from khive_persist.capture.spool import Event
 from khive_persist.errors import KhiveError, NotFoundError
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.access import route
 from khive_persist.server.bodies import read_body
 from khive_persist.server.incoming import Payload

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from khive_persist.errors import StoreBusyError, StoreClosedError, StoreUnavailableError
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
 from khive_persist.server.frames import Frames, pack
 from khive_persist.server.incoming import Ask, Commit, Incoming, Reload, Result
 from khive_persist.server.logs import LOGGER

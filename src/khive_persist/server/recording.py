@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import Final
 
 from khive_persist.errors import KhiveError
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.purposes import Purpose
 from khive_persist.server.commits import Commits
 from khive_persist.server.frames import Frames, pack
 from khive_persist.server.incoming import Ask, Commit

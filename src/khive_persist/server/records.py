@@ -10,17 +10,17 @@ from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.exchange.rows import checked
-from khive_persist.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Purpose
-from khive_persist.query import column
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.focus_list import Changes
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
-from khive_persist.register import known_purposes
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Purpose
+from khive_persist.models.query import column
+from khive_persist.models.score import Score
+from khive_persist.models.todo_list import Changes
 from khive_persist.server.access import JSON, JSON_LINES, authorise, media_type, route
 from khive_persist.server.batches import NoJson, Told, batch_response, read_batch
 from khive_persist.server.bodies import read_body

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import anyio
 
+from khive_persist.models.node import Node
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.records.node import Node
 
 # Who writes to a file that is locked for longer must hear of it.
 BUSY_SECONDS: Final = 2.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from khive_persist.query import Field, Filter, Order
+from khive_persist.models.query import Field, Filter, Order
 from khive_persist.store.aggregates import Aggregate, Aggregation, Grouping
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from khive_persist.purposes import APPLICATION_SESSIONS, MEASUREMENTS, SCORES, Purpose
+from khive_persist.models.purposes import APPLICATION_SESSIONS, MEASUREMENTS, SCORES, Purpose
 from khive_persist.store import codec
 from khive_persist.store.activity import Time
 from khive_persist.store.numbers import LARGEST

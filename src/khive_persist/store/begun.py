@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from khive_persist.purposes import (
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     CONVERSATIONS,
     FOCUS_CHAINS,

@@ -7,8 +7,8 @@ the message that has its result: `unreported_calls`, `unreported_failures`.
 
 from typing import Final
 
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.store.sqlite.statements import Source
-from khive_persist.store.unmatched import POST, PRE
 
 _PRE: Final = ", ".join(f"'{name}'" for name in PRE)
 _POST: Final = ", ".join(f"'{name}'" for name in POST)

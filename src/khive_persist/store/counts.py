@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import Filter
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import Filter
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

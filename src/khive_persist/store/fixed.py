@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from khive_persist.callbacks import Tally
 from khive_persist.errors import ConflictError, InvalidRecordError
-from khive_persist.query import column
-from khive_persist.records.fixed import Fixed
+from khive_persist.models.immutable import Fixed
+from khive_persist.models.query import column
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import select
 from khive_persist.store.store import Store

@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.callbacks import Tally
-from khive_persist.purposes import FOCUS_CHAINS, Purpose
-from khive_persist.query import column, field
-from khive_persist.records import focus_list
-from khive_persist.records.focus_chain import FocusChain
+from khive_persist.models import todo_list
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
+from khive_persist.models.query import column, field
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows as stored
@@ -26,7 +26,7 @@ TASK_EVENTS: Final = "task_events"
 HOOKS: Final = "hooks"
 TRANSCRIPT: Final = "transcript"
 _SOURCES: Final = (TASK_EVENTS, HOOKS, TRANSCRIPT)
-_CHANGES: Final = focus_list.Changes._fields
+_CHANGES: Final = todo_list.Changes._fields
 
 Chain = tuple[str, str | None]
 _Place = tuple[str, tuple[int, ...], str]
@@ -160,17 +160,17 @@ class _Snapshot(NamedTuple):
         metadata = self.content.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
-    def items_after(self, before: focus_list.Items) -> list[dict[str, Any]]:
+    def items_after(self, before: todo_list.Items) -> list[dict[str, Any]]:
         change = self._metadata.get("change")
         if isinstance(change, dict):
-            return focus_list.updated(before, change)
-        return focus_list.sound_items(self.content.get("items"))
+            return todo_list.updated(before, change)
+        return todo_list.sound_items(self.content.get("items"))
 
     def told(self, before: "_Snapshot | None") -> "_Snapshot":
         """Itself with what changed since the snapshot before."""
-        old = [] if before is None else focus_list.sound_items(before.content.get("items"))
+        old = [] if before is None else todo_list.sound_items(before.content.get("items"))
         items = self.items_after(old)
-        changes = focus_list.changes(old, items)
+        changes = todo_list.changes(old, items)
         last = 0 if before is None else before.content.get("position")
         position = last + 1 if isinstance(last, int) else 1
         listed = {"items": items} if "change" in self._metadata else {}

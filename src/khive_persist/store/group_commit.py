@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from khive_persist.errors import KhiveError, MirrorError, StoreBusyError, StoreClosedError
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.connection import identity
 from khive_persist.store.sqlite.file_writer import FileWriter

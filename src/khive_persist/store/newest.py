@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from khive_persist.purposes import Purpose
-from khive_persist.query import Filter
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select

@@ -7,7 +7,8 @@ files at once would hold all of them.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from khive_persist.purposes import (
+from khive_persist.models.event_types import POST, PRE
+from khive_persist.models.purposes import (
     CONVERSATIONS,
     FOCUS_CHAINS,
     HOOK_EVENTS,
@@ -15,12 +16,11 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
-from khive_persist.query import AnyOf, Filter, checked_count, column, field
+from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.store import codec
 from khive_persist.store.call_ends import is_end, unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from khive_persist.store.unmatched import POST, PRE
 
 PURPOSES: Final = (
     PLANNER_SESSIONS,

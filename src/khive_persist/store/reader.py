@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import anyio
 
 from khive_persist.errors import StoreBusyError, StoreDamagedError
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.pages import Pages, Versions
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import switch

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable
 from functools import partial
 from typing import Any, Final
 
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store import codec
 from khive_persist.store.activity import Time
 from khive_persist.store.reader import Reader

@@ -26,10 +26,10 @@ from khive_persist.errors import (
     NotFoundError,
     StoreClosedError,
 )
-from khive_persist.purposes import Purpose
-from khive_persist.query import Filter, column
-from khive_persist.records.node import Node
-from khive_persist.records.paths import RecordPaths
+from khive_persist.models.node import Node
+from khive_persist.models.paths import RecordPaths
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter, column
 from khive_persist.store import codec
 from khive_persist.store.answers import Answers, Ordering
 from khive_persist.store.file_changes import FileChanges

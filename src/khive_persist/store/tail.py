@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from khive_persist.query import Filter
+from khive_persist.models.query import Filter
 from khive_persist.store.sqlite.statements import COLUMNS, Source, Statement, select
 
 _REMEMBERED_ROWS: Final = 100

@@ -2,8 +2,8 @@
 
 from typing import TypeVar
 
-from khive_persist.query import column, field
-from khive_persist.records.values import Timed
+from khive_persist.models.field_types import Timed
+from khive_persist.models.query import column, field
 from khive_persist.store.store import Store
 
 Record = TypeVar("Record", bound=Timed)

@@ -1,16 +1,11 @@
 """Tool calls that began and of which no end was recorded."""
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.event_types import POST, PRE
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
-
-PRE: Final = ("pre_command", "pre_edit", "pre_agent_spawn", "pre_tool_use")
-POST: Final = (
-    "post_command", "post_edit", "post_agent_spawn", "post_tool_use", "post_tool_use_failure",
-    "permission_denied",
-)  # fmt: skip
 
 
 class Unmatched(NamedTuple):

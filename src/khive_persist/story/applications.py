@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from khive_persist import clock
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.assignment import NAMED, Assignment
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.score import Score
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import NAMED, Assignment
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.score import Score
 from khive_persist.story.entry import Entry, content_of
 from khive_persist.story.wording import line_of
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.capture.previews import with_whole_texts
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
-from khive_persist.store.unmatched import POST, PRE
+from khive_persist.models.event_types import POST, PRE
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
 from khive_persist.story.entry import Entry, content_of
 from khive_persist.story.tool_call import tool_call
 

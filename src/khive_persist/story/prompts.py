@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from khive_persist.capture.recognition import in_our_words
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
 from khive_persist.story.entry import Entry, content_of, said
 from khive_persist.story.wording import line_of, typed_command
 

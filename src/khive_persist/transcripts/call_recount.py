@@ -3,8 +3,8 @@
 from typing import Any
 
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec

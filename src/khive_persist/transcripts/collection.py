@@ -11,9 +11,9 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.copies import existing_place
 from khive_persist.errors import KhiveError
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
 from khive_persist.sealing import load_redactor
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select

@@ -4,8 +4,8 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.mirror.document import to_line
-from khive_persist.purposes import CONVERSATIONS
-from khive_persist.records.message import Message
+from khive_persist.models.message import Message
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
 from khive_persist.sealing import with_counts
 from khive_persist.store import codec

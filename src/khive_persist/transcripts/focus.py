@@ -9,8 +9,8 @@ from khive_persist import clock
 from khive_persist.focus.calls import TOOLS, told
 from khive_persist.focus.snapshots import snapshot_row
 from khive_persist.mirror.mirror import Mirror
+from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS
 from khive_persist.redaction import Redactor
 from khive_persist.sealing import seal
 from khive_persist.settings import Settings

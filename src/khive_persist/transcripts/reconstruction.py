@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture import previews
 from khive_persist.capture.tools import TOOLS, fields
 from khive_persist.lineage.endings import Ending, ending_of
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.transcripts.piece import row_id
 
 # What a tool calls the events before and after a call, and after one that failed.

@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist import settings as configuration
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.models.query import Filter, field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS
-from khive_persist.query import Filter, field
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from khive_persist.mirror.document import digest
-from khive_persist.purposes import CONVERSATIONS
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids

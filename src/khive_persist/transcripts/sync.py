@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from khive_persist import clock
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log

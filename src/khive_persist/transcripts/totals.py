@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
+from khive_persist.models.query import Filter, field
 from khive_persist.prices import PRICED, PriceTable, priced_field
-from khive_persist.query import Filter, field
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from khive_persist.errors import InvalidFileError, InvalidRecordError
 from khive_persist.exchange.rows import Found
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import PRIMARY, translate, translated

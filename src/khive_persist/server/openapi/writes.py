@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.records.experiment import MOST_VARIANTS, NAME
+from khive_persist.models.experiment import MOST_VARIANTS, NAME
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import (
     ANYTHING,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from khive_persist.analysis.calibration import DEFAULT_BINS
 from khive_persist.analysis.outcomes import PlanOutcome, calibration, joined
 from khive_persist.exchange.writing.csv import line
-from khive_persist.query import Filter, column, field
+from khive_persist.models.query import Filter, column, field
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.filters import (
     names_session,

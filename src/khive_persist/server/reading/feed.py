@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 
 from khive_persist.errors import StoreError
-from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.store.reader import Reader
 from khive_persist.store.sequence import Stand, Stored, Wish, are_there, ends, following
 

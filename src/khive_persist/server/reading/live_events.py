@@ -12,7 +12,7 @@ import anyio
 from starlette.responses import Response
 
 from khive_persist import clock
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.access import authorise
 from khive_persist.server.errors import Refused
 from khive_persist.server.reading import cursors

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from starlette.requests import Request
 
 from khive_persist import clock
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.errors import Refused
 
 Kind = Literal["text", "word", "integer", "number", "boolean", "time"]

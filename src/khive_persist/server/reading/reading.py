@@ -11,9 +11,9 @@ import anyio
 import anyio.to_thread
 
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import Purpose
 from khive_persist.server.live import Live
 from khive_persist.server.logs import LOGGER
 from khive_persist.server.reading.feed import FILES, Feed

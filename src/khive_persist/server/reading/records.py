@@ -10,13 +10,13 @@ from khive_persist.errors import NotFoundError
 from khive_persist.exchange.columns import columns_of
 from khive_persist.exchange.writing import Table, all_columns
 from khive_persist.exchange.writing.csv import head, line_of
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.query import Filter, column, field
-from khive_persist.records.assignment import Assignment
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.register import known_purposes
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.query import Filter, column, field
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.filters import of_plans, of_session, of_times, of_type
 from khive_persist.server.reading.listing import Listing, Page

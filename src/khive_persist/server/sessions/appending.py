@@ -18,11 +18,11 @@ from khive_persist.errors import (
     StoreUnavailableError,
 )
 from khive_persist.exchange.rows import checked
-from khive_persist.records.application_session import COMPLETED
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.score import Score
+from khive_persist.models.application_session import COMPLETED
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.score import Score
 from khive_persist.server.access import JSON, JSON_LINES, Endpoint, media_type, route
 from khive_persist.server.batches import NoJson, Told, batch_response, read_batch
 from khive_persist.server.bodies import read_body

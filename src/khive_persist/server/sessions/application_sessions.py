@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.records.application_session import ApplicationSession
+from khive_persist.models.application_session import ApplicationSession
 from khive_persist.server.access import JSON, route
 from khive_persist.server.bodies import read_json
 from khive_persist.server.errors import Refused, json_response

@@ -10,8 +10,8 @@ import anyio.to_thread
 
 from khive_persist.errors import MirrorError, NotFoundError, StoreError
 from khive_persist.mirror.session import is_copied
-from khive_persist.query import column
-from khive_persist.records.application_session import ACTIVE, ApplicationSession
+from khive_persist.models.application_session import ACTIVE, ApplicationSession
+from khive_persist.models.query import column
 from khive_persist.server.serving import Serving
 from khive_persist.server.sessions.retries import retried
 from khive_persist.store import codec

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from khive_persist.exchange.columns import columns_of
 from khive_persist.exchange.writing import Table
 from khive_persist.exchange.writing.csv import head, line_of
-from khive_persist.query import Filter, column, field
-from khive_persist.records.application_session import ACTIVE, COMPLETED, ApplicationSession
-from khive_persist.records.node import Node
+from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
+from khive_persist.models.node import Node
+from khive_persist.models.query import Filter, column, field
 from khive_persist.server.reading.answers import CACHE, has_tag
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation

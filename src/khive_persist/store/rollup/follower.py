@@ -9,8 +9,8 @@ import anyio
 import anyio.to_thread
 
 from khive_persist.errors import StoreError, StoreUnavailableError
+from khive_persist.models.purposes import Purpose
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import Purpose
 from khive_persist.store.reader import Mark, Reader
 from khive_persist.store.rollup.groups import PURPOSES, Span, read_groups, signature
 from khive_persist.store.rollup.rollup import Rollup

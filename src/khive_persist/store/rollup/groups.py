@@ -6,14 +6,14 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.prices import PRICED, TOKEN_CLASSES, PriceTable, priced_field
-from khive_persist.purposes import (
+from khive_persist.models.purposes import (
     CONVERSATIONS,
     HOOK_EVENTS,
     OUTCOMES,
     PLANNER_SESSIONS,
     Purpose,
 )
+from khive_persist.prices import PRICED, TOKEN_CLASSES, PriceTable, priced_field
 from khive_persist.store.call_ends import unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.store.rollup.groups import PICODOLLARS, Group
 from khive_persist.store.rollup.rollup import Rollup
 

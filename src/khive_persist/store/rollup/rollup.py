@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES
 from khive_persist.store import codec
 from khive_persist.store.rollup.groups import PICODOLLARS, PLAN_FIELDS, Group
 from khive_persist.store.sqlite.connection import open_memory

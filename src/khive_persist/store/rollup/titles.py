@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from khive_persist import clock
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.store.reader import Reader
 from khive_persist.store.rollup.groups import Span, read_groups
 

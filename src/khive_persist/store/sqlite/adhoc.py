@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.errors import InvalidQueryError, StoreError
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.store import codec
 from khive_persist.store.sqlite.catalogue import (
     Table,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from khive_persist.errors import StoreError
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
 from khive_persist.store.sqlite import switch
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated

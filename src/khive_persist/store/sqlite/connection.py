@@ -17,8 +17,8 @@ from khive_persist.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from khive_persist.models.purposes import Purpose
 from khive_persist.place import PRIVATE_FILE
-from khive_persist.purposes import Purpose
 from khive_persist.store.sqlite import forks, guard, migrations, switch
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from khive_persist.errors import StoreError
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.change import Lines
 from khive_persist.store.sqlite import change_log, lock
 from khive_persist.store.sqlite.connection import (

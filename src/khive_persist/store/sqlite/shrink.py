@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.sqlite import lock
 from khive_persist.store.sqlite.connection import open_writer, wait_for
 from khive_persist.store.sqlite.errors import translated

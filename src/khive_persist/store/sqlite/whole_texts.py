@@ -8,7 +8,7 @@ of each tool's payloads; a test holds them together.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from khive_persist.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS, Purpose
 
 _PAYLOAD: Final = "$.payload"
 _RESPONSE: Final = f"{_PAYLOAD}.tool_response"

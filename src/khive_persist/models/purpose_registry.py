@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from khive_persist import definitions
 from khive_persist.errors import InvalidRecordError, PlaceError
+from khive_persist.models import purpose_file
+from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.place import Place, make_directory, write_private
 from khive_persist.purpose_names import check, check_apart
-from khive_persist.purposes import BUILT_IN, Purpose
 from khive_persist.trust import signed
 
 FOLDER: Final = "purposes"
@@ -41,7 +41,7 @@ def remember(place: Place, added: Purpose) -> None:
                 check_apart(added, other)
             make_directory(path.parent)
             write_private(path, content)
-        definitions.keep_beside_records(place, added)
+        purpose_file.keep_beside_records(place, added)
     except PlaceError:
         raise
     except OSError as error:
@@ -56,7 +56,7 @@ def known_purposes(place: Place) -> tuple[Purpose, ...]:
     Raises:
         InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
     """
-    return (*BUILT_IN, *map(definitions.read, _believed(place)))
+    return (*BUILT_IN, *map(purpose_file.read, _believed(place)))
 
 
 def mirrored_purposes(place: Place) -> tuple[Purpose, ...]:
@@ -66,7 +66,7 @@ def mirrored_purposes(place: Place) -> tuple[Purpose, ...]:
         InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
     """
     known = known_purposes(place)
-    return (*known, *definitions.in_folder(place.sessions, known))
+    return (*known, *purpose_file.in_folder(place.sessions, known))
 
 
 def files(place: Place) -> list[Path]:
@@ -90,7 +90,7 @@ def adopt(place: Place, file: Path) -> None:
     Raises:
         InvalidRecordError: It describes none.
     """
-    remember(place, definitions.read(file))
+    remember(place, purpose_file.read(file))
 
 
 def _believed(place: Place) -> Iterator[Path]:
@@ -101,4 +101,4 @@ def _readable(place: Place) -> Iterator[Purpose]:
     """The definitions in a folder; one that cannot be read keeps no other kind from being saved."""
     for path in _believed(place):
         with suppress(InvalidRecordError):
-            yield definitions.read(path)
+            yield purpose_file.read(path)

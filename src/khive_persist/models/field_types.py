@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, PlainValidator, model_validator
 
 from khive_persist import clock
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
 
 
 def _checked_number(value: Any) -> Any:

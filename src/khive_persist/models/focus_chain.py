@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Required, Self
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.purposes import FOCUS_CHAINS, Purpose
-from khive_persist.records.binding import bound
-from khive_persist.records.node import Node
+from khive_persist.models.active_store import bound
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
 
 
 @with_config(ConfigDict(extra="allow"))

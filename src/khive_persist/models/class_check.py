@@ -10,7 +10,7 @@ from typing_extensions import is_typeddict
 from khive_persist.errors import InvalidRecordError
 
 if TYPE_CHECKING:
-    from khive_persist.records.node import Node
+    from khive_persist.models.node import Node
 
 
 def check_class(record: "type[Node]", fields: Mapping[str, FieldInfo]) -> None:

@@ -9,13 +9,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, SchemaValidator, to_json
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.records.class_check import check_class
-from khive_persist.records.content_schema import ContentSchema
-from khive_persist.records.model_json import with_numbers
-from khive_persist.records.odd_number import within_bounds
+from khive_persist.models.class_check import check_class
+from khive_persist.models.content_schema import ContentSchema
+from khive_persist.models.model_json import with_numbers
+from khive_persist.models.odd_number import within_bounds
 
 if TYPE_CHECKING:
-    from khive_persist.records.node import Node
+    from khive_persist.models.node import Node
 
 COLUMNS: Final = frozenset({"id", "content", "node_metadata", "created_at", "embedding"})
 UNREADABLE: Final = "unreadable_content"

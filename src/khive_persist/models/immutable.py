@@ -1,6 +1,6 @@
 """`Fixed`: a record that never changes."""
 
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
 
 
 class Fixed(Node):

@@ -5,10 +5,10 @@ from typing import Annotated, Any, ClassVar, Final, Required, Self
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.purposes import PLANNER_SESSIONS, Purpose
-from khive_persist.records.binding import bound
-from khive_persist.records.node import Node
-from khive_persist.records.odd_number import Bounds, find_odd
+from khive_persist.models.active_store import bound
+from khive_persist.models.node import Node
+from khive_persist.models.odd_number import Bounds, find_odd
+from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 
 _BOUNDS: Final = {
     "agent_count": Bounds(is_whole=True),

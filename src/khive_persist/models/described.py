@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from khive_persist.purposes import Purpose
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose
 
 
 @cache

@@ -4,22 +4,26 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import Purpose
-from khive_persist.query import Field as QueryField
-from khive_persist.query import Filter, Order
-from khive_persist.records.binding import bound, save
-from khive_persist.records.paths import RecordPaths
-from khive_persist.records.stored_form import UNREADABLE, VERSION, stored_form
+from khive_persist.models.active_store import bound, save
+from khive_persist.models.paths import RecordPaths
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Field as QueryField
+from khive_persist.models.query import Filter, Order
+from khive_persist.models.stored_form import UNREADABLE, VERSION, stored_form
 
 MAX_ID_CHARACTERS = 200
 ODD_NUMBERS = "odd_numbers"
+
+# Files keep the package in which the classes of the first version stood.
+_PACKAGE: Final = "khive_persist.models."
+_STORED_PACKAGE: Final = "khive_persist.records."
 
 
 def _checked_id(value: str) -> str:
@@ -97,7 +101,10 @@ class Node(BaseModel):
     @classmethod
     def lion_class(cls) -> str:
         """The class's full name, as `node_metadata` carries it."""
-        return f"{cls.__module__}.{cls.__qualname__}"
+        module = cls.__module__
+        if module.startswith(_PACKAGE):
+            module = _STORED_PACKAGE + module.removeprefix(_PACKAGE)
+        return f"{module}.{cls.__qualname__}"
 
     @classmethod
     def purpose_of(cls, content: Any) -> Purpose:

@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Required
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.purposes import CONVERSATIONS, Purpose
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import CONVERSATIONS, Purpose
 
 Count = Annotated[int, Field(ge=0)]
 

@@ -14,8 +14,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from khive_persist.purposes import EXPERIMENTS, Purpose
-from khive_persist.records.fixed import Fixed
+from khive_persist.models.immutable import Fixed
+from khive_persist.models.purposes import EXPERIMENTS, Purpose
 
 MOST_VARIANTS: Final = 100
 

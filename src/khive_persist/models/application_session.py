@@ -7,10 +7,10 @@ from pydantic import ConfigDict, Field, model_validator, with_config
 from typing_extensions import TypedDict
 
 from khive_persist import clock
-from khive_persist.purposes import APPLICATION_SESSIONS, Purpose
-from khive_persist.records.binding import bound
-from khive_persist.records.node import Node
-from khive_persist.records.values import Instant
+from khive_persist.models.active_store import bound
+from khive_persist.models.field_types import Instant
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import APPLICATION_SESSIONS, Purpose
 
 Status = Literal["active", "completed"]
 

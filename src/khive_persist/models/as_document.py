@@ -3,8 +3,8 @@
 from typing import Any
 
 from khive_persist import clock
-from khive_persist.records.node import Node
-from khive_persist.records.stored_form import stored_form
+from khive_persist.models.node import Node
+from khive_persist.models.stored_form import stored_form
 
 
 def document(record: Node) -> dict[str, Any]:

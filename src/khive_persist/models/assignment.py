@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Required
 from pydantic import AfterValidator, ConfigDict, StrictBool, model_validator, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.purposes import ASSIGNMENTS, Purpose
-from khive_persist.records.experiment import Name, Variants
-from khive_persist.records.fixed import Fixed
-from khive_persist.records.node import MAX_ID_CHARACTERS
+from khive_persist.models.experiment import Name, Variants
+from khive_persist.models.immutable import Fixed
+from khive_persist.models.node import MAX_ID_CHARACTERS
+from khive_persist.models.purposes import ASSIGNMENTS, Purpose
 
 Method = Literal["random", "named"]
 

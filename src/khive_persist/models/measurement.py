@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Required
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.purposes import MEASUREMENTS, Purpose
-from khive_persist.records.values import Instant, Number, Timed
+from khive_persist.models.field_types import Instant, Number, Timed
+from khive_persist.models.purposes import MEASUREMENTS, Purpose
 
 
 @with_config(ConfigDict(extra="allow"))

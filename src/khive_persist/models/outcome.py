@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Final, Literal, Required, get_args
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.purposes import OUTCOMES, Purpose
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import OUTCOMES, Purpose
 
 Verdict = Literal["success", "partial", "failure"]
 VerdictSource = Literal["person", "rule"]

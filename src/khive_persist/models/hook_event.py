@@ -8,9 +8,9 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import HOOK_EVENTS, OTHER_CLIENTS, Purpose
-from khive_persist.records.binding import bound
-from khive_persist.records.node import Node
+from khive_persist.models.active_store import bound
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS, Purpose
 
 DEFAULT_TOOL = "claude-code"
 
