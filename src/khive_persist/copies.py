@@ -17,7 +17,7 @@ from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.store.sqlite import rows, switch
+from khive_persist.store.sqlite import atomic_switch, rows
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones
 
@@ -188,7 +188,7 @@ def existing_place(directory: Path | str | None) -> Place:
     place = find_place(directory)
     if not place.exists():
         raise PlaceError(f"{place.khive} is not there", hint="name the directory that holds it")
-    switch.settle(place.khive)
+    atomic_switch.settle(place.khive)
     return place
 
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from khive_persist.capture.drain import drain
 from khive_persist.copies import existing_place
-from khive_persist.store.sqlite.adhoc import AdHoc, tables_in
 from khive_persist.store.sqlite.catalogue import Table, databases_in
+from khive_persist.store.sqlite.readonly_query import AdHoc, tables_in
 from khive_persist.threads import Advance, run_stoppable
 
 Values = Sequence[Any] | Mapping[str, Any]

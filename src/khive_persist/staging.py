@@ -10,7 +10,7 @@ from typing import Final
 
 from khive_persist import clock
 from khive_persist.place import Place, make_directory
-from khive_persist.store.sqlite import switch
+from khive_persist.store.sqlite import atomic_switch
 
 FOLDER: Final = "staging"
 
@@ -28,7 +28,7 @@ def staging(place: Place) -> Iterator[Path]:
     """
     place.make()
     make_directory(place.khive / FOLDER)
-    switch.settle(place.khive)
+    atomic_switch.settle(place.khive)
     with _locked(place.khive / FOLDER):
         _remove_left_over(place.khive / FOLDER)
         path = place.khive / FOLDER / clock.new_id()
@@ -39,7 +39,7 @@ def staging(place: Place) -> Iterator[Path]:
     try:
         yield path
     finally:
-        if not switch.is_pending(place.khive):
+        if not atomic_switch.is_pending(place.khive):
             shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)
 
@@ -50,7 +50,7 @@ def sweep(place: Place) -> None:
     Raises:
         StoreError: A switch that was begun cannot be finished.
     """
-    switch.settle(place.khive)
+    atomic_switch.settle(place.khive)
     folder = place.khive / FOLDER
     if os.path.lexists(folder):
         make_directory(folder)
@@ -70,7 +70,7 @@ def _remove_left_over(folder: Path) -> None:
             continue
         else:
             # One whose owner was killed since may hold the new files of a switch that has begun.
-            if not switch.is_pending(folder.parent):
+            if not atomic_switch.is_pending(folder.parent):
                 shutil.rmtree(folder / name, ignore_errors=True)
         finally:
             os.close(descriptor)

@@ -22,7 +22,7 @@ from khive_persist.errors import PlaceError
 from khive_persist.place import Place, make_directory, write_private
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import session_of
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import marks, signed
 
 FILE: Final = "tombstones.json"
@@ -160,7 +160,7 @@ def note(place: Place, noted: Callable[[Tombstones], Tombstones]) -> None:
         StoreBusyError: Others held their lock for longer than 30 s.
     """
     path = place.khive / FILE
-    with lock.held(place.khive / _LOCK, _LOCK_SECONDS):
+    with write_lock.held(place.khive / _LOCK, _LOCK_SECONDS):
         _set_others_aside(place)
         document = noted(Tombstones.load(place)).as_document()
         try:

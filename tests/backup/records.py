@@ -9,7 +9,7 @@ from khive_persist.backup.destination import Destination
 from khive_persist.backup.restore import Restored, restore_backup
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 PURPOSES = {purpose.file: purpose for purpose in BUILT_IN}
 Rows = dict[str, list[tuple[object, ...]]]

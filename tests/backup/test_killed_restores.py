@@ -14,7 +14,7 @@ from khive_persist.backup.folder import Folder
 from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock, switch
+from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.trust import macs
 from tests.backup.records import Rows, elsewhere, make_old, mirror, restored, rows
 
@@ -51,7 +51,7 @@ State = tuple[Rows, dict[str, bytes]]
 def restore_killed_at(
     place: Place, folder: Folder, step: int
 ) -> "subprocess.CompletedProcess[str]":
-    words = [str(place.root), str(step), str(folder.path), switch.JOURNAL]
+    words = [str(place.root), str(step), str(folder.path), atomic_switch.JOURNAL]
     return subprocess.run(
         [sys.executable, "-c", RESTORER, *words],
         capture_output=True, text=True, check=False, timeout=60,
@@ -104,9 +104,9 @@ def test_old_or_new_and_never_a_mix(
             "SELECT * FROM planner_sessions ORDER BY id"
         ).fetchall()
         assert restore_killed_at(place, backups, step).returncode == -SIGKILL, step
-        pending += switch.is_pending(place.khive)
+        pending += atomic_switch.is_pending(place.khive)
         assert run(["--dir", str(place.root), COMMANDS[number % 3]]) == 0
-        assert not switch.is_pending(place.khive)
+        assert not atomic_switch.is_pending(place.khive)
         found = state(place)
         # These rows never had a second copy; whoever opens the restored file makes it.
         for name in found[1].keys() - old[1].keys() - new[1].keys():
@@ -134,9 +134,9 @@ def test_a_writer_holds_off_a_restore_and_nothing_is_changed(
     incoming = tmp_path / "elsewhere" / ".khive" / "incoming"
     incoming.mkdir()
     (incoming / "planner_sessions.db").write_bytes(b"")
-    with lock.held(lock.lock_path(place.database("codex_hooks.db")), 1):
+    with write_lock.held(write_lock.lock_path(place.database("codex_hooks.db")), 1):
         with pytest.raises(StoreBusyError):
-            switch.perform(place.khive, incoming, place.quarantine, ("sessions",), 0.05)
+            atomic_switch.perform(place.khive, incoming, place.quarantine, ("sessions",), 0.05)
     assert state(place) == old
 
 

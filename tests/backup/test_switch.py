@@ -15,8 +15,8 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.store.sqlite import connection, lock, snapshot, switch
-from khive_persist.store.sqlite.adhoc import AdHoc
+from khive_persist.store.sqlite import atomic_switch, connection, snapshot, write_lock
+from khive_persist.store.sqlite.readonly_query import AdHoc
 from tests.backup.records import elsewhere, make_old, mirror, save_plans
 
 PLANS = "planner_sessions.db"
@@ -33,7 +33,7 @@ from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.store.sqlite import switch
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite.connection import open_writer
 
 def plan(id):
@@ -110,7 +110,7 @@ switch.perform(folder, folder / "second", folder / "second-out")
 @contextmanager
 def held_up(program: str, place: Place, name: str) -> Iterator[None]:
     """A process that waits for the lock of a database; it gets it then, and comes to a good end."""
-    path = lock.lock_path(place.database(name))
+    path = write_lock.lock_path(place.database(name))
     with subprocess.Popen(
         [sys.executable, "-c", WAITING + program, str(place.root), os.path.realpath(path)],
         stdin=subprocess.PIPE,
@@ -121,7 +121,7 @@ def held_up(program: str, place: Place, name: str) -> Iterator[None]:
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == "ready\n"
-            with lock.held(path, 1):
+            with write_lock.held(path, 1):
                 process.stdin.write("\n")
                 process.stdin.flush()
                 assert process.stdout.readline() == "waits\n"
@@ -151,9 +151,11 @@ def begin_switch(place: Place, saved: Place, folders: tuple[str, ...] = ()) -> N
 
 
 def write_journal(place: Place, folders: tuple[str, ...] = ()) -> None:
-    pending = switch.Switch("incoming", "outgoing", (CODEX, PLANS), folders, (PLANS, *folders))
-    (place.khive / switch.JOURNAL).write_text(json.dumps(pending._asdict()))
-    switch.adopt(place.khive)
+    pending = atomic_switch.Switch(
+        "incoming", "outgoing", (CODEX, PLANS), folders, (PLANS, *folders)
+    )
+    (place.khive / atomic_switch.JOURNAL).write_text(json.dumps(pending._asdict()))
+    atomic_switch.adopt(place.khive)
 
 
 @pytest.fixture
@@ -211,7 +213,7 @@ def test_whoever_opens_a_database_ends_the_switch(
 ) -> None:
     begin_switch(old, saved)
     opened(old)
-    assert not switch.is_pending(old.khive)
+    assert not atomic_switch.is_pending(old.khive)
     assert not old.database(CODEX).exists()
     outgoing = old.khive / "outgoing"
     assert (len(ids(outgoing / PLANS)), len(ids(outgoing / CODEX))) == (30, 10)
@@ -272,7 +274,7 @@ def test_a_drain_that_waited_while_a_switch_began_stores_in_a_new_file(
 def test_who_waited_to_end_a_switch_finds_it_ended(saved: Place, old: Place) -> None:
     begin_switch(old, saved)
     with held_up(STORE, old, CODEX):
-        (old.khive / switch.JOURNAL).unlink()
+        (old.khive / atomic_switch.JOURNAL).unlink()
         (old.khive / "outgoing").rmdir()
     assert len(ids(old.database(PLANS))) == 31
 

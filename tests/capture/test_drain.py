@@ -355,7 +355,7 @@ import os, signal, sqlite3
 from khive_persist.capture import drain as module
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
-from khive_persist.store.sqlite import file_writer
+from khive_persist.store.sqlite import sync_writer
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -363,12 +363,12 @@ def die(*_):
 point = {point!r}
 with module.Drain(Place({root!r})) as draining:
     if point == "before-commit":
-        opened = file_writer.open_writer
+        opened = sync_writer.open_writer
         def open_writer(*a, **k):
             connection = opened(*a, **k)
             connection.set_trace_callback(lambda sql: die() if sql == "COMMIT" else None)
             return connection
-        file_writer.open_writer = open_writer
+        sync_writer.open_writer = open_writer
     elif point == "after-commit":
         Spool.remove = die
     else:

@@ -29,7 +29,7 @@ from khive_persist.errors import StoreBusyError
 from khive_persist.place import Place
 from khive_persist.retention.purge import purge
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests import read_only
 
 SECRET = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
@@ -54,7 +54,7 @@ def place(place: Place) -> Iterator[Place]:
 @contextmanager
 def locked(place: Place, file: str = "planner_sessions.db") -> Iterator[None]:
     """Another program writes to the database for as long as the `with`."""
-    with lock.held(lock.lock_path(place.database(file)), 1.0):
+    with write_lock.held(write_lock.lock_path(place.database(file)), 1.0):
         yield
 
 

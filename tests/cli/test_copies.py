@@ -13,7 +13,7 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.cli.root import run
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.cli.conftest import Khive
 from tests.mirror.records import document, event, everything, files, hook, plan, save
 
@@ -153,7 +153,7 @@ def test_a_mirror_that_cannot_be_written_is_said_in_one_line(
 def test_events_that_wait_on_are_said(both: Place, khive: Khive) -> None:
     both.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
     hook(both, "s1", 1)
-    with lock.held(lock.lock_path(both.database("claude_hooks.db")), 1):
+    with write_lock.held(write_lock.lock_path(both.database("claude_hooks.db")), 1):
         assert drain(both).left == 1
     both.database("claude_hooks.db").write_bytes(b"no database" * 1_000)
     done = khive("verify")
@@ -313,5 +313,5 @@ def test_record_where_the_mirror_is_off(place: Place, khive: Khive, tmp_path: Pa
 def test_equal_plans_are_compared_without_the_turn_of_the_writers(
     both: Place, khive: Khive
 ) -> None:
-    with lock.held(lock.lock_path(both.database("planner_sessions.db")), 1):
+    with write_lock.held(write_lock.lock_path(both.database("planner_sessions.db")), 1):
         assert khive("verify").code == 0

@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist import Node, open_store, purpose
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.cli.conftest import Khive
 
 PLAN = {"session_id": "s1", "task_description": "x"}
@@ -42,7 +42,7 @@ def test_a_plan_is_spooled_and_counted_and_comes_in(
 ) -> None:
     type_in(monkeypatch, PLAN)
     assert khive("record", "planner-session", "--json").json["spooled"] is False
-    with lock.held(lock.lock_path(place.database("planner_sessions.db")), 1.0):
+    with write_lock.held(write_lock.lock_path(place.database("planner_sessions.db")), 1.0):
         type_in(monkeypatch, PLAN)
         done = khive("record", "planner-session", "--json")
         assert done.code == 0
@@ -76,7 +76,7 @@ def test_lines_of_a_kind_of_ones_own_are_spooled_in_order(
     place: Place, khive: Khive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anyio.run(opened_once, place)
-    with lock.held(lock.lock_path(place.database("spooled_walks.db")), 1.0):
+    with write_lock.held(write_lock.lock_path(place.database("spooled_walks.db")), 1.0):
         type_in(monkeypatch, *({"n": n} for n in range(5)))
         done = khive("record", "spooled_walks", "--lines")
     assert done.code == 0

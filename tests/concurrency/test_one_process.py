@@ -16,7 +16,7 @@ import pytest
 from khive_persist import HookEvent, PlannerSession, open_store, save_planning_session, verify
 from khive_persist.errors import AmbiguousStoreError, StoreClosedError
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.store.records import event, plan
 
 MANY = 1_000
@@ -85,7 +85,7 @@ async def test_who_waits_for_another_program_holds_up_no_other_file(
     (tmp_path / "free").mkdir()
     async with open_store(PlannerSession, dir=place.root) as plans:
         await plans.save(plan("first"))
-    holder = lock.acquire(lock.lock_path(place.database("planner_sessions.db")), 5)
+    holder = write_lock.acquire(write_lock.lock_path(place.database("planner_sessions.db")), 5)
     try:
         async with anyio.create_task_group() as group:
             for number in range(100):
@@ -207,7 +207,7 @@ async def test_two_stores_that_could_be_meant_are_an_error(place: Place, tmp_pat
 async def test_who_is_cancelled_while_he_waits_leaves_at_once(place: Place) -> None:
     async with open_store(PlannerSession, dir=place.root) as plans:
         await plans.save(plan("first"))
-    with lock.held(lock.lock_path(place.database("planner_sessions.db")), 5):
+    with write_lock.held(write_lock.lock_path(place.database("planner_sessions.db")), 5):
         began = time.monotonic()
         with anyio.move_on_after(0.2) as scope:
             await save_here(place.root, {"session_id": "never", "task_description": "t"})

@@ -51,7 +51,7 @@ Spool.remove = lambda self, event: (remove(self, event), die())
 KILLED = """
 import os, signal, sys
 from khive_persist.capture import drain as module
-from khive_persist.store.sqlite import file_writer
+from khive_persist.store.sqlite import sync_writer
 from khive_persist.capture.spool import Spool
 from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.place import Place
@@ -60,7 +60,7 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 def on_commit(act):
-    opened = file_writer.open_writer
+    opened = sync_writer.open_writer
     inserted = []
     def trace(sql):
         if sql.startswith("INSERT INTO hook_events"):
@@ -71,7 +71,7 @@ def on_commit(act):
         connection = opened(*a, **k)
         connection.set_trace_callback(trace)
         return connection
-    file_writer.open_writer = open_writer
+    sync_writer.open_writer = open_writer
 
 def on_write(act):
     write = os.write

@@ -34,13 +34,13 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.place import Place
-from khive_persist.store.sqlite import file_writer
+from khive_persist.store.sqlite import sync_writer
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 def on_commit(act):
-    opened = file_writer.open_writer
+    opened = sync_writer.open_writer
     inserted = []
     def trace(sql):
         if sql.startswith("INSERT INTO planner_sessions"):
@@ -51,7 +51,7 @@ def on_commit(act):
         connection = opened(*a, **k)
         connection.set_trace_callback(trace)
         return connection
-    file_writer.open_writer = open_writer
+    sync_writer.open_writer = open_writer
 """
 RUN = "\ndrain(Place(sys.argv[1]))\n"
 

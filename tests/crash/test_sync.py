@@ -43,7 +43,7 @@ from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import file_writer
+from khive_persist.store.sqlite import sync_writer
 from khive_persist.transcripts import batches
 from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.sync import Sync
@@ -64,7 +64,7 @@ def at_second(call, before):
     return counted
 
 def on_commit():
-    opened = file_writer.open_writer
+    opened = sync_writer.open_writer
     commit = at_second(lambda: None, before=True)
     inserted = []
     def trace(sql):
@@ -77,7 +77,7 @@ def on_commit():
         connection = opened(*a, **k)
         connection.set_trace_callback(trace)
         return connection
-    file_writer.open_writer = open_writer
+    sync_writer.open_writer = open_writer
 
 def on_bookmark(before):
     replace = os.replace

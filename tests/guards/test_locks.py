@@ -28,8 +28,8 @@ from khive_persist.retention.rescan import rescan_waiting
 from khive_persist.server.tokens import Tokens
 from khive_persist.settings import Settings
 from khive_persist.staging import staging, sweep
-from khive_persist.store.sqlite import connection, lock, switch
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite import atomic_switch, connection, write_lock
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust import marks
 from tests.backup.records import restored
 from tests.guards.locked import Taken, locks_taken
@@ -115,8 +115,10 @@ def settled(place: Place) -> None:
     stored(place)
     for folder in ("staging", "staging/in", "quarantine", "quarantine/out"):
         make_directory(place.khive / folder)
-    switch._write(place.khive, switch.Switch("staging/in", "quarantine/out", (PLANS,), (), ()))
-    switch.settle(place.khive)
+    atomic_switch._write(
+        place.khive, atomic_switch.Switch("staging/in", "quarantine/out", (PLANS,), (), ())
+    )
+    atomic_switch.settle(place.khive)
 
 
 def resident(place: Place) -> None:
@@ -169,8 +171,8 @@ def spooled(place: Place) -> Iterator[None]:
     place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
     Spool(place).make()
     # Or the drainer that is started could be first.
-    with lock.held(place.spool / DRAINER_LOCK, 1):
-        with lock.held(lock.lock_path(place.database(PLANS)), 1):
+    with write_lock.held(place.spool / DRAINER_LOCK, 1):
+        with write_lock.held(write_lock.lock_path(place.database(PLANS)), 1):
             anyio.run(partial(save_planning_session, PLAN, dir=place.root))
         assert Spool(place).records()
         yield
@@ -197,7 +199,7 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
         ("mirror/revise.py:revise", "claude_hooks.db.lock"),
         ("mirror/revise.py:revise", "claude_hooks.db.gate.lock"),
         ("mirror/revise.py:remove_unfinished", "claude_hooks.db.lock"),
-        ("store/sqlite/shrink.py:_shrink", "claude_hooks.db.lock"),
+        ("store/sqlite/vacuum.py:_shrink", "claude_hooks.db.lock"),
         ("tombstones.py:note", "tombstones.lock"),
     ]),
     (rescanned, [("retention/rescan.py:rescan_waiting", "drain.lock")]),
@@ -219,16 +221,16 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
         ("mirror/streams.py:Streams._stream", ".names.lock"),
         ("mirror/stream_file.py:take", "hook_events_2026_11_01_session-.jsonl"),
         ("store/sqlite/connection.py:open_writer", f"{PLANS}.lock"),
-        ("store/sqlite/file_writer.py:FileWriter.commit", f"{PLANS}.lock"),
+        ("store/sqlite/sync_writer.py:FileWriter.commit", f"{PLANS}.lock"),
         ("store/sqlite/mirror_progress.py:MirrorProgress.batches", f"{PLANS}.gate.lock"),
-        ("store/sqlite/file_writer.py:FileWriter.close", f"{PLANS}.lock"),
+        ("store/sqlite/sync_writer.py:FileWriter.close", f"{PLANS}.lock"),
     ]),
-    (tidied, [("store/sqlite/file_writer.py:FileWriter.tidy", f"{PLANS}.lock")]),
+    (tidied, [("store/sqlite/sync_writer.py:FileWriter.tidy", f"{PLANS}.lock")]),
     (killed, [
         ("store/sqlite/mirror_progress.py:MirrorProgress.acknowledge", f"{PLANS}.gate.lock"),
     ]),
     (waited, [("capture/drain.py:Drain.run_records", "drain.lock")]),
-    (settled, [("store/sqlite/switch.py:settle", f"{PLANS}.lock")]),
+    (settled, [("store/sqlite/atomic_switch.py:settle", f"{PLANS}.lock")]),
     (resident, [("capture/drainer.py:_serve", "drainer.lock")]),
     (tokens, [
         ("server/tokens.py:Tokens.create", "server.tokens.lock"),
@@ -239,8 +241,8 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
     (restored_there, [
         ("staging.py:staging", "staging"),
         ("staging.py:sweep", "staging"),
-        ("store/sqlite/switch.py:perform", f"{PLANS}.lock"),
-        ("store/sqlite/switch.py:perform", f"{PLANS}.gate.lock"),
+        ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.lock"),
+        ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.gate.lock"),
     ]),
     (marked, [("trust/marks.py:mark", "marks.lock"), ("trust/marks.py:make_khive", "marks.lock")]),
 ]  # fmt: skip

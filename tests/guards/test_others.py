@@ -20,8 +20,8 @@ from khive_persist.place import Place
 from khive_persist.retention.purge import purge
 from khive_persist.server.tokens import FILE, Tokens
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from tests.mirror.records import plan, save
 
 
@@ -46,7 +46,7 @@ def test_names_are_locked_where_there_are_no_locks_of_ranges(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on macOS: one lock stands for all."""
-    monkeypatch.setattr(lock, "_OFD_SETLK", None)
+    monkeypatch.setattr(write_lock, "_OFD_SETLK", None)
     place.sessions.mkdir()
     with file_locks.held(place.sessions, ["a"]):
         descriptor = os.open(place.sessions / names.LOCK, os.O_RDWR)
@@ -111,7 +111,7 @@ def test_the_spool_is_synced_once_a_record_has_left_it(
     save(place, plan("p1"))
     place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
     content = {"session_id": "s", "task_description": "t"}
-    with lock.held(lock.lock_path(place.database(PLANNER_SESSIONS.file)), 1):
+    with write_lock.held(write_lock.lock_path(place.database(PLANNER_SESSIONS.file)), 1):
         anyio.run(partial(save_planning_session, content, dir=place.root))
     (record,) = Spool(place).records()
     calls: list[str] = []

@@ -25,8 +25,8 @@ from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.opening import open_store
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import Batch
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 CODEX = HOOK_EVENTS["codex"]

@@ -13,10 +13,10 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import change_log, lock
+from khive_persist.store.sqlite import change_log, write_lock
 from khive_persist.store.sqlite.connection import open_reader
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import MIRROR
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from tests.mirror.records import (
     assert_equal,
     committed_only,
@@ -61,8 +61,8 @@ def test_a_writer_that_lives_on_copies_what_a_killed_one_has_not(place: Place) -
 
 def test_what_somebody_copies_just_now_is_his(place: Place) -> None:
     save(place, plan("a"))
-    gate = lock.gate_path(place.database("planner_sessions.db"))
-    copying = lock.acquire(gate, 1, shared=True)
+    gate = write_lock.gate_path(place.database("planner_sessions.db"))
+    copying = write_lock.acquire(gate, 1, shared=True)
     try:
         committed_only(place, PLANNER_SESSIONS, "b")
         save(place, plan("c"))
@@ -142,7 +142,9 @@ def test_the_log_is_bounded(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(change_log, "MAX_ENTRIES", 100)
     save(place, plan("a"))
     # Somebody copies all the time.
-    copying = lock.acquire(lock.gate_path(place.database("planner_sessions.db")), 1, shared=True)
+    copying = write_lock.acquire(
+        write_lock.gate_path(place.database("planner_sessions.db")), 1, shared=True
+    )
     for number in range(15):
         committed_only(place, PLANNER_SESSIONS, *(f"p{number}-{n}" for n in range(10)))
     os.close(copying)

@@ -20,7 +20,7 @@ from khive_persist.mirror.verify import compared
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.capture.test_drain import until
 from tests.mirror.records import (
     CLAUDE,
@@ -186,7 +186,7 @@ def test_a_pass_comes_once_an_hour_and_looks_at_the_folder_only_then(filled: Pla
 def test_one_pass_runs_at_a_time(filled: Place) -> None:
     grow_old(filled)
     marker = filled.sessions / MARKER
-    held = lock.try_acquire(marker)
+    held = write_lock.try_acquire(marker)
     assert held is not None
     os.utime(marker, (0, 0))
     assert pack_if_due(filled, Settings()) is None

@@ -29,7 +29,7 @@ from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock, switch
+from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.store.sqlite.rows import read_ids
 from tests.exchange.rows import everything as typed_rows
 from tests.mirror.records import (
@@ -486,7 +486,7 @@ def test_the_writers_wait_only_for_the_end(both: Place) -> None:
     held: list[bool] = []
 
     def look(_count: int) -> None:
-        descriptor = lock.try_acquire(lock.lock_path(both.database(PLANS)))
+        descriptor = write_lock.try_acquire(write_lock.lock_path(both.database(PLANS)))
         held.append(descriptor is None)
         if descriptor is not None:
             os.close(descriptor)
@@ -517,5 +517,5 @@ def test_the_mirror_follows_the_new_file_before_anybody_can_write_to_it(place: P
         [sys.executable, "-c", RENAMES, str(place.root)], capture_output=True, check=True, text=True
     )
     renamed = done.stdout.split()
-    assert renamed.index(EPOCHS) < renamed.index(switch.JOURNAL)
-    assert EPOCHS not in renamed[renamed.index(switch.JOURNAL) :]
+    assert renamed.index(EPOCHS) < renamed.index(atomic_switch.JOURNAL)
+    assert EPOCHS not in renamed[renamed.index(atomic_switch.JOURNAL) :]

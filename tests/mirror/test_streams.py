@@ -21,7 +21,7 @@ from khive_persist.mirror.schema import schema
 from khive_persist.mirror.streams import Streams
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -359,7 +359,7 @@ def test_a_new_name_is_chosen_by_one_at_a_time(
     monkeypatch.setattr("khive_persist.mirror.streams._LOCK_SECONDS", 0.2)
     streams = Streams(place.sessions, CODEX)
     streams.write([line_of("a", "old")])
-    with lock.held(place.sessions / names.LOCK, 1):
+    with write_lock.held(place.sessions / names.LOCK, 1):
         with pytest.raises(StoreBusyError):
             streams.write([line_of("b", "new")])
         streams.write([line_of("c", "old")])

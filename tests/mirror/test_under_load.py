@@ -12,7 +12,7 @@ from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import CLAUDE, assert_equal, drained, files, found, plan, recorded, save
 from tests.mirror.writers import acknowledged, writing
 
@@ -53,7 +53,7 @@ def lose_rows(place: Place, purpose: Purpose) -> None:
     None that is committed and not copied yet, for which the gate is waited for.
     """
     path = place.database(purpose.file)
-    with lock.held_alone(path, 30), closing(sqlite3.connect(path)) as connection:
+    with write_lock.held_alone(path, 30), closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute(
             f"DELETE FROM {purpose.table}"

@@ -23,7 +23,7 @@ from khive_persist.errors import (
 from khive_persist.mirror.verify import compared
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import make
 from tests.mirror.records import (
     CLAUDE,
@@ -465,7 +465,7 @@ def test_writers_that_do_not_give_up_their_turn_are_not_waited_for_without_end(
     from khive_persist.mirror import turn
 
     monkeypatch.setattr(turn, "LOCK_SECONDS", 0.2)
-    with lock.held(lock.lock_path(both.database(CODEX.file)), 1):
+    with write_lock.held(write_lock.lock_path(both.database(CODEX.file)), 1):
         with pytest.raises(StoreBusyError):
             found(both)
 

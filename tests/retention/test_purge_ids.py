@@ -23,8 +23,8 @@ from khive_persist.place import Place
 from khive_persist.retention.purge import purge
 from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from tests.retention.events import are_equal, contents, files_with, put_plans
 
 SECRET = b"MARKER-PRIVATE"
@@ -215,7 +215,7 @@ def test_a_file_that_is_made_meanwhile_goes(place: Place) -> None:
     """Somebody copies a record while its row goes: he may make a file of its session still."""
     sent(place, prompt("late"))
     database = place.database("claude_hooks.db")
-    gate = lock.acquire(lock.gate_path(database), 10, shared=True)
+    gate = write_lock.acquire(write_lock.gate_path(database), 10, shared=True)
     finished = threading.Event()
 
     def work() -> None:

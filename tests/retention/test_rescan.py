@@ -19,7 +19,7 @@ from khive_persist.place import Place
 from khive_persist.redaction import Redactor
 from khive_persist.retention.rescan import Rescanned, rescan, rescan_waiting
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.retention.events import are_equal, contents, files_with, put_events, put_plans
 
 TOKEN = "ghp_" + "A1b2C3d4" * 4 + "E5f6"
@@ -167,8 +167,8 @@ def test_records_that_wait_in_the_spool_are_redacted(place: Place) -> None:
     Spool(place).make()
     plan = {"session_id": "s", "task_description": f"with {TOKEN}"}
     # Or the drainer that is started could be first.
-    with lock.held(place.spool / DRAINER_LOCK, 1):
-        with lock.held(lock.lock_path(path), 1):
+    with write_lock.held(place.spool / DRAINER_LOCK, 1):
+        with write_lock.held(write_lock.lock_path(path), 1):
             anyio.run(partial(save_planning_session, plan, dir=place.root))
         (file,) = Spool(place).records()
         assert TOKEN.encode() in Spool(place).read(file)

@@ -26,7 +26,7 @@ from khive_persist.mirror.packing import MARKER
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES
 from khive_persist.place import Place
 from khive_persist.server.listening import check_exposure
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import committed_only, copies_of
 from tests.server.process import Server, event, recorder_of, until
 
@@ -297,8 +297,8 @@ def test_a_locked_database_sends_events_to_the_spool_and_records_back(server: Se
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
         client.post("/v1/outcomes", json={"content": {"session_id": "s", "verdict": "success"}})
         with (
-            lock.held(lock.lock_path(place.database("claude_hooks.db")), 10),
-            lock.held(lock.lock_path(place.database("outcomes.db")), 10),
+            write_lock.held(write_lock.lock_path(place.database("claude_hooks.db")), 10),
+            write_lock.held(write_lock.lock_path(place.database("outcomes.db")), 10),
         ):
             for number in (1, 2, 3):
                 began = time.monotonic()
@@ -332,7 +332,7 @@ def test_a_commit_that_comes_after_the_spool_has_the_event_stores_it_once(server
     place = server.place
     with server.client() as client:
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
-        with lock.held(lock.lock_path(place.database("claude_hooks.db")), 10):
+        with write_lock.held(write_lock.lock_path(place.database("claude_hooks.db")), 10):
             assert client.post("/hooks/claude-code", content=event(1), headers=JSON).is_success
         # It was not answered by a commit, and the recorder goes on with it now.
         until(lambda: stored(place) == {0, 1})

@@ -19,7 +19,7 @@ import pytest
 
 from khive_persist.cli.root import run
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.server.process import Server, children
 from tests.server.sessions import KINDS, PATH, begin, contents, one_of
 
@@ -314,8 +314,8 @@ def test_completion_is_answered_once_what_was_begun_has_ended(
 ) -> None:
     id = begin(client)
     client.post(f"{PATH}/{id}/messages", json=one_of("messages"))
-    path = lock.lock_path(server.place.database("conversations.db"))
-    held = lock.acquire(path, 5)
+    path = write_lock.lock_path(server.place.database("conversations.db"))
+    held = write_lock.acquire(path, 5)
     with ThreadPoolExecutor(2) as pool, server.client() as one, server.client() as other:
         added = pool.submit(one.post, f"{PATH}/{id}/messages", json=one_of("messages"))
         while "khive_waiting 1.0" not in client.get("/metrics").text:
@@ -346,7 +346,7 @@ def test_a_locked_file_is_a_503_that_says_when_to_come_again(impatient: Place) -
         client.post(f"{PATH}/{id}/measurements", json=one_of("measurements"))
         files = ["application_sessions.db", "measurements.db"]
         for file in files:
-            with lock.held(lock.lock_path(impatient.database(file)), 5):
+            with write_lock.held(write_lock.lock_path(impatient.database(file)), 5):
                 if file == "measurements.db":
                     answer = client.post(f"{PATH}/{id}/measurements", json=one_of("measurements"))
                 else:
@@ -365,8 +365,8 @@ def test_a_locked_file_is_a_503_that_says_when_to_come_again(impatient: Place) -
 def test_a_file_that_is_locked_for_a_moment_is_waited_for(impatient: Place) -> None:
     with Server(impatient) as server, server.client() as client:
         id = begin(client)
-        path = lock.lock_path(impatient.database("application_sessions.db"))
-        held = lock.acquire(path, 5)
+        path = write_lock.lock_path(impatient.database("application_sessions.db"))
+        held = write_lock.acquire(path, 5)
         # Longer than one try waits, and shorter than all of them.
         threading.Timer(1.0, os.close, [held]).start()
         assert client.patch(f"{PATH}/{id}", json={"step": 1, "version": 1}).status_code == 200

@@ -13,7 +13,7 @@ from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sessions import SessionFilter, list_sessions
-from khive_persist.store.sqlite.adhoc import AdHoc
+from khive_persist.store.sqlite.readonly_query import AdHoc
 from khive_persist.store.unmatched import find_unmatched
 from tests.store import old_files
 from tests.store.records import event, plan

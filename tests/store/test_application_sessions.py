@@ -28,7 +28,7 @@ from khive_persist.models.node import Node
 from khive_persist.place import Place
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.hook_events import HookEventStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 
 FIELDS = {"session_id": "s1", "participant": "ann", "scenario": "fire", "group": "a"}
 AT_ONCE = 50
@@ -309,7 +309,10 @@ async def test_a_record_of_several_files_has_no_revision(events: HookEventStore)
 async def test_a_locked_file_refuses_an_update_in_time(place: Place) -> None:
     async with open_store(ApplicationSession, dir=place.root, busy_timeout_seconds=0.2) as store:
         begun = (await store.start(FIELDS)).session
-        with lock.held(lock.lock_path(store.paths[0]), 5), pytest.raises(StoreBusyError):
+        with (
+            write_lock.held(write_lock.lock_path(store.paths[0]), 5),
+            pytest.raises(StoreBusyError),
+        ):
             await store.update("s1", {"step": 1}, 1)
         assert await store.get("s1") == begun
 

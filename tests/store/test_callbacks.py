@@ -24,7 +24,7 @@ from khive_persist.errors import (
 )
 from khive_persist.place import Place
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.store.records import event, opened, plan
 
 PAGE_ROWS = 64
@@ -215,7 +215,7 @@ async def test_an_error_is_told_and_raised(
     await fails(told_plans.save_many([plan(), bad]), InvalidRecordError)
     await fails(told_plans.find(limit=-1), InvalidQueryError)
     await fails(anext(told_plans.stream(limit=-1)), InvalidQueryError)
-    held = lock.try_acquire(lock.lock_path(database))
+    held = write_lock.try_acquire(write_lock.lock_path(database))
     assert held is not None
     try:
         await fails(told_plans.save(plan()), StoreBusyError)
@@ -239,7 +239,7 @@ async def test_a_database_that_cannot_be_read_is_told(place: Place, notebook: No
 async def test_a_cancellation_is_no_error(
     told_plans: PlannerSessionStore, notebook: Notebook, database: Path
 ) -> None:
-    held = lock.try_acquire(lock.lock_path(database))
+    held = write_lock.try_acquire(write_lock.lock_path(database))
     assert held is not None
     try:
         saving = asyncio.create_task(told_plans.save(plan()))

@@ -15,8 +15,8 @@ from khive_persist.capture.tools import TOOLS
 from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS
 from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
-from khive_persist.store.sqlite.adhoc import AdHoc
 from khive_persist.store.sqlite.connection import open_writer
+from khive_persist.store.sqlite.readonly_query import AdHoc
 from khive_persist.store.sqlite.statements import insert_new
 from khive_persist.transcripts.reconstruction import event as reconstructed
 from tests.payloads import sample_payloads

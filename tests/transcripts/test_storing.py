@@ -12,7 +12,7 @@ from khive_persist.errors import MirrorError, StoreBusyError
 from khive_persist.mirror.follower import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.transcripts import batches, storing
 from khive_persist.transcripts.storing import BATCHES_AT_ONCE
 from khive_persist.transcripts.sync import Advance, Sync, Synced
@@ -72,7 +72,7 @@ def test_others_hold_the_database(place: Place, transcript: Path) -> None:
     with transcript.open("a") as file:
         file.write('{"type":"user","uuid":"v","sessionId":"s","message":{"content":"x"}}\n' * 900)
     with (
-        lock.held(lock.lock_path(place.database("conversations.db")), 1),
+        write_lock.held(write_lock.lock_path(place.database("conversations.db")), 1),
         pytest.raises(StoreBusyError),
     ):
         run(place, transcript, store_busy_timeout_seconds=0.1)

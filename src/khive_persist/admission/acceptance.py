@@ -22,8 +22,8 @@ from khive_persist.place import (
     sync_directory,
     write_private,
 )
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite import connection as sqlite
-from khive_persist.store.sqlite import switch
 from khive_persist.trust import marks, records, search, signed
 
 _STAYS: Final = frozenset({"config.toml", ".gitignore"})
@@ -191,8 +191,8 @@ def _take(place: Place, finding: Finding) -> bool:
     """Take one thing for the user's own; whether that can be."""
     try:
         if finding.kind == "journal":
-            switch.adopt(place.khive)
-            switch.settle(place.khive)
+            atomic_switch.adopt(place.khive)
+            atomic_switch.settle(place.khive)
         elif finding.kind == "purpose":
             purpose_registry.adopt(place, place.khive / finding.path)
         elif finding.kind == "record":
@@ -245,7 +245,7 @@ def _trust_values(place: Place) -> None:
     schema = {
         one.sha256
         for name in os.listdir(place.khive)
-        if switch.is_database(name) and stat.S_ISREG(_mode(place.khive / name))
+        if atomic_switch.is_database(name) and stat.S_ISREG(_mode(place.khive / name))
         for one in acting(place.khive / name)
     }
     records.store(place.khive, records.Trusted(config, tuple(sorted(schema))))

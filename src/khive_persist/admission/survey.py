@@ -17,7 +17,7 @@ from khive_persist.capture.spool import Spool, parse
 from khive_persist.errors import InvalidSettingsError, PlaceError
 from khive_persist.models import purpose_registry
 from khive_persist.place import Place
-from khive_persist.store.sqlite import guard, switch
+from khive_persist.store.sqlite import atomic_switch, guard
 from khive_persist.store.sqlite.connection import prepare_reader
 from khive_persist.trust import marks, records, signed
 
@@ -31,7 +31,7 @@ FOLDERS: Final = frozenset(
 )
 FILES: Final = frozenset(
     {
-        "config.toml", "config.local.toml", ".gitignore", switch.JOURNAL, sealing.KEY_FILE,
+        "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, sealing.KEY_FILE,
         "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
         tombstones.FILE,
     }
@@ -66,11 +66,11 @@ def survey(place: Place) -> list[Finding]:
         if stat.S_ISDIR(status.st_mode) and name in _LOOKED_INTO:
             for inner, inner_status in _entries(place.khive / name):
                 findings += _inside(place, name, inner, inner_status)
-        elif switch.is_database(name) and stat.S_ISREG(status.st_mode):
+        elif atomic_switch.is_database(name) and stat.S_ISREG(status.st_mode):
             findings += _schema(place, name)
-    if not switch.is_believed(place.khive):
+    if not atomic_switch.is_believed(place.khive):
         line = "a journal that would replace files, and is not ours"
-        findings.append(Finding(switch.JOURNAL, "journal", line))
+        findings.append(Finding(atomic_switch.JOURNAL, "journal", line))
     findings += [
         Finding(
             f"{purpose_registry.FOLDER}/{file.name}",
@@ -136,7 +136,7 @@ def _of_kind(place: Place, name: str, status: os.stat_result) -> list[Finding]:
         return [Finding(name, "link", f"a symbolic link to {_target(place.khive / name)}")]
     if name in FOLDERS and not stat.S_ISDIR(status.st_mode):
         return [Finding(name, "not a folder", f"{_word(status)} in place of a folder")]
-    is_ours = name in FILES or switch.is_database(name)
+    is_ours = name in FILES or atomic_switch.is_database(name)
     if is_ours and not stat.S_ISREG(status.st_mode):
         return [Finding(name, "not a file", f"{_word(status)} in place of a file")]
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):

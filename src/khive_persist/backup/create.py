@@ -26,7 +26,7 @@ from khive_persist.errors import BackupDamagedError, BackupError, KhiveError
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.place import Place
 from khive_persist.staging import staging
-from khive_persist.store.sqlite import snapshot, switch
+from khive_persist.store.sqlite import atomic_switch, snapshot
 
 _PLAIN: Final = Coding("none")
 
@@ -204,7 +204,7 @@ def _drain_all(place: Place) -> None:
 
 
 def _databases(place: Place) -> list[str]:
-    names = sorted(name for name in os.listdir(place.khive) if switch.is_database(name))
+    names = sorted(name for name in os.listdir(place.khive) if atomic_switch.is_database(name))
     wrong = [name for name in names if not DATABASE.match(name)]
     if wrong:
         raise BackupError(

@@ -36,7 +36,7 @@ from khive_persist.place import (
     write_private,
 )
 from khive_persist.staging import staging
-from khive_persist.store.sqlite import migrations, snapshot, switch
+from khive_persist.store.sqlite import atomic_switch, migrations, snapshot
 from khive_persist.store.sqlite.connection import refuse_link
 from khive_persist.tombstones import Tombstones
 
@@ -118,9 +118,9 @@ def restore_backup(
         make_directory(place.quarantine)
         outgoing = place.quarantine / f"restore.{clock.new_id()}"
         for name in os.listdir(place.khive):
-            if switch.is_database(name):
+            if atomic_switch.is_database(name):
                 refuse_link(place.khive / name)
-        switch.perform(place.khive, incoming, outgoing, (MIRROR,))
+        atomic_switch.perform(place.khive, incoming, outgoing, (MIRROR,))
         kept = config is not None and _bring_config(place, config)
     return Restored(manifest, outgoing if outgoing.exists() else None, kept, purged)
 

@@ -32,8 +32,8 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.place import KHIVE, Place
 from khive_persist.sealing import load_redactor
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust import marks, mounts, search
 
 WAIT_SECONDS: Final = 10.0
@@ -119,7 +119,7 @@ class Drain:
             StoreBusyError: Another drain ran for longer than `wait_seconds`.
             StoreUnavailableError: The spool's lock cannot be made.
         """
-        with lock.held(self.spool.path / DRAIN_LOCK, wait_seconds):
+        with write_lock.held(self.spool.path / DRAIN_LOCK, wait_seconds):
             self.spool.adopt_abandoned()
             deaths = self._journal.deaths()
             errors = self._fetch_from_home()
@@ -149,7 +149,7 @@ class Drain:
             StoreError: As `run` does.
         """
         self._longest_seconds = READING_SECONDS
-        with lock.held(self.spool.path / DRAIN_LOCK, READING_SECONDS):
+        with write_lock.held(self.spool.path / DRAIN_LOCK, READING_SECONDS):
             self.spool.adopt_abandoned()
             errors: list[KhiveError] = []
             stored = self._records.run(errors, purposes)

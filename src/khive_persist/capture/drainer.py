@@ -22,7 +22,7 @@ from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.trust.processes import environment_for, module_command
 
 # Events of one burst arrive within moments of each other: one commit serves them all.
@@ -61,7 +61,7 @@ def main() -> int:
 
 def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
     try:
-        resident = lock.acquire(drain.spool.path / DRAINER_LOCK, ANOTHER_SECONDS)
+        resident = write_lock.acquire(drain.spool.path / DRAINER_LOCK, ANOTHER_SECONDS)
     except KhiveError:
         return
     try:

@@ -16,7 +16,7 @@ from khive_persist.capture.spool import Event, Spool
 from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.store.codec import Row
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20

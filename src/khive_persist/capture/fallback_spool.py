@@ -12,7 +12,7 @@ from typing import Final
 from khive_persist.capture.spool import HANDOVER_LOCK, Event, Spool, is_for, split_away
 from khive_persist.errors import CaptureError, KhiveError
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 
 WAIT_SECONDS: Final = 10.0
 
@@ -53,7 +53,7 @@ class FallbackSpool:
             CaptureError: It cannot be kept there.
             StoreError: Others held the lock for too long, or its file cannot be made.
         """
-        with lock.held(self._spool.path / HANDOVER_LOCK, WAIT_SECONDS):
+        with write_lock.held(self._spool.path / HANDOVER_LOCK, WAIT_SECONDS):
             try:
                 _, payload = split_away(self._spool.read(event))
             except FileNotFoundError:

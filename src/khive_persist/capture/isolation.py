@@ -34,7 +34,7 @@ from khive_persist.place import Place
 from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust.processes import environment_for, module_command
 
 # Others may have the processor meanwhile.

@@ -15,7 +15,7 @@ from khive_persist.cli.options import existing_place, place_of, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.place import Place
-from khive_persist.store.sqlite import switch
+from khive_persist.store.sqlite import atomic_switch
 
 COLUMNS = (
     "id",
@@ -276,7 +276,7 @@ def prune_command(
 def _databases(place: Place) -> list[str]:
     if not place.exists():
         return []
-    return sorted(name for name in os.listdir(place.khive) if switch.is_database(name))
+    return sorted(name for name in os.listdir(place.khive) if atomic_switch.is_database(name))
 
 
 def _count(catalogue: Catalogue) -> int:

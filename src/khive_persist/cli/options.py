@@ -16,7 +16,7 @@ from khive_persist.errors import PlaceError
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.store.sqlite import switch
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 
 _SAID: Final = "khive_persist.notices"
@@ -77,7 +77,7 @@ def existing_place(context: click.Context, directory: str | None) -> Place:
     """
     place = told_place(context, directory)
     # A restore that was killed half-way is finished before anything is looked at.
-    switch.settle(place.khive)
+    atomic_switch.settle(place.khive)
     return place
 
 

@@ -14,8 +14,14 @@ from khive_persist.cli.output import Documents, cell, print_documents, print_tab
 from khive_persist.errors import StoreError
 from khive_persist.exchange.writing.csv import line
 from khive_persist.place import Place
-from khive_persist.store.sqlite.adhoc import AdHoc, tables_in, to_cells, to_document, to_texts
 from khive_persist.store.sqlite.catalogue import Table, databases_in
+from khive_persist.store.sqlite.readonly_query import (
+    AdHoc,
+    tables_in,
+    to_cells,
+    to_document,
+    to_texts,
+)
 
 _STDIN: Final = "-"
 

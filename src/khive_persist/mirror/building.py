@@ -12,10 +12,10 @@ from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, make_directory
-from khive_persist.store.sqlite import change_log, lock, migrations, statements
+from khive_persist.store.sqlite import change_log, migrations, statements, write_lock
+from khive_persist.store.sqlite.comparison_index import Entry, Ledger
 from khive_persist.store.sqlite.connection import make, open_writer
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.ledger import Entry, Ledger
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 
 _BATCH_ROWS: Final = 2_000
@@ -103,7 +103,7 @@ class Building:
         make(path)
         connection = open_writer(path, purpose._replace(view="", indexes=()))
         self._connections[purpose.name] = connection
-        lock.lock_path(path).unlink()
+        write_lock.lock_path(path).unlink()
         # Nothing is lost with an unfinished file, and a finished one is synced as a whole.
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")

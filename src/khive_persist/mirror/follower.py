@@ -14,7 +14,7 @@ from khive_persist.mirror.streams import Streams
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import make_directory, write_private
 from khive_persist.store.change import Change, Lines
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 
 EPOCHS: Final = ".epochs"
@@ -50,7 +50,7 @@ class MirrorFollower:
         """
         try:
             make_directory(self._folder)
-            with lock.held(self._folder / LOCK, _LOCK_SECONDS):
+            with write_lock.held(self._folder / LOCK, _LOCK_SECONDS):
                 text = json.dumps(self._epochs() | {self._purpose.name: epoch}, indent=2)
                 # Without it the mirror is compared with the whole table: it needs no sync.
                 write_private(self._folder / EPOCHS, text.encode() + b"\n", synced=False)

@@ -18,7 +18,7 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 
 MARKER: Final = ".packed.lock"
 # Between two looks into the folder, which may have 100,000 files.
@@ -71,7 +71,7 @@ def pack_if_due(
     marker = place.sessions / MARKER
     # Taking the lock makes the marker, where there is none.
     is_first = not os.path.lexists(marker)
-    held = lock.try_acquire(marker)
+    held = write_lock.try_acquire(marker)
     if held is None:
         return None
     try:

@@ -20,9 +20,9 @@ from khive_persist.place import Place, make_directory, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import rows, switch
+from khive_persist.store.sqlite import atomic_switch, rows
+from khive_persist.store.sqlite.comparison_index import Entry
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.ledger import Entry
 
 # Each is synced by itself; others wait for the turn.
 _BATCH_DOCUMENTS: Final = 50
@@ -101,7 +101,7 @@ def rebuild_databases(
         ):
             building.read()
             make_directory(place.quarantine)
-            switch.perform(
+            atomic_switch.perform(
                 place.khive, building.incoming, outgoing, whole=False, prepare=building.finish
             )
     return _proven(place, purposes, wanted, only_there, outgoing, advance)

@@ -15,8 +15,8 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import MIRROR, MirrorProgress
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 # So many are compared within a second or two; who opens a file can wait for that.
 FEW_RECORDS: Final = 5_000

@@ -20,11 +20,11 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite import revise as database
+from khive_persist.store.sqlite import rewrite as database
+from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.revise import Change
+from khive_persist.store.sqlite.rewrite import Change
 from khive_persist.store.sqlite.rows import fetch_ids
 
 # Given a file and bytes of it that are no record, as of a damaged line: those that take their
@@ -82,7 +82,7 @@ def revise(
                 continue
             is_other, count = revising.look(path)
             if is_other:
-                with lock.held_alone(place.database(purpose.file), timeout_seconds):
+                with write_lock.held_alone(place.database(purpose.file), timeout_seconds):
                     has_written |= revising.write(path)
             yield count
     if has_written and is_synced:
@@ -91,7 +91,7 @@ def revise(
 
 def _await_copies(place: Place, purpose: Purpose, timeout_seconds: float) -> None:
     """Wait for who copies what is gone by now: the files that he makes can be listed then."""
-    with lock.held_alone(place.database(purpose.file), timeout_seconds):
+    with write_lock.held_alone(place.database(purpose.file), timeout_seconds):
         pass
 
 
@@ -120,7 +120,7 @@ def remove_unfinished(place: Place, purpose: Purpose, timeout_seconds: float) ->
     """
     if not scan.unfinished(place.sessions, purpose):
         return False
-    with lock.held_alone(place.database(purpose.file), timeout_seconds):
+    with write_lock.held_alone(place.database(purpose.file), timeout_seconds):
         for name in scan.unfinished(place.sessions, purpose):
             (place.sessions / name).unlink()
     return True

@@ -32,7 +32,7 @@ from khive_persist.place import make_directory
 from khive_persist.store import codec
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.statements import first_of_session
 
@@ -236,7 +236,7 @@ class Streams:
             else:
                 return
         # Another purpose may want the same name. What the first line says, others have to see.
-        with lock.held(self._folder / names.LOCK, _LOCK_SECONDS):
+        with write_lock.held(self._folder / names.LOCK, _LOCK_SECONDS):
             with self._mutex:
                 is_known = self._listed_at == self._state()
             path = self._own_or_free_path(session, created_at)

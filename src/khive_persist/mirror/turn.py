@@ -6,7 +6,7 @@ from typing import Final
 
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.store.sqlite import lock, switch
+from khive_persist.store.sqlite import atomic_switch, write_lock
 
 LOCK_SECONDS: Final = 30.0
 
@@ -24,12 +24,12 @@ def turn(place: Place, purposes: Iterable[Purpose]) -> Iterator[None]:
     # In one order, or two who wait for several would wait for each other.
     paths = sorted({place.database(purpose.file) for purpose in purposes})
     while True:
-        switch.settle(place.khive, LOCK_SECONDS)
+        atomic_switch.settle(place.khive, LOCK_SECONDS)
         with ExitStack() as stack:
             for path in paths:
-                stack.enter_context(lock.held_alone(path, LOCK_SECONDS))
+                stack.enter_context(write_lock.held_alone(path, LOCK_SECONDS))
             # A switch waits for these locks itself, so none may begin before they are held.
-            if not switch.is_pending(place.khive):
+            if not atomic_switch.is_pending(place.khive):
                 yield
                 return
 

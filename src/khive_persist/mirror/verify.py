@@ -20,8 +20,8 @@ from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows
+from khive_persist.store.sqlite.comparison_index import KINDS, Entry, Ledger
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.ledger import KINDS, Entry, Ledger
 
 Advance = Callable[[int], None]
 

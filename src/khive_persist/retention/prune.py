@@ -18,8 +18,8 @@ from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite.revise import Change, Revised, Where, boundary, rehearse, revise
-from khive_persist.store.sqlite.shrink import shrink
+from khive_persist.store.sqlite.rewrite import Change, Revised, Where, boundary, rehearse, revise
+from khive_persist.store.sqlite.vacuum import shrink
 from khive_persist.tombstones import Pruning, Tombstones
 
 Advance = Callable[[int], None]

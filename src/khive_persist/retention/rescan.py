@@ -20,9 +20,9 @@ from khive_persist.settings import Settings
 from khive_persist.staging import staging
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.revise import Revised, rehearse
-from khive_persist.store.sqlite.shrink import erase
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.rewrite import Revised, rehearse
+from khive_persist.store.sqlite.vacuum import erase
 
 Advance = Callable[[int], None]
 
@@ -106,7 +106,7 @@ def rescan_waiting(place: Place, redactor: Redactor, timeout_seconds: float) -> 
     if not spool.records():
         return 0
     count = 0
-    with lock.held(spool.path / DRAIN_LOCK, timeout_seconds):
+    with write_lock.held(spool.path / DRAIN_LOCK, timeout_seconds):
         for file in spool.records():
             # Not ours, or not whole: the drain sets it aside.
             with suppress(ValueError, FileNotFoundError):

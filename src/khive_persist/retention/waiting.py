@@ -19,7 +19,7 @@ from khive_persist.errors import PlaceError
 from khive_persist.place import Place, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import marks
 
 
@@ -44,7 +44,7 @@ def remove_waiting(
     spool = Spool(place)
     if not (spool.events() or spool.records()):
         return 0
-    with lock.held(spool.path / DRAIN_LOCK, settings.store_busy_timeout_seconds):
+    with write_lock.held(spool.path / DRAIN_LOCK, settings.store_busy_timeout_seconds):
         events = [
             event
             for event in spool.events()

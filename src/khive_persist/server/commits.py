@@ -16,8 +16,8 @@ from khive_persist.server.live import Live
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 BATCH_ROWS: Final = 512
 BATCH_BYTES: Final = 16 << 20

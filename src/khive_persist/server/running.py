@@ -26,7 +26,7 @@ from khive_persist.server.recovery import recover_all
 from khive_persist.server.serving import Serving, begin_serving, end_serving
 from khive_persist.server.upkeep import Rhythm
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 
 LOCK: Final = "server.lock"
 GRACE_SECONDS: Final = 3
@@ -107,7 +107,7 @@ def serve(place: Place, settings: Settings, options: Options, ready: Callable[[s
 
 @contextlib.contextmanager
 def _alone(place: Place) -> Iterator[None]:
-    descriptor = lock.try_acquire(place.khive / LOCK)
+    descriptor = write_lock.try_acquire(place.khive / LOCK)
     if descriptor is None:
         at = url_file.read(place) or "starting"
         raise PlaceError(f"{place.khive} has a server already ({at})", hint="stop that one first")

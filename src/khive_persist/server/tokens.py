@@ -19,7 +19,7 @@ from khive_persist import clock
 from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError, PlaceError
 from khive_persist.files import read_regular
 from khive_persist.place import Place, make_directory, write_private
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import signed
 
 Right = Literal["ingest", "read", "admin"]
@@ -110,7 +110,7 @@ class Tokens:
             )
         if not chosen:
             raise InvalidRecordError("a token has a right", hint="one of " + ", ".join(RIGHTS))
-        with lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
+        with write_lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
             self._set_foreign_aside()
             if self.named(name) is not None:
                 raise InvalidRecordError(
@@ -125,7 +125,7 @@ class Tokens:
             NotFoundError: There is none of that name.
             PlaceError: The file cannot be written.
         """
-        with lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
+        with write_lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
             kept = [known for known in self.list() if known.name != name]
             if len(kept) == len(self.list()):
                 raise NotFoundError(f"there is no token {name}")
@@ -141,7 +141,7 @@ class Tokens:
         """
         self._place.make()
         try:
-            with lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
+            with write_lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
                 try:
                     token = read_regular(self._local, _MOST_BYTES).decode("ascii").strip()
                 except (FileNotFoundError, UnicodeDecodeError):

@@ -17,8 +17,8 @@ from khive_persist.models.query import column, field
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows as stored
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import Mirroring
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.store import Store
 
 # Who told of a snapshot; of two that tell of the same, the later in this list is right.

@@ -12,8 +12,8 @@ import anyio
 from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.pages import Pages, Versions
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite import connection as sqlite
-from khive_persist.store.sqlite import switch
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
@@ -204,7 +204,7 @@ class Reader:
         try:
             for number, (path, _) in enumerate(self._files):
                 # It may take the file away.
-                switch.settle(path.parent)
+                atomic_switch.settle(path.parent)
                 if path.exists():
                     versions[path] = sqlite.frozen_version(path)
                     sqlite.attach(connection, path, f"f{number}")

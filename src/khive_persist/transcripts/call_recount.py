@@ -10,7 +10,7 @@ from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows as stored
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.transcripts.call_ends import CallEnds, ends_of
 
 _COUNTS = ("unreported_calls", "unreported_failures")

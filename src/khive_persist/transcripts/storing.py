@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple, Self
 from khive_persist.mirror.document import digest
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch

@@ -16,7 +16,7 @@ from khive_persist.backup.folder import Folder
 from khive_persist.backup.verify import verify_backups
 from khive_persist.mirror.packing import pack
 from khive_persist.place import Place
-from khive_persist.store.sqlite import switch
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import marks
 from tests.backup.records import Rows, elsewhere, make_old, mirror, rows, save_plans
 from tests.crash.power.disk_log import Step, record
@@ -164,7 +164,7 @@ def test_a_restore(
     place.database("planner_sessions.db-wal").write_bytes(log)
 
     def check(done: list[Step]) -> None:
-        switch.settle(place.khive)
+        atomic_switch.settle(place.khive)
         state = state_of(place)
         assert state[0] in (old[0], new[0])
         assert state == (new if state[0] == new[0] else old)
@@ -174,7 +174,7 @@ def test_a_restore(
             assert {p.name for p in place.quarantine.rglob("planner_session_*")} == set(old[1])
         if acknowledged(done):
             assert state == new
-            assert not switch.is_pending(place.khive)
+            assert not atomic_switch.is_pending(place.khive)
 
     lose_power(root, script(place, first, RESTORE, DONE), thoroughly, check)
 
@@ -208,7 +208,7 @@ anyio.run(lambda: rebuild("mirror", dir=place.root))
 """
 
     def check(done: list[Step]) -> None:
-        switch.settle(place.khive)
+        atomic_switch.settle(place.khive)
         assert copied(place) == expected
         assert recorded(place) in ([expected] if acknowledged(done) else [expected, old])
 

@@ -15,7 +15,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import change_log, migrations, statements
 from khive_persist.store.sqlite.connection import opened_reader, prepare_reader
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.revise import Change
+from khive_persist.store.sqlite.rewrite import Change
 from khive_persist.store.sqlite.words import quoted
 
 _PAGES_A_STEP: Final = 1024

@@ -20,7 +20,7 @@ from khive_persist.errors import StoreUnavailableError
 from khive_persist.files import read_regular
 from khive_persist.place import make_directory, sync_directory, write_private
 from khive_persist.store import codec
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import macs
 
 JOURNAL: Final = "switch.journal"
@@ -82,7 +82,7 @@ def in_turn(
     """
     while True:
         settle(database.parent, timeout_seconds)
-        with lock.held(lock.lock_path(database), timeout_seconds, is_wanted):
+        with write_lock.held(write_lock.lock_path(database), timeout_seconds, is_wanted):
             if not is_pending(database.parent):
                 yield
                 return
@@ -258,7 +258,7 @@ def _held(folder: Path, names: tuple[str, ...], timeout_seconds: float) -> Itera
     with ExitStack() as stack:
         # In one order, or two who switch would wait for each other.
         for name in sorted(names):
-            stack.enter_context(lock.held_alone(folder / name, timeout_seconds))
+            stack.enter_context(write_lock.held_alone(folder / name, timeout_seconds))
         yield
 
 

@@ -14,7 +14,7 @@ from typing import Final, Self
 from khive_persist.errors import StoreError
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.change import Lines
-from khive_persist.store.sqlite import change_log, lock
+from khive_persist.store.sqlite import change_log, write_lock
 from khive_persist.store.sqlite.connection import (
     identity,
     make,
@@ -131,7 +131,7 @@ class FileWriter:
         """
         while True:
             connection = self._connection or self._open(is_wanted)
-            with lock.held(lock.lock_path(self.path), self.timeout_seconds, is_wanted):
+            with write_lock.held(write_lock.lock_path(self.path), self.timeout_seconds, is_wanted):
                 # Only under the lock of its writers is it sure to stay the one that lies there.
                 if self._identity is not None and identity(self.path) == self._identity:
                     with translated(self.path):
@@ -141,7 +141,7 @@ class FileWriter:
 
     def is_awaited(self) -> bool:
         """Whether another program waits for the end of the transaction that is open."""
-        return lock.is_awaited(lock.lock_path(self.path))
+        return write_lock.is_awaited(write_lock.lock_path(self.path))
 
     def follow(self, batches: list[Batch], lines: Lines | None = None) -> None:
         """Copy what was committed: synced on return; see `MirrorProgress.copy`.
@@ -201,7 +201,7 @@ class FileWriter:
         is_large = self._wal_bytes() >= _LARGE_WAL_BYTES
         if self._connection is None or not (is_large or self._progress.has_news):
             return False
-        descriptor = lock.try_acquire(lock.lock_path(self.path))
+        descriptor = write_lock.try_acquire(write_lock.lock_path(self.path))
         if descriptor is None:
             return True
         try:
@@ -224,7 +224,7 @@ class FileWriter:
             reader.close()
         # The last connection to close writes the WAL back: that too waits for its turn.
         try:
-            with lock.held(lock.lock_path(self.path), _CLOSING_SECONDS):
+            with write_lock.held(write_lock.lock_path(self.path), _CLOSING_SECONDS):
                 if identity(self.path) == self._identity:
                     with suppress(sqlite3.Error):
                         self._acknowledge(connection)
@@ -291,7 +291,7 @@ class FileWriter:
         until = time.monotonic() + self.timeout_seconds
         while True:
             left = until - time.monotonic()
-            wait_for(connection, min(max(left, 0.0), lock.SILENT_SECONDS))
+            wait_for(connection, min(max(left, 0.0), write_lock.SILENT_SECONDS))
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:

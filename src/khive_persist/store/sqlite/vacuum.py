@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.models.purposes import Purpose
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import open_writer, wait_for
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.file_writer import FileWriter
-from khive_persist.store.sqlite.revise import Change, Revised, revise_through
+from khive_persist.store.sqlite.rewrite import Change, Revised, revise_through
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 _WAIT_SECONDS: Final = 0.05
 _INCREMENTAL: Final = 2
@@ -54,7 +54,7 @@ def _shrink(
     is_written = False
     with translated(path):
         while True:
-            with lock.held(lock.lock_path(path), timeout_seconds):
+            with write_lock.held(write_lock.lock_path(path), timeout_seconds):
                 if not is_written:
                     _write_anew(connection, folder, thoroughly=thoroughly)
                     is_written = True

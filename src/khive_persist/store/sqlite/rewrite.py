@@ -11,7 +11,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import opened_reader, utc_text
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.sqlite.words import quoted
 
