@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     )
     from khive_persist.analysis.similar import similar_plans
     from khive_persist.analysis.verdicts import record_outcome
-    from khive_persist.autosave import Autosave
     from khive_persist.backup.backups import (
         create_backup,
         list_backups,
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
     from khive_persist.backup.manifest import Manifest
     from khive_persist.backup.restore import Restored
     from khive_persist.backup.verify import VerifiedBackup
-    from khive_persist.callbacks import (
-        Callback,
-        CallbackMetadata,
-        CallbackOptions,
-        ErrorCallback,
-    )
     from khive_persist.copies import (
         Difference,
         Rebuilt,
@@ -110,13 +103,20 @@ if TYPE_CHECKING:
     )
     from khive_persist.store.aggregates import Aggregate
     from khive_persist.store.application_sessions import ApplicationSessionStore
-    from khive_persist.store.fixed import FixedStore
+    from khive_persist.store.autosave import Autosave
+    from khive_persist.store.callbacks import (
+        Callback,
+        CallbackMetadata,
+        CallbackOptions,
+        ErrorCallback,
+    )
     from khive_persist.store.focus_chains import FocusChainStore
     from khive_persist.store.hook_events import HookEventStore
+    from khive_persist.store.immutable import FixedStore
     from khive_persist.store.planner_sessions import PlannerSessionStore
     from khive_persist.store.sqlite.catalogue import Table, TableColumn
     from khive_persist.store.store import Store
-    from khive_persist.store.timed import TimedStore
+    from khive_persist.store.time_series import TimedStore
     from khive_persist.transcripts.collection import (
         Collected,
         sync,

@@ -10,7 +10,6 @@ import anyio
 import anyio.to_thread
 
 from khive_persist import settings as configuration
-from khive_persist.callbacks import CallbackOptions, Callbacks
 from khive_persist.capture.record_spool import PASSING, spool_instead
 from khive_persist.capture.shared_drain import drained, records_drained
 from khive_persist.errors import InvalidRecordError
@@ -34,17 +33,18 @@ from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.models.score import Score
 from khive_persist.place import Place
-from khive_persist.sealing import load_redactor, seal
 from khive_persist.store.application_sessions import ApplicationSessionStore
+from khive_persist.store.callbacks import CallbackOptions, Callbacks
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.fixed import FixedStore
 from khive_persist.store.focus_chains import FocusChainStore
 from khive_persist.store.hook_events import HookEventStore
+from khive_persist.store.immutable import FixedStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
+from khive_persist.store.redacting import load_redactor, seal
 from khive_persist.store.shared_stores import shared_store
 from khive_persist.store.store import Store
-from khive_persist.store.timed import TimedStore
+from khive_persist.store.time_series import TimedStore
 from khive_persist.trust import search
 
 Record = TypeVar("Record", bound=Node)

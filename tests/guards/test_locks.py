@@ -27,9 +27,9 @@ from khive_persist.retention.purge import purge
 from khive_persist.retention.rescan import rescan_waiting
 from khive_persist.server.tokens import Tokens
 from khive_persist.settings import Settings
-from khive_persist.staging import staging, sweep
 from khive_persist.store.sqlite import atomic_switch, connection, write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
+from khive_persist.store.staging import staging, sweep
 from khive_persist.trust import marks
 from tests.backup.records import restored
 from tests.guards.locked import Taken, locks_taken

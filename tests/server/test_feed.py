@@ -13,8 +13,8 @@ from khive_persist.models.query import field
 from khive_persist.place import Place
 from khive_persist.server.reading import feed as feeds
 from khive_persist.server.reading.feed import FILES, Batch, Feed, Stands
+from khive_persist.store.insertion_cursor import Stored, Wish, following
 from khive_persist.store.reader import Reader
-from khive_persist.store.sequence import Stored, Wish, following
 from tests.server.filling import BEGIN, delete, event, store
 
 CLAUDE, CODEX = HOOK_EVENTS["claude-code"], HOOK_EVENTS["codex"]

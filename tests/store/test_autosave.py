@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from khive_persist import Autosave, CallbackMetadata, HookEvent, Node, PlannerSession
-from khive_persist.callbacks import Callbacks
 from khive_persist.errors import InvalidRecordError
+from khive_persist.store.callbacks import Callbacks
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore

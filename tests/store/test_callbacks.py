@@ -14,7 +14,6 @@ import anyio
 import pytest
 
 from khive_persist import CallbackMetadata, HookEvent, PlannerSession, field, open_store
-from khive_persist.callbacks import Callbacks
 from khive_persist.errors import (
     InvalidQueryError,
     InvalidRecordError,
@@ -23,6 +22,7 @@ from khive_persist.errors import (
     StoreDamagedError,
 )
 from khive_persist.place import Place
+from khive_persist.store.callbacks import Callbacks
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock
 from tests.store.records import event, opened, plan

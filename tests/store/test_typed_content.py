@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from typing_extensions import TypedDict
 
 from khive_persist import open_store
-from khive_persist.autosave import Autosave
 from khive_persist.copies import rebuild, verify
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.as_document import document
@@ -26,6 +25,7 @@ from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.models.query import field
 from khive_persist.place import Place
+from khive_persist.store.autosave import Autosave
 from khive_persist.store.store import Store
 from tests.hypotheses import examples
 from tests.store.records import opened

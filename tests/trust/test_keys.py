@@ -7,8 +7,8 @@ import pytest
 
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import KEY_FILE, load_redactor
 from khive_persist.settings import Settings
+from khive_persist.store.redacting import KEY_FILE, load_redactor
 
 SECRET = "ghp_" + "A1b2" * 9
 LONG_SECONDS = 10.0

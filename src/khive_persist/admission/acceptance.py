@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist import clock, sealing, tombstones
+from khive_persist import clock, tombstones
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import TOKENS, Finding, acting, survey
 from khive_persist.capture import record_file
@@ -22,6 +22,7 @@ from khive_persist.place import (
     sync_directory,
     write_private,
 )
+from khive_persist.store import redacting
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.trust import marks, records, search, signed
@@ -209,10 +210,10 @@ def _take(place: Place, finding: Finding) -> bool:
         elif finding.kind == "tombstones":
             tombstones.adopt(place)
         elif finding.kind == "key":
-            key = sealing.read_key(place, believed=False)
+            key = redacting.read_key(place, believed=False)
             if key is None:
                 return False
-            sealing.sign_key(place, key)
+            redacting.sign_key(place, key)
         else:
             # Settings and schemas are remembered below; the rest no program of ours makes.
             return finding.kind in ("schema", "settings")

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
-from khive_persist import sealing, tombstones
 from khive_persist import settings as configuration
+from khive_persist import tombstones
 from khive_persist.capture import record_file
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Spool, parse
 from khive_persist.errors import InvalidSettingsError, PlaceError
 from khive_persist.models import purpose_registry
 from khive_persist.place import Place
+from khive_persist.store import redacting
 from khive_persist.store.sqlite import atomic_switch, guard
 from khive_persist.store.sqlite.connection import prepare_reader
 from khive_persist.trust import marks, records, signed
@@ -31,7 +32,7 @@ FOLDERS: Final = frozenset(
 )
 FILES: Final = frozenset(
     {
-        "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, sealing.KEY_FILE,
+        "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, redacting.KEY_FILE,
         "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
         tombstones.FILE,
     }
@@ -204,12 +205,12 @@ def _tombstones(place: Place) -> list[Finding]:
 
 def _key(place: Place) -> list[Finding]:
     try:
-        is_there = os.path.lexists(place.khive / sealing.KEY_FILE)
-        is_ours = not is_there or sealing.read_key(place) is not None
+        is_there = os.path.lexists(place.khive / redacting.KEY_FILE)
+        is_ours = not is_there or redacting.read_key(place) is not None
     except (OSError, PlaceError):
         is_ours = False
     line = "a key that is not ours; another one is made"
-    return [] if is_ours else [Finding(sealing.KEY_FILE, "key", line)]
+    return [] if is_ours else [Finding(redacting.KEY_FILE, "key", line)]
 
 
 def _settings(place: Place) -> list[Finding]:

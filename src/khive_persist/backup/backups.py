@@ -24,7 +24,7 @@ from khive_persist.errors import InvalidQueryError, InvalidRecordError
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.opening import find_place
 from khive_persist.place import Place
-from khive_persist.staging import sweep
+from khive_persist.store.staging import sweep
 from khive_persist.threads import run_stoppable
 
 Compression = Literal["auto", "zstd", "none"]

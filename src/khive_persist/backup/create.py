@@ -25,8 +25,8 @@ from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import BackupDamagedError, BackupError, KhiveError
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.place import Place
-from khive_persist.staging import staging
 from khive_persist.store.sqlite import atomic_switch, snapshot
+from khive_persist.store.staging import staging
 
 _PLAIN: Final = Coding("none")
 

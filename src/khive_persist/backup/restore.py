@@ -35,9 +35,9 @@ from khive_persist.place import (
     make_directory,
     write_private,
 )
-from khive_persist.staging import staging
 from khive_persist.store.sqlite import atomic_switch, migrations, snapshot
 from khive_persist.store.sqlite.connection import refuse_link
+from khive_persist.store.staging import staging
 from khive_persist.tombstones import Tombstones
 
 

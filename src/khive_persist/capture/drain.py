@@ -31,7 +31,7 @@ from khive_persist.mirror.recovery import recover
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.place import KHIVE, Place
-from khive_persist.sealing import load_redactor
+from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust import marks, mounts, search

@@ -31,9 +31,9 @@ from khive_persist.errors import (
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
-from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
+from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust.processes import environment_for, module_command
 

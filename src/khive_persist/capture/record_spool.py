@@ -40,9 +40,9 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.sealing import load_redactor, seal
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import load_redactor, seal
 from khive_persist.store.sqlite.rows import read_ids
 
 # SQLite holds no larger text.

@@ -13,7 +13,7 @@ from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.retention.removal import rescan_all, unscanned
-from khive_persist.sealing import load_redactor
+from khive_persist.store.redacting import load_redactor
 
 
 @click.command("redact")

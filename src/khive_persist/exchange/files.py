@@ -6,7 +6,6 @@ from typing import Any, Unpack
 import anyio.to_thread
 
 from khive_persist import clock
-from khive_persist.callbacks import CallbackMetadata, CallbackOptions, Callbacks
 from khive_persist.exchange.formats import (
     MAX_DOCUMENT_BYTES,
     Format,
@@ -14,6 +13,7 @@ from khive_persist.exchange.formats import (
     to_json,
     write_json,
 )
+from khive_persist.store.callbacks import CallbackMetadata, CallbackOptions, Callbacks
 
 
 async def save_document(

@@ -26,12 +26,12 @@ from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import load_redactor, seal
 from khive_persist.settings import Settings
-from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
+from khive_persist.store.redacting import load_redactor, seal
 from khive_persist.store.serial_thread import SerialThread
+from khive_persist.store.staging import staging
 from khive_persist.store.writer import Writer
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones

@@ -10,7 +10,7 @@ from khive_persist.errors import ConflictError, InvalidRecordError, NotFoundErro
 from khive_persist.models.experiment import Experiment, Variant
 from khive_persist.models.query import column
 from khive_persist.opening import open_store
-from khive_persist.store.fixed import FixedStore, Kept
+from khive_persist.store.immutable import FixedStore, Kept
 
 WEIGHT: Final = 1
 

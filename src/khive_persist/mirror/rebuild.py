@@ -18,11 +18,11 @@ from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, make_directory, sync_directory
 from khive_persist.settings import Settings
-from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import atomic_switch, rows
 from khive_persist.store.sqlite.comparison_index import Entry
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.staging import staging
 
 # Each is synced by itself; others wait for the turn.
 _BATCH_DOCUMENTS: Final = 50

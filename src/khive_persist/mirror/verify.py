@@ -17,11 +17,11 @@ from khive_persist.models.purpose_registry import mirrored_purposes
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import KINDS, Entry, Ledger
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.staging import staging
 
 Advance = Callable[[int], None]
 

@@ -15,11 +15,11 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
 from khive_persist.retention.rules import Rule
 from khive_persist.settings import Settings
-from khive_persist.staging import staging
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.rewrite import Change, Revised, Where, boundary, rehearse, revise
 from khive_persist.store.sqlite.vacuum import shrink
+from khive_persist.store.staging import staging
 from khive_persist.tombstones import Pruning, Tombstones
 
 Advance = Callable[[int], None]

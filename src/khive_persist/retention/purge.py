@@ -17,11 +17,11 @@ from khive_persist.place import Place, sync_directory
 from khive_persist.retention import remains
 from khive_persist.retention.waiting import remove_waiting, waiting_at_home
 from khive_persist.settings import Settings
-from khive_persist.staging import staging, sweep
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, named_in
 from khive_persist.store.sqlite.rewrite import rehearse
 from khive_persist.store.sqlite.vacuum import erase
+from khive_persist.store.staging import staging, sweep
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts.bookmark import remove_bookmarks
 

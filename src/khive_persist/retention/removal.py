@@ -21,8 +21,8 @@ from khive_persist.retention import rules
 from khive_persist.retention.prune import Pruned
 from khive_persist.retention.purge import Purged
 from khive_persist.retention.rescan import Rescanned
-from khive_persist.sealing import load_redactor
 from khive_persist.settings import Settings
+from khive_persist.store.redacting import load_redactor
 from khive_persist.threads import Advance, run_stoppable
 
 Work = list[tuple[Purpose, rules.Rule]]

@@ -15,14 +15,14 @@ from khive_persist.mirror import revise as copies
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, write_private
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import redacted_counts, seal, with_counts
 from khive_persist.settings import Settings
-from khive_persist.staging import staging
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import redacted_counts, seal, with_counts
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.rewrite import Revised, rehearse
 from khive_persist.store.sqlite.vacuum import erase
+from khive_persist.store.staging import staging
 
 Advance = Callable[[int], None]
 

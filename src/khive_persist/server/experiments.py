@@ -28,8 +28,8 @@ from khive_persist.server.serving import Serving
 from khive_persist.server.sessions.retries import retried
 from khive_persist.store import codec
 from khive_persist.store.begun import PURPOSES, has_begun
-from khive_persist.store.fixed import Kept
-from khive_persist.store.newest import NewestRow, Place, newest
+from khive_persist.store.immutable import Kept
+from khive_persist.store.keyset_pages import NewestRow, Place, newest
 
 PATH: Final = "/v1/experiments"
 WEIGHED: Final = {"type": "number", "exclusiveMinimum": 0}

@@ -7,9 +7,9 @@ from khive_persist.capture.normalise import normalise
 from khive_persist.capture.spool import Event
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
-from khive_persist.sealing import seal
 from khive_persist.server.live import Live
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import seal
 
 Word = Literal["new", "same", "changed", "refused"]
 

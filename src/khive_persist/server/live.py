@@ -6,7 +6,7 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import usable_settings
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
-from khive_persist.sealing import load_redactor
+from khive_persist.store.redacting import load_redactor
 
 
 class Live:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.callbacks import Tally
 from khive_persist.models import todo_list
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.models.query import column, field
 from khive_persist.store import codec
+from khive_persist.store.callbacks import Tally
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows as stored
 from khive_persist.store.sqlite.mirror_progress import Mirroring

@@ -15,8 +15,8 @@ from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, field
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
-from khive_persist.sealing import load_redactor
 from khive_persist.store import codec
+from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts import failed_hooks

@@ -14,8 +14,8 @@ from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.sealing import load_redactor
 from khive_persist.store.reader import Reader
+from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.threads import Advance, run_stoppable
 from khive_persist.transcripts.accounting import account, backfill, sessions_of

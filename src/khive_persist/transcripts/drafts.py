@@ -7,9 +7,9 @@ from khive_persist.mirror.document import to_line
 from khive_persist.models.message import Message
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import with_counts
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import with_counts
 from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.merging import merged
 from khive_persist.transcripts.piece import Piece

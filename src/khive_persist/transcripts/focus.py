@@ -12,11 +12,11 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import seal
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
+from khive_persist.store.redacting import seal
 from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.errors import translated

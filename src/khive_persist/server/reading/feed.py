@@ -9,8 +9,8 @@ import anyio
 
 from khive_persist.errors import StoreError
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
+from khive_persist.store.insertion_cursor import Stand, Stored, Wish, are_there, ends, following
 from khive_persist.store.reader import Reader
-from khive_persist.store.sequence import Stand, Stored, Wish, are_there, ends, following
 
 FILES: Final[tuple[Purpose, ...]] = tuple(HOOK_EVENTS.values())
 WITHOUT: Final = "payload"

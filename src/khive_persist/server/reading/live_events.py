@@ -25,7 +25,7 @@ from khive_persist.server.reading.streaming import Streamed
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sequence import Stand, Stored, Wish, are_there, ends, following
+from khive_persist.store.insertion_cursor import Stand, Stored, Wish, are_there, ends, following
 
 HEARTBEAT_SECONDS: Final = 15.0
 SLOW_SECONDS: Final = 10.0

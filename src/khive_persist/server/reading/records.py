@@ -26,7 +26,7 @@ from khive_persist.server.reading.schemas import EVENT, PLAN, RECORD
 from khive_persist.server.records import CLASSES
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
-from khive_persist.store.newest import NewestRow, Place, newest
+from khive_persist.store.keyset_pages import NewestRow, Place, newest
 
 PAYLOAD: Final = Parameter(
     "payload", "boolean", "Whether content has its payload, all that the tool sent.", default=False

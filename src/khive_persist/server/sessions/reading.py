@@ -22,7 +22,7 @@ from khive_persist.server.sessions.cache import SessionCache, session_fields
 from khive_persist.server.sessions.checking import CHECKED, check
 from khive_persist.server.sessions.versions import tag
 from khive_persist.store import codec
-from khive_persist.store.newest import NewestRow, Place, newest
+from khive_persist.store.keyset_pages import NewestRow, Place, newest
 
 _FIELDS: Final = ("application", "participant", "scenario", "group")
 _FILTERS: Final = (

@@ -11,10 +11,10 @@ import anyio
 import anyio.lowlevel
 
 from khive_persist import clock
-from khive_persist.callbacks import tell_last
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.node import Node
 from khive_persist.store import codec
+from khive_persist.store.callbacks import tell_last
 from khive_persist.store.store import Store
 
 Result = TypeVar("Result")
