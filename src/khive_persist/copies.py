@@ -10,7 +10,7 @@ from khive_persist.errors import InvalidQueryError, PlaceError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
-from khive_persist.mirror.revise import revise_both
+from khive_persist.mirror.rewrite import revise_both
 from khive_persist.mirror.verify import Advance, Difference, Tally, compared
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import mirrored_purposes, remember

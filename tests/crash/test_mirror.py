@@ -212,9 +212,9 @@ os.replace = lambda *a, **k: (replace(*a, **k), die())
 
 CHANGED = """
 import os, signal, sys
-from khive_persist.mirror import stream_file, streams
-from khive_persist.mirror.documents import Documents
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror import stream_file, jsonl_files
+from khive_persist.mirror.json_files import Documents
+from khive_persist.mirror.consumer import MirrorFollower
 from tests.mirror.records import *
 
 def die():

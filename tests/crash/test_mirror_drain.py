@@ -53,7 +53,7 @@ import os, signal, sys
 from khive_persist.capture import drain as module
 from khive_persist.store.sqlite import sync_writer
 from khive_persist.capture.spool import Spool
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.place import Place
 
 def die():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.copies import mirrored
-from khive_persist.mirror.follower import EPOCHS
+from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.place import Place
 from tests.mirror.records import (

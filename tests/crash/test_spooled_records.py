@@ -32,7 +32,7 @@ KILLED = """
 import os, signal, sys
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.store.sqlite import sync_writer
 

@@ -39,7 +39,7 @@ STEPS = {
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings

@@ -17,7 +17,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAINER_LOCK, Spool
 from khive_persist.copies import mirrored, rebuild
 from khive_persist.mirror.packing import pack_if_due
-from khive_persist.mirror.session import PURPOSES, compare_session
+from khive_persist.mirror.session_copies import PURPOSES, compare_session
 from khive_persist.mirror.verify import compared
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
@@ -196,9 +196,9 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
     (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
     (purged, [
         ("retention/waiting.py:remove_waiting", "drain.lock"),
-        ("mirror/revise.py:revise", "claude_hooks.db.lock"),
-        ("mirror/revise.py:revise", "claude_hooks.db.gate.lock"),
-        ("mirror/revise.py:remove_unfinished", "claude_hooks.db.lock"),
+        ("mirror/rewrite.py:revise", "claude_hooks.db.lock"),
+        ("mirror/rewrite.py:revise", "claude_hooks.db.gate.lock"),
+        ("mirror/rewrite.py:remove_unfinished", "claude_hooks.db.lock"),
         ("store/sqlite/vacuum.py:_shrink", "claude_hooks.db.lock"),
         ("tombstones.py:note", "tombstones.lock"),
     ]),
@@ -209,16 +209,16 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
         ("mirror/verify.py:Comparison._catch_up", "claude_hooks.db.lock"),
         ("mirror/rebuild.py:_Copying.run", f"{PLANS}.lock"),
     ]),
-    (compared_session, [("mirror/session.py:compare_session", f"{PURPOSES[0].file}.lock")]),
+    (compared_session, [("mirror/session_copies.py:compare_session", f"{PURPOSES[0].file}.lock")]),
     (packed, [
         ("mirror/packing.py:pack_if_due", ".packed.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.gate.lock"),
     ]),
     (stored, [
-        ("mirror/documents.py:Documents.follow", ".names.lock"),
-        ("mirror/follower.py:MirrorFollower.set_epoch", ".names.lock"),
-        ("mirror/streams.py:Streams._stream", ".names.lock"),
+        ("mirror/json_files.py:Documents.follow", ".names.lock"),
+        ("mirror/consumer.py:MirrorFollower.set_epoch", ".names.lock"),
+        ("mirror/jsonl_files.py:Streams._stream", ".names.lock"),
         ("mirror/stream_file.py:take", "hook_events_2026_11_01_session-.jsonl"),
         ("store/sqlite/connection.py:open_writer", f"{PLANS}.lock"),
         ("store/sqlite/sync_writer.py:FileWriter.commit", f"{PLANS}.lock"),

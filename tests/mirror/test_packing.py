@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from khive_persist.copies import mirrored
-from khive_persist.mirror import forms, packing
+from khive_persist.mirror import packed_streams, packing
 from khive_persist.mirror.packing import MARKER, Packed, pack, pack_if_due
 from khive_persist.mirror.stream_file import Appending, Entry, opened
-from khive_persist.mirror.turn import turn
 from khive_persist.mirror.verify import compared
+from khive_persist.mirror.write_locks import turn
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.place import Place
 from khive_persist.settings import Settings
@@ -222,12 +222,12 @@ def test_a_stream_is_read_from_where_it_was_left(filled: Place) -> None:
     packed(filled)
     save(filled, event("late"))
     path = filled.sessions / STREAM
-    first = list(forms.lines(path))
+    first = list(packed_streams.lines(path))
     assert [line.end for line in first] == [0, 0, 0, 0, 0, path.stat().st_size]
     save(filled, event("later"))
-    assert [json.loads(line.content)["id"] for line in forms.lines(path, first[-1].end)] == [
-        "later"
-    ]
+    assert [
+        json.loads(line.content)["id"] for line in packed_streams.lines(path, first[-1].end)
+    ] == ["later"]
 
 
 STEPS = """
@@ -269,7 +269,7 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
             break
         assert done.returncode == -9, done.stderr
         kills += 1
-        lines = list(forms.lines(filled.sessions / STREAM))
+        lines = list(packed_streams.lines(filled.sessions / STREAM))
         assert {json.loads(line.content)["id"] for line in lines} == set(expected)
         if kills % 5 == 0:
             assert are_equal(filled)
@@ -336,7 +336,7 @@ def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Place) -> No
 
 
 REVISION = """
-from khive_persist.mirror.revise import revise_both
+from khive_persist.mirror.rewrite import revise_both
 revise_both(place, purpose, lambda row: None if row[0] == "e1" else row, 10.0)
 """
 

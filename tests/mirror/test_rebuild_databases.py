@@ -23,7 +23,7 @@ from khive_persist.errors import (
     StoreNewerError,
 )
 from khive_persist.mirror import scan
-from khive_persist.mirror.follower import EPOCHS
+from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases
 from khive_persist.models.purposes import PLANNER_SESSIONS
@@ -391,18 +391,18 @@ def test_old_rows_whose_content_is_no_json_come_back(place: Place) -> None:
 PAUSED = """
 import os, sys
 from khive_persist.copies import mirrored
-from khive_persist.mirror import building
+from khive_persist.mirror import database_builder
 from khive_persist.mirror.rebuild import rebuild_databases
 from khive_persist.place import Place
 
-read = building.Building.read
+read = database_builder.Building.read
 
 def read_and_wait(self):
     read(self)
     print("read", flush=True)
     sys.stdin.readline()
 
-building.Building.read = read_and_wait
+database_builder.Building.read = read_and_wait
 place = Place(sys.argv[1])
 assert rebuild_databases(place, mirrored(place), may_discard=lambda _: True).is_equal
 """

@@ -16,9 +16,9 @@ from khive_persist import HookEvent, open_store
 from khive_persist.capture.drain import Drain, drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import MirrorError, StoreBusyError
-from khive_persist.mirror import forms, names
+from khive_persist.mirror import names, packed_streams
+from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.schema import schema
-from khive_persist.mirror.streams import Streams
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
 from khive_persist.store.sqlite import write_lock
@@ -326,7 +326,7 @@ def test_a_file_that_another_takes_the_place_of_is_noticed(place: Place, how: st
     streams.write([line_of("a2", "one")])
     before = two.read_bytes()
     if how == "packed":
-        packed = forms.packed_path(one)
+        packed = packed_streams.packed_path(one)
         packed.write_bytes(gzip.compress(one.read_bytes()))
         one.unlink()
     elif how == "replaced":
@@ -338,7 +338,7 @@ def test_a_file_that_another_takes_the_place_of_is_noticed(place: Place, how: st
         assert one.read_bytes() == before
     found = streams.path("one")
     assert found is not None
-    ids = [json.loads(line.content)["id"] for line in forms.lines(found)]
+    ids = [json.loads(line.content)["id"] for line in packed_streams.lines(found)]
     assert ids == (["a", "a2", "c"] if how == "packed" else ["c"])
 
 
@@ -356,7 +356,7 @@ def test_a_new_name_is_chosen_by_one_at_a_time(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each purpose has a lock of its own, and both may want one name."""
-    monkeypatch.setattr("khive_persist.mirror.streams._LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("khive_persist.mirror.jsonl_files._LOCK_SECONDS", 0.2)
     streams = Streams(place.sessions, CODEX)
     streams.write([line_of("a", "old")])
     with write_lock.held(place.sessions / names.LOCK, 1):

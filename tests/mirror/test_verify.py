@@ -462,9 +462,9 @@ def test_writers_that_do_not_give_up_their_turn_are_not_waited_for_without_end(
     both: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from khive_persist.errors import StoreBusyError
-    from khive_persist.mirror import turn
+    from khive_persist.mirror import write_locks
 
-    monkeypatch.setattr(turn, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(write_locks, "LOCK_SECONDS", 0.2)
     with write_lock.held(write_lock.lock_path(both.database(CODEX.file)), 1):
         with pytest.raises(StoreBusyError):
             found(both)

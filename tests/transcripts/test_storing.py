@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import MirrorError, StoreBusyError
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock

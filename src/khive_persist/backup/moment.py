@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from khive_persist.backup.index import MIRROR_FILE
 from khive_persist.backup.manifest import MIRROR
 from khive_persist.mirror import names, scan
-from khive_persist.mirror.turn import turn
+from khive_persist.mirror.write_locks import turn
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, make_directory
 from khive_persist.store.sqlite import snapshot

@@ -25,7 +25,7 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
-from khive_persist.mirror.revise import strip
+from khive_persist.mirror.rewrite import strip
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.models import purpose_file
 from khive_persist.models.purpose_registry import known_purposes

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from khive_persist.errors import KhiveError, MirrorError
-from khive_persist.mirror.documents import Documents
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.mirror.json_files import Documents
+from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.stream_file import ReplacedError, retract, session_of
-from khive_persist.mirror.streams import Streams
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
 from khive_persist.settings import Settings

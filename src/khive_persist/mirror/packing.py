@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.mirror import forms, names, scan
+from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.stream_file import holder
-from khive_persist.mirror.turn import sharing, turn
+from khive_persist.mirror.write_locks import sharing, turn
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
@@ -126,18 +126,18 @@ def _is_old(entry: "os.DirEntry[str]", before: float) -> bool:
 def _pack_stream(place: Place, path: Path, known: Sequence[Purpose]) -> bool:
     """Pack one stream; whether its plain file is gone."""
     purpose = _purpose_of(path, known)
-    packed = forms.packed_path(path)
-    if purpose is None or (os.path.lexists(packed) and not forms.is_file(packed)):
+    packed = packed_streams.packed_path(path)
+    if purpose is None or (os.path.lexists(packed) and not packed_streams.is_file(packed)):
         return False
     try:
         # Before it is read: a purge meanwhile removes what is unfinished, so that nothing is left.
-        state = forms.state(path), os.lstat(path).st_mtime_ns
+        state = packed_streams.state(path), os.lstat(path).st_mtime_ns
         written = scan.write_beside(packed, _all_lines(path), purpose, is_packed=True)
     except (FileNotFoundError, _Unsound):
         return False
     try:
         with turn(place, sharing(known, purpose)):
-            if (forms.state(path), os.lstat(path).st_mtime_ns) != state:
+            if (packed_streams.state(path), os.lstat(path).st_mtime_ns) != state:
                 return False
             os.replace(written, packed)
             sync_directory(path.parent)
@@ -166,9 +166,9 @@ def _purpose_of(path: Path, known: Sequence[Purpose]) -> Purpose | None:
 def _all_lines(path: Path) -> Iterator[bytes]:
     """The packed lines of a stream, then its plain ones but for those that are packed already."""
     plain = [hash(line) for line in _sound(path)]
-    packed = forms.packed_path(path)
+    packed = packed_streams.packed_path(path)
     seen: list[int] = []
-    if forms.is_file(packed):
+    if packed_streams.is_file(packed):
         for line in _sound(packed):
             seen.append(hash(line))
             yield line
@@ -179,10 +179,10 @@ def _all_lines(path: Path) -> Iterator[bytes]:
 
 
 def _sound(path: Path) -> Iterator[bytes]:
-    for line in forms.lines_in(path):
+    for line in packed_streams.lines_in(path):
         if line.problem or not line.content.endswith(b"\n"):
             raise _Unsound(path)
-        if len(line.content) >= forms.LONGEST_PACKED_LINE_BYTES:
+        if len(line.content) >= packed_streams.LONGEST_PACKED_LINE_BYTES:
             raise _Unsound(path)
         yield line.content
 
@@ -218,9 +218,9 @@ def damaged(place: Place) -> list[str]:
         return []
     for name in sorted(present):
         path = place.sessions / name
-        if names.stream_of(name) == name or not forms.is_file(path):
+        if names.stream_of(name) == name or not packed_streams.is_file(path):
             continue
-        reason = next((line.problem for line in forms.lines_in(path) if line.problem), "")
+        reason = next((line.problem for line in packed_streams.lines_in(path) if line.problem), "")
         if reason:
             problems.append(f"{path} is damaged: {reason}; mend it by rebuild --from-database")
     return problems

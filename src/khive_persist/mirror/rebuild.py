@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import MirrorError, NotFoundError
-from khive_persist.mirror import forms, names, scan
-from khive_persist.mirror.building import Building
+from khive_persist.mirror import names, packed_streams, scan
+from khive_persist.mirror.database_builder import Building
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.revise import remove_unfinished
-from khive_persist.mirror.turn import LOCK_SECONDS, sharing, turn
+from khive_persist.mirror.rewrite import remove_unfinished
 from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
+from khive_persist.mirror.write_locks import LOCK_SECONDS, sharing, turn
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, make_directory, sync_directory
 from khive_persist.settings import Settings
@@ -193,7 +193,7 @@ class _Aside:
         make_directory(self._place.quarantine)
         make_directory(self._folder)
         for file in files:
-            for path in forms.present(self._sessions / file):
+            for path in packed_streams.present(self._sessions / file):
                 with suppress(FileExistsError, FileNotFoundError):
                     os.link(path, self._folder / path.name, follow_symlinks=False)
         sync_directory(self._folder)
@@ -242,7 +242,7 @@ class _Aside:
             mended.unlink()
             path.unlink(missing_ok=True)
         # Its sound lines are in the plain file now, to be packed again.
-        if forms.is_file(packed := forms.packed_path(path)):
+        if packed_streams.is_file(packed := packed_streams.packed_path(path)):
             packed.unlink()
 
 

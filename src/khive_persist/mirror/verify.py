@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from khive_persist.errors import MirrorError, StoreDamagedError
-from khive_persist.mirror import forms, names, scan
+from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.turn import sharing, turn
+from khive_persist.mirror.write_locks import sharing, turn
 from khive_persist.models.purpose_registry import mirrored_purposes
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
@@ -148,7 +148,7 @@ class Comparison:
         mark = scan.START
         if names.is_stream(file):
             try:
-                state = forms.state(self.place.sessions / file)
+                state = packed_streams.state(self.place.sessions / file)
             except FileNotFoundError:
                 self.ledger.drop_file(file)
                 return

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock, tombstones
 from khive_persist.mirror import names
-from khive_persist.mirror import revise as copies
+from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import session_of
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place

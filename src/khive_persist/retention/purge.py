@@ -9,8 +9,8 @@ from typing import NamedTuple
 from khive_persist import tombstones
 from khive_persist.capture.drain import drain
 from khive_persist.errors import InvalidRecordError, StoreDamagedError
-from khive_persist.mirror import forms, names, scan
-from khive_persist.mirror import revise as copies
+from khive_persist.mirror import names, packed_streams, scan
+from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import NO_SESSION, holder
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
@@ -214,7 +214,7 @@ class _Looking:
         if path not in self._mentions:
             self._mentions[path] = False
             with suppress(FileNotFoundError):
-                lines = forms.lines(path)
+                lines = packed_streams.lines(path)
                 self._mentions[path] = any(self._match.is_in(line.content) for line in lines)
         return self._mentions[path]
 

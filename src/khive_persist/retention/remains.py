@@ -12,7 +12,7 @@ from khive_persist import clock
 from khive_persist.backup.backups import Backups
 from khive_persist.backup.manifest import Manifest
 from khive_persist.errors import KhiveError
-from khive_persist.mirror import forms, names
+from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import content_of
 from khive_persist.place import Place, sync_directory
 from khive_persist.settings import Settings
@@ -38,7 +38,7 @@ def in_mirror(place: Place, match: SessionMatch) -> Iterator[Path]:
     with suppress(FileNotFoundError, NotADirectoryError):
         for name in sorted(os.listdir(place.sessions)):
             path = place.sessions / name
-            if not name.startswith(".") and forms.is_file(path) and _has(path, match):
+            if not name.startswith(".") and packed_streams.is_file(path) and _has(path, match):
                 yield path
 
 
@@ -47,7 +47,7 @@ def in_quarantine(place: Place, match: SessionMatch) -> Iterator[Path]:
     for folder, _, files in os.walk(place.quarantine):
         for name in sorted(files):
             path = Path(folder) / name
-            if forms.is_file(path) and _has(path, match):
+            if packed_streams.is_file(path) and _has(path, match):
                 yield path
 
 
@@ -116,7 +116,9 @@ def _has(path: Path, match: SessionMatch) -> bool:
     if path.suffix == ".json":
         return _is_of(path.read_bytes(), match)
     if path.suffix in _OF_LINES or names.stream_of(path.name) != path.name:
-        return any(line.problem or _is_of(line.content, match) for line in forms.lines_in(path))
+        return any(
+            line.problem or _is_of(line.content, match) for line in packed_streams.lines_in(path)
+        )
     return _is_in_parts(path, match)
 
 

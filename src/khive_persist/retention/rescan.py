@@ -10,8 +10,8 @@ from typing import NamedTuple
 from khive_persist.capture.previews import shorten, texts_of, with_whole_texts
 from khive_persist.capture.record_file import decode, encode
 from khive_persist.capture.spool import DRAIN_LOCK, Spool
-from khive_persist.mirror import forms, scan
-from khive_persist.mirror import revise as copies
+from khive_persist.mirror import packed_streams, scan
+from khive_persist.mirror import rewrite as copies
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, write_private
 from khive_persist.redaction import Redactor
@@ -125,7 +125,11 @@ def secrets_beside(place: Place, redactor: Redactor) -> list[Path]:
     for file in scan.files(place.sessions):
         path = place.sessions / file
         is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(place.sessions, file))
-        if is_others and forms.is_file(path) and redactor.redact_bytes(path.read_bytes())[1]:
+        if (
+            is_others
+            and packed_streams.is_file(path)
+            and redactor.redact_bytes(path.read_bytes())[1]
+        ):
             found.append(path)
     return found
 

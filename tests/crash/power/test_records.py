@@ -52,8 +52,8 @@ anyio.run(main)
 # From how many on the records of one save share a sync: all, or enough that they are several.
 ALL = "from khive_persist.mirror.syncing import TOGETHER"
 FEW = """
-from khive_persist.mirror import documents, streams
-TOGETHER = documents.TOGETHER = streams.TOGETHER = 4
+from khive_persist.mirror import json_files, jsonl_files
+TOGETHER = json_files.TOGETHER = jsonl_files.TOGETHER = 4
 """
 PLANS = """
 from khive_persist import PlannerSession as PURPOSE

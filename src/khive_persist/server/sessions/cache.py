@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import anyio.to_thread
 
 from khive_persist.errors import MirrorError, NotFoundError, StoreError
-from khive_persist.mirror.session import is_copied
+from khive_persist.mirror.session_copies import is_copied
 from khive_persist.models.application_session import ACTIVE, ApplicationSession
 from khive_persist.models.query import column
 from khive_persist.server.serving import Serving

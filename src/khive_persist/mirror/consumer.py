@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from khive_persist.errors import KhiveError, MirrorError
 from khive_persist.files import read_regular
-from khive_persist.mirror.documents import Documents
+from khive_persist.mirror.json_files import Documents
+from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.names import LOCK
-from khive_persist.mirror.streams import Streams
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import make_directory, write_private
 from khive_persist.store.change import Change, Lines

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from khive_persist.mirror import names, scan
 from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.turn import turn
+from khive_persist.mirror.write_locks import turn
 from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     CONVERSATIONS,

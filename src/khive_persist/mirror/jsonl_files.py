@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import MirrorError
-from khive_persist.mirror import forms, names
+from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import digest, to_line
 from khive_persist.mirror.stream_file import (
     NO_SESSION,
@@ -183,7 +183,7 @@ class Streams:
         else:
             return inode, _size(self._lock)
         try:
-            return forms.state(path).identity, _size(self._lock)
+            return packed_streams.state(path).identity, _size(self._lock)
         except FileNotFoundError:
             return None
 
@@ -303,7 +303,7 @@ class Streams:
             if self._is_of(path, session):
                 return path
         for path in paths:
-            if not forms.exists(path) or is_unfinished(path):
+            if not packed_streams.exists(path) or is_unfinished(path):
                 return path
         raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
 

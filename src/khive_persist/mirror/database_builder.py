@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from khive_persist.mirror import forms, names, scan
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror import names, packed_streams, scan
+from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
@@ -113,7 +113,7 @@ class Building:
     def _state(self, file: str) -> tuple[str, int]:
         """What changes when a file is written anew, or a document at all; and its size."""
         if names.is_stream(file):
-            return forms.state(self._sessions / file)
+            return packed_streams.state(self._sessions / file)
         found = os.stat(self._sessions / file, follow_symlinks=False)
         return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", 0
 

@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 from khive_persist.errors import StoreDamagedError, StoreError
-from khive_persist.mirror import forms, names, scan
+from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.document import to_document
-from khive_persist.mirror.documents import Documents
+from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.stream_file import remove_empty, session_of
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
@@ -222,7 +222,7 @@ class _Revising:
             return fetch_ids(table, self._purpose.table, [id])
 
     def _document(self, path: Path, *, is_written: bool) -> tuple[bool, int]:
-        if not forms.is_file(path):
+        if not packed_streams.is_file(path):
             return False, 0
         for copy in scan.read(path.parent, path.name):
             if copy.problem:
@@ -274,7 +274,7 @@ class _Lines:
 
     def write(self) -> None:
         """Write them as they lie there: packed where some of them are."""
-        files = forms.files(self._path)
+        files = packed_streams.files(self._path)
         if not files:
             return
         if self._is_empty:
