@@ -12,7 +12,7 @@ from khive_persist.capture.registration import install, settings_path, status, u
 from khive_persist.capture.registration.command import is_ours
 from khive_persist.capture.registration.http_hook import is_our_http_hook
 from khive_persist.capture.registration.json_text import JsonText
-from khive_persist.capture.tools import TOOLS
+from khive_persist.tools import TOOLS
 
 EVENTS = sorted({hook.event for tool in TOOLS.values() for hook in tool.registration.hooks})
 WHITE_SPACE = st.sampled_from(["", " ", "\n", "\t", "\r\n", "\n  ", "\r\n\t\t", " \n\n    "])

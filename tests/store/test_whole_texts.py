@@ -11,13 +11,13 @@ import pytest
 from khive_persist.capture.normalise import normalise
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.capture.spool import Event
-from khive_persist.capture.tools import TOOLS
 from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS
 from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.readonly_query import AdHoc
 from khive_persist.store.sqlite.statements import insert_new
+from khive_persist.tools import TOOLS
 from khive_persist.transcripts.reconstruction import event as reconstructed
 from tests.payloads import sample_payloads
 

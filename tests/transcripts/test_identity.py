@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.transcripts.claude_inheritance import end_of_original
+from khive_persist.tools.claude_code.inheritance import end_of_original
 from khive_persist.transcripts.sync import Sync
 
 INPUTS = Path(__file__).parent / "identity"

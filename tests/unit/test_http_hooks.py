@@ -9,8 +9,8 @@ import pytest
 from khive_persist.capture.registration import install, settings_path, status, uninstall
 from khive_persist.capture.registration.command import hook_command
 from khive_persist.capture.registration.http_hook import hook_url, is_our_http_hook
-from khive_persist.capture.tools import TOOLS
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.tools import TOOLS
 
 CLAUDE = "claude-code"
 # Nothing listens on the port of discarding.

@@ -21,9 +21,9 @@ from khive_persist.capture.registration.command import (
     resembles_ours,
 )
 from khive_persist.capture.registration.launcher import interpreter
-from khive_persist.capture.tools import TOOLS, Scope
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
+from khive_persist.tools import TOOLS, Scope
 
 SCOPES: tuple[Scope, ...] = ("project", "user")
 NEWEST = "2.1.332"

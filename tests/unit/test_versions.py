@@ -7,7 +7,7 @@ import pytest
 
 from khive_persist.capture.registration import install, settings_path, status
 from khive_persist.capture.registration.versions import known_by
-from khive_persist.capture.tools import TOOLS
+from khive_persist.tools import TOOLS
 
 CLAUDE = TOOLS["claude-code"]
 # What the programs themselves list, of these four versions.

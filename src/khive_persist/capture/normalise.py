@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from khive_persist import clock
-from khive_persist.capture import long_payloads, previews, recognition, tools
+from khive_persist import clock, tools
+from khive_persist.capture import long_payloads, previews, recognition
 from khive_persist.capture.spool import Event, split_away
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist.capture import recognition
-from khive_persist.capture.tools import TOOLS
 from khive_persist.models.purposes import PREVIEW_CHARACTERS
+from khive_persist.tools import TOOLS
 
 FIELD_CHARACTERS: Final = 16_384
 _LIMITS: Final = PREVIEW_CHARACTERS | {"error": 2_000}

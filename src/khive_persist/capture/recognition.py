@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.capture.tools import TOOLS
 from khive_persist.store import codec
+from khive_persist.tools import TOOLS
 
 UNKNOWN: Final = "unknown"
 COPILOT: Final = "copilot-cli"

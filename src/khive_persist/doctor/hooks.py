@@ -3,9 +3,9 @@
 from typing import Any, get_args
 
 from khive_persist.capture.registration import has_scope, status
-from khive_persist.capture.tools import TOOLS, Scope
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
+from khive_persist.tools import TOOLS, Scope
 
 
 def examine_hooks(

@@ -12,13 +12,13 @@ from khive_persist.capture.registration.registration import (
     has_scope,
     settings_file,
 )
-from khive_persist.capture.tools import TOOLS, Scope
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.session import is_session
 from khive_persist.store import codec
+from khive_persist.tools import TOOLS, Scope
 from khive_persist.transcripts import finding
 from khive_persist.trust import search
 

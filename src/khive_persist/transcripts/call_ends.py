@@ -17,8 +17,8 @@ from khive_persist.store.sqlite.call_events import (
     complete_events,
     inputs_with_events,
 )
+from khive_persist.tools.message_part import Piece
 from khive_persist.transcripts.batches import Batch
-from khive_persist.transcripts.piece import Piece
 
 _ERROR_CHARACTERS: Final = 2_000
 # The tool whose calls stand together with their results.

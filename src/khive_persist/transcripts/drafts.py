@@ -10,9 +10,9 @@ from khive_persist.redaction import Redactor
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import with_counts
+from khive_persist.tools.message_part import Piece
 from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.merging import merged
-from khive_persist.transcripts.piece import Piece
 
 _Instant = str | float | None
 _Told = tuple[dict[str, Any], _Instant]

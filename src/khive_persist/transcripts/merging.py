@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from khive_persist.transcripts.piece import Piece
+from khive_persist.tools.message_part import Piece
 
 _JOINED: Final = ("text", "thinking")
 # Where a message was first seen; a file that repeats it changes nothing of that.

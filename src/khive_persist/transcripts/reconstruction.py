@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from khive_persist.capture import previews
-from khive_persist.capture.tools import TOOLS, fields
 from khive_persist.lineage.endings import Ending, ending_of
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.transcripts.piece import row_id
+from khive_persist.tools import TOOLS, payload_fields
+from khive_persist.tools.message_part import row_id
 
 # What a tool calls the events before and after a call, and after one that failed.
 NAMES: Final = {
@@ -90,7 +90,7 @@ def event(
     """
     content = dict(TOOLS[tool].describe(payload))
     if error is not None:
-        fields.add_failure(content, error)
+        payload_fields.add_failure(content, error)
     cut = previews.shorten(content)
     marks = content.pop("metadata", {})
     marks = cut | (dict(marks) if isinstance(marks, Mapping) else {}) | {"reconstructed": True}

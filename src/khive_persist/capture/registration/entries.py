@@ -17,7 +17,7 @@ from khive_persist.capture.registration.http_hook import (
     is_our_http_hook,
 )
 from khive_persist.capture.registration.json_text import Container, Item, JsonText, Step
-from khive_persist.capture.tools import Hook, Tool
+from khive_persist.tools import Hook, Tool
 
 _HOOKS: Final = "hooks"
 _COMMAND: Final = "command"

@@ -20,8 +20,8 @@ from khive_persist.capture.registration.entries import (
 from khive_persist.capture.registration.json_text import JsonText
 from khive_persist.capture.registration.settings_file import SettingsFile
 from khive_persist.capture.registration.versions import Known, known_by
-from khive_persist.capture.tools import TOOLS, Scope, Tool
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.tools import TOOLS, Scope, Tool
 
 _SUB_DIRECTORIES = (
     "{title} reads only the settings of the directory that it is started in{but}: for sessions that"

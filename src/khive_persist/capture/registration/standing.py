@@ -23,8 +23,8 @@ from khive_persist.capture.registration.registration import (
 )
 from khive_persist.capture.registration.switches import off_switches
 from khive_persist.capture.registration.versions import Known, known_by
-from khive_persist.capture.tools import TOOLS, Scope, Tool
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.tools import TOOLS, Scope, Tool
 
 State = Literal["not installed", "partly installed", "stale", "installed"]
 Transport = Literal["", "command", "http"]

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture.registration.entries import Entry
 from khive_persist.capture.registration.json_text import InvalidJsonError, JsonText
 from khive_persist.capture.registration.registration import has_scope, settings_path
-from khive_persist.capture.tools import TOOLS, Scope
+from khive_persist.tools import TOOLS, Scope
 
 _CLAUDE_MANAGED: Final = {
     "darwin": "/Library/Application Support/ClaudeCode",

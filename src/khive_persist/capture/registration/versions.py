@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.capture.registration.launcher import numbers
-from khive_persist.capture.tools import Hook, Program, Tool
+from khive_persist.tools import Hook, Program, Tool
 
 _SECONDS: Final = 10.0
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+")

@@ -14,19 +14,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.capture.tools.claude_code import is_launch
-from khive_persist.transcripts.claude_answers import Answers
-from khive_persist.transcripts.claude_background import background_end
-from khive_persist.transcripts.claude_inheritance import end_of_original, session_transcript
-from khive_persist.transcripts.claude_queue import Queue
-from khive_persist.transcripts.claude_usage import (
+from khive_persist.tools.claude_code.answers import Answers
+from khive_persist.tools.claude_code.background import background_end
+from khive_persist.tools.claude_code.hooks import is_launch
+from khive_persist.tools.claude_code.inheritance import end_of_original, session_transcript
+from khive_persist.tools.claude_code.queue import Queue
+from khive_persist.tools.claude_code.usage import (
     COST_STATE,
     reported_cost,
     side_requests,
     usage_fields,
 )
-from khive_persist.transcripts.injected import PROMPT, kind_of
-from khive_persist.transcripts.piece import NO_MESSAGE, Line, Piece, present, text_of
+from khive_persist.tools.injected import PROMPT, kind_of
+from khive_persist.tools.message_part import NO_MESSAGE, Line, Piece, present, text_of
 
 TOOL: Final = "claude-code"
 # Bookkeeping of the client, which says nothing of the conversation.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from khive_persist.store import codec
-from khive_persist.transcripts.piece import text_of
+from khive_persist.tools.message_part import text_of
 
 _MAX_CANDIDATES: Final = 16
 _CHUNK_BYTES: Final = 1 << 20

@@ -5,8 +5,10 @@ One file a tool, with no I/O in it. The standard library and orjson only: the dr
 
 from typing import Final
 
-from khive_persist.capture.tools import claude_code, codex, gemini_cli
-from khive_persist.capture.tools.tool import Hook, Program, Registration, Scope, Tool
+from khive_persist.tools.claude_code import hooks as claude_code
+from khive_persist.tools.codex import hooks as codex
+from khive_persist.tools.gemini_cli import hooks as gemini_cli
+from khive_persist.tools.tool import Hook, Program, Registration, Scope, Tool
 
 # The key is the tool's name as `khive-hook --tool` takes it.
 TOOLS: Final[dict[str, Tool]] = {

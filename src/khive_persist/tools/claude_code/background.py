@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from khive_persist.transcripts.piece import present
+from khive_persist.tools.message_part import present
 
 _KIND: Final = "task-notification"
 _FIELD: Final = "<{name}>([^<]*)</{name}>"

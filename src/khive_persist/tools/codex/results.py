@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from khive_persist.transcripts.piece import present
+from khive_persist.tools.message_part import present
 
 # What Codex says in place of a result where a call did not run.
 _REFUSED: Final = re.compile(

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from khive_persist.capture.tools import fields
-from khive_persist.capture.tools.tool import Hook, Program, Registration, Tool
+from khive_persist.tools import payload_fields
+from khive_persist.tools.tool import Hook, Program, Registration, Tool
 
 _KINDS: Final = {
     "command": frozenset({"Bash", "PowerShell"}),
@@ -46,135 +46,143 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     `from_model` of a switch, and of a started agent
     `spawned_agent_type` and `spawned_agent_id`.
     """
-    name = fields.string(payload, "hook_event_name")
-    tool = fields.string(payload, "tool_name")
-    tool_input = fields.mapping(payload, "tool_input")
-    content = fields.plain_fields(payload)
+    name = payload_fields.string(payload, "hook_event_name")
+    tool = payload_fields.string(payload, "tool_name")
+    tool_input = payload_fields.mapping(payload, "tool_input")
+    content = payload_fields.plain_fields(payload)
     content["event_type"] = _event_type(name, tool)
     if tool in _KINDS["command"]:
-        fields.add_command(content, tool_input)
-    server = fields.string(fields.mapping(payload, "mcp_server"), "name")
-    fields.add_mcp_server(content, tool, server)
-    changed = fields.mapping(fields.mapping(payload, "tool_response"), "bashEditDiff")
-    fields.add_paths(
+        payload_fields.add_command(content, tool_input)
+    server = payload_fields.string(payload_fields.mapping(payload, "mcp_server"), "name")
+    payload_fields.add_mcp_server(content, tool, server)
+    changed = payload_fields.mapping(
+        payload_fields.mapping(payload, "tool_response"), "bashEditDiff"
+    )
+    payload_fields.add_paths(
         content,
         [
             payload.get("file_path"),
             payload.get("directory"),
-            *(tool_input.get(key) for key in fields.PATH_KEYS),
+            *(tool_input.get(key) for key in payload_fields.PATH_KEYS),
             changed.get("changedFiles"),
         ],
     )
     if name in _SWITCHES:
         _add_switch(content, payload)
     if tool in _KINDS["agent_spawn"]:
-        _add_spawned_agent(content, tool_input, fields.mapping(payload, "tool_response"))
+        _add_spawned_agent(content, tool_input, payload_fields.mapping(payload, "tool_response"))
     if name == "PostToolUse":
         _add_response(content, payload.get("tool_response"))
     elif name == "PostToolUseFailure":
         _add_tool_failure(content, payload, tool)
     elif name == "PermissionDenied":
-        fields.add_failure(content, fields.string(payload, "reason"))
+        payload_fields.add_failure(content, payload_fields.string(payload, "reason"))
     elif name == "StopFailure":
-        fields.add_failure(
-            content, fields.string(payload, "error_details") or fields.string(payload, "error")
+        payload_fields.add_failure(
+            content,
+            payload_fields.string(payload, "error_details")
+            or payload_fields.string(payload, "error"),
         )
     if name in _TEXTS:
-        fields.add_text(content, "output", fields.string(payload, _TEXTS[name]))
+        payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
     return content
 
 
 def _add_switch(content: dict[str, object], payload: Mapping[str, object]) -> None:
-    fields.add_text(content, "model", fields.string(payload, "to_model"))
-    if before := fields.string(payload, "from_model"):
-        fields.add_metadata(content, "from_model", before)
+    payload_fields.add_text(content, "model", payload_fields.string(payload, "to_model"))
+    if before := payload_fields.string(payload, "from_model"):
+        payload_fields.add_metadata(content, "from_model", before)
 
 
 def _event_type(name: str, tool: str) -> str:
     if name == "UserPromptSubmit":
         return "prompt_submitted"
     if name == "PreToolUse":
-        return fields.tool_event_type("pre", tool, _KINDS)
+        return payload_fields.tool_event_type("pre", tool, _KINDS)
     if name == "PostToolUse":
-        return fields.tool_event_type("post", tool, _KINDS)
+        return payload_fields.tool_event_type("post", tool, _KINDS)
     if name == "PostToolUseFailure":
-        return fields.tool_event_type("post", tool, _KINDS, otherwise="post_tool_use_failure")
-    return fields.snake_case(name)
+        return payload_fields.tool_event_type(
+            "post", tool, _KINDS, otherwise="post_tool_use_failure"
+        )
+    return payload_fields.snake_case(name)
 
 
 def is_launch(response: Mapping[str, object]) -> bool:
     """Whether what a call answered is that it goes on in the background."""
     return bool(
-        fields.string(response, "backgroundTaskId")
+        payload_fields.string(response, "backgroundTaskId")
         or response.get("isAsync") is True
         or response.get("status") == "async_launched"
     )
 
 
 def _add_response(content: dict[str, object], response: object) -> None:
-    fields.add_text(content, "output", _response_text(response))
+    payload_fields.add_text(content, "output", _response_text(response))
     if isinstance(response, dict) and is_launch(response):
-        fields.add_metadata(content, "background", True)
+        payload_fields.add_metadata(content, "background", True)
         return
     content["success"] = True
     if isinstance(response, dict):
-        error = fields.string(response, "error")
+        error = payload_fields.string(response, "error")
         if response.get("interrupted") is True:
-            fields.add_metadata(content, "interrupted", True)
-            fields.add_failure(content, error)
+            payload_fields.add_metadata(content, "interrupted", True)
+            payload_fields.add_failure(content, error)
         elif error or response.get("success") is False:
-            fields.add_failure(content, error)
+            payload_fields.add_failure(content, error)
 
 
 def _add_tool_failure(content: dict[str, object], payload: Mapping[str, object], tool: str) -> None:
-    error = fields.string(payload, "error")
-    fields.add_failure(content, error)
+    error = payload_fields.string(payload, "error")
+    payload_fields.add_failure(content, error)
     if payload.get("is_interrupt") is True:
-        fields.add_metadata(content, "interrupted", True)
+        payload_fields.add_metadata(content, "interrupted", True)
     code = _EXIT_CODE.match(error) if tool in _KINDS["command"] else None
     if code:
-        fields.add_metadata(content, "exit_code", int(code[1]))
+        payload_fields.add_metadata(content, "exit_code", int(code[1]))
 
 
 def _add_spawned_agent(
     content: dict[str, object], tool_input: Mapping[str, object], response: Mapping[str, object]
 ) -> None:
-    kind = fields.string(tool_input, "subagent_type")
-    agent = fields.string(response, "agentId") or fields.string(response, "agent_id")
+    kind = payload_fields.string(tool_input, "subagent_type")
+    agent = payload_fields.string(response, "agentId") or payload_fields.string(
+        response, "agent_id"
+    )
     if kind:
-        fields.add_metadata(content, "spawned_agent_type", kind)
+        payload_fields.add_metadata(content, "spawned_agent_type", kind)
     if agent:
-        fields.add_metadata(content, "spawned_agent_id", agent)
+        payload_fields.add_metadata(content, "spawned_agent_id", agent)
 
 
 def _response_text(response: object) -> str:
     if isinstance(response, str):
         return response
     if isinstance(response, list):
-        return fields.blocks_text(response)
+        return payload_fields.blocks_text(response)
     if not isinstance(response, dict):
-        return fields.compact_json(response)
+        return payload_fields.compact_json(response)
     if "stdout" in response or "stderr" in response:
-        streams = (fields.string(response, name) for name in ("stdout", "stderr"))
+        streams = (payload_fields.string(response, name) for name in ("stdout", "stderr"))
         return "\n".join(stream for stream in streams if stream)
     patch = response.get("structuredPatch")
     if isinstance(patch, list) and patch:
         hunks = (hunk.get("lines") for hunk in patch if isinstance(hunk, dict))
-        return fields.blocks_text(
+        return payload_fields.blocks_text(
             line for lines in hunks if isinstance(lines, list) for line in lines
         )
-    file = fields.mapping(response, "file")
+    file = payload_fields.mapping(response, "file")
     if "content" in file:
-        return fields.string(file, "content")
+        return payload_fields.string(file, "content")
     if "base64" in file:
-        return fields.blocks_text([{"type": response.get("type")}])
+        return payload_fields.blocks_text([{"type": response.get("type")}])
     for name in _RESPONSE_TEXTS:
         value = response.get(name)
         if isinstance(value, str) and value:
             return value
         if isinstance(value, list) and value:
-            return fields.blocks_text(value)
-    return fields.compact_json(response)
+            return payload_fields.blocks_text(value)
+    return payload_fields.compact_json(response)
 
 
 _SECONDS: Final = 5

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist.prices import US
-from khive_persist.transcripts.piece import present
+from khive_persist.tools.message_part import present
 
 _TOKENS: Final = {
     "input": "input_tokens",

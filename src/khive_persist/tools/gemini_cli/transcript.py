@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.capture.tools.gemini_cli import SHELL
-from khive_persist.capture.tools.gemini_shell import shell_end, unwrapped
-from khive_persist.transcripts.injected import PROMPT, kind_of
-from khive_persist.transcripts.piece import Line, Piece, present, text_of
+from khive_persist.tools.gemini_cli.hooks import SHELL
+from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
+from khive_persist.tools.injected import PROMPT, kind_of
+from khive_persist.tools.message_part import Line, Piece, present, text_of
 
 TOOL: Final = "gemini-cli"
 # The id of a message's tool results, where they are said once more.

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from khive_persist.transcripts.codex_results import ended, is_running, result_of, text_in, texts_in
-from khive_persist.transcripts.injected import kind_of
-from khive_persist.transcripts.piece import Line, Piece, present, text_of
+from khive_persist.tools.codex.results import ended, is_running, result_of, text_in, texts_in
+from khive_persist.tools.injected import kind_of
+from khive_persist.tools.message_part import Line, Piece, present, text_of
 
 TOOL: Final = "codex"
 # Events repeat what items say, for the client's screen; the state of the world is not said.

@@ -7,9 +7,9 @@ Seen on 0.61.0. Its three events around the model's calls repeat the whole conve
 from collections.abc import Mapping
 from typing import Final
 
-from khive_persist.capture.tools import fields
-from khive_persist.capture.tools.gemini_shell import shell_end, unwrapped
-from khive_persist.capture.tools.tool import Hook, Registration, Tool
+from khive_persist.tools import payload_fields
+from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
+from khive_persist.tools.tool import Hook, Registration, Tool
 
 SHELL: Final = frozenset({"run_shell_command"})
 _KINDS: Final = {
@@ -37,32 +37,33 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     `metadata`: `exit_code` of a failed command, `interrupted`, `mcp_server`, and of a started agent
     `spawned_agent_type`.
     """
-    name = fields.string(payload, "hook_event_name")
-    tool = fields.string(payload, "tool_name")
-    tool_input = fields.mapping(payload, "tool_input")
-    details = fields.mapping(payload, "details")
-    content = fields.plain_fields(payload)
+    name = payload_fields.string(payload, "hook_event_name")
+    tool = payload_fields.string(payload, "tool_name")
+    tool_input = payload_fields.mapping(payload, "tool_input")
+    details = payload_fields.mapping(payload, "details")
+    content = payload_fields.plain_fields(payload)
     content["event_type"] = _event_type(name, tool)
     if tool in _KINDS["command"]:
-        fields.add_command(content, tool_input)
+        payload_fields.add_command(content, tool_input)
     elif name == "Notification":
-        fields.add_command(content, details)
-    server = fields.string(fields.mapping(payload, "mcp_context"), "server_name")
+        payload_fields.add_command(content, details)
+    server = payload_fields.string(payload_fields.mapping(payload, "mcp_context"), "server_name")
     if server:
-        fields.add_metadata(content, "mcp_server", server)
-    fields.add_paths(
-        content, [*(tool_input.get(key) for key in fields.PATH_KEYS), details.get("filePath")]
+        payload_fields.add_metadata(content, "mcp_server", server)
+    payload_fields.add_paths(
+        content,
+        [*(tool_input.get(key) for key in payload_fields.PATH_KEYS), details.get("filePath")],
     )
-    agent = fields.string(tool_input, "agent_name")
+    agent = payload_fields.string(tool_input, "agent_name")
     if tool in _KINDS["agent_spawn"] and agent:
-        fields.add_metadata(content, "spawned_agent_type", agent)
-    model = fields.string(fields.mapping(payload, "llm_request"), "model")
+        payload_fields.add_metadata(content, "spawned_agent_type", agent)
+    model = payload_fields.string(payload_fields.mapping(payload, "llm_request"), "model")
     if model:
         content.setdefault("model", model)
     if name == "AfterTool":
-        _add_response(content, fields.mapping(payload, "tool_response"), tool)
+        _add_response(content, payload_fields.mapping(payload, "tool_response"), tool)
     if name in _TEXTS:
-        fields.add_text(content, "output", fields.string(payload, _TEXTS[name]))
+        payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
     return content
 
 
@@ -78,17 +79,17 @@ def without_conversation(payload: Mapping[str, object]) -> dict[str, object] | N
     messages = request.get("messages")
     if not isinstance(messages, list):
         return None
-    size = len(fields.compact_json(messages).encode("utf-8", "surrogatepass"))
+    size = len(payload_fields.compact_json(messages).encode("utf-8", "surrogatepass"))
     omitted = {"omitted": "conversation", "messages": len(messages), "bytes": size}
     return {**payload, "llm_request": {**request, "messages": omitted}}
 
 
 def _event_type(name: str, tool: str) -> str:
     if name == "BeforeTool":
-        return fields.tool_event_type("pre", tool, _KINDS)
+        return payload_fields.tool_event_type("pre", tool, _KINDS)
     if name == "AfterTool":
-        return fields.tool_event_type("post", tool, _KINDS)
-    return _SAME.get(name) or fields.snake_case(name)
+        return payload_fields.tool_event_type("post", tool, _KINDS)
+    return _SAME.get(name) or payload_fields.snake_case(name)
 
 
 def _add_response(content: dict[str, object], response: Mapping[str, object], tool: str) -> None:
@@ -97,13 +98,13 @@ def _add_response(content: dict[str, object], response: Mapping[str, object], to
     if error:
         reason = error if isinstance(error, str) else ""
         if isinstance(error, dict):
-            reason = fields.string(error, "message")
-        fields.add_failure(content, reason or text)
+            reason = payload_fields.string(error, "message")
+        payload_fields.add_failure(content, reason or text)
     elif tool in _KINDS["command"]:
         _add_command_result(content, text, response)
     else:
         content["success"] = True
-        fields.add_text(content, "output", text)
+        payload_fields.add_text(content, "output", text)
 
 
 def _add_command_result(
@@ -111,12 +112,12 @@ def _add_command_result(
 ) -> None:
     end = shell_end(text, response.get("returnDisplay"))
     if end.is_interrupted:
-        fields.add_metadata(content, "interrupted", True)
-    fields.add_text(content, "output", end.output)
+        payload_fields.add_metadata(content, "interrupted", True)
+    payload_fields.add_text(content, "output", end.output)
     if end.exit_code is not None:
-        fields.add_exit_code(content, end.exit_code)
+        payload_fields.add_exit_code(content, end.exit_code)
     elif end.success is False:
-        fields.add_failure(content, end.error)
+        payload_fields.add_failure(content, end.error)
 
 
 def _response_text(response: Mapping[str, object]) -> str:
@@ -124,11 +125,11 @@ def _response_text(response: Mapping[str, object]) -> str:
     if isinstance(said, str):
         text = said
     elif isinstance(said, list):
-        text = fields.blocks_text(said)
+        text = payload_fields.blocks_text(said)
     elif isinstance(said, dict):
-        text = fields.blocks_text([said])
+        text = payload_fields.blocks_text([said])
     else:
-        return fields.compact_json(dict(response)) if response else ""
+        return payload_fields.compact_json(dict(response)) if response else ""
     return unwrapped(text)
 
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from khive_persist.capture.tools import fields
-from khive_persist.capture.tools.tool import Hook, Registration, Tool
+from khive_persist.tools import payload_fields
+from khive_persist.tools.tool import Hook, Registration, Tool
 
 _SHELL: Final = frozenset({"Bash", "shell", "local_shell", "exec_command"})
 _PATCH: Final = frozenset({"apply_patch"})
@@ -38,22 +38,22 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     `metadata`: `exit_code` of a failed command, `mcp_server`, and of a started agent
     `spawned_agent_id`.
     """
-    name = fields.string(payload, "hook_event_name")
-    tool = fields.string(payload, "tool_name")
-    tool_input = fields.mapping(payload, "tool_input")
-    content = fields.plain_fields(payload)
+    name = payload_fields.string(payload, "hook_event_name")
+    tool = payload_fields.string(payload, "tool_name")
+    tool_input = payload_fields.mapping(payload, "tool_input")
+    content = payload_fields.plain_fields(payload)
     content["event_type"] = _event_type(name, tool)
     if tool in _SHELL:
-        fields.add_command(content, tool_input)
-    fields.add_mcp_server(content, tool)
-    fields.add_paths(
+        payload_fields.add_command(content, tool_input)
+    payload_fields.add_mcp_server(content, tool)
+    payload_fields.add_paths(
         content,
-        [*(tool_input.get(key) for key in fields.PATH_KEYS), _patch_paths(tool_input)],
+        [*(tool_input.get(key) for key in payload_fields.PATH_KEYS), _patch_paths(tool_input)],
     )
     if name == "PostToolUse":
         _add_response(content, payload.get("tool_response"), tool)
     if name in _TEXTS:
-        fields.add_text(content, "output", fields.string(payload, _TEXTS[name]))
+        payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
     return content
 
 
@@ -61,28 +61,28 @@ def _event_type(name: str, tool: str) -> str:
     if name == "UserPromptSubmit":
         return "prompt_submitted"
     if name == "PreToolUse":
-        return fields.tool_event_type("pre", tool, _KINDS)
+        return payload_fields.tool_event_type("pre", tool, _KINDS)
     if name == "PostToolUse":
-        return fields.tool_event_type("post", tool, _KINDS)
-    return fields.snake_case(name)
+        return payload_fields.tool_event_type("post", tool, _KINDS)
+    return payload_fields.snake_case(name)
 
 
 def _patch_paths(tool_input: Mapping[str, object]) -> list[object]:
-    text = fields.string(tool_input, "command")
+    text = payload_fields.string(tool_input, "command")
     return _PATCH_PATH.findall(text) if _PATCH_BEGIN in text else []
 
 
 def _add_response(content: dict[str, object], response: object, tool: str) -> None:
     text = _response_text(response)
     if isinstance(response, dict) and response.get("isError") is True:
-        fields.add_failure(content, text)
+        payload_fields.add_failure(content, text)
         return
-    fields.add_text(content, "output", text)
+    payload_fields.add_text(content, "output", text)
     if tool in _SHELL:
         return
     code = _EXIT_CODE.match(text)
     if code:
-        fields.add_exit_code(content, int(code[1]))
+        payload_fields.add_exit_code(content, int(code[1]))
     else:
         content["success"] = True
     if tool in _KINDS["agent_spawn"]:
@@ -94,18 +94,18 @@ def _add_spawned_agent(content: dict[str, object], text: str) -> None:
         response = json.loads(text)
     except (ValueError, RecursionError):
         return
-    if isinstance(response, dict) and fields.string(response, "agent_id"):
-        fields.add_metadata(content, "spawned_agent_id", response["agent_id"])
+    if isinstance(response, dict) and payload_fields.string(response, "agent_id"):
+        payload_fields.add_metadata(content, "spawned_agent_id", response["agent_id"])
 
 
 def _response_text(response: object) -> str:
     if isinstance(response, str):
         return response
     if isinstance(response, list):
-        return fields.blocks_text(response)
+        return payload_fields.blocks_text(response)
     if isinstance(response, dict) and isinstance(response.get("content"), list):
-        return fields.blocks_text(response["content"])
-    return fields.compact_json(response)
+        return payload_fields.blocks_text(response["content"])
+    return payload_fields.compact_json(response)
 
 
 _SECONDS: Final = 5

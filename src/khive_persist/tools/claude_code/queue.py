@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from khive_persist.transcripts.piece import text_of
+from khive_persist.tools.message_part import text_of
 
 _MAX_WAITING: Final = 100
 _ABSORBED: Final = "absorbed"
