@@ -14,9 +14,9 @@ from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
-from khive_persist.transcripts import batches, storing
-from khive_persist.transcripts.storing import BATCHES_AT_ONCE
+from khive_persist.transcripts import batches, writer
 from khive_persist.transcripts.sync import Sync, Synced
+from khive_persist.transcripts.writer import BATCHES_AT_ONCE
 from tests.mirror.records import assert_equal, files, lines, rows
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there, at the
@@ -45,7 +45,7 @@ from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import sync_writer
 from khive_persist.transcripts import batches
-from khive_persist.transcripts.bookmark import Bookmark
+from khive_persist.transcripts.checkpoint import Bookmark
 from khive_persist.transcripts.sync import Sync
 
 def die():
@@ -174,7 +174,7 @@ def test_the_next_one_commits_more_often(
 ) -> None:
     """What the mirror lacks of the one transaction belongs to several of the other sync."""
     killed(place, transcript, step)
-    monkeypatch.setattr(storing, "SECONDS_AT_ONCE", 0.0)
+    monkeypatch.setattr(writer, "SECONDS_AT_ONCE", 0.0)
     synced(place, transcript)
     assert rows(place, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
     assert_equal(place)

@@ -23,7 +23,7 @@ from khive_persist.retention.purge import Purged, purge
 from khive_persist.retention.rules import Rule
 from khive_persist.settings import Settings
 from khive_persist.tombstones import FILE, Tombstones
-from khive_persist.transcripts.accounting import backfill
+from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
 from tests.retention.events import are_equal, contents, event, files_with, put, put_plans
 from tests.retention.transcripts import SESSION, line, sync, texts, write

@@ -18,7 +18,7 @@ from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.readonly_query import AdHoc
 from khive_persist.store.sqlite.statements import insert_new
 from khive_persist.tools import TOOLS
-from khive_persist.transcripts.reconstruction import event as reconstructed
+from khive_persist.transcripts.backfill import event as reconstructed
 from tests.payloads import sample_payloads
 
 LONG = 'a "quoted" word, größe, \\back\\slash and 日本語 🚀\n\n' * 40

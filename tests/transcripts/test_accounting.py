@@ -18,7 +18,7 @@ from khive_persist.mirror.verify import compared
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.transcripts.accounting import Account, account, backfill, sessions_of
+from khive_persist.transcripts.reconciliation import Account, account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync
 from tests.payloads import sample_payloads
 from tests.transcripts.test_counts import transcripts

@@ -30,7 +30,7 @@ from khive_persist.store.rollup.rollup import Rollup
 from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.story.telling import tell
 from khive_persist.tools.codex.results import ended, result_of
-from khive_persist.transcripts.accounting import backfill
+from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
 from tests.payloads import sample_payloads
 from tests.transcripts.test_counts import transcripts

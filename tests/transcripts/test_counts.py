@@ -15,7 +15,7 @@ import pytest
 from khive_persist.mirror.schema import schema
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.transcripts.finding import tool_of
+from khive_persist.transcripts.discovery import tool_of
 from khive_persist.transcripts.sync import Sync
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -16,7 +16,7 @@ from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.transcripts.accounting import Account, account, backfill
+from khive_persist.transcripts.reconciliation import Account, account, backfill
 from khive_persist.transcripts.sync import Sync
 
 SESSION = "s-http"

@@ -19,8 +19,8 @@ from khive_persist.settings import Settings
 from khive_persist.store.rollup.groups import Span, read_groups
 from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.transcripts import packed_lines
-from khive_persist.transcripts.accounting import account
-from khive_persist.transcripts.lines import START
+from khive_persist.transcripts.growing_file import START
+from khive_persist.transcripts.reconciliation import account
 from khive_persist.transcripts.source import opened
 from khive_persist.transcripts.sync import Sync, Synced
 from tests.transcripts.packed import pack

@@ -12,7 +12,7 @@ import pytest
 
 from khive_persist.place import Place
 from khive_persist.settings import Settings
-from khive_persist.transcripts.accounting import account, backfill, sessions_of
+from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync
 from tests.transcripts.test_counts import SAMPLES
 from tests.transcripts.test_scenarios import contents, lines, transcripts

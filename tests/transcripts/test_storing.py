@@ -13,9 +13,9 @@ from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.place import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
-from khive_persist.transcripts import batches, storing
-from khive_persist.transcripts.storing import BATCHES_AT_ONCE
+from khive_persist.transcripts import batches, writer
 from khive_persist.transcripts.sync import Advance, Sync, Synced
+from khive_persist.transcripts.writer import BATCHES_AT_ONCE
 from tests.mirror.records import assert_equal
 
 # In a batch.
@@ -95,7 +95,7 @@ def test_nothing_is_stored_that_comes_after_a_failure(
         apply(*given, **named)
 
     monkeypatch.setattr(MirrorFollower, "apply", fails_once)
-    monkeypatch.setattr(storing, "SECONDS_AT_ONCE", 0.0)
+    monkeypatch.setattr(writer, "SECONDS_AT_ONCE", 0.0)
     with pytest.raises(MirrorError):
         run(place, transcript)
     assert count(place) == FEW

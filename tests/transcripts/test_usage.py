@@ -12,7 +12,7 @@ from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.settings import Settings
-from khive_persist.transcripts.finding import tool_of
+from khive_persist.transcripts.discovery import tool_of
 from khive_persist.transcripts.sync import Sync
 from khive_persist.transcripts.totals import By, TokenTotal, token_totals
 

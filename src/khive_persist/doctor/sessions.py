@@ -19,7 +19,7 @@ from khive_persist.place import Place
 from khive_persist.session import is_session
 from khive_persist.store import codec
 from khive_persist.tools import TOOLS, Scope
-from khive_persist.transcripts import finding
+from khive_persist.transcripts import discovery
 from khive_persist.trust import search
 
 _NEWEST: Final = 200
@@ -72,8 +72,8 @@ def _installed_at(tool: str, place: Place) -> float | None:
 
 def _sessions(place: Place, since: dict[str, float]) -> Iterator[_Began]:
     """The sessions of the place that began since, the newest first."""
-    changed: list[tuple[float, finding.Transcript]] = []
-    for transcript in finding.find(place.root):
+    changed: list[tuple[float, discovery.Transcript]] = []
+    for transcript in discovery.find(place.root):
         with suppress(OSError):
             modified = transcript.path.stat().st_mtime
             if transcript.tool in since and modified > since[transcript.tool]:

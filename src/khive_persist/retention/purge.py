@@ -23,7 +23,7 @@ from khive_persist.store.sqlite.rewrite import rehearse
 from khive_persist.store.sqlite.vacuum import erase
 from khive_persist.store.staging import staging, sweep
 from khive_persist.tombstones import Tombstones
-from khive_persist.transcripts.bookmark import remove_bookmarks
+from khive_persist.transcripts.checkpoint import remove_bookmarks
 
 Advance = Callable[[int], None]
 

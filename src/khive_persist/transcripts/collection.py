@@ -18,8 +18,8 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.threads import Advance, run_stoppable
-from khive_persist.transcripts.accounting import account, backfill, sessions_of
-from khive_persist.transcripts.finding import Transcript, find, in_folder, of_agents, tool_of
+from khive_persist.transcripts.discovery import Transcript, find, in_folder, of_agents, tool_of
+from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync, Synced
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture.registration.command import is_ours
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.transcripts.reconstruction import Call, as_hooks_say, event
+from khive_persist.transcripts.backfill import Call, as_hooks_say, event
 
 TOOL: Final = "claude-code"
 # The events whose hook's failure is written down, and what we call them.

@@ -13,8 +13,8 @@ from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.tools.message_part import NO_MESSAGE
+from khive_persist.transcripts.backfill import NAMES, Call
 from khive_persist.transcripts.failed_hooks import FailedHook, Failures
-from khive_persist.transcripts.reconstruction import NAMES, Call
 
 # Gemini's words for how a call ended that did not succeed.
 _FAILED: Final = ("error", "cancelled")

@@ -19,13 +19,13 @@ from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
-from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.call_ends import CallEnds
-from khive_persist.transcripts.drafts import Draft, Drafting
-from khive_persist.transcripts.finding import Transcript, session_of
+from khive_persist.transcripts.checkpoint import Bookmark
+from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
+from khive_persist.transcripts.message_rows import Draft, Drafting
 from khive_persist.transcripts.source import opened
-from khive_persist.transcripts.storing import Stored, Storing
+from khive_persist.transcripts.writer import Stored, Storing
 
 Advance = Callable[[int], None]
 _Drafted = tuple[Batch, dict[str, Draft]]

@@ -12,7 +12,7 @@ from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import BACKUPS, DOCTOR
 from khive_persist.server.serving import Serving
-from khive_persist.transcripts.accounting import account
+from khive_persist.transcripts.reconciliation import account
 from khive_persist.transcripts.reported import session_cost
 
 SESSION: Final = Parameter(

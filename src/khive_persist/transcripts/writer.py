@@ -16,13 +16,13 @@ from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.tools.message_part import Piece
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
-from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.call_ends import CallEnds, ends_in
 from khive_persist.transcripts.call_ends import Ended as CallEnded
-from khive_persist.transcripts.drafts import Draft, Drafting
+from khive_persist.transcripts.checkpoint import Bookmark
 from khive_persist.transcripts.failed_hooks import hook_failure
 from khive_persist.transcripts.focus import PENDING, Ended, Focus, calls_ended
-from khive_persist.transcripts.lines import START
+from khive_persist.transcripts.growing_file import START
+from khive_persist.transcripts.message_rows import Draft, Drafting
 
 # What is committed at once. An index on ids that come in no order is written almost as a whole each
 # time: the fewer times, the better. Others wait meanwhile, so it takes no long time either.

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.tools.claude_code import transcript as claude_code
 from khive_persist.tools.codex import transcript as codex
 from khive_persist.tools.gemini_cli import transcript as gemini_cli
-from khive_persist.transcripts.heads import documents
+from khive_persist.transcripts.head import documents
 from khive_persist.transcripts.project import Project
 from khive_persist.transcripts.source import COMPRESSED, DOCUMENT, LINES
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from khive_persist.place import Place, make_directory, sync_directory, write_private
 from khive_persist.store import codec
-from khive_persist.transcripts.lines import Position
+from khive_persist.transcripts.growing_file import Position
 
 FOLDER: Final = "sync"
 # So long nobody takes to give a file its name.

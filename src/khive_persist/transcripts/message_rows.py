@@ -12,7 +12,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import with_counts
 from khive_persist.tools.message_part import Piece
 from khive_persist.transcripts.batches import Batch
-from khive_persist.transcripts.merging import merged
+from khive_persist.transcripts.merge_parts import merged
 
 _Instant = str | float | None
 _Told = tuple[dict[str, Any], _Instant]

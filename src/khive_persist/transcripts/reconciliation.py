@@ -20,10 +20,10 @@ from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts import failed_hooks
+from khive_persist.transcripts.backfill import Call, event_of_call
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.expectation import expected
 from khive_persist.transcripts.failed_hooks import FailedHook
-from khive_persist.transcripts.reconstruction import Call, event_of_call
 from khive_persist.transcripts.recorded_calls import Event, input_key, read_session
 
 _REJECTED: Final = "The user doesn't want to proceed with this tool use"
