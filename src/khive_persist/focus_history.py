@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.capture.todo_lists.from_events import TELLING
+from khive_persist.capture.todo_lists.tool_calls import TOOLS
 from khive_persist.errors import NotFoundError
-from khive_persist.focus.calls import TOOLS
-from khive_persist.focus.gathering import TELLING
 from khive_persist.models.as_document import document
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent

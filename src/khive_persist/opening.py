@@ -12,8 +12,8 @@ import anyio.to_thread
 from khive_persist import settings as configuration
 from khive_persist.capture.record_spool import PASSING, spool_instead
 from khive_persist.capture.shared_drain import drained, records_drained
+from khive_persist.capture.todo_lists.from_events import gather
 from khive_persist.errors import InvalidRecordError
-from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
 from khive_persist.models.active_store import bind, set_opener, unbind

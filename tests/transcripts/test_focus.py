@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
+from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
+from khive_persist.capture.todo_lists.tool_calls import Told, completed, created, told
 from khive_persist.copies import verify
-from khive_persist.focus.calls import Told, completed, created, told
-from khive_persist.focus.snapshots import snapshot_row
 from khive_persist.models.todo_list import Work, changes, status_of, updated, work
 from khive_persist.opening import FocusChain, open_store
 from khive_persist.place import Place

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.focus.calls import TOOLS, told
-from khive_persist.focus.snapshots import snapshot_row
+from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
+from khive_persist.capture.todo_lists.tool_calls import TOOLS, told
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
 from khive_persist.place import Place

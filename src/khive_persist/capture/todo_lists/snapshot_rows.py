@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from khive_persist.focus.calls import Told
+from khive_persist.capture.todo_lists.tool_calls import Told
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow

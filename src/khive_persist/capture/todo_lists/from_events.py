@@ -7,8 +7,8 @@ from typing import Any, Final
 import anyio.to_thread
 
 from khive_persist import clock
-from khive_persist.focus.calls import TOOLS, Told, completed, created, told
-from khive_persist.focus.snapshots import snapshot_row
+from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
+from khive_persist.capture.todo_lists.tool_calls import TOOLS, Told, completed, created, told
 from khive_persist.models.purposes import FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.models.query import Filter, column, field
 from khive_persist.place import Place
