@@ -20,7 +20,7 @@ import pytest
 
 from khive_persist.capture import arrival, hook_path
 from khive_persist.capture.drainer_start import wake_drainer
-from khive_persist.capture.registration.command import hook_command
+from khive_persist.capture.hook_config.command import hook_command
 from khive_persist.capture.spool import Spool, split_away
 from khive_persist.place import Place
 from tests.payloads import Hook

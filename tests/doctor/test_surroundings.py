@@ -14,8 +14,8 @@ import pytest
 from khive_persist import Message, PlannerSession, open_store, sync
 from khive_persist.capture import arrival
 from khive_persist.capture.drain import drain
+from khive_persist.capture.hook_config import install, settings_path
 from khive_persist.capture.notices import diverted_lines
-from khive_persist.capture.registration import install, settings_path
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.doctor import disk, examine
 from khive_persist.doctor.sessions import unrecorded

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from khive_persist.capture.registration import install, settings_path, status
+from khive_persist.capture.hook_config import install, settings_path, status
 from khive_persist.place import Place
 from khive_persist.server.tokens import Right, Tokens
 from tests.cli.conftest import Khive, khive

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture.registration import install, settings_path
-from khive_persist.capture.registration.command import SHARED
+from khive_persist.capture.hook_config import install, settings_path
+from khive_persist.capture.hook_config.command import SHARED
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 

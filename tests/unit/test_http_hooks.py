@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture.registration import install, settings_path, status, uninstall
-from khive_persist.capture.registration.command import hook_command
-from khive_persist.capture.registration.http_hook import hook_url, is_our_http_hook
+from khive_persist.capture.hook_config import install, settings_path, status, uninstall
+from khive_persist.capture.hook_config.command import hook_command
+from khive_persist.capture.hook_config.http_hook import hook_url, is_our_http_hook
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture import hook_path
-from khive_persist.capture.registration import install, launcher, settings_path, status
-from khive_persist.capture.registration.command import SHARED, hook_command
+from khive_persist.capture.hook_config import install, launcher, settings_path, status
+from khive_persist.capture.hook_config.command import SHARED, hook_command
 from khive_persist.capture.spool import Spool
 from khive_persist.place import Place
 

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from khive_persist.capture import hook_path
-from khive_persist.capture.registration import install, settings_path, status, uninstall
-from khive_persist.capture.registration.command import (
+from khive_persist.capture.hook_config import install, settings_path, status, uninstall
+from khive_persist.capture.hook_config.command import (
     SHARED,
     hook_command,
     is_ours,
     missing_part,
     resembles_ours,
 )
-from khive_persist.capture.registration.launcher import interpreter
+from khive_persist.capture.hook_config.launcher import interpreter
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import Place
 from khive_persist.tools import TOOLS, Scope

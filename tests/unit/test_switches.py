@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture.registration import install, settings_path, status, switches
+from khive_persist.capture.hook_config import install, settings_path, status, switches
 from khive_persist.tools import Scope
 
 CLAUDE, CODEX, GEMINI = "claude-code", "codex", "gemini-cli"

@@ -8,15 +8,8 @@ from typing import Any, Literal, get_args
 import click
 
 from khive_persist.capture.drain import usable_settings
+from khive_persist.capture.hook_config import Change, as_row, has_scope, install, status, uninstall
 from khive_persist.capture.notices import diverted_lines
-from khive_persist.capture.registration import (
-    Change,
-    as_row,
-    has_scope,
-    install,
-    status,
-    uninstall,
-)
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.output import print_json, print_table

@@ -7,11 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
-from khive_persist.capture.registration.registration import (
-    entries_of,
-    has_scope,
-    settings_file,
-)
+from khive_persist.capture.hook_config.install import entries_of, has_scope, settings_file
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading

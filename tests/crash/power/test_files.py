@@ -23,7 +23,7 @@ from khive_persist.backup.folder import Folder
 Folder(path.parent.parent).write(path.parent.name, path.name, lambda file: file.write(new))
 """,
     "settings of a tool": """
-from khive_persist.capture.registration.settings_file import SettingsFile
+from khive_persist.capture.hook_config.settings_file import SettingsFile
 assert SettingsFile(path, comments=False)._write(old, new)
 """,
 }
@@ -72,7 +72,7 @@ def test_settings_of_a_tool_that_go(root: Path, place: Place, thoroughly: bool) 
     path = place.root / "settings.json"
     path.write_bytes(OLD)
     code = """
-from khive_persist.capture.registration.settings_file import SettingsFile
+from khive_persist.capture.hook_config.settings_file import SettingsFile
 assert SettingsFile(path, comments=False)._write(old, None)
 """
 

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from khive_persist.capture.registration import http_hook, launcher
-from khive_persist.capture.registration.command import hook_command
-from khive_persist.capture.registration.entries import (
+from khive_persist.capture.hook_config import http_hook, launcher
+from khive_persist.capture.hook_config.command import hook_command
+from khive_persist.capture.hook_config.entries import (
     Entry,
     Target,
     find_entries,
@@ -17,9 +17,9 @@ from khive_persist.capture.registration.entries import (
     with_target,
     without_entry,
 )
-from khive_persist.capture.registration.json_text import JsonText
-from khive_persist.capture.registration.settings_file import SettingsFile
-from khive_persist.capture.registration.versions import Known, known_by
+from khive_persist.capture.hook_config.json_edit import JsonText
+from khive_persist.capture.hook_config.settings_file import SettingsFile
+from khive_persist.capture.hook_config.versions import Known, known_by
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, Scope, Tool
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.capture.registration.entries import Entry
-from khive_persist.capture.registration.registration import settings_path
+from khive_persist.capture.hook_config.entries import Entry
+from khive_persist.capture.hook_config.install import settings_path
 
 _WORD_START: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GROUP: Final = 2

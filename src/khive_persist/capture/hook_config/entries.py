@@ -10,13 +10,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from khive_persist.capture.registration.command import is_ours
-from khive_persist.capture.registration.http_hook import (
-    gets_token,
-    http_hook,
-    is_our_http_hook,
-)
-from khive_persist.capture.registration.json_text import Container, Item, JsonText, Step
+from khive_persist.capture.hook_config.command import is_ours
+from khive_persist.capture.hook_config.http_hook import gets_token, http_hook, is_our_http_hook
+from khive_persist.capture.hook_config.json_edit import Container, Item, JsonText, Step
 from khive_persist.tools import Hook, Tool
 
 _HOOKS: Final = "hooks"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.capture.registration.launcher import numbers
+from khive_persist.capture.hook_config.launcher import numbers
 from khive_persist.tools import Hook, Program, Tool
 
 _SECONDS: Final = 10.0

@@ -5,24 +5,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from khive_persist.capture.registration import launcher, trusting
-from khive_persist.capture.registration.answering import problem_of
-from khive_persist.capture.registration.command import (
-    launcher_of,
-    missing_part,
-    resembles_ours,
-)
-from khive_persist.capture.registration.entries import Entry, find_alike
-from khive_persist.capture.registration.json_text import JsonText
-from khive_persist.capture.registration.registration import (
+from khive_persist.capture.hook_config import codex_trust, launcher
+from khive_persist.capture.hook_config.command import launcher_of, missing_part, resembles_ours
+from khive_persist.capture.hook_config.entries import Entry, find_alike
+from khive_persist.capture.hook_config.install import (
     by_hand,
     entries_of,
     has_scope,
     settings_file,
     settings_path,
 )
-from khive_persist.capture.registration.switches import off_switches
-from khive_persist.capture.registration.versions import Known, known_by
+from khive_persist.capture.hook_config.json_edit import JsonText
+from khive_persist.capture.hook_config.server_probe import problem_of
+from khive_persist.capture.hook_config.switches import off_switches
+from khive_persist.capture.hook_config.versions import Known, known_by
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, Scope, Tool
 
@@ -103,7 +99,7 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     problems += _of_doubles(file.path, seen)
     problems += off_switches(tool, project_root, entries)
     if tool == "codex":
-        problems += trusting.problems_of(file.path, entries, project_root)
+        problems += codex_trust.problems_of(file.path, entries, project_root)
     problems += _problems_of_http(file.path, entries)
     if asks_server:
         problems += [problem for url in servers if (problem := problem_of(url))]

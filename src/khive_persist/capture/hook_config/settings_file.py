@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from khive_persist.capture.registration.json_text import InvalidJsonError, JsonText
+from khive_persist.capture.hook_config.json_edit import InvalidJsonError, JsonText
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.place import sync_directory
 

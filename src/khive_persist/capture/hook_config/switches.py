@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.capture.registration.entries import Entry
-from khive_persist.capture.registration.json_text import InvalidJsonError, JsonText
-from khive_persist.capture.registration.registration import has_scope, settings_path
+from khive_persist.capture.hook_config.entries import Entry
+from khive_persist.capture.hook_config.install import has_scope, settings_path
+from khive_persist.capture.hook_config.json_edit import InvalidJsonError, JsonText
 from khive_persist.tools import TOOLS, Scope
 
 _CLAUDE_MANAGED: Final = {

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from khive_persist.capture.registration import launcher
+from khive_persist.capture.hook_config import launcher
 from khive_persist.errors import InvalidSettingsError
 
 SHARED: Final = f"~/.khive/{launcher.FOLDER}/{launcher.NAME}"

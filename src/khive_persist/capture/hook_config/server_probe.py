@@ -5,7 +5,7 @@ import os
 from typing import Final
 from urllib.parse import urlsplit
 
-from khive_persist.capture.registration.http_hook import TOKEN_VARIABLE
+from khive_persist.capture.hook_config.http_hook import TOKEN_VARIABLE
 
 _SECONDS: Final = 2.0
 _ASKED: Final = 415

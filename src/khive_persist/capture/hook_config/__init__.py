@@ -1,13 +1,13 @@
 """Registering our hook in an AI tool's settings file, and taking it out again."""
 
-from khive_persist.capture.registration.registration import (
+from khive_persist.capture.hook_config.install import (
     Change,
     has_scope,
     install,
     settings_path,
     uninstall,
 )
-from khive_persist.capture.registration.standing import State, Status, as_row, status
+from khive_persist.capture.hook_config.status import State, Status, as_row, status
 
 __all__ = [
     "Change",
