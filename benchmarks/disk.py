@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.sessions import Sample
 from benchmarks.table import Line
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
 from khive_persist.mirror.packing import pack
 from khive_persist.place import Place
@@ -58,7 +58,7 @@ def _fill(place: Place) -> tuple[int, int]:
     events = payload_bytes = 0
     for number in range(SESSIONS):
         for payload in Sample(number).payloads(CALLS):
-            (place.spool / arrival.file_name("claude-code", True)).write_bytes(payload)
+            (place.spool / spool_writer.file_name("claude-code", True)).write_bytes(payload)
             events, payload_bytes = events + 1, payload_bytes + len(payload)
     os.sync()
     return events, payload_bytes

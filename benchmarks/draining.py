@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.samples import payload
 from benchmarks.table import Line
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
@@ -45,7 +45,7 @@ def _fill(place: Place, sample: bytes) -> None:
     place.make()
     place.spool.mkdir(mode=0o700, exist_ok=True)
     for _ in range(EVENTS):
-        name = arrival.file_name("claude-code", True)
+        name = spool_writer.file_name("claude-code", True)
         (place.spool / name).write_bytes(sample)
     os.sync()
 

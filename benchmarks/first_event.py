@@ -9,7 +9,7 @@ from uuid import UUID
 
 from benchmarks.samples import payload
 from benchmarks.table import Line, median_ratio, milliseconds
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
 from khive_persist.mirror import names
 from khive_persist.models.purposes import HOOK_EVENTS
@@ -50,7 +50,7 @@ def measure(files: int = FILES) -> list[Line]:
 def _first(place: Place, number: int) -> float:
     """Every other event is of a session that has a file already."""
     sample = payload(2_048, number // 2 * _EVENTS_A_SESSION + number % 2)
-    (place.spool / arrival.file_name("claude-code", True)).write_bytes(sample)
+    (place.spool / spool_writer.file_name("claude-code", True)).write_bytes(sample)
     began = time.perf_counter()
     with Drain(place) as drain:
         result = drain.run(60)

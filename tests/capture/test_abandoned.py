@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.abandoned import is_abandoned
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not hasattr(fcntl, "F_SETLEASE"), reason="needs 
 
 def unfinished(place: Place, payload: bytes, age_seconds: float) -> Path:
     Spool(place).make()
-    path = place.spool / f".{arrival.file_name('claude-code', True)}.tmp"
+    path = place.spool / f".{spool_writer.file_name('claude-code', True)}.tmp"
     path.write_bytes(payload)
     os.utime(path, (0, time.time() - age_seconds))
     return path

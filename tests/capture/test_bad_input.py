@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from khive_persist.capture.drain import drain
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place

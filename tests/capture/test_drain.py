@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain, drain
 from khive_persist.capture.event_drain import BATCH_EVENTS
-from khive_persist.capture.removal import Removal
 from khive_persist.capture.spool import LOCKS, Event, Spool, parse
+from khive_persist.capture.spool_removal import Removal
 from khive_persist.errors import StoreBusyError, StoreDamagedError, StoreNewerError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
@@ -208,7 +208,7 @@ def test_a_deleted_database_is_made_anew(place: Place) -> None:
 def test_what_a_killed_hook_left_is_kept_marked_as_cut(place: Place) -> None:
     spool = Spool(place)
     spool.make()
-    name = arrival.file_name("claude-code", True)
+    name = spool_writer.file_name("claude-code", True)
     left = spool.path / f".{name}.tmp"
     left.write_bytes(b'{"half')
     drain(place)
@@ -229,9 +229,9 @@ def test_an_unreadable_file_does_not_hold_up_the_others(place: Place, tmp_path: 
     spool.make()
     target = tmp_path / "secret"
     target.write_bytes(payload(1))
-    name = arrival.file_name("claude-code", True)
+    name = spool_writer.file_name("claude-code", True)
     (spool.path / name).symlink_to(target)
-    os.mkfifo(spool.path / arrival.file_name("claude-code", True))
+    os.mkfifo(spool.path / spool_writer.file_name("claude-code", True))
     spool.accept("claude-code", payload(2))
     result = drain(place)
     assert (result.stored, result.left) == (1, 0)
@@ -272,8 +272,8 @@ def test_events_of_a_project_that_is_gone_stay_at_home(home: Path) -> None:
     there = Place(home)
     spool = Spool(there)
     spool.make()
-    name = arrival.file_name("claude-code", True).removesuffix(".event") + ".away"
-    os.close(arrival.keep(str(home), name, b"/no/such/project\0" + payload(1)))
+    name = spool_writer.file_name("claude-code", True).removesuffix(".event") + ".away"
+    os.close(spool_writer.keep(str(home), name, b"/no/such/project\0" + payload(1)))
     assert drain(there).stored == 1
     content = json.loads(rows(there)[0][1])
     assert content["metadata"]["project"] == "/no/such/project"
@@ -287,14 +287,14 @@ def test_wrong_settings_do_not_stop_the_recording(place: Place) -> None:
 
 
 def test_names_of_other_files_are_no_events() -> None:
-    good = arrival.file_name("claude-code", True)
+    good = spool_writer.file_name("claude-code", True)
     assert parse(good) is not None
     for name in ("wake", "drain.lock", f".{good}.tmp", good + "x", "../" + good, good.upper()):
         assert parse(name) is None
 
 
 def test_an_id_is_a_uuid_that_sorts_by_time() -> None:
-    events = [parse(arrival.file_name("codex", True)) for _ in range(100)]
+    events = [parse(spool_writer.file_name("codex", True)) for _ in range(100)]
     assert all(isinstance(event, Event) and event.id[14] == "7" for event in events)
     times = [event.arrival_ns for event in events if event]
     assert times == sorted(times)
@@ -319,7 +319,7 @@ def test_files_are_removed_while_those_that_follow_are_stored(place: Place) -> N
     spool.make()
     accepted = set()
     for number in range(2 * BATCH_EVENTS + 100):
-        event = parse(arrival.file_name("claude-code", True))
+        event = parse(spool_writer.file_name("claude-code", True))
         assert event is not None
         (spool.path / event.name).write_bytes(payload(number))
         accepted.add(event.id)
@@ -337,7 +337,7 @@ def test_files_are_removed_while_those_that_follow_are_stored(place: Place) -> N
 def test_a_file_that_cannot_be_removed_is_told(place: Place) -> None:
     spool = Spool(place)
     spool.make()
-    names = [arrival.file_name("claude-code", True) for _ in range(100)]
+    names = [spool_writer.file_name("claude-code", True) for _ in range(100)]
     events = [event for name in names if (event := parse(name))]
     for name in names[1:]:
         (spool.path / name).touch()

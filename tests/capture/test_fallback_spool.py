@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.fallback_spool import FallbackSpool
 from khive_persist.capture.spool import Spool, waiting_at_home
@@ -37,8 +37,8 @@ def state(home: Path) -> Place:
 
 def away(state: Place, project: Path, payload: bytes) -> str:
     """Keep an event for a project in the home's spool, as the hook does."""
-    name = arrival.file_name("claude-code", True).removesuffix(".event") + ".away"
-    os.close(arrival.keep(str(state.root), name, os.fsencode(project) + b"\0" + payload))
+    name = spool_writer.file_name("claude-code", True).removesuffix(".event") + ".away"
+    os.close(spool_writer.keep(str(state.root), name, os.fsencode(project) + b"\0" + payload))
     return name
 
 
@@ -66,7 +66,7 @@ def at_once(
 ) -> Iterator[Callable[[], T]]:
     """Work while the disk holds up the home's drain, which has begun to move an event."""
     disk = Disk()
-    monkeypatch.setattr(arrival, "posix", _with(posix, fsync=disk.sync))
+    monkeypatch.setattr(spool_writer, "posix", _with(posix, fsync=disk.sync))
     results: list[T] = []
     first = threading.Thread(target=drain, args=(state,))
     second = threading.Thread(target=lambda: results.append(work()))
@@ -158,10 +158,10 @@ def test_what_a_killed_move_left_never_stands_for_the_event(state: Place, place:
 
 def test_keeping_an_event_removes_no_file_of_another(place: Place) -> None:
     Spool(place).make()
-    name = arrival.file_name("codex", True)
+    name = spool_writer.file_name("codex", True)
     (place.spool / f".{name}.tmp").write_bytes(b"of another")
     with pytest.raises(FileExistsError):
-        arrival.keep(str(place.root), name, b"{}")
+        spool_writer.keep(str(place.root), name, b"{}")
     assert (place.spool / f".{name}.tmp").read_bytes() == b"of another"
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture import arrival, hook_path
+from khive_persist.capture import hook_path, spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.hook_config.command import hook_command
 from khive_persist.capture.spool import Spool, split_away
@@ -111,7 +111,7 @@ def as_nobody() -> Iterator[tuple[Path, Callable[..., "subprocess.CompletedProce
     with tempfile.TemporaryDirectory() as name:
         shared = Path(name)
         shared.chmod(0o755)
-        for file in ("hook.py", "arrival.py"):
+        for file in ("hook.py", "spool_writer.py"):
             shutil.copy(hook_path().with_name(file), shared)
 
         def run(cwd: Path, home: Path) -> "subprocess.CompletedProcess[bytes]":
@@ -281,10 +281,10 @@ def test_a_damaged_bytecode_cache_does_not_stop_it(
 ) -> None:
     folder = tmp_path / "capture"
     folder.mkdir()
-    for file in ("hook.py", "arrival.py"):
+    for file in ("hook.py", "spool_writer.py"):
         shutil.copy(hook_path().with_name(file), folder)
-    cached = Path(importlib.util.cache_from_source(str(folder / "arrival.py")))
-    py_compile.compile(str(folder / "arrival.py"))
+    cached = Path(importlib.util.cache_from_source(str(folder / "spool_writer.py")))
+    py_compile.compile(str(folder / "spool_writer.py"))
     whole = cached.read_bytes()
     if damage is None:
         cached.unlink()
@@ -366,7 +366,7 @@ def test_a_part_of_a_mark_is_none(text: str, home: Path, place: Place) -> None:
     (home / ".khive" / "marks" / str(place.khive).lstrip("/")).symlink_to("0" * 32 + "-" + "0" * 40)
     (place.khive / "id").unlink()
     (place.khive / "id").symlink_to(text)
-    assert not arrival.is_trusted(str(place.khive), str(home))
+    assert not spool_writer.is_trusted(str(place.khive), str(home))
     (place.khive / "id").unlink()
     (place.khive / "id").symlink_to("0" * 32)
-    assert arrival.is_trusted(str(place.khive), str(home))
+    assert spool_writer.is_trusted(str(place.khive), str(home))

@@ -107,7 +107,7 @@ async def test_a_drain_of_records_that_is_killed(place: Place, step: str) -> Non
 SAVES = """
 import anyio, logging, os, signal, sys
 from khive_persist import save_planning_session
-from khive_persist.capture import arrival, record_spool
+from khive_persist.capture import spool_writer, record_spool
 
 logging.disable(logging.WARNING)
 record_spool.wake_drainer = lambda root: None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from khive_persist import Message, PlannerSession, open_store, sync
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.hook_config import install, settings_path
 from khive_persist.capture.notices import diverted_lines
@@ -130,11 +130,11 @@ async def test_copies_that_differ(place: Place) -> None:
 
 
 async def test_what_was_lost(place: Place, home: Path) -> None:
-    arrival.note_lost()
-    arrival.note_lost()
+    spool_writer.note_lost()
+    spool_writer.note_lost()
     (line,) = await problems(place)
     assert line.startswith("2 events could not be kept since ")
-    assert arrival.tell_lost() == 1
+    assert spool_writer.tell_lost() == 1
     assert await problems(place) == []
 
 
@@ -145,8 +145,8 @@ async def test_events_that_wait_at_home_by_whatever_spelling(
     link.symlink_to(place.root)
     spellings = [str(place.root), f"{place.root}/", f"{place.root}/../{place.root.name}", str(link)]
     for spelling in spellings:
-        name = arrival.file_name("claude-code", True)
-        os.close(arrival.keep_away(str(home), spelling, name, b"{}", None))
+        name = spool_writer.file_name("claude-code", True)
+        os.close(spool_writer.keep_away(str(home), spelling, name, b"{}", None))
     for directory in (place.root, link):
         assert waiting_at_home(Place(directory)) == len(spellings)
         assert diverted_lines(directory) == [
@@ -167,8 +167,8 @@ async def test_events_of_the_same_folder_mounted_elsewhere(
         pytest.skip("a file system may not be mounted here")
     try:
         (home / ".khive").mkdir(exist_ok=True)
-        name = arrival.file_name("claude-code", True)
-        os.close(arrival.keep_away(str(home), str(other), name, b"{}", None))
+        name = spool_writer.file_name("claude-code", True)
+        os.close(spool_writer.keep_away(str(home), str(other), name, b"{}", None))
         assert waiting_at_home(place) == 1
     finally:
         subprocess.run(["umount", "--lazy", str(other)], check=True)

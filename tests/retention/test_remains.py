@@ -15,7 +15,7 @@ import pytest
 
 from khive_persist.backup.create import create_backup
 from khive_persist.backup.folder import Folder
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import rebuild
 from khive_persist.models.purposes import BUILT_IN
@@ -141,9 +141,9 @@ def test_what_waits_in_the_homes_spool_and_cannot_be_moved(filled: Place, home: 
     state.make()
     names = []
     for session in (SESSION, "stays-here"):
-        name = arrival.file_name("codex", True).removesuffix(".event") + ".away"
+        name = spool_writer.file_name("codex", True).removesuffix(".event") + ".away"
         payload = json.dumps({"session_id": session, "prompt": f"show {SESSION}"}).encode()
-        os.close(arrival.keep(str(home), name, os.fsencode(filled.root) + b"\0" + payload))
+        os.close(spool_writer.keep(str(home), name, os.fsencode(filled.root) + b"\0" + payload))
         names.append(name)
     shutil.rmtree(filled.spool, ignore_errors=True)
     # No spool can be made in place of a file.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.capture.spool import Event
 from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS

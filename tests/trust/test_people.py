@@ -15,7 +15,7 @@ import pytest
 
 from khive_persist import PlannerSession, open_store, save_planning_session
 from khive_persist import settings as configuration
-from khive_persist.capture import arrival, hook_path
+from khive_persist.capture import hook_path, spool_writer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
@@ -435,7 +435,7 @@ def test_what_a_hook_makes_is_marked(tmp_path: Path, hook: Hook) -> None:
     fresh.root.mkdir()
     assert hook(payload("s"), "claude-code", "--dir", str(fresh.root)).returncode == 0
     assert marks.is_marked(fresh.khive)
-    assert len(os.readlink(fresh.khive / "id")) == arrival.MARK_DIGITS
+    assert len(os.readlink(fresh.khive / "id")) == spool_writer.MARK_DIGITS
 
 
 def test_a_project_that_is_gone_leaves_its_events_at_home(
@@ -454,12 +454,12 @@ def test_one_bad_file_at_home_does_not_stop_the_others(
     spool = Spool(Place(home))
     spool.make()
     for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(tmp_path / "nowhere", path)):
-        make(spool.path / arrival.file_name("codex", True).replace(".event", ".away"))
-    unreadable = spool.path / arrival.file_name("codex", True).replace(".event", ".away")
+        make(spool.path / spool_writer.file_name("codex", True).replace(".event", ".away"))
+    unreadable = spool.path / spool_writer.file_name("codex", True).replace(".event", ".away")
     unreadable.write_bytes(bytes(tmp_path / "elsewhere") + b"\0{}")
     unreadable.chmod(0)
-    name = arrival.file_name("claude-code", True)
-    os.close(arrival.keep_away(str(home), str(place.root), name, payload("mine"), None))
+    name = spool_writer.file_name("claude-code", True)
+    os.close(spool_writer.keep_away(str(home), str(place.root), name, payload("mine"), None))
     Spool(place).accept("claude-code", payload("here"))
     assert sessions(place) == ["here", "mine"]
     drain(Place(home))

@@ -62,7 +62,7 @@ def test_a_broken_copy_never_blocks(place: Place, copy: Path, harm: str, *, bloc
         copy.write_bytes(b"#!/gone/python -IS\n" + text)
     elif harm == "module":
         shutil.rmtree(copy.parent / "__pycache__")
-        (copy.parent / "arrival.py").unlink()
+        (copy.parent / "spool_writer.py").unlink()
     elif harm == "damaged":
         copy.write_bytes(b"#!/usr/bin/env nothing-such\n")
     else:
@@ -103,7 +103,7 @@ def test_the_interpreter_is_none_of_an_environment(copy: Path) -> None:
 def test_nobody_else_may_write_it(copy: Path) -> None:
     assert copy.stat().st_mode & 0o777 == 0o700
     assert copy.parent.stat().st_mode & 0o777 == 0o700
-    assert (copy.parent / "arrival.py").stat().st_mode & 0o777 == 0o600
+    assert (copy.parent / "spool_writer.py").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_newer_copy_stays_and_an_older_one_goes(copy: Path) -> None:
@@ -115,11 +115,11 @@ def test_a_newer_copy_stays_and_an_older_one_goes(copy: Path) -> None:
     copy.write_text(now.replace(label, "# khive-persist 0.0.1"))
     launcher.place_launcher()
     assert copy.read_text() == now
-    (copy.parent / "arrival.py").write_text("# of the same version, and changed\n")
+    (copy.parent / "spool_writer.py").write_text("# of the same version, and changed\n")
     launcher.place_launcher()
     assert launcher.runs(copy)
-    assert (copy.parent / "arrival.py").read_bytes() == (
-        hook_path().with_name("arrival.py").read_bytes()
+    assert (copy.parent / "spool_writer.py").read_bytes() == (
+        hook_path().with_name("spool_writer.py").read_bytes()
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.tools import TOOLS, payload_fields
 from khive_persist.tools.gemini_cli.hooks import without_conversation
@@ -481,7 +481,7 @@ def test_no_payload_breaks_a_description(
 
 
 def test_tools_have_the_names_that_the_hook_and_the_files_use() -> None:
-    assert tuple(TOOLS) == tuple(HOOK_EVENTS) == arrival.TOOLS
+    assert tuple(TOOLS) == tuple(HOOK_EVENTS) == spool_writer.TOOLS
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.drain import Drain
-from khive_persist.capture.ended import size_of
+from khive_persist.capture.finished_sessions import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import pack_if_due

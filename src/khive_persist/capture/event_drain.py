@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.drain_journal import DrainJournal
-from khive_persist.capture.ended import ended_transcripts
 from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
+from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.capture.isolation import read_alone, store_alone
-from khive_persist.capture.normalise import file_of
-from khive_persist.capture.removal import Removal
+from khive_persist.capture.payload_to_row import file_of
 from khive_persist.capture.spool import Event, Spool
+from khive_persist.capture.spool_removal import Removal
 from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.store.codec import Row

@@ -6,7 +6,7 @@ from typing import Final
 
 from khive_persist.capture.isolation import read_alone
 from khive_persist.capture.long_payloads import is_heavy, most_seconds
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.capture.time_limit import OutOfTime, TimeLimit
 from khive_persist.redaction import Redactor

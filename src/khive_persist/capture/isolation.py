@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.capture.long_payloads import most_bytes, most_seconds
-from khive_persist.capture.normalise import file_of, normalise
+from khive_persist.capture.payload_to_row import file_of, normalise
 from khive_persist.capture.spool import Event, Spool, parse
 from khive_persist.errors import (
     CaptureError,

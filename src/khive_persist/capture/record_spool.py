@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist import settings as configuration
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.record_file import (
     RecordFile,
@@ -128,7 +128,7 @@ def spool_records(
             replaces = () if are_new else _replaced(place, spool, purpose, row, mirror)
             content = encode(place.khive, file, SpooledRecord(row, replaces))
             written.append(file)
-            os.close(arrival.keep(str(place.root), file.name, content))
+            os.close(spool_writer.keep(str(place.root), file.name, content))
     except BaseException as error:  # All come in, or none.
         for file in written:
             with suppress(OSError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.capture import arrival, record_file
+from khive_persist.capture import record_file, spool_writer
 from khive_persist.capture.abandoned import is_abandoned
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.errors import CaptureError
@@ -125,9 +125,9 @@ class Spool:
         Raises:
             CaptureError: It could not be kept.
         """
-        name = arrival.file_name(tool, True)
+        name = spool_writer.file_name(tool, True)
         try:
-            os.close(arrival.keep(str(self.place.root), name, payload))
+            os.close(spool_writer.keep(str(self.place.root), name, payload))
         except OSError as error:
             raise CaptureError(f"{self.path}: {error.strerror}") from error
         event = parse(name)
@@ -163,7 +163,7 @@ class Spool:
             OSError: It could not be kept.
         """
         temporary = f".{name}.{clock.new_id()}.tmp"
-        os.close(arrival.keep(str(self.place.root), name, payload, temporary=temporary))
+        os.close(spool_writer.keep(str(self.place.root), name, payload, temporary=temporary))
 
     def header(self, event: Event) -> str:
         """Give the project's path of an event that lies away from it; an empty string without one.

@@ -4,8 +4,8 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from khive_persist.capture import arrival
-from khive_persist.capture.recognition import UNKNOWN
+from khive_persist.capture import spool_writer
+from khive_persist.capture.client_recognition import UNKNOWN
 from khive_persist.models.purposes import CONVERSATIONS, Purpose
 from khive_persist.opening import reading
 from khive_persist.place import Place
@@ -50,8 +50,8 @@ def lost_events() -> list[str]:
     state = marks.state_folder()
     if state is None:
         return []
-    folder = f"{state}{arrival.LOST}"
-    times: dict[str, list[int]] = {arrival.NOT_KEPT: [], arrival.NOT_KNOWN: []}
+    folder = f"{state}{spool_writer.LOST}"
+    times: dict[str, list[int]] = {spool_writer.NOT_KEPT: [], spool_writer.NOT_KNOWN: []}
     with suppress(OSError):
         for name in os.listdir(folder):
             at = name.partition("-")[0]
@@ -59,7 +59,7 @@ def lost_events() -> list[str]:
             with suppress(FileNotFoundError):
                 if at.isdecimal():
                     times.setdefault(os.readlink(f"{folder}/{name}"), []).append(int(at))
-    lost, late = times[arrival.NOT_KEPT], times[arrival.NOT_KNOWN]
+    lost, late = times[spool_writer.NOT_KEPT], times[spool_writer.NOT_KNOWN]
     lines = []
     if lost:
         lines.append(

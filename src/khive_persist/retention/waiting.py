@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from khive_persist.capture.long_payloads import is_heavy
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.record_file import RecordFile, decode
 from khive_persist.capture.spool import (
     DRAIN_LOCK,

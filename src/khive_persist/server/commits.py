@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from khive_persist.capture.ended import ended_transcripts
+from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.errors import InvalidRecordError, KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose

@@ -7,7 +7,7 @@ and the spool's own drain later, store it once.
 import os
 import threading
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.spool import Event, parse
 from khive_persist.errors import CaptureError
@@ -16,7 +16,7 @@ from khive_persist.place import Place
 
 def new_event(tool: str) -> Event:
     """An event that has arrived just now."""
-    event = parse(arrival.file_name(tool, True))
+    event = parse(spool_writer.file_name(tool, True))
     assert event is not None
     return event
 
@@ -38,13 +38,15 @@ class Refuge:
         """
         root = str(self._place.root)
         try:
-            os.close(arrival.keep(root, event.name, raw))
+            os.close(spool_writer.keep(root, event.name, raw))
         except OSError as error:
-            home = arrival.home()
+            home = spool_writer.home()
             if not home or home == root:
                 raise CaptureError(f"{self._place.spool}: {error.strerror}") from error
             try:
-                os.close(arrival.keep_away(home, os.path.realpath(root), event.name, raw, None))
+                os.close(
+                    spool_writer.keep_away(home, os.path.realpath(root), event.name, raw, None)
+                )
             except OSError as second:
                 raise CaptureError(
                     f"{self._place.spool}: {error.strerror}; {home}/.khive: {second.strerror}"

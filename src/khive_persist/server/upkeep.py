@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import anyio
 import anyio.to_thread
 
-from khive_persist.capture.ended import size_of
+from khive_persist.capture.finished_sessions import size_of
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import is_due

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from khive_persist.capture.recognition import in_our_words
+from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.story.entry import Entry, content_of, said

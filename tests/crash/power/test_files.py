@@ -102,7 +102,7 @@ say(aside.finish())
     "code",
     [
         "from khive_persist.place import make_directory\nmake_directory(place.quarantine)",
-        "from khive_persist.capture import arrival\narrival.open_private(str(place.quarantine))",
+        "from khive_persist.capture import spool_writer\narrival.open_private(str(place.quarantine))",
     ],
     ids=["of ours", "of the hook"],
 )

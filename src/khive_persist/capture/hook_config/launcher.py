@@ -1,9 +1,9 @@
 """The hook's copy in the state folder's `bin`: what is registered outlives the environment.
 
 `khive-hook` is the hook itself, with a real interpreter in its first line, never that of a virtual
-environment: that one goes when a cache is cleared, a tool upgraded, a project moved. `arrival.py`
-stands beside it, compiled, and the link `python` says which interpreter has khive-persist, for the
-drainer alone. Where that one is gone events wait in the spool, and nothing is lost.
+environment: that one goes when a cache is cleared, a tool upgraded, a project moved.
+`spool_writer.py` stands beside it, compiled, and the link `python` says which interpreter has
+khive-persist, for the drainer alone. Where that one is gone events wait in the spool, and nothing is lost.
 """
 
 import functools
@@ -28,7 +28,7 @@ NAME: Final = "khive-hook"
 FOLDER: Final = "bin"
 _ENVIRONMENT: Final = "python"
 _SCRIPT: Final = "hook.py"
-_MODULE: Final = "arrival.py"
+_MODULE: Final = "spool_writer.py"
 _START: Final = b"#!"
 _PROGRAM_MODE: Final = 0o700
 # The kernel reads so much of a first line.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from khive_persist import clock, tools
-from khive_persist.capture import long_payloads, previews, recognition
+from khive_persist.capture import client_recognition, long_payloads, previews
 from khive_persist.capture.spool import Event, split_away
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
@@ -47,7 +47,7 @@ def normalise(
     if redacted:
         metadata["redacted"] = redacted
     created_at = clock.to_text(clock.from_ns(event.arrival_ns))
-    id = recognition.shared_id(raw) if event.client else ""
+    id = client_recognition.shared_id(raw) if event.client else ""
     return id or event.id, content, codec.dump(metadata), created_at, None
 
 
@@ -85,9 +85,9 @@ def _parsed(
     client = event.tool
     fields: dict[str, Any]
     if isinstance(payload, Mapping):
-        client = recognition.client_of(event.tool, payload, event.client)
-        tool = tools.TOOLS[recognition.words_of(client, event.tool)]
-        fields = dict(tool.describe(recognition.in_our_words(payload)))
+        client = client_recognition.client_of(event.tool, payload, event.client)
+        tool = tools.TOOLS[client_recognition.words_of(client, event.tool)]
+        fields = dict(tool.describe(client_recognition.in_our_words(payload)))
         if client != event.tool:
             marks = marks | {"registered_for": event.tool}
         if settings.gemini_model_events != "full":
