@@ -27,12 +27,12 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.rollup import follower as following
+from khive_persist.sessions.rollup.follower import Follower
+from khive_persist.sessions.rollup.hours import BY, Hours, Overview
+from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.sessions.rollup.sessions import SessionItem, SessionsWanted, session, sessions
 from khive_persist.store.reader import Reader
-from khive_persist.store.rollup import follower as following
-from khive_persist.store.rollup.follower import Follower
-from khive_persist.store.rollup.hours import BY, Hours, Overview
-from khive_persist.store.rollup.rollup import Rollup
-from khive_persist.store.rollup.sessions import SessionItem, SessionsWanted, session, sessions
 from khive_persist.store.sqlite.connection import open_writer
 from tests.server.filling import BEGIN, delete, event, fill, message, row, store
 
@@ -492,7 +492,7 @@ async def test_words_that_many_sessions_have_are_found_in_the_same_order(
             assert follower.rollup.find(words) is not None
             in_all, _ = sessions(follower.rollup, wanted, None, 100)
             with monkeypatch.context() as patch:
-                patch.setattr("khive_persist.store.rollup.rollup._ONE_IN", 1_000_000)
+                patch.setattr("khive_persist.sessions.rollup.rollup._ONE_IN", 1_000_000)
                 assert follower.rollup.find(words) is None
                 one_by_one, _ = sessions(follower.rollup, wanted, None, 100)
             assert in_all == one_by_one

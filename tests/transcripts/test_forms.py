@@ -15,8 +15,8 @@ from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.rollup.groups import Span, read_groups
 from khive_persist.settings import Settings
-from khive_persist.store.rollup.groups import Span, read_groups
 from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.transcripts import packed_lines
 from khive_persist.transcripts.growing_file import START

@@ -11,10 +11,10 @@ from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.reading import Reading
 from khive_persist.server.reading.schemas import OVERVIEW, PLACE
 from khive_persist.server.serving import Serving
+from khive_persist.sessions.rollup.follower import Progress
+from khive_persist.sessions.rollup.groups import HOUR_CHARACTERS
+from khive_persist.sessions.rollup.hours import BUCKETS, BY, Bucket, By, Sums
 from khive_persist.store import codec
-from khive_persist.store.rollup.follower import Progress
-from khive_persist.store.rollup.groups import HOUR_CHARACTERS
-from khive_persist.store.rollup.hours import BUCKETS, BY, Bucket, By, Sums
 
 BUCKET: Final = Parameter("bucket", "word", "The steps of the series.", BUCKETS, default="hour")
 GROUP: Final = Parameter("by", "word", "What the groups are.", BY, default="tool")

@@ -17,10 +17,10 @@ from khive_persist.prices import PriceTable
 from khive_persist.server.live import Live
 from khive_persist.server.logs import LOGGER
 from khive_persist.server.reading.feed import FILES, Feed
+from khive_persist.sessions.rollup.follower import Follower
+from khive_persist.sessions.rollup.hours import Hours
+from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.store.reader import Reader
-from khive_persist.store.rollup.follower import Follower
-from khive_persist.store.rollup.hours import Hours
-from khive_persist.store.rollup.rollup import Rollup
 
 Found = TypeVar("Found")
 

@@ -18,8 +18,8 @@ from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import FOCUS, LINEAGE, SESSION, STORY
 from khive_persist.server.serving import Serving
 from khive_persist.session import read_session
-from khive_persist.store.rollup import sessions as asking
-from khive_persist.store.rollup.sessions import SORTS, SessionItem, SessionsWanted
+from khive_persist.sessions.rollup import sessions as asking
+from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionsWanted
 from khive_persist.story.entry import Entry
 from khive_persist.story.telling import tell
 

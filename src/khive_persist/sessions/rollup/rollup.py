@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES
+from khive_persist.sessions.rollup.groups import PICODOLLARS, PLAN_FIELDS, Group
 from khive_persist.store import codec
-from khive_persist.store.rollup.groups import PICODOLLARS, PLAN_FIELDS, Group
 from khive_persist.store.sqlite.connection import open_memory
 
 _KEY: Final = "session, file, hour, tool, project, model"

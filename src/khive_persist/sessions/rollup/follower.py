@@ -11,9 +11,9 @@ import anyio.to_thread
 from khive_persist.errors import StoreError, StoreUnavailableError
 from khive_persist.models.purposes import Purpose
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.rollup.groups import PURPOSES, Span, read_groups, signature
+from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.store.reader import Mark, Reader
-from khive_persist.store.rollup.groups import PURPOSES, Span, read_groups, signature
-from khive_persist.store.rollup.rollup import Rollup
 from khive_persist.store.sqlite.statements import Source, Statement
 
 CHUNK_ROWS: Final = 2_000

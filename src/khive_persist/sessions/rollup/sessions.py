@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
+from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.store import codec
-from khive_persist.store.rollup.rollup import Rollup
 
 Sort = Literal["last", "started", "events", "failures", "cost", "duration"]
 

@@ -6,8 +6,8 @@ from typing import Final
 from khive_persist import clock
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.rollup.groups import Span, read_groups
 from khive_persist.store.reader import Reader
-from khive_persist.store.rollup.groups import Span, read_groups
 
 _LAST_ROWID: Final = (1 << 63) - 1
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
-from khive_persist.store.rollup.groups import PICODOLLARS, Group
-from khive_persist.store.rollup.rollup import Rollup
+from khive_persist.sessions.rollup.groups import PICODOLLARS, Group
+from khive_persist.sessions.rollup.rollup import Rollup
 
 By = Literal["tool", "model", "project"]
 Bucket = Literal["hour", "day"]

@@ -1,0 +1,1 @@
+"""What a session is, and all that is asked of sessions."""
