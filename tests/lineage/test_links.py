@@ -9,11 +9,11 @@ import pytest
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.lineage.lineage import read_lineage
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.lineage.lineage import read_lineage
+from khive_persist.sessions.lineage.links import Links
 from khive_persist.settings import Settings
-from khive_persist.store.links import Links
 from khive_persist.transcripts.sync import Sync
 from tests.lineage.agent_lines import written
 from tests.transcripts.test_scenarios import SCENARIOS, lines

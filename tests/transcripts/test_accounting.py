@@ -13,10 +13,10 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
-from khive_persist.lineage.endings import ending_of
 from khive_persist.mirror.verify import compared
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
+from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.settings import Settings
 from khive_persist.transcripts.reconciliation import Account, account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync

@@ -15,7 +15,6 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.comparison.session_facts import session_facts
 from khive_persist.copies import mirrored
-from khive_persist.lineage.lineage import read_lineage
 from khive_persist.mirror.verify import compared
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
 from khive_persist.opening import reading
@@ -23,6 +22,7 @@ from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.redaction import Redactor
 from khive_persist.session import SESSION_FILES, read_session
+from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.settings import Settings

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
-from khive_persist.lineage.lineage import read_lineage
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.rollup.groups import Span, read_groups
 from khive_persist.settings import Settings
 from khive_persist.store.sessions import SessionFilter, list_sessions

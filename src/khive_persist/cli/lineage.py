@@ -9,12 +9,12 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
-from khive_persist.lineage.agents import Agent
-from khive_persist.lineage.document import as_document
-from khive_persist.lineage.lineage import Lineage, read_lineage
-from khive_persist.lineage.work import Work
 from khive_persist.prices import PriceTable
-from khive_persist.store.links import Link
+from khive_persist.sessions.lineage.agent_totals import Work
+from khive_persist.sessions.lineage.agents import Agent
+from khive_persist.sessions.lineage.document import as_document
+from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
+from khive_persist.sessions.lineage.links import Link
 
 COLUMNS = (
     "agent", "type", "model", "messages", "tokens", "cost", "seconds", "calls", "failed",

@@ -9,14 +9,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from khive_persist.capture.previews import with_whole_texts
-from khive_persist.lineage.endings import ending_of
-from khive_persist.lineage.parents import Parents
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PriceTable
 from khive_persist.session import Session
+from khive_persist.sessions.lineage.endings import ending_of
+from khive_persist.sessions.lineage.parents import Parents
 from khive_persist.story.applications import assigned, measured, scored, trials
 from khive_persist.story.calls import Calls, entry_of
 from khive_persist.story.entry import Entry, content_of, said

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from khive_persist.capture import previews
-from khive_persist.lineage.endings import Ending, ending_of
 from khive_persist.models.hook_event import HookEvent
+from khive_persist.sessions.lineage.endings import Ending, ending_of
 from khive_persist.tools import TOOLS, payload_fields
 from khive_persist.tools.message_part import row_id
 

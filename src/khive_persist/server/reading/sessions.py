@@ -8,8 +8,6 @@ from khive_persist import clock, focus_history
 from khive_persist.errors import NotFoundError
 from khive_persist.exchange.writing.csv import line
 from khive_persist.focus_history import read_chains
-from khive_persist.lineage.document import as_document
-from khive_persist.lineage.lineage import read_lineage
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.filters import names_session
 from khive_persist.server.reading.listing import Listing, Page
@@ -18,6 +16,8 @@ from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import FOCUS, LINEAGE, SESSION, STORY
 from khive_persist.server.serving import Serving
 from khive_persist.session import read_session
+from khive_persist.sessions.lineage.document import as_document
+from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.rollup import sessions as asking
 from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionsWanted
 from khive_persist.story.entry import Entry

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from khive_persist import clock
-from khive_persist.lineage.lineage import Lineage
-from khive_persist.lineage.work import Work
+from khive_persist.sessions.lineage.agent_totals import Work
+from khive_persist.sessions.lineage.lineage import Lineage
 
 
 def as_document(found: Lineage) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from khive_persist.lineage.parents import Parents
-from khive_persist.lineage.work import Work, of_message, together
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.lineage.agent_totals import Work, of_message, together
+from khive_persist.sessions.lineage.parents import Parents
 
 _FAILED: Final = ("error", "cancelled")
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
