@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from khive_persist.place import Place
 from khive_persist.replay.page import page as made_page
-from khive_persist.story.entry import Entry
+from khive_persist.sessions.timeline.entry import Entry
 from tests.chromium import chromium, scrubbing_seconds
 from tests.replay.sessions import SESSION, call, message, result, save, six
 

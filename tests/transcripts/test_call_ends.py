@@ -25,10 +25,10 @@ from khive_persist.session import SESSION_FILES, read_session
 from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.sessions.timeline.build import tell
 from khive_persist.settings import Settings
 from khive_persist.store.reader import Reader
 from khive_persist.store.sessions import SessionFilter, list_sessions
-from khive_persist.story.telling import tell
 from khive_persist.tools.codex.results import ended, result_of
 from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync

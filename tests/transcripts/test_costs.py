@@ -17,9 +17,9 @@ from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.session import read_session
+from khive_persist.sessions.timeline.build import tell
 from khive_persist.settings import Settings
 from khive_persist.stats import read_stats
-from khive_persist.story.telling import tell
 from khive_persist.transcripts.reported import (
     DIFFERENCE,
     ReportedCost,

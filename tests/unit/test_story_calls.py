@@ -15,9 +15,9 @@ from khive_persist.models.event_types import POST, PRE
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.session import Session, read_session
-from khive_persist.story.entry import Entry
-from khive_persist.story.telling import tell
-from khive_persist.story.wording import short_duration
+from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.entry import Entry
+from khive_persist.sessions.timeline.labels import short_duration
 from tests.payloads import sample_payloads
 from tests.transcripts.test_counts import synced
 from tests.unit.test_story import call, event, message, result, told

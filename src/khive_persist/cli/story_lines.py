@@ -6,8 +6,8 @@ from typing import Final
 import click
 
 from khive_persist.cli.output import cell
-from khive_persist.story.entry import Entry
-from khive_persist.story.wording import short_duration
+from khive_persist.sessions.timeline.entry import Entry
+from khive_persist.sessions.timeline.labels import short_duration
 
 _COLOURS: Final = {
     "prompt": "cyan", "tool": "yellow", "focus": "magenta", "plan": "blue", "event": "white",

@@ -20,8 +20,8 @@ from khive_persist.sessions.lineage.document import as_document
 from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.rollup import sessions as asking
 from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionsWanted
-from khive_persist.story.entry import Entry
-from khive_persist.story.telling import tell
+from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.entry import Entry
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
 VERDICT: Final = Parameter("verdict", "text", "Whose latest verdict is this.")

@@ -17,11 +17,11 @@ from khive_persist.prices import PriceTable
 from khive_persist.session import Session
 from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.sessions.lineage.parents import Parents
-from khive_persist.story.applications import assigned, measured, scored, trials
-from khive_persist.story.calls import Calls, entry_of
-from khive_persist.story.entry import Entry, content_of, said
-from khive_persist.story.prompts import prompts_of_events
-from khive_persist.story.wording import duration, line_of, typed_command
+from khive_persist.sessions.timeline.applications import assigned, measured, scored, trials
+from khive_persist.sessions.timeline.calls import Calls, entry_of
+from khive_persist.sessions.timeline.entry import Entry, content_of, said
+from khive_persist.sessions.timeline.labels import duration, line_of, typed_command
+from khive_persist.sessions.timeline.prompts import prompts_of_events
 
 GAP: Final = timedelta(minutes=10)
 # Endings that are no failure of what was called.

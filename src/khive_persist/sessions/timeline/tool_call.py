@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from khive_persist.sessions.timeline.entry import Entry
+from khive_persist.sessions.timeline.labels import OUTPUT_LINES, beginning, line_of
 from khive_persist.store.json_values import writable
-from khive_persist.story.entry import Entry
-from khive_persist.story.wording import OUTPUT_LINES, beginning, line_of
 
 _PATHS: Final = ("file_path", "path", "notebook_path", "absolute_path", "dir_path")
 # What a call is about, the first that it has.

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
-from khive_persist.story.entry import Entry, content_of, said
-from khive_persist.story.wording import line_of, typed_command
+from khive_persist.sessions.timeline.entry import Entry, content_of, said
+from khive_persist.sessions.timeline.labels import line_of, typed_command
 
 # What a transcript writes around a prompt stands at about the time of its event.
 _NEAR: Final = timedelta(minutes=1)

@@ -16,8 +16,8 @@ from khive_persist.capture.previews import with_whole_texts
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
-from khive_persist.story.entry import Entry, content_of
-from khive_persist.story.tool_call import tool_call
+from khive_persist.sessions.timeline.entry import Entry, content_of
+from khive_persist.sessions.timeline.tool_call import tool_call
 
 _BATCH: Final = "post_tool_batch"
 _REFUSED: Final = "<tool_use_error>"

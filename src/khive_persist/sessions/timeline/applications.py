@@ -7,8 +7,8 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.assignment import NAMED, Assignment
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.score import Score
-from khive_persist.story.entry import Entry, content_of
-from khive_persist.story.wording import line_of
+from khive_persist.sessions.timeline.entry import Entry, content_of
+from khive_persist.sessions.timeline.labels import line_of
 
 
 def trials(sessions: Sequence[ApplicationSession]) -> Iterator[Entry]:
