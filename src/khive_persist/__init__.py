@@ -12,7 +12,6 @@ if TYPE_CHECKING:
         outcomes,
     )
     from khive_persist.analysis.similar import similar_plans
-    from khive_persist.analysis.verdicts import record_outcome
     from khive_persist.backup.backups import (
         create_backup,
         list_backups,
@@ -96,6 +95,7 @@ if TYPE_CHECKING:
         rescan,
     )
     from khive_persist.retention.rescan import Rescanned
+    from khive_persist.sessions.verdicts import record_outcome
     from khive_persist.sql_query import (
         QueryResult,
         list_tables,

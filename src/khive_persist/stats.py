@@ -9,10 +9,10 @@ from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.store.counts import count_events
+from khive_persist.sessions.event_counts import count_events
+from khive_persist.sessions.reported_costs import reported_costs
+from khive_persist.sessions.token_totals import By, token_totals
 from khive_persist.store.kinds import count_records
-from khive_persist.transcripts.reported import reported_costs
-from khive_persist.transcripts.totals import By, token_totals
 
 
 async def read_stats(

@@ -11,7 +11,6 @@ import pytest
 
 from khive_persist import calibration, record_outcome
 from khive_persist.analysis.outcomes import PlanOutcome
-from khive_persist.analysis.verdicts import find_session
 from khive_persist.copies import mirrored
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, NotFoundError
 from khive_persist.mirror.verify import compared
@@ -19,7 +18,8 @@ from khive_persist.models.node import Node
 from khive_persist.models.purposes import OUTCOMES, PLANNER_SESSIONS
 from khive_persist.models.query import field
 from khive_persist.place import Place
-from khive_persist.store import outcomes as facts
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.verdicts import find_session
 from khive_persist.store.reader import Reader
 from tests.analysis.records import at, event, found, message, plan, put, todos, verdict
 from tests.store import old_files

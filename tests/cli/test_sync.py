@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.place import Place
-from khive_persist.session import Session
+from khive_persist.sessions.read import Session
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
 

@@ -14,7 +14,6 @@ from khive_persist import open_store, record_outcome
 from khive_persist.cli.root import run
 from khive_persist.comparison.collecting import Collected, collect
 from khive_persist.comparison.metric import ABSENT, NO_NUMBER
-from khive_persist.comparison.session_facts import SessionFacts, session_facts
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.hook_event import HookEvent
@@ -25,6 +24,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.score import Score
 from khive_persist.place import Place
+from khive_persist.sessions.facts import SessionFacts, session_facts
 from tests.server.filling import row, store
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

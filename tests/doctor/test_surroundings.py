@@ -21,7 +21,7 @@ from khive_persist.doctor import disk, examine
 from khive_persist.doctor.sessions import unrecorded
 from khive_persist.errors import NotFoundError
 from khive_persist.place import Place
-from khive_persist.session import whole_id
+from khive_persist.sessions.read import whole_id
 
 pytestmark = pytest.mark.anyio
 SESSION = "0b0145e3-918f-40bb-96fe-217cce9ceff7"

@@ -31,8 +31,8 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import ConflictError, InvalidRecordError, NotFoundError
 from khive_persist.experiments.drawing import draw
 from khive_persist.place import Place
-from khive_persist.store.begun import PURPOSES
-from khive_persist.store.begun import statement as begun_statement
+from khive_persist.sessions.has_started import PURPOSES
+from khive_persist.sessions.has_started import statement as begun_statement
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 from tests.experiments.records import HALVES, rows, save

@@ -28,10 +28,10 @@ from khive_persist import (
     outcomes,
     similar_plans,
 )
-from khive_persist.comparison.session_facts import session_facts
 from khive_persist.exchange.export import export, parts_of
 from khive_persist.place import Place
-from khive_persist.session import read_session
+from khive_persist.sessions.facts import session_facts
+from khive_persist.sessions.read import read_session
 from khive_persist.store.store import Store
 
 ROWS = 400

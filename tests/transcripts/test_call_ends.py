@@ -13,7 +13,6 @@ import pytest
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.comparison.session_facts import session_facts
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
@@ -21,14 +20,15 @@ from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.redaction import Redactor
-from khive_persist.session import SESSION_FILES, read_session
+from khive_persist.sessions.facts import session_facts
 from khive_persist.sessions.lineage.lineage import read_lineage
+from khive_persist.sessions.listing import SessionFilter, list_sessions
+from khive_persist.sessions.read import SESSION_FILES, read_session
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.settings import Settings
 from khive_persist.store.reader import Reader
-from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.tools.codex.results import ended, result_of
 from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync

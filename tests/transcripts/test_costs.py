@@ -16,18 +16,18 @@ from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.session import read_session
-from khive_persist.sessions.timeline.build import tell
-from khive_persist.settings import Settings
-from khive_persist.stats import read_stats
-from khive_persist.transcripts.reported import (
+from khive_persist.sessions.read import read_session
+from khive_persist.sessions.reported_costs import (
     DIFFERENCE,
     ReportedCost,
     reported_costs,
     session_cost,
 )
+from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.token_totals import token_totals
+from khive_persist.settings import Settings
+from khive_persist.stats import read_stats
 from khive_persist.transcripts.sync import Sync
-from khive_persist.transcripts.totals import token_totals
 from tests.transcripts.test_counts import lines, transcripts
 
 DATA = Path(__file__).parent / "reported"

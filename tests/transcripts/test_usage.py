@@ -11,10 +11,10 @@ from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.token_totals import By, TokenTotal, token_totals
 from khive_persist.settings import Settings
 from khive_persist.transcripts.discovery import tool_of
 from khive_persist.transcripts.sync import Sync
-from khive_persist.transcripts.totals import By, TokenTotal, token_totals
 
 DATA = Path(__file__).parent / "usage"
 ROLLOUT = "rollout-2026-03-01T10-00-00-019c0000-0000-7000-8000-000000000001.jsonl"

@@ -8,7 +8,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PriceTable
-from khive_persist.session import Session
+from khive_persist.sessions.read import Session
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.timeline.labels import duration

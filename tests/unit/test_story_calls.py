@@ -14,7 +14,7 @@ from khive_persist.cli.root import run
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.session import Session, read_session
+from khive_persist.sessions.read import Session, read_session
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.timeline.labels import short_duration

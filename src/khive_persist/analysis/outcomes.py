@@ -16,19 +16,19 @@ from khive_persist.analysis.calibration import (
     CostErrors,
     Reliability,
 )
-from khive_persist.analysis.verdicts import ruled
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.opening import find_place, reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.session import is_known
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.read import is_known
+from khive_persist.sessions.token_totals import TokenTotal, token_totals
+from khive_persist.sessions.verdicts import ruled
 from khive_persist.settings import Settings
-from khive_persist.store import outcomes as facts
 from khive_persist.store.numbers import is_countable
 from khive_persist.store.reader import Reader
-from khive_persist.transcripts.totals import TokenTotal, token_totals
 
 _PLANS_AT_ONCE: Final = 256
 _TOKENS: Final = ("input", "cache_read", "cache_write", "output")

@@ -15,7 +15,7 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import checked_count, column
 from khive_persist.opening import find_place, reading
 from khive_persist.place import Place
-from khive_persist.store import outcomes as facts
+from khive_persist.sessions import event_facts as facts
 
 DEFAULT_LIMIT: Final = 5
 MAX_LIMIT: Final = 1_000

@@ -20,11 +20,11 @@ from khive_persist.doctor import (
 )
 from khive_persist.errors import PlaceError
 from khive_persist.place import Place, make_directory
-from khive_persist.session import whole_id
+from khive_persist.sessions.open_tool_calls import Unmatched
+from khive_persist.sessions.read import whole_id
+from khive_persist.sessions.reported_costs import DIFFERENCE, session_cost
 from khive_persist.store.sqlite.connection import set_aside
-from khive_persist.store.unmatched import Unmatched
 from khive_persist.transcripts.reconciliation import Account, account
-from khive_persist.transcripts.reported import DIFFERENCE, session_cost
 from khive_persist.trust import search
 
 

@@ -15,7 +15,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.session import find_session
+from khive_persist.sessions.read import find_session
 
 TABLE_LIMIT = 50
 COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "what")

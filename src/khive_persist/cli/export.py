@@ -34,7 +34,7 @@ from khive_persist.models.purposes import (
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.place import Place
-from khive_persist.session import find_session
+from khive_persist.sessions.read import find_session
 
 _STDOUT: Final = "-"
 

@@ -10,7 +10,8 @@ import click
 from khive_persist.cli import events as events_command
 from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import cell, print_documents, print_json, print_table
-from khive_persist.focus_history import (
+from khive_persist.models.todo_list import IN_PROGRESS
+from khive_persist.sessions.todo_history import (
     MAIN,
     Chain,
     as_document,
@@ -19,7 +20,6 @@ from khive_persist.focus_history import (
     items_of,
     read_chains,
 )
-from khive_persist.models.todo_list import IN_PROGRESS
 
 HISTORY = ("time", "agent", "#", "what", "item")
 CURRENT = ("agent", "status", "in_progress", "item")

@@ -17,7 +17,7 @@ from khive_persist.errors import NotFoundError
 from khive_persist.models.query import field
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.session import Session, is_known, read_session
+from khive_persist.sessions.read import Session, is_known, read_session
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry
 

@@ -12,8 +12,8 @@ from khive_persist.cli.output import print_documents, print_table
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.session import is_known
-from khive_persist.store.sessions import SessionFilter, SessionSummary, list_sessions
+from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
+from khive_persist.sessions.read import is_known
 
 TABLE_LIMIT = 50
 

@@ -21,12 +21,12 @@ from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.session import Session, is_known, read_own_kinds, read_session
+from khive_persist.sessions.read import Session, is_known, read_own_kinds, read_session
+from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost, reported_costs
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import content_of
 from khive_persist.store.codec import dump_lossy
 from khive_persist.store.kinds import find_records
-from khive_persist.transcripts.reported import DIFFERENCE, ReportedCost, reported_costs
 
 MAX_NAMED = 3
 

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.comparison import grouping, metrics
 from khive_persist.comparison.metric import Metric, Sample
-from khive_persist.comparison.session_facts import session_facts
 from khive_persist.comparison.trial import Trial, read_trial
 from khive_persist.errors import InvalidQueryError
 from khive_persist.place import Place
+from khive_persist.sessions.facts import session_facts
 
 # Of each more, only the name is kept; who asks by a session's own id wants something else.
 MOST_GROUPS: Final = 10_000

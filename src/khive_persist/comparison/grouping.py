@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from khive_persist.comparison.metrics import at
-from khive_persist.comparison.session_facts import Assigned, SessionFacts
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.assignment import NAMED
+from khive_persist.sessions.facts import Assigned, SessionFacts
 
 Key = Callable[[SessionFacts], str | None]
 

@@ -5,8 +5,8 @@ from math import inf
 from typing import Any, Final, NamedTuple
 
 from khive_persist.comparison.metric import Metric
-from khive_persist.comparison.session_facts import SessionFacts
 from khive_persist.errors import InvalidQueryError
+from khive_persist.sessions.facts import SessionFacts
 from khive_persist.store import codec
 
 Value = Callable[[SessionFacts], float | None]

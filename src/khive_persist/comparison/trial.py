@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from khive_persist.comparison.grouping import is_chosen_late
-from khive_persist.comparison.session_facts import Assigned
 from khive_persist.comparison.statistics.p_values import said
 from khive_persist.comparison.statistics.ratio import check_ratio
 from khive_persist.experiments.counting import count_experiments
@@ -12,6 +11,7 @@ from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
+from khive_persist.sessions.facts import Assigned
 
 
 class Trial(NamedTuple):

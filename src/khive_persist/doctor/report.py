@@ -28,12 +28,12 @@ from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
+from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.catalogue import as_identifier
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.mirror_progress import MIRROR
-from khive_persist.store.unmatched import Unmatched, find_unmatched
 from khive_persist.trust import marks, search
 
 _ASIDE_SHOWN: Final = 10

@@ -12,7 +12,7 @@ from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.place import Place
-from khive_persist.session import is_session
+from khive_persist.sessions.read import is_session
 from khive_persist.store import codec
 from khive_persist.tools import TOOLS, Scope
 from khive_persist.transcripts import discovery

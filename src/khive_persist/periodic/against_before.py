@@ -6,11 +6,11 @@ from typing import Any
 
 from khive_persist.comparison import metrics
 from khive_persist.comparison.metric import Metric, Sample
-from khive_persist.comparison.session_facts import session_facts
 from khive_persist.errors import MissingExtraError
 from khive_persist.periodic.period import Period
 from khive_persist.place import Place
-from khive_persist.store.activity import Time
+from khive_persist.sessions.activity import Time
+from khive_persist.sessions.facts import session_facts
 
 
 async def compare_periods(

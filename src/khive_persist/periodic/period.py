@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
-from khive_persist.store.activity import Time
+from khive_persist.sessions.activity import Time
 
 Kind = Literal["day", "week"]
 

@@ -17,9 +17,8 @@ from khive_persist.periodic.sentences import sentences
 from khive_persist.periodic.sums import BY, Dear, Sum, Sums, add_up
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.sessions.rollup.titles import read_titles
-from khive_persist.store.activity import PlansMade, Time, latest, plans_made, verdicts_given
-from khive_persist.store.application_activity import (
+from khive_persist.sessions.activity import PlansMade, Time, latest, plans_made, verdicts_given
+from khive_persist.sessions.application_activity import (
     PURPOSES,
     Applications,
     Name,
@@ -27,8 +26,9 @@ from khive_persist.store.application_activity import (
     applications,
     series,
 )
+from khive_persist.sessions.rollup.titles import read_titles
+from khive_persist.sessions.tool_calls import ToolFailures, failing_tools, slowest_tools
 from khive_persist.store.reader import Reader
-from khive_persist.store.tool_calls import ToolFailures, failing_tools, slowest_tools
 
 TOOLS: Final = 20
 FAILURES: Final = 10

@@ -14,8 +14,8 @@ from khive_persist.opening import reading
 from khive_persist.periodic.period import Period
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.activity import DAY_CHARACTERS, EventPart, Time, event_parts
 from khive_persist.sessions.rollup.groups import PICODOLLARS, Group, groups_within
-from khive_persist.store.activity import DAY_CHARACTERS, EventPart, Time, event_parts
 
 By = Literal["model", "project", "tool"]
 

@@ -14,12 +14,12 @@ from khive_persist.comparison.collecting import Collected
 from khive_persist.comparison.comparing import Compared
 from khive_persist.comparison.pseudonyms import Pseudonyms
 from khive_persist.comparison.report.figures import GROUP_COLUMNS, Cell, figures, group_rows
-from khive_persist.comparison.session_facts import SessionFacts, session_facts
 from khive_persist.comparison.trial import Trial, definition
 from khive_persist.models.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose
 from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.place import Place
+from khive_persist.sessions.facts import SessionFacts, session_facts
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

@@ -22,9 +22,9 @@ from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import CALIBRATION, OUTCOME, STATS
 from khive_persist.server.serving import Serving
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.token_totals import BY
 from khive_persist.stats import read_stats
-from khive_persist.store import outcomes as facts
-from khive_persist.transcripts.totals import BY
 
 BINS: Final = Parameter(
     "bins", "integer", "Into how many intervals confidence is parted.",

@@ -12,8 +12,8 @@ from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import BACKUPS, DOCTOR
 from khive_persist.server.serving import Serving
+from khive_persist.sessions.reported_costs import session_cost
 from khive_persist.transcripts.reconciliation import account
-from khive_persist.transcripts.reported import session_cost
 
 SESSION: Final = Parameter(
     "session", "text", "Instead: this session's events against its transcript, by its whole id."

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from khive_persist import clock, focus_history
+from khive_persist import clock
 from khive_persist.errors import NotFoundError
 from khive_persist.exchange.writing.csv import line
-from khive_persist.focus_history import read_chains
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.filters import names_session
 from khive_persist.server.reading.listing import Listing, Page
@@ -15,13 +14,15 @@ from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import FOCUS, LINEAGE, SESSION, STORY
 from khive_persist.server.serving import Serving
-from khive_persist.session import read_session
+from khive_persist.sessions import todo_history
 from khive_persist.sessions.lineage.document import as_document
 from khive_persist.sessions.lineage.lineage import read_lineage
+from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup import sessions as asking
 from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionsWanted
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry
+from khive_persist.sessions.todo_history import read_chains
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
 VERDICT: Final = Parameter("verdict", "text", "Whose latest verdict is this.")
@@ -92,7 +93,7 @@ def operations(serving: Serving) -> list[Operation]:
         id = (await _one(serving, asked.path["id"])).session_id
         read = partial(read_chains, serving.place.root, id, with_events=asked["events"])
         session_id, chains = await reading.apart(read)
-        agents = [focus_history.as_document(chain, asked["events"]) for chain in chains]
+        agents = [todo_history.as_document(chain, asked["events"]) for chain in chains]
         return {"session_id": session_id, "agents": agents}
 
     filters = (

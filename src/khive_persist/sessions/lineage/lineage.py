@@ -12,9 +12,9 @@ from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.session import whole_id
 from khive_persist.sessions.lineage.agents import Agent, Agents
 from khive_persist.sessions.lineage.links import Links, find_links
+from khive_persist.sessions.read import whole_id
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

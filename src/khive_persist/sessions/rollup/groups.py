@@ -14,7 +14,7 @@ from khive_persist.models.purposes import (
     Purpose,
 )
 from khive_persist.prices import PRICED, TOKEN_CLASSES, PriceTable, priced_field
-from khive_persist.store.call_ends import unreported
+from khive_persist.sessions.call_ends import unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 

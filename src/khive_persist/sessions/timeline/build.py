@@ -14,9 +14,9 @@ from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PriceTable
-from khive_persist.session import Session
 from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.sessions.lineage.parents import Parents
+from khive_persist.sessions.read import Session
 from khive_persist.sessions.timeline.applications import assigned, measured, scored, trials
 from khive_persist.sessions.timeline.calls import Calls, entry_of
 from khive_persist.sessions.timeline.entry import Entry, content_of, said

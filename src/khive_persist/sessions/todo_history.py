@@ -17,7 +17,7 @@ from khive_persist.models.query import field
 from khive_persist.models.todo_list import Work, sound_items, work
 from khive_persist.opening import open_store
 from khive_persist.place import Place
-from khive_persist.session import whole_id
+from khive_persist.sessions.read import whole_id
 
 MAIN: Final = "main"
 

@@ -3,8 +3,8 @@
 from typing import Final, NamedTuple
 
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.store.activity import Time, text_of
-from khive_persist.store.call_ends import is_end
+from khive_persist.sessions.activity import Time, text_of
+from khive_persist.sessions.call_ends import is_end
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 

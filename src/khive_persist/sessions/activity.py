@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, Purpose
-from khive_persist.store.call_ends import is_end
+from khive_persist.sessions.call_ends import is_end
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any, Final
 
 from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.sessions.activity import Time
 from khive_persist.store import codec
-from khive_persist.store.activity import Time
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 

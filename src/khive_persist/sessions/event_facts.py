@@ -17,8 +17,8 @@ from khive_persist.models.purposes import (
     Purpose,
 )
 from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
+from khive_persist.sessions.call_ends import is_end, unreported
 from khive_persist.store import codec
-from khive_persist.store.call_ends import is_end, unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist import settings as configuration
-from khive_persist.analysis.verdicts import ruled
 from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     ASSIGNMENTS,
@@ -20,14 +19,15 @@ from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.activity import Time
+from khive_persist.sessions.pages import linked_plans, plan_contents, session_pages
+from khive_persist.sessions.token_totals import token_totals
+from khive_persist.sessions.verdicts import ruled
 from khive_persist.settings import Settings
 from khive_persist.store import codec
-from khive_persist.store import outcomes as facts
-from khive_persist.store.activity import Time
 from khive_persist.store.reader import Reader
-from khive_persist.store.session_pages import linked_plans, plan_contents, session_pages
 from khive_persist.store.sqlite.statements import Source, Statement, aggregate
-from khive_persist.transcripts.totals import token_totals
 
 _TOKENS: Final = ("input", "cache_read", "cache_write", "output")
 

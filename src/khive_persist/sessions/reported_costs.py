@@ -13,10 +13,10 @@ from khive_persist.models.query import Filter, field
 from khive_persist.opening import reading
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from khive_persist.transcripts.totals import token_totals
 
 # What a difference between the two costs is.
 DIFFERENCE: Final = (

@@ -7,9 +7,9 @@ from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.outcome import Outcome, Verdict, VerdictSource
 from khive_persist.opening import open_store, reading
 from khive_persist.place import Place
-from khive_persist.session import ids_beginning, is_known, only_one
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.read import ids_beginning, is_known, only_one
 from khive_persist.settings import Settings
-from khive_persist.store import outcomes as facts
 
 _NAMED: Final = 3
 

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.models.query import checked_count
-from khive_persist.store.call_ends import unreported
+from khive_persist.sessions.call_ends import unreported
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
