@@ -25,10 +25,10 @@ import anyio.to_thread
 
 from examples.state_store.state import State, open_state, say_failed, say_saved
 from khive_persist import KhiveError, save_document
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.destination import Destination, open_destination
-from khive_persist.backup.restore import restore_backup
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.destination import Destination, open_destination
+from khive_persist.maintenance.backup.restore import restore_backup
 from khive_persist.place import Place
 
 

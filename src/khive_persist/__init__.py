@@ -12,17 +12,6 @@ if TYPE_CHECKING:
         outcomes,
     )
     from khive_persist.analysis.similar import similar_plans
-    from khive_persist.backup.backups import (
-        create_backup,
-        list_backups,
-        prune_backups,
-        restore_backup,
-        verify_backups,
-    )
-    from khive_persist.backup.catalogue import Catalogue
-    from khive_persist.backup.manifest import Manifest
-    from khive_persist.backup.restore import Restored
-    from khive_persist.backup.verify import VerifiedBackup
     from khive_persist.copies import (
         Difference,
         Rebuilt,
@@ -69,6 +58,17 @@ if TYPE_CHECKING:
     )
     from khive_persist.experiments.assigning import assign
     from khive_persist.experiments.defining import create_experiment
+    from khive_persist.maintenance.backup.backups import (
+        create_backup,
+        list_backups,
+        prune_backups,
+        restore_backup,
+        verify_backups,
+    )
+    from khive_persist.maintenance.backup.catalogue import Catalogue
+    from khive_persist.maintenance.backup.manifest import Manifest
+    from khive_persist.maintenance.backup.restore import Restored
+    from khive_persist.maintenance.backup.verify import VerifiedBackup
     from khive_persist.models.paths import RecordPaths
     from khive_persist.models.purposes import Purpose, purpose
     from khive_persist.models.query import Field, Filter, Order, column, field

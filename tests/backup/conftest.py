@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.backup.folder import Folder
+from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.place import Place
 from tests.backup.records import save_plans
 

@@ -12,12 +12,6 @@ import pyrage
 import pytest
 from backports import zstd
 
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.coding import Coding
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.manifest import Manifest
-from khive_persist.backup.verify import verify_backups
 from khive_persist.errors import (
     BackupDamagedError,
     BackupError,
@@ -25,6 +19,12 @@ from khive_persist.errors import (
     StoreFullError,
     StoreNewerError,
 )
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.coding import Coding
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.manifest import Manifest
+from khive_persist.maintenance.backup.verify import verify_backups
 from khive_persist.place import Place
 from tests.backup.records import elsewhere, restored, rows, save_plans
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.errors import BackupError, StoreFullError
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.place import Place
 from tests.backup.records import make_old, restored, rows
 from tests.store.test_full_disk import disk, fill_up

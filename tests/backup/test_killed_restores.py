@@ -9,10 +9,10 @@ from signal import SIGKILL
 
 import pytest
 
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.place import Place
 from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.trust import macs

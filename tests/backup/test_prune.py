@@ -11,12 +11,12 @@ from typing import IO
 import pytest
 
 from khive_persist import clock
-from khive_persist.backup.catalogue import Catalogue, read_catalogue
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.manifest import Manifest, StoredObject
-from khive_persist.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.errors import BackupError, NotFoundError
+from khive_persist.maintenance.backup.catalogue import Catalogue, read_catalogue
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.manifest import Manifest, StoredObject
+from khive_persist.maintenance.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.place import Place
 from tests.backup.records import elsewhere, restored, rows, save_plans
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.coding import Coding
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.destination import open_destination
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.keys import read_identities, read_recipients
-from khive_persist.backup.verify import verify_backups
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import BackupError, KhiveError
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.coding import Coding
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.destination import open_destination
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.keys import read_identities, read_recipients
+from khive_persist.maintenance.backup.verify import verify_backups
 from khive_persist.place import Place
 from tests.backup.records import elsewhere, mirror, restored, rows, save_plans
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.backup.coding import Coding
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.capture.drain import drain
 from khive_persist.copies import mirrored
+from khive_persist.maintenance.backup.coding import Coding
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.mirror.verify import compared
 from khive_persist.place import Place
 from tests.backup.records import elsewhere, restored, rows

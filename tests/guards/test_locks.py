@@ -9,13 +9,13 @@ import anyio
 import pytest
 
 from khive_persist import save_planning_session
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.capture import drain as drain_of
 from khive_persist.capture import drainer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAINER_LOCK, Spool
 from khive_persist.copies import mirrored, rebuild
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.mirror.session_copies import PURPOSES, compare_session
 from khive_persist.mirror.verify import compared

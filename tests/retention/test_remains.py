@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.capture import spool_writer
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import rebuild
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
 from khive_persist.retention.purge import Purged, purge

@@ -10,12 +10,12 @@ import anyio
 import pytest
 
 from khive_persist import FocusChain, clock, open_store, tombstones
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.restore import restore_backup
 from khive_persist.copies import Source, rebuild
 from khive_persist.exchange.importing import import_rows
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.restore import restore_backup
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.place import Place
 from khive_persist.retention.prune import prune

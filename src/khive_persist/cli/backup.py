@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from khive_persist.backup.backups import Backups, Compression
-from khive_persist.backup.catalogue import AHEAD, UNFINISHED, Catalogue
-from khive_persist.backup.prune import delete_backups
 from khive_persist.cli.asking import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, place_of, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
+from khive_persist.maintenance.backup.backups import Backups, Compression
+from khive_persist.maintenance.backup.catalogue import AHEAD, UNFINISHED, Catalogue
+from khive_persist.maintenance.backup.prune import delete_backups
 from khive_persist.place import Place
 from khive_persist.store.sqlite import atomic_switch
 

@@ -13,8 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.admission.survey import listing, survey
-from khive_persist.backup.catalogue import AHEAD, read_catalogue
-from khive_persist.backup.destination import open_destination
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.record_file import RecordFile
@@ -22,6 +20,8 @@ from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at
 from khive_persist.copies import verify
 from khive_persist.doctor import clients, disk, sessions
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
+from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
+from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS

@@ -9,9 +9,9 @@ from typing import Final
 from urllib.parse import quote
 
 from khive_persist import clock
-from khive_persist.backup.backups import Backups
-from khive_persist.backup.manifest import Manifest
 from khive_persist.errors import KhiveError
+from khive_persist.maintenance.backup.backups import Backups
+from khive_persist.maintenance.backup.manifest import Manifest
 from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import content_of
 from khive_persist.place import Place, sync_directory

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.verify import verify_backups
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.verify import verify_backups
 from khive_persist.mirror.packing import pack
 from khive_persist.place import Place
 from khive_persist.store.sqlite import atomic_switch
@@ -79,8 +79,8 @@ def sound_backups(folder: Folder) -> int:
 
 
 BACKUP = """
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
 create_backup(place, Folder(Path(sys.argv[1]).parent / "backups"))
 """
 
@@ -101,8 +101,8 @@ def test_a_deleted_backup(root: Path, place: Place, thoroughly: bool) -> None:
     folder = Folder(root / "backups")
     create_backup(place, folder)
     code = f"""
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.prune import delete_backups
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.prune import delete_backups
 delete_backups(Folder(Path({str(folder.path)!r})), [{folder.ids()[0]!r}])
 """
 
@@ -114,9 +114,9 @@ delete_backups(Folder(Path({str(folder.path)!r})), [{folder.ids()[0]!r}])
 
 
 RESTORE = """
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.restore import restore_backup
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.restore import restore_backup
 folder = Folder(Path(sys.argv[1]).parent / "backups")
 catalogue = read_catalogue(folder)
 restore_backup(place, folder, catalogue, catalogue.find("latest"))

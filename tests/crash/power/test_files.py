@@ -19,7 +19,7 @@ with replacing(path, force=True) as file:
     file.write(new)
 """,
     "object of a backup": """
-from khive_persist.backup.folder import Folder
+from khive_persist.maintenance.backup.folder import Folder
 Folder(path.parent.parent).write(path.parent.name, path.name, lambda file: file.write(new))
 """,
     "settings of a tool": """

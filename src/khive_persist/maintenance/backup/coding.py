@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from khive_persist.backup.destination import Sink
-from khive_persist.backup.keys import INSTALL, pyrage_module
-from khive_persist.backup.manifest import Compression, Encryption, StoredObject
 from khive_persist.errors import BackupDamagedError, BackupError, MissingExtraError
+from khive_persist.maintenance.backup.destination import Sink
+from khive_persist.maintenance.backup.keys import INSTALL, pyrage_module
+from khive_persist.maintenance.backup.manifest import Compression, Encryption, StoredObject
 
 _LEVEL: Final = 3
 _UNPACKED_BYTES: Final = 1 << 20

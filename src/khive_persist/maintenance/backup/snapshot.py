@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.backup.index import MIRROR_FILE
-from khive_persist.backup.manifest import MIRROR
+from khive_persist.maintenance.backup.index import MIRROR_FILE
+from khive_persist.maintenance.backup.manifest import MIRROR
 from khive_persist.mirror import names, scan
 from khive_persist.mirror.write_locks import turn
 from khive_persist.models.purposes import Purpose

@@ -11,18 +11,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.backup import index as index_file
-from khive_persist.backup import manifest as manifest_file
-from khive_persist.backup import moment
-from khive_persist.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
-from khive_persist.backup.coding import Coding, encode
-from khive_persist.backup.destination import Destination, Sink
-from khive_persist.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
-from khive_persist.backup.manifest import CONFIG, DATABASE, MIRROR, File, Manifest, StoredObject
-from khive_persist.backup.progress import Progress, silent
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import BackupDamagedError, BackupError, KhiveError
+from khive_persist.maintenance.backup import index as index_file
+from khive_persist.maintenance.backup import manifest as manifest_file
+from khive_persist.maintenance.backup import snapshot as moment
+from khive_persist.maintenance.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
+from khive_persist.maintenance.backup.coding import Coding, encode
+from khive_persist.maintenance.backup.destination import Destination, Sink
+from khive_persist.maintenance.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
+from khive_persist.maintenance.backup.manifest import (
+    CONFIG,
+    DATABASE,
+    MIRROR,
+    File,
+    Manifest,
+    StoredObject,
+)
+from khive_persist.maintenance.backup.progress import Progress, silent
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.place import Place
 from khive_persist.store.sqlite import atomic_switch, snapshot

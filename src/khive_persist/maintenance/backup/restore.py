@@ -11,12 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from khive_persist import clock
-from khive_persist.backup.catalogue import PACK, Catalogue, read_index
-from khive_persist.backup.coding import decode
-from khive_persist.backup.destination import Destination
-from khive_persist.backup.index import Index
-from khive_persist.backup.manifest import CONFIG, MIRROR, File, Manifest
-from khive_persist.backup.progress import Progress, silent
 from khive_persist.errors import (
     BackupDamagedError,
     KhiveError,
@@ -25,6 +19,12 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
+from khive_persist.maintenance.backup.catalogue import PACK, Catalogue, read_index
+from khive_persist.maintenance.backup.coding import decode
+from khive_persist.maintenance.backup.destination import Destination
+from khive_persist.maintenance.backup.index import Index
+from khive_persist.maintenance.backup.manifest import CONFIG, MIRROR, File, Manifest
+from khive_persist.maintenance.backup.progress import Progress, silent
 from khive_persist.mirror.rewrite import strip
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.models import purpose_file

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final, Literal
 
-from khive_persist.backup.catalogue import Catalogue
+from khive_persist.maintenance.backup.catalogue import Catalogue
 from khive_persist.settings import Settings
 
 Kind = Literal["full", "incremental"]

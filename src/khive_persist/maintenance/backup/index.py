@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from khive_persist.backup.manifest import CONFIG, DATABASE, MIRROR, Manifest
 from khive_persist.errors import BackupDamagedError
+from khive_persist.maintenance.backup.manifest import CONFIG, DATABASE, MIRROR, Manifest
 from khive_persist.store import codec
 
 NAME: Final = "index"

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from khive_persist.backup import index
-from khive_persist.backup.catalogue import PACK, Catalogue
-from khive_persist.backup.coding import checked_bytes
-from khive_persist.backup.destination import Destination
-from khive_persist.backup.manifest import Manifest
-from khive_persist.backup.progress import Progress, silent
 from khive_persist.errors import BackupDamagedError, NotFoundError
+from khive_persist.maintenance.backup import index
+from khive_persist.maintenance.backup.catalogue import PACK, Catalogue
+from khive_persist.maintenance.backup.coding import checked_bytes
+from khive_persist.maintenance.backup.destination import Destination
+from khive_persist.maintenance.backup.manifest import Manifest
+from khive_persist.maintenance.backup.progress import Progress, silent
 
 
 class VerifiedBackup(NamedTuple):

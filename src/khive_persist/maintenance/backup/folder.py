@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from khive_persist.backup.manifest import ID
 from khive_persist.errors import (
     BackupDamagedError,
     BackupError,
@@ -15,6 +14,7 @@ from khive_persist.errors import (
     NotFoundError,
     PlaceError,
 )
+from khive_persist.maintenance.backup.manifest import ID
 from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
 
 _READ_BYTES: Final = 1 << 20

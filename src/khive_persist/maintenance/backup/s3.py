@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
-from khive_persist.backup.keys import INSTALL
-from khive_persist.backup.manifest import ID
 from khive_persist.errors import BackupError, MissingExtraError, NotFoundError
+from khive_persist.maintenance.backup.keys import INSTALL
+from khive_persist.maintenance.backup.manifest import ID
 
 _RETRIES: Final = 3
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")

@@ -4,10 +4,10 @@ from datetime import timedelta
 from functools import partial
 
 from khive_persist import clock
-from khive_persist.backup import manifest
-from khive_persist.backup.catalogue import OBJECTS, Catalogue, read_catalogue
-from khive_persist.backup.destination import Destination, Sink
-from khive_persist.backup.manifest import ID, Manifest
+from khive_persist.maintenance.backup import manifest
+from khive_persist.maintenance.backup.catalogue import OBJECTS, Catalogue, read_catalogue
+from khive_persist.maintenance.backup.destination import Destination, Sink
+from khive_persist.maintenance.backup.manifest import ID, Manifest
 
 # So long no backup takes: what lies there without a manifest for longer is nobody's any more.
 _UNFINISHED_DAYS = 1.0

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.s3 import Bucket
 from khive_persist.errors import BackupError
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.s3 import Bucket
 from khive_persist.place import Place
 
 DEFAULT: Final = "backups"

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.backup import index, manifest
-from khive_persist.backup.coding import decode
-from khive_persist.backup.destination import Destination
-from khive_persist.backup.index import Index
-from khive_persist.backup.manifest import Manifest
 from khive_persist.errors import BackupDamagedError, NotFoundError
+from khive_persist.maintenance.backup import index, manifest
+from khive_persist.maintenance.backup.coding import decode
+from khive_persist.maintenance.backup.destination import Destination
+from khive_persist.maintenance.backup.index import Index
+from khive_persist.maintenance.backup.manifest import Manifest
 
 LATEST: Final = "latest"
 PACK: Final = "pack"

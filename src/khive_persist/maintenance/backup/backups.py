@@ -8,19 +8,19 @@ from typing import Literal
 
 from khive_persist import clock
 from khive_persist import settings as configuration
-from khive_persist.backup import create, restore, verify
-from khive_persist.backup.catalogue import Catalogue, read_catalogue
-from khive_persist.backup.coding import Coding, has_zstd
-from khive_persist.backup.destination import Destination, open_destination
-from khive_persist.backup.keys import read_identities, read_recipients
-from khive_persist.backup.manifest import Manifest
-from khive_persist.backup.progress import Progress, silent
-from khive_persist.backup.prune import abandoned, delete_backups, prunable
-from khive_persist.backup.restore import Restored
-from khive_persist.backup.schedule import LATEST, due
-from khive_persist.backup.verify import VerifiedBackup
 from khive_persist.copies import existing_place
 from khive_persist.errors import InvalidQueryError, InvalidRecordError
+from khive_persist.maintenance.backup import create, restore, verify
+from khive_persist.maintenance.backup.catalogue import Catalogue, read_catalogue
+from khive_persist.maintenance.backup.coding import Coding, has_zstd
+from khive_persist.maintenance.backup.destination import Destination, open_destination
+from khive_persist.maintenance.backup.keys import read_identities, read_recipients
+from khive_persist.maintenance.backup.manifest import Manifest
+from khive_persist.maintenance.backup.progress import Progress, silent
+from khive_persist.maintenance.backup.prune import abandoned, delete_backups, prunable
+from khive_persist.maintenance.backup.restore import Restored
+from khive_persist.maintenance.backup.schedule import LATEST, due
+from khive_persist.maintenance.backup.verify import VerifiedBackup
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.opening import find_place
 from khive_persist.place import Place
