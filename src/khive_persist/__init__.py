@@ -69,6 +69,10 @@ if TYPE_CHECKING:
     from khive_persist.maintenance.backup.manifest import Manifest
     from khive_persist.maintenance.backup.restore import Restored
     from khive_persist.maintenance.backup.verify import VerifiedBackup
+    from khive_persist.maintenance.retention.prune import Pruned
+    from khive_persist.maintenance.retention.purge import Purged
+    from khive_persist.maintenance.retention.removal import prune, purge, rescan
+    from khive_persist.maintenance.retention.rescan import Rescanned
     from khive_persist.models.paths import RecordPaths
     from khive_persist.models.purposes import Purpose, purpose
     from khive_persist.models.query import Field, Filter, Order, column, field
@@ -87,14 +91,6 @@ if TYPE_CHECKING:
         open_store,
         save_planning_session,
     )
-    from khive_persist.retention.prune import Pruned
-    from khive_persist.retention.purge import Purged
-    from khive_persist.retention.removal import (
-        prune,
-        purge,
-        rescan,
-    )
-    from khive_persist.retention.rescan import Rescanned
     from khive_persist.sessions.verdicts import record_outcome
     from khive_persist.sql_query import (
         QueryResult,

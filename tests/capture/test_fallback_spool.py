@@ -17,9 +17,9 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.fallback_spool import FallbackSpool
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.cli.root import run
+from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
-from khive_persist.retention.purge import purge
 from khive_persist.settings import Settings
 from tests.capture.stored import sessions, stop
 from tests.payloads import Hook

@@ -16,6 +16,8 @@ from khive_persist.capture.spool import DRAINER_LOCK, Spool
 from khive_persist.copies import mirrored, rebuild
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.retention.purge import purge
+from khive_persist.maintenance.retention.rescan import rescan_waiting
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.mirror.session_copies import PURPOSES, compare_session
 from khive_persist.mirror.verify import compared
@@ -23,8 +25,6 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.place import Place, make_directory
 from khive_persist.redaction import Redactor
-from khive_persist.retention.purge import purge
-from khive_persist.retention.rescan import rescan_waiting
 from khive_persist.server.tokens import Tokens
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import atomic_switch, connection, write_lock
@@ -195,14 +195,14 @@ def marked(place: Place) -> None:
 ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
     (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
     (purged, [
-        ("retention/waiting.py:remove_waiting", "drain.lock"),
+        ("maintenance/retention/spooled.py:remove_waiting", "drain.lock"),
         ("mirror/rewrite.py:revise", "claude_hooks.db.lock"),
         ("mirror/rewrite.py:revise", "claude_hooks.db.gate.lock"),
         ("mirror/rewrite.py:remove_unfinished", "claude_hooks.db.lock"),
         ("store/sqlite/vacuum.py:_shrink", "claude_hooks.db.lock"),
         ("tombstones.py:note", "tombstones.lock"),
     ]),
-    (rescanned, [("retention/rescan.py:rescan_waiting", "drain.lock")]),
+    (rescanned, [("maintenance/retention/rescan.py:rescan_waiting", "drain.lock")]),
     (damaged, [("mirror/rebuild.py:_Aside.take_damaged", f"{PLANS}.lock")]),
     (differing, [
         ("mirror/verify.py:Comparison._look_again", f"{PLANS}.lock"),

@@ -13,11 +13,11 @@ from khive_persist import save_planning_session
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.exchange.target import replacing
+from khive_persist.maintenance.retention.purge import purge
 from khive_persist.mirror import file_locks, names
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.place import Place
-from khive_persist.retention.purge import purge
 from khive_persist.server.tokens import FILE, Tokens
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock

@@ -14,10 +14,10 @@ from khive_persist import HookEvent, open_store, save_planning_session
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAINER_LOCK, Spool
 from khive_persist.cli.root import run as main
+from khive_persist.maintenance.retention.rescan import Rescanned, rescan, rescan_waiting
 from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
-from khive_persist.retention.rescan import Rescanned, rescan, rescan_waiting
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from tests.retention.events import are_equal, contents, files_with, put_events, put_plans

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.spool import Spool
+from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
-from khive_persist.retention.purge import purge
 from khive_persist.settings import Settings
 from tests.mirror.records import assert_equal, drained, recorded, recovered
 from tests.mirror.writers import acknowledged, writing

@@ -12,10 +12,10 @@ from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.maintenance.retention import rules
+from khive_persist.maintenance.retention.prune import Pruned
+from khive_persist.maintenance.retention.removal import planned, prune_all
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.retention import rules
-from khive_persist.retention.prune import Pruned
-from khive_persist.retention.removal import planned, prune_all
 
 
 class _Limit(click.ParamType[Any]):

@@ -8,8 +8,8 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import cell, print_json
 from khive_persist.cli.progress import progress
+from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.retention.purge import Purged, purge
 
 
 @click.command("purge")

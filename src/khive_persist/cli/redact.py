@@ -12,7 +12,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
-from khive_persist.retention.removal import rescan_all, unscanned
+from khive_persist.maintenance.retention.removal import rescan_all, unscanned
 from khive_persist.store.redacting import load_redactor
 
 

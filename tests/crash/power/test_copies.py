@@ -255,7 +255,7 @@ def test_a_file_of_no_record_goes(root: Path, place: Place, thoroughly: bool) ->
 
 PURGE = """
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.retention.purge import purge
+from khive_persist.maintenance.retention.purge import purge
 from khive_persist.settings import Settings
 purge(place, "session-1", BUILT_IN, Settings(), with_quarantine=True)
 """
@@ -285,8 +285,8 @@ def test_a_purge(root: Path, place: Place, thoroughly: bool) -> None:
 PRUNE = """
 from datetime import timedelta
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.retention.prune import prune
-from khive_persist.retention.rules import Rule
+from khive_persist.maintenance.retention.prune import prune
+from khive_persist.maintenance.retention.rules import Rule
 from khive_persist.settings import Settings
 prune(place, HOOK_EVENTS["claude-code"], Rule(keep_count=1), Settings())
 """

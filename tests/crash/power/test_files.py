@@ -146,7 +146,7 @@ def test_what_was_purged_from_the_spool(root: Path, place: Place, thoroughly: bo
     write_private(place.config, b"[redaction]\nenabled = false\n")
     code = """
 from khive_persist.capture.spool import Spool
-from khive_persist.retention.waiting import remove_waiting
+from khive_persist.maintenance.retention.spooled import remove_waiting
 from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
 remove_waiting(place, SessionMatch("SECRET"), Settings())

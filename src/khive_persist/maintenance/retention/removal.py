@@ -8,19 +8,19 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.copies import existing_place
 from khive_persist.errors import InvalidQueryError, InvalidSettingsError
+from khive_persist.maintenance.retention import prune as pruning
+from khive_persist.maintenance.retention import purge as purging
+from khive_persist.maintenance.retention import rescan as rescanning
+from khive_persist.maintenance.retention import rules
+from khive_persist.maintenance.retention.prune import Pruned
+from khive_persist.maintenance.retention.purge import Purged
+from khive_persist.maintenance.retention.rescan import Rescanned
 from khive_persist.mirror.packing import damaged
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor
-from khive_persist.retention import prune as pruning
-from khive_persist.retention import purge as purging
-from khive_persist.retention import rescan as rescanning
-from khive_persist.retention import rules
-from khive_persist.retention.prune import Pruned
-from khive_persist.retention.purge import Purged
-from khive_persist.retention.rescan import Rescanned
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
 from khive_persist.threads import Advance, run_stoppable

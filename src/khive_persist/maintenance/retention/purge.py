@@ -9,13 +9,13 @@ from typing import NamedTuple
 from khive_persist import tombstones
 from khive_persist.capture.drain import drain
 from khive_persist.errors import InvalidRecordError, StoreDamagedError
+from khive_persist.maintenance.retention import remaining_copies
+from khive_persist.maintenance.retention.spooled import remove_waiting, waiting_at_home
 from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import NO_SESSION, holder
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place, sync_directory
-from khive_persist.retention import remains
-from khive_persist.retention.waiting import remove_waiting, waiting_at_home
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, named_in
@@ -111,14 +111,16 @@ def purge(
     is_found = bool(removed or spooled)
     if purged_before and is_found:
         tombstones.note(place, lambda stones: stones.with_purge(session_id))
-    quarantined = remains.empty_quarantine(place, match) if with_quarantine else 0
+    quarantined = remaining_copies.empty_quarantine(place, match) if with_quarantine else 0
     left += [
-        *remains.in_mirror(place, match),
+        *remaining_copies.in_mirror(place, match),
         *(path for path in looking.unclear if path.exists()),
-        *remains.in_quarantine(place, match),
+        *remaining_copies.in_quarantine(place, match),
         *waiting_at_home(place, match, settings),
     ]
-    backups, unseen = remains.in_backups(place, settings, "" if is_found else purged_before)
+    backups, unseen = remaining_copies.in_backups(
+        place, settings, "" if is_found else purged_before
+    )
     return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock, tombstones
+from khive_persist.maintenance.retention.rules import Rule
 from khive_persist.mirror import names
 from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import session_of
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.retention.rules import Rule
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
