@@ -17,9 +17,9 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.hook_config import install, settings_path
 from khive_persist.capture.notices import diverted_lines
 from khive_persist.capture.spool import Spool, waiting_at_home
-from khive_persist.doctor import disk, examine
-from khive_persist.doctor.sessions import unrecorded
 from khive_persist.errors import NotFoundError
+from khive_persist.maintenance.doctor import disk, examine
+from khive_persist.maintenance.doctor.sessions import unrecorded
 from khive_persist.place import Place
 from khive_persist.sessions.read import whole_id
 

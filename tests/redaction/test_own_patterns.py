@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist import doctor, settings
+from khive_persist import settings
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.maintenance import doctor
 from khive_persist.place import Place
 from khive_persist.redaction import Redactor, own_patterns
 

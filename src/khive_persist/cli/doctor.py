@@ -10,7 +10,8 @@ import click
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, told_place, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
-from khive_persist.doctor import (
+from khive_persist.errors import PlaceError
+from khive_persist.maintenance.doctor import (
     Database,
     Report,
     as_document,
@@ -18,7 +19,6 @@ from khive_persist.doctor import (
     examine_hooks,
     examine_untrusted,
 )
-from khive_persist.errors import PlaceError
 from khive_persist.place import Place, make_directory
 from khive_persist.sessions.open_tool_calls import Unmatched
 from khive_persist.sessions.read import whole_id

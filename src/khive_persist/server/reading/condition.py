@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import anyio
 
-from khive_persist.doctor import as_document, examine, examine_hooks
 from khive_persist.maintenance.backup.catalogue import read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
+from khive_persist.maintenance.doctor import as_document, examine, examine_hooks
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.schemas import BACKUPS, DOCTOR

@@ -18,10 +18,10 @@ from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at_home
 from khive_persist.copies import verify
-from khive_persist.doctor import clients, disk, sessions
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
+from khive_persist.maintenance.doctor import clients, disk, sessions
 from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS

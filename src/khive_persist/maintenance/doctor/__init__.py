@@ -4,8 +4,8 @@
 kind of thing around it.
 """
 
-from khive_persist.doctor.hooks import examine_hooks
-from khive_persist.doctor.report import (
+from khive_persist.maintenance.doctor.hooks import examine_hooks
+from khive_persist.maintenance.doctor.report import (
     Database,
     Report,
     as_document,
