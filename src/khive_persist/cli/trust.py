@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from khive_persist.admission.acceptance import Acceptance, Origin, accept, origin
-from khive_persist.admission.survey import Finding, listing, survey
 from khive_persist.capture.spool import waiting_at_home
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.output import print_json
 from khive_persist.errors import PlaceError
+from khive_persist.maintenance.trust.accept import Acceptance, Origin, accept, origin
+from khive_persist.maintenance.trust.survey import Finding, listing, survey
 from khive_persist.place import Place
 from khive_persist.trust import marks, search
 

@@ -318,7 +318,7 @@ def test_what_is_not_ours_and_was_moved(root: Path, thoroughly: bool, is_marked:
     (place.khive / "purposes").mkdir(parents=True)
     (place.khive / "purposes" / "evil.json").write_text("{}")
     code = """
-from khive_persist.admission.acceptance import accept
+from khive_persist.maintenance.trust.accept import accept
 assert accept(place, keep=False).moved
 """
 

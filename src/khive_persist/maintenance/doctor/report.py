@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
-from khive_persist.admission.survey import listing, survey
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.record_file import RecordFile
@@ -22,6 +21,7 @@ from khive_persist.errors import InvalidRecordError, InvalidSettingsError, Khive
 from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.doctor import clients, disk, sessions
+from khive_persist.maintenance.trust.survey import listing, survey
 from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock, tombstones
 from khive_persist import settings as configuration
-from khive_persist.admission.survey import TOKENS, Finding, acting, survey
 from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import InvalidSettingsError, KhiveError, PlaceError
+from khive_persist.maintenance.trust.survey import TOKENS, Finding, acting, survey
 from khive_persist.models import purpose_registry
 from khive_persist.place import (
     GITIGNORE,
