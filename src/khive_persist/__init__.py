@@ -47,15 +47,6 @@ if TYPE_CHECKING:
         UntrustedError,
         VersionError,
     )
-    from khive_persist.exchange.files import (
-        load_document,
-        save_document,
-    )
-    from khive_persist.exchange.importing import Imported
-    from khive_persist.exchange.transfer import (
-        export_records,
-        import_records,
-    )
     from khive_persist.experiments.assigning import assign
     from khive_persist.experiments.defining import create_experiment
     from khive_persist.maintenance.backup.backups import (
@@ -117,6 +108,9 @@ if TYPE_CHECKING:
         Collected,
         sync,
     )
+    from khive_persist.transfer.files import load_document, save_document
+    from khive_persist.transfer.import_ import Imported
+    from khive_persist.transfer.transfer import export_records, import_records
 
 __all__ = [
     "Aggregate",

@@ -8,14 +8,14 @@ from typing import Any
 
 import anyio
 
-from khive_persist.exchange.export import Form, Part, export, parts_of
-from khive_persist.exchange.importing import Imported, import_rows
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.place import Place
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import open_writer
+from khive_persist.transfer.export import Form, Part, export, parts_of
+from khive_persist.transfer.import_ import Imported, import_rows
 
 PLANS = "planner_sessions.db"
 CLAUDE = HOOK_EVENTS["claude-code"]

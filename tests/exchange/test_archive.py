@@ -13,11 +13,11 @@ import pytest
 from khive_persist import open_store
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.formats import write_document
-from khive_persist.exchange.reading import archive
 from khive_persist.mirror.document import to_document
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.place import Place
+from khive_persist.transfer.formats import write_document
+from khive_persist.transfer.reading import archive
 from tests.exchange.rows import PLANS, made, put, read, row, stored
 from tests.mirror.own import TrainingSession
 from tests.store.old_files import digest

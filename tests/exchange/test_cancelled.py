@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from khive_persist.exchange.export import Form, export, parts_of
-from khive_persist.exchange.importing import import_rows
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.place import Place
+from khive_persist.transfer.export import Form, export, parts_of
+from khive_persist.transfer.import_ import import_rows
 from tests.exchange.rows import made, put, row, stored
 
 ROWS = 1_500

@@ -10,10 +10,10 @@ import openpyxl
 import pyarrow.parquet
 import pytest
 
-from khive_persist.exchange.export import parts_of
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.place import Place
+from khive_persist.transfer.export import parts_of
 from tests.exchange.rows import put, row, write
 
 

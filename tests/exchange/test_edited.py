@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from khive_persist.exchange.cells import Bare, says
-from khive_persist.exchange.export import parts_of
-from khive_persist.exchange.importing import Imported
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import APPLICATION_SESSIONS
 from khive_persist.place import Place
+from khive_persist.transfer.cells import Bare, says
+from khive_persist.transfer.export import parts_of
+from khive_persist.transfer.import_ import Imported
 from tests.exchange.rows import PLANS, made, put, read, row, stored, write
 
 PLAN = {"session_id": "s1", "task_description": "t", "complexity": "simple", "confidence": 0.9,

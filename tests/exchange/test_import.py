@@ -14,10 +14,10 @@ import pytest
 
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidFileError, StoreBusyError
-from khive_persist.exchange.formats import write_document
 from khive_persist.mirror.document import to_document
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
 from khive_persist.place import Place
+from khive_persist.transfer.formats import write_document
 from tests.exchange.rows import (
     CLAUDE,
     METADATA,
@@ -38,7 +38,7 @@ SECRET = SECRET[:40]
 IMPORT = """
 import sys, anyio
 from pathlib import Path
-from khive_persist.exchange.importing import import_rows
+from khive_persist.transfer.import_ import import_rows
 from khive_persist.place import Place
 
 def wait(count):

@@ -20,7 +20,7 @@ GROWTH_MEGABYTES = 20
 EXPORT = """
 import sys, anyio
 from pathlib import Path
-from khive_persist.exchange.export import export, parts_of
+from khive_persist.transfer.export import export, parts_of
 from khive_persist.place import Place
 from khive_persist.models.hook_event import HookEvent
 

@@ -13,16 +13,16 @@ from pydantic import BaseModel
 from khive_persist import import_records
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError, InvalidQueryError
-from khive_persist.exchange.importing import Imported
-from khive_persist.exchange.reading import folder as folder_reading
-from khive_persist.exchange.reading import markdown
-from khive_persist.exchange.reading import source as source_reading
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.place import Place
+from khive_persist.transfer.import_ import Imported
+from khive_persist.transfer.reading import folder as folder_reading
+from khive_persist.transfer.reading import markdown
+from khive_persist.transfer.reading import source as source_reading
 from tests.exchange.rows import PLANS, put, row, stored, write
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.export import FORMS, Form
-from khive_persist.exchange.target import replacing
 from khive_persist.place import Place
+from khive_persist.transfer.export import FORMS, Form
+from khive_persist.transfer.target import replacing
 from tests.exchange.rows import put, row, write
 
 EXPORT = """
 import sys, anyio
 from pathlib import Path
-from khive_persist.exchange.export import export, parts_of
+from khive_persist.transfer.export import export, parts_of
 from khive_persist.place import Place
 from khive_persist.models.planner_session import PlannerSession
 

@@ -12,7 +12,6 @@ import pytest
 from khive_persist import save_planning_session
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.exchange.target import replacing
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.mirror import file_locks, names
 from khive_persist.mirror.mirror import Mirror
@@ -22,6 +21,7 @@ from khive_persist.server.tokens import FILE, Tokens
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
+from khive_persist.transfer.target import replacing
 from tests.mirror.records import plan, save
 
 

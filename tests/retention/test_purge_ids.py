@@ -17,7 +17,6 @@ from khive_persist import PlannerSession, open_store
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import rebuild
-from khive_persist.exchange.importing import import_rows
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.place import Place
@@ -25,6 +24,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
+from khive_persist.transfer.import_ import import_rows
 from tests.retention.events import are_equal, contents, files_with, put_plans
 
 SECRET = b"MARKER-PRIVATE"

@@ -11,7 +11,6 @@ import pytest
 
 from khive_persist import FocusChain, clock, open_store, tombstones
 from khive_persist.copies import Source, rebuild
-from khive_persist.exchange.importing import import_rows
 from khive_persist.maintenance.backup.catalogue import read_catalogue
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
@@ -25,6 +24,7 @@ from khive_persist.settings import Settings
 from khive_persist.tombstones import FILE, Tombstones
 from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
+from khive_persist.transfer.import_ import import_rows
 from tests.retention.events import are_equal, contents, event, files_with, put, put_plans
 from tests.retention.transcripts import SESSION, line, sync, texts, write
 

@@ -28,11 +28,11 @@ from khive_persist import (
     outcomes,
     similar_plans,
 )
-from khive_persist.exchange.export import export, parts_of
 from khive_persist.place import Place
 from khive_persist.sessions.facts import session_facts
 from khive_persist.sessions.read import read_session
 from khive_persist.store.store import Store
+from khive_persist.transfer.export import export, parts_of
 
 ROWS = 400
 LONGEST_SECONDS = 0.012

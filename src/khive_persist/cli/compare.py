@@ -13,7 +13,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.errors import MissingExtraError
-from khive_persist.exchange.target import replacing
+from khive_persist.transfer.target import replacing
 
 if TYPE_CHECKING:
     from khive_persist.comparison.collecting import Collected

@@ -11,8 +11,6 @@ import click
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.export import FORMS, Form, Part, count_rows, export
-from khive_persist.exchange.transfer import form_of
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import Experiment
@@ -35,6 +33,8 @@ from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.place import Place
 from khive_persist.sessions.read import find_session
+from khive_persist.transfer.export import FORMS, Form, Part, count_rows, export
+from khive_persist.transfer.transfer import form_of
 
 _STDOUT: Final = "-"
 

@@ -12,13 +12,13 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import place_of, with_place
 from khive_persist.cli.output import cell, print_json
 from khive_persist.cli.progress import progress
-from khive_persist.exchange.cells import Preference
-from khive_persist.exchange.importing import Imported, import_rows
-from khive_persist.exchange.kinds import class_of
-from khive_persist.exchange.plain import PlainRecords
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.place import Place
+from khive_persist.transfer.cells import Preference
+from khive_persist.transfer.import_ import Imported, import_rows
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.record_classes import class_of
 
 
 @click.command("import")

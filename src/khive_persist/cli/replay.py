@@ -121,8 +121,8 @@ def _play(entries: list[Entry], speed: float, max_gap_seconds: float | None) -> 
 
 
 def _write_page(id: str, found: Session, entries: list[Entry], target: str, *, force: bool) -> None:
-    from khive_persist.exchange.target import replacing
     from khive_persist.replay.page import page
+    from khive_persist.transfer.target import replacing
 
     tools = {str(one.content["tool"]) for one in (*found.events, *found.messages)
              if "tool" in one.content}  # fmt: skip

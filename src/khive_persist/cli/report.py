@@ -14,12 +14,12 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import Moment, drained_place, with_place
 from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import MissingExtraError
-from khive_persist.exchange.target import check_target, replacing
 from khive_persist.periodic.period import KINDS, Kind
 from khive_persist.periodic.report import read_report
 from khive_persist.periodic.tables import tables
 from khive_persist.periodic.text import text as written
 from khive_persist.periodic.text import title
+from khive_persist.transfer.target import check_target, replacing
 
 
 @click.command("report")

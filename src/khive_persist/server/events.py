@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute
 from khive_persist import clock
 from khive_persist.capture.spool import Event
 from khive_persist.errors import InvalidRecordError, MirrorError, StoreError
-from khive_persist.exchange.rows import checked
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.access import JSON, JSON_LINES, media_type, route
 from khive_persist.server.batches import NoJson, Told, batch_response, read_batch
@@ -21,6 +20,7 @@ from khive_persist.server.incoming import Payload
 from khive_persist.server.refuge import new_event
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
+from khive_persist.transfer.row_validation import checked
 
 _KEYS: Final = frozenset({"id", "tool", "payload", "created_at"})
 # Such an id can stand in the name of a spool file.

@@ -9,9 +9,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.exchange.columns import columns_of
-from khive_persist.exchange.writing import Table
-from khive_persist.exchange.writing.csv import head, line_of
 from khive_persist.experiments import assigning
 from khive_persist.experiments.counting import count_experiments
 from khive_persist.experiments.defining import WEIGHT, define
@@ -30,6 +27,9 @@ from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import Kept
 from khive_persist.store.keyset_pages import NewestRow, Place, newest
+from khive_persist.transfer.columns import columns_of
+from khive_persist.transfer.writing import Table
+from khive_persist.transfer.writing.csv import head, line_of
 
 PATH: Final = "/v1/experiments"
 WEIGHED: Final = {"type": "number", "exclusiveMinimum": 0}

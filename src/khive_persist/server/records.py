@@ -9,7 +9,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
-from khive_persist.exchange.rows import checked
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
@@ -28,6 +27,7 @@ from khive_persist.server.errors import Refused
 from khive_persist.server.incoming import Record
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
+from khive_persist.transfer.row_validation import checked
 
 CLASSES: Final[dict[str, type[Node]]] = {
     "planner_sessions": PlannerSession,

@@ -14,7 +14,7 @@ NEW = b"new" * 2000
 WRITE = {
     "private": "from khive_persist.place import write_private\nwrite_private(path, new)",
     "export": """
-from khive_persist.exchange.target import replacing
+from khive_persist.transfer.target import replacing
 with replacing(path, force=True) as file:
     file.write(new)
 """,
@@ -28,7 +28,7 @@ assert SettingsFile(path, comments=False)._write(old, new)
 """,
 }
 FIRST = {
-    "export": "from khive_persist.exchange.target import replacing\n"
+    "export": "from khive_persist.transfer.target import replacing\n"
     "with replacing(path, force=False) as file:\n    file.write(new)",
     "object of a backup": WRITE["object of a backup"],
     "private": WRITE["private"],
@@ -84,8 +84,8 @@ assert SettingsFile(path, comments=False)._write(old, None)
 
 def test_what_was_refused_is_kept(root: Path, place: Place, thoroughly: bool) -> None:
     code = """
-from khive_persist.exchange.aside import Aside
-from khive_persist.exchange.rows import Found
+from khive_persist.transfer.rejected_rows import Aside
+from khive_persist.transfer.row_validation import Found
 aside = Aside(place, "list", None)
 aside.add(Found("line 1", raw={"a": "x" * 500}), "it is odd")
 say(aside.finish())

@@ -12,8 +12,8 @@ from typing import IO, Final
 
 from khive_persist.comparison.report.figures import Cell
 from khive_persist.comparison.report.tables import Column, Table
-from khive_persist.exchange.target import check_target, replacing
-from khive_persist.exchange.writing.csv import line
+from khive_persist.transfer.target import check_target, replacing
+from khive_persist.transfer.writing.csv import line
 
 CODEBOOK: Final = ("table", "column", "type", "label")
 R_SCRIPT: Final = "read.R"

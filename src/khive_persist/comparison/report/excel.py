@@ -9,7 +9,7 @@ from khive_persist import clock
 from khive_persist.comparison.report.figures import Cell
 from khive_persist.comparison.report.tables import Column, Table
 from khive_persist.errors import MissingExtraError
-from khive_persist.exchange.writing.excel import SHEET_ROWS, cell_text
+from khive_persist.transfer.writing.excel import SHEET_ROWS, cell_text
 
 _WIDTH: Final = 18
 _WIDE: Final = 60

@@ -7,9 +7,6 @@ from typing import Any, Final
 import anyio.to_thread
 
 from khive_persist.errors import NotFoundError
-from khive_persist.exchange.columns import columns_of
-from khive_persist.exchange.writing import Table, all_columns
-from khive_persist.exchange.writing.csv import head, line_of
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Node
@@ -27,6 +24,9 @@ from khive_persist.server.records import CLASSES
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, Place, newest
+from khive_persist.transfer.columns import columns_of
+from khive_persist.transfer.writing import Table, all_columns
+from khive_persist.transfer.writing.csv import head, line_of
 
 PAYLOAD: Final = Parameter(
     "payload", "boolean", "Whether content has its payload, all that the tool sent.", default=False

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
-from khive_persist.exchange.writing.csv import line
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.filters import names_session
 from khive_persist.server.reading.listing import Listing, Page
@@ -23,6 +22,7 @@ from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionsW
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.todo_history import read_chains
+from khive_persist.transfer.writing.csv import line
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
 VERDICT: Final = Parameter("verdict", "text", "Whose latest verdict is this.")

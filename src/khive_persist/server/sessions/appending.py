@@ -17,7 +17,6 @@ from khive_persist.errors import (
     StoreBusyError,
     StoreUnavailableError,
 )
-from khive_persist.exchange.rows import checked
 from khive_persist.models.application_session import COMPLETED
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
@@ -33,6 +32,7 @@ from khive_persist.server.sessions.open_writes import OpenWrites
 from khive_persist.server.sessions.retries import retried
 from khive_persist.server.sessions.versions import saying_version
 from khive_persist.store import codec
+from khive_persist.transfer.row_validation import checked
 
 TOOL: Final = "application"
 _INLINE_BYTES: Final = 65_536

@@ -6,9 +6,6 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from khive_persist.exchange.columns import columns_of
-from khive_persist.exchange.writing import Table
-from khive_persist.exchange.writing.csv import head, line_of
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
 from khive_persist.models.node import Node
 from khive_persist.models.query import Filter, column, field
@@ -23,6 +20,9 @@ from khive_persist.server.sessions.checking import CHECKED, check
 from khive_persist.server.sessions.versions import tag
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, Place, newest
+from khive_persist.transfer.columns import columns_of
+from khive_persist.transfer.writing import Table
+from khive_persist.transfer.writing.csv import head, line_of
 
 _FIELDS: Final = ("application", "participant", "scenario", "group")
 _FILTERS: Final = (

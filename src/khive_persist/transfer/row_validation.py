@@ -5,7 +5,6 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.exchange.columns import Kind
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import MAX_ID_CHARACTERS
 from khive_persist.models.purposes import (
@@ -22,6 +21,7 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import Kind
 
 JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
 # By the name of the class: what such a record says of itself where it does not name its file.

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.columns import ENVELOPE, Kind
-from khive_persist.exchange.rows import Found
-from khive_persist.exchange.writing.parquet import SPELLING, load_pyarrow
 from khive_persist.store import codec
+from khive_persist.transfer.columns import ENVELOPE, Kind
+from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.writing.parquet import SPELLING, load_pyarrow
 
 MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 256

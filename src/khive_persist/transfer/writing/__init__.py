@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from khive_persist.exchange.columns import Column
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import Column
 
 
 class Table(NamedTuple):

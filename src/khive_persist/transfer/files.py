@@ -6,14 +6,14 @@ from typing import Any, Unpack
 import anyio.to_thread
 
 from khive_persist import clock
-from khive_persist.exchange.formats import (
+from khive_persist.store.callbacks import CallbackMetadata, CallbackOptions, Callbacks
+from khive_persist.transfer.formats import (
     MAX_DOCUMENT_BYTES,
     Format,
     read_document,
     to_json,
     write_json,
 )
-from khive_persist.store.callbacks import CallbackMetadata, CallbackOptions, Callbacks
 
 
 async def save_document(

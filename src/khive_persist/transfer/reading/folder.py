@@ -9,18 +9,18 @@ from typing import IO, Any, Final
 from khive_persist import clock
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.formats import unpacked
-from khive_persist.exchange.plain import PlainRecords
-from khive_persist.exchange.reading.database import read_database
-from khive_persist.exchange.reading.documents import read_lines, read_values
-from khive_persist.exchange.reading.markdown import MAX_CHARACTERS, read_markdown
-from khive_persist.exchange.rows import Found
 from khive_persist.models.purpose_file import SUFFIX, definition_in, in_folder
 from khive_persist.models.purpose_registry import FOLDER as REGISTER
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import KHIVE, Place
 from khive_persist.store import codec
 from khive_persist.store.sqlite.catalogue import databases_in
+from khive_persist.transfer.formats import unpacked
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.reading.database import read_database
+from khive_persist.transfer.reading.documents import read_lines, read_values
+from khive_persist.transfer.reading.markdown import MAX_CHARACTERS, read_markdown
+from khive_persist.transfer.row_validation import Found
 
 _MIRRORED: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(json|jsonl(?:\.gz)?)\Z")
 

@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
-from khive_persist.exchange.columns import Column, Kind, typed
-from khive_persist.exchange.formulas import neutralise, restore
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import Column, Kind, typed
+from khive_persist.transfer.formulas import neutralise, restore
 
 Preference = Literal["columns", "content"]
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import IO
 
-from khive_persist.exchange.writing import Table
 from khive_persist.mirror.document import to_document
 from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.writing import Table
 
 
 class DocumentWriter:

@@ -8,17 +8,17 @@ import anyio.to_thread
 
 from khive_persist.copies import existing_place
 from khive_persist.errors import InvalidFileError, InvalidQueryError
-from khive_persist.exchange.cells import Preference
-from khive_persist.exchange.export import FORMS, Form, Part, export, parts_of
-from khive_persist.exchange.importing import Imported, import_rows
-from khive_persist.exchange.kinds import RECORDS
-from khive_persist.exchange.plain import PlainRecords
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import BUILT_IN_NAMES
 from khive_persist.models.query import Filter
 from khive_persist.opening import find_place
 from khive_persist.place import Place
+from khive_persist.transfer.cells import Preference
+from khive_persist.transfer.export import FORMS, Form, Part, export, parts_of
+from khive_persist.transfer.import_ import Imported, import_rows
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.record_classes import RECORDS
 
 
 async def export_records(

@@ -6,11 +6,11 @@ from typing import IO, Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import InvalidFileError, InvalidRecordError
-from khive_persist.exchange.cells import Bare, number_or_word, put
-from khive_persist.exchange.columns import ENVELOPE, Column, columns_of
-from khive_persist.exchange.formulas import restore
-from khive_persist.exchange.plain import PlainRecords
-from khive_persist.exchange.rows import Found
+from khive_persist.transfer.cells import Bare, number_or_word, put
+from khive_persist.transfer.columns import ENVELOPE, Column, columns_of
+from khive_persist.transfer.formulas import restore
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.row_validation import Found
 
 MAX_RECORD_CHARACTERS: Final = 64 << 20
 _CELL: Final = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n?\Z)')

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.formats import unpacked
-from khive_persist.exchange.reading.database import is_database
-from khive_persist.exchange.reading.folder import is_mirrored
 from khive_persist.place import PRIVATE_FILE, make_directory
+from khive_persist.transfer.formats import unpacked
+from khive_persist.transfer.reading.database import is_database
+from khive_persist.transfer.reading.folder import is_mirrored
 
 # Text of JSON becomes a tenth, at most a fiftieth; what becomes less was made to fill a disk.
 MAX_RATIO: Final = 200

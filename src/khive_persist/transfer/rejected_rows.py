@@ -6,9 +6,9 @@ import os
 import tempfile
 from typing import IO, Any, Final
 
-from khive_persist.exchange.rows import Found
 from khive_persist.place import Place, make_directory, sync_directory
 from khive_persist.redaction import Redactor
+from khive_persist.transfer.row_validation import Found
 
 LISTED: Final = 20
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.exchange.plain import PlainRecords
-from khive_persist.exchange.rows import JSON_COLUMNS, Found
 from khive_persist.mirror.document import DATA_MODEL_VERSION, to_row
 from khive_persist.store import codec
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.row_validation import JSON_COLUMNS, Found
 
 MAX_DOCUMENT_CHARACTERS: Final = 64 << 20
 _CHUNK_CHARACTERS: Final = 1 << 20

@@ -11,11 +11,11 @@ from typing import IO, Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import MissingExtraError
-from khive_persist.exchange.columns import ENVELOPE, Column, date_of, instant_of
-from khive_persist.exchange.formulas import neutralise
-from khive_persist.exchange.writing import Table
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import ENVELOPE, Column, date_of, instant_of
+from khive_persist.transfer.formulas import neutralise
+from khive_persist.transfer.writing import Table
 
 SHEET_ROWS: Final = 1_048_576
 CELL_CHARACTERS: Final = 32_767

@@ -5,10 +5,10 @@ from typing import IO, Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import MissingExtraError
-from khive_persist.exchange.columns import typed
-from khive_persist.exchange.writing import Table, all_columns, values
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import typed
+from khive_persist.transfer.writing import Table, all_columns, values
 
 # A spelling of created_at that the column of instants cannot give back, as JSON.
 SPELLING: Final = "created_at_spelling"

@@ -9,13 +9,6 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.columns import columns_of
-from khive_persist.exchange.target import check_target, replacing
-from khive_persist.exchange.writing import RowWriter, Table
-from khive_persist.exchange.writing.csv import CsvWriter
-from khive_persist.exchange.writing.documents import DocumentWriter
-from khive_persist.exchange.writing.excel import ExcelWriter
-from khive_persist.exchange.writing.parquet import ParquetWriter
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
@@ -26,6 +19,13 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.reader import Reader
 from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.sqlite.statements import select
+from khive_persist.transfer.columns import columns_of
+from khive_persist.transfer.target import check_target, replacing
+from khive_persist.transfer.writing import RowWriter, Table
+from khive_persist.transfer.writing.csv import CsvWriter
+from khive_persist.transfer.writing.documents import DocumentWriter
+from khive_persist.transfer.writing.excel import ExcelWriter
+from khive_persist.transfer.writing.parquet import ParquetWriter
 
 Form = Literal["json", "jsonl", "csv", "xlsx", "parquet"]
 

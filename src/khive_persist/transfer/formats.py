@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist.errors import InvalidFileError, MissingExtraError
-from khive_persist.exchange.target import replacing
 from khive_persist.store import codec
+from khive_persist.transfer.target import replacing
 
 Format = Literal["json", "json-compact", "json-gzip", "json-zstd"]
 Packing = Literal["plain", "gzip", "zstd"]

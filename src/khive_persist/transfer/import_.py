@@ -12,15 +12,6 @@ import anyio.to_thread
 from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError
-from khive_persist.exchange.aside import Aside
-from khive_persist.exchange.cells import Preference, differing, reconciled
-from khive_persist.exchange.columns import Column, columns_of
-from khive_persist.exchange.kinds import class_of
-from khive_persist.exchange.plain import PlainRecords
-from khive_persist.exchange.reading.archive import extract, is_archive
-from khive_persist.exchange.reading.folder import described_in
-from khive_persist.exchange.reading.source import read_source
-from khive_persist.exchange.rows import Found, checked, purpose_of
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import BUILT_IN, Purpose
@@ -35,6 +26,15 @@ from khive_persist.store.staging import staging
 from khive_persist.store.writer import Writer
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones
+from khive_persist.transfer.cells import Preference, differing, reconciled
+from khive_persist.transfer.columns import Column, columns_of
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.reading.archive import extract, is_archive
+from khive_persist.transfer.reading.folder import described_in
+from khive_persist.transfer.reading.source import read_source
+from khive_persist.transfer.record_classes import class_of
+from khive_persist.transfer.rejected_rows import Aside
+from khive_persist.transfer.row_validation import Found, checked, purpose_of
 
 _BATCH_ROWS: Final = 500
 _BATCH_CHARACTERS: Final = 4 << 20

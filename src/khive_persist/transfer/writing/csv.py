@@ -6,12 +6,12 @@ So NULL and an empty text differ, and a number and the text of its digits.
 from collections.abc import Sequence
 from typing import IO, Any
 
-from khive_persist.exchange.cells import spelled
-from khive_persist.exchange.columns import ENVELOPE, Column
-from khive_persist.exchange.formulas import neutralise
-from khive_persist.exchange.writing import Table, all_columns, values
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.cells import spelled
+from khive_persist.transfer.columns import ENVELOPE, Column
+from khive_persist.transfer.formulas import neutralise
+from khive_persist.transfer.writing import Table, all_columns, values
 
 
 class CsvWriter:

@@ -5,21 +5,16 @@ from pathlib import Path
 from typing import IO, Final
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.formats import describe, unpacked
-from khive_persist.exchange.plain import PlainRecords
-from khive_persist.exchange.reading.csv import read_csv
-from khive_persist.exchange.reading.database import is_database, read_database
-from khive_persist.exchange.reading.documents import read_lines, read_values
-from khive_persist.exchange.reading.folder import (
-    as_characters,
-    is_stream,
-    read_folder,
-    read_stream,
-)
-from khive_persist.exchange.reading.markdown import MAX_CHARACTERS, is_markdown, read_markdown
-from khive_persist.exchange.reading.parquet import MAGIC, read_parquet
-from khive_persist.exchange.rows import Found
 from khive_persist.store import codec
+from khive_persist.transfer.formats import describe, unpacked
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.reading.csv import read_csv
+from khive_persist.transfer.reading.database import is_database, read_database
+from khive_persist.transfer.reading.documents import read_lines, read_values
+from khive_persist.transfer.reading.folder import as_characters, is_stream, read_folder, read_stream
+from khive_persist.transfer.reading.markdown import MAX_CHARACTERS, is_markdown, read_markdown
+from khive_persist.transfer.reading.parquet import MAGIC, read_parquet
+from khive_persist.transfer.row_validation import Found
 
 _SQLITE: Final = b"SQLite format 3\0"
 _HEAD_BYTES: Final = 1 << 16

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any, Final
 
 from khive_persist.errors import InvalidRecordError, MissingExtraError
-from khive_persist.exchange.plain import PlainRecords
-from khive_persist.exchange.rows import Found
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.row_validation import Found
 
 BODY: Final = "body"
 MAX_CHARACTERS: Final = 64 << 20
