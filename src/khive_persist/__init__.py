@@ -7,11 +7,8 @@ Importing this package imports nothing else: each name is brought in when it is 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from khive_persist.analysis.outcomes import (
-        calibration,
-        outcomes,
-    )
-    from khive_persist.analysis.similar import similar_plans
+    from khive_persist.analytics.outcomes import calibration, outcomes
+    from khive_persist.analytics.similar import similar_plans
     from khive_persist.copies import (
         Difference,
         Rebuilt,

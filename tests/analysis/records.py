@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 
 from khive_persist import open_store
-from khive_persist.analysis.outcomes import PlanOutcome, outcomes
+from khive_persist.analytics.outcomes import PlanOutcome, outcomes
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from khive_persist import calibration, record_outcome
-from khive_persist.analysis.outcomes import PlanOutcome
+from khive_persist.analytics.outcomes import PlanOutcome
 from khive_persist.copies import mirrored
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, NotFoundError
 from khive_persist.mirror.verify import compared

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from khive_persist import similar_plans
-from khive_persist.analysis.similar import SimilarPlan, words_of
+from khive_persist.analytics.similar import SimilarPlan, words_of
 from khive_persist.errors import InvalidQueryError
 from khive_persist.place import Place
 from tests.analysis.records import event, plan, put, verdict

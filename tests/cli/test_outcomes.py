@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from khive_persist.analysis.calibration import Bin
+from khive_persist.analytics.calibration import Bin
 from khive_persist.cli.outcomes import diagram
 from khive_persist.place import Place
 from tests.analysis.records import event, plan, put, verdict

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist.analytics.stats import read_stats
 from khive_persist.cli.root import run
 from khive_persist.cli.story_lines import StoryLines
 from khive_persist.models.purposes import CONVERSATIONS
@@ -26,7 +27,6 @@ from khive_persist.sessions.reported_costs import (
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.settings import Settings
-from khive_persist.stats import read_stats
 from khive_persist.transcripts.sync import Sync
 from tests.transcripts.test_counts import lines, transcripts
 

@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.analysis.calibration import DEFAULT_BINS, Bin, CostError
-from khive_persist.analysis.outcomes import Calibration, PlanOutcome, calibration, outcomes
+from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
+from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
 from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
 from khive_persist.cli.output import (
     Documents,

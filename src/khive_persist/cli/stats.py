@@ -6,13 +6,13 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
+from khive_persist.analytics.stats import read_stats
 from khive_persist.cli.events import filters
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
 from khive_persist.sessions.token_totals import BY, By, TokenTotal
-from khive_persist.stats import read_stats
 from khive_persist.store.kinds import KindCount
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist import settings as configuration
-from khive_persist.analysis.outcomes import calibration
+from khive_persist.analytics.outcomes import calibration
 from khive_persist.errors import MissingExtraError
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS

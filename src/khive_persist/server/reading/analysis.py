@@ -5,8 +5,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
 
-from khive_persist.analysis.calibration import DEFAULT_BINS
-from khive_persist.analysis.outcomes import PlanOutcome, calibration, joined
+from khive_persist.analytics.calibration import DEFAULT_BINS
+from khive_persist.analytics.outcomes import PlanOutcome, calibration, joined
+from khive_persist.analytics.stats import read_stats
 from khive_persist.models.query import Filter, column, field
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.filters import (
@@ -23,7 +24,6 @@ from khive_persist.server.reading.schemas import CALIBRATION, OUTCOME, STATS
 from khive_persist.server.serving import Serving
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.token_totals import BY
-from khive_persist.stats import read_stats
 from khive_persist.transfer.writing.csv import line
 
 BINS: Final = Parameter(

@@ -9,7 +9,7 @@ from math import log
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.analysis.outcomes import PlanOutcome, joined
+from khive_persist.analytics.outcomes import PlanOutcome, joined
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import checked_count, column

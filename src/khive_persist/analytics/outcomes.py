@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist import settings as configuration
-from khive_persist.analysis.calibration import (
+from khive_persist.analytics.calibration import (
     DEFAULT_BINS,
     Bin,
     Brier,
