@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from khive_persist import open_store, record_outcome
+from khive_persist.analytics.compare.collect import Collected, collect
+from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER
 from khive_persist.cli.root import run
-from khive_persist.comparison.collecting import Collected, collect
-from khive_persist.comparison.metric import ABSENT, NO_NUMBER
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.hook_event import HookEvent

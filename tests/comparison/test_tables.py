@@ -8,8 +8,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from khive_persist.analytics.compare.pseudonyms import Pseudonyms, read_key
 from khive_persist.cli.root import run
-from khive_persist.comparison.pseudonyms import Pseudonyms, read_key
 from khive_persist.errors import InvalidFileError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.measurement import Measurement

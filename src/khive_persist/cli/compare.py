@@ -16,9 +16,9 @@ from khive_persist.errors import MissingExtraError
 from khive_persist.transfer.target import replacing
 
 if TYPE_CHECKING:
-    from khive_persist.comparison.collecting import Collected
-    from khive_persist.comparison.comparing import Compared
-    from khive_persist.comparison.report.tables import Table
+    from khive_persist.analytics.compare.collect import Collected
+    from khive_persist.analytics.compare.compare import Compared
+    from khive_persist.analytics.compare.report.tables import Table
 
 
 @click.command("compare")
@@ -95,8 +95,8 @@ def command(
     """
     place = drained_place(context, directory)
     try:
-        from khive_persist.comparison import collecting, comparing, grouping, metrics
-        from khive_persist.comparison.statistics import power
+        from khive_persist.analytics.compare import collect, compare, grouping, metrics
+        from khive_persist.analytics.compare.statistics import power
     except ImportError as error:
         raise MissingExtraError(
             f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
@@ -104,22 +104,22 @@ def command(
     if include_late and grouping.experiment_of(by) is None:
         raise click.UsageError("--include-late goes with --by experiment:NAME")
     found = anyio.run(
-        partial(collecting.collect, place, by, names or metrics.NAMES, groups=groups,
+        partial(collect.collect, place, by, names or metrics.NAMES, groups=groups,
                 paired_by=paired_by, since=since, until=until, with_late=include_late)
     )  # fmt: skip
-    compared = comparing.compare(found.samples, paired=paired_by is not None, min_n=min_n)
+    compared = compare.compare(found.samples, paired=paired_by is not None, min_n=min_n)
     if html is not None:
-        from khive_persist.comparison.report.page import page
+        from khive_persist.analytics.compare.report.page import page
 
         _write(html, page(found, compared, clock.now()), force=force)
     if text is not None:
-        from khive_persist.comparison.report.text import text as written
+        from khive_persist.analytics.compare.report.text import text as written
 
         _write(text, written(found, compared, clock.now()), force=force)
     if folder is not None or excel is not None:
-        from khive_persist.comparison.pseudonyms import Pseudonyms, read_key
-        from khive_persist.comparison.report.csv_files import write_csv
-        from khive_persist.comparison.report.tables import tables
+        from khive_persist.analytics.compare.pseudonyms import Pseudonyms, read_key
+        from khive_persist.analytics.compare.report.csv_files import write_csv
+        from khive_persist.analytics.compare.report.tables import tables
 
         pseudonyms = None if key_file is None else Pseudonyms(read_key(Path(key_file)))
         made = tables(place, found, compared, pseudonyms)
@@ -133,7 +133,7 @@ def command(
         raise click.UsageError("--pseudonyms goes with --csv or --excel")
     planned = {} if effect is None else {"effect": effect, "needed": power.needed(effect)}
     if as_json:
-        from khive_persist.comparison.document import as_document
+        from khive_persist.analytics.compare.document import as_document
 
         print_json(as_document(found, compared) | ({"planned": planned} if planned else {}))
     else:
@@ -150,10 +150,10 @@ def command(
 
 
 def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool) -> None:
-    from khive_persist.comparison.metric import ABSENT
-    from khive_persist.comparison.sentence import sentence
-    from khive_persist.comparison.statistics.p_values import shown
-    from khive_persist.comparison.trial import remarks
+    from khive_persist.analytics.compare.experiment import remarks
+    from khive_persist.analytics.compare.metric import ABSENT
+    from khive_persist.analytics.compare.statistics.p_values import shown
+    from khive_persist.analytics.compare.summary import sentence
 
     sizes = ", ".join(f"{name} {size}" for name, size in found.groups.items())
     click.echo(f"{sum(found.groups.values())} sessions by {found.by}: {sizes or 'no group'}")
@@ -196,7 +196,7 @@ def _write(target: str, report: str, *, force: bool) -> None:
 
 
 async def _write_excel(target: str, made: "list[Table]", force: bool) -> None:
-    from khive_persist.comparison.report.excel import write_excel
+    from khive_persist.analytics.compare.report.excel import write_excel
 
     with replacing(Path(target), force=force) as file:
         await write_excel(file, made)

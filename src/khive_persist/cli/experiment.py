@@ -18,7 +18,7 @@ from khive_persist.place import Place
 from khive_persist.store.immutable import Kept
 
 if TYPE_CHECKING:
-    from khive_persist.comparison.statistics.ratio import RatioCheck
+    from khive_persist.analytics.compare.statistics.ratio import RatioCheck
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -132,7 +132,7 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
     itself: what such an experiment shows is not to be believed before that is found.
     """
     try:
-        from khive_persist.comparison.statistics.ratio import check_ratio
+        from khive_persist.analytics.compare.statistics.ratio import check_ratio
     except ImportError as error:
         raise MissingExtraError(
             f"the check of the ratio needs {error.name}",
@@ -183,7 +183,7 @@ def _note(found: ExperimentCount) -> str:
 
 
 def _said(check: "RatioCheck") -> str:
-    from khive_persist.comparison.statistics.p_values import said
+    from khive_persist.analytics.compare.statistics.p_values import said
 
     if check.p is None:
         return "Too few sessions were drawn to check whether they fit the weights."

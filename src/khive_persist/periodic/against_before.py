@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
-from khive_persist.comparison import metrics
-from khive_persist.comparison.metric import Metric, Sample
+from khive_persist.analytics.compare import metrics
+from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.errors import MissingExtraError
 from khive_persist.periodic.period import Period
 from khive_persist.place import Place
@@ -28,8 +28,8 @@ async def compare_periods(
         StoreError: As its subclasses say.
     """
     try:
-        from khive_persist.comparison.comparing import compare
-        from khive_persist.comparison.document import entries
+        from khive_persist.analytics.compare.compare import compare
+        from khive_persist.analytics.compare.document import entries
     except ImportError as error:
         raise MissingExtraError(
             f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from khive_persist.comparison.report.elements import document, picture, table, text
+from khive_persist.analytics.compare.report.elements import document, picture, table, text
 from khive_persist.periodic import plots
 from khive_persist.periodic.tables import Table, tables
 from khive_persist.periodic.text import title

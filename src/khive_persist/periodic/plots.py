@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from khive_persist.comparison.report.drawing import COLOURS, drawing, label, svg
+from khive_persist.analytics.compare.report.drawing import COLOURS, drawing, label, svg
 
 _BAR: Final = 0.4
 _TOOLS: Final = 12

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from khive_persist.comparison.report.elements import Cell
-from khive_persist.comparison.statistics.p_values import shown
+from khive_persist.analytics.compare.report.elements import Cell
+from khive_persist.analytics.compare.statistics.p_values import shown
 
 _BEFORE: Final = {"day": "day before", "week": "week before"}
 _DIGITS: Final = 4

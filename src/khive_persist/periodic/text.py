@@ -5,7 +5,7 @@ from datetime import datetime
 from textwrap import fill
 from typing import Any, Final
 
-from khive_persist.comparison.report.elements import Cell
+from khive_persist.analytics.compare.report.elements import Cell
 from khive_persist.periodic.tables import Table, tables
 
 _WIDTH: Final = 78

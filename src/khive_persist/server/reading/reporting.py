@@ -83,10 +83,10 @@ def _comparison(
     **wanted: Any,
 ) -> str:
     try:
-        from khive_persist.comparison import metrics
-        from khive_persist.comparison.collecting import collect
-        from khive_persist.comparison.comparing import compare
-        from khive_persist.comparison.document import as_document
+        from khive_persist.analytics.compare import metrics
+        from khive_persist.analytics.compare.collect import collect
+        from khive_persist.analytics.compare.compare import compare
+        from khive_persist.analytics.compare.document import as_document
     except ImportError as error:
         raise _missing(error) from error
     found = anyio.run(
@@ -97,7 +97,7 @@ def _comparison(
     if not as_page:
         return codec.dump_lossy(as_document(found, compared))
     try:
-        from khive_persist.comparison.report.page import page
+        from khive_persist.analytics.compare.report.page import page
     except ImportError as error:
         raise _missing(error) from error
     return page(found, compared, clock.now())

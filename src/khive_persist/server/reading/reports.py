@@ -9,8 +9,8 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from khive_persist import clock
-from khive_persist.comparison import grouping, metrics
-from khive_persist.comparison.report import elements
+from khive_persist.analytics.compare import grouping, metrics
+from khive_persist.analytics.compare.report import elements
 from khive_persist.models.purposes import EXPERIMENTS
 from khive_persist.models.query import field
 from khive_persist.periodic.period import KINDS, chosen

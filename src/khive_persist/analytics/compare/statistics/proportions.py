@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from scipy.stats import fisher_exact, norm
 
-from khive_persist.comparison.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 
 
 class Proportion(NamedTuple):

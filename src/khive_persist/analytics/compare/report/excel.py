@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import IO, Any, Final
 
 from khive_persist import clock
-from khive_persist.comparison.report.figures import Cell
-from khive_persist.comparison.report.tables import Column, Table
+from khive_persist.analytics.compare.report.figures import Cell
+from khive_persist.analytics.compare.report.tables import Column, Table
 from khive_persist.errors import MissingExtraError
 from khive_persist.transfer.writing.excel import SHEET_ROWS, cell_text
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final, NamedTuple
 
-from khive_persist.comparison.metric import Metric
+from khive_persist.analytics.compare.metric import Metric
 from khive_persist.errors import InvalidQueryError
 from khive_persist.sessions.facts import SessionFacts
 from khive_persist.store import codec

@@ -6,11 +6,11 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from khive_persist.comparison.collecting import Days
-from khive_persist.comparison.comparing import Compared
-from khive_persist.comparison.metric import Sample
-from khive_persist.comparison.report.drawing import COLOURS, drawing, label, svg
-from khive_persist.comparison.statistics.describe import boxplot
+from khive_persist.analytics.compare.collect import Days
+from khive_persist.analytics.compare.compare import Compared
+from khive_persist.analytics.compare.metric import Sample
+from khive_persist.analytics.compare.report.drawing import COLOURS, drawing, label, svg
+from khive_persist.analytics.compare.statistics.describe import boxplot
 
 # Of more points a cloud says no more than the box does.
 _MOST_POINTS: Final = 300

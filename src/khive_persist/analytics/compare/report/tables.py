@@ -9,12 +9,12 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
-from khive_persist.comparison import grouping, metrics
-from khive_persist.comparison.collecting import Collected
-from khive_persist.comparison.comparing import Compared
-from khive_persist.comparison.pseudonyms import Pseudonyms
-from khive_persist.comparison.report.figures import GROUP_COLUMNS, Cell, figures, group_rows
-from khive_persist.comparison.trial import Trial, definition
+from khive_persist.analytics.compare import grouping, metrics
+from khive_persist.analytics.compare.collect import Collected
+from khive_persist.analytics.compare.compare import Compared
+from khive_persist.analytics.compare.experiment import Trial, definition
+from khive_persist.analytics.compare.pseudonyms import Pseudonyms
+from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, Cell, figures, group_rows
 from khive_persist.models.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose
 from khive_persist.models.query import field
 from khive_persist.opening import reading

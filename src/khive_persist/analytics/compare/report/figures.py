@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from khive_persist.comparison.comparing import Compared
-from khive_persist.comparison.report.elements import Cell as Cell
-from khive_persist.comparison.statistics import p_values
-from khive_persist.comparison.statistics.interval import Interval
+from khive_persist.analytics.compare.compare import Compared
+from khive_persist.analytics.compare.report.elements import Cell as Cell
+from khive_persist.analytics.compare.statistics import p_values
+from khive_persist.analytics.compare.statistics.interval import Interval
 
 GROUP_COLUMNS: Final = (
     "metric", "group", "n", "mean", "sd", "median", "q1", "q3", "minimum", "maximum", "outliers",

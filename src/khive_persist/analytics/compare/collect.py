@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.comparison import grouping, metrics
-from khive_persist.comparison.metric import Metric, Sample
-from khive_persist.comparison.trial import Trial, read_trial
+from khive_persist.analytics.compare import grouping, metrics
+from khive_persist.analytics.compare.experiment import Trial, read_trial
+from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.errors import InvalidQueryError
 from khive_persist.place import Place
 from khive_persist.sessions.facts import session_facts

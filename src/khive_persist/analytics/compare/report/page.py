@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from khive_persist.comparison.collecting import Collected
-from khive_persist.comparison.comparing import Compared
-from khive_persist.comparison.report import plots
-from khive_persist.comparison.report.elements import document, picture, table, text
-from khive_persist.comparison.report.figures import GROUP_COLUMNS, figures, group_rows
-from khive_persist.comparison.sentence import sentence
-from khive_persist.comparison.trial import remarks
+from khive_persist.analytics.compare.collect import Collected
+from khive_persist.analytics.compare.compare import Compared
+from khive_persist.analytics.compare.experiment import remarks
+from khive_persist.analytics.compare.report import plots
+from khive_persist.analytics.compare.report.elements import document, picture, table, text
+from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, figures, group_rows
+from khive_persist.analytics.compare.summary import sentence
 
 
 def page(found: Collected, compared: Sequence[Compared], made_at: datetime) -> str:

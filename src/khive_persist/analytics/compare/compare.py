@@ -10,12 +10,17 @@ corrections for many metrics. The others stand beside it.
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from khive_persist.comparison.metric import Metric, Samples
-from khive_persist.comparison.statistics.assumptions import Normality, Spread, normality, spread
-from khive_persist.comparison.statistics.describe import Description, describe
-from khive_persist.comparison.statistics.effect import Effect, effect
-from khive_persist.comparison.statistics.interval import LEVEL
-from khive_persist.comparison.statistics.many_samples import (
+from khive_persist.analytics.compare.metric import Metric, Samples
+from khive_persist.analytics.compare.statistics.assumptions import (
+    Normality,
+    Spread,
+    normality,
+    spread,
+)
+from khive_persist.analytics.compare.statistics.describe import Description, describe
+from khive_persist.analytics.compare.statistics.effect import Effect, effect
+from khive_persist.analytics.compare.statistics.interval import LEVEL
+from khive_persist.analytics.compare.statistics.many_samples import (
     BrownForsytheAnova,
     Pair,
     WelchAnova,
@@ -23,10 +28,10 @@ from khive_persist.comparison.statistics.many_samples import (
     games_howell,
     welch_anova,
 )
-from khive_persist.comparison.statistics.medians import MedianDifference, median_difference
-from khive_persist.comparison.statistics.multiplicity import benjamini_hochberg, holm
-from khive_persist.comparison.statistics.p_values import told
-from khive_persist.comparison.statistics.paired import (
+from khive_persist.analytics.compare.statistics.medians import MedianDifference, median_difference
+from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
+from khive_persist.analytics.compare.statistics.p_values import told
+from khive_persist.analytics.compare.statistics.paired import (
     PairedT,
     Sign,
     Wilcoxon,
@@ -34,13 +39,13 @@ from khive_persist.comparison.statistics.paired import (
     sign,
     wilcoxon,
 )
-from khive_persist.comparison.statistics.power import needed, smallest_effect
-from khive_persist.comparison.statistics.proportions import (
+from khive_persist.analytics.compare.statistics.power import needed, smallest_effect
+from khive_persist.analytics.compare.statistics.proportions import (
     Proportion,
     ProportionDifference,
     proportion_difference,
 )
-from khive_persist.comparison.statistics.two_samples import (
+from khive_persist.analytics.compare.statistics.two_samples import (
     MannWhitney,
     Welch,
     mann_whitney,

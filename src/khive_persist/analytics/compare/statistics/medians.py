@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from scipy.stats import norm
 
-from khive_persist.comparison.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 
 RESAMPLES: Final = 9_999
 # The same data give the same interval.

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from scipy.optimize import brentq
 from scipy.stats import chi2, nct
 
-from khive_persist.comparison.statistics.interval import LEVEL, Interval
-from khive_persist.comparison.statistics.moments import is_rounding, moments
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.moments import is_rounding, moments
 
 # From there on gamma() overflows, and the logarithms are exact to a float's last digits.
 _LARGE: Final = 100

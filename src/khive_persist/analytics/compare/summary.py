@@ -2,12 +2,12 @@
 
 from typing import Final, Literal
 
-from khive_persist.comparison.comparing import Compared, named
-from khive_persist.comparison.statistics.interval import LEVEL, Interval
-from khive_persist.comparison.statistics.p_values import LEAST
-from khive_persist.comparison.statistics.paired import PairedT, Sign
-from khive_persist.comparison.statistics.proportions import ProportionDifference
-from khive_persist.comparison.statistics.two_samples import Welch
+from khive_persist.analytics.compare.compare import Compared, named
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.p_values import LEAST
+from khive_persist.analytics.compare.statistics.paired import PairedT, Sign
+from khive_persist.analytics.compare.statistics.proportions import ProportionDifference
+from khive_persist.analytics.compare.statistics.two_samples import Welch
 
 _ALPHA: Final = round(1 - LEVEL, 12)
 # Beside these, an effect is called small, medium or large (Cohen 1988, p. 25).

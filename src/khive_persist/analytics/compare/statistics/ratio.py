@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from scipy.stats import chisquare
 
-from khive_persist.comparison.statistics.p_values import told
+from khive_persist.analytics.compare.statistics.p_values import told
 
 # With fewer expected in a group the chi-square distribution is a poor stand-in (Cochran 1954).
 LEAST_EXPECTED: Final = 5

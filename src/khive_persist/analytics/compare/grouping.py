@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from khive_persist.comparison.metrics import at
+from khive_persist.analytics.compare.metrics import at
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.assignment import NAMED
 from khive_persist.sessions.facts import Assigned, SessionFacts

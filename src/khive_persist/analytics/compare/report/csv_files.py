@@ -10,8 +10,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Final
 
-from khive_persist.comparison.report.figures import Cell
-from khive_persist.comparison.report.tables import Column, Table
+from khive_persist.analytics.compare.report.figures import Cell
+from khive_persist.analytics.compare.report.tables import Column, Table
 from khive_persist.transfer.target import check_target, replacing
 from khive_persist.transfer.writing.csv import line
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from khive_persist.comparison.grouping import is_chosen_late
-from khive_persist.comparison.statistics.p_values import said
-from khive_persist.comparison.statistics.ratio import check_ratio
+from khive_persist.analytics.compare.grouping import is_chosen_late
+from khive_persist.analytics.compare.statistics.p_values import said
+from khive_persist.analytics.compare.statistics.ratio import check_ratio
 from khive_persist.experiments.counting import count_experiments
 from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS

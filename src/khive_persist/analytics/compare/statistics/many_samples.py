@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy import stats
 
-from khive_persist.comparison.statistics.interval import LEVEL, Interval
-from khive_persist.comparison.statistics.moments import (
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.moments import (
     Moments,
     is_rounding,
     moments,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from khive_persist.comparison.collecting import Collected
-from khive_persist.comparison.comparing import Compared
-from khive_persist.comparison.sentence import finding, sentence
-from khive_persist.comparison.trial import remarks
+from khive_persist.analytics.compare.collect import Collected
+from khive_persist.analytics.compare.compare import Compared
+from khive_persist.analytics.compare.experiment import remarks
+from khive_persist.analytics.compare.summary import finding, sentence
 
 
 def as_document(found: Collected, compared: Sequence[Compared]) -> dict[str, Any]:

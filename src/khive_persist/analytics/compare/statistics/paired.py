@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from khive_persist.comparison.statistics.interval import LEVEL, Interval
-from khive_persist.comparison.statistics.moments import moments
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.moments import moments
 
 
 class PairedT(NamedTuple):

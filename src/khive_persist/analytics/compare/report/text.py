@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from textwrap import fill, indent
 
-from khive_persist.comparison.collecting import Collected
-from khive_persist.comparison.comparing import Compared, Group
-from khive_persist.comparison.report.figures import figures
-from khive_persist.comparison.report.page import METHODS
-from khive_persist.comparison.sentence import sentence
-from khive_persist.comparison.trial import remarks
+from khive_persist.analytics.compare.collect import Collected
+from khive_persist.analytics.compare.compare import Compared, Group
+from khive_persist.analytics.compare.experiment import remarks
+from khive_persist.analytics.compare.report.figures import figures
+from khive_persist.analytics.compare.report.page import METHODS
+from khive_persist.analytics.compare.summary import sentence
 
 _WIDTH = 78
 
