@@ -7,6 +7,8 @@ Importing this package imports nothing else: each name is brought in when it is 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from khive_persist.analytics.experiments.assign import assign
+    from khive_persist.analytics.experiments.create import create_experiment
     from khive_persist.analytics.outcomes import calibration, outcomes
     from khive_persist.analytics.similar import similar_plans
     from khive_persist.copies import (
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
         UntrustedError,
         VersionError,
     )
-    from khive_persist.experiments.assigning import assign
-    from khive_persist.experiments.defining import create_experiment
     from khive_persist.maintenance.backup.backups import (
         create_backup,
         list_backups,

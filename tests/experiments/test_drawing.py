@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khive_persist.experiments.drawing import draw, fraction
+from khive_persist.analytics.experiments.random_assignment import draw, fraction
 from khive_persist.models.assignment import assignment_id
 from khive_persist.models.experiment import Variant
 

@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
+from khive_persist.analytics.experiments import assign as assigning
+from khive_persist.analytics.experiments.counts import (
+    ExperimentCount,
+    VariantCount,
+    count_experiments,
+)
+from khive_persist.analytics.experiments.create import WEIGHT, define, described
 from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import MissingExtraError
-from khive_persist.experiments import assigning
-from khive_persist.experiments.counting import ExperimentCount, VariantCount, count_experiments
-from khive_persist.experiments.defining import WEIGHT, define, described
 from khive_persist.models.experiment import Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import open_store, reading

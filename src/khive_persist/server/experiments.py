@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.analytics.experiments import assign as assigning
+from khive_persist.analytics.experiments.counts import count_experiments
+from khive_persist.analytics.experiments.create import WEIGHT, define
 from khive_persist.errors import InvalidRecordError
-from khive_persist.experiments import assigning
-from khive_persist.experiments.counting import count_experiments
-from khive_persist.experiments.defining import WEIGHT, define
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import MOST_VARIANTS, Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from khive_persist.analytics.compare.grouping import is_chosen_late
 from khive_persist.analytics.compare.statistics.p_values import said
 from khive_persist.analytics.compare.statistics.ratio import check_ratio
-from khive_persist.experiments.counting import count_experiments
+from khive_persist.analytics.experiments.counts import count_experiments
 from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import reading

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from khive_persist.analytics.experiments.create import find_experiment, invalid
+from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.errors import ConflictError, InvalidRecordError
-from khive_persist.experiments.defining import find_experiment, invalid
-from khive_persist.experiments.drawing import draw
 from khive_persist.models.assignment import NAMED, RANDOM, Assignment
 from khive_persist.models.experiment import Experiment
 from khive_persist.opening import find_place, open_store, reading

@@ -4,8 +4,8 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from khive_persist import clock
+from khive_persist.analytics.experiments.create import experiment_of, missing
 from khive_persist.errors import InvalidRecordError
-from khive_persist.experiments.defining import experiment_of, missing
 from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.store import codec
