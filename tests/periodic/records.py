@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
+from khive_persist.analytics.periodic_report.report import read_report
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
-from khive_persist.periodic.report import read_report
 from khive_persist.place import Place
 from tests.server.filling import Row, event, message, row, store
 

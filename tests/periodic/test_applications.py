@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from khive_persist.analytics.periodic_report.page import page
+from khive_persist.analytics.periodic_report.text import text
 from khive_persist.cli.root import run
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import (
@@ -16,8 +18,6 @@ from khive_persist.models.purposes import (
     SCORES,
     purpose,
 )
-from khive_persist.periodic.page import page
-from khive_persist.periodic.text import text
 from khive_persist.place import Place
 from khive_persist.store.reader import Reader
 from tests.periodic.records import AFTER, day, plan, plans, report, totals

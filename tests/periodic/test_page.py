@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Request
 
-from khive_persist.periodic.page import page
-from khive_persist.periodic.tables import tables
-from khive_persist.periodic.text import text
+from khive_persist.analytics.periodic_report.page import page
+from khive_persist.analytics.periodic_report.tables import tables
+from khive_persist.analytics.periodic_report.text import text
 from khive_persist.place import Place
 from tests.chromium import chromium
 from tests.periodic.records import (

@@ -10,15 +10,15 @@ import anyio
 import click
 
 from khive_persist import clock
+from khive_persist.analytics.periodic_report.period import KINDS, Kind
+from khive_persist.analytics.periodic_report.report import read_report
+from khive_persist.analytics.periodic_report.tables import tables
+from khive_persist.analytics.periodic_report.text import text as written
+from khive_persist.analytics.periodic_report.text import title
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import Moment, drained_place, with_place
 from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import MissingExtraError
-from khive_persist.periodic.period import KINDS, Kind
-from khive_persist.periodic.report import read_report
-from khive_persist.periodic.tables import tables
-from khive_persist.periodic.text import text as written
-from khive_persist.periodic.text import title
 from khive_persist.transfer.target import check_target, replacing
 
 
@@ -88,7 +88,7 @@ def command(
 
 def _page(report: Mapping[str, Any], now: datetime) -> str:
     try:
-        from khive_persist.periodic.page import page
+        from khive_persist.analytics.periodic_report.page import page
     except ImportError as error:
         raise MissingExtraError(
             f"the page needs {error.name}", hint="pip install 'khive-persist[analysis]'"

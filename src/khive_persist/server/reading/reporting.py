@@ -58,14 +58,14 @@ def _answer(place: Place, question: dict[str, Any]) -> str:
 
 
 def _report(place: Place, *, as_page: bool, period: Any, at: str, now: str) -> str:
-    from khive_persist.periodic.report import read_report
+    from khive_persist.analytics.periodic_report.report import read_report
 
     made_at = _instant(now)
     report = anyio.run(read_report, place, period, _instant(at), made_at)
     if not as_page:
         return codec.dump_lossy(report)
     try:
-        from khive_persist.periodic.page import page
+        from khive_persist.analytics.periodic_report.page import page
     except ImportError as error:
         raise _missing(error) from error
     return page(report, made_at or clock.now())

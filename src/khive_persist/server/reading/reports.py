@@ -11,9 +11,9 @@ from starlette.responses import Response
 from khive_persist import clock
 from khive_persist.analytics.compare import grouping, metrics
 from khive_persist.analytics.compare.report import elements
+from khive_persist.analytics.periodic_report.period import KINDS, chosen
 from khive_persist.models.purposes import EXPERIMENTS
 from khive_persist.models.query import field
-from khive_persist.periodic.period import KINDS, chosen
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.answers import CACHE, has_tag
 from khive_persist.server.reading.operations import Asked, Operation

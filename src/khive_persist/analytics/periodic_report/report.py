@@ -7,14 +7,14 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.analytics.outcomes import calibration
+from khive_persist.analytics.periodic_report.period import Kind, Period, chosen
+from khive_persist.analytics.periodic_report.previous_period import compare_periods
+from khive_persist.analytics.periodic_report.summary import sentences
+from khive_persist.analytics.periodic_report.totals import BY, Dear, Sum, Sums, add_up
 from khive_persist.errors import MissingExtraError
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
-from khive_persist.periodic.against_before import compare_periods
-from khive_persist.periodic.period import Kind, Period, chosen
-from khive_persist.periodic.sentences import sentences
-from khive_persist.periodic.sums import BY, Dear, Sum, Sums, add_up
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.activity import PlansMade, Time, latest, plans_made, verdicts_given

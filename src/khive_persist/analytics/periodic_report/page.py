@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from khive_persist.analytics.compare.report.elements import document, picture, table, text
-from khive_persist.periodic import plots
-from khive_persist.periodic.tables import Table, tables
-from khive_persist.periodic.text import title
+from khive_persist.analytics.periodic_report import plots
+from khive_persist.analytics.periodic_report.tables import Table, tables
+from khive_persist.analytics.periodic_report.text import title
 
 METHODS: Final = (
     "Days are those of UTC, and weeks begin on Monday (ISO 8601). A tool call counts by its end,"

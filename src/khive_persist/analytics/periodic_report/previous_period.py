@@ -6,8 +6,8 @@ from typing import Any
 
 from khive_persist.analytics.compare import metrics
 from khive_persist.analytics.compare.metric import Metric, Sample
+from khive_persist.analytics.periodic_report.period import Period
 from khive_persist.errors import MissingExtraError
-from khive_persist.periodic.period import Period
 from khive_persist.place import Place
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.facts import session_facts

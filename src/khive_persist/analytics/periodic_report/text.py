@@ -6,7 +6,7 @@ from textwrap import fill
 from typing import Any, Final
 
 from khive_persist.analytics.compare.report.elements import Cell
-from khive_persist.periodic.tables import Table, tables
+from khive_persist.analytics.periodic_report.tables import Table, tables
 
 _WIDTH: Final = 78
 _CELL_CHARACTERS: Final = 60
