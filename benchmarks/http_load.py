@@ -18,7 +18,8 @@ _READ_BYTES: Final = 1 << 20
 _SERVE: Final = """
 import sys
 from khive_persist.place import Place
-from khive_persist.server import hooks, recorder
+from khive_persist.server import hooks
+from khive_persist.recorder import client
 from khive_persist.server.running import Options, serve
 from khive_persist.settings import Settings
 
@@ -28,7 +29,7 @@ async def nothing(serving, event, raw):
 if sys.argv[2] == "answering":
     hooks.record = nothing
 if sys.argv[2] == "one commit a request":
-    recorder.module_command = lambda module, *words: [sys.executable, sys.argv[3], *words]
+    client.module_command = lambda module, *words: [sys.executable, sys.argv[3], *words]
 serve(Place(sys.argv[1]), Settings(), Options(port=0), lambda url: print(url, flush=True))
 """
 

@@ -63,7 +63,7 @@ def command(
         _change_unit(unit, place, _words(context))
         return
     _needs_packages()
-    from khive_persist.server import logs
+    from khive_persist.recorder import logs
     from khive_persist.server.listening import Tls
     from khive_persist.server.running import Options, serve
 

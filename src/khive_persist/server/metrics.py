@@ -8,7 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from khive_persist.models.purposes import Purpose
-from khive_persist.server.incoming import Commit
+from khive_persist.recorder.messages import Commit
 
 ROUTE: Final = "khive.route"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

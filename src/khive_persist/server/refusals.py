@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.datastructures import Address
 
-from khive_persist.server.logs import LOGGER
+from khive_persist.recorder.logs import LOGGER
 
 _SECONDS: Final = 60.0
 _MOST_ADDRESSES: Final = 1_000

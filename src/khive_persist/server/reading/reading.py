@@ -14,8 +14,8 @@ from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.server.live import Live
-from khive_persist.server.logs import LOGGER
+from khive_persist.recorder.live_settings import Live
+from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.reading.feed import FILES, Feed
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import Hours

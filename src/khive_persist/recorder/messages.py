@@ -7,7 +7,7 @@ from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
-from khive_persist.server.live import Live
+from khive_persist.recorder.live_settings import Live
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import seal
 

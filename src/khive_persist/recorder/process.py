@@ -1,6 +1,6 @@
 """The recorder: the process that stores what a server is sent.
 
-    python -m khive_persist.server.recording ROOT
+    python -m khive_persist.recorder.process ROOT
 
 stdin is one end of a pair of sockets; the server has the other. To look for secrets, to write and
 to copy takes as long as to speak HTTP: in one process each would wait for the other's turn of
@@ -19,11 +19,11 @@ from typing import Final
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.server.commits import Commits
-from khive_persist.server.frames import Frames, pack
-from khive_persist.server.incoming import Ask, Commit
-from khive_persist.server.live import Live
-from khive_persist.server.recovery import recover_all
+from khive_persist.recorder.framing import Frames, pack
+from khive_persist.recorder.group_commit import Commits
+from khive_persist.recorder.live_settings import Live
+from khive_persist.recorder.messages import Ask, Commit
+from khive_persist.recorder.recovery import recover_all
 
 # The one before it has ended: what it had not copied is copied first.
 AGAIN: Final = "again"

@@ -11,14 +11,14 @@ from typing import Any, Final
 from khive_persist.errors import StoreBusyError, StoreClosedError, StoreUnavailableError
 from khive_persist.models.purposes import Purpose
 from khive_persist.place import Place
-from khive_persist.server.frames import Frames, pack
-from khive_persist.server.incoming import Ask, Commit, Incoming, Reload, Result
-from khive_persist.server.logs import LOGGER
+from khive_persist.recorder.framing import Frames, pack
+from khive_persist.recorder.logs import LOGGER
+from khive_persist.recorder.messages import Ask, Commit, Incoming, Reload, Result
 from khive_persist.trust.processes import environment_for, module_command
 
 # As `recording.AGAIN`.
 AGAIN = "again"
-RECORDING = "khive_persist.server.recording"
+RECORDING = "khive_persist.recorder.process"
 STALLED_SECONDS: Final = 1.0
 # Of what was sent and not answered: what comes while a file is locked must not fill the memory.
 WAITING_BYTES: Final = 64 << 20
