@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist.cli.root import run
 from khive_persist.place import Place
-from khive_persist.server.tokens import Right, Tokens
+from khive_persist.server.http.tokens import Right, Tokens
 from tests.experiments.records import rows
 from tests.server.process import Server
 

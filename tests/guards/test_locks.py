@@ -25,7 +25,7 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.place import Place, make_directory
 from khive_persist.redaction import Redactor
-from khive_persist.server.tokens import Tokens
+from khive_persist.server.http.tokens import Tokens
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import atomic_switch, connection, write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
@@ -233,9 +233,9 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
     (settled, [("store/sqlite/atomic_switch.py:settle", f"{PLANS}.lock")]),
     (resident, [("capture/drainer.py:_serve", "drainer.lock")]),
     (tokens, [
-        ("server/tokens.py:Tokens.create", "server.tokens.lock"),
-        ("server/tokens.py:Tokens.revoke", "server.tokens.lock"),
-        ("server/tokens.py:Tokens.local", "server.tokens.lock"),
+        ("server/http/tokens.py:Tokens.create", "server.tokens.lock"),
+        ("server/http/tokens.py:Tokens.revoke", "server.tokens.lock"),
+        ("server/http/tokens.py:Tokens.local", "server.tokens.lock"),
     ]),
     (set_aside, [("store/sqlite/connection.py:set_aside", f"{PLANS}.lock")]),
     (restored_there, [

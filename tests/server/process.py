@@ -27,7 +27,7 @@ import json, sys
 from khive_persist.capture.drain import usable_settings
 from khive_persist.place import Place
 from khive_persist.recorder import logs
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.limits import Limits
 from khive_persist.server.running import Options, serve
 from khive_persist.server.upkeep import Rhythm
 

@@ -9,7 +9,7 @@ import pytest
 
 from khive_persist.cli.root import run
 from khive_persist.place import Place
-from khive_persist.server.tokens import Tokens
+from khive_persist.server.http.tokens import Tokens
 from tests.server.process import Server
 from tests.server.sessions import KINDS, PATH, begin, contents, one_of
 

@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 
 from khive_persist import errors
 from khive_persist.errors import KhiveError
-from khive_persist.server.errors import STATUSES, Errors, Refused, error_response
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.errors import STATUSES, Errors, Refused, error_response
+from khive_persist.server.http.limits import Limits
 
 
 def subclasses(of: type[KhiveError]) -> list[type[KhiveError]]:

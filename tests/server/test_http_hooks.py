@@ -9,7 +9,7 @@ import pytest
 
 from khive_persist.capture.hook_config import install, settings_path, status
 from khive_persist.place import Place
-from khive_persist.server.tokens import Right, Tokens
+from khive_persist.server.http.tokens import Right, Tokens
 from tests.cli.conftest import Khive, khive
 from tests.server.process import Server
 

@@ -15,8 +15,8 @@ import pytest
 
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
+from khive_persist.server.http.tokens import Tokens
 from khive_persist.server.reading import live_events
-from khive_persist.server.tokens import Tokens
 from tests.server import process
 from tests.server.filling import BEGIN, delete, event, store
 from tests.server.process import Server

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from khive_persist.place import Place
 from khive_persist.server.app import routes
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
 from khive_persist.server.serving import begin_serving, end_serving
 from tests.server.filling import fill

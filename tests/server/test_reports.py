@@ -18,7 +18,7 @@ import pytest
 from khive_persist import clock
 from khive_persist.cli.root import run
 from khive_persist.place import Place
-from khive_persist.server.errors import Refused
+from khive_persist.server.http.errors import Refused
 from khive_persist.server.reading import reporter
 from khive_persist.server.reading.reporter import REPORTING, Reporter
 from khive_persist.server.reading.reports import POLICY

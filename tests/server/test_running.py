@@ -25,7 +25,7 @@ from khive_persist.errors import InvalidSettingsError
 from khive_persist.mirror.packing import MARKER
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES
 from khive_persist.place import Place
-from khive_persist.server.listening import check_exposure
+from khive_persist.server.http.listening import check_exposure
 from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import committed_only, copies_of
 from tests.server.process import Server, event, recorder_of, until

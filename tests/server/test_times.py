@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from khive_persist.place import Place
 from khive_persist.server.app import routes
-from khive_persist.server.errors import Refused
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.errors import Refused
+from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
 from khive_persist.server.reading.parameters import SINCE, TIME, parsed
 from khive_persist.server.serving import begin_serving, end_serving

@@ -64,7 +64,7 @@ def command(
         return
     _needs_packages()
     from khive_persist.recorder import logs
-    from khive_persist.server.listening import Tls
+    from khive_persist.server.http.listening import Tls
     from khive_persist.server.running import Options, serve
 
     tls = Tls(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
@@ -121,7 +121,7 @@ def revoke_command(context: click.Context, name: str, directory: str | None) -> 
 
 
 def _tokens(place: Place) -> Any:
-    from khive_persist.server.tokens import Tokens
+    from khive_persist.server.http.tokens import Tokens
 
     place.make()
     return Tokens(place)

@@ -9,12 +9,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from khive_persist.server import login_cookie
-from khive_persist.server.errors import CLOSE, Refused
+from khive_persist.server.http.errors import CLOSE, Refused
+from khive_persist.server.http.paths import with_slashes
+from khive_persist.server.http.protocol import ADMIT
+from khive_persist.server.http.tokens import Right, Token
 from khive_persist.server.metrics import ROUTE
-from khive_persist.server.paths import with_slashes
-from khive_persist.server.protocol import ADMIT
 from khive_persist.server.serving import Serving
-from khive_persist.server.tokens import Right, Token
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

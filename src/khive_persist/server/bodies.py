@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 from starlette.requests import Request
 
-from khive_persist.server.errors import CLOSE, Refused
+from khive_persist.server.http.errors import CLOSE, Refused
 from khive_persist.store import codec
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from khive_persist.models.experiment import MOST_VARIANTS, Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.server.access import route
 from khive_persist.server.bodies import read_json
-from khive_persist.server.errors import json_response
+from khive_persist.server.http.errors import json_response
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation, routes_of
 from khive_persist.server.reading.schemas import COUNT, INSTANT, TEXT, array, maybe, record

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.server.access import route
-from khive_persist.server.errors import json_response
+from khive_persist.server.http.errors import json_response
 from khive_persist.server.serving import Serving
 
 

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from khive_persist.server import login_cookie
 from khive_persist.server.access import authorise, route
 from khive_persist.server.bodies import read_json
-from khive_persist.server.errors import Refused, json_response
+from khive_persist.server.http.errors import Refused, json_response
 from khive_persist.server.serving import Serving
 
 

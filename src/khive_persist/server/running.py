@@ -20,9 +20,9 @@ from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.recovery import recover_all
 from khive_persist.server import upkeep, url_file
 from khive_persist.server.app import build_app
-from khive_persist.server.limits import Limits
-from khive_persist.server.listening import Tls, check_exposure, listen, url_of
-from khive_persist.server.protocol import guarded_protocol
+from khive_persist.server.http.limits import Limits
+from khive_persist.server.http.listening import Tls, check_exposure, listen, url_of
+from khive_persist.server.http.protocol import guarded_protocol
 from khive_persist.server.serving import Serving, begin_serving, end_serving
 from khive_persist.server.upkeep import Rhythm
 from khive_persist.settings import Settings

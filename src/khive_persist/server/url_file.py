@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from khive_persist.files import read_regular
 from khive_persist.place import Place
-from khive_persist.server.listening import is_loopback
+from khive_persist.server.http.listening import is_loopback
 from khive_persist.settings import Settings
 
 _MOST_BYTES: Final = 4_096

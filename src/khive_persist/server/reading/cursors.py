@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Sequence
 from typing import Any, Final
 
-from khive_persist.server.errors import Refused
+from khive_persist.server.http.errors import Refused
 from khive_persist.store import codec
 
 _INT64: Final = range(-(2**63), 2**63)

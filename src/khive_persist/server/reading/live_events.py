@@ -14,7 +14,7 @@ from starlette.responses import Response
 from khive_persist import clock
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.access import authorise
-from khive_persist.server.errors import Refused
+from khive_persist.server.http.errors import Refused
 from khive_persist.server.reading import cursors
 from khive_persist.server.reading import parameters as given
 from khive_persist.server.reading.feed import FILES, WITHOUT, Stands

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from khive_persist import clock
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.server.errors import Refused
+from khive_persist.server.http.errors import Refused
 
 Kind = Literal["text", "word", "integer", "number", "boolean", "time"]
 

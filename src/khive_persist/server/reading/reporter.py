@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from khive_persist import errors
 from khive_persist.errors import InvalidQueryError, KhiveError
 from khive_persist.place import Place
-from khive_persist.server.errors import Refused
+from khive_persist.server.http.errors import Refused
 from khive_persist.server.reading.reporting import REFUSED
 from khive_persist.store import codec
 from khive_persist.trust.processes import environment_for, module_command

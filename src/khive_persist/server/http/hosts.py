@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from khive_persist.server.errors import Refused, error_response
+from khive_persist.server.http.errors import Refused, error_response
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:]{2,39}\]|[a-z0-9][a-z0-9.-]{0,252})(?::(\d{1,5}))?\Z")

@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 from starlette.types import Message, Receive, Scope, Send
 
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.limits import Limits
 
 _PIECE_BYTES: Final = 1 << 20
 _PAUSE_SECONDS: Final = 0.01

@@ -4,8 +4,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from khive_persist.server.errors import CLOSE, Refused
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.errors import CLOSE, Refused
+from khive_persist.server.http.limits import Limits
 
 _CODING: Final = b"transfer-encoding"
 _ONCE: Final = frozenset(

@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from khive_persist import errors
 from khive_persist.errors import KhiveError
-from khive_persist.server.limits import Limits
-from khive_persist.server.tokens import PREFIX
-from khive_persist.server.unread import Throwing, Unread
+from khive_persist.server.http.limits import Limits
+from khive_persist.server.http.tokens import PREFIX
+from khive_persist.server.http.unread_body import Throwing, Unread
 from khive_persist.store import codec
 
 RETRY_AFTER_SECONDS: Final = 2

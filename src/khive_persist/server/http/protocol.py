@@ -8,9 +8,9 @@ from asyncio import TimerHandle, Transport
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from khive_persist.server.errors import RETRY_AFTER_SECONDS
-from khive_persist.server.headers import HEADERS
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.errors import RETRY_AFTER_SECONDS
+from khive_persist.server.http.headers import HEADERS
+from khive_persist.server.http.limits import Limits
 from khive_persist.store import codec
 
 if TYPE_CHECKING:
