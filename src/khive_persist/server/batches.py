@@ -5,9 +5,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 from starlette.responses import Response
 
-from khive_persist.server.access import JSON_LINES
-from khive_persist.server.bodies import not_json
 from khive_persist.server.http.errors import Refused, json_response
+from khive_persist.server.request.auth import JSON_LINES
+from khive_persist.server.request.body import not_json
 from khive_persist.store import codec
 
 Word = Literal["new", "same", "changed", "refused", "spooled"]

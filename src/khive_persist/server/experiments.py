@@ -15,12 +15,12 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import MOST_VARIANTS, Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
-from khive_persist.server.access import route
-from khive_persist.server.bodies import read_json
 from khive_persist.server.http.errors import json_response
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation, routes_of
 from khive_persist.server.reading.schemas import COUNT, INSTANT, TEXT, array, maybe, record
+from khive_persist.server.request.auth import route
+from khive_persist.server.request.body import read_json
 from khive_persist.server.serving import Serving
 from khive_persist.server.sessions.retries import retried
 from khive_persist.sessions.has_started import PURPOSES, has_begun

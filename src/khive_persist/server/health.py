@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.access import route
 from khive_persist.server.http.errors import json_response
+from khive_persist.server.request.auth import route
 from khive_persist.server.serving import Serving
 
 

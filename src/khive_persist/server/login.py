@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server import login_cookie
-from khive_persist.server.access import authorise, route
-from khive_persist.server.bodies import read_json
 from khive_persist.server.http.errors import Refused, json_response
+from khive_persist.server.request import session_cookie
+from khive_persist.server.request.auth import authorise, route
+from khive_persist.server.request.body import read_json
 from khive_persist.server.serving import Serving
 
 
@@ -26,12 +26,12 @@ def routes(serving: Serving) -> list[BaseRoute]:
         response = json_response({"name": token.name, "rights": token.rights})
         cookie: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "strict"}
         cookie["secure"] = request.url.scheme == "https"
-        value = login_cookie.make(serving, token)
-        response.set_cookie(serving.cookie, value, max_age=login_cookie.SECONDS, **cookie)
+        value = session_cookie.make(serving, token)
+        response.set_cookie(serving.cookie, value, max_age=session_cookie.SECONDS, **cookie)
         return response
 
     async def logout(request: Request) -> Response:
-        login_cookie.end(serving, request.cookies.get(serving.cookie, ""))
+        session_cookie.end(serving, request.cookies.get(serving.cookie, ""))
         response = json_response({})
         response.delete_cookie(serving.cookie, path="/", httponly=True, samesite="strict")
         return response

@@ -23,9 +23,9 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.score import Score
 from khive_persist.recorder.messages import Record
-from khive_persist.server.access import JSON, JSON_LINES, Endpoint, media_type, route
 from khive_persist.server.batches import NoJson, Told, batch_response, read_batch
-from khive_persist.server.bodies import read_body
+from khive_persist.server.request.auth import JSON, JSON_LINES, Endpoint, media_type, route
+from khive_persist.server.request.body import read_body
 from khive_persist.server.serving import Serving
 from khive_persist.server.sessions.cache import SessionCache
 from khive_persist.server.sessions.open_writes import OpenWrites

@@ -10,10 +10,10 @@ from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.application_session import ApplicationSession
-from khive_persist.server.access import JSON, route
-from khive_persist.server.bodies import read_json
 from khive_persist.server.http.errors import Refused, json_response
 from khive_persist.server.reading.operations import routes_of
+from khive_persist.server.request.auth import JSON, route
+from khive_persist.server.request.body import read_json
 from khive_persist.server.serving import Serving
 from khive_persist.server.sessions import appending, reading, versions
 from khive_persist.server.sessions.cache import Entry, SessionCache

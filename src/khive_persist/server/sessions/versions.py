@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from khive_persist.errors import ConflictError
-from khive_persist.server.access import Endpoint
 from khive_persist.server.http.errors import Refused, json_response
+from khive_persist.server.request.auth import Endpoint
 
 _TAG: Final = re.compile(r'"(\d{1,15})"\Z', re.ASCII)
 

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from khive_persist.server import login_cookie
 from khive_persist.server.http.errors import CLOSE, Refused
 from khive_persist.server.http.paths import with_slashes
 from khive_persist.server.http.protocol import ADMIT
 from khive_persist.server.http.tokens import Right, Token
 from khive_persist.server.metrics import ROUTE
+from khive_persist.server.request import session_cookie
 from khive_persist.server.serving import Serving
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -137,4 +137,4 @@ def _presented(serving: Serving, request: Request) -> Token | None:
             return None
         return serving.tokens.find(given[len(_BEARER) :].strip())
     cookie = request.cookies.get(serving.cookie)
-    return login_cookie.find(serving, cookie) if cookie else None
+    return session_cookie.find(serving, cookie) if cookie else None
