@@ -11,9 +11,13 @@ from khive_persist import ApplicationSession, open_store
 from khive_persist.errors import NotFoundError, StoreBusyError, VersionError
 from khive_persist.place import Place
 from khive_persist.server.http.limits import Limits
+from khive_persist.server.routes.application_sessions.cache import (
+    KEPT_SECONDS,
+    MOST_BYTES,
+    SessionCache,
+)
+from khive_persist.server.routes.application_sessions.retries import PAUSES_SECONDS, retried
 from khive_persist.server.serving import Serving, begin_serving, end_serving
-from khive_persist.server.sessions.cache import KEPT_SECONDS, MOST_BYTES, SessionCache
-from khive_persist.server.sessions.retries import PAUSES_SECONDS, retried
 from khive_persist.store.application_sessions import ApplicationSessionStore
 
 

@@ -21,8 +21,8 @@ from khive_persist.server.reading.operations import Asked, Operation, routes_of
 from khive_persist.server.reading.schemas import COUNT, INSTANT, TEXT, array, maybe, record
 from khive_persist.server.request.auth import route
 from khive_persist.server.request.body import read_json
+from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.serving import Serving
-from khive_persist.server.sessions.retries import retried
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import Kept

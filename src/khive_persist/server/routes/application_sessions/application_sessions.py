@@ -14,11 +14,11 @@ from khive_persist.server.http.errors import Refused, json_response
 from khive_persist.server.reading.operations import routes_of
 from khive_persist.server.request.auth import JSON, route
 from khive_persist.server.request.body import read_json
+from khive_persist.server.routes.application_sessions import append, read, versions
+from khive_persist.server.routes.application_sessions.cache import Entry, SessionCache
+from khive_persist.server.routes.application_sessions.inflight_writes import OpenWrites
+from khive_persist.server.routes.application_sessions.versions import saying_version
 from khive_persist.server.serving import Serving
-from khive_persist.server.sessions import appending, reading, versions
-from khive_persist.server.sessions.cache import Entry, SessionCache
-from khive_persist.server.sessions.open_writes import OpenWrites
-from khive_persist.server.sessions.versions import saying_version
 from khive_persist.store.application_sessions import ApplicationSessionStore
 
 PATH: Final = "/v1/application_sessions"
@@ -72,8 +72,8 @@ def routes(serving: Serving) -> list[BaseRoute]:
         route(serving, "POST", PATH, saying_version(start), right="ingest"),
         route(serving, "PATCH", one, saying_version(update), right="ingest", types=_PATCH),
         route(serving, "POST", f"{one}/complete", saying_version(complete), right="ingest"),
-        *appending.routes(serving, one, cache, writes),
-        *routes_of(serving, reading.operations(serving, PATH, cache)),
+        *append.routes(serving, one, cache, writes),
+        *routes_of(serving, read.operations(serving, PATH, cache)),
     ]
 
 

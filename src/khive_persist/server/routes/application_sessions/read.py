@@ -13,11 +13,11 @@ from khive_persist.server.reading.answers import CACHE, has_tag
 from khive_persist.server.reading.listing import Listing, Page
 from khive_persist.server.reading.operations import Asked, Operation
 from khive_persist.server.reading.parameters import SINCE, UNTIL, Parameter
+from khive_persist.server.routes.application_sessions.append import KINDS
+from khive_persist.server.routes.application_sessions.cache import SessionCache, session_fields
+from khive_persist.server.routes.application_sessions.check import CHECKED, check
+from khive_persist.server.routes.application_sessions.versions import tag
 from khive_persist.server.serving import Serving
-from khive_persist.server.sessions.appending import KINDS
-from khive_persist.server.sessions.cache import SessionCache, session_fields
-from khive_persist.server.sessions.checking import CHECKED, check
-from khive_persist.server.sessions.versions import tag
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, Place, newest
 from khive_persist.transfer.columns import columns_of
