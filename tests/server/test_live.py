@@ -16,7 +16,7 @@ import pytest
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.place import Place
 from khive_persist.server.http.tokens import Tokens
-from khive_persist.server.reading import live_events
+from khive_persist.server.routes.read import live_events
 from tests.server import process
 from tests.server.filling import BEGIN, delete, event, store
 from tests.server.process import Server
@@ -184,7 +184,7 @@ def test_a_graceful_stop_ends_the_streams(place: Place) -> None:
 def quick(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server whose heart beats fast, and that takes a client for slow soon."""
     settings = (
-        "from khive_persist.server.reading import live_events\n"
+        "from khive_persist.server.routes.read import live_events\n"
         "live_events.HEARTBEAT_SECONDS = 0.2\nlive_events.SLOW_SECONDS = 0.5\n"
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
@@ -209,7 +209,7 @@ def test_a_token_that_is_revoked_ends_a_stream_that_is_never_silent(
 ) -> None:
     # Longer than the machine keeps the writer waiting.
     settings = (
-        "from khive_persist.server.reading import live_events\n"
+        "from khive_persist.server.routes.read import live_events\n"
         "live_events.HEARTBEAT_SECONDS = 2.0\n"
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
@@ -294,7 +294,7 @@ def test_all_who_have_caught_up_share_one_reading(
     marker = place.root / "nobody reads for itself"
     fault = f"""
 from pathlib import Path
-from khive_persist.server.reading import live_events
+from khive_persist.server.routes.read import live_events
 own = live_events.following
 
 async def following(*words):

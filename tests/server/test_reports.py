@@ -19,9 +19,9 @@ from khive_persist import clock
 from khive_persist.cli.root import run
 from khive_persist.place import Place
 from khive_persist.server.http.errors import Refused
-from khive_persist.server.reading import reporter
-from khive_persist.server.reading.reporter import REPORTING, Reporter
-from khive_persist.server.reading.reports import POLICY
+from khive_persist.server.routes.read import report_client
+from khive_persist.server.routes.read.compare_and_report import POLICY
+from khive_persist.server.routes.read.report_client import REPORTING, Reporter
 from tests.periodic.records import MONDAY, call, day, events, plan, plans
 from tests.server.process import Server, children, memory_bytes, until
 
@@ -215,8 +215,8 @@ class _Here:
 
 
 async def test_what_takes_too_long_is_ended(filled: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporter, "LIMIT_SECONDS", 0.05)
-    monkeypatch.setattr(reporter, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(report_client, "LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr(report_client, "PATIENCE_SECONDS", 0.01)
     one = Reporter(filled, anyio.Event())
     codes = []
 

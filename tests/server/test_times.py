@@ -13,7 +13,7 @@ from khive_persist.server.app import routes
 from khive_persist.server.http.errors import Refused
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
-from khive_persist.server.reading.parameters import SINCE, TIME, parsed
+from khive_persist.server.routes.read.parameters import SINCE, TIME, parsed
 from khive_persist.server.serving import begin_serving, end_serving
 
 PATTERN = re.compile(f"^({TIME})$")

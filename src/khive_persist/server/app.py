@@ -14,8 +14,8 @@ from khive_persist.server.http.paths import Paths
 from khive_persist.server.http.request_head import Heads
 from khive_persist.server.metrics import Observed
 from khive_persist.server.openapi import routes as openapi
-from khive_persist.server.reading import routes as reading
 from khive_persist.server.routes.application_sessions import application_sessions
+from khive_persist.server.routes.read import routes as reading
 from khive_persist.server.serving import Serving
 
 

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.reading.answers import has_tag
 from khive_persist.server.request.auth import route
+from khive_persist.server.routes.read.responses import has_tag
 from khive_persist.server.serving import Serving
 
 FOLDER: Final = Path(str(files("khive_persist") / "server" / "web"))

@@ -7,9 +7,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.server.openapi.document import openapi
-from khive_persist.server.reading.answers import answer
-from khive_persist.server.reading.parameters import parsed
 from khive_persist.server.request.auth import route
+from khive_persist.server.routes.read.parameters import parsed
+from khive_persist.server.routes.read.responses import answer
 from khive_persist.server.serving import Serving
 
 

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 from khive_persist.models.experiment import MOST_VARIANTS, NAME
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.http.tokens import RIGHTS
-from khive_persist.server.reading.parameters import Parameter
-from khive_persist.server.reading.schemas import (
+from khive_persist.server.records import CLASSES
+from khive_persist.server.routes.read.parameters import Parameter
+from khive_persist.server.routes.read.schemas import (
     ANYTHING,
     BOOLEAN,
     COUNT,
@@ -18,7 +19,6 @@ from khive_persist.server.reading.schemas import (
     maybe,
     record,
 )
-from khive_persist.server.records import CLASSES
 
 
 class Told(NamedTuple):

@@ -11,13 +11,13 @@ from starlette.routing import BaseRoute
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.server.http.errors import Refused, json_response
-from khive_persist.server.reading.operations import routes_of
 from khive_persist.server.request.auth import JSON, route
 from khive_persist.server.request.body import read_json
 from khive_persist.server.routes.application_sessions import append, read, versions
 from khive_persist.server.routes.application_sessions.cache import Entry, SessionCache
 from khive_persist.server.routes.application_sessions.inflight_writes import OpenWrites
 from khive_persist.server.routes.application_sessions.versions import saying_version
+from khive_persist.server.routes.read.operations import routes_of
 from khive_persist.server.serving import Serving
 from khive_persist.store.application_sessions import ApplicationSessionStore
 

@@ -9,14 +9,14 @@ from starlette.responses import Response
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
 from khive_persist.models.node import Node
 from khive_persist.models.query import Filter, column, field
-from khive_persist.server.reading.answers import CACHE, has_tag
-from khive_persist.server.reading.listing import Listing, Page
-from khive_persist.server.reading.operations import Asked, Operation
-from khive_persist.server.reading.parameters import SINCE, UNTIL, Parameter
 from khive_persist.server.routes.application_sessions.append import KINDS
 from khive_persist.server.routes.application_sessions.cache import SessionCache, session_fields
 from khive_persist.server.routes.application_sessions.check import CHECKED, check
 from khive_persist.server.routes.application_sessions.versions import tag
+from khive_persist.server.routes.read.listing import Listing, Page
+from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
+from khive_persist.server.routes.read.responses import CACHE, has_tag
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, Place, newest

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from khive_persist.server.reading.schemas import (
+from khive_persist.server.routes.read.schemas import (
     BOOLEAN,
     CALIBRATION,
     COUNT,

@@ -1,6 +1,6 @@
 """The process that computes one comparison or report for a server; `reporter.py` starts it.
 
-    python -m khive_persist.server.reading.reporting ROOT
+    python -m khive_persist.server.routes.read.report_process ROOT
 
 It takes a `Question` as a line of JSON on stdin, and writes the answer to stdout. What computes
 statistics and draws takes a hundred megabytes, which the server does not have to keep so. It leaves

@@ -4,12 +4,12 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.answers import answer_bytes
-from khive_persist.server.reading.operations import Asked, Operation
-from khive_persist.server.reading.parameters import Parameter
 from khive_persist.server.reading.reading import Reading
-from khive_persist.server.reading.schemas import OVERVIEW, PLACE
+from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.parameters import Parameter
+from khive_persist.server.routes.read.responses import answer_bytes
+from khive_persist.server.routes.read.schemas import OVERVIEW, PLACE
 from khive_persist.server.serving import Serving
 from khive_persist.sessions.rollup.follower import Progress
 from khive_persist.sessions.rollup.groups import HOUR_CHARACTERS

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
-from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.filters import names_session
-from khive_persist.server.reading.listing import Listing, Page
-from khive_persist.server.reading.operations import Asked, Operation
-from khive_persist.server.reading.parameters import Parameter
-from khive_persist.server.reading.schemas import FOCUS, LINEAGE, SESSION, STORY
+from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.routes.read.filters import names_session
+from khive_persist.server.routes.read.listing import Listing, Page
+from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.parameters import Parameter
+from khive_persist.server.routes.read.schemas import FOCUS, LINEAGE, SESSION, STORY
 from khive_persist.server.serving import Serving
 from khive_persist.sessions import todo_history
 from khive_persist.sessions.lineage.document import as_document

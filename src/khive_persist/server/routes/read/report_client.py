@@ -12,11 +12,11 @@ from khive_persist import errors
 from khive_persist.errors import InvalidQueryError, KhiveError
 from khive_persist.place import Place
 from khive_persist.server.http.errors import Refused
-from khive_persist.server.reading.reporting import REFUSED
+from khive_persist.server.routes.read.report_process import REFUSED
 from khive_persist.store import codec
 from khive_persist.trust.processes import environment_for, module_command
 
-REPORTING: Final = "khive_persist.server.reading.reporting"
+REPORTING: Final = "khive_persist.server.routes.read.report_process"
 LIMIT_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 10.0
 MOST_BYTES: Final = 16 << 20

@@ -14,13 +14,13 @@ from khive_persist.analytics.compare.report import elements
 from khive_persist.analytics.periodic_report.period import KINDS, chosen
 from khive_persist.models.purposes import EXPERIMENTS
 from khive_persist.models.query import field
-from khive_persist.server.reading import parameters as given
-from khive_persist.server.reading.answers import CACHE, has_tag
-from khive_persist.server.reading.operations import Asked, Operation
-from khive_persist.server.reading.parameters import Parameter
-from khive_persist.server.reading.report_schemas import COMPARISON, COMPARISON_NAMES, REPORT
-from khive_persist.server.reading.reporter import LIMIT_SECONDS, Reporter
-from khive_persist.server.reading.state import state_of
+from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.routes.read.fingerprint import state_of
+from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.parameters import Parameter
+from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
+from khive_persist.server.routes.read.report_schemas import COMPARISON, COMPARISON_NAMES, REPORT
+from khive_persist.server.routes.read.responses import CACHE, has_tag
 from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select

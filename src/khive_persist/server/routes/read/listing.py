@@ -6,10 +6,10 @@ from typing import Any, Final, Literal, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from khive_persist.server.reading import cursors
-from khive_persist.server.reading.answers import CACHE, answer
-from khive_persist.server.reading.parameters import DEFAULT_LIMIT
-from khive_persist.server.reading.streaming import Streamed
+from khive_persist.server.routes.read import cursors
+from khive_persist.server.routes.read.parameters import DEFAULT_LIMIT
+from khive_persist.server.routes.read.responses import CACHE, answer
+from khive_persist.server.routes.read.streaming import Streamed
 from khive_persist.store import codec
 
 Form = Literal["json", "csv", "jsonl"]

@@ -2,28 +2,28 @@
 
 from starlette.routing import BaseRoute
 
-from khive_persist.server.reading import (
+from khive_persist.server.routes.read import (
     analysis,
-    condition,
+    compare_and_report,
+    doctor,
     live_events,
-    place,
+    overview,
     records,
-    reports,
     sessions,
 )
-from khive_persist.server.reading.operations import Operation, routes_of
+from khive_persist.server.routes.read.operations import Operation, routes_of
 from khive_persist.server.serving import Serving
 
 
 def operations(serving: Serving) -> list[Operation]:
     """All that the server answers to who reads; a purpose of any name comes last."""
     return [
-        *place.operations(serving),
+        *overview.operations(serving),
         *sessions.operations(serving),
         *live_events.operations(serving),
         *analysis.operations(serving),
-        *reports.operations(serving),
-        *condition.operations(serving),
+        *compare_and_report.operations(serving),
+        *doctor.operations(serving),
         *records.operations(serving),
     ]
 
