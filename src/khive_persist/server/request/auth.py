@@ -12,8 +12,8 @@ from khive_persist.server.http.errors import CLOSE, Refused
 from khive_persist.server.http.paths import with_slashes
 from khive_persist.server.http.protocol import ADMIT
 from khive_persist.server.http.tokens import Right, Token
-from khive_persist.server.metrics import ROUTE
 from khive_persist.server.request import session_cookie
+from khive_persist.server.routes.metrics import ROUTE
 from khive_persist.server.serving import Serving
 
 Endpoint = Callable[[Request], Awaitable[Response]]
