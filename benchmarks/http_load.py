@@ -20,7 +20,7 @@ import sys
 from khive_persist.place import Place
 from khive_persist.server.routes import hooks
 from khive_persist.recorder import client
-from khive_persist.server.running import Options, serve
+from khive_persist.server.run import Options, serve
 from khive_persist.settings import Settings
 
 async def nothing(serving, event, raw):

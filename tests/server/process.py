@@ -28,8 +28,8 @@ from khive_persist.capture.drain import usable_settings
 from khive_persist.place import Place
 from khive_persist.recorder import logs
 from khive_persist.server.http.limits import Limits
-from khive_persist.server.running import Options, serve
-from khive_persist.server.upkeep import Rhythm
+from khive_persist.server.run import Options, serve
+from khive_persist.server.background_tasks import Rhythm
 
 place = Place(sys.argv[1])
 limits, rhythm = json.loads(sys.argv[2])

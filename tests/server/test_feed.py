@@ -11,8 +11,8 @@ import pytest
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.models.query import field
 from khive_persist.place import Place
-from khive_persist.server.reading import feed as feeds
-from khive_persist.server.reading.feed import FILES, Batch, Feed, Stands
+from khive_persist.server import event_feed as feeds
+from khive_persist.server.event_feed import FILES, Batch, Feed, Stands
 from khive_persist.store.insertion_cursor import Stored, Wish, following
 from khive_persist.store.reader import Reader
 from tests.server.filling import BEGIN, delete, event, store

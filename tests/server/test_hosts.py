@@ -9,9 +9,9 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from khive_persist.place import Place
 from khive_persist.server.app import routes
+from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.hosts import allowed_hosts
 from khive_persist.server.http.limits import Limits
-from khive_persist.server.serving import begin_serving, end_serving
 from tests.server.process import Server, read_answer
 
 # What stands in the place of PORT is the server's own.

@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from khive_persist.place import Place
 from khive_persist.server.app import routes
+from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
-from khive_persist.server.serving import begin_serving, end_serving
 from tests.server.filling import fill
 from tests.server.process import Server
 

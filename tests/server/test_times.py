@@ -10,11 +10,11 @@ from starlette.requests import Request
 
 from khive_persist.place import Place
 from khive_persist.server.app import routes
+from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.errors import Refused
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
 from khive_persist.server.routes.read.parameters import SINCE, TIME, parsed
-from khive_persist.server.serving import begin_serving, end_serving
 
 PATTERN = re.compile(f"^({TIME})$")
 

@@ -14,10 +14,10 @@ from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError
 from khive_persist.place import Place
 from khive_persist.server.app import routes
+from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.tokens import RIGHTS, Right, Tokens
 from khive_persist.server.request.auth import Guarded
-from khive_persist.server.serving import begin_serving, end_serving
 from khive_persist.trust import signed
 from tests.server.process import Server
 

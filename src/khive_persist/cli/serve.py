@@ -65,7 +65,7 @@ def command(
     _needs_packages()
     from khive_persist.recorder import logs
     from khive_persist.server.http.listening import Tls
-    from khive_persist.server.running import Options, serve
+    from khive_persist.server.run import Options, serve
 
     tls = Tls(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
     logs.set_up(as_json=log_json)
@@ -142,16 +142,16 @@ def _words(context: click.Context) -> list[str]:
 
 
 def _change_unit(verb: str, place: Place, words: list[str]) -> None:
-    from khive_persist.server import units
+    from khive_persist.server import service_units
 
-    unit = units.unit_of(place, words)
+    unit = service_units.unit_of(place, words)
     if verb == "install":
-        units.install(unit)
+        service_units.install(unit)
         click.echo(f"{unit.path} is written. To start the server now and at each login:")
         for line in unit.to_start:
             click.echo(f"  {line}")
     else:
-        units.uninstall(unit)
+        service_units.uninstall(unit)
         click.echo(f"{unit.path} is removed. If the server still runs:")
         for line in unit.to_stop:
             click.echo(f"  {line}")

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from khive_persist.server.context import Serving
 from khive_persist.server.http.errors import Errors
 from khive_persist.server.http.headers import Headers
 from khive_persist.server.http.hosts import Hosts, allowed_hosts
@@ -24,7 +25,6 @@ from khive_persist.server.routes import (
 from khive_persist.server.routes.application_sessions import application_sessions
 from khive_persist.server.routes.metrics import Observed
 from khive_persist.server.routes.read import routes as reading
-from khive_persist.server.serving import Serving
 
 
 def routes(serving: Serving) -> list[BaseRoute]:

@@ -8,13 +8,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from khive_persist.server.context import Serving
 from khive_persist.server.http.errors import CLOSE, Refused
 from khive_persist.server.http.paths import with_slashes
 from khive_persist.server.http.protocol import ADMIT
 from khive_persist.server.http.tokens import Right, Token
 from khive_persist.server.request import session_cookie
 from khive_persist.server.routes.metrics import ROUTE
-from khive_persist.server.serving import Serving
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

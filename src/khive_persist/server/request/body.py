@@ -13,7 +13,7 @@ from khive_persist.server.http.errors import CLOSE, Refused
 from khive_persist.store import codec
 
 if TYPE_CHECKING:
-    from khive_persist.server.serving import Serving
+    from khive_persist.server.context import Serving
 
 _STEP_BYTES: Final = 65_536
 # Text packs to a tenth or a thirtieth. What claims to be more than this was made to fill memories.

@@ -10,8 +10,8 @@ import os
 import time
 from typing import Final
 
+from khive_persist.server.context import Serving
 from khive_persist.server.http.tokens import Token
-from khive_persist.server.serving import Serving
 
 SECONDS: Final = 24 * 3600
 

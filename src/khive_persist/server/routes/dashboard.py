@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.server.context import Serving
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.responses import has_tag
-from khive_persist.server.serving import Serving
 
 FOLDER: Final = Path(str(files("khive_persist") / "server" / "web"))
 # What a build names after its content never changes; the page that names them may.

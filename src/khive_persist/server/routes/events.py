@@ -15,10 +15,10 @@ from khive_persist.errors import InvalidRecordError, MirrorError, StoreError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
+from khive_persist.server.context import Serving
 from khive_persist.server.request.auth import JSON, JSON_LINES, media_type, route
 from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.batches import NoJson, Told, batch_response, read_batch
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 

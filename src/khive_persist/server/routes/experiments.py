@@ -15,6 +15,7 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import MOST_VARIANTS, Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
+from khive_persist.server.context import Serving
 from khive_persist.server.http.errors import json_response
 from khive_persist.server.request.auth import route
 from khive_persist.server.request.body import read_json
@@ -22,7 +23,6 @@ from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Asked, Operation, routes_of
 from khive_persist.server.routes.read.schemas import COUNT, INSTANT, TEXT, array, maybe, record
-from khive_persist.server.serving import Serving
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import Kept

@@ -4,9 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.server.context import Serving
 from khive_persist.server.http.errors import json_response
 from khive_persist.server.request.auth import route
-from khive_persist.server.serving import Serving
 
 
 def routes(serving: Serving) -> list[BaseRoute]:

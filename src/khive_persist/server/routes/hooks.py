@@ -12,9 +12,9 @@ from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
+from khive_persist.server.context import Serving
 from khive_persist.server.request.auth import route
 from khive_persist.server.request.body import read_body
-from khive_persist.server.serving import Serving
 
 # The tools give a hook 5 seconds; past this the event is safe sooner in the spool.
 COMMIT_SECONDS: Final = 1.0

@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.server.context import Serving
 from khive_persist.server.http.errors import Refused, json_response
 from khive_persist.server.request import session_cookie
 from khive_persist.server.request.auth import authorise, route
 from khive_persist.server.request.body import read_json
-from khive_persist.server.serving import Serving
 
 
 def routes(serving: Serving) -> list[BaseRoute]:

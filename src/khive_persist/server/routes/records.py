@@ -21,11 +21,11 @@ from khive_persist.models.query import column
 from khive_persist.models.score import Score
 from khive_persist.models.todo_list import Changes
 from khive_persist.recorder.messages import Record
+from khive_persist.server.context import Serving
 from khive_persist.server.http.errors import Refused
 from khive_persist.server.request.auth import JSON, JSON_LINES, authorise, media_type, route
 from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.batches import NoJson, Told, batch_response, read_batch
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 

@@ -23,6 +23,7 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.score import Score
 from khive_persist.recorder.messages import Record
+from khive_persist.server.context import Serving
 from khive_persist.server.request.auth import JSON, JSON_LINES, Endpoint, media_type, route
 from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.application_sessions.cache import SessionCache
@@ -30,7 +31,6 @@ from khive_persist.server.routes.application_sessions.inflight_writes import Ope
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.application_sessions.versions import saying_version
 from khive_persist.server.routes.batches import NoJson, Told, batch_response, read_batch
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 

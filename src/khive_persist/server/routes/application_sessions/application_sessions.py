@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.application_session import ApplicationSession
+from khive_persist.server.context import Serving
 from khive_persist.server.http.errors import Refused, json_response
 from khive_persist.server.request.auth import JSON, route
 from khive_persist.server.request.body import read_json
@@ -18,7 +19,6 @@ from khive_persist.server.routes.application_sessions.cache import Entry, Sessio
 from khive_persist.server.routes.application_sessions.inflight_writes import OpenWrites
 from khive_persist.server.routes.application_sessions.versions import saying_version
 from khive_persist.server.routes.read.operations import routes_of
-from khive_persist.server.serving import Serving
 from khive_persist.store.application_sessions import ApplicationSessionStore
 
 PATH: Final = "/v1/application_sessions"

@@ -12,8 +12,8 @@ from khive_persist.errors import MirrorError, NotFoundError, StoreError
 from khive_persist.mirror.session_copies import is_copied
 from khive_persist.models.application_session import ACTIVE, ApplicationSession
 from khive_persist.models.query import column
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.application_sessions.retries import retried
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.application_sessions import ApplicationSessionStore
 

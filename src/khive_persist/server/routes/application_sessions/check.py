@@ -7,7 +7,7 @@ import anyio.to_thread
 from khive_persist.errors import NotFoundError
 from khive_persist.mirror.session_copies import PURPOSES, SessionCopies, compare_session
 from khive_persist.models.purposes import APPLICATION_SESSIONS
-from khive_persist.server.serving import Serving
+from khive_persist.server.context import Serving
 from khive_persist.store import codec
 
 _LISTED: Final = 100

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
 from khive_persist.models.node import Node
 from khive_persist.models.query import Filter, column, field
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.application_sessions.append import KINDS
 from khive_persist.server.routes.application_sessions.cache import SessionCache, session_fields
 from khive_persist.server.routes.application_sessions.check import CHECKED, check
@@ -17,7 +18,6 @@ from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
 from khive_persist.server.routes.read.responses import CACHE, has_tag
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, Place, newest
 from khive_persist.transfer.columns import columns_of

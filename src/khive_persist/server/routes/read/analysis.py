@@ -9,6 +9,7 @@ from khive_persist.analytics.calibration import DEFAULT_BINS
 from khive_persist.analytics.outcomes import PlanOutcome, calibration, joined
 from khive_persist.analytics.stats import read_stats
 from khive_persist.models.query import Filter, column, field
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.read import parameters as given
 from khive_persist.server.routes.read.filters import (
     names_session,
@@ -21,7 +22,6 @@ from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import CALIBRATION, OUTCOME, STATS
-from khive_persist.server.serving import Serving
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.token_totals import BY
 from khive_persist.transfer.writing.csv import line

@@ -14,6 +14,7 @@ from khive_persist.analytics.compare.report import elements
 from khive_persist.analytics.periodic_report.period import KINDS, chosen
 from khive_persist.models.purposes import EXPERIMENTS
 from khive_persist.models.query import field
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.read import parameters as given
 from khive_persist.server.routes.read.fingerprint import state_of
 from khive_persist.server.routes.read.operations import Asked, Operation
@@ -21,7 +22,6 @@ from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
 from khive_persist.server.routes.read.report_schemas import COMPARISON, COMPARISON_NAMES, REPORT
 from khive_persist.server.routes.read.responses import CACHE, has_tag
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

@@ -8,10 +8,10 @@ import anyio
 from khive_persist.maintenance.backup.catalogue import read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.doctor import as_document, examine, examine_hooks
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import BACKUPS, DOCTOR
-from khive_persist.server.serving import Serving
 from khive_persist.sessions.reported_costs import session_cost
 from khive_persist.transcripts.reconciliation import account
 

@@ -3,8 +3,8 @@
 import anyio.to_thread
 
 from khive_persist.models.query import Filter, column, field
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.read.operations import Asked
-from khive_persist.server.serving import Serving
 from khive_persist.sessions.read import SESSION_FILES, begins, is_session, other_purposes
 
 

@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from khive_persist import clock
 from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.server.context import Serving
+from khive_persist.server.event_feed import FILES, WITHOUT, Stands
 from khive_persist.server.http.errors import Refused
-from khive_persist.server.reading.feed import FILES, WITHOUT, Stands
 from khive_persist.server.request.auth import authorise
 from khive_persist.server.routes.read import cursors
 from khive_persist.server.routes.read import parameters as given
@@ -22,7 +23,6 @@ from khive_persist.server.routes.read.filters import names_session, of_type, ses
 from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.schemas import EVENT
 from khive_persist.server.routes.read.streaming import Streamed
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.insertion_cursor import Stand, Stored, Wish, are_there, ends, following

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.server.context import Serving
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.listing import Listing, answer_list
 from khive_persist.server.routes.read.parameters import CURSOR, LIMIT, Parameter, parsed
 from khive_persist.server.routes.read.responses import answer
-from khive_persist.server.serving import Serving
 
 Schema = Mapping[str, Any]
 

@@ -4,13 +4,13 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.server.reading.reading import Reading
+from khive_persist.server.context import Serving
+from khive_persist.server.reader_pool import Reading
 from khive_persist.server.routes.read import parameters as given
 from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.responses import answer_bytes
 from khive_persist.server.routes.read.schemas import OVERVIEW, PLACE
-from khive_persist.server.serving import Serving
 from khive_persist.sessions.rollup.follower import Progress
 from khive_persist.sessions.rollup.groups import HOUR_CHARACTERS
 from khive_persist.sessions.rollup.hours import BUCKETS, BY, Bucket, By, Sums

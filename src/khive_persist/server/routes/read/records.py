@@ -14,6 +14,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.models.query import Filter, column, field
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.read import parameters as given
 from khive_persist.server.routes.read.filters import of_plans, of_session, of_times, of_type
 from khive_persist.server.routes.read.listing import Listing, Page
@@ -21,7 +22,6 @@ from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import EVENT, PLAN, RECORD
 from khive_persist.server.routes.records import CLASSES
-from khive_persist.server.serving import Serving
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, Place, newest
 from khive_persist.transfer.columns import columns_of

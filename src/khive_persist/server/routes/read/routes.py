@@ -2,6 +2,7 @@
 
 from starlette.routing import BaseRoute
 
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.read import (
     analysis,
     compare_and_report,
@@ -12,7 +13,6 @@ from khive_persist.server.routes.read import (
     sessions,
 )
 from khive_persist.server.routes.read.operations import Operation, routes_of
-from khive_persist.server.serving import Serving
 
 
 def operations(serving: Serving) -> list[Operation]:

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
+from khive_persist.server.context import Serving
 from khive_persist.server.routes.read import parameters as given
 from khive_persist.server.routes.read.filters import names_session
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import FOCUS, LINEAGE, SESSION, STORY
-from khive_persist.server.serving import Serving
 from khive_persist.sessions import todo_history
 from khive_persist.sessions.lineage.document import as_document
 from khive_persist.sessions.lineage.lineage import read_lineage

@@ -16,7 +16,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import is_due
 from khive_persist.recorder.logs import LOGGER
-from khive_persist.server.serving import Serving
+from khive_persist.server.context import Serving
 from khive_persist.trust.processes import environment_for, module_command
 
 _log = logging.getLogger(LOGGER)

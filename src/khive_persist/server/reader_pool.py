@@ -16,7 +16,7 @@ from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.recorder.live_settings import Live
 from khive_persist.recorder.logs import LOGGER
-from khive_persist.server.reading.feed import FILES, Feed
+from khive_persist.server.event_feed import FILES, Feed
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import Hours
 from khive_persist.sessions.rollup.rollup import Rollup

@@ -14,11 +14,11 @@ from khive_persist.recorder.live_settings import Live
 from khive_persist.recorder.messages import Commit
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.tokens import Tokens
-from khive_persist.server.reading.reading import Reading
+from khive_persist.server.reader_pool import Reading
 from khive_persist.server.request.body import Budget
 from khive_persist.server.request.refused_tokens import Refusals
 from khive_persist.server.routes.metrics import Metrics
-from khive_persist.server.stores import Stores
+from khive_persist.server.store_pool import Stores
 
 
 @dataclass

@@ -18,13 +18,13 @@ from khive_persist.errors import PlaceError
 from khive_persist.place import Place, write_private
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.recovery import recover_all
-from khive_persist.server import upkeep, url_file
+from khive_persist.server import background_tasks, url_file
 from khive_persist.server.app import build_app
+from khive_persist.server.background_tasks import Rhythm
+from khive_persist.server.context import Serving, begin_serving, end_serving
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.listening import Tls, check_exposure, listen, url_of
 from khive_persist.server.http.protocol import guarded_protocol
-from khive_persist.server.serving import Serving, begin_serving, end_serving
-from khive_persist.server.upkeep import Rhythm
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 
@@ -137,11 +137,11 @@ async def _serve(
     rhythm = options.rhythm
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(upkeep.keep_settings, serving, rhythm.settings, reload_asked)
-            tasks.start_soon(upkeep.keep_spool_empty, serving, rhythm.spool)
-            tasks.start_soon(upkeep.keep_backups, serving, rhythm.backup)
-            tasks.start_soon(upkeep.keep_synced, serving, rhythm.sync)
-            tasks.start_soon(upkeep.keep_packed, serving, rhythm.packing)
+            tasks.start_soon(background_tasks.keep_settings, serving, rhythm.settings, reload_asked)
+            tasks.start_soon(background_tasks.keep_spool_empty, serving, rhythm.spool)
+            tasks.start_soon(background_tasks.keep_backups, serving, rhythm.backup)
+            tasks.start_soon(background_tasks.keep_synced, serving, rhythm.sync)
+            tasks.start_soon(background_tasks.keep_packed, serving, rhythm.packing)
             tasks.start_soon(serving.reading.keep, serving.stopping)
             _log.info("started", extra={"fields": {"pid": os.getpid()}})
             # What is there by now stays: to look at it again and again costs a tenth.
