@@ -264,7 +264,7 @@ def test_a_mistake_of_ours_is_one_line_too(
     def broken(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("khive_persist.cli.doctor.examine", broken)
+    monkeypatch.setattr("khive_persist.cli.commands.doctor.examine", broken)
     done = khive("doctor")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "internal error: KeyError" in done.err

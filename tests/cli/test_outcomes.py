@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from khive_persist.analytics.calibration import Bin
-from khive_persist.cli.outcomes import diagram
+from khive_persist.cli.commands.outcomes import diagram
 from khive_persist.place import Place
 from tests.analysis.records import event, plan, put, verdict
 from tests.cli.conftest import Khive

@@ -7,7 +7,7 @@ import click
 
 from khive_persist import settings as configuration
 from khive_persist.analytics.stats import read_stats
-from khive_persist.cli.events import filters
+from khive_persist.cli.commands.events import filters
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.prices import PriceTable

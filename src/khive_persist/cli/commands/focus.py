@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.cli import events as events_command
+from khive_persist.cli.commands import events as events_command
 from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import cell, print_documents, print_json, print_table
 from khive_persist.models.todo_list import IN_PROGRESS

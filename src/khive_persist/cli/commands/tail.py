@@ -8,7 +8,7 @@ import anyio.to_thread
 import click
 
 from khive_persist.capture.drain import drain
-from khive_persist.cli.events import COLUMNS, filters, row
+from khive_persist.cli.commands.events import COLUMNS, filters, row
 from khive_persist.cli.options import drained_place, with_filters, with_place
 from khive_persist.cli.output import cell
 from khive_persist.models.as_document import document

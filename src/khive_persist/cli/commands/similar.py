@@ -6,7 +6,7 @@ import anyio
 import click
 
 from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
-from khive_persist.cli import outcomes as outcomes_command
+from khive_persist.cli.commands import outcomes as outcomes_command
 from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import print_documents, print_table
 

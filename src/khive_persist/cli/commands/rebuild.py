@@ -4,11 +4,11 @@ import sys
 
 import click
 
+from khive_persist.cli.commands.verify import COLUMNS, tally_rows
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, existing_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
-from khive_persist.cli.verify import COLUMNS, tally_rows
 from khive_persist.copies import Source, make_anew, mirrored
 from khive_persist.mirror.rebuild import Rebuilt
 from khive_persist.place import Place
