@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist.analytics.stats import read_stats
 from khive_persist.cli.root import run
-from khive_persist.cli.story_lines import StoryLines
+from khive_persist.cli.timeline_lines import StoryLines
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import field
 from khive_persist.opening import reading

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from khive_persist.cli.asking import confirm
+from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, place_of, with_place
 from khive_persist.cli.output import print_json, print_table

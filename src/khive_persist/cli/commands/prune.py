@@ -6,7 +6,7 @@ import click
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.cli.asking import confirm
+from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE
 from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import print_json, print_table

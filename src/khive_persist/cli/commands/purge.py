@@ -3,7 +3,7 @@
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.cli.asking import confirm
+from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_place, with_place
 from khive_persist.cli.output import cell, print_json

@@ -12,7 +12,7 @@ from khive_persist import settings as configuration
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.progress import progress
-from khive_persist.cli.story_lines import StoryLines
+from khive_persist.cli.timeline_lines import StoryLines
 from khive_persist.errors import NotFoundError
 from khive_persist.models.query import field
 from khive_persist.place import Place

@@ -11,7 +11,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import print_documents, print_fields, print_json
-from khive_persist.cli.story_lines import StoryLines
+from khive_persist.cli.timeline_lines import StoryLines
 from khive_persist.errors import NotFoundError
 from khive_persist.models.as_document import document
 from khive_persist.models.node import Node
