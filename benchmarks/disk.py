@@ -10,7 +10,7 @@ from benchmarks.table import Line
 from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
 from khive_persist.mirror.packing import pack
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 
 SESSIONS = 60

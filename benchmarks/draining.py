@@ -12,7 +12,7 @@ from benchmarks.table import Line
 from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.connection import open_writer
 
 EVENTS = 5_000

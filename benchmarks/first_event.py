@@ -13,7 +13,7 @@ from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
 from khive_persist.mirror import names
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 FILES: Final = 100_000
 FEW: Final = 100

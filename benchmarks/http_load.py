@@ -17,7 +17,7 @@ _READ_BYTES: Final = 1 << 20
 
 _SERVE: Final = """
 import sys
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.routes import hooks
 from khive_persist.recorder import client
 from khive_persist.server.run import Options, serve

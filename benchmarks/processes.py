@@ -17,7 +17,7 @@ from khive_persist.capture import hook_path
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.connection import open_reader
 
 FLOOR = [sys.executable, "-I", "-S", "-c", "pass"]

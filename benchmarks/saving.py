@@ -12,7 +12,7 @@ import anyio
 from benchmarks.samples import plan, prose
 from benchmarks.table import Line, median_ratio, milliseconds
 from khive_persist import PlannerSession, open_store, save_planning_session
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 TASKS: Final = 64
 CALLS: Final = 1_000

@@ -13,7 +13,7 @@ import orjson
 
 from benchmarks import conversations
 from benchmarks.table import Line
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
 from khive_persist.transcripts.batches import READERS

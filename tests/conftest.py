@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture import hook_path
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests import hypotheses
 from tests.payloads import Hook
 

@@ -29,7 +29,7 @@ from khive_persist.maintenance.backup.catalogue import read_catalogue
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.destination import Destination, open_destination
 from khive_persist.maintenance.backup.restore import restore_backup
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 
 async def run(directory: Path, every_seconds: float) -> None:

@@ -16,7 +16,7 @@ from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.opening import find_place
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch, rows
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones

@@ -32,7 +32,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.models.score import Score
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.callbacks import CallbackOptions, Callbacks
 from khive_persist.store.codec import StoredRow

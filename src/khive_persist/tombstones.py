@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from khive_persist import clock
 from khive_persist.errors import PlaceError
-from khive_persist.place import Place, make_directory, write_private
+from khive_persist.project import Place, make_directory, write_private
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import session_of
 from khive_persist.store.sqlite import write_lock

@@ -14,7 +14,7 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.outcome import Outcome
 from khive_persist.models.planner_session import PlannerSession
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from khive_persist.mirror.verify import compared
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import OUTCOMES, PLANNER_SESSIONS
 from khive_persist.models.query import field
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.verdicts import find_session
 from khive_persist.store.reader import Reader

@@ -10,7 +10,7 @@ import pytest
 from khive_persist import similar_plans
 from khive_persist.analytics.similar import SimilarPlan, words_of
 from khive_persist.errors import InvalidQueryError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.analysis.records import event, plan, put, verdict
 
 

@@ -17,7 +17,7 @@ import khive_persist as khive
 from khive_persist import HookEvent, Node, PlannerSession, Purpose, field, open_store
 from khive_persist.capture.spool import Spool
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.payloads import sample_payloads
 from tests.store.records import event, plan
 

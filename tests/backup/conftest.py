@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.maintenance.backup.folder import Folder
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import save_plans
 
 

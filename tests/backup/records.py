@@ -8,7 +8,7 @@ from khive_persist.maintenance.backup.catalogue import read_catalogue
 from khive_persist.maintenance.backup.destination import Destination
 from khive_persist.maintenance.backup.restore import Restored, restore_backup
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
 PURPOSES = {purpose.file: purpose for purpose in BUILT_IN}

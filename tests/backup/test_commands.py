@@ -9,7 +9,7 @@ import pyrage
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import rows, save_plans
 from tests.cli.conftest import Khive, khive
 

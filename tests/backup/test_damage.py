@@ -25,7 +25,7 @@ from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.backup.manifest import Manifest
 from khive_persist.maintenance.backup.verify import verify_backups
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import elsewhere, restored, rows, save_plans
 
 SECRET = pyrage.x25519.Identity.generate()

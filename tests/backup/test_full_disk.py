@@ -7,7 +7,7 @@ import pytest
 from khive_persist.errors import BackupError, StoreFullError
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import make_old, restored, rows
 from tests.store.test_full_disk import disk, fill_up
 

@@ -13,7 +13,7 @@ from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.trust import macs
 from tests.backup.records import Rows, elsewhere, make_old, mirror, restored, rows

@@ -17,7 +17,7 @@ from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.backup.manifest import Manifest, StoredObject
 from khive_persist.maintenance.backup.prune import abandoned, delete_backups, prunable
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import elsewhere, restored, rows, save_plans
 
 NOTHING = StoredObject(bytes=0, sha256="0" * 64, content_bytes=0)

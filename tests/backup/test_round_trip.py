@@ -17,7 +17,7 @@ from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.backup.keys import read_identities, read_recipients
 from khive_persist.maintenance.backup.verify import verify_backups
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import elsewhere, mirror, restored, rows, save_plans
 
 

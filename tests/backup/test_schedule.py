@@ -14,7 +14,7 @@ from khive_persist.cli.root import run
 from khive_persist.maintenance.backup.catalogue import Catalogue
 from khive_persist.maintenance.backup.manifest import Manifest
 from khive_persist.maintenance.backup.schedule import due
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from tests.backup.records import save_plans
 

@@ -14,7 +14,7 @@ import pytest
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch, connection, snapshot, write_lock
 from khive_persist.store.sqlite.readonly_query import AdHoc
 from tests.backup.records import elsewhere, make_old, mirror, save_plans
@@ -31,7 +31,7 @@ from pathlib import Path
 from khive_persist import PlannerSession, open_store
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite.connection import open_writer

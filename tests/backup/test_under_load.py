@@ -12,7 +12,7 @@ from khive_persist.maintenance.backup.coding import Coding
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import elsewhere, restored, rows
 from tests.backup.writers import writing
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 NUMBERS = """
 import sys
@@ -36,7 +36,7 @@ anyio.run(main)
 RECORDER = """
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 place = Place(sys.argv[1])
 spool = Spool(place)

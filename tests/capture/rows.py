@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 
 def contents(place: Place, file: str) -> list[dict[str, Any]]:

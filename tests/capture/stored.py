@@ -7,7 +7,7 @@ from contextlib import closing
 from urllib.parse import quote
 
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 
 def stop(session: str) -> bytes:

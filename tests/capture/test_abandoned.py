@@ -13,7 +13,7 @@ from khive_persist.capture import spool_writer
 from khive_persist.capture.abandoned import is_abandoned
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.capture.stored import sessions, stop
 
 HOUR_SECONDS = 3600

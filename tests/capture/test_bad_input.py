@@ -14,7 +14,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from tests.hypotheses import examples

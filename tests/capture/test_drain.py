@@ -21,7 +21,7 @@ from khive_persist.capture.spool import LOCKS, Event, Spool, parse
 from khive_persist.capture.spool_removal import Removal
 from khive_persist.errors import StoreBusyError, StoreDamagedError, StoreNewerError
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.connection import open_writer
 from tests.payloads import Hook, sample_payloads
 
@@ -354,7 +354,7 @@ _KILLED = """
 import os, signal, sqlite3
 from khive_persist.capture import drain as module
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import sync_writer
 
 def die(*_):

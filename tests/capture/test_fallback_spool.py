@@ -19,7 +19,7 @@ from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.cli.root import run
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from tests.capture.stored import sessions, stop
 from tests.payloads import Hook

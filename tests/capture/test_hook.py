@@ -22,7 +22,7 @@ from khive_persist.capture import hook_path, spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.hook_config.command import hook_command
 from khive_persist.capture.spool import Spool, split_away
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.payloads import Hook
 
 PAYLOAD = b'{"session_id":"s1","hook_event_name":"Stop","cwd":"/x"}\n'

@@ -22,7 +22,7 @@ from khive_persist.capture.long_payloads import most_bytes
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.capture.time_limit import OutOfTime, TimeLimit
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.trust.processes import module_command
 from tests.capture.stored import sessions, stop
 
@@ -57,7 +57,7 @@ Transaction.insert_new = insert_or_die
 DRAINS = """
 import sys
 from khive_persist.capture.drain import Drain
-from khive_persist.place import Place
+from khive_persist.project import Place
 with Drain(Place(sys.argv[1]), is_timed=True) as draining:
     draining.run()
 """
@@ -65,7 +65,7 @@ READS = {
     "call": """
 import sys
 from khive_persist.capture.drain import drain
-from khive_persist.place import Place
+from khive_persist.project import Place
 result = drain(Place(sys.argv[1]))
 sys.exit(result.left + len(result.errors))
 """,
@@ -73,7 +73,7 @@ sys.exit(result.left + len(result.errors))
 import sys
 import anyio
 from khive_persist.capture.shared_drain import drained
-from khive_persist.place import Place
+from khive_persist.project import Place
 result = anyio.run(drained, Place(sys.argv[1]))
 sys.exit(result.left + len(result.errors))
 """,
@@ -82,7 +82,7 @@ BASE = """
 import resource, sys
 from khive_persist.capture.isolation import read_alone
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 spool = Spool(Place(sys.argv[1]))
 small, large = spool.events()
 for event in (small, large):

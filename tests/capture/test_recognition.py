@@ -11,7 +11,7 @@ from khive_persist import HookEvent
 from khive_persist.capture.client_recognition import client_of, in_our_words, shared_id
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.capture.rows import contents
 from tests.payloads import Hook
 

@@ -11,7 +11,7 @@ from khive_persist import PlannerSession, open_store
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.connection import open_writer
 
 # In parts, so that no scanner takes this file for a leak.

@@ -13,7 +13,7 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.spool import Spool
 from khive_persist.maintenance.doctor.clients import lost_events
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 # The system's own call, but for how long it takes or how it ends.
 PROGRAM = """

@@ -27,7 +27,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
 from khive_persist.maintenance.retention.purge import purge
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from tests import read_only

@@ -14,7 +14,7 @@ from khive_persist import ApplicationSession, Measurement, Message, Node, Score,
 from khive_persist.cli.root import run
 from khive_persist.mirror.schema import schema
 from khive_persist.models.purposes import purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 TABLES = {
     "application_sessions": "application_sessions",

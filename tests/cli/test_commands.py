@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import COMMANDS, SUMMARIES, run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 from tests.payloads import Hook, sample_payloads
 

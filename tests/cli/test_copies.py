@@ -12,7 +12,7 @@ import pytest
 
 from khive_persist.capture.drain import drain
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from tests.cli.conftest import Khive
 from tests.mirror.records import document, event, everything, files, hook, plan, save

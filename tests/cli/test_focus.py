@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
 from tests.transcripts import to_do_lines

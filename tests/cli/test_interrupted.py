@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.exchange.rows import put, row
 
 PROGRAM = [sys.executable, "-m", "khive_persist.cli"]

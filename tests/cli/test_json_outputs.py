@@ -13,7 +13,7 @@ import pytest
 from khive_persist import PlannerSession, open_store
 from khive_persist.capture.spool import Spool
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Done, Khive
 
 BIG = 340282366920938463463374607431768211455

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 from tests.lineage.agent_lines import SESSION, codex
 

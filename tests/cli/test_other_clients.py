@@ -2,7 +2,7 @@
 
 import os
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
 

@@ -7,7 +7,7 @@ import pytest
 
 from khive_persist.analytics.calibration import Bin
 from khive_persist.cli.commands.outcomes import diagram
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.analysis.records import event, plan, put, verdict
 from tests.cli.conftest import Khive
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from khive_persist import Node, PlannerSession, Purpose, field, open_store, purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 
 

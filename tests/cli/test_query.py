@@ -15,7 +15,7 @@ import khive_persist
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import connection
 from tests.cli.conftest import Khive
 

@@ -8,7 +8,7 @@ import pytest
 
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.read_only import listing, read_only, run
 
 COMMANDS = {

@@ -14,7 +14,7 @@ import pytest
 from khive_persist import PlannerSession, open_store, record_outcome
 from khive_persist.capture.spool import Spool
 from khive_persist.models.message import Message
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 from tests.payloads import sample_payloads
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 from tests.retention.events import contents, put_events
 

@@ -8,7 +8,7 @@ import pytest
 from khive_persist import Node, Outcome, PlannerSession, Purpose, Score, open_store, purpose
 from khive_persist.capture.spool import Spool
 from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive
 from tests.server.filling import BEGIN, message, row, store
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from khive_persist import Node, open_store, purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from tests.cli.conftest import Khive
 

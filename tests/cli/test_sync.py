@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.read import Session
 from tests.cli.conftest import Khive
 from tests.payloads import Hook

@@ -23,7 +23,7 @@ from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.score import Score
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.facts import SessionFacts, session_facts
 from tests.server.filling import row, store
 

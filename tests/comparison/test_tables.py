@@ -15,7 +15,7 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
 from khive_persist.models.score import Score
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.comparison.test_collecting import save
 
 NAMES = ("summary", "tests", "definitions", "sessions", "scores", "measurements", "messages")

@@ -15,7 +15,7 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.connection import open_writer
 
 PROCESSES = 64

@@ -15,7 +15,7 @@ import pytest
 
 from khive_persist import HookEvent, PlannerSession, open_store, save_planning_session, verify
 from khive_persist.errors import AmbiguousStoreError, StoreClosedError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from tests.store.records import event, plan
 

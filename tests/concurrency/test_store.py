@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 PROCESSES = 8
 TASKS = 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.records import assert_equal, ids, recovered
 
 ROWS = 800

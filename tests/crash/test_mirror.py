@@ -13,7 +13,7 @@ import pytest
 
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.records import (
     assert_equal,
     comparing,
@@ -36,7 +36,7 @@ import anyio
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 root, round = sys.argv[1], int(sys.argv[2])
 # Half of a line is said by nobody, and the lines of two tasks do not mix.

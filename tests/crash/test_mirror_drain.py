@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -54,7 +54,7 @@ from khive_persist.capture import drain as module
 from khive_persist.store.sqlite import sync_writer
 from khive_persist.capture.spool import Spool
 from khive_persist.mirror.consumer import MirrorFollower
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

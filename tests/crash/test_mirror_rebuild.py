@@ -12,7 +12,7 @@ import pytest
 from khive_persist.copies import mirrored
 from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.records import (
     assert_equal,
     drained,
@@ -32,7 +32,7 @@ KILLED = """
 import os, signal, sys
 from khive_persist.copies import mirrored
 from khive_persist.mirror import rebuild
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 place, at, count = Place(sys.argv[1]), int(sys.argv[3]), 0
 purposes = mirrored(place)

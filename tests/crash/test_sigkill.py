@@ -16,7 +16,7 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 KILLS = 200
 FEW_KILLS = 8
@@ -112,7 +112,7 @@ def test_killed_drainers(place: Place, kills: int) -> None:
     accepted = []
     command = [sys.executable, "-c", f"""
 from khive_persist.capture.drain import Drain
-from khive_persist.place import Place
+from khive_persist.project import Place
 with Drain(Place({str(place.root)!r})) as drain:
     print("ready", flush=True)
     while True:

@@ -15,7 +15,7 @@ from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.record_file import SpooledRecord
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there.
 STEPS = {
@@ -33,7 +33,7 @@ import os, signal, sys
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.mirror.consumer import MirrorFollower
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import sync_writer
 
 def die():

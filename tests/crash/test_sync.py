@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from khive_persist.models.purposes import CONVERSATIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts import batches, writer
@@ -40,7 +40,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from khive_persist.mirror.consumer import MirrorFollower
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import sync_writer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import fill

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.dashboard.conftest import new_place
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import fill

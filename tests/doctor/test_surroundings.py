@@ -20,7 +20,7 @@ from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import NotFoundError
 from khive_persist.maintenance.doctor import disk, examine
 from khive_persist.maintenance.doctor.sessions import unrecorded
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.read import whole_id
 
 pytestmark = pytest.mark.anyio

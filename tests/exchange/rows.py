@@ -11,7 +11,7 @@ import anyio
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.transfer.export import Form, Part, export, parts_of

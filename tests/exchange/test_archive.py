@@ -15,7 +15,7 @@ from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError
 from khive_persist.mirror.document import to_document
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.formats import write_document
 from khive_persist.transfer.reading import archive
 from tests.exchange.rows import PLANS, made, put, read, row, stored

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from khive_persist.models.planner_session import PlannerSession
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.export import Form, export, parts_of
 from khive_persist.transfer.import_ import import_rows
 from tests.exchange.rows import made, put, row, stored

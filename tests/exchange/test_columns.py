@@ -12,7 +12,7 @@ import pytest
 
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose, purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.export import parts_of
 from tests.exchange.rows import put, row, write
 

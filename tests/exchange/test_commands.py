@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 
 from khive_persist.cli.progress import progress
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.cli.conftest import Khive, khive
 from tests.exchange.rows import CLAUDE, everything, made, put, row
 from tests.store import old_files

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.export import parts_of
 from tests.exchange.rows import CLAUDE, PLANS, made, put, read, row, stored, write
 

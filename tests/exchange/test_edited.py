@@ -13,7 +13,7 @@ import pytest
 
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import APPLICATION_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.cells import Bare, says
 from khive_persist.transfer.export import parts_of
 from khive_persist.transfer.import_ import Imported

@@ -15,7 +15,7 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import APPLICATION_SESSIONS, PLANNER_SESSIONS, Purpose, purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.export import parts_of
 from khive_persist.transfer.writing import Table
 from khive_persist.transfer.writing.excel import CELL_CHARACTERS, ExcelWriter, cell_text

@@ -16,7 +16,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidFileError, StoreBusyError
 from khive_persist.mirror.document import to_document
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.formats import write_document
 from tests.exchange.rows import (
     CLAUDE,
@@ -39,7 +39,7 @@ IMPORT = """
 import sys, anyio
 from pathlib import Path
 from khive_persist.transfer.import_ import import_rows
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 def wait(count):
     print(count, flush=True)

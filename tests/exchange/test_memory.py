@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.exchange.rows import CLAUDE, made, put
 
 MANY = 1_000_000
@@ -21,7 +21,7 @@ EXPORT = """
 import sys, anyio
 from pathlib import Path
 from khive_persist.transfer.export import export, parts_of
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.models.hook_event import HookEvent
 
 async def run(root, target, form):

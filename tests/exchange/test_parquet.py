@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.writing.parquet import GROUP_BYTES
 from tests.exchange.rows import CLAUDE, all_parts, made, put, read, row, write
 

@@ -18,7 +18,7 @@ from khive_persist.models.measurement import Measurement
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import Purpose, purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.import_ import Imported
 from khive_persist.transfer.reading import folder as folder_reading
 from khive_persist.transfer.reading import markdown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.export import Form
 from tests.exchange.rows import (
     LOSSLESS,

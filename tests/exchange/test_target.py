@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.export import FORMS, Form
 from khive_persist.transfer.target import replacing
 from tests.exchange.rows import put, row, write
@@ -18,7 +18,7 @@ EXPORT = """
 import sys, anyio
 from pathlib import Path
 from khive_persist.transfer.export import export, parts_of
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.models.planner_session import PlannerSession
 
 def wait(count):

@@ -7,7 +7,7 @@ from typing import Any
 
 from khive_persist import open_store
 from khive_persist.models.node import Node
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 HALVES = {"control": 1, "new": 1}
 

@@ -30,7 +30,7 @@ from khive_persist import (
 from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import ConflictError, InvalidRecordError, NotFoundError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.has_started import PURPOSES
 from khive_persist.sessions.has_started import statement as begun_statement
 from khive_persist.store.reader import Reader

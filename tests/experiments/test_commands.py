@@ -11,7 +11,7 @@ import pytest
 from khive_persist import Assignment, Message, assign, create_experiment
 from khive_persist.cli.root import run
 from khive_persist.mirror.schema import schema
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.experiments.records import HALVES, rows, save
 
 Captured = pytest.CaptureFixture[str]

@@ -12,7 +12,7 @@ import pytest
 from khive_persist import Assignment, Score, assign, create_experiment, open_store
 from khive_persist.cli.root import run
 from khive_persist.models.query import field
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.experiments.records import HALVES, rows, save
 
 EACH = 12

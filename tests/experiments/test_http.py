@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.tokens import Right, Tokens
 from tests.experiments.records import rows
 from tests.server.process import Server

@@ -23,7 +23,7 @@ from khive_persist.mirror.session_copies import PURPOSES, compare_session
 from khive_persist.mirror.verify import compared
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
-from khive_persist.place import Place, make_directory
+from khive_persist.project import Place, make_directory
 from khive_persist.redaction import Redactor
 from khive_persist.server.http.tokens import Tokens
 from khive_persist.settings import Settings

@@ -16,7 +16,7 @@ from khive_persist.maintenance.retention.purge import purge
 from khive_persist.mirror import file_locks, names
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.tokens import FILE, Tokens
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock

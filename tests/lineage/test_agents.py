@@ -14,8 +14,8 @@ from khive_persist import clock
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import NotFoundError
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.lineage.agents import Agent, Agents
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.settings import Settings

@@ -9,8 +9,8 @@ import pytest
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.lineage.links import Links
 from khive_persist.settings import Settings

@@ -23,7 +23,7 @@ from khive_persist.models.purpose_file import SUFFIX
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.mirror_progress import Batch
 from khive_persist.store.sqlite.sync_writer import FileWriter

@@ -11,7 +11,7 @@ import pytest
 from khive_persist import PlannerSession, open_store
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, write_lock
 from khive_persist.store.sqlite.connection import open_reader

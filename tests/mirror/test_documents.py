@@ -16,7 +16,7 @@ from khive_persist import PlannerSession, open_store, save_planning_session
 from khive_persist.mirror import names
 from khive_persist.mirror.schema import schema
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.import_ import import_rows
 from tests.mirror.records import (
     NOON,

@@ -10,7 +10,7 @@ from khive_persist.capture.drain import Drain, Drained, drain
 from khive_persist.errors import MirrorError, StoreFullError
 from khive_persist.mirror.rebuild import rebuild_mirror
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.records import (
     CLAUDE,
     assert_equal,

@@ -20,7 +20,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes, mirrored_purposes, remember
 from khive_persist.models.purposes import BUILT_IN, Purpose, purpose
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.own import Heartbeat, TrainingSession
 from tests.mirror.records import DAY, assert_equal, everything, found, plan, save
 

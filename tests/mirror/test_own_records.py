@@ -13,7 +13,7 @@ from khive_persist.mirror.verify import compared
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.trust import signed
 from tests.mirror.own import Heartbeat, OtherEvent, OtherPlan, TrainingSession
 from tests.mirror.records import (

@@ -13,7 +13,7 @@ from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.doctor import examine
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.records import elsewhere, restored
 from tests.exchange.rows import read, stored
 from tests.mirror.records import event, plan, save, save_many

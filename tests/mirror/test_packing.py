@@ -18,7 +18,7 @@ from khive_persist.mirror.stream_file import Appending, Entry, opened
 from khive_persist.mirror.verify import compared
 from khive_persist.mirror.write_locks import turn
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from tests.capture.test_drain import until
@@ -233,7 +233,7 @@ def test_a_stream_is_read_from_where_it_was_left(filled: Place) -> None:
 STEPS = """
 import os, signal, sys
 from khive_persist.mirror.packing import pack
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 left = int(sys.argv[2])
 
@@ -282,7 +282,7 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
 
 ORDER = """
 import os, sys
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.models.purposes import HOOK_EVENTS
 
 def report(name):

@@ -27,7 +27,7 @@ from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.store.sqlite.rows import read_ids
@@ -62,7 +62,7 @@ RENAMES = """
 import os, sys
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 def look(event, arguments):
     if event == "os.rename":
@@ -393,7 +393,7 @@ import os, sys
 from khive_persist.copies import mirrored
 from khive_persist.mirror import database_builder
 from khive_persist.mirror.rebuild import rebuild_databases
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 read = database_builder.Building.read
 

@@ -15,7 +15,7 @@ from khive_persist.mirror import names
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_mirror
 from khive_persist.mirror.rewrite import remove_unfinished
 from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.records import (
     CLAUDE,
     assert_equal,

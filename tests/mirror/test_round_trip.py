@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.connection import open_writer
 from tests.exchange.test_round_trip import ODD
 from tests.mirror.records import CLAUDE, CODEX, comparing, everything, rows, tree

@@ -20,7 +20,7 @@ from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.schema import schema
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import (
     CLAUDE,

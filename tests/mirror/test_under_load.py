@@ -11,7 +11,7 @@ from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import CLAUDE, assert_equal, drained, files, found, plan, recorded, save
 from tests.mirror.writers import acknowledged, writing

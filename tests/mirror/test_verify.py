@@ -22,7 +22,7 @@ from khive_persist.errors import (
 )
 from khive_persist.mirror.verify import compared
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import make
 from tests.mirror.records import (

@@ -4,7 +4,7 @@ from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.backup.writers import Writer
 
 # Each of its ids has a number that grows. Some are deleted now and then, and come again.
@@ -52,7 +52,7 @@ anyio.run(main)
 RECORDER = """
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 place = Place(sys.argv[1])
 spool = Spool(place)

@@ -9,7 +9,7 @@ import anyio
 
 from khive_persist.analytics.periodic_report.report import read_report
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.server.filling import Row, event, message, row, store
 
 # A Monday; the week before begins on the 9th.

@@ -18,7 +18,7 @@ from khive_persist.models.purposes import (
     SCORES,
     purpose,
 )
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.reader import Reader
 from tests.periodic.records import AFTER, day, plan, plans, report, totals
 from tests.server.filling import Row, row, store

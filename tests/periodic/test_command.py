@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.periodic.records import MONDAY, call, day, events
 from tests.server.filling import event
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Request
 from khive_persist.analytics.periodic_report.page import page
 from khive_persist.analytics.periodic_report.tables import tables
 from khive_persist.analytics.periodic_report.text import text
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.chromium import chromium
 from tests.periodic.records import (
     AFTER,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.periodic.records import (
     AFTER,
     MONDAY,

@@ -13,7 +13,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.maintenance import doctor
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor, own_patterns
 
 KEY = b"the key of these tests"

@@ -8,7 +8,7 @@ import anyio
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 SESSION = "played"
 MORNING = "2026-11-21T09:00"

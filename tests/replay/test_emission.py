@@ -22,7 +22,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.models.query import field
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.replay.emission import emit, target_of
 from khive_persist.replay.originals import RECONSTRUCTED, Original
 from khive_persist.replay.originals import originals as stored

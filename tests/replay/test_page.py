@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.replay.page import page as made_page
 from khive_persist.sessions.timeline.entry import Entry
 from tests.chromium import chromium, scrubbing_seconds

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.replay.sessions import SESSION, six
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

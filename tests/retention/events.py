@@ -13,7 +13,7 @@ import anyio
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FAT = "fat " * 1_000

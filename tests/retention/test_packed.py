@@ -14,7 +14,7 @@ from khive_persist.maintenance.retention.rescan import rescan
 from khive_persist.maintenance.retention.rules import parse
 from khive_persist.mirror.packing import pack
 from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from tests.retention.events import NOW, are_equal, contents, event, files_with, put

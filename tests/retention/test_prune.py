@@ -13,7 +13,7 @@ from khive_persist.errors import InvalidSettingsError
 from khive_persist.maintenance.retention.prune import prune
 from khive_persist.maintenance.retention.rules import Rule, parse, rule_of
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.tombstones import Pruning

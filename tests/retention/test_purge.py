@@ -9,7 +9,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidRecordError
 from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from tests.retention.events import (
     are_equal,

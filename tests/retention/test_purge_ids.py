@@ -19,7 +19,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.copies import rebuild
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
 from khive_persist.store.sqlite import write_lock

@@ -20,7 +20,7 @@ from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import set_aside
 from tests.cli.conftest import Khive

@@ -16,7 +16,7 @@ from khive_persist.capture.spool import DRAINER_LOCK, Spool
 from khive_persist.cli.root import run as main
 from khive_persist.maintenance.retention.rescan import Rescanned, rescan, rescan_waiting
 from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.retention.events import are_equal, contents, event, put, put_plans
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")

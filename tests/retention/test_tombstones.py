@@ -19,7 +19,7 @@ from khive_persist.maintenance.retention.prune import prune
 from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.maintenance.retention.rules import Rule
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.tombstones import FILE, Tombstones
 from khive_persist.transcripts.reconciliation import backfill

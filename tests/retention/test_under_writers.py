@@ -10,7 +10,7 @@ import pytest
 from khive_persist.capture.spool import Spool
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from tests.mirror.records import assert_equal, drained, recorded, recovered
 from tests.mirror.writers import acknowledged, writing
@@ -23,7 +23,7 @@ import json
 import anyio
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 async def main():
     place = Place(sys.argv[1])

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transcripts.collection import Collected, collect
 from tests.retention.events import contents
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.homes import known_places
 from tests.server.process import Server
 

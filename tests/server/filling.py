@@ -9,7 +9,7 @@ from typing import Any
 
 from khive_persist import clock
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.statements import replace
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.server.warm import ROOT as ROOT
 from tests.server.warm import Forked
 
@@ -25,7 +25,7 @@ COMMAND = "from khive_persist.cli.root import main; main()"
 PROGRAM = """
 import json, sys
 from khive_persist.capture.drain import usable_settings
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.recorder import logs
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.run import Options, serve

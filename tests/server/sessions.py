@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 PATH = "/v1/application_sessions"
 KINDS = ("messages", "measurements", "scores")

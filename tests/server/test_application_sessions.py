@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.tokens import Tokens
 from tests.server.process import Server
 from tests.server.sessions import KINDS, PATH, begin, contents, one_of

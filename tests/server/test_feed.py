@@ -10,7 +10,7 @@ import pytest
 
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.models.query import field
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server import event_feed as feeds
 from khive_persist.server.event_feed import FILES, Batch, Feed, Stands
 from khive_persist.store.insertion_cursor import Stored, Wish, following

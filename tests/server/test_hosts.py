@@ -7,7 +7,7 @@ import anyio
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.app import routes
 from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.hosts import allowed_hosts

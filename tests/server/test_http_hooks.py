@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from khive_persist.capture.hook_config import install, settings_path, status
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.tokens import Right, Tokens
 from tests.cli.conftest import Khive, khive
 from tests.server.process import Server

@@ -22,7 +22,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.tokens import Tokens
 from tests.payloads import sample_payloads
 from tests.server.process import Server, event, recorder_of, until

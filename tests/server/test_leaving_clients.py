@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 PIPELINED = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 30
 

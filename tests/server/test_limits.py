@@ -15,7 +15,7 @@ import httpx
 import pytest
 from backports import zstd
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.server.process import ROOT, Server, children, event, memory_bytes, read_answer
 
 SHORT = {

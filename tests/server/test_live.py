@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.tokens import Tokens
 from khive_persist.server.routes.read import live_events
 from tests.server import process

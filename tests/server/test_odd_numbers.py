@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from khive_persist import PlannerSession, open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.server.process import Server
 
 BIG = 340282366920938463463374607431768211455

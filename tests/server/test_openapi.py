@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import checks
 from starlette.routing import Route
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.app import routes
 from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.limits import Limits

@@ -22,7 +22,7 @@ from khive_persist.models.purposes import (
     PLANNER_SESSIONS,
     purpose,
 )
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.tokens import Tokens
 from tests.server.filling import BEGIN, delete, event, fill, message, pages, row, store
 from tests.server.process import Server, until

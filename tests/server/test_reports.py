@@ -17,7 +17,7 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.errors import Refused
 from khive_persist.server.routes.read import report_client
 from khive_persist.server.routes.read.compare_and_report import POLICY

@@ -24,7 +24,7 @@ from khive_persist.cli.root import run
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.mirror.packing import MARKER
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.listening import check_exposure
 from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import committed_only, copies_of

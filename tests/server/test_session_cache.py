@@ -9,7 +9,7 @@ import pytest
 
 from khive_persist import ApplicationSession, open_store
 from khive_persist.errors import NotFoundError, StoreBusyError, VersionError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.context import Serving, begin_serving, end_serving
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.routes.application_sessions.cache import (

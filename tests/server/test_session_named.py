@@ -3,7 +3,7 @@
 import httpx
 
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, SCORES
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.server.filling import BEGIN, row, store
 from tests.server.process import Server
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from tests.server.process import Server, children
 from tests.server.sessions import KINDS, PATH, begin, contents, one_of

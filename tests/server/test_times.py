@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from starlette.requests import Request
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.app import routes
 from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.errors import Refused

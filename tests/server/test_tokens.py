@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.app import routes
 from khive_persist.server.context import begin_serving, end_serving
 from khive_persist.server.http.limits import Limits

@@ -12,7 +12,7 @@ import pytest
 
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.service_units import unit_of
 from khive_persist.trust.processes import module_command
 

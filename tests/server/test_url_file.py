@@ -6,7 +6,7 @@ import os
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.url_file import server_url
 from khive_persist.settings import Settings
 

@@ -28,7 +28,7 @@ from khive_persist import (
     outcomes,
     similar_plans,
 )
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.facts import session_facts
 from khive_persist.sessions.read import read_session
 from khive_persist.store.store import Store

@@ -19,7 +19,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import Field, column, field
 from khive_persist.opening import open_store, save_planning_session
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.aggregates import Aggregate
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore

@@ -25,7 +25,7 @@ from khive_persist.errors import (
     VersionError,
 )
 from khive_persist.models.node import Node
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.sqlite import write_lock

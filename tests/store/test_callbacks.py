@@ -21,7 +21,7 @@ from khive_persist.errors import (
     StoreBusyError,
     StoreDamagedError,
 )
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.callbacks import Callbacks
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock

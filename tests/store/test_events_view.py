@@ -6,7 +6,7 @@ from contextlib import closing
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 
 def test_paths_and_marks_are_columns_of_the_view(place: Place) -> None:

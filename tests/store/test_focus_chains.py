@@ -13,7 +13,7 @@ from khive_persist.copies import verify
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.query import column
 from khive_persist.opening import FocusChain, HookEvent, open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.focus_chains import FocusChainStore
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

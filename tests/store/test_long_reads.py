@@ -13,7 +13,7 @@ import pytest
 from khive_persist import column
 from khive_persist.errors import StoreFullError
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import pages as long_reads
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select

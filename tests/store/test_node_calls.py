@@ -14,7 +14,7 @@ from khive_persist import HookEvent, Node, PlannerSession, field, open_store, pu
 from khive_persist import save_planning_session as save_in_one_call
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.store.records import event, plan
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from khive_persist import HookEvent, PlannerSession, column, open_store
 from khive_persist.errors import StoreUnavailableError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.exchange.rows import put, row
 from tests.read_only import ROOT, read_only, run, without_powers
 from tests.store.records import plan

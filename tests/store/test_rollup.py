@@ -25,8 +25,8 @@ from khive_persist.models.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.rollup import follower as following
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import BY, Hours, Overview

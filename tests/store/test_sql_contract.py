@@ -12,7 +12,7 @@ import pytest
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.models.query import Field, Filter, Order, column, field
 from khive_persist.opening import save_planning_session
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader

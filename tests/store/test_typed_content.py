@@ -24,7 +24,7 @@ from khive_persist.models.as_document import document
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.models.query import field
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.autosave import Autosave
 from khive_persist.store.store import Store
 from tests.hypotheses import examples

@@ -17,8 +17,8 @@ from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.sessions.facts import session_facts
 from khive_persist.sessions.lineage.lineage import read_lineage

@@ -15,8 +15,8 @@ from khive_persist.cli.timeline_lines import StoryLines
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.read import read_session
 from khive_persist.sessions.reported_costs import (
     DIFFERENCE,

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from khive_persist.mirror.schema import schema
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.transcripts.discovery import tool_of
 from khive_persist.transcripts.sync import Sync

@@ -14,7 +14,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.transcripts.reconciliation import Account, account, backfill
 from khive_persist.transcripts.sync import Sync

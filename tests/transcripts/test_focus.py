@@ -19,7 +19,7 @@ from khive_persist.capture.todo_lists.tool_calls import Told, completed, created
 from khive_persist.copies import verify
 from khive_persist.models.todo_list import Work, changes, status_of, updated, work
 from khive_persist.opening import FocusChain, open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow

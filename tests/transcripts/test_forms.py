@@ -12,8 +12,8 @@ import pytest
 
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.listing import SessionFilter, list_sessions
 from khive_persist.sessions.rollup.groups import Span, read_groups

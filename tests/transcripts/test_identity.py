@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.tools.claude_code.inheritance import end_of_original
 from khive_persist.transcripts.sync import Sync

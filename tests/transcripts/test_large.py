@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import conversations
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync

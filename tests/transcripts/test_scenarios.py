@@ -16,7 +16,7 @@ import pytest
 
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
 

@@ -10,7 +10,7 @@ import pytest
 
 from khive_persist.errors import MirrorError, StoreBusyError
 from khive_persist.mirror.consumer import MirrorFollower
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.transcripts import batches, writer

@@ -9,8 +9,8 @@ import pytest
 
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.token_totals import By, TokenTotal, token_totals
 from khive_persist.settings import Settings
 from khive_persist.transcripts.discovery import tool_of

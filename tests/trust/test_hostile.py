@@ -13,7 +13,7 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.payloads import Hook
 from tests.trust.hostile import HOSTILE, MARK, Around
 

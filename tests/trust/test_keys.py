@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import KEY_FILE, load_redactor

@@ -21,7 +21,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import UntrustedError
 from khive_persist.opening import find_place
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.trust import macs, marks, search
 from tests.payloads import Hook
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.trust.mounts import is_network
 from khive_persist.trust.processes import environment_for, module_command
 from tests.payloads import Hook

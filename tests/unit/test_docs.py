@@ -11,7 +11,7 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import COMMANDS, run
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.payloads import sample_payloads
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 from khive_persist.capture.hook_config import install, settings_path
 from khive_persist.capture.hook_config.command import SHARED
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 HOOKS = Path(__file__).parents[2] / "hooks"
 

@@ -12,7 +12,7 @@ from khive_persist.capture import hook_path
 from khive_persist.capture.hook_config import install, launcher, settings_path, status
 from khive_persist.capture.hook_config.command import SHARED, hook_command
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 PAYLOAD = b'{"hook_event_name":"Stop","session_id":"s"}'
 

@@ -22,7 +22,7 @@ from khive_persist.capture.hook_config.command import (
 )
 from khive_persist.capture.hook_config.launcher import interpreter
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.tools import TOOLS, Scope
 
 SCOPES: tuple[Scope, ...] = ("project", "user")

@@ -20,8 +20,8 @@ from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.opening import find_place, reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.read import is_known
 from khive_persist.sessions.token_totals import TokenTotal, token_totals

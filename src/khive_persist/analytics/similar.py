@@ -14,7 +14,7 @@ from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import checked_count, column
 from khive_persist.opening import find_place, reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions import event_facts as facts
 
 DEFAULT_LIMIT: Final = 5

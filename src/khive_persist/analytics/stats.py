@@ -7,8 +7,8 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.event_counts import count_events
 from khive_persist.sessions.reported_costs import reported_costs
 from khive_persist.sessions.token_totals import By, token_totals

@@ -30,7 +30,7 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
-from khive_persist.place import KHIVE, Place
+from khive_persist.project import KHIVE, Place
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter

@@ -2,7 +2,7 @@
 
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 
 

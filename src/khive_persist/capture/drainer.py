@@ -21,7 +21,7 @@ from khive_persist.capture.finished_sessions import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import pack_if_due
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust.processes import environment_for, module_command
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from khive_persist.capture.spool import HANDOVER_LOCK, Event, Spool, is_for, split_away
 from khive_persist.errors import CaptureError, KhiveError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import write_lock
 
 WAIT_SECONDS: Final = 10.0

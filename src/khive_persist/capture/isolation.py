@@ -30,7 +30,7 @@ from khive_persist.errors import (
 )
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor

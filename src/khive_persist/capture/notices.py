@@ -8,7 +8,7 @@ from pathlib import Path
 from khive_persist import settings as configuration
 from khive_persist.capture.spool import Spool, home_place, waiting_at_home
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.trust import marks, search
 
 

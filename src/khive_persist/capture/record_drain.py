@@ -22,7 +22,7 @@ from khive_persist.errors import (
 )
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, Purpose
-from khive_persist.place import Place, sync_directory
+from khive_persist.project import Place, sync_directory
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction

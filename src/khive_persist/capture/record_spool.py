@@ -39,7 +39,7 @@ from khive_persist.mirror.document import to_row
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import load_redactor, seal

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 
 from khive_persist.capture.drain import Drained, drain, drain_records
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 _mutex = threading.Lock()
 # A place, and the names of the purposes whose records alone are brought in; None for all there is.

@@ -14,7 +14,7 @@ from khive_persist.capture import record_file, spool_writer
 from khive_persist.capture.abandoned import is_abandoned
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.errors import CaptureError
-from khive_persist.place import Place, make_directory
+from khive_persist.project import Place, make_directory
 from khive_persist.trust import marks
 
 DRAIN_LOCK: Final = "drain.lock"

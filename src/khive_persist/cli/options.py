@@ -15,7 +15,7 @@ from khive_persist.capture.spool import Spool, counted, waiting_at_home
 from khive_persist.errors import PlaceError
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_place
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 

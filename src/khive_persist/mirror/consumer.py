@@ -12,7 +12,7 @@ from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.names import LOCK
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import make_directory, write_private
+from khive_persist.project import make_directory, write_private
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.mirror_progress import MIRROR

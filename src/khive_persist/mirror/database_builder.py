@@ -11,7 +11,7 @@ from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place, make_directory
+from khive_persist.project import Place, make_directory
 from khive_persist.store.sqlite import change_log, migrations, statements, write_lock
 from khive_persist.store.sqlite.comparison_index import Entry, Ledger
 from khive_persist.store.sqlite.connection import make, open_writer

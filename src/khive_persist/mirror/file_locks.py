@@ -13,7 +13,7 @@ from typing import Final
 
 from khive_persist.errors import StoreBusyError
 from khive_persist.mirror import names
-from khive_persist.place import PRIVATE_FILE
+from khive_persist.project import PRIVATE_FILE
 from khive_persist.store.sqlite import write_lock
 
 _TIMEOUT_SECONDS: Final = 30.0

@@ -13,7 +13,7 @@ from khive_persist.mirror import file_locks, names
 from khive_persist.mirror.document import to_document
 from khive_persist.mirror.syncing import TOGETHER, sync_together
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
+from khive_persist.project import PRIVATE_FILE, make_directory, sync_directory
 from khive_persist.store import codec
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.codec import StoredRow

@@ -28,7 +28,7 @@ from khive_persist.mirror.stream_file import (
 )
 from khive_persist.mirror.syncing import TOGETHER
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import make_directory
+from khive_persist.project import make_directory
 from khive_persist.store import codec
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.codec import StoredRow

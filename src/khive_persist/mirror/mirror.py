@@ -10,7 +10,7 @@ from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.stream_file import ReplacedError, retract, session_of
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 

@@ -16,7 +16,7 @@ from khive_persist.mirror.stream_file import holder
 from khive_persist.mirror.write_locks import sharing, turn
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place, sync_directory
+from khive_persist.project import Place, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 

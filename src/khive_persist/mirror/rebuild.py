@@ -16,7 +16,7 @@ from khive_persist.mirror.rewrite import remove_unfinished
 from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
 from khive_persist.mirror.write_locks import LOCK_SECONDS, sharing, turn
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place, make_directory, sync_directory
+from khive_persist.project import Place, make_directory, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import atomic_switch, rows

@@ -10,7 +10,7 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import copy_missing
 from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite.connection import opened_reader

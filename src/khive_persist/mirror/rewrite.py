@@ -17,7 +17,7 @@ from khive_persist.mirror.document import to_document
 from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.stream_file import remove_empty, session_of
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place, sync_directory
+from khive_persist.project import Place, sync_directory
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rewrite as database

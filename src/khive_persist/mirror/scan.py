@@ -14,7 +14,7 @@ from khive_persist.mirror.document import to_row
 from khive_persist.mirror.stream_file import session_in
 from khive_persist.models.purpose_file import SUFFIX, definition_in
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import PRIVATE_FILE
+from khive_persist.project import PRIVATE_FILE
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 

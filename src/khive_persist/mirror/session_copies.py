@@ -14,7 +14,7 @@ from khive_persist.models.purposes import (
     SCORES,
     Purpose,
 )
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow

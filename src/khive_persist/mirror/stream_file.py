@@ -17,7 +17,7 @@ from khive_persist.mirror import packed_streams
 from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of
 from khive_persist.mirror.syncing import sync_together
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import PRIVATE_FILE, sync_directory
+from khive_persist.project import PRIVATE_FILE, sync_directory
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 

@@ -15,7 +15,7 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.write_locks import sharing, turn
 from khive_persist.models.purpose_registry import mirrored_purposes
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows

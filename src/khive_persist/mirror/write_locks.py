@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch, write_lock
 
 LOCK_SECONDS: Final = 30.0

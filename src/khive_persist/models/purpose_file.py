@@ -14,7 +14,7 @@ from khive_persist import settings as configuration
 from khive_persist.errors import InvalidRecordError
 from khive_persist.files import read_regular
 from khive_persist.models.purposes import Purpose, purpose
-from khive_persist.place import Place, make_directory, write_private
+from khive_persist.project import Place, make_directory, write_private
 from khive_persist.purpose_names import check_apart
 
 SUFFIX: Final = ".purpose.json"

@@ -13,7 +13,7 @@ from typing import Final
 from khive_persist.errors import InvalidRecordError, PlaceError
 from khive_persist.models import purpose_file
 from khive_persist.models.purposes import BUILT_IN, Purpose
-from khive_persist.place import Place, make_directory, write_private
+from khive_persist.project import Place, make_directory, write_private
 from khive_persist.purpose_names import check, check_apart
 from khive_persist.trust import signed
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from khive_persist.errors import StoreBusyError, StoreClosedError, StoreUnavailableError
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.recorder.framing import Frames, pack
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.messages import Ask, Commit, Incoming, Reload, Result

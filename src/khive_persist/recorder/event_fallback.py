@@ -11,7 +11,7 @@ from khive_persist.capture import spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.spool import Event, parse
 from khive_persist.errors import CaptureError
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 
 def new_event(tool: str) -> Event:

@@ -10,7 +10,7 @@ from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.errors import InvalidRecordError, KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.recorder.live_settings import Live
 from khive_persist.recorder.messages import Ask, Commit, Incoming, Result, Told
 from khive_persist.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import usable_settings
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.redacting import load_redactor
 
 

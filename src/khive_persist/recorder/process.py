@@ -18,7 +18,7 @@ from typing import Final
 
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.recorder.framing import Frames, pack
 from khive_persist.recorder.group_commit import Commits
 from khive_persist.recorder.live_settings import Live

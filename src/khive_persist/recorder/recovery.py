@@ -5,7 +5,7 @@ from contextlib import suppress
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 
 

@@ -11,7 +11,7 @@ from khive_persist import clock
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.models.query import Filter
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.recorder.client import Recorder
 from khive_persist.recorder.event_fallback import Refuge
 from khive_persist.recorder.live_settings import Live

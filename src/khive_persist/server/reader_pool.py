@@ -12,8 +12,8 @@ import anyio.to_thread
 
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.recorder.live_settings import Live
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.event_feed import FILES, Feed

@@ -15,7 +15,7 @@ import anyio
 import uvicorn
 
 from khive_persist.errors import PlaceError
-from khive_persist.place import Place, write_private
+from khive_persist.project import Place, write_private
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.recovery import recover_all
 from khive_persist.server import background_tasks, url_file

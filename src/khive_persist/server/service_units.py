@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidSettingsError, NotFoundError, PlaceError
-from khive_persist.place import Place, write_private
+from khive_persist.project import Place, write_private
 from khive_persist.trust.processes import module_command
 
 _UNIT: Final = """\

@@ -7,7 +7,7 @@ import anyio
 
 from khive_persist.models.node import Node
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 # Who writes to a file that is locked for longer must hear of it.
 BUSY_SECONDS: Final = 2.0

@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from khive_persist.files import read_regular
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.listening import is_loopback
 from khive_persist.settings import Settings
 

@@ -17,8 +17,8 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.pages import linked_plans, plan_contents, session_pages

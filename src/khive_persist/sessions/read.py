@@ -27,7 +27,7 @@ from khive_persist.models.purposes import (
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.opening import open_store, reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select

@@ -11,8 +11,8 @@ from khive_persist import settings as configuration
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, field
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader

@@ -16,7 +16,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import field
 from khive_persist.models.todo_list import Work, sound_items, work
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.read import whole_id
 
 MAIN: Final = "main"

@@ -6,7 +6,7 @@ from typing import Any, Final
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.outcome import Outcome, Verdict, VerdictSource
 from khive_persist.opening import open_store, reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.read import ids_beginning, is_known, only_one
 from khive_persist.settings import Settings

@@ -8,7 +8,7 @@ from typing import Final
 
 from khive_persist.errors import PlaceError
 from khive_persist.files import read_regular
-from khive_persist.place import Place, write_private
+from khive_persist.project import Place, write_private
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec

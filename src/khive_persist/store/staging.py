@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist import clock
-from khive_persist.place import Place, make_directory
+from khive_persist.project import Place, make_directory
 from khive_persist.store.sqlite import atomic_switch
 
 FOLDER: Final = "staging"

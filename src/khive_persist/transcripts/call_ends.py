@@ -8,7 +8,7 @@ from khive_persist import clock
 from khive_persist.errors import StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.call_events import (

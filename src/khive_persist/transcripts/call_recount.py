@@ -4,7 +4,7 @@ from typing import Any
 
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.place import Place, make_directory, sync_directory, write_private
+from khive_persist.project import Place, make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.transcripts.growing_file import Position
 

@@ -13,7 +13,7 @@ from khive_persist.copies import existing_place
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, select

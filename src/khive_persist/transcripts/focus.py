@@ -10,7 +10,7 @@ from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
 from khive_persist.capture.todo_lists.tool_calls import TOOLS, told
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec

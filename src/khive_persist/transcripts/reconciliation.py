@@ -13,7 +13,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, field
 from khive_persist.opening import open_store, reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.lineage.endings import Ending
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor

@@ -13,7 +13,7 @@ from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.reader import Reader

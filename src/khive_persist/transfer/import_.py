@@ -15,7 +15,7 @@ from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveErr
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import BUILT_IN, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow

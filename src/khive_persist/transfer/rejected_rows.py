@@ -6,7 +6,7 @@ import os
 import tempfile
 from typing import IO, Any, Final
 
-from khive_persist.place import Place, make_directory, sync_directory
+from khive_persist.project import Place, make_directory, sync_directory
 from khive_persist.redaction import Redactor
 from khive_persist.transfer.row_validation import Found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.place import sync_directory
+from khive_persist.project import sync_directory
 
 
 def check_target(path: Path, *, force: bool) -> Path:

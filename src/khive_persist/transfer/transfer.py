@@ -13,7 +13,7 @@ from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import BUILT_IN_NAMES
 from khive_persist.models.query import Filter
 from khive_persist.opening import find_place
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transfer.cells import Preference
 from khive_persist.transfer.export import FORMS, Form, Part, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.crash.power import disk_log
 
 

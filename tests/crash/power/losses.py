@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.crash.power.disk import Disk, images, put
 from tests.crash.power.disk_log import Step, record
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 import anyio
 from khive_persist import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.mirror.records import event, plan
 place = Place(sys.argv[1])
 

@@ -15,7 +15,7 @@ from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.backup.verify import verify_backups
 from khive_persist.mirror.packing import pack
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import marks
 from tests.backup.records import Rows, elsewhere, make_old, mirror, rows, save_plans

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place, write_private
+from khive_persist.project import Place, write_private
 from khive_persist.trust import macs, marks
 from tests.crash.power.disk_log import Step
 from tests.crash.power.losses import acknowledged, lose_power, script
@@ -12,7 +12,7 @@ from tests.crash.power.losses import acknowledged, lose_power, script
 OLD = b"old" * 100
 NEW = b"new" * 2000
 WRITE = {
-    "private": "from khive_persist.place import write_private\nwrite_private(path, new)",
+    "private": "from khive_persist.project import write_private\nwrite_private(path, new)",
     "export": """
 from khive_persist.transfer.target import replacing
 with replacing(path, force=True) as file:
@@ -101,7 +101,7 @@ say(aside.finish())
 @pytest.mark.parametrize(
     "code",
     [
-        "from khive_persist.place import make_directory\nmake_directory(place.quarantine)",
+        "from khive_persist.project import make_directory\nmake_directory(place.quarantine)",
         "from khive_persist.capture import spool_writer\narrival.open_private(str(place.quarantine))",
     ],
     ids=["of ours", "of the hook"],

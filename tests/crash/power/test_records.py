@@ -14,7 +14,7 @@ from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from tests.crash.power.disk_log import Step
 from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
 from tests.mirror.records import assert_equal, event, ids, recovered, rows, save

@@ -11,7 +11,7 @@ from khive_persist.analytics.compare import grouping, metrics
 from khive_persist.analytics.compare.experiment import Trial, read_trial
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.errors import InvalidQueryError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.facts import session_facts
 
 # Of each more, only the name is kept; who asks by a session's own id wants something else.

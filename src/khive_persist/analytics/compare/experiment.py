@@ -10,7 +10,7 @@ from khive_persist.analytics.experiments.counts import count_experiments
 from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.facts import Assigned
 
 

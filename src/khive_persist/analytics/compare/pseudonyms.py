@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.place import write_private
+from khive_persist.project import write_private
 
 KEY_BYTES: Final = 32
 _CHARACTERS: Final = 16

@@ -13,7 +13,7 @@ from khive_persist.errors import ConflictError, InvalidRecordError
 from khive_persist.models.assignment import NAMED, RANDOM, Assignment
 from khive_persist.models.experiment import Experiment
 from khive_persist.opening import find_place, open_store, reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store.immutable import FixedStore, Kept
 

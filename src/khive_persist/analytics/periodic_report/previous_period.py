@@ -8,7 +8,7 @@ from khive_persist.analytics.compare import metrics
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.analytics.periodic_report.period import Period
 from khive_persist.errors import MissingExtraError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.facts import session_facts
 

@@ -15,8 +15,8 @@ from khive_persist.errors import MissingExtraError
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.activity import PlansMade, Time, latest, plans_made, verdicts_given
 from khive_persist.sessions.application_activity import (
     PURPOSES,

@@ -12,8 +12,8 @@ from typing import Final, Literal, NamedTuple, get_args
 from khive_persist.analytics.periodic_report.period import Period
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.activity import DAY_CHARACTERS, EventPart, Time, event_parts
 from khive_persist.sessions.rollup.groups import PICODOLLARS, Group, groups_within
 

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from khive_persist.capture.hook_config.json_edit import InvalidJsonError, JsonText
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import sync_directory
+from khive_persist.project import sync_directory
 
 T = TypeVar("T")
 

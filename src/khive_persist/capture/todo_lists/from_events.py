@@ -11,7 +11,7 @@ from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
 from khive_persist.capture.todo_lists.tool_calls import TOOLS, Told, completed, created, told
 from khive_persist.models.purposes import FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.models.query import Filter, column, field
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import HOOKS, TASK_EVENTS, weave_in

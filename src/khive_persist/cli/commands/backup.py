@@ -14,7 +14,7 @@ from khive_persist.cli.progress import progress
 from khive_persist.maintenance.backup.backups import Backups, Compression
 from khive_persist.maintenance.backup.catalogue import AHEAD, UNFINISHED, Catalogue
 from khive_persist.maintenance.backup.prune import delete_backups
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch
 
 COLUMNS = (

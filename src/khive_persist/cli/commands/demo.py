@@ -20,7 +20,7 @@ from khive_persist.errors import CaptureError
 from khive_persist.models.planner_session import PlannerSession, PlannerSessionContent
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 QUERY = """SELECT tool, event_type, count(*) AS events, round(avg(duration_ms)) AS average_ms
 FROM events WHERE event_type LIKE 'post_%' GROUP BY tool, event_type ORDER BY events DESC"""

@@ -19,7 +19,7 @@ from khive_persist.maintenance.doctor import (
     examine_hooks,
     examine_untrusted,
 )
-from khive_persist.place import Place, make_directory
+from khive_persist.project import Place, make_directory
 from khive_persist.sessions.open_tool_calls import Unmatched
 from khive_persist.sessions.read import whole_id
 from khive_persist.sessions.reported_costs import DIFFERENCE, session_cost

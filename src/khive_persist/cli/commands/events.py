@@ -14,7 +14,7 @@ from khive_persist.models.as_document import document
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.read import find_session
 
 TABLE_LIMIT = 50

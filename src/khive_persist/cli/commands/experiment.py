@@ -18,7 +18,7 @@ from khive_persist.errors import MissingExtraError
 from khive_persist.models.experiment import Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import open_store, reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.immutable import Kept
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.read import find_session
 from khive_persist.transfer.export import FORMS, Form, Part, count_rows, export
 from khive_persist.transfer.transfer import form_of

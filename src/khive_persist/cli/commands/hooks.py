@@ -13,7 +13,7 @@ from khive_persist.capture.notices import diverted_lines
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_place
 from khive_persist.cli.output import print_json, print_table
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.tools import TOOLS, Scope
 from khive_persist.trust import search
 

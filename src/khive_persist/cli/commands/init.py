@@ -9,7 +9,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.capture.notices import notices
 from khive_persist.cli.options import with_place
-from khive_persist.place import Place, make_directory, write_private
+from khive_persist.project import Place, make_directory, write_private
 from khive_persist.trust import records, search
 
 

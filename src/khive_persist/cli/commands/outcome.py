@@ -7,7 +7,7 @@ from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.output import print_json
 from khive_persist.models.as_document import document
 from khive_persist.models.outcome import VERDICTS, Outcome, Verdict
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.verdicts import find_session, record_outcome
 
 

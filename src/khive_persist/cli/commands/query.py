@@ -12,7 +12,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_place, with_output, with_place
 from khive_persist.cli.output import Documents, cell, print_documents, print_table
 from khive_persist.errors import StoreError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite.catalogue import Table, databases_in
 from khive_persist.store.sqlite.readonly_query import (
     AdHoc,

@@ -11,7 +11,7 @@ from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import Source, make_anew, mirrored
 from khive_persist.mirror.rebuild import Rebuilt
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 
 @click.command("rebuild")

@@ -20,7 +20,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN_NAMES, HOOK_EVENTS
 from khive_persist.opening import save_alone
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import codec
 
 HOOK_EVENT: Final = "hook-event"

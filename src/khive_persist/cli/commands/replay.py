@@ -15,8 +15,8 @@ from khive_persist.cli.progress import progress
 from khive_persist.cli.timeline_lines import StoryLines
 from khive_persist.errors import NotFoundError
 from khive_persist.models.query import field
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.read import Session, is_known, read_session
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry

@@ -10,7 +10,7 @@ from khive_persist.capture.drain import usable_settings
 from khive_persist.cli.options import place_of, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.errors import MissingExtraError
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 RIGHTS = click.Choice(["ingest", "read", "admin"])
 

@@ -11,7 +11,7 @@ from khive_persist.cli.options import drained_place, with_filters, with_output, 
 from khive_persist.cli.output import print_documents, print_table
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
 from khive_persist.sessions.read import is_known
 

@@ -19,8 +19,8 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import APPLICATION_SESSIONS, BUILT_IN, CONVERSATIONS, Purpose
 from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.read import Session, is_known, read_own_kinds, read_session
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost, reported_costs
 from khive_persist.sessions.timeline.build import tell

@@ -11,7 +11,7 @@ from khive_persist.cli.options import drained_place, with_place
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.models.purposes import CONVERSATIONS
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.transcripts.collection import collect
 from khive_persist.transcripts.sync import Synced
 

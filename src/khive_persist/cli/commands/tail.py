@@ -15,7 +15,7 @@ from khive_persist.models.as_document import document
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import Filter, column
 from khive_persist.opening import open_store
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.codec import dump_lossy
 
 _DRAIN_SECONDS: Final = 0.1

@@ -13,7 +13,7 @@ from khive_persist.cli.output import print_json
 from khive_persist.errors import PlaceError
 from khive_persist.maintenance.trust.accept import Acceptance, Origin, accept, origin
 from khive_persist.maintenance.trust.survey import Finding, listing, survey
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.trust import marks, search
 
 

@@ -23,7 +23,7 @@ from khive_persist.maintenance.backup.schedule import LATEST, due
 from khive_persist.maintenance.backup.verify import VerifiedBackup
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.opening import find_place
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.staging import sweep
 from khive_persist.threads import run_stoppable
 

@@ -31,7 +31,7 @@ from khive_persist.maintenance.backup.manifest import (
 )
 from khive_persist.maintenance.backup.progress import Progress, silent
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store.sqlite import atomic_switch, snapshot
 from khive_persist.store.staging import staging
 

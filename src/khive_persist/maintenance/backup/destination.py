@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from khive_persist.errors import BackupError
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.backup.s3 import Bucket
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 DEFAULT: Final = "backups"
 _S3: Final = "s3://"

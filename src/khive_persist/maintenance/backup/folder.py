@@ -15,7 +15,7 @@ from khive_persist.errors import (
     PlaceError,
 )
 from khive_persist.maintenance.backup.manifest import ID
-from khive_persist.place import PRIVATE_FILE, make_directory, sync_directory
+from khive_persist.project import PRIVATE_FILE, make_directory, sync_directory
 
 _READ_BYTES: Final = 1 << 20
 

@@ -29,12 +29,7 @@ from khive_persist.mirror.rewrite import strip
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.models import purpose_file
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.place import (
-    PRIVATE_FILE,
-    Place,
-    make_directory,
-    write_private,
-)
+from khive_persist.project import PRIVATE_FILE, Place, make_directory, write_private
 from khive_persist.store.sqlite import atomic_switch, migrations, snapshot
 from khive_persist.store.sqlite.connection import refuse_link
 from khive_persist.store.staging import staging

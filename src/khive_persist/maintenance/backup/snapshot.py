@@ -14,7 +14,7 @@ from khive_persist.maintenance.backup.manifest import MIRROR
 from khive_persist.mirror import names, scan
 from khive_persist.mirror.write_locks import turn
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place, make_directory
+from khive_persist.project import Place, make_directory
 from khive_persist.store.sqlite import snapshot
 
 # File systems without second names, and folders that lie on another one.

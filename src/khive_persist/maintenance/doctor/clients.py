@@ -8,7 +8,7 @@ from khive_persist.capture import spool_writer
 from khive_persist.capture.client_recognition import UNKNOWN
 from khive_persist.models.purposes import CONVERSATIONS, Purpose
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.other_clients import count_other_clients
 from khive_persist.sessions.unknown_lines import count_unknown_lines
 from khive_persist.trust import marks

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.spool import home_place
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.trust import marks
 
 # Somewhat more than a payload of the usual size takes.

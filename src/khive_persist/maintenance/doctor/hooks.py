@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from khive_persist.capture.hook_config import has_scope, status
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.tools import TOOLS, Scope
 
 

@@ -26,7 +26,7 @@ from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
 from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
 from khive_persist.store.sqlite import change_log, migrations

@@ -11,7 +11,7 @@ from khive_persist.capture.hook_config.install import entries_of, has_scope, set
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.read import is_session
 from khive_persist.store import codec
 from khive_persist.tools import TOOLS, Scope

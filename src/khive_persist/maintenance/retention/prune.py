@@ -13,7 +13,7 @@ from khive_persist.mirror import names
 from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import session_of
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow

@@ -15,7 +15,7 @@ from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import NO_SESSION, holder
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place, sync_directory
+from khive_persist.project import Place, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, named_in

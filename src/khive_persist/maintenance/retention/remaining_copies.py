@@ -14,7 +14,7 @@ from khive_persist.maintenance.backup.backups import Backups
 from khive_persist.maintenance.backup.manifest import Manifest
 from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import content_of
-from khive_persist.place import Place, sync_directory
+from khive_persist.project import Place, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow

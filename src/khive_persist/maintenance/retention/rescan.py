@@ -13,7 +13,7 @@ from khive_persist.capture.spool import DRAIN_LOCK, Spool
 from khive_persist.mirror import packed_streams, scan
 from khive_persist.mirror import rewrite as copies
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import Place, write_private
+from khive_persist.project import Place, write_private
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec

@@ -16,7 +16,7 @@ from khive_persist.capture.spool import (
     split_away,
 )
 from khive_persist.errors import PlaceError
-from khive_persist.place import Place, sync_directory
+from khive_persist.project import Place, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
 from khive_persist.store.sqlite import write_lock

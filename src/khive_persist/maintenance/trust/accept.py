@@ -14,7 +14,7 @@ from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import InvalidSettingsError, KhiveError, PlaceError
 from khive_persist.maintenance.trust.survey import TOKENS, Finding, acting, survey
 from khive_persist.models import purpose_registry
-from khive_persist.place import (
+from khive_persist.project import (
     GITIGNORE,
     PRIVATE_FILE,
     Place,

@@ -16,7 +16,7 @@ from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Spool, parse
 from khive_persist.errors import InvalidSettingsError, PlaceError
 from khive_persist.models import purpose_registry
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import redacting
 from khive_persist.store.sqlite import atomic_switch, guard
 from khive_persist.store.sqlite.connection import prepare_reader

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from khive_persist import clock
 from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError, PlaceError
 from khive_persist.files import read_regular
-from khive_persist.place import Place, make_directory, write_private
+from khive_persist.project import Place, make_directory, write_private
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import signed
 

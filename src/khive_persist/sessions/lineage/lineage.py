@@ -10,8 +10,8 @@ from khive_persist.errors import NotFoundError
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Place
 from khive_persist.sessions.lineage.agents import Agent, Agents
 from khive_persist.sessions.lineage.links import Links, find_links
 from khive_persist.sessions.read import whole_id

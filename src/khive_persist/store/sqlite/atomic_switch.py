@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.files import read_regular
-from khive_persist.place import make_directory, sync_directory, write_private
+from khive_persist.project import make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import macs

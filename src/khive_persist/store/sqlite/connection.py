@@ -18,7 +18,7 @@ from khive_persist.errors import (
     StoreUnavailableError,
 )
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import PRIVATE_FILE
+from khive_persist.project import PRIVATE_FILE
 from khive_persist.store.sqlite import atomic_switch, forks, guard, migrations
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 

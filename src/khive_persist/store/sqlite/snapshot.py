@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from khive_persist.errors import StoreDamagedError
-from khive_persist.place import PRIVATE_FILE
+from khive_persist.project import PRIVATE_FILE
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import change_log, migrations, statements

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import StoreBusyError, StoreUnavailableError
-from khive_persist.place import PRIVATE_FILE
+from khive_persist.project import PRIVATE_FILE
 
 _SHORTEST_WAIT_SECONDS: Final = 0.0005
 _LONGEST_WAIT_SECONDS: Final = 0.01

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.place import PRIVATE_FILE, make_directory
+from khive_persist.project import PRIVATE_FILE, make_directory
 from khive_persist.transfer.formats import unpacked
 from khive_persist.transfer.reading.database import is_database
 from khive_persist.transfer.reading.folder import is_mirrored

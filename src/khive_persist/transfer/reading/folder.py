@@ -12,7 +12,7 @@ from khive_persist.errors import InvalidFileError
 from khive_persist.models.purpose_file import SUFFIX, definition_in, in_folder
 from khive_persist.models.purpose_registry import FOLDER as REGISTER
 from khive_persist.models.purposes import Purpose
-from khive_persist.place import KHIVE, Place
+from khive_persist.project import KHIVE, Place
 from khive_persist.store import codec
 from khive_persist.store.sqlite.catalogue import databases_in
 from khive_persist.transfer.formats import unpacked

@@ -18,7 +18,7 @@ from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, Cell, 
 from khive_persist.models.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose
 from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.sessions.facts import SessionFacts, session_facts
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select

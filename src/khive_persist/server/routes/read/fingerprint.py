@@ -2,7 +2,7 @@
 
 import os
 
-from khive_persist.place import Place
+from khive_persist.project import Place
 
 State = tuple[tuple[str, int, int, int], ...]
 

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from khive_persist import errors
 from khive_persist.errors import InvalidQueryError, KhiveError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.server.http.errors import Refused
 from khive_persist.server.routes.read.report_process import REFUSED
 from khive_persist.store import codec

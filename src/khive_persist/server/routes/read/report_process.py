@@ -19,7 +19,7 @@ import anyio
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError, KhiveError, MissingExtraError
-from khive_persist.place import Place
+from khive_persist.project import Place
 from khive_persist.store import codec
 
 # The answer is an error: a JSON object of its class, message and hint.
