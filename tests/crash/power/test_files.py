@@ -102,7 +102,8 @@ say(aside.finish())
     "code",
     [
         "from khive_persist.project import make_directory\nmake_directory(place.quarantine)",
-        "from khive_persist.capture import spool_writer\narrival.open_private(str(place.quarantine))",
+        "from khive_persist.capture.spool_writer import open_private\n"
+        "open_private(str(place.quarantine))",
     ],
     ids=["of ours", "of the hook"],
 )
