@@ -43,7 +43,7 @@ def measure(rows: int) -> list[Line]:
 
 
 def stream(folder: str) -> None:
-    """Read every plan of a place, and print the most memory that it took, in KiB."""
+    """Read every plan of a project, and print the most memory that it took, in KiB."""
 
     async def read() -> int:
         count = 0

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from khive_persist.errors import PlaceError
+from khive_persist.errors import ProjectError
 from khive_persist.files import PRIVATE_FILE as PRIVATE_FILE
 from khive_persist.files import make_directory as make_directory
 from khive_persist.files import sync_directory as sync_directory
@@ -21,7 +21,7 @@ KHIVE: Final = ".khive"
 GITIGNORE: Final = b"*\n!.gitignore\n!config.toml\n"
 
 
-class Place:
+class Project:
     """The `.khive` of one directory.
 
     Attributes:
@@ -34,10 +34,10 @@ class Place:
         self.khive = self.root / KHIVE
 
     def __repr__(self) -> str:
-        return f"Place({str(self.root)!r})"
+        return f"Project({str(self.root)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Place) and other.root == self.root
+        return isinstance(other, Project) and other.root == self.root
 
     def __hash__(self) -> int:
         return hash(self.root)
@@ -54,7 +54,7 @@ class Place:
 
     @property
     def backups(self) -> Path:
-        """Where backups lie unless the settings name another place."""
+        """Where backups lie unless the settings name another project."""
         return self.khive / "backups"
 
     @property
@@ -94,7 +94,7 @@ class Place:
         It is 0700 on return, whatever the umask.
 
         Raises:
-            PlaceError: It cannot be made, or is a link or a file.
+            ProjectError: It cannot be made, or is a link or a file.
         """
         marks.make_khive(self.khive)
         ignore = self.khive / ".gitignore"
@@ -102,4 +102,4 @@ class Place:
             if not os.path.lexists(ignore):
                 write_private(ignore, GITIGNORE)
         except OSError as error:
-            raise PlaceError(f"{ignore} cannot be made ({error.strerror})") from error
+            raise ProjectError(f"{ignore} cannot be made ({error.strerror})") from error

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from khive_persist.models.purposes import CONVERSATIONS
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts import batches, writer
@@ -40,7 +40,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from khive_persist.mirror.consumer import MirrorFollower
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import sync_writer
@@ -101,7 +101,7 @@ def on_write(act):
 """
 RUN = f"""
 batches.LINES_AT_ONCE = {FEW}
-Sync(Place(sys.argv[1]), Settings(), Redactor(b"key")).run(Path(sys.argv[2]), "claude-code")
+Sync(Project(sys.argv[1]), Settings(), Redactor(b"key")).run(Path(sys.argv[2]), "claude-code")
 """
 
 
@@ -131,50 +131,52 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, transcript: Path) -> Place:
-    """A place that it was read into at once."""
-    place = Place(tmp_path_factory.mktemp("unbroken"))
-    place.make()
-    synced(place, transcript)
-    return place
+def unbroken(tmp_path_factory: pytest.TempPathFactory, transcript: Path) -> Project:
+    """A project that it was read into at once."""
+    project = Project(tmp_path_factory.mktemp("unbroken"))
+    project.make()
+    synced(project, transcript)
+    return project
 
 
-def synced(place: Place, transcript: Path) -> Synced:
-    return Sync(place, Settings(), Redactor(b"key")).run(transcript, "claude-code")
+def synced(project: Project, transcript: Path) -> Synced:
+    return Sync(project, Settings(), Redactor(b"key")).run(transcript, "claude-code")
 
 
-def mirrored(place: Place) -> list[str]:
-    return sorted(json.dumps(line) for name in files(place) for line in lines(place, name))
+def mirrored(project: Project) -> list[str]:
+    return sorted(json.dumps(line) for name in files(project) for line in lines(project, name))
 
 
-def killed(place: Place, transcript: Path, step: str) -> None:
-    words = [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(place.root), str(transcript)]
+def killed(project: Project, transcript: Path, step: str) -> None:
+    words = [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(project.root), str(transcript)]
     root = Path(__file__).parents[2]
     done = subprocess.run(words, capture_output=True, check=False, cwd=root, timeout=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_sync_that_is_killed(place: Place, unbroken: Place, transcript: Path, step: str) -> None:
-    killed(place, transcript, step)
-    assert 0 < synced(place, transcript).lines < LINES
-    assert synced(place, transcript).lines == 0
-    assert rows(place, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
-    assert_equal(place)
-    assert mirrored(place) == mirrored(unbroken)
+def test_a_sync_that_is_killed(
+    project: Project, unbroken: Project, transcript: Path, step: str
+) -> None:
+    killed(project, transcript, step)
+    assert 0 < synced(project, transcript).lines < LINES
+    assert synced(project, transcript).lines == 0
+    assert rows(project, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
+    assert_equal(project)
+    assert mirrored(project) == mirrored(unbroken)
 
 
 @pytest.mark.parametrize("step", ["before the mirror", "in the middle of the append"])
 def test_the_next_one_commits_more_often(
-    place: Place,
-    unbroken: Place,
+    project: Project,
+    unbroken: Project,
     transcript: Path,
     step: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the mirror lacks of the one transaction belongs to several of the other sync."""
-    killed(place, transcript, step)
+    killed(project, transcript, step)
     monkeypatch.setattr(writer, "SECONDS_AT_ONCE", 0.0)
-    synced(place, transcript)
-    assert rows(place, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
-    assert_equal(place)
+    synced(project, transcript)
+    assert rows(project, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
+    assert_equal(project)

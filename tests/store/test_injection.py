@@ -1,4 +1,4 @@
-"""Text from anywhere in every place that it can reach: an error, or plain data; never SQL."""
+"""Text from anywhere in every project that it can reach: an error, or plain data; never SQL."""
 
 from collections.abc import AsyncIterator
 from functools import reduce

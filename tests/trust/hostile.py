@@ -34,7 +34,7 @@ class Hostile(NamedTuple):
 
     Attributes:
         make: Puts it into a `.khive`.
-        named: What `doctor` names of it in a trusted place.
+        named: What `doctor` names of it in a trusted project.
     """
 
     make: Callable[[Path, Around], None]

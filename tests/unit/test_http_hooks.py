@@ -89,7 +89,7 @@ def test_what_comes_often_is_sent_and_the_rest_comes_by_command(tmp_path: Path) 
     assert not path_in(tmp_path).exists()
 
 
-def test_a_transport_takes_the_place_of_the_other(tmp_path: Path) -> None:
+def test_a_transport_takes_the_project_of_the_other(tmp_path: Path) -> None:
     original = json.dumps({"hooks": {"Stop": [{"hooks": [THEIRS]}]}, "a": 1}, indent="\t")
     path_in(tmp_path).write_text(original)
     install(CLAUDE, "project", tmp_path)
@@ -107,7 +107,7 @@ def test_a_transport_takes_the_place_of_the_other(tmp_path: Path) -> None:
     assert path_in(tmp_path).read_text() == original
 
 
-def test_a_hook_keeps_its_place_and_its_timeout(tmp_path: Path) -> None:
+def test_a_hook_keeps_its_project_and_its_timeout(tmp_path: Path) -> None:
     ours = {"type": "command", "command": command_of("Stop"), "timeout": 30}
     group = {"matcher": "x", "hooks": [THEIRS, ours, THEIRS]}
     path_in(tmp_path).write_text(json.dumps({"hooks": {"Stop": [group]}}))

@@ -22,7 +22,7 @@ from khive_persist.capture.hook_config.command import (
 )
 from khive_persist.capture.hook_config.launcher import interpreter
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
 
 SCOPES: tuple[Scope, ...] = ("project", "user")
@@ -87,11 +87,11 @@ def run(command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
 
 def recording(directory: Path) -> Path:
     """The spool of a directory whose drainer leaves soon."""
-    place = Place(directory)
+    project = Project(directory)
     directory.mkdir(exist_ok=True)
-    place.make()
-    place.config.write_text("[capture]\nlinger_seconds = 0.2\n")
-    return place.spool
+    project.make()
+    project.config.write_text("[capture]\nlinger_seconds = 0.2\n")
+    return project.spool
 
 
 def test_the_command_records_an_event(tmp_path: Path, home: Path) -> None:
@@ -317,7 +317,7 @@ def test_what_came_later_stays(tmp_path: Path) -> None:
     }
 
 
-def test_hooks_of_others_keep_their_place(tmp_path: Path) -> None:
+def test_hooks_of_others_keep_their_project(tmp_path: Path) -> None:
     path = settings_path("codex", "user", tmp_path)
     theirs = {"hooks": [{"type": "command", "command": THEIRS, "timeout": 60}]}
     write(path, json.dumps({"hooks": {"Stop": [theirs, theirs]}}))
@@ -340,7 +340,7 @@ def test_a_file_that_the_tool_wrote_anew_is_cleared_too(tmp_path: Path, tool: st
     assert settings_of(tool, "project", tmp_path) == {"a": 1}
 
 
-def test_a_moved_interpreter_is_updated_in_place(tmp_path: Path) -> None:
+def test_a_moved_interpreter_is_updated_in_project(tmp_path: Path) -> None:
     path = settings_path("claude-code", "project", tmp_path)
     old = hook_command("claude-code", blocks=True).replace(interpreter(), "/gone/bin/python")
     ours = {"type": "command", "command": old, "timeout": 9}

@@ -19,9 +19,9 @@ from khive_persist.analytics.calibration import (
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
-from khive_persist.opening import find_place, reading
+from khive_persist.opening import find_project, reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.read import is_known
 from khive_persist.sessions.token_totals import TokenTotal, token_totals
@@ -160,10 +160,10 @@ async def outcomes(
         InvalidSettingsError: config.toml is wrong.
         StoreError: As its subclasses say.
     """
-    place = find_place(dir)
+    project = find_project(dir)
     filters: list[Filter] = []
     if session_id is not None:
-        is_exact = await is_known(place, session_id)
+        is_exact = await is_known(project, session_id)
         filters.append(facts.linked_to(session_id, is_exact=is_exact))
     if since is not None:
         filters.append(column("created_at") >= since)
@@ -176,7 +176,7 @@ async def outcomes(
     if max_cost is not None:
         filters.append(field("planning_cost") <= max_cost)
     left = checked_count("limit", limit)
-    async with aclosing(joined(place, filters, None if tool else left)) as found:
+    async with aclosing(joined(project, filters, None if tool else left)) as found:
         async for one in found:
             if left is not None and left <= 0:
                 return
@@ -186,7 +186,7 @@ async def outcomes(
 
 
 async def joined(
-    place: Place, filters: Sequence[Filter], limit: int | None = None
+    project: Project, filters: Sequence[Filter], limit: int | None = None
 ) -> AsyncGenerator[PlanOutcome, None]:
     """The plans that pass these filters, each beside what became of it, the latest first.
 
@@ -194,12 +194,12 @@ async def joined(
         InvalidSettingsError: config.toml is wrong.
         StoreError: As its subclasses say.
     """
-    settings = configuration.load(place.config)
+    settings = configuration.load(project.config)
     prices = PriceTable(settings.cost_prices)
     build = facts.plans(filters, limit)
     async with AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(reading(place, *facts.PURPOSES))
-        messages = await stack.enter_async_context(reading(place, CONVERSATIONS))
+        reader = await stack.enter_async_context(reading(project, *facts.PURPOSES))
+        messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
         pages = await stack.enter_async_context(aclosing(reader.pages(build)))
         waiting: list[facts.Plan] = []
         async for rows in pages:

@@ -13,8 +13,8 @@ from khive_persist.analytics.outcomes import PlanOutcome, joined
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import checked_count, column
-from khive_persist.opening import find_place, reading
-from khive_persist.project import Place
+from khive_persist.opening import find_project, reading
+from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 
 DEFAULT_LIMIT: Final = 5
@@ -81,12 +81,12 @@ async def similar_plans(
         raise InvalidQueryError("nothing to compare with", hint="give words, complexity or pattern")
     if (checked_count("limit", limit) or 0) > MAX_LIMIT:
         raise InvalidQueryError(f"limit is at most {MAX_LIMIT}")
-    place = find_place(dir)
+    project = find_project(dir)
     wanted = Wanted(words, complexity, pattern)
-    weights = await _word_weights(place, words)
+    weights = await _word_weights(project, words)
     best: list[tuple[float, int, str, list[str]]] = []
     number = 0
-    async with aclosing(_tasks(place)) as found:
+    async with aclosing(_tasks(project)) as found:
         async for id, said, *others in found:
             number += 1
             score, both = wanted.score(said, *others, weights=weights)
@@ -97,7 +97,7 @@ async def similar_plans(
                     heappush(best, entry)
                 else:
                     heappushpop(best, entry)
-    return await _with_outcomes(place, sorted(best, reverse=True))
+    return await _with_outcomes(project, sorted(best, reverse=True))
 
 
 class Wanted(NamedTuple):
@@ -135,19 +135,19 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.casefold()))
 
 
-async def _word_weights(place: Place, words: frozenset[str]) -> dict[str, float]:
+async def _word_weights(project: Project, words: frozenset[str]) -> dict[str, float]:
     plans, having = 0, Counter[str]()
     if words:
-        async with aclosing(_tasks(place)) as found:
+        async with aclosing(_tasks(project)) as found:
             async for _, said, *_ in found:
                 plans += 1
                 having.update(words & words_of(said or ""))
     return {word: log(1 + (plans - having[word] + 0.5) / (having[word] + 0.5)) for word in words}
 
 
-async def _tasks(place: Place) -> AsyncGenerator[Any, None]:
+async def _tasks(project: Project) -> AsyncGenerator[Any, None]:
     async with (
-        reading(place, PLANNER_SESSIONS) as reader,
+        reading(project, PLANNER_SESSIONS) as reader,
         aclosing(reader.stream(facts.tasks)) as rows,
     ):
         async for row in rows:
@@ -155,11 +155,11 @@ async def _tasks(place: Place) -> AsyncGenerator[Any, None]:
 
 
 async def _with_outcomes(
-    place: Place, best: list[tuple[float, int, str, list[str]]]
+    project: Project, best: list[tuple[float, int, str, list[str]]]
 ) -> list[SimilarPlan]:
     wanted = column("id").in_([id for _, _, id, _ in best])
     found = {}
-    async with aclosing(joined(place, [wanted])) as plans:
+    async with aclosing(joined(project, [wanted])) as plans:
         async for plan in plans:
             found[plan.plan_id] = plan
     # One that was deleted since is gone.

@@ -8,7 +8,7 @@ from khive_persist.models.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EV
 from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.event_counts import count_events
 from khive_persist.sessions.reported_costs import reported_costs
 from khive_persist.sessions.token_totals import By, token_totals
@@ -16,7 +16,7 @@ from khive_persist.store.kinds import count_records
 
 
 async def read_stats(
-    place: Place,
+    project: Project,
     wanted: list[Filter],
     of_messages: list[Filter],
     by: By,
@@ -38,16 +38,16 @@ async def read_stats(
     Raises:
         StoreError: As its subclasses say.
     """
-    async with reading(place, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *HOOK_EVENTS.values()) as reader:
         events = await count_events(reader, *wanted)
-    async with reading(place, CONVERSATIONS) as reader:
+    async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *of_messages)
         reported = [] if of_sessions is None else await reported_costs(reader, prices, *of_sessions)
     tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
-    async with open_store(PlannerSession, dir=place.root, read_only=True) as plans:
+    async with open_store(PlannerSession, dir=project.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
-    own = (one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES)
-    kinds = await count_records((place.database(one.file), one) for one in own)
+    own = (one for one in known_purposes(project) if one.name not in BUILT_IN_NAMES)
+    kinds = await count_records((project.database(one.file), one) for one in own)
     return {
         "events": events,
         "tokens": tokens,

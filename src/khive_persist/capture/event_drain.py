@@ -27,7 +27,7 @@ _log = logging.getLogger("khive_persist")
 
 
 class EventDrain:
-    """Drains the events of one place. Whoever calls it holds the drain's lock."""
+    """Drains the events of one project. Whoever calls it holds the drain's lock."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class EventDrain:
 
     def set_aside(self, event: Event, reason: str, errors: list[KhiveError]) -> None:
         """Set an event aside, and say why; where that cannot be it is one more that waits."""
-        quarantine = self._spool.place.quarantine
+        quarantine = self._spool.project.quarantine
         try:
             self._spool.set_aside(event, quarantine)
         except FileNotFoundError:

@@ -30,7 +30,7 @@ class Reading:
 
         Args:
             spool: Where the events lie.
-            settings: Those of its place.
+            settings: Those of its project.
             redactor: What takes secrets out, or None to leave them.
             is_timed: Whether an event that takes too long may end this process, by SIGPROF. If
                 not, an exception ends its reading, and it is read in a process of its own.

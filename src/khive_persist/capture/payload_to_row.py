@@ -28,7 +28,7 @@ def normalise(
         event: What its spool file's name tells.
         raw: Its file's bytes, whatever they are: the payload, and before it the project's path,
             where it lies away from that.
-        settings: Its place's settings.
+        settings: Its project's settings.
         redactor: What takes secrets out, or None to leave them.
     """
     marks: dict[str, Any] = {"cut": True} if event.cut else {}

@@ -11,7 +11,7 @@ from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place, make_directory
+from khive_persist.project import Project, make_directory
 from khive_persist.store.sqlite import change_log, migrations, statements, write_lock
 from khive_persist.store.sqlite.comparison_index import Entry, Ledger
 from khive_persist.store.sqlite.connection import make, open_writer
@@ -34,11 +34,11 @@ class Building:
     """
 
     def __init__(
-        self, place: Place, purposes: Sequence[Purpose], folder: Path, advance: Advance
+        self, project: Project, purposes: Sequence[Purpose], folder: Path, advance: Advance
     ) -> None:
         """Begin in an empty folder."""
         self.incoming = folder / "incoming"
-        self._sessions = place.sessions
+        self._sessions = project.sessions
         self._advance = advance
         self._purposes = {purpose.name: purpose for purpose in purposes}
         self._connections: dict[str, sqlite3.Connection] = {}
@@ -136,8 +136,8 @@ class Building:
         except FileNotFoundError:
             self._forget(file)
             return
-        known, *place = self._sources.mark(file) or (state, 0, 0)
-        mark = scan.Mark(*place)
+        known, *project = self._sources.mark(file) or (state, 0, 0)
+        mark = scan.Mark(*project)
         if known != state or size < mark.end:
             self._forget(file)
             mark = scan.START

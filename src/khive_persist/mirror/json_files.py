@@ -37,7 +37,7 @@ class Documents:
         """
         return Path(self._path(id, created_at))
 
-    def place(self, row: StoredRow) -> str:
+    def location(self, row: StoredRow) -> str:
         """Tells apart where the copies of a record may lie: the day is in the name."""
         return names.day(row[3])
 

@@ -53,7 +53,7 @@ class Streams:
         # Several threads copy at once.
         self._mutex = threading.RLock()
 
-    def place(self, row: StoredRow) -> str:
+    def location(self, row: StoredRow) -> str:
         """Tells apart where the lines of a record may lie."""
         return session_of(row)
 

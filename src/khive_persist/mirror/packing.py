@@ -16,7 +16,7 @@ from khive_persist.mirror.stream_file import holder
 from khive_persist.mirror.write_locks import sharing, turn
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place, sync_directory
+from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 
@@ -41,12 +41,12 @@ class Packed(NamedTuple):
     is_complete: bool
 
 
-def is_due(place: Place, settings: Settings) -> bool:
+def is_due(project: Project, settings: Settings) -> bool:
     """Whether a pass would look into the folder: two `stat`s, whatever lies there."""
-    if not settings.mirror_pack_after_days or not scan.is_folder(place.sessions):
+    if not settings.mirror_pack_after_days or not scan.is_folder(project.sessions):
         return False
     try:
-        age = time.time() - os.lstat(place.sessions / MARKER).st_mtime
+        age = time.time() - os.lstat(project.sessions / MARKER).st_mtime
     except FileNotFoundError:
         return True
     # A marker from the future is of a clock that was wrong.
@@ -54,7 +54,7 @@ def is_due(place: Place, settings: Settings) -> bool:
 
 
 def pack_if_due(
-    place: Place, settings: Settings, *, pass_seconds: float = PASS_SECONDS
+    project: Project, settings: Settings, *, pass_seconds: float = PASS_SECONDS
 ) -> Packed | None:
     """Pack what is old enough, at most once an hour; None where it was not due.
 
@@ -66,20 +66,20 @@ def pack_if_due(
         StoreError: The writers did not give up their lock; what was packed by then stays packed.
         OSError: A file cannot be read or written.
     """
-    if not is_due(place, settings):
+    if not is_due(project, settings):
         return None
-    marker = place.sessions / MARKER
+    marker = project.sessions / MARKER
     # Taking the lock makes the marker, where there is none.
     is_first = not os.path.lexists(marker)
     held = write_lock.try_acquire(marker)
     if held is None:
         return None
     try:
-        if not is_first and not is_due(place, settings):
+        if not is_first and not is_due(project, settings):
             return None
         # Also where it fails: then it is tried again in an hour, and not by each drainer.
         os.utime(held)
-        packed = pack(place, settings.mirror_pack_after_days, pass_seconds=pass_seconds)
+        packed = pack(project, settings.mirror_pack_after_days, pass_seconds=pass_seconds)
         if not packed.is_complete:
             soon = time.time() - EVERY_SECONDS + SOON_SECONDS
             os.utime(held, (soon, soon))
@@ -88,20 +88,20 @@ def pack_if_due(
     return packed
 
 
-def pack(place: Place, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> Packed:
+def pack(project: Project, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> Packed:
     """Pack the streams whose plain files were last written to so many days ago.
 
     What is torn, packed and damaged, or of an unknown purpose stays as it is. Raises as
     `pack_if_due`.
     """
-    known = [purpose for purpose in known_purposes(place) if purpose.is_stream]
+    known = [purpose for purpose in known_purposes(project) if purpose.is_stream]
     before = time.time() - after_days * _DAY_SECONDS
     deadline = time.monotonic() + pass_seconds
     count = 0
-    for file in _old_streams(place.sessions, before):
+    for file in _old_streams(project.sessions, before):
         if time.monotonic() >= deadline:
             return Packed(count, False)
-        count += _pack_stream(place, place.sessions / file, known)
+        count += _pack_stream(project, project.sessions / file, known)
     return Packed(count, True)
 
 
@@ -123,7 +123,7 @@ def _is_old(entry: "os.DirEntry[str]", before: float) -> bool:
         return False
 
 
-def _pack_stream(place: Place, path: Path, known: Sequence[Purpose]) -> bool:
+def _pack_stream(project: Project, path: Path, known: Sequence[Purpose]) -> bool:
     """Pack one stream; whether its plain file is gone."""
     purpose = _purpose_of(path, known)
     packed = packed_streams.packed_path(path)
@@ -136,7 +136,7 @@ def _pack_stream(place: Place, path: Path, known: Sequence[Purpose]) -> bool:
     except (FileNotFoundError, _Unsound):
         return False
     try:
-        with turn(place, sharing(known, purpose)):
+        with turn(project, sharing(known, purpose)):
             if (packed_streams.state(path), os.lstat(path).st_mtime_ns) != state:
                 return False
             os.replace(written, packed)
@@ -209,15 +209,15 @@ def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
     return length
 
 
-def damaged(place: Place) -> list[str]:
+def damaged(project: Project) -> list[str]:
     """What is wrong with packed files, each one line: they are read to their ends."""
     problems = []
     try:
-        present = os.listdir(place.sessions)
+        present = os.listdir(project.sessions)
     except (FileNotFoundError, NotADirectoryError):
         return []
     for name in sorted(present):
-        path = place.sessions / name
+        path = project.sessions / name
         if names.stream_of(name) == name or not packed_streams.is_file(path):
             continue
         reason = next((line.problem for line in packed_streams.lines_in(path) if line.problem), "")

@@ -17,7 +17,7 @@ from khive_persist.mirror.document import to_document
 from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.stream_file import remove_empty, session_of
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place, sync_directory
+from khive_persist.project import Project, sync_directory
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rewrite as database
@@ -37,7 +37,7 @@ def _same(_: Path, content: bytes) -> bytes:
 
 
 def revise(
-    place: Place,
+    project: Project,
     purpose: Purpose,
     change: Change,
     timeout_seconds: float,
@@ -54,7 +54,7 @@ def revise(
     file without records goes.
 
     Args:
-        place: Where.
+        project: Where.
         purpose: Whose records.
         change: As for the database. It holds for records that the database has not.
         timeout_seconds: How long to wait for the writers.
@@ -70,32 +70,32 @@ def revise(
         OSError: A file cannot be written; those before are done.
         StoreBusyError: The writers did not give up their lock.
     """
-    if not os.path.lexists(place.sessions):
+    if not os.path.lexists(project.sessions):
         return
-    _await_copies(place, purpose, timeout_seconds)
-    has_written = with_unfinished and remove_unfinished(place, purpose, timeout_seconds)
-    with _table(place, purpose) as table:
-        revising = _Revising(place.sessions, purpose, change, mend, table)
-        for file in scan.files(place.sessions):
-            path = place.sessions / file
+    _await_copies(project, purpose, timeout_seconds)
+    has_written = with_unfinished and remove_unfinished(project, purpose, timeout_seconds)
+    with _table(project, purpose) as table:
+        revising = _Revising(project.sessions, purpose, change, mend, table)
+        for file in scan.files(project.sessions):
+            path = project.sessions / file
             if names.split(file, purpose) is None or not is_meant(path):
                 continue
             is_other, count = revising.look(path)
             if is_other:
-                with write_lock.held_alone(place.database(purpose.file), timeout_seconds):
+                with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
                     has_written |= revising.write(path)
             yield count
     if has_written and is_synced:
-        sync_directory(place.sessions)
+        sync_directory(project.sessions)
 
 
-def _await_copies(place: Place, purpose: Purpose, timeout_seconds: float) -> None:
+def _await_copies(project: Project, purpose: Purpose, timeout_seconds: float) -> None:
     """Wait for who copies what is gone by now: the files that he makes can be listed then."""
-    with write_lock.held_alone(place.database(purpose.file), timeout_seconds):
+    with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
         pass
 
 
-def revise_both(place: Place, purpose: Purpose, change: Change, timeout_seconds: float) -> None:
+def revise_both(project: Project, purpose: Purpose, change: Change, timeout_seconds: float) -> None:
     """Change or remove records of a database and of its mirror: committed and synced on return.
 
     Of a database that cannot be read, the mirror alone is changed.
@@ -104,25 +104,25 @@ def revise_both(place: Place, purpose: Purpose, change: Change, timeout_seconds:
         OSError: A file of the mirror cannot be written.
         StoreBusyError: The writers did not give up their lock.
     """
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     if path.exists():
         with suppress(StoreDamagedError):
             for _ in database.revise(path, purpose, change, timeout_seconds):
                 pass
-    for _ in revise(place, purpose, change, timeout_seconds):
+    for _ in revise(project, purpose, change, timeout_seconds):
         pass
 
 
-def remove_unfinished(place: Place, purpose: Purpose, timeout_seconds: float) -> bool:
+def remove_unfinished(project: Project, purpose: Purpose, timeout_seconds: float) -> bool:
     """Remove what killed writers left of files that never got their name; whether they left any.
 
     That is not synced.
     """
-    if not scan.unfinished(place.sessions, purpose):
+    if not scan.unfinished(project.sessions, purpose):
         return False
-    with write_lock.held_alone(place.database(purpose.file), timeout_seconds):
-        for name in scan.unfinished(place.sessions, purpose):
-            (place.sessions / name).unlink()
+    with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
+        for name in scan.unfinished(project.sessions, purpose):
+            (project.sessions / name).unlink()
     return True
 
 
@@ -137,9 +137,9 @@ def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:
 
 
 @contextmanager
-def _table(place: Place, purpose: Purpose) -> Iterator[sqlite3.Connection | None]:
+def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | None]:
     """The database, to be asked again and again; None where there is none that can be read."""
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     with ExitStack() as stack:
         connection = None
         with suppress(StoreError):

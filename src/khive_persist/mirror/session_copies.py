@@ -14,7 +14,7 @@ from khive_persist.models.purposes import (
     SCORES,
     Purpose,
 )
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
@@ -47,7 +47,7 @@ class SessionCopies(NamedTuple):
     disagreements: tuple[Disagreement, ...]
 
 
-def compare_session(place: Place, session_id: str, settings: Settings) -> SessionCopies:
+def compare_session(project: Project, session_id: str, settings: Settings) -> SessionCopies:
     """Compare all that is recorded of one session, while others write.
 
     What differs is looked at again in the turn of the writers, so that every difference is one.
@@ -56,15 +56,15 @@ def compare_session(place: Place, session_id: str, settings: Settings) -> Sessio
         StoreError: As its subclasses say.
         OSError: The mirror cannot be read.
     """
-    mirror = Mirror(place, settings)
-    found = _look(place, session_id, mirror)
+    mirror = Mirror(project, settings)
+    found = _look(project, session_id, mirror)
     if not found.disagreements:
         return found
-    with turn(place, PURPOSES):
-        return _look(place, session_id, mirror)
+    with turn(project, PURPOSES):
+        return _look(project, session_id, mirror)
 
 
-def is_copied(place: Place, session_id: str, settings: Settings) -> bool:
+def is_copied(project: Project, session_id: str, settings: Settings) -> bool:
     """Whether the mirror has a session, its own record alone, as the database has it.
 
     Who was killed between a commit and its copy has left the copy as it was before.
@@ -73,29 +73,29 @@ def is_copied(place: Place, session_id: str, settings: Settings) -> bool:
         StoreError: As its subclasses say.
         OSError: The mirror cannot be read.
     """
-    mirror = Mirror(place, settings)
+    mirror = Mirror(project, settings)
     if not mirror.has(APPLICATION_SESSIONS):
         return True
-    path = place.database(APPLICATION_SESSIONS.file)
+    path = project.database(APPLICATION_SESSIONS.file)
     own = {row[0]: row for row in rows.read_ids(path, APPLICATION_SESSIONS.table, [session_id])}
     if session_id not in own:
         return True
-    copies = _copies(place, APPLICATION_SESSIONS, session_id, own, mirror)
+    copies = _copies(project, APPLICATION_SESSIONS, session_id, own, mirror)
     return not _difference(own[session_id], copies.get(session_id))
 
 
-def _look(place: Place, session_id: str, mirror: Mirror) -> SessionCopies:
+def _look(project: Project, session_id: str, mirror: Mirror) -> SessionCopies:
     stored: dict[str, Rows] = {}
     copied: dict[str, Rows] = {}
     disagreements: list[Disagreement] = []
     for purpose in PURPOSES:
-        path = place.database(purpose.file)
+        path = project.database(purpose.file)
         found: list[StoredRow] = []
         if path.exists():
             read = rows.read_sessions if purpose.is_stream else rows.read_ids
             found = read(path, purpose.table, [session_id])
         own = stored[purpose.name] = {row[0]: row for row in found}
-        copies = copied[purpose.name] = _copies(place, purpose, session_id, own, mirror)
+        copies = copied[purpose.name] = _copies(project, purpose, session_id, own, mirror)
         disagreements += [
             Disagreement(kind, purpose.name, id)
             for id in own.keys() | copies.keys()
@@ -112,10 +112,10 @@ def _difference(row: StoredRow | None, copy: StoredRow | None) -> str:
     return "" if digest(row) == digest(copy) else "differs"
 
 
-def _copies(place: Place, purpose: Purpose, session_id: str, own: Rows, mirror: Mirror) -> Rows:
+def _copies(project: Project, purpose: Purpose, session_id: str, own: Rows, mirror: Mirror) -> Rows:
     found: Rows = {}
-    for file in _files(place, purpose, session_id, own, mirror):
-        for copy in scan.read(place.sessions, file):
+    for file in _files(project, purpose, session_id, own, mirror):
+        for copy in scan.read(project.sessions, file):
             if copy.problem or copy.purpose != purpose.name:
                 continue
             if copy.row is None:
@@ -126,12 +126,12 @@ def _copies(place: Place, purpose: Purpose, session_id: str, own: Rows, mirror: 
 
 
 def _files(
-    place: Place, purpose: Purpose, session_id: str, own: Rows, mirror: Mirror
+    project: Project, purpose: Purpose, session_id: str, own: Rows, mirror: Mirror
 ) -> Iterator[str]:
     if not purpose.is_stream and session_id not in own:
         # The day in its name is not known: it is looked for.
         endings = names.endings(session_id, purpose.name)
-        for file in scan.files(place.sessions):
+        for file in scan.files(project.sessions):
             if names.split(file, purpose) is not None and names.fits(file, endings):
                 yield file
         return

@@ -5,14 +5,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store.sqlite import atomic_switch, write_lock
 
 LOCK_SECONDS: Final = 30.0
 
 
 @contextmanager
-def turn(place: Place, purposes: Iterable[Purpose]) -> Iterator[None]:
+def turn(project: Project, purposes: Iterable[Purpose]) -> Iterator[None]:
     """Keep others from writing to the databases of these purposes, and to their mirror.
 
     What was committed before is copied, and no switch of the databases is pending.
@@ -22,14 +22,14 @@ def turn(place: Place, purposes: Iterable[Purpose]) -> Iterator[None]:
         StoreUnavailableError: A lock's file cannot be made, or a switch cannot be finished.
     """
     # In one order, or two who wait for several would wait for each other.
-    paths = sorted({place.database(purpose.file) for purpose in purposes})
+    paths = sorted({project.database(purpose.file) for purpose in purposes})
     while True:
-        atomic_switch.settle(place.khive, LOCK_SECONDS)
+        atomic_switch.settle(project.khive, LOCK_SECONDS)
         with ExitStack() as stack:
             for path in paths:
                 stack.enter_context(write_lock.held_alone(path, LOCK_SECONDS))
             # A switch waits for these locks itself, so none may begin before they are held.
-            if not atomic_switch.is_pending(place.khive):
+            if not atomic_switch.is_pending(project.khive):
                 yield
                 return
 

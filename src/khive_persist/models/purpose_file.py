@@ -14,7 +14,7 @@ from khive_persist import settings as configuration
 from khive_persist.errors import InvalidRecordError
 from khive_persist.files import read_regular
 from khive_persist.models.purposes import Purpose, purpose
-from khive_persist.project import Place, make_directory, write_private
+from khive_persist.project import Project, make_directory, write_private
 from khive_persist.purpose_names import check_apart
 
 SUFFIX: Final = ".purpose.json"
@@ -50,22 +50,22 @@ def read(path: Path) -> Purpose:
         ) from error
 
 
-def keep_beside_records(place: Place, described: Purpose) -> None:
+def keep_beside_records(project: Project, described: Purpose) -> None:
     """Write a definition into `sessions/`, unless the purpose has no mirror: synced on return.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: `sessions` is no folder.
+        ProjectError: `sessions` is no folder.
         OSError: It cannot be written.
     """
-    path = place.sessions / f"{described.name}{SUFFIX}"
+    path = project.sessions / f"{described.name}{SUFFIX}"
     content = to_bytes(described)
     try:
         if read_regular(path, _MAX_BYTES) == content:
             return
     except OSError:
         pass
-    if described.name not in configuration.load(place.config).mirror_off:
+    if described.name not in configuration.load(project.config).mirror_off:
         make_directory(path.parent)
         write_private(path, content)
 

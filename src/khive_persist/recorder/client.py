@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from khive_persist.errors import StoreBusyError, StoreClosedError, StoreUnavailableError
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.recorder.framing import Frames, pack
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.messages import Ask, Commit, Incoming, Reload, Result
@@ -51,14 +51,14 @@ class _Waiting:
 class Recorder:
     """Stores what it is given, through its process, which is started anew where it ends."""
 
-    def __init__(self, place: Place, committed: Callable[[Commit], None]) -> None:
+    def __init__(self, project: Project, committed: Callable[[Commit], None]) -> None:
         """Prepare it; `start` starts the process.
 
         Args:
             place: Whose.
             committed: Called after each commit.
         """
-        self._place = place
+        self._project = project
         self._committed = committed
         self._number = 0
         # In the order in which they were asked: the first of a purpose has waited longest.
@@ -111,8 +111,8 @@ class Recorder:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                *module_command(RECORDING, str(self._place.root), *words),
-                env=environment_for(self._place.root),
+                *module_command(RECORDING, str(self._project.root), *words),
+                env=environment_for(self._project.root),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 # A traceback there could quote a payload.
@@ -138,11 +138,11 @@ class Recorder:
                 they may be. Store them again.
         """
         if self._is_closed:
-            raise StoreClosedError(f"{self._place.khive}: the server stops")
+            raise StoreClosedError(f"{self._project.khive}: the server stops")
         if self._transport is None:
-            raise StoreUnavailableError(f"{self._place.khive}: the recorder does not run")
+            raise StoreUnavailableError(f"{self._project.khive}: the recorder does not run")
         if self._waiting_bytes > WAITING_BYTES:
-            raise StoreBusyError(f"{self._place.khive}: too much waits to be written")
+            raise StoreBusyError(f"{self._project.khive}: too much waits to be written")
         self._number += 1
         loop = asyncio.get_running_loop()
         size = sum(one.size for one in incoming)
@@ -171,7 +171,7 @@ class Recorder:
         for one in self._waiting.values():
             if one.until < now and not one.answer.done():
                 one.answer.set_exception(
-                    StoreBusyError(f"{self._place.database(one.purpose.file)} takes too long")
+                    StoreBusyError(f"{self._project.database(one.purpose.file)} takes too long")
                 )
         self._watch = None
         if self._waiting:
@@ -221,7 +221,7 @@ class Recorder:
         for one in waiting.values():
             if not one.answer.done():
                 one.answer.set_exception(
-                    StoreUnavailableError(f"{self._place.khive}: the recorder ended")
+                    StoreUnavailableError(f"{self._project.khive}: the recorder ended")
                 )
         if not self._is_closed:
             _log.error("recorder_ended", extra={"fields": {"pid": self.pid}})

@@ -11,7 +11,7 @@ from khive_persist.capture import spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.spool import Event, parse
 from khive_persist.errors import CaptureError
-from khive_persist.project import Place
+from khive_persist.project import Project
 
 
 def new_event(tool: str) -> Event:
@@ -22,34 +22,34 @@ def new_event(tool: str) -> Event:
 
 
 class Refuge:
-    """The spool of a place, and behind it that of the home directory."""
+    """The spool of a project, and behind it that of the home directory."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, project: Project) -> None:
+        self._project = project
         self._waking = threading.Lock()
 
     def keep(self, event: Event, raw: bytes) -> None:
-        """Put an event into the place's spool, else into that of the home directory.
+        """Put an event into the project's spool, else into that of the home directory.
 
         It survives a power loss on return, and a drainer was woken. Call it in a thread.
 
         Raises:
             CaptureError: Neither takes it.
         """
-        root = str(self._place.root)
+        root = str(self._project.root)
         try:
             os.close(spool_writer.keep(root, event.name, raw))
         except OSError as error:
             home = spool_writer.home()
             if not home or home == root:
-                raise CaptureError(f"{self._place.spool}: {error.strerror}") from error
+                raise CaptureError(f"{self._project.spool}: {error.strerror}") from error
             try:
                 os.close(
                     spool_writer.keep_away(home, os.path.realpath(root), event.name, raw, None)
                 )
             except OSError as second:
                 raise CaptureError(
-                    f"{self._place.spool}: {error.strerror}; {home}/.khive: {second.strerror}"
+                    f"{self._project.spool}: {error.strerror}; {home}/.khive: {second.strerror}"
                 ) from second
             root = home
         self.wake_drainer(root)

@@ -10,7 +10,7 @@ from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.errors import InvalidRecordError, KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.recorder.live_settings import Live
 from khive_persist.recorder.messages import Ask, Commit, Incoming, Result, Told
 from khive_persist.settings import Settings
@@ -48,7 +48,7 @@ class Commits:
 
     def __init__(
         self,
-        place: Place,
+        project: Project,
         purpose: Purpose,
         live: Live,
         done: Callable[[Commit], None],
@@ -62,8 +62,8 @@ class Commits:
             done: Called after each commit, in the thread, with what it did.
         """
         self._purpose = purpose
-        self._path = place.database(purpose.file)
-        self._place = place
+        self._path = project.database(purpose.file)
+        self._project = project
         self._live = live
         self._done = done
         self._settings: Settings | None = None
@@ -181,7 +181,7 @@ class Commits:
 
     def _file_writer(self, settings: Settings) -> FileWriter:
         timeout = min(settings.store_busy_timeout_seconds, BUSY_SECONDS)
-        mirror = Mirror(self._place, settings).follower(self._purpose)
+        mirror = Mirror(self._project, settings).follower(self._purpose)
         return FileWriter(self._path, self._purpose, timeout, mirror)
 
 

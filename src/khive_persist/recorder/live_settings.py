@@ -5,12 +5,12 @@ from pathlib import Path
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import usable_settings
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store.redacting import load_redactor
 
 
 class Live:
-    """The settings of a place, and the redactor that they make. Replaced together.
+    """The settings of a project, and the redactor that they make. Replaced together.
 
     Attributes:
         settings: In force now.
@@ -18,18 +18,18 @@ class Live:
         problem: Why config.toml is not what is in force, one line, or an empty string.
     """
 
-    def __init__(self, place: Place) -> None:
-        """Raises: PlaceError: The redaction key cannot be read or made."""
-        self._place = place
+    def __init__(self, project: Project) -> None:
+        """Raises: ProjectError: The redaction key cannot be read or made."""
+        self._project = project
         self._seen = self._stamp()
         self.problem = ""
         try:
-            self.settings = configuration.load(place.config)
+            self.settings = configuration.load(project.config)
         except InvalidSettingsError as error:
             # As for the hooks: a mistake in the file must not stop the recording.
-            self.settings = usable_settings(place)
+            self.settings = usable_settings(project)
             self.problem = str(error)
-        self.redactor = load_redactor(place, self.settings)
+        self.redactor = load_redactor(project, self.settings)
 
     def has_changed(self) -> bool:
         """Whether the file is another than the one that was read last."""
@@ -43,19 +43,19 @@ class Live:
         """
         self._seen = self._stamp()
         try:
-            found = configuration.load(self._place.config)
+            found = configuration.load(self._project.config)
         except InvalidSettingsError as error:
             self.problem = str(error)
             raise
         self.problem = ""
         if found == self.settings:
             return False
-        self.redactor = load_redactor(self._place, found)
+        self.redactor = load_redactor(self._project, found)
         self.settings = found
         return True
 
     def _stamp(self) -> list[tuple[int, int, int] | None]:
-        return [_stamp_of(path) for path in configuration.sources(self._place.config)]
+        return [_stamp_of(path) for path in configuration.sources(self._project.config)]
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

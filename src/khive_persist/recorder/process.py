@@ -18,7 +18,7 @@ from typing import Final
 
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.recorder.framing import Frames, pack
 from khive_persist.recorder.group_commit import Commits
 from khive_persist.recorder.live_settings import Live
@@ -38,26 +38,26 @@ def main() -> int:
     os.umask(0o077)
     # Half of it would answer nobody: the server starts another.
     threading.excepthook = lambda _: os._exit(1)
-    place = Place(sys.argv[1])
+    project = Project(sys.argv[1])
     try:
         with socket.socket(fileno=os.dup(0)) as server:
-            _Recorder(place, server).run()
+            _Recorder(project, server).run()
     except Exception:  # A mistake of ours; the threads of the commits would keep the process.
         os._exit(1)
     return 0
 
 
 class _Recorder:
-    def __init__(self, place: Place, server: socket.socket) -> None:
-        self._place = place
+    def __init__(self, project: Project, server: socket.socket) -> None:
+        self._project = project
         self._server = server
         self._sending = threading.Lock()
-        self._live = Live(place)
+        self._live = Live(project)
         self._commits: dict[Purpose, Commits] = {}
 
     def run(self) -> None:
         if AGAIN in sys.argv[2:]:
-            recover_all(self._place, self._live.settings)
+            recover_all(self._project, self._live.settings)
         self._store()
 
     def _store(self) -> None:
@@ -81,7 +81,7 @@ class _Recorder:
 
     def _of(self, purpose: Purpose) -> Commits:
         if purpose not in self._commits:
-            self._commits[purpose] = Commits(self._place, purpose, self._live, self._done)
+            self._commits[purpose] = Commits(self._project, purpose, self._live, self._done)
         return self._commits[purpose]
 
     def _done(self, commit: Commit) -> None:

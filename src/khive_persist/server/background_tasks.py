@@ -72,8 +72,8 @@ def reload(serving: Serving) -> None:
 
 async def keep_spool_empty(serving: Serving, seconds: float) -> None:
     """Wake a drainer until cancelled, whenever events lie in the spool."""
-    spool = Spool(serving.place)
-    root = str(serving.place.root)
+    spool = Spool(serving.project)
+    root = str(serving.project.root)
     while True:
         if not await anyio.to_thread.run_sync(spool.is_empty):
             await anyio.to_thread.run_sync(serving.refuge.wake_drainer, root)
@@ -90,10 +90,10 @@ async def keep_backups(serving: Serving, seconds: float) -> None:
 
 async def keep_packed(serving: Serving, seconds: float) -> None:
     """Wake a drainer until cancelled, when it is time to pack: it does so before it leaves."""
-    root = str(serving.place.root)
+    root = str(serving.project.root)
     while True:
         await anyio.sleep(seconds)
-        if await anyio.to_thread.run_sync(is_due, serving.place, serving.live.settings):
+        if await anyio.to_thread.run_sync(is_due, serving.project, serving.live.settings):
             await anyio.to_thread.run_sync(serving.refuge.wake_drainer, root)
 
 
@@ -132,7 +132,7 @@ async def _run(serving: Serving, *words: str) -> tuple[int, bytes, str]:
     In a process of its own that comes after whoever waits here: it reads and packs whole files.
     """
     command = module_command("khive_persist.cli", *words)
-    environment = environment_for(serving.place.root)
+    environment = environment_for(serving.project.root)
     async with await anyio.open_process(
         command, stdin=subprocess.DEVNULL, env=environment
     ) as process:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.recorder.client import Recorder
 from khive_persist.recorder.event_fallback import Refuge
 from khive_persist.recorder.live_settings import Live
@@ -23,7 +23,7 @@ from khive_persist.server.store_pool import Stores
 
 @dataclass
 class Serving:
-    """One server of one place.
+    """One server of one project.
 
     Attributes:
         place: Whose.
@@ -41,7 +41,7 @@ class Serving:
         refusals: Who sends tokens that are not known.
     """
 
-    place: Place
+    project: Project
     address: str
     limits: Limits
     live: Live
@@ -57,19 +57,19 @@ class Serving:
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.limits.buffered_bytes, self.limits.small_bytes)
-        self.refuge = Refuge(self.place)
-        self.reading = Reading(self.place, self.live, lambda: self.recorder.asked)
+        self.refuge = Refuge(self.project)
+        self.reading = Reading(self.project, self.live, lambda: self.recorder.asked)
         # Cookies know no ports: two servers of one machine must not take each other's.
-        self.cookie = "khive_" + hashlib.sha256(os.fsencode(self.place.root)).hexdigest()[:12]
+        self.cookie = "khive_" + hashlib.sha256(os.fsencode(self.project.root)).hexdigest()[:12]
 
 
-async def begin_serving(place: Place, address: str, limits: Limits) -> Serving:
-    """What a server of a place needs; its recorder runs on return.
+async def begin_serving(project: Project, address: str, limits: Limits) -> Serving:
+    """What a server of a project needs; its recorder runs on return.
 
     Raises:
-        PlaceError: The place, its tokens or its redaction key cannot be made or used.
+        ProjectError: The project, its tokens or its redaction key cannot be made or used.
     """
-    place.make()
+    project.make()
     metrics = Metrics()
     ended: dict[Path, None] = {}
 
@@ -77,16 +77,16 @@ async def begin_serving(place: Place, address: str, limits: Limits) -> Serving:
         metrics.committed(commit)
         ended.update(dict.fromkeys(commit.ended))
 
-    tokens = Tokens(place)
+    tokens = Tokens(project)
     tokens.local()
     serving = Serving(
-        place=place,
+        project=project,
         address=address,
         limits=limits,
-        live=Live(place),
+        live=Live(project),
         tokens=tokens,
-        recorder=Recorder(place, committed),
-        stores=Stores(place),
+        recorder=Recorder(project, committed),
+        stores=Stores(project),
         metrics=metrics,
         ended=ended,
     )

@@ -13,7 +13,7 @@ import anyio.to_thread
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import Purpose
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.recorder.live_settings import Live
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.event_feed import FILES, Feed
@@ -36,7 +36,7 @@ _log = logging.getLogger(LOGGER)
 
 
 class Reading:
-    """The open files of a place, for reading only, and the sums over all of them.
+    """The open files of a project, for reading only, and the sums over all of them.
 
     Nothing waits in the spool to be read: the drainer brings that in, which the hooks wake.
 
@@ -47,7 +47,7 @@ class Reading:
         feed: Follows the events for who listens.
     """
 
-    def __init__(self, place: Place, live: Live, asked: Callable[[], int]) -> None:
+    def __init__(self, project: Project, live: Live, asked: Callable[[], int]) -> None:
         """Open nothing yet.
 
         Args:
@@ -56,7 +56,7 @@ class Reading:
             asked: How often it was asked so far to store something.
         """
         self._asked = asked
-        self._place = place
+        self._project = project
         self._live = live
         self._idle: dict[tuple[Purpose, ...], list[Reader]] = {}
         # A long question must not keep the short ones waiting: each file is open several times.
@@ -90,7 +90,7 @@ class Reading:
 
     def new_reader(self, *purposes: Purpose) -> Reader:
         """A reader of the caller's own."""
-        return Reader([(self._place.database(one.file), one) for one in purposes])
+        return Reader([(self._project.database(one.file), one) for one in purposes])
 
     def prices(self) -> PriceTable:
         """What tokens cost, by the settings in force."""

@@ -1,4 +1,4 @@
-"""The process of a server: one a place, from its socket to its last answer."""
+"""The process of a server: one a project, from its socket to its last answer."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 import anyio
 import uvicorn
 
-from khive_persist.errors import PlaceError
-from khive_persist.project import Place, write_private
+from khive_persist.errors import ProjectError
+from khive_persist.project import Project, write_private
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.recovery import recover_all
 from khive_persist.server import background_tasks, url_file
@@ -71,8 +71,10 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-def serve(place: Place, settings: Settings, options: Options, ready: Callable[[str], None]) -> None:
-    """Serve a place until SIGTERM or SIGINT: then what has begun is answered, and it returns.
+def serve(
+    project: Project, settings: Settings, options: Options, ready: Callable[[str], None]
+) -> None:
+    """Serve a project until SIGTERM or SIGINT: then what has begun is answered, and it returns.
 
     Args:
         place: Whose; made where it is missing.
@@ -82,7 +84,7 @@ def serve(place: Place, settings: Settings, options: Options, ready: Callable[[s
 
     Raises:
         InvalidSettingsError: It would be open to others without a token or TLS.
-        PlaceError: Another server has this place, or the address cannot be had.
+        ProjectError: Another server has this project, or the address cannot be had.
     """
     address = options.address or settings.server_address
     port = settings.server_port if options.port is None else options.port
@@ -92,25 +94,27 @@ def serve(place: Place, settings: Settings, options: Options, ready: Callable[[s
         needs_token=settings.server_require_token,
         is_insecure=options.is_insecure,
     )
-    place.make()
-    with _alone(place), contextlib.closing(listen(address, port)) as listening:
-        recover_all(place, settings)
+    project.make()
+    with _alone(project), contextlib.closing(listen(address, port)) as listening:
+        recover_all(project, settings)
         url = url_of(listening, address, has_tls=options.tls is not None)
-        write_private(place.server_url, url.encode() + b"\n")
+        write_private(project.server_url, url.encode() + b"\n")
         try:
             _allow_many_connections(options.limits)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(_serve(place, address, listening, options, lambda: ready(url)))
+                runner.run(_serve(project, address, listening, options, lambda: ready(url)))
         finally:
-            place.server_url.unlink(missing_ok=True)
+            project.server_url.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _alone(place: Place) -> Iterator[None]:
-    descriptor = write_lock.try_acquire(place.khive / LOCK)
+def _alone(project: Project) -> Iterator[None]:
+    descriptor = write_lock.try_acquire(project.khive / LOCK)
     if descriptor is None:
-        at = url_file.read(place) or "starting"
-        raise PlaceError(f"{place.khive} has a server already ({at})", hint="stop that one first")
+        at = url_file.read(project) or "starting"
+        raise ProjectError(
+            f"{project.khive} has a server already ({at})", hint="stop that one first"
+        )
     try:
         yield
     finally:
@@ -118,13 +122,13 @@ def _alone(place: Place) -> Iterator[None]:
 
 
 async def _serve(
-    place: Place,
+    project: Project,
     address: str,
     listening: socket.socket,
     options: Options,
     ready: Callable[[], None],
 ) -> None:
-    serving = await begin_serving(place, address, options.limits)
+    serving = await begin_serving(project, address, options.limits)
     if serving.live.problem:
         _log.error("settings_wrong", extra={"fields": {"reason": serving.live.problem}})
     server = _Server(_config(serving, options), ready)

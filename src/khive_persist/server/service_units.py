@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.errors import InvalidSettingsError, NotFoundError, PlaceError
-from khive_persist.project import Place, write_private
+from khive_persist.errors import InvalidSettingsError, NotFoundError, ProjectError
+from khive_persist.project import Project, write_private
 from khive_persist.trust.processes import module_command
 
 _UNIT: Final = """\
@@ -36,7 +36,7 @@ WantedBy=default.target
 
 
 class Unit(NamedTuple):
-    """The file that starts the server of one place.
+    """The file that starts the server of one project.
 
     Attributes:
         path: Where it lies.
@@ -51,19 +51,19 @@ class Unit(NamedTuple):
     to_stop: tuple[str, ...]
 
 
-def unit_of(place: Place, options: Sequence[str] = (), platform: str = "") -> Unit:
-    """The file for a place, with the options of `serve`; for this platform unless another is named.
+def unit_of(project: Project, options: Sequence[str] = (), platform: str = "") -> Unit:
+    """The file for a project, with the options of `serve`; for this platform unless another is named.
 
     Raises:
-        InvalidSettingsError: The path of the place has a control character, which no unit can say.
+        InvalidSettingsError: The path of the project has a control character, which no unit can say.
     """
-    root = str(place.root)
+    root = str(project.root)
     if not root.isprintable():
         raise InvalidSettingsError(f"{root!r} cannot stand in a unit", hint="rename the folder")
     command = module_command("khive_persist.cli", "--dir", root, "serve", *options)
-    name = _name(place)
+    name = _name(project)
     if (platform or sys.platform) == "darwin":
-        return _agent(place, f"org.khive-persist.{name}", command)
+        return _agent(project, f"org.khive-persist.{name}", command)
     return _service(root, f"khive-persist-{name}.service", command)
 
 
@@ -71,13 +71,13 @@ def install(unit: Unit) -> None:
     """Write the file, 0600, as a whole or not at all.
 
     Raises:
-        PlaceError: It cannot be written.
+        ProjectError: It cannot be written.
     """
     try:
         unit.path.parent.mkdir(parents=True, exist_ok=True)
         write_private(unit.path, unit.content)
     except OSError as error:
-        raise PlaceError(f"{unit.path}: {error.strerror}") from error
+        raise ProjectError(f"{unit.path}: {error.strerror}") from error
 
 
 def uninstall(unit: Unit) -> None:
@@ -85,14 +85,14 @@ def uninstall(unit: Unit) -> None:
 
     Raises:
         NotFoundError: It is not there.
-        PlaceError: It cannot be removed.
+        ProjectError: It cannot be removed.
     """
     try:
         unit.path.unlink()
     except FileNotFoundError as error:
         raise NotFoundError(f"{unit.path} is not there") from error
     except OSError as error:
-        raise PlaceError(f"{unit.path}: {error.strerror}") from error
+        raise ProjectError(f"{unit.path}: {error.strerror}") from error
 
 
 def _service(root: str, name: str, command: list[str]) -> Unit:
@@ -112,7 +112,7 @@ def _service(root: str, name: str, command: list[str]) -> Unit:
     )
 
 
-def _agent(place: Place, label: str, command: list[str]) -> Unit:
+def _agent(project: Project, label: str, command: list[str]) -> Unit:
     path = Path.home() / "Library" / "LaunchAgents" / f"{label}.plist"
     content = {
         "Label": label,
@@ -122,7 +122,7 @@ def _agent(place: Place, label: str, command: list[str]) -> Unit:
         "ThrottleInterval": 5,
         "ExitTimeOut": 60,
         "Umask": 0o077,
-        "StandardErrorPath": str(place.khive / "server.log"),
+        "StandardErrorPath": str(project.khive / "server.log"),
     }
     written = shlex.quote(str(path))
     return Unit(
@@ -139,7 +139,7 @@ def _quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _name(place: Place) -> str:
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", place.root.name).strip("-")[:40] or "root"
+def _name(project: Project) -> str:
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", project.root.name).strip("-")[:40] or "root"
     # Two folders of one name are two places.
-    return f"{plain}-{hashlib.sha256(os.fsencode(place.root)).hexdigest()[:8]}"
+    return f"{plain}-{hashlib.sha256(os.fsencode(project.root)).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""The open stores of a place, by class of record, for the route groups that read or revise."""
+"""The open stores of a project, by class of record, for the route groups that read or revise."""
 
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -7,7 +7,7 @@ import anyio
 
 from khive_persist.models.node import Node
 from khive_persist.opening import open_store
-from khive_persist.project import Place
+from khive_persist.project import Project
 
 # Who writes to a file that is locked for longer must hear of it.
 BUSY_SECONDS: Final = 2.0
@@ -16,8 +16,8 @@ BUSY_SECONDS: Final = 2.0
 class Stores:
     """Opens a store when it is first asked for, and keeps it open until the end."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, project: Project) -> None:
+        self._project = project
         self._open: dict[type[Node], Any] = {}
         self._stack = AsyncExitStack()
         self._turn = anyio.Lock()
@@ -32,7 +32,7 @@ class Stores:
             async with self._turn:
                 if record not in self._open:
                     opening = open_store(
-                        record, dir=self._place.root, busy_timeout_seconds=BUSY_SECONDS
+                        record, dir=self._project.root, busy_timeout_seconds=BUSY_SECONDS
                     )
                     self._open[record] = await self._stack.enter_async_context(opening)
         return self._open[record]

@@ -18,7 +18,7 @@ from khive_persist.models.purposes import (
 from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.pages import linked_plans, plan_contents, session_pages
@@ -85,7 +85,7 @@ class SessionFacts(NamedTuple):
 
 
 async def session_facts(
-    place: Place, time: Time | None = None
+    project: Project, time: Time | None = None
 ) -> AsyncGenerator[SessionFacts, None]:
     """Every session that a record tells of, in order of its id, in flat memory.
 
@@ -98,14 +98,14 @@ async def session_facts(
         InvalidSettingsError: config.toml is wrong.
         StoreError: As its subclasses say.
     """
-    settings = configuration.load(place.config)
+    settings = configuration.load(project.config)
     prices = PriceTable(settings.cost_prices)
     async with AsyncExitStack() as stack:
         purposes = (*facts.PURPOSES, APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
-        reader = await stack.enter_async_context(reading(place, *purposes))
-        messages = await stack.enter_async_context(reading(place, CONVERSATIONS))
+        reader = await stack.enter_async_context(reading(project, *purposes))
+        messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
         # Apart, as SQLite reads at most ten files together.
-        assigned = await stack.enter_async_context(reading(place, ASSIGNMENTS))
+        assigned = await stack.enter_async_context(reading(project, ASSIGNMENTS))
         pages = await stack.enter_async_context(aclosing(session_pages(reader, time)))
         linked = await linked_plans(reader)
         async for sessions in pages:

@@ -27,7 +27,7 @@ from khive_persist.models.purposes import (
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.opening import open_store, reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -77,7 +77,7 @@ async def read_session(root: Path, id: str) -> Session:
         NotFoundError: Several sessions begin so.
         StoreError: As its subclasses say.
     """
-    whole = await _find_id(Place(root), id)
+    whole = await _find_id(Project(root), id)
     if whole is None:
         return Session()
     found: list[Any] = []
@@ -88,7 +88,7 @@ async def read_session(root: Path, id: str) -> Session:
     return Session(*found)
 
 
-async def read_own_kinds(place: Place, id: str) -> dict[str, list[Node]]:
+async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:
     """What kinds of a user's own have of the session whose id is this, or begins so.
 
     Returns:
@@ -98,13 +98,13 @@ async def read_own_kinds(place: Place, id: str) -> dict[str, list[Node]]:
         NotFoundError: Several sessions begin so.
         StoreError: As its subclasses say.
     """
-    whole = await _find_id(place, id)
-    own = [one for one in known_purposes(place) if one.name not in BUILT_IN_NAMES]
-    files = [(place.database(one.file), one) for one in own]
+    whole = await _find_id(project, id)
+    own = [one for one in known_purposes(project) if one.name not in BUILT_IN_NAMES]
+    files = [(project.database(one.file), one) for one in own]
     return {} if whole is None else await find_records(files, field("session_id") == whole)
 
 
-async def whole_id(place: Place, id: str) -> str:
+async def whole_id(project: Project, id: str) -> str:
     """The id of the session that is named so, or begins so, in records of any kind.
 
     What waits in the spool is brought in before.
@@ -113,7 +113,7 @@ async def whole_id(place: Place, id: str) -> str:
         NotFoundError: There is none, or several begin so.
         StoreError: As its subclasses say.
     """
-    whole = await _find_id(place, id)
+    whole = await _find_id(project, id)
     if whole is None:
         raise NotFoundError(
             f"nothing is recorded of a session {id!r}",
@@ -122,8 +122,8 @@ async def whole_id(place: Place, id: str) -> str:
     return whole
 
 
-async def _find_id(place: Place, id: str) -> str | None:
-    ids = [id] if await is_known(place, id) else await ids_beginning(place, id, _MAX_NAMED + 1)
+async def _find_id(project: Project, id: str) -> str | None:
+    ids = [id] if await is_known(project, id) else await ids_beginning(project, id, _MAX_NAMED + 1)
     return only_one(ids, id)
 
 
@@ -141,7 +141,7 @@ def only_one(ids: Sequence[str], begin: str) -> str | None:
     return ids[0] if ids else None
 
 
-async def find_session(place: Place, id: str) -> Filter:
+async def find_session(project: Project, id: str) -> Filter:
     """The session of this id where a record has it, else those whose ids begin so.
 
     What waits in the spool is brought in before.
@@ -149,10 +149,10 @@ async def find_session(place: Place, id: str) -> Filter:
     Raises:
         StoreError: As its subclasses say.
     """
-    return field("session_id") == id if await is_known(place, id) else begins(id)
+    return field("session_id") == id if await is_known(project, id) else begins(id)
 
 
-async def is_known(place: Place, id: str) -> bool:
+async def is_known(project: Project, id: str) -> bool:
     """Whether a record of any kind has this id as its session's.
 
     `task-1` is one session, also to a file that has only `task-10`. What waits in the spool is
@@ -161,13 +161,13 @@ async def is_known(place: Place, id: str) -> bool:
     Raises:
         StoreError: As its subclasses say.
     """
-    async with reading(place, *SESSION_FILES) as reader:
+    async with reading(project, *SESSION_FILES) as reader:
         if await is_session(reader, id):
             return True
-    return bool(await session_ids(_other_files(place), field("session_id") == id, limit=1))
+    return bool(await session_ids(_other_files(project), field("session_id") == id, limit=1))
 
 
-async def ids_beginning(place: Place, begin: str, limit: int) -> list[str]:
+async def ids_beginning(project: Project, begin: str, limit: int) -> list[str]:
     """The ids of sessions that begin so, in order, in records of any kind; at most so many.
 
     Raises:
@@ -178,23 +178,23 @@ async def ids_beginning(place: Place, begin: str, limit: int) -> list[str]:
         columns = f"DISTINCT {source.extract('$.session_id')}"
         return select(source, [begins(begin)], columns=columns, limit=limit)
 
-    async with reading(place, *SESSION_FILES) as reader:
+    async with reading(project, *SESSION_FILES) as reader:
         ids = {str(row[0]) for row in await reader.fetch(build)}
-    ids |= await session_ids(_other_files(place), begins(begin), limit=limit)
+    ids |= await session_ids(_other_files(project), begins(begin), limit=limit)
     return sorted(ids)[:limit]
 
 
-def other_purposes(place: Place) -> list[Purpose]:
+def other_purposes(project: Project) -> list[Purpose]:
     """The purposes whose records have a session, besides `SESSION_FILES`."""
     known: Sequence[Purpose] = ()
     # What a newer version describes cannot be read here; `doctor` says so.
     with suppress(InvalidRecordError):
-        known = known_purposes(place)
+        known = known_purposes(project)
     return [OUTCOMES, *(one for one in known if one.name not in BUILT_IN_NAMES)]
 
 
-def _other_files(place: Place) -> list[tuple[Path, Purpose]]:
-    return [(place.database(one.file), one) for one in other_purposes(place)]
+def _other_files(project: Project) -> list[tuple[Path, Purpose]]:
+    return [(project.database(one.file), one) for one in other_purposes(project)]
 
 
 async def is_session(reader: Reader, id: str) -> bool:

@@ -12,7 +12,7 @@ from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, field
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
@@ -100,16 +100,16 @@ async def reported_costs(
     return sorted(costs, key=lambda one: (-one.reported, one.session_id))
 
 
-async def session_cost(place: Place, session: str) -> dict[str, Any]:
+async def session_cost(project: Project, session: str) -> dict[str, Any]:
     """What one session cost, computed and as its client says; None for what is not known.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
         StoreError: As its subclasses say.
     """
-    prices = PriceTable(configuration.load(place.config).cost_prices)
+    prices = PriceTable(configuration.load(project.config).cost_prices)
     own = field("session_id") == session
-    async with reading(place, CONVERSATIONS) as reader:
+    async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, "session", prices, own)
         reported = await reported_costs(reader, prices, own)
     return {

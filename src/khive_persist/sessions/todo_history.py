@@ -16,7 +16,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import field
 from khive_persist.models.todo_list import Work, sound_items, work
 from khive_persist.opening import open_store
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.read import whole_id
 
 MAIN: Final = "main"
@@ -49,14 +49,14 @@ async def read_chains(
         NotFoundError: No session or several begin so; or it, or the agent, has no list.
         StoreError: As its subclasses say.
     """
-    session = await whole_id(Place(root), begin)
+    session = await whole_id(Project(root), begin)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         events = await enter(open_store(HookEvent, dir=root, read_only=True))
         wanted = field("session_id") == session
         telling = await events.find(wanted, TELLING)
         # Lists of which only events tell are stored with the others, where that can be.
-        stores_lists = bool(telling) and os.access(Place(root).khive, os.W_OK)
+        stores_lists = bool(telling) and os.access(Project(root).khive, os.W_OK)
         lists = await enter(open_store(FocusChain, dir=root, read_only=not stores_lists))
         told = [*telling, *await lists.find(wanted)]
         if not told:

@@ -91,7 +91,7 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
         f" {source.extract('$.success')} = 0 AS failed"
     )
     calls, values = _calls(source, columns, time, before)
-    rank = "CASE WHEN {period} AND place = (known * {percent} + 99) / 100 THEN length END"
+    rank = "CASE WHEN {period} AND project = (known * {percent} + 99) / 100 THEN length END"
     return Statement(
         "SELECT tool, nullif(name, ''), sum(is_now), coalesce(sum(is_now AND failed), 0),"
         f" max({rank.format(period='is_now', percent=50)}),"

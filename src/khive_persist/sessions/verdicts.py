@@ -6,7 +6,7 @@ from typing import Any, Final
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.outcome import Outcome, Verdict, VerdictSource
 from khive_persist.opening import open_store, reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.read import ids_beginning, is_known, only_one
 from khive_persist.settings import Settings
@@ -38,7 +38,7 @@ async def record_outcome(
 
     Raises:
         InvalidRecordError: The verdict or the source is another word, or there is no session.
-        PlaceError: The place cannot be made.
+        ProjectError: The project cannot be made.
         StoreError: As its subclasses say; it is not saved.
     """
     content: dict[str, Any] = {"session_id": session_id, "verdict": verdict, "source": source}
@@ -54,20 +54,20 @@ async def record_outcome(
         return await store.save(outcome)
 
 
-async def find_session(place: Place, prefix: str) -> str:
+async def find_session(project: Project, prefix: str) -> str:
     """The one session of any record whose id is this or begins so.
 
     Raises:
         NotFoundError: There is none, or several.
     """
-    if prefix and await is_known(place, prefix):
+    if prefix and await is_known(project, prefix):
         return prefix
-    async with reading(place, *facts.PURPOSES) as reader:
+    async with reading(project, *facts.PURPOSES) as reader:
         # Also sessions of which only a plan tells, that they carried it out.
         found = {*await facts.session_ids(reader, prefix, _NAMED + 1)}
     if prefix in found:
         return prefix
-    found |= {*await ids_beginning(place, prefix, _NAMED + 1)}
+    found |= {*await ids_beginning(project, prefix, _NAMED + 1)}
     whole = only_one(sorted(found), prefix) if prefix else None
     if whole is None:
         raise NotFoundError(f"no session has an id that begins with {prefix!r}")

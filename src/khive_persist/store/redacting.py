@@ -1,4 +1,4 @@
-"""What goes through redaction before it is stored, by the settings and the key of its place."""
+"""What goes through redaction before it is stored, by the settings and the key of its project."""
 
 import errno
 import fcntl
@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 from typing import Final
 
-from khive_persist.errors import PlaceError
+from khive_persist.errors import ProjectError
 from khive_persist.files import read_regular
-from khive_persist.project import Place, write_private
+from khive_persist.project import Project, write_private
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
@@ -20,45 +20,45 @@ _MAC_BYTES: Final = 64
 _MOST_BYTES: Final = 4096
 
 
-def load_redactor(place: Place, settings: Settings) -> Redactor | None:
-    """The redactor of a place, or None where its settings turn redaction off.
+def load_redactor(project: Project, settings: Settings) -> Redactor | None:
+    """The redactor of a project, or None where its settings turn redaction off.
 
     Its key is made at the first use, and made anew where another one lies there than ours. It makes
     the tags of placeholders: without it, nobody can try passwords against the tag of a shared file.
 
     Raises:
-        PlaceError: The key cannot be read or made.
+        ProjectError: The key cannot be read or made.
     """
     if not settings.redaction_enabled:
         return None
-    path = place.khive / KEY_FILE
+    path = project.khive / KEY_FILE
     try:
-        key = read_key(place) or _made_key(place)
-    except PlaceError:
+        key = read_key(project) or _made_key(project)
+    except ProjectError:
         raise
     except OSError as error:
-        raise PlaceError(f"{path}: {error.strerror}") from error
+        raise ProjectError(f"{path}: {error.strerror}") from error
     return Redactor(key, settings.redaction_allow, settings.redaction_deny)
 
 
-def _made_key(place: Place) -> bytes:
+def _made_key(project: Project) -> bytes:
     """A new key, or the one that another process made first."""
-    folder = os.open(place.khive, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    folder = os.open(project.khive, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         # Without locks, as on some file systems, the last one's key stays.
         with suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)
-        key = read_key(place)
+        key = read_key(project)
         if key is None:
             key = os.urandom(_KEY_BYTES)
-            sign_key(place, key)
+            sign_key(project, key)
         return key
     finally:
         os.close(folder)
 
 
-def read_key(place: Place, *, believed: bool = True) -> bytes | None:
-    """The key of a place; None where there is none, or it is not ours.
+def read_key(project: Project, *, believed: bool = True) -> bytes | None:
+    """The key of a project; None where there is none, or it is not ours.
 
     Args:
         place: Whose.
@@ -68,7 +68,7 @@ def read_key(place: Place, *, believed: bool = True) -> bytes | None:
         OSError: It is there and cannot be read.
     """
     try:
-        stored = read_regular(place.khive / KEY_FILE, _MOST_BYTES)
+        stored = read_regular(project.khive / KEY_FILE, _MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -79,16 +79,16 @@ def read_key(place: Place, *, believed: bool = True) -> bytes | None:
     key, mac = stored[:_KEY_BYTES], stored[_KEY_BYTES:].decode("ascii", "replace")
     if len(key) != _KEY_BYTES or len(mac) not in (0, _MAC_BYTES):
         return None
-    return key if not believed or macs.is_ours(place.khive, KEY_FILE, key, mac) else None
+    return key if not believed or macs.is_ours(project.khive, KEY_FILE, key, mac) else None
 
 
-def sign_key(place: Place, key: bytes) -> None:
-    """Write the key of a place, as ours.
+def sign_key(project: Project, key: bytes) -> None:
+    """Write the key of a project, as ours.
 
     Raises:
         OSError: It cannot be written.
     """
-    write_private(place.khive / KEY_FILE, key + macs.mac(place.khive, KEY_FILE, key).encode())
+    write_private(project.khive / KEY_FILE, key + macs.mac(project.khive, KEY_FILE, key).encode())
 
 
 def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:

@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist import clock
-from khive_persist.project import Place, make_directory
+from khive_persist.project import Project, make_directory
 from khive_persist.store.sqlite import atomic_switch
 
 FOLDER: Final = "staging"
 
 
 @contextmanager
-def staging(place: Place) -> Iterator[Path]:
+def staging(project: Project) -> Iterator[Path]:
     """A new private folder, for as long as the `with`.
 
     What killed processes left behind is removed before: a switch that one of them had begun is
     finished, and what had not come so far is thrown away.
 
     Raises:
-        PlaceError: It cannot be made.
+        ProjectError: It cannot be made.
         StoreError: A switch that was begun cannot be finished.
     """
-    place.make()
-    make_directory(place.khive / FOLDER)
-    atomic_switch.settle(place.khive)
-    with _locked(place.khive / FOLDER):
-        _remove_left_over(place.khive / FOLDER)
-        path = place.khive / FOLDER / clock.new_id()
+    project.make()
+    make_directory(project.khive / FOLDER)
+    atomic_switch.settle(project.khive)
+    with _locked(project.khive / FOLDER):
+        _remove_left_over(project.khive / FOLDER)
+        path = project.khive / FOLDER / clock.new_id()
         make_directory(path)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         # Says, for as long as this process lives, that the folder is no left-over.
@@ -39,19 +39,19 @@ def staging(place: Place) -> Iterator[Path]:
     try:
         yield path
     finally:
-        if not atomic_switch.is_pending(place.khive):
+        if not atomic_switch.is_pending(project.khive):
             shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)
 
 
-def sweep(place: Place) -> None:
+def sweep(project: Project) -> None:
     """Finish or remove what killed processes left.
 
     Raises:
         StoreError: A switch that was begun cannot be finished.
     """
-    atomic_switch.settle(place.khive)
-    folder = place.khive / FOLDER
+    atomic_switch.settle(project.khive)
+    folder = project.khive / FOLDER
     if os.path.lexists(folder):
         make_directory(folder)
         with _locked(folder):

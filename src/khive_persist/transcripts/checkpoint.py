@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.project import Place, make_directory, sync_directory, write_private
+from khive_persist.project import Project, make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.transcripts.growing_file import Position
 
@@ -27,12 +27,12 @@ class Bookmark:
     """
 
     def __init__(
-        self, place: Place, transcript: Path, tool: str, epoch: str, focus_epoch: str
+        self, project: Project, transcript: Path, tool: str, epoch: str, focus_epoch: str
     ) -> None:
         """Take whose it is.
 
         Args:
-            place: The place.
+            place: The project.
             transcript: The file.
             tool: Whose it is.
             epoch: Of the messages' database.
@@ -41,7 +41,7 @@ class Bookmark:
         self._epoch = epoch
         self._focus_epoch = focus_epoch
         self._has_lists = False
-        self._folder = place.khive / FOLDER
+        self._folder = project.khive / FOLDER
         self._transcript = transcript
         self._tool = tool
         name = hashlib.sha256(str(transcript).encode("utf-8", "surrogateescape")).hexdigest()
@@ -87,7 +87,7 @@ class Bookmark:
         self._path.unlink(missing_ok=True)
 
 
-def remove_bookmarks(place: Place, is_meant: Callable[[bytes], bool]) -> int:
+def remove_bookmarks(project: Project, is_meant: Callable[[bytes], bool]) -> int:
     """Remove bookmarks by what their files say: synced on return.
 
     It costs no more than reading anew what they are of.
@@ -98,7 +98,7 @@ def remove_bookmarks(place: Place, is_meant: Callable[[bytes], bool]) -> int:
     Raises:
         OSError: One cannot be read or removed.
     """
-    folder = place.khive / FOLDER
+    folder = project.khive / FOLDER
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):

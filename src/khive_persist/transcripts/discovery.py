@@ -1,4 +1,4 @@
-"""Where the transcripts of a place's sessions lie."""
+"""Where the transcripts of a project's sessions lie."""
 
 import hashlib
 import os

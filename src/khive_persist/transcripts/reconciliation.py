@@ -13,7 +13,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, field
 from khive_persist.opening import open_store, reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.lineage.endings import Ending
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
@@ -118,7 +118,7 @@ class Account(NamedTuple):
         return call.wants_post and not call.has_post
 
 
-async def account(place: Place, session_id: str) -> Account:
+async def account(project: Project, session_id: str) -> Account:
     """Reconcile the transcripts of a session, as `sync` read them, with its hook events.
 
     A call and its events are matched by their `tool_use_id`; Gemini CLI has none, there the tool's
@@ -127,7 +127,7 @@ async def account(place: Place, session_id: str) -> Account:
     Raises:
         StoreError: As its subclasses say.
     """
-    events, calls, failed, messages = await read_session(place, session_id)
+    events, calls, failed, messages = await read_session(project, session_id)
     of_calls = _matched(calls, events)
     of_failed = _of_failed(failed, calls, events)
     end = max((e.created_at for e in events if e.event_type == "session_end"), default=None)
@@ -143,7 +143,7 @@ async def account(place: Place, session_id: str) -> Account:
     )
 
 
-async def backfill(place: Place, session_id: str) -> int:
+async def backfill(project: Project, session_id: str) -> int:
     """Write the events that a session lacks, as far as its transcripts tell of them.
 
     They are those of its tool calls, and those of hooks that failed; committed, synced and
@@ -156,7 +156,7 @@ async def backfill(place: Place, session_id: str) -> int:
     Raises:
         StoreError: As its subclasses say.
     """
-    events, calls, failed, _ = await read_session(place, session_id)
+    events, calls, failed, _ = await read_session(project, session_id)
     written = []
     surplus = []
     for one, own in zip(failed, _of_failed(failed, calls, events), strict=True):
@@ -176,16 +176,16 @@ async def backfill(place: Place, session_id: str) -> int:
                 surplus += [event.id for event in there if event.is_reconstructed]
             elif not there and (wanted.post if is_post else wanted.pre):
                 written.append(event_of_call(call, session_id, is_post=is_post))
-    tombstones = await anyio.to_thread.run_sync(Tombstones.load, place)
+    tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
     written = [event for event in written if not _is_pruned(tombstones, event)]
-    async with open_store(HookEvent, dir=place.root) as store:
+    async with open_store(HookEvent, dir=project.root) as store:
         for id in surplus:
             await store.delete(id)
         await store.save_many(written)
-    settings = configuration.load(place.config)
-    redactor = load_redactor(place, settings)
+    settings = configuration.load(project.config)
+    redactor = load_redactor(project, settings)
     # What was counted by messages is counted by these events from now on.
-    await anyio.to_thread.run_sync(recount, place, settings, redactor, session_id)
+    await anyio.to_thread.run_sync(recount, project, settings, redactor, session_id)
     return len(written)
 
 
@@ -194,10 +194,10 @@ def _is_pruned(tombstones: Tombstones, event: HookEvent) -> bool:
     return tombstones.is_pruned(purpose.name, codec.to_row(event))
 
 
-async def sessions_of(place: Place, paths: list[str] | None = None) -> list[str]:
+async def sessions_of(project: Project, paths: list[str] | None = None) -> list[str]:
     """The sessions that the messages of these transcripts belong to; without them, of all."""
     wanted = [] if paths is None else [field("transcript_path").in_(paths)]
-    async with reading(place, CONVERSATIONS) as reader:
+    async with reading(project, CONVERSATIONS) as reader:
         found = await reader.fetch(partial(_sessions, wanted))
     return sorted(row[0] for row in found if isinstance(row[0], str))
 

@@ -8,7 +8,7 @@ from khive_persist import clock
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -39,20 +39,20 @@ class Event(NamedTuple):
 
 
 async def read_session(
-    place: Place, session_id: str
+    project: Project, session_id: str
 ) -> tuple[list[Event], list[Call], list[FailedHook], int]:
     """Read the events of a session in order of time, its calls, failed hooks, and messages' count.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    async with reading(place, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *HOOK_EVENTS.values()) as reader:
         events = [
             event
             for tool, purpose in HOOK_EVENTS.items()
             for event in await _events(reader, tool, purpose.name, session_id)
         ]
-    async with reading(place, CONVERSATIONS) as reader:
+    async with reading(project, CONVERSATIONS) as reader:
         calls, failed, messages = await _calls(reader, session_id)
     return events, calls, failed, messages
 

@@ -1,1 +1,1 @@
-"""Records out of a place and into it, in files that other programs read and write."""
+"""Records out of a project and into it, in files that other programs read and write."""

@@ -1,4 +1,4 @@
-"""Rows of a place into one file, whole or not at all."""
+"""Rows of a project into one file, whole or not at all."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.reader import Reader
@@ -48,7 +48,7 @@ def parts_of(record: type[Node], *filters: Filter) -> list[Part]:
 
 
 async def export(
-    place: Place,
+    project: Project,
     parts: Sequence[Part],
     output: Path | None,
     form: Form,
@@ -65,7 +65,7 @@ async def export(
     failed, what was at the target is as it was.
 
     Args:
-        place: Where the rows are; what waits in its spool is brought in first.
+        project: Where the rows are; what waits in its spool is brought in first.
         parts: What to write, in this order; one or more.
         output: The file, outside `.khive`; None is stdout.
         form: Its format.
@@ -83,7 +83,7 @@ async def export(
         OSError: The target cannot be written.
     """
     if output is not None:
-        _check_outside(place, check_target(output, force=force))
+        _check_outside(project, check_target(output, force=force))
     tables = [Table(p.purpose, tuple(columns_of(p.record, p.purpose))) for p in parts]
     count = 0
     with _writer(output, form, tables, force=force) as writer:
@@ -91,7 +91,7 @@ async def export(
         try:
             for part, table in zip(parts, tables, strict=True):
                 left = None if limit is None else limit - count
-                async with reading(place, part.purpose) as reader:
+                async with reading(project, part.purpose) as reader:
                     await thread.run(writer.begin, table)
                     count += await _write_rows(reader, part, left, thread, writer, advance)
             await thread.run(writer.end)
@@ -104,11 +104,11 @@ async def export(
     return count
 
 
-async def count_rows(place: Place, parts: Sequence[Part]) -> int:
+async def count_rows(project: Project, parts: Sequence[Part]) -> int:
     """How many rows an export without a limit will have."""
     total = 0
     for part in parts:
-        async with reading(place, part.purpose) as reader:
+        async with reading(project, part.purpose) as reader:
             found = await reader.fetch(partial(select, filters=part.filters, columns="count(*)"))
             total += int(found[0][0])
     return total
@@ -193,7 +193,7 @@ def _made(
                 yield ExcelWriter(file, Path(folder))
 
 
-def _check_outside(place: Place, target: Path) -> None:
+def _check_outside(project: Project, target: Path) -> None:
     # A database there could be written over.
-    if target.is_relative_to(place.khive.resolve()):
+    if target.is_relative_to(project.khive.resolve()):
         raise InvalidFileError(f"{target} is in .khive", hint="export to another folder")

@@ -1,4 +1,4 @@
-"""Rows of a file, a folder or another place into this one."""
+"""Rows of a file, a folder or another project into this one."""
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveErr
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import BUILT_IN, Purpose
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
@@ -61,7 +61,7 @@ class Imported(NamedTuple):
     Attributes:
         purposes: The counts, by the name of the purpose.
         refused: How many things in the source were not stored.
-        listed: The first of them, each with its place in the source and the reason.
+        listed: The first of them, each with its project in the source and the reason.
         aside: The file in which they are kept, or an empty string.
         purged: How many rows were left out, as sessions had them until they were purged here.
     """
@@ -82,7 +82,7 @@ class _Ready(NamedTuple):
 
 
 async def import_rows(
-    place: Place,
+    project: Project,
     source: Path | IO[bytes],
     *,
     update: bool = False,
@@ -102,7 +102,7 @@ async def import_rows(
     stays.
 
     Args:
-        place: Where to, made where it is missing.
+        project: Where to, made where it is missing.
         source: JSON, JSON Lines, CSV, Parquet or Markdown, packed with gzip or zstd or not; a
             mirror folder, or a tar archive of one; a folder of Markdown; a `.khive`; a database,
             also of an old khive; or an open file with JSON, CSV or Markdown.
@@ -123,34 +123,34 @@ async def import_rows(
         StoreError: As its subclasses say; what was committed before stays.
         OSError: The source cannot be read.
     """
-    await anyio.to_thread.run_sync(place.make)
-    settings = configuration.load(place.config)
-    redactor = load_redactor(place, settings)
+    await anyio.to_thread.run_sync(project.make)
+    settings = configuration.load(project.config)
+    redactor = load_redactor(project, settings)
     name = source.name if isinstance(source, Path) else "stdin"
-    aside = Aside(place, name, redactor)
+    aside = Aside(project, name, redactor)
     known = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
     if plain is not None:
         plain = plain._replace(instant=await anyio.to_thread.run_sync(_instant_of, source))
-    async with _opened(place, source, aside) as opened:
+    async with _opened(project, source, aside) as opened:
         if isinstance(opened, Path):
             described = await anyio.to_thread.run_sync(described_in, opened, list(known.values()))
             known |= {purpose.name: purpose for purpose in described}
         found = await anyio.to_thread.run_sync(read_source, opened, plain)
         rows = _ready(found, known, default, preference, redactor, aside)
-        tombstones = await anyio.to_thread.run_sync(Tombstones.load, place)
-        merging = _Merging(place, settings, tombstones, aside, update=update)
+        tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
+        merging = _Merging(project, settings, tombstones, aside, update=update)
         return await _import(rows, merging, aside, SerialThread(f"import of {name}"), advance)
 
 
 @asynccontextmanager
 async def _opened(
-    place: Place, source: Path | IO[bytes], aside: Aside
+    project: Project, source: Path | IO[bytes], aside: Aside
 ) -> AsyncIterator[Path | IO[bytes]]:
     """What is to be read: the source, or the mirror that is packed in it."""
     if not isinstance(source, Path) or not await anyio.to_thread.run_sync(is_archive, source):
         yield source
         return
-    folder = staging(place)
+    folder = staging(project)
     path = await anyio.to_thread.run_sync(folder.__enter__)
     try:
         extracted = await run_stoppable(partial(extract, source, path))
@@ -199,19 +199,19 @@ class _Merging:
 
     def __init__(
         self,
-        place: Place,
+        project: Project,
         settings: Settings,
         tombstones: Tombstones,
         aside: Aside,
         *,
         update: bool,
     ) -> None:
-        self._place = place
+        self._project = project
         self._tombstones = tombstones
         self._timeout = settings.store_busy_timeout_seconds
         self._aside = aside
         self._update = update
-        self._mirror = Mirror(place, settings)
+        self._mirror = Mirror(project, settings)
         self._writers: dict[Purpose, Writer] = {}
         self.counts: dict[str, Counts] = {}
         self.purged = 0
@@ -243,8 +243,8 @@ class _Merging:
 
     async def _writer(self, purpose: Purpose) -> Writer:
         if purpose not in self._writers:
-            await anyio.to_thread.run_sync(remember, self._place, purpose)
-            path = self._place.database(purpose.file)
+            await anyio.to_thread.run_sync(remember, self._project, purpose)
+            path = self._project.database(purpose.file)
             mirror = self._mirror.follower(purpose)
             self._writers[purpose] = Writer(path, purpose, self._timeout, mirror)
         return self._writers[purpose]

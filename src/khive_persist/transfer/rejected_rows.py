@@ -6,7 +6,7 @@ import os
 import tempfile
 from typing import IO, Any, Final
 
-from khive_persist.project import Place, make_directory, sync_directory
+from khive_persist.project import Project, make_directory, sync_directory
 from khive_persist.redaction import Redactor
 from khive_persist.transfer.row_validation import Found
 
@@ -19,8 +19,8 @@ class Aside:
     The file's name has the digest of what is in it: importing a source again changes nothing.
     """
 
-    def __init__(self, place: Place, name: str, redactor: Redactor | None) -> None:
-        self._folder = place.quarantine
+    def __init__(self, project: Project, name: str, redactor: Redactor | None) -> None:
+        self._folder = project.quarantine
         self._name = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80]
         self._redactor = redactor
         self._file: IO[bytes] | None = None

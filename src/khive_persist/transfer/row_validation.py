@@ -38,10 +38,10 @@ _KINDS: Final = {
 
 
 class Found(NamedTuple):
-    """What a source has at one place.
+    """What a source has at one project.
 
     Attributes:
-        where: The place, for a person: `line 3`.
+        where: The project, for a person: `line 3`.
         raw: What stands there, to keep aside if it cannot be stored.
         row: The row, or None where there is none to be read.
         reason: Why there is none.

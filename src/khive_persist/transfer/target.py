@@ -54,14 +54,14 @@ def replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
         if force:
             os.replace(temporary, path)
         else:
-            _place(temporary, path)
+            _project(temporary, path)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
     sync_directory(path.parent)
 
 
-def _place(temporary: str, path: Path) -> None:
+def _project(temporary: str, path: Path) -> None:
     """Give the file its name, unless another has got it meanwhile."""
     try:
         os.link(temporary, path)

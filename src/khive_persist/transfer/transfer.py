@@ -6,14 +6,14 @@ from typing import IO
 
 import anyio.to_thread
 
-from khive_persist.copies import existing_place
+from khive_persist.copies import existing_project
 from khive_persist.errors import InvalidFileError, InvalidQueryError
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import BUILT_IN_NAMES
 from khive_persist.models.query import Filter
-from khive_persist.opening import find_place
-from khive_persist.project import Place
+from khive_persist.opening import find_project
+from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
 from khive_persist.transfer.export import FORMS, Form, Part, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
@@ -37,7 +37,7 @@ async def export_records(
 
     Args:
         output: The file, outside `.khive`.
-        records: Of which classes; without one, all that the place knows.
+        records: Of which classes; without one, all that the project knows.
         filters: Conditions that all of them pass.
         form: `json`, `jsonl`, `csv`, `parquet` or `xlsx`; else by the file's ending.
         limit: At most so many records in all.
@@ -52,16 +52,16 @@ async def export_records(
             format.
         InvalidQueryError: A filter is wrong.
         MissingExtraError: The format needs a package that is not here.
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         StoreError: As its subclasses say.
         OSError: The target cannot be written.
     """
-    place = await anyio.to_thread.run_sync(existing_place, dir)
+    project = await anyio.to_thread.run_sync(existing_project, dir)
     target = Path(output)
     parts = [part for record in records for part in parts_of(record, *filters)]
     if not records:
-        parts = await anyio.to_thread.run_sync(every_part, place, filters)
-    return await export(place, parts, target, form or form_of(target), limit=limit, force=force)
+        parts = await anyio.to_thread.run_sync(every_part, project, filters)
+    return await export(project, parts, target, form or form_of(target), limit=limit, force=force)
 
 
 async def import_records(
@@ -102,23 +102,23 @@ async def import_records(
         InvalidQueryError: A field is named, and no class.
         InvalidSettingsError: config.toml is wrong.
         MissingExtraError: Reading the source needs a package that is not here.
-        PlaceError: The place cannot be used.
+        ProjectError: The project cannot be used.
         StoreError: As its subclasses say; what was committed before stays.
         OSError: The source cannot be read.
     """
     if record is None and (id_field or created_at_field):
         raise InvalidQueryError("whose fields are they?", hint="name the class of the records")
-    place = find_place(dir)
+    project = find_project(dir)
     default = None if record is None else record.purposes()[0]
     if default is not None:
-        await anyio.to_thread.run_sync(place.make)
-        await anyio.to_thread.run_sync(remember, place, default)
-    known = await anyio.to_thread.run_sync(known_purposes, place)
+        await anyio.to_thread.run_sync(project.make)
+        await anyio.to_thread.run_sync(remember, project, default)
+    known = await anyio.to_thread.run_sync(known_purposes, project)
     plain = None
     if record is not None and default is not None:
         plain = PlainRecords(record, default, id_field, created_at_field)
     return await import_rows(
-        place,
+        project,
         Path(source) if isinstance(source, str) else source,
         update=update,
         preference=preference,
@@ -128,14 +128,14 @@ async def import_records(
     )
 
 
-def every_part(place: Place, filters: Sequence[Filter] = ()) -> list[Part]:
-    """All records of all kinds that a place knows, of those that pass every filter.
+def every_part(project: Project, filters: Sequence[Filter] = ()) -> list[Part]:
+    """All records of all kinds that a project knows, of those that pass every filter.
 
     Raises:
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
     """
     parts = [part for record in RECORDS for part in parts_of(record, *filters)]
-    kinds = (kind for kind in known_purposes(place) if kind.name not in BUILT_IN_NAMES)
+    kinds = (kind for kind in known_purposes(project) if kind.name not in BUILT_IN_NAMES)
     return [*parts, *(Part(Node, kind, tuple(filters)) for kind in kinds)]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture import spool_writer
-from khive_persist.errors import PlaceError, UntrustedError
+from khive_persist.errors import ProjectError, UntrustedError
 from khive_persist.files import PRIVATE_FILE, make_directory, sync_directory
 
 ID: Final = "id"
@@ -45,7 +45,7 @@ def is_state(khive: Path) -> bool:
 
 
 def physical(khive: Path) -> Path:
-    """A `.khive`'s path without links above it; one in its own place is not followed."""
+    """A `.khive`'s path without links above it; one in its own project is not followed."""
     return Path(os.path.realpath(khive.parent)) / khive.name
 
 
@@ -97,7 +97,7 @@ def make_khive(khive: Path) -> None:
     """Make a `.khive` where it is missing, marked on return where marks can be kept.
 
     Raises:
-        PlaceError: It cannot be made, or is a link or a file.
+        ProjectError: It cannot be made, or is a link or a file.
     """
     if os.path.lexists(khive):
         make_directory(khive)
@@ -172,7 +172,7 @@ def _mark(khive: Path, others: Sequence[str] = ()) -> bool:
             for parent in parents:
                 os.close(parent)
         sync_directory(path)
-    except (OSError, PlaceError):
+    except (OSError, ProjectError):
         # Without links, or room. Named by the person it is used all the same.
         return is_marked(khive)
     return True
@@ -190,7 +190,7 @@ def _turn() -> Iterator[None]:
             descriptor = os.open(folder / _LOCK, flags, PRIVATE_FILE)
             os.fchmod(descriptor, PRIVATE_FILE)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except (OSError, PlaceError):
+        except (OSError, ProjectError):
             # A file system without locks, or a full one: marking is rare enough.
             pass
     try:

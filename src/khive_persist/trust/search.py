@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.capture import spool_writer
-from khive_persist.errors import PlaceError, UntrustedError
+from khive_persist.errors import ProjectError, UntrustedError
 from khive_persist.trust import marks
 
 _HARMLESS: Final = frozenset({"config.toml", ".gitignore"})
@@ -61,14 +61,14 @@ def upward(start: Path | str = ".") -> Search:
     """Look upward from a directory.
 
     Raises:
-        PlaceError: None is found, and there is no home directory.
+        ProjectError: None is found, and there is no home directory.
     """
     home = spool_writer.home()
     root, nearest = spool_writer.search(os.path.realpath(start), home)
     if not root and nearest:
         raise untrusted(Path(spool_writer.khive_of(nearest)))
     if not root:
-        raise PlaceError("no .khive was found and there is no home", hint="set KHIVE_DIR")
+        raise ProjectError("no .khive was found and there is no home", hint="set KHIVE_DIR")
     if nearest == root:
         return Search(Path(root), None)
     passed = Path(nearest)
@@ -92,7 +92,7 @@ def adopt(khive: Path) -> None:
 
     Raises:
         UntrustedError: It holds more than that.
-        PlaceError: It cannot be made.
+        ProjectError: It cannot be made.
     """
     if os.path.lexists(khive):
         _use(khive)

@@ -11,7 +11,7 @@ from khive_persist.analytics.compare import grouping, metrics
 from khive_persist.analytics.compare.experiment import Trial, read_trial
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.errors import InvalidQueryError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.facts import session_facts
 
 # Of each more, only the name is kept; who asks by a session's own id wants something else.
@@ -66,7 +66,7 @@ class Collected(NamedTuple):
 
 
 async def collect(
-    place: Place,
+    project: Project,
     by: str,
     names: Sequence[str] = metrics.NAMES,
     *,
@@ -79,7 +79,7 @@ async def collect(
     """Collect the values of all sessions, in memory of a number for each value.
 
     Args:
-        place: Where.
+        project: Where.
         by: What sessions are grouped by, as `grouping.key` takes it.
         names: Metrics, as `metrics.measured` takes them.
         groups: Only these, in this order; else all, the largest first, or the variants of an
@@ -99,7 +99,7 @@ async def collect(
     group_of = grouping.key(by, with_late=with_late)
     trial = None
     if (experiment := grouping.experiment_of(by)) is not None:
-        trial = await read_trial(place, experiment, with_late=with_late)
+        trial = await read_trial(project, experiment, with_late=with_late)
         groups = groups or list(trial.weights)
     pair_of = grouping.key(paired_by) if paired_by is not None else None
     wanted = [metrics.measured(name) for name in dict.fromkeys(names)]
@@ -111,7 +111,7 @@ async def collect(
     days: dict[Metric, dict[str, Days]] = {one.metric: {} for one in wanted}
     table = _Pairs(wanted) if pair_of is not None else _Singles(wanted)
     looked = ungrouped = unwanted = 0
-    async with aclosing(session_facts(place)) as sessions:
+    async with aclosing(session_facts(project)) as sessions:
         async for one in sessions:
             if not span.covers(one.started):
                 continue

@@ -10,7 +10,7 @@ from khive_persist.analytics.experiments.counts import count_experiments
 from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.facts import Assigned
 
 
@@ -53,14 +53,14 @@ class Trial(NamedTuple):
         )
 
 
-async def read_trial(place: Place, name: str, *, with_late: bool) -> Trial:
+async def read_trial(project: Project, name: str, *, with_late: bool) -> Trial:
     """An experiment, before any session is looked at.
 
     Raises:
         NotFoundError: There is none of this name.
         StoreError: As its subclasses say.
     """
-    async with reading(place, EXPERIMENTS, ASSIGNMENTS) as reader:
+    async with reading(project, EXPERIMENTS, ASSIGNMENTS) as reader:
         (found,) = await count_experiments(reader, name)
     own = {one.name: one.weight for one in found.variants if one.weight is not None}
     assigned = sum(one.random + one.named for one in found.variants)

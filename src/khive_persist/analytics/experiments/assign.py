@@ -12,8 +12,8 @@ from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.errors import ConflictError, InvalidRecordError
 from khive_persist.models.assignment import NAMED, RANDOM, Assignment
 from khive_persist.models.experiment import Experiment
-from khive_persist.opening import find_place, open_store, reading
-from khive_persist.project import Place
+from khive_persist.opening import find_project, open_store, reading
+from khive_persist.project import Project
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store.immutable import FixedStore, Kept
 
@@ -49,22 +49,22 @@ async def assign(
         NotFoundError: There is no such experiment.
         ConflictError: The session has another variant than the one named; it keeps that.
         InvalidRecordError: The experiment has no such variant, or it is no id of a session.
-        PlaceError: The place cannot be made.
+        ProjectError: The project cannot be made.
         StoreError: As its subclasses say; it is not saved.
     """
-    return (await assigned(find_place(dir), session_id, experiment, variant)).record
+    return (await assigned(find_project(dir), session_id, experiment, variant)).record
 
 
 async def assigned(
-    place: Place, session_id: str, experiment: str, variant: str | None = None
+    project: Project, session_id: str, experiment: str, variant: str | None = None
 ) -> Kept[Assignment]:
-    """As `assign`, in a place; and whether it is new."""
+    """As `assign`, in a project; and whether it is new."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        experiments = await enter(open_store(Experiment, dir=place.root))
-        assignments = await enter(open_store(Assignment, dir=place.root))
+        experiments = await enter(open_store(Experiment, dir=project.root))
+        assignments = await enter(open_store(Assignment, dir=project.root))
         # What waits in the spool comes in before.
-        reader = await enter(reading(place, *PURPOSES))
+        reader = await enter(reading(project, *PURPOSES))
 
         async def begun(id: str) -> bool:
             return await has_begun(reader, id)

@@ -39,7 +39,7 @@ async def create_experiment(
     Raises:
         InvalidRecordError: A name or a weight is wrong.
         ConflictError: The experiment of this name is another one; it stays.
-        PlaceError: The place cannot be made.
+        ProjectError: The project cannot be made.
         StoreError: As its subclasses say; it is not saved.
     """
     weighed = variants if isinstance(variants, Mapping) else dict.fromkeys(variants, WEIGHT)

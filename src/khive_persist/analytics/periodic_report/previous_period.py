@@ -8,13 +8,13 @@ from khive_persist.analytics.compare import metrics
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.analytics.periodic_report.period import Period
 from khive_persist.errors import MissingExtraError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.facts import session_facts
 
 
 async def compare_periods(
-    place: Place, period: Period, also: Sequence[str] = ()
+    project: Project, period: Period, also: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """The entries of `compare --json`, with two groups: the period before, and this one.
 
@@ -34,17 +34,17 @@ async def compare_periods(
         raise MissingExtraError(
             f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
         ) from error
-    return entries(compare(await _samples(place, period, (*metrics.NAMES, *also))))
+    return entries(compare(await _samples(project, period, (*metrics.NAMES, *also))))
 
 
 async def _samples(
-    place: Place, period: Period, asked: Sequence[str]
+    project: Project, period: Period, asked: Sequence[str]
 ) -> dict[Metric, dict[str, Sample]]:
     before, now = period.before.time, period.time
     names = {period.before.name: before, period.name: now}
     wanted = [metrics.measured(name) for name in asked]
     samples = {one.metric: {name: Sample() for name in names} for one in wanted}
-    sessions = session_facts(place, Time(before.since, now.until))
+    sessions = session_facts(project, Time(before.since, now.until))
     async with aclosing(sessions):
         async for one in sessions:
             for name, time in names.items():

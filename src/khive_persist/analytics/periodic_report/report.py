@@ -16,7 +16,7 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.activity import PlansMade, Time, latest, plans_made, verdicts_given
 from khive_persist.sessions.application_activity import (
     PURPOSES,
@@ -53,7 +53,7 @@ class _Facts(NamedTuple):
 
 
 async def read_report(
-    place: Place, kind: Kind, at: datetime | None = None, now: datetime | None = None
+    project: Project, kind: Kind, at: datetime | None = None, now: datetime | None = None
 ) -> dict[str, Any]:
     """The report as one JSON document, in flat memory but for a number of each session compared.
 
@@ -81,20 +81,20 @@ async def read_report(
     now = clock.now() if now is None else now
     period = chosen(kind, at, now)
     time, before = period.time, period.before.time
-    prices = PriceTable(configuration.load(place.config).cost_prices)
-    sums = await add_up(place, period, prices, SESSIONS)
-    last = await _last_record(place, time.until)
-    async with reading(place, PLANNER_SESSIONS, OUTCOMES, *PURPOSES) as reader:
+    prices = PriceTable(configuration.load(project.config).cost_prices)
+    sums = await add_up(project, period, prices, SESSIONS)
+    last = await _last_record(project, time.until)
+    async with reading(project, PLANNER_SESSIONS, OUTCOMES, *PURPOSES) as reader:
         named = [*await series(reader, time, SERIES), *await series(reader, before, SERIES)]
         named = list(dict.fromkeys(named))
         measured = await series(reader, time, len(named), named)
         measured_before = await series(reader, before, len(named), named)
         facts = await _facts(reader, time, sums.now)
         facts_before = await _facts(reader, before, sums.before)
-    async with reading(place, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *HOOK_EVENTS.values()) as reader:
         tools = await slowest_tools(reader, time, before, TOOLS)
         failures = await failing_tools(reader, time, before, FAILURES)
-    async with reading(place, *HOOK_EVENTS.values(), CONVERSATIONS) as reader:
+    async with reading(project, *HOOK_EVENTS.values(), CONVERSATIONS) as reader:
         titles = await read_titles(reader, [one.session_id for one in sums.dearest])
     document: dict[str, Any] = {
         "period": period.kind,
@@ -113,8 +113,8 @@ async def read_report(
         "outcomes": _outcomes(facts, facts_before),
         "series": _series(named, measured, measured_before),
         "sessions": [_session(one, titles.get(one.session_id)) for one in sums.dearest],
-        "calibration": await _calibration(place, period),
-        **await _comparison(place, period, _asked(facts, named)),
+        "calibration": await _calibration(project, period),
+        **await _comparison(project, period, _asked(facts, named)),
     }
     return document | {"sentences": sentences(document)}
 
@@ -128,11 +128,11 @@ async def _facts(reader: Reader, time: Time, sums: Sum) -> _Facts:
     )
 
 
-async def _last_record(place: Place, before: str) -> str | None:
+async def _last_record(project: Project, before: str) -> str | None:
     """The time of the last record of any kind before an instant, a user's own among them."""
     found = []
-    for purpose in known_purposes(place):
-        async with reading(place, purpose) as reader:
+    for purpose in known_purposes(project):
+        async with reading(project, purpose) as reader:
             found.append(await latest(reader, [purpose], before))
     return max((at for at in found if at is not None), default=None)
 
@@ -279,14 +279,14 @@ def _session(one: Dear, title: str | None) -> dict[str, Any]:
     }
 
 
-async def _calibration(place: Place, period: Period) -> dict[str, Any] | None:
-    found = await calibration(dir=place.root, since=period.since, until=period.until)
+async def _calibration(project: Project, period: Period) -> dict[str, Any] | None:
+    found = await calibration(dir=project.root, since=period.since, until=period.until)
     return found.as_document() if found.judged else None
 
 
-async def _comparison(place: Place, period: Period, also: Sequence[str]) -> dict[str, Any]:
+async def _comparison(project: Project, period: Period, also: Sequence[str]) -> dict[str, Any]:
     try:
-        compared = await compare_periods(place, period, also)
+        compared = await compare_periods(project, period, also)
     except MissingExtraError as error:
         # The rest of the report needs no statistics.
         return {"comparison": None, "comparison_missing": str(error)}

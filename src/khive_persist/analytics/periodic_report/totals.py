@@ -13,7 +13,7 @@ from khive_persist.analytics.periodic_report.period import Period
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.activity import DAY_CHARACTERS, EventPart, Time, event_parts
 from khive_persist.sessions.rollup.groups import PICODOLLARS, Group, groups_within
 
@@ -99,7 +99,7 @@ class Sums(NamedTuple):
     dearest: list[Dear]
 
 
-async def add_up(place: Place, period: Period, prices: PriceTable, dearest: int) -> Sums:
+async def add_up(project: Project, period: Period, prices: PriceTable, dearest: int) -> Sums:
     """Add up the events and messages of a period and of the one before.
 
     Args:
@@ -115,8 +115,8 @@ async def add_up(place: Place, period: Period, prices: PriceTable, dearest: int)
     time = Time(period.before.time.since, period.time.until)
     begin = period.time.since[:DAY_CHARACTERS]
     async with AsyncExitStack() as stack:
-        events = await stack.enter_async_context(reading(place, *HOOK_EVENTS.values()))
-        messages = await stack.enter_async_context(reading(place, CONVERSATIONS))
+        events = await stack.enter_async_context(reading(project, *HOOK_EVENTS.values()))
+        messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
         of_events = await stack.enter_async_context(aclosing(event_parts(events, time)))
         groups = groups_within(messages, CONVERSATIONS, *time, prices)
         of_messages = await stack.enter_async_context(aclosing(groups))

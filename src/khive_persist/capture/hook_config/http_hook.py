@@ -1,4 +1,4 @@
-"""The HTTP hook with which a tool sends an event to the server of a place.
+"""The HTTP hook with which a tool sends an event to the server of a project.
 
 `{"type": "http", "url": "http://127.0.0.1:8423/hooks/TOOL", "headers": {"Authorization": "Bearer
 $KHIVE_TOKEN"}, "allowedEnvVars": ["KHIVE_TOKEN"], "timeout": …}`: the tool puts in the token from

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture import hook_path
-from khive_persist.errors import PlaceError
+from khive_persist.errors import ProjectError
 from khive_persist.files import make_directory, write_private
 from khive_persist.trust import marks
 
@@ -50,7 +50,7 @@ def is_below_home() -> bool:
     return bool(home) and state is not None and os.path.realpath(home) == os.path.realpath(state)
 
 
-def place_launcher() -> list[str]:
+def project_launcher() -> list[str]:
     """Put the copy there, where it is missing, damaged or of an older version.
 
     Returns:
@@ -59,7 +59,7 @@ def place_launcher() -> list[str]:
     path = launcher_path()
     if path is None:
         return package_words()
-    with suppress(OSError, PlaceError):
+    with suppress(OSError, ProjectError):
         make_directory(path.parent.parent)
         make_directory(path.parent)
         if not (_is_current(path) and _was_tried(path)):

@@ -11,7 +11,7 @@ from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
 from khive_persist.capture.todo_lists.tool_calls import TOOLS, Told, completed, created, told
 from khive_persist.models.purposes import FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.models.query import Filter, column, field
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import HOOKS, TASK_EVENTS, weave_in
@@ -28,7 +28,7 @@ TELLING: Final[Filter] = (
 
 
 async def gather(
-    place: Place,
+    project: Project,
     session_id: str,
     *,
     busy_timeout_seconds: float,
@@ -54,7 +54,7 @@ async def gather(
         StoreError: As its subclasses say.
         MirrorError: The second copy cannot be written.
     """
-    reader = Reader([(place.database(purpose.file), purpose) for purpose in HOOK_EVENTS.values()])
+    reader = Reader([(project.database(purpose.file), purpose) for purpose in HOOK_EVENTS.values()])
     wanted = (field("session_id") == session_id, TELLING)
     # `post_tool_use` is before `task_…`: so a call names the row, and its task's event joins it.
     order = (field("event_type"), column("created_at"))
@@ -65,11 +65,11 @@ async def gather(
     new = [row for event in found if (row := _row(session_id, event)) is not None]
     if seal is not None:
         new = [seal(row) for row in new]
-    tombstones = await anyio.to_thread.run_sync(Tombstones.load, place)
+    tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
     new = [row for row in new if not tombstones.is_pruned(FOCUS_CHAINS.name, row)]
     if not new:
         return 0
-    path = place.database(FOCUS_CHAINS.file)
+    path = project.database(FOCUS_CHAINS.file)
     return await anyio.to_thread.run_sync(weave_in, path, new, busy_timeout_seconds, mirror)
 
 

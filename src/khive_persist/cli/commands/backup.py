@@ -8,13 +8,13 @@ import click
 
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import existing_place, place_of, with_place
+from khive_persist.cli.options import existing_project, project_of, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.backup.backups import Backups, Compression
 from khive_persist.maintenance.backup.catalogue import AHEAD, UNFINISHED, Catalogue
 from khive_persist.maintenance.backup.prune import delete_backups
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store.sqlite import atomic_switch
 
 COLUMNS = (
@@ -51,7 +51,7 @@ def _with_destination(function: Callable[..., Any]) -> Callable[..., Any]:
         "--endpoint", metavar="URL", default="", help="Of the S3 service; else AWS_ENDPOINT_URL."
     )
     as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-    return destination(endpoint(as_json(with_place(function))))
+    return destination(endpoint(as_json(with_project(function))))
 
 
 _with_identities = click.option(
@@ -92,7 +92,7 @@ def create_command(
     says whether the backup is full, and what had its time is deleted then. Start it as often as you
     like, as from cron.
     """
-    backups = Backups(existing_place(context, directory), destination, endpoint)
+    backups = Backups(existing_project(context, directory), destination, endpoint)
     if if_due or since:
         _say_ahead(backups.catalogue())
     with progress("bytes") as advance:
@@ -130,7 +130,7 @@ def list_command(
 
     Exit code 1 where the manifest of one is damaged.
     """
-    backups = Backups(place_of(context, directory), destination, endpoint)
+    backups = Backups(project_of(context, directory), destination, endpoint)
     catalogue = backups.catalogue()
     found = list(catalogue.manifests.values())
     damaged = {id: str(error) for id, error in catalogue.damaged.items()}
@@ -162,7 +162,7 @@ def verify_command(
 
     Of all backups, if none is named. No key is needed. Exit code 1 where one cannot be restored.
     """
-    backups = Backups(place_of(context, directory), destination, endpoint)
+    backups = Backups(project_of(context, directory), destination, endpoint)
     catalogue = backups.catalogue()
     total = sum(one.stored_bytes for one in catalogue.manifests.values()) if not ids else None
     with progress("bytes", total) as advance:
@@ -198,16 +198,16 @@ def restore_command(
     Interrupted at any point, all of the old is there, or all of the new. config.toml is restored
     only where there is none. Events that wait in the spool come into the restored databases.
     """
-    place = place_of(context, directory)
-    backups = Backups(place, destination, endpoint)
+    project = project_of(context, directory)
+    backups = Backups(project, destination, endpoint)
     catalogue = backups.catalogue()
     manifest = catalogue.find(id)
     _say_ahead(catalogue)
     chain = catalogue.chain(manifest)
-    there = _databases(place)
+    there = _databases(project)
     if there:
         confirm(
-            f"replace {', '.join(there)} in {place.khive} by those of {manifest.id}",
+            f"replace {', '.join(there)} in {project.khive} by those of {manifest.id}",
             yes=yes,
         )
     with progress("bytes", sum(one.pack.content_bytes for one in chain)) as advance:
@@ -223,13 +223,13 @@ def restore_command(
         )
         return
     rows = manifest.rows - done.purged
-    click.echo(f"{manifest.id} restored: {rows} rows in {place.khive}")
+    click.echo(f"{manifest.id} restored: {rows} rows in {project.khive}")
     if done.purged:
         click.echo(f"{done.purged} rows did not come: their sessions were purged since", err=True)
     if done.set_aside is not None:
         click.echo(f"what was there before is in {done.set_aside}")
     if done.config_kept:
-        click.echo(f"{place.config} is another than the backup's, and was left as it is")
+        click.echo(f"{project.config} is another than the backup's, and was left as it is")
 
 
 @command.command("prune")
@@ -256,7 +256,7 @@ def prune_command(
     the rules are those of config.toml; with one option, that alone. What was begun and not finished
     more than a day ago goes too.
     """
-    backups = Backups(place_of(context, directory), destination, endpoint)
+    backups = Backups(project_of(context, directory), destination, endpoint)
     catalogue = backups.catalogue()
     ids = backups.prunable(catalogue, keep_count, keep_days)
     _say_ahead(catalogue)
@@ -273,10 +273,10 @@ def prune_command(
         click.echo("nothing to delete")
 
 
-def _databases(place: Place) -> list[str]:
-    if not place.exists():
+def _databases(project: Project) -> list[str]:
+    if not project.exists():
         return []
-    return sorted(name for name in os.listdir(place.khive) if atomic_switch.is_database(name))
+    return sorted(name for name in os.listdir(project.khive) if atomic_switch.is_database(name))
 
 
 def _count(catalogue: Catalogue) -> int:

@@ -10,7 +10,7 @@ import click
 
 from khive_persist import clock
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, with_filters, with_place
+from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.errors import MissingExtraError
 from khive_persist.transfer.target import replacing
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
               " key, which is made where it is missing; leave out what was said.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with every figure.")
-@with_place
+@with_project
 @with_filters("since", "until")
 @click.pass_context
 def command(
@@ -93,7 +93,7 @@ def command(
       khive-persist compare A B --by group --html report.html --text appendix.txt
       khive-persist compare A B --by group --csv tables --pseudonyms study.key
     """
-    place = drained_place(context, directory)
+    project = drained_project(context, directory)
     try:
         from khive_persist.analytics.compare import collect, compare, grouping, metrics
         from khive_persist.analytics.compare.statistics import power
@@ -104,7 +104,7 @@ def command(
     if include_late and grouping.experiment_of(by) is None:
         raise click.UsageError("--include-late goes with --by experiment:NAME")
     found = anyio.run(
-        partial(collect.collect, place, by, names or metrics.NAMES, groups=groups,
+        partial(collect.collect, project, by, names or metrics.NAMES, groups=groups,
                 paired_by=paired_by, since=since, until=until, with_late=include_late)
     )  # fmt: skip
     compared = compare.compare(found.samples, paired=paired_by is not None, min_n=min_n)
@@ -122,7 +122,7 @@ def command(
         from khive_persist.analytics.compare.report.tables import tables
 
         pseudonyms = None if key_file is None else Pseudonyms(read_key(Path(key_file)))
-        made = tables(place, found, compared, pseudonyms)
+        made = tables(project, found, compared, pseudonyms)
         if folder is not None:
             Path(folder).mkdir(mode=0o700, exist_ok=True)
             files = anyio.run(partial(write_csv, Path(folder), made, force=force))

@@ -14,13 +14,13 @@ import click
 
 from khive_persist.capture import hook_path
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import with_place
+from khive_persist.cli.options import with_project
 from khive_persist.cli.root import root
 from khive_persist.errors import CaptureError
 from khive_persist.models.planner_session import PlannerSession, PlannerSessionContent
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import open_store
-from khive_persist.project import Place
+from khive_persist.project import Project
 
 QUERY = """SELECT tool, event_type, count(*) AS events, round(avg(duration_ms)) AS average_ms
 FROM events WHERE event_type LIKE 'post_%' GROUP BY tool, event_type ORDER BY events DESC"""
@@ -38,7 +38,7 @@ PLANS: list[PlannerSessionContent] = [
 
 
 @click.command("demo")
-@with_place
+@with_project
 @click.pass_context
 def command(context: click.Context, directory: str | None) -> int:
     """Record sample sessions of three tools and look at them.
@@ -48,10 +48,10 @@ def command(context: click.Context, directory: str | None) -> int:
     """
     chosen = directory or context.obj
     where = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="khive-demo-"))
-    place = Place(where)
-    place.root.mkdir(parents=True, exist_ok=True)
-    times = _record(place)
-    anyio.run(_save_plans, place)
+    project = Project(where)
+    project.root.mkdir(parents=True, exist_ok=True)
+    times = _record(project)
+    anyio.run(_save_plans, project)
     click.echo(
         f"\n{len(times)} events of three tools recorded, "
         f"each by a hook of its own: {statistics.median(times) * 1e3:.0f} ms in the middle.\n"
@@ -66,23 +66,23 @@ def command(context: click.Context, directory: str | None) -> int:
     ):
         shown = " ".join(f'"{word}"' if " " in word else word for word in words)
         click.secho(f"$ khive-persist {shown}", bold=True)
-        code = root.main(["--dir", str(place.root), *words], standalone_mode=False)
+        code = root.main(["--dir", str(project.root), *words], standalone_mode=False)
         failed += bool(code)
         click.echo()
     click.echo("All of it is in files that you can open with sqlite3:")
-    for path in sorted(place.khive.glob("*.db")):
+    for path in sorted(project.khive.glob("*.db")):
         click.echo(f"  {path}")
     click.echo("\nnext: khive-persist init, then khive-persist hooks install claude-code")
     return FAILED if failed else DONE
 
 
-def _record(place: Place) -> list[float]:
+def _record(project: Project) -> list[float]:
     sent = [
         (tool, line)
         for tool in HOOK_EVENTS
         for line in (files("khive_persist") / "samples" / f"{tool}.jsonl").read_bytes().splitlines()
     ]
-    environment = dict(os.environ) | {"KHIVE_DIR": str(place.root)}
+    environment = dict(os.environ) | {"KHIVE_DIR": str(project.root)}
     times = []
     with click.progressbar(sent, label="recording") as progress:
         for tool, payload in progress:
@@ -97,7 +97,7 @@ def _record(place: Place) -> list[float]:
     return times
 
 
-async def _save_plans(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def _save_plans(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         for content in PLANS:
             await plans.save(PlannerSession(content=content))

@@ -8,9 +8,9 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, told_place, with_place
+from khive_persist.cli.options import drained_project, told_project, with_project
 from khive_persist.cli.output import print_fields, print_json, print_table
-from khive_persist.errors import PlaceError
+from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor import (
     Database,
     Report,
@@ -19,7 +19,7 @@ from khive_persist.maintenance.doctor import (
     examine_hooks,
     examine_untrusted,
 )
-from khive_persist.project import Place, make_directory
+from khive_persist.project import Project, make_directory
 from khive_persist.sessions.open_tool_calls import Unmatched
 from khive_persist.sessions.read import whole_id
 from khive_persist.sessions.reported_costs import DIFFERENCE, session_cost
@@ -33,7 +33,7 @@ from khive_persist.trust import search
 @click.option("--session", "session_id", metavar="ID",
               help="Reconcile this session's events with its transcript.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -64,16 +64,16 @@ def command(
     lines = [] if untrusted is None else examine_untrusted(untrusted)
     if untrusted is not None and not _is_passed_over(context, directory):
         return _say_untrusted(untrusted, lines, as_json=as_json)
-    place = told_place(context, directory)
+    project = told_project(context, directory)
     if session_id is not None:
-        drained_place(context, directory)
-        whole = anyio.run(whole_id, place, session_id)
-        cost = anyio.run(session_cost, place, whole)
-        return _account(anyio.run(account, place, whole), cost, as_json=as_json)
+        drained_project(context, directory)
+        whole = anyio.run(whole_id, project, session_id)
+        cost = anyio.run(session_cost, project, whole)
+        return _account(anyio.run(account, project, whole), cost, as_json=as_json)
     if set_aside is not None:
-        _set_aside(place, set_aside)
-    report = anyio.run(examine, place)
-    hooks, wrong_hooks = examine_hooks(place)
+        _set_aside(project, set_aside)
+    report = anyio.run(examine, project)
+    hooks, wrong_hooks = examine_hooks(project)
     problems = report.problems + wrong_hooks + lines
     if as_json:
         print_json(as_document(report, hooks, problems))
@@ -85,26 +85,26 @@ def command(
     return FAILED if problems else DONE
 
 
-def _untrusted(named: str | None) -> Place | None:
-    """The place that is named, or the nearest one, where it is not trusted."""
+def _untrusted(named: str | None) -> Project | None:
+    """The project that is named, or the nearest one, where it is not trusted."""
     if named:
-        place = Place(named)
-        may_not = os.path.lexists(place.khive) and not search.may_be_used(place.khive)
-        return place if may_not else None
+        project = Project(named)
+        may_not = os.path.lexists(project.khive) and not search.may_be_used(project.khive)
+        return project if may_not else None
     if os.environ.get("KHIVE_DIR"):
         return None
     passed = search.upward().passed
-    return None if passed is None else Place(passed)
+    return None if passed is None else Project(passed)
 
 
 def _is_passed_over(context: click.Context, directory: str | None) -> bool:
-    """Whether another place is read instead."""
-    return not (directory or context.obj) and Place(search.upward().root).exists()
+    """Whether another project is read instead."""
+    return not (directory or context.obj) and Project(search.upward().root).exists()
 
 
-def _say_untrusted(place: Place, lines: list[str], *, as_json: bool) -> int:
+def _say_untrusted(project: Project, lines: list[str], *, as_json: bool) -> int:
     if as_json:
-        print_json({"khive": str(place.khive), "problems": lines})
+        print_json({"khive": str(project.khive), "problems": lines})
     else:
         for line in lines:
             click.echo(f"problem: {ascii(line)[1:-1]}")
@@ -153,12 +153,12 @@ def _account(found: Account, cost: dict[str, Any], *, as_json: bool) -> int:
     return FAILED if lacking or found.lost or not found.events + found.messages else DONE
 
 
-def _set_aside(place: Place, file: str) -> None:
-    path = place.khive / file
-    if path.parent != place.khive or path.suffix != ".db" or not path.is_file():
-        raise PlaceError(f"{file!r} is no database of {place.khive}")
-    make_directory(place.quarantine)
-    click.echo(f"{file} was moved to {set_aside(path, place.quarantine)}", err=True)
+def _set_aside(project: Project, file: str) -> None:
+    path = project.khive / file
+    if path.parent != project.khive or path.suffix != ".db" or not path.is_file():
+        raise ProjectError(f"{file!r} is no database of {project.khive}")
+    make_directory(project.quarantine)
+    click.echo(f"{file} was moved to {set_aside(path, project.quarantine)}", err=True)
 
 
 def _print(report: Report, hooks: list[dict[str, Any]]) -> None:

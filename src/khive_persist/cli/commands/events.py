@@ -8,13 +8,13 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
+from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.models.as_document import document
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import open_store
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
 
 TABLE_LIMIT = 50
@@ -23,7 +23,7 @@ EMPTY = "no events"
 
 
 @click.command("events")
-@with_place
+@with_project
 @with_filters("session", "type", "tool", "since", "until", "limit")
 @with_output
 @click.pass_context
@@ -44,12 +44,12 @@ def command(
     A table shows the newest 50 unless --limit says otherwise; JSON is all that match. A session may
     be named by the beginning of its id.
     """
-    place = drained_place(context, directory)
-    anyio.run(_list, place.root, filters(place, **wanted), form, limit)
+    project = drained_project(context, directory)
+    anyio.run(_list, project.root, filters(project, **wanted), form, limit)
 
 
 def filters(
-    place: Place,
+    project: Project,
     session_id: str | None = None,
     event_type: str | None = None,
     tool: str | None = None,
@@ -59,7 +59,7 @@ def filters(
     """The filters that these options mean."""
     found: list[Filter] = []
     if session_id is not None:
-        found.append(anyio.run(find_session, place, session_id))
+        found.append(anyio.run(find_session, project, session_id))
     if event_type is not None:
         found.append(field("event_type") == event_type)
     if tool is not None:

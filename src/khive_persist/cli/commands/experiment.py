@@ -12,13 +12,13 @@ from khive_persist.analytics.experiments.counts import (
     count_experiments,
 )
 from khive_persist.analytics.experiments.create import WEIGHT, define, described
-from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import MissingExtraError
 from khive_persist.models.experiment import Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import open_store, reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store.immutable import Kept
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command() -> None:
 @click.argument("variants", nargs=-1, required=True, metavar="VARIANT[=WEIGHT]...")
 @click.option("--note", metavar="TEXT", help="What it is about.")
 @_AS_JSON
-@with_place
+@with_project
 @click.pass_context
 def create(
     context: click.Context,
@@ -63,8 +63,8 @@ def create(
     sessions by its weight, 1 where none is written. Names have letters, digits, `_`, `.` and `-`.
     The same again changes nothing; another one of this name is refused. Prints its name.
     """
-    place = drained_place(context, directory)
-    kept = anyio.run(_create, place, name, [*map(_variant, variants)], note)
+    project = drained_project(context, directory)
+    kept = anyio.run(_create, project, name, [*map(_variant, variants)], note)
     content: Any = kept.record.content
     if as_json:
         print_json(content | {"is_new": kept.is_new})
@@ -79,7 +79,7 @@ def create(
 @click.argument("name")
 @click.argument("variant", required=False)
 @_AS_JSON
-@with_place
+@with_project
 @click.pass_context
 def assign(
     context: click.Context,
@@ -98,8 +98,8 @@ def assign(
     Assign it before the session's work begins. Later it is marked as late, and `compare` leaves out
     what was named late. Assigned again, a session keeps what it has.
     """
-    place = drained_place(context, directory)
-    kept = anyio.run(assigning.assigned, place, session, name, variant)
+    project = drained_project(context, directory)
+    kept = anyio.run(assigning.assigned, project, session, name, variant)
     found = assigning.as_document(kept.record)
     if as_json:
         print_json(found | {"is_new": kept.is_new})
@@ -111,11 +111,11 @@ def assign(
 
 @command.command("list")
 @_AS_JSON
-@with_place
+@with_project
 @click.pass_context
 def list_(context: click.Context, as_json: bool, directory: str | None) -> None:
     """List experiments, the oldest first: variants, weights, and how many sessions have them."""
-    found = anyio.run(_count, drained_place(context, directory), None)
+    found = anyio.run(_count, drained_project(context, directory), None)
     if as_json:
         print_json([one.as_document() for one in found])
         return
@@ -126,7 +126,7 @@ def list_(context: click.Context, as_json: bool, directory: str | None) -> None:
 @command.command("show")
 @click.argument("name")
 @_AS_JSON
-@with_place
+@with_project
 @click.pass_context
 def show(context: click.Context, name: str, as_json: bool, directory: str | None) -> None:
     """Show an experiment: the sessions of each variant, and whether they fit the weights.
@@ -142,7 +142,7 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
             f"the check of the ratio needs {error.name}",
             hint="pip install 'khive-persist[analysis]'",
         ) from error
-    (found,) = anyio.run(_count, drained_place(context, directory), name)
+    (found,) = anyio.run(_count, drained_project(context, directory), name)
     own = [(one.random, one.weight) for one in found.variants if one.weight is not None]
     check = check_ratio([n for n, _ in own], [weight for _, weight in own]) if own else None
     if as_json:
@@ -171,14 +171,14 @@ def _variant(text: str) -> dict[str, Any]:
 
 
 async def _create(
-    place: Place, name: str, variants: list[dict[str, Any]], note: str | None
+    project: Project, name: str, variants: list[dict[str, Any]], note: str | None
 ) -> Kept[Experiment]:
-    async with open_store(Experiment, dir=place.root) as experiments:
+    async with open_store(Experiment, dir=project.root) as experiments:
         return await define(experiments, name, variants, note)
 
 
-async def _count(place: Place, name: str | None) -> list[ExperimentCount]:
-    async with reading(place, EXPERIMENTS, ASSIGNMENTS) as reader:
+async def _count(project: Project, name: str | None) -> list[ExperimentCount]:
+    async with reading(project, EXPERIMENTS, ASSIGNMENTS) as reader:
         return await count_experiments(reader, name)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 import click
 
-from khive_persist.cli.options import drained_place, with_filters, with_place
+from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
 from khive_persist.models.application_session import ApplicationSession
@@ -31,7 +31,7 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
 from khive_persist.transfer.export import FORMS, Form, Part, count_rows, export
 from khive_persist.transfer.transfer import form_of
@@ -47,7 +47,7 @@ _STDOUT: Final = "-"
               help="Else by the ending of FILE, else jsonl.")  # fmt: skip
 @click.option("--output", "-o", metavar="FILE", default=_STDOUT, help="Else stdout, as is -.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@with_place
+@with_project
 @with_filters("session", "type", "tool", "since", "until", "complexity", "min_confidence",
               "max_cost", "limit")  # fmt: skip
 @click.pass_context
@@ -73,22 +73,22 @@ def command(
     cells of more than 32,767 characters. A filter that only plans or only events have leaves out
     the others. The file is there as a whole or not at all.
     """
-    place = drained_place(context, directory)
-    own = known_purposes(place)[len(BUILT_IN) :]
+    project = drained_project(context, directory)
+    own = known_purposes(project)[len(BUILT_IN) :]
     names = [*(one.name for one in (*BUILT_IN, *own)), "events", "all"]
     if purpose not in names:
         raise click.UsageError(f"{purpose!r} is none of " + ", ".join(names))
-    parts = _parts(place, purpose, own, **wanted)
+    parts = _parts(project, purpose, own, **wanted)
     if not parts:
         raise click.UsageError(f"no {purpose} can pass these filters together")
     target = None if output == _STDOUT else Path(output)
     if form is None:
         form = _form(target)
-    anyio.run(partial(_export, place, parts, target, form, limit=limit, force=force))
+    anyio.run(partial(_export, project, parts, target, form, limit=limit, force=force))
 
 
 def _parts(
-    place: Place,
+    project: Project,
     purpose: str,
     own: tuple[Purpose, ...],
     session_id: str | None,
@@ -102,7 +102,7 @@ def _parts(
 ) -> list[Part]:
     both: list[Filter] = []
     if session_id is not None:
-        both.append(anyio.run(find_session, place, session_id))
+        both.append(anyio.run(find_session, project, session_id))
     if since is not None:
         both.append(column("created_at") >= since)
     if until is not None:
@@ -159,7 +159,7 @@ def _form(target: Path | None) -> Form:
 
 
 async def _export(
-    place: Place,
+    project: Project,
     parts: list[Part],
     target: Path | None,
     form: Form,
@@ -169,9 +169,11 @@ async def _export(
 ) -> None:
     total = None
     if is_watched():
-        total = await count_rows(place, parts)
+        total = await count_rows(project, parts)
         total = total if limit is None else min(total, limit)
     with progress("rows", total) as advance:
-        count = await export(place, parts, target, form, limit=limit, force=force, advance=advance)
+        count = await export(
+            project, parts, target, form, limit=limit, force=force, advance=advance
+        )
     if target is not None:
         click.echo(f"{count} exported to {target}", err=True)

@@ -8,7 +8,7 @@ import anyio
 import click
 
 from khive_persist.cli.commands import events as events_command
-from khive_persist.cli.options import drained_place, with_output, with_place
+from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import cell, print_documents, print_json, print_table
 from khive_persist.models.todo_list import IN_PROGRESS
 from khive_persist.sessions.todo_history import (
@@ -32,7 +32,7 @@ EVENTS = ("item", "time", "event_type", "tool_name", "what")
     "--agent", metavar="ID", help=f"Of this agent: `{MAIN}`, or the beginning of a subagent's id."
 )
 @click.option("--events", "with_events", is_flag=True, help="Also what happened meanwhile.")
-@with_place
+@with_project
 @with_output
 @click.pass_context
 def command(
@@ -58,8 +58,8 @@ def command(
     as sync finds them in transcripts and hooks record them, and from programs that save a
     FocusChain. With --jsonl, each snapshot is a line, and with --events each time of work, too.
     """
-    place = drained_place(context, directory)
-    reading = partial(read_chains, place.root, session, agent, with_events=with_events)
+    project = drained_project(context, directory)
+    reading = partial(read_chains, project.root, session, agent, with_events=with_events)
     id, chains = anyio.run(reading)
     if form == "jsonl":
         print_documents(form, as_lines(chains, with_events))

@@ -11,9 +11,9 @@ from khive_persist.capture.drain import usable_settings
 from khive_persist.capture.hook_config import Change, as_row, has_scope, install, status, uninstall
 from khive_persist.capture.notices import diverted_lines
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import with_place
+from khive_persist.cli.options import with_project
 from khive_persist.cli.output import print_json, print_table
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
 from khive_persist.trust import search
 
@@ -44,7 +44,7 @@ def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
     tools = click.argument("tools", type=TOOL_NAMES, nargs=-1, required=True)
     as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-    return tools(scope(as_json(with_place(function))))
+    return tools(scope(as_json(with_project(function))))
 
 
 @command.command("install")
@@ -103,10 +103,10 @@ def install_command(
     two are not counted, either. `doctor --session` counts all else that is missing.
     """
     named = directory or context.find_root().obj
-    root = _project(named)
-    place = _place(named, root, scope)
+    root = _project_root(named)
+    project = _project(named, root, scope)
     _check_version(client_version)
-    settings = usable_settings(place)
+    settings = usable_settings(project)
     wanted = model_events or settings.gemini_model_events != "off"
     fixed = Path(named).absolute() if named and scope == "user" else None
     server = None
@@ -114,9 +114,9 @@ def install_command(
         _check_http(tools)
         from khive_persist.server.url_file import server_url
 
-        server = url or server_url(place, settings)
+        server = url or server_url(project, settings)
         # Where the server records, so that a session is not in two places.
-        fixed = place.root
+        fixed = project.root
     elif url is not None:
         raise click.UsageError("--url goes with --transport http")
     changes = {
@@ -140,13 +140,13 @@ def uninstall_command(
     directory: str | None,
 ) -> None:
     """Take the recording hook out; the file is as it was before."""
-    root = _project(directory or context.find_root().obj)
+    root = _project_root(directory or context.find_root().obj)
     changes = {tool: uninstall(tool, scope, root) for tool in tools}
     _print_changes("uninstall", changes, as_json)
 
 
 @command.command("status")
-@with_place
+@with_project
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def status_command(context: click.Context, directory: str | None, as_json: bool) -> int:
@@ -154,7 +154,7 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
 
     Exit code 1 where something does.
     """
-    root = _project(directory or context.find_root().obj)
+    root = _project_root(directory or context.find_root().obj)
     found = [
         (tool, scope, status(tool, scope, root))
         for tool in TOOLS
@@ -183,18 +183,18 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
     return FAILED if problems else DONE
 
 
-def _place(named: str | None, root: Path, scope: Scope) -> Place:
-    """The place that the hooks will record into, as far as that is known.
+def _project(named: str | None, root: Path, scope: Scope) -> Project:
+    """The project that the hooks will record into, as far as that is known.
 
     Raises:
         UntrustedError: It holds more than settings, and is not trusted.
     """
-    place = Place(root)
+    project = Project(root)
     if named is not None or scope != "user":
-        if place.exists() or named is not None:
-            search.adopt(place.khive)
-        return place
-    return Place(search.upward().root)
+        if project.exists() or named is not None:
+            search.adopt(project.khive)
+        return project
+    return Project(search.upward().root)
 
 
 def _check_version(version: str) -> None:
@@ -210,7 +210,7 @@ def _check_http(tools: Sequence[str]) -> None:
         raise click.UsageError(f"{' and '.join(without)} can send no events over HTTP")
 
 
-def _project(named: str | None) -> Path:
+def _project_root(named: str | None) -> Path:
     return Path(named or ".").absolute()
 
 

@@ -9,12 +9,12 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import place_of, with_place
+from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import cell, print_json
 from khive_persist.cli.progress import progress
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
 from khive_persist.transfer.import_ import Imported, import_rows
 from khive_persist.transfer.plain_documents import PlainRecords
@@ -39,7 +39,7 @@ from khive_persist.transfer.record_classes import class_of
               " is refused.")  # fmt: skip
 @click.option("--update", is_flag=True, help="Replace records that are here with other content.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -72,9 +72,9 @@ def command(
     """
     if purpose is None and (id_field or created_at_field):
         raise click.UsageError("--id and --created-at go with --purpose")
-    place = place_of(context, directory)
+    project = project_of(context, directory)
     of: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
-    known = {one.name: one for one in known_purposes(place)}
+    known = {one.name: one for one in known_purposes(project)}
     if purpose is not None and purpose not in known:
         raise click.UsageError(f"{purpose!r} is none of " + ", ".join(known))
     default = known[purpose] if purpose is not None else None
@@ -83,7 +83,7 @@ def command(
     if default is not None:
         plain = PlainRecords(class_of(default), default, id_field, created_at_field)
     options = {"update": update, "preference": preference, "default": default, "plain": plain}
-    done = anyio.run(partial(_import, place, of, purposes=own, **options))
+    done = anyio.run(partial(_import, project, of, purposes=own, **options))
     if not done.purposes and not done.refused:
         click.echo(f"khive-persist: {cell(source, None)} is empty: it has no record", err=True)
     if as_json:
@@ -98,16 +98,16 @@ def command(
             }
         )
     else:
-        _print(done, place, update=update)
+        _print(done, project, update=update)
     return FAILED if done.refused else DONE
 
 
-async def _import(place: Place, source: IO[bytes] | Path, **options: Any) -> Imported:
+async def _import(project: Project, source: IO[bytes] | Path, **options: Any) -> Imported:
     with progress("rows") as advance:
-        return await import_rows(place, source, advance=advance, **options)
+        return await import_rows(project, source, advance=advance, **options)
 
 
-def _print(done: Imported, place: Place, *, update: bool) -> None:
+def _print(done: Imported, project: Project, *, update: bool) -> None:
     for where, reason in done.listed:
         click.echo(f"khive-persist: {cell(where)}: {cell(reason)}", err=True)
     if more := done.refused - len(done.listed):
@@ -115,7 +115,7 @@ def _print(done: Imported, place: Place, *, update: bool) -> None:
     if done.aside:
         click.echo(f"khive-persist: what was refused is in {done.aside}", err=True)
     for name, counts in done.purposes.items():
-        path = place.database(f"{name}.db")
+        path = project.database(f"{name}.db")
         line = f"{path}: {counts.new} new, {counts.same} same, {counts.changed} changed"
         if counts.changed:
             line += " and replaced" if update else " and left as they are (--update replaces them)"

@@ -7,7 +7,7 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.lineage.agent_totals import Work
@@ -25,7 +25,7 @@ DEEPEST = 40
 
 @click.command("lineage")
 @click.argument("session")
-@with_place
+@with_project
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def command(context: click.Context, session: str, directory: str | None, as_json: bool) -> None:
@@ -44,9 +44,9 @@ def command(context: click.Context, session: str, directory: str | None, as_json
     Tokens are of the tools' transcripts, which `sync` reads; what both tell of counts once. A model
     without a price has tokens and no cost. Time is from the first to the last that is recorded.
     """
-    place = drained_place(context, directory)
-    prices = PriceTable(configuration.load(place.config).cost_prices)
-    found = anyio.run(read_lineage, place, session, prices)
+    project = drained_project(context, directory)
+    prices = PriceTable(configuration.load(project.config).cost_prices)
+    found = anyio.run(read_lineage, project, session, prices)
     if as_json:
         print_json(as_document(found))
         return

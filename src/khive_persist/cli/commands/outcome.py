@@ -3,11 +3,11 @@
 import anyio
 import click
 
-from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import print_json
 from khive_persist.models.as_document import document
 from khive_persist.models.outcome import VERDICTS, Outcome, Verdict
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.verdicts import find_session, record_outcome
 
 
@@ -29,7 +29,7 @@ def command() -> None:
 @click.argument("verdict", type=click.Choice(VERDICTS), metavar="VERDICT")
 @click.option("--note", metavar="TEXT", help="Why.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def set_(
     context: click.Context,
@@ -44,8 +44,8 @@ def set_(
     SESSION is the id of the agent's session or of the plan's, or the beginning of one. What was
     recorded before stays; the latest counts. Prints the verdict's id.
     """
-    place = drained_place(context, directory)
-    saved = anyio.run(_set, place, session, verdict, note)
+    project = drained_project(context, directory)
+    saved = anyio.run(_set, project, session, verdict, note)
     if as_json:
         print_json(document(saved))
     else:
@@ -53,6 +53,6 @@ def set_(
         click.echo(f"{verdict} recorded for session {saved.content['session_id']}", err=True)
 
 
-async def _set(place: Place, session: str, verdict: Verdict, note: str | None) -> Outcome:
-    whole = await find_session(place, session)
-    return await record_outcome(whole, verdict, note=note, dir=place.root)
+async def _set(project: Project, session: str, verdict: Verdict, note: str | None) -> Outcome:
+    whole = await find_session(project, session)
+    return await record_outcome(whole, verdict, note=note, dir=project.root)

@@ -8,7 +8,7 @@ import click
 
 from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
-from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
+from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import (
     Documents,
     print_documents,
@@ -38,7 +38,7 @@ _TASK_CHARACTERS = 40
               help="Of the calibration: into how many intervals confidence is parted.")  # fmt: skip
 @click.option("--partial", type=click.FloatRange(0, 1), default=0.5, show_default=True,
               help="Of the calibration: what partial counts; success is 1.")  # fmt: skip
-@with_place
+@with_project
 @with_filters(
     "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "limit"
 )
@@ -80,8 +80,8 @@ def command(
     otherwise; JSON, and the calibration, is of all that match. A rule in config.toml can give
     verdicts where nobody has: see [outcomes] there.
     """
-    place = drained_place(context, directory)
-    wanted |= {"dir": place.root, "limit": limit}
+    project = drained_project(context, directory)
+    wanted |= {"dir": project.root, "limit": limit}
     if is_calibration:
         _print_calibration(anyio.run(_calibration, bins, partial, wanted), form)
     else:

@@ -8,7 +8,7 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE
-from khive_persist.cli.options import existing_place, with_place
+from khive_persist.cli.options import existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.errors import InvalidSettingsError
@@ -46,7 +46,7 @@ _SIZE = _Limit("size", rules.size)
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -72,15 +72,15 @@ def command(
     """
     if tool is not None and purpose is not None:
         raise click.UsageError("name a tool or a purpose, not both")
-    place = existing_place(context, directory)
-    settings = configuration.load(place.config)
+    project = existing_project(context, directory)
+    settings = configuration.load(project.config)
     named = HOOK_EVENTS[tool].name if tool is not None else purpose
-    work = planned(place, settings, rules.Rule("*", **limits), [named] if named else [])
-    drain(place)
+    work = planned(project, settings, rules.Rule("*", **limits), [named] if named else [])
+    drain(project)
     if not dry_run:
         confirm(f"remove records of {', '.join(one.name for one, _ in work)}", yes=yes)
     with progress("records") as advance:
-        done = prune_all(place, work, settings, dry_run=dry_run, advance=advance)
+        done = prune_all(project, work, settings, dry_run=dry_run, advance=advance)
     if as_json:
         print_json(
             {"dry_run": dry_run, "purposes": {name: p._asdict() for name, p in done.items()}}

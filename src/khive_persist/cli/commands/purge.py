@@ -5,7 +5,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import existing_place, with_place
+from khive_persist.cli.options import existing_project, with_project
 from khive_persist.cli.output import cell, print_json
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.retention.purge import Purged, purge
@@ -19,7 +19,7 @@ from khive_persist.models.purpose_registry import known_purposes
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -42,16 +42,16 @@ def command(
     which only `backup prune` deletes; quarantine/, where --quarantine does; events that wait in the
     home's spool; and a log that another program keeps. So it is where nothing of it was found.
     """
-    place = existing_place(context, directory)
-    settings = configuration.load(place.config)
-    purposes = known_purposes(place)
+    project = existing_project(context, directory)
+    settings = configuration.load(project.config)
+    purposes = known_purposes(project)
     if not session_id:
         raise click.UsageError("a session id has at least one character")
     if not dry_run:
         confirm(f"remove all of session {session_id}", yes=yes)
     with progress("records") as advance:
         done = purge(
-            place,
+            project,
             session_id,
             purposes,
             settings,

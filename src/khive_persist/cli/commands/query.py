@@ -9,10 +9,10 @@ from typing import IO, Final
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, with_output, with_place
+from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_documents, print_table
 from khive_persist.errors import StoreError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store.sqlite.catalogue import Table, databases_in
 from khive_persist.store.sqlite.readonly_query import (
     AdHoc,
@@ -32,7 +32,7 @@ _STDIN: Final = "-"
               help="Take the SQL from FILE; - is stdin, as it is in place of SQL.")  # fmt: skip
 @click.option("--tables", is_flag=True, help="List the tables and columns that there are.")
 @click.option("--csv", "form", flag_value="csv", help="CSV with a header, for a spreadsheet.")
-@with_place
+@with_project
 @with_output
 @click.pass_context
 def command(
@@ -66,8 +66,8 @@ def command(
         file = sys.stdin.buffer
     if file is not None:
         sql = _text(file)
-    place = drained_place(context, directory)
-    return _print_tables(place, form) if sql is None else _run(place, sql, form)
+    project = drained_project(context, directory)
+    return _print_tables(project, form) if sql is None else _run(project, sql, form)
 
 
 def _text(file: IO[bytes]) -> str:
@@ -77,8 +77,8 @@ def _text(file: IO[bytes]) -> str:
         raise click.UsageError("the SQL is no text in UTF-8") from error
 
 
-def _run(place: Place, sql: str, form: str) -> int:
-    databases = AdHoc(databases_in(place.khive), sql)
+def _run(project: Project, sql: str, form: str) -> int:
+    databases = AdHoc(databases_in(project.khive), sql)
     try:
         _print_unread(databases.unread)
         names, rows = databases.run(sql)
@@ -98,8 +98,8 @@ def _run(place: Place, sql: str, form: str) -> int:
     return FAILED if databases.unread else DONE
 
 
-def _print_tables(place: Place, form: str) -> int:
-    tables, unread = tables_in(databases_in(place.khive))
+def _print_tables(project: Project, form: str) -> int:
+    tables, unread = tables_in(databases_in(project.khive))
     _print_unread(unread)
     documents = [
         {**table._asdict(), "columns": [column._asdict() for column in table.columns]}

@@ -6,12 +6,12 @@ import click
 
 from khive_persist.cli.commands.verify import COLUMNS, tally_rows
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, existing_place, with_place
+from khive_persist.cli.options import drained_project, existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import Source, make_anew, mirrored
 from khive_persist.mirror.rebuild import Rebuilt
-from khive_persist.project import Place
+from khive_persist.project import Project
 
 
 @click.command("rebuild")
@@ -21,7 +21,7 @@ from khive_persist.project import Place
               help="The JSON in sessions/ from the databases.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Also set records aside that the mirror has not.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -41,14 +41,14 @@ def command(
     """
     if source is None:
         raise click.UsageError("say which copy is right: --from-mirror or --from-database")
-    place = existing_place(context, directory)
-    purposes = mirrored(place)
+    project = existing_project(context, directory)
+    purposes = mirrored(project)
     with progress("records") as advance:
         done = make_anew(
-            place, source, purposes, advance, may_discard=lambda count: yes or _agrees(count)
+            project, source, purposes, advance, may_discard=lambda count: yes or _agrees(count)
         )
     # Says what waits still.
-    drained_place(context, directory)
+    drained_project(context, directory)
     if as_json:
         print_json(
             done._asdict()
@@ -58,7 +58,7 @@ def command(
             }
         )
     else:
-        _print(done, place)
+        _print(done, project)
     return DONE if done.is_equal else FAILED
 
 
@@ -68,7 +68,7 @@ def _agrees(count: int) -> bool:
     )
 
 
-def _print(done: Rebuilt, place: Place) -> None:
+def _print(done: Rebuilt, project: Project) -> None:
     print_table(COLUMNS, tally_rows(done.tallies), "no records")
     what = ", ".join(done.rebuilt)
     click.echo(f"made anew: {what}" if what else "nothing had to be made anew")
@@ -76,5 +76,5 @@ def _print(done: Rebuilt, place: Place) -> None:
         click.echo(f"what was replaced lies in {done.set_aside}")
     if done.only_there:
         click.echo(f"{done.only_there} records are only there")
-    hint = f"see khive-persist --dir {place.root} verify"
+    hint = f"see khive-persist --dir {project.root} verify"
     click.echo("both copies are equal" if done.is_equal else f"the copies differ still: {hint}")

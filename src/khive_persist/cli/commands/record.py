@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import place_of, with_place
+from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import print_json, print_warnings
 from khive_persist.copies import second_copies
 from khive_persist.errors import InvalidRecordError
@@ -20,7 +20,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN_NAMES, HOOK_EVENTS
 from khive_persist.opening import save_alone
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store import codec
 
 HOOK_EVENT: Final = "hook-event"
@@ -34,7 +34,7 @@ PLAN: Final = "planner-session"
               show_default=True, help="The tool that sent the events.")  # fmt: skip
 @click.option("--lines", is_flag=True, help="One document a line, as in JSON Lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -50,7 +50,7 @@ def command(
     KIND is hook-event, planner-session, or the name of a kind of your own. A hook-event is a
     payload as the tool sends it; whatever it is, it is kept. A planner-session is the content of a
     plan; it needs session_id and task_description. Of a kind of your own it is the content, any
-    JSON; its class is not asked. A kind is known once its class was opened in the place.
+    JSON; its class is not asked. A kind is known once its class was opened in the project.
 
     \b
       khive-persist record planner-session plan.json
@@ -61,22 +61,22 @@ def command(
     that its database cannot take now waits in the spool, and one line on stderr says so.
     """
     print_warnings()
-    place = place_of(context, directory)
-    record = None if kind == HOOK_EVENT else _record_class(place, kind)
+    project = project_of(context, directory)
+    record = None if kind == HOOK_EVENT else _record_class(project, kind)
     read = file.read()
     documents = [line for line in read.splitlines() if line.strip()] if lines else [read]
     is_spooled = False
     if record is None:
         purpose = HOOK_EVENTS[tool]
-        ids, waiting = _record_events(place, tool, documents)
+        ids, waiting = _record_events(project, tool, documents)
     else:
         purpose, waiting = record.purpose, 0
         records = [_parsed(record, number, text) for number, text in enumerate(documents, 1)]
         ids = [one.id for one in records]
         if records:
-            is_spooled = anyio.run(partial(save_alone, records, dir=place.root, are_new=True))
-    path = place.spool if is_spooled else place.database(purpose.file)
-    copies = [] if is_spooled else second_copies(place, purpose, ids)
+            is_spooled = anyio.run(partial(save_alone, records, dir=project.root, are_new=True))
+    path = project.spool if is_spooled else project.database(purpose.file)
+    copies = [] if is_spooled else second_copies(project, purpose, ids)
     if as_json:
         print_json(
             {"ids": ids, "path": str(path), "copies": list(map(str, copies)), "waiting": waiting,
@@ -92,21 +92,21 @@ def command(
             click.echo(f"and in {copies[0]}{more}", err=True)
     if waiting:
         click.echo(
-            f"khive-persist: {counted(Spool(place).waiting())} wait in {place.spool}", err=True
+            f"khive-persist: {counted(Spool(project).waiting())} wait in {project.spool}", err=True
         )
     return FAILED if waiting else DONE
 
 
-def _record_events(place: Place, tool: str, documents: list[bytes]) -> tuple[list[str], int]:
-    spool = Spool(place)
+def _record_events(project: Project, tool: str, documents: list[bytes]) -> tuple[list[str], int]:
+    spool = Spool(project)
     ids = [spool.accept(tool, document).id for document in documents]
-    return ids, drain(place).left
+    return ids, drain(project).left
 
 
-def _record_class(place: Place, kind: str) -> type[Node]:
+def _record_class(project: Project, kind: str) -> type[Node]:
     if kind == PLAN:
         return PlannerSession
-    purposes = {purpose.name: purpose for purpose in known_purposes(place)}
+    purposes = {purpose.name: purpose for purpose in known_purposes(project)}
     names = [HOOK_EVENT, PLAN, *(name for name in purposes if name not in BUILT_IN_NAMES)]
     if kind not in names:
         raise click.UsageError(f"{kind!r} is none of " + ", ".join(names))

@@ -9,7 +9,7 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import existing_place, with_place
+from khive_persist.cli.options import existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.retention.removal import rescan_all, unscanned
@@ -22,7 +22,7 @@ from khive_persist.store.redacting import load_redactor
 @click.option("--dry-run", is_flag=True, help="With --rescan: only count.")
 @click.option("--yes", is_flag=True, help="With --rescan: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="With --rescan: one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -45,10 +45,10 @@ def command(
     """
     if is_rescan == (file is not None):
         raise click.UsageError("name a FILE, or say --rescan")
-    place = existing_place(context, directory)
+    project = existing_project(context, directory)
     if file is not None:
-        settings = configuration.load(place.config)
-        redactor = load_redactor(place, settings._replace(redaction_enabled=True))
+        settings = configuration.load(project.config)
+        redactor = load_redactor(project, settings._replace(redaction_enabled=True))
         assert redactor is not None
         text, counts = redactor.redact_bytes(file.read())
         sys.stdout.buffer.write(text)
@@ -56,11 +56,11 @@ def command(
         for kind, count in sorted(counts.items()):
             click.echo(f"{count} {kind}", err=True)
         return DONE
-    drain(place)
+    drain(project)
     if not dry_run:
         confirm("replace secrets in what is stored, for good", yes=yes)
     with progress("records") as advance:
-        done = rescan_all(place, dry_run=dry_run, advance=advance)
+        done = rescan_all(project, dry_run=dry_run, advance=advance)
     if as_json:
         print_json(
             {"dry_run": dry_run, "purposes": {name: one._asdict() for name, one in done.items()}}
@@ -79,7 +79,7 @@ def command(
             " it and run this again",
             err=True,
         )
-    left = unscanned(place)
+    left = unscanned(project)
     for reason in left:
         click.echo(f"khive-persist: {reason}", err=True)
     return FAILED if kept or left else DONE

@@ -10,13 +10,13 @@ import click
 
 from khive_persist import settings as configuration
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.progress import progress
 from khive_persist.cli.timeline_lines import StoryLines
 from khive_persist.errors import NotFoundError
 from khive_persist.models.query import field
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.read import Session, is_known, read_session
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry
@@ -50,7 +50,7 @@ class Speed(click.ParamType[float]):
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--emit", "where", metavar="COMMAND|URL",
               help="Send the tool's payloads there again instead.")  # fmt: skip
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -83,16 +83,16 @@ def command(
         raise click.UsageError("--emit and --to-html do not go together")
     if force and to_html is None:
         raise click.UsageError("--force goes with --to-html")
-    place = drained_place(context, directory)
-    found = anyio.run(read_session, place.root, session)
+    project = drained_project(context, directory)
+    found = anyio.run(read_session, project.root, session)
     if not any(found):
-        if anyio.run(is_known, place, session):
+        if anyio.run(is_known, project, session):
             raise NotFoundError(f"the session {session!r} has nothing that can be played")
         raise NotFoundError(f"no session has an id that begins with {session!r}")
     id = next(str(one.content["session_id"]) for records in found for one in records)
     if where is not None:
-        return _emit(place, id, where, speed, max_gap_seconds)
-    prices = PriceTable(configuration.load(place.config).cost_prices)
+        return _emit(project, id, where, speed, max_gap_seconds)
+    prices = PriceTable(configuration.load(project.config).cost_prices)
     entries = tell(found, prices, thinking=thinking)
     if to_html is not None:
         _write_page(id, found, entries, to_html, force=force)
@@ -135,12 +135,14 @@ def _write_page(id: str, found: Session, entries: list[Entry], target: str, *, f
     click.echo(f"{len(entries)} entries written to {target}", err=True)
 
 
-def _emit(place: Place, id: str, where: str, speed: float, max_gap_seconds: float | None) -> int:
+def _emit(
+    project: Project, id: str, where: str, speed: float, max_gap_seconds: float | None
+) -> int:
     from khive_persist.replay.emission import emit, target_of
     from khive_persist.replay.originals import originals
 
     target = target_of(where)
-    payloads = anyio.run(originals, place, field("session_id") == id)
+    payloads = anyio.run(originals, project, field("session_id") == id)
     if not payloads:
         raise NotFoundError(f"no event of the session {id} is recorded, only what else it had")
     with progress("payloads", len(payloads)) as advance:

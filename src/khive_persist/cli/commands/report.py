@@ -16,7 +16,7 @@ from khive_persist.analytics.periodic_report.tables import tables
 from khive_persist.analytics.periodic_report.text import text as written
 from khive_persist.analytics.periodic_report.text import title
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import Moment, drained_place, with_place
+from khive_persist.cli.options import Moment, drained_project, with_project
 from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import MissingExtraError
 from khive_persist.transfer.target import check_target, replacing
@@ -32,7 +32,7 @@ from khive_persist.transfer.target import check_target, replacing
 @click.option("--text", metavar="FILE", help="Write it as plain text.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with every figure.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -61,13 +61,13 @@ def command(
     \b
       0 15 * * 1  khive-persist --dir ~/src/project report --html ~/week.html --force
     """
-    place = drained_place(context, directory)
+    project = drained_project(context, directory)
     for target in (html, text):
         if target is not None:
             # Before the work, which takes a while.
             check_target(Path(target), force=force)
     now = clock.now()
-    report = anyio.run(partial(read_report, place, kind, at, now))
+    report = anyio.run(partial(read_report, project, kind, at, now))
     if html is not None:
         _write(html, _page(report, now), force=force)
     if text is not None:

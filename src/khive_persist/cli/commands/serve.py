@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from khive_persist.capture.drain import usable_settings
-from khive_persist.cli.options import place_of, with_place
+from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.errors import MissingExtraError
-from khive_persist.project import Place
+from khive_persist.project import Project
 
 RIGHTS = click.Choice(["ingest", "read", "admin"])
 
@@ -29,7 +29,7 @@ RIGHTS = click.Choice(["ingest", "read", "admin"])
     help="Write a unit that starts it with your session, and say how to load it.",
 )
 @click.option("--uninstall", "unit", flag_value="uninstall", help="Remove that unit.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -58,9 +58,9 @@ def command(
         return
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
-    place = place_of(context, directory)
+    project = project_of(context, directory)
     if unit is not None:
-        _change_unit(unit, place, _words(context))
+        _change_unit(unit, project, _words(context))
         return
     _needs_packages()
     from khive_persist.recorder import logs
@@ -70,7 +70,7 @@ def command(
     tls = Tls(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
     logs.set_up(as_json=log_json)
     options = Options(address, port, tls, is_insecure=insecure)
-    serve(place, usable_settings(place), options, _print_url)
+    serve(project, usable_settings(project), options, _print_url)
 
 
 @command.group("token")
@@ -85,22 +85,22 @@ def token_command() -> None:
 @token_command.command("create")
 @click.argument("name")
 @click.option("--rights", type=RIGHTS, multiple=True, required=True, help="One or more times.")
-@with_place
+@with_project
 @click.pass_context
 def create_command(
     context: click.Context, name: str, rights: tuple[Any, ...], directory: str | None
 ) -> None:
     """Make a token and print it: it is kept nowhere else."""
-    click.echo(_tokens(place_of(context, directory)).create(name, rights))
+    click.echo(_tokens(project_of(context, directory)).create(name, rights))
 
 
 @token_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def list_command(context: click.Context, as_json: bool, directory: str | None) -> None:
     """List the tokens: their names and rights."""
-    known = _tokens(place_of(context, directory)).list()
+    known = _tokens(project_of(context, directory)).list()
     if as_json:
         documents = [
             {"name": one.name, "rights": one.rights, "created_at": one.created_at} for one in known
@@ -113,18 +113,18 @@ def list_command(context: click.Context, as_json: bool, directory: str | None) -
 
 @token_command.command("revoke")
 @click.argument("name")
-@with_place
+@with_project
 @click.pass_context
 def revoke_command(context: click.Context, name: str, directory: str | None) -> None:
     """Revoke a token: a running server refuses it from now on."""
-    _tokens(place_of(context, directory)).revoke(name)
+    _tokens(project_of(context, directory)).revoke(name)
 
 
-def _tokens(place: Place) -> Any:
+def _tokens(project: Project) -> Any:
     from khive_persist.server.http.tokens import Tokens
 
-    place.make()
-    return Tokens(place)
+    project.make()
+    return Tokens(project)
 
 
 def _words(context: click.Context) -> list[str]:
@@ -141,10 +141,10 @@ def _words(context: click.Context) -> list[str]:
     return words
 
 
-def _change_unit(verb: str, place: Place, words: list[str]) -> None:
+def _change_unit(verb: str, project: Project, words: list[str]) -> None:
     from khive_persist.server import service_units
 
-    unit = service_units.unit_of(place, words)
+    unit = service_units.unit_of(project, words)
     if verb == "install":
         service_units.install(unit)
         click.echo(f"{unit.path} is written. To start the server now and at each login:")

@@ -7,11 +7,11 @@ import anyio
 import click
 
 from khive_persist import clock
-from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
+from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import print_documents, print_table
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
 from khive_persist.sessions.read import is_known
 
@@ -19,7 +19,7 @@ TABLE_LIMIT = 50
 
 
 @click.command("sessions")
-@with_place
+@with_project
 @with_filters(
     "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "limit"
 )
@@ -45,24 +45,24 @@ def command(
 
     A table shows the latest 50 unless --limit says otherwise; JSON is all that match.
     """
-    place = drained_place(context, directory)
+    project = drained_project(context, directory)
     named = wanted["session_id"]
     chosen = SessionFilter(
-        is_exact=named is not None and anyio.run(is_known, place, named),
+        is_exact=named is not None and anyio.run(is_known, project, named),
         since=clock.to_text(since) if since else None,
         until=clock.to_text(until) if until else None,
         **wanted,
     )
     if form == "table" and limit is None:
         limit = TABLE_LIMIT
-    found = anyio.run(_list, place, chosen, limit)
+    found = anyio.run(_list, project, chosen, limit)
     if form == "table":
         print_table(SessionSummary._fields, found, "no sessions")
     else:
         print_documents(form, [session._asdict() for session in found])
 
 
-async def _list(place: Place, wanted: SessionFilter, limit: int | None) -> list[SessionSummary]:
+async def _list(project: Project, wanted: SessionFilter, limit: int | None) -> list[SessionSummary]:
     purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
-    async with reading(place, *purposes) as reader:
+    async with reading(project, *purposes) as reader:
         return await list_sessions(reader, wanted, limit)

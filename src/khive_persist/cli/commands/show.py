@@ -9,7 +9,7 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.cli.options import drained_place, with_output, with_place
+from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.timeline_lines import StoryLines
 from khive_persist.errors import NotFoundError
@@ -20,7 +20,7 @@ from khive_persist.models.purposes import APPLICATION_SESSIONS, BUILT_IN, CONVER
 from khive_persist.models.query import Filter, column, field
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.read import Session, is_known, read_own_kinds, read_session
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost, reported_costs
 from khive_persist.sessions.timeline.build import tell
@@ -35,7 +35,7 @@ MAX_NAMED = 3
 @click.argument("id")
 @click.option("--thinking", is_flag=True, help="Also what the model thought.")
 @click.option("--no-pager", is_flag=True, help="Print a long story at once, on a terminal too.")
-@with_place
+@with_project
 @with_output
 @click.pass_context
 def command(
@@ -59,22 +59,24 @@ def command(
       khive-persist show 3aeaa724-c75a-4fc5-9e77-8feafee36ced
       khive-persist show 3aeaa724 --thinking | less -R
     """
-    place = drained_place(context, directory)
+    project = drained_project(context, directory)
     # The id of an application's session is that of the session, which is shown as a whole.
     built_in = [purpose for purpose in BUILT_IN if purpose != APPLICATION_SESSIONS]
     # Kinds of a user's own may have the ids of sessions, too.
-    own = [purpose for purpose in known_purposes(place) if purpose not in BUILT_IN]
-    is_session = anyio.run(is_known, place, id)
-    records = anyio.run(_of_id, place, built_in, id)
+    own = [purpose for purpose in known_purposes(project) if purpose not in BUILT_IN]
+    is_session = anyio.run(is_known, project, id)
+    records = anyio.run(_of_id, project, built_in, id)
     if not records and not is_session:
-        records = anyio.run(_of_id, place, own, id) or anyio.run(_beginning, place, built_in, id)
-    session = Session() if records else anyio.run(read_session, place.root, id)
+        records = anyio.run(_of_id, project, own, id) or anyio.run(
+            _beginning, project, built_in, id
+        )
+    session = Session() if records else anyio.run(read_session, project.root, id)
     if not records and not any(session) and not is_session:
-        records = anyio.run(_beginning, place, own, id)
+        records = anyio.run(_beginning, project, own, id)
     if records:
         _print_record(records[0], form)
         return
-    kinds = anyio.run(read_own_kinds, place, id)
+    kinds = anyio.run(read_own_kinds, project, id)
     if not any(session) and not kinds:
         if is_session:
             raise NotFoundError(f"nothing but a verdict is recorded of the session {id!r}")
@@ -86,7 +88,7 @@ def command(
         names = session._asdict() | kinds
         print_json({name: [*map(document, records)] for name, records in names.items()})
     else:
-        prices = PriceTable(configuration.load(place.config).cost_prices)
+        prices = PriceTable(configuration.load(project.config).cost_prices)
         story = StoryLines()
         entries = tell(session, prices, thinking=thinking)
         lines = (line for entry in entries for line in story.of(entry))
@@ -95,36 +97,36 @@ def command(
         else:
             for line in lines:
                 click.echo(line)
-        for cost in anyio.run(_reported, place, prices, session):
+        for cost in anyio.run(_reported, project, prices, session):
             click.echo(cost_line(cost))
         for name, of_kind in kinds.items():
             click.echo(f"{len(of_kind)} records of {name}: --json shows them", err=True)
 
 
-async def _of_id(place: Place, purposes: Sequence[Purpose], id: str) -> list[Node]:
-    return await _found(place, purposes, column("id") == id)
+async def _of_id(project: Project, purposes: Sequence[Purpose], id: str) -> list[Node]:
+    return await _found(project, purposes, column("id") == id)
 
 
-async def _beginning(place: Place, purposes: Sequence[Purpose], id: str) -> list[Node]:
+async def _beginning(project: Project, purposes: Sequence[Purpose], id: str) -> list[Node]:
     begins_so = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
-    found = await _found(place, purposes, begins_so)
+    found = await _found(project, purposes, begins_so)
     if len(found) > 1:
         some = ", ".join(record.id for record in found[:MAX_NAMED])
         raise NotFoundError(f"several ids begin with {id!r}: {some}", hint="write more of it")
     return found
 
 
-async def _found(place: Place, purposes: Sequence[Purpose], wanted: Filter) -> list[Node]:
-    files = [(place.database(purpose.file), purpose) for purpose in purposes]
+async def _found(project: Project, purposes: Sequence[Purpose], wanted: Filter) -> list[Node]:
+    files = [(project.database(purpose.file), purpose) for purpose in purposes]
     kinds = await find_records(files, wanted, limit=MAX_NAMED + 1)
     return [record for records in kinds.values() for record in records]
 
 
-async def _reported(place: Place, prices: PriceTable, session: Session) -> list[ReportedCost]:
+async def _reported(project: Project, prices: PriceTable, session: Session) -> list[ReportedCost]:
     ids = {str(content_of(message).get("session_id")) for message in session.messages}
     if not ids:
         return []
-    async with reading(place, CONVERSATIONS) as reader:
+    async with reading(project, CONVERSATIONS) as reader:
         return await reported_costs(reader, prices, field("session_id").in_(sorted(ids)))
 
 

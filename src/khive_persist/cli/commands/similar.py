@@ -7,7 +7,7 @@ import click
 
 from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
 from khive_persist.cli.commands import outcomes as outcomes_command
-from khive_persist.cli.options import drained_place, with_output, with_place
+from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import print_documents, print_table
 
 
@@ -17,7 +17,7 @@ from khive_persist.cli.output import print_documents, print_table
 @click.option("--pattern", metavar="WORD", help="The workflow pattern, as in parallel.")
 @click.option("--limit", type=click.IntRange(0, MAX_LIMIT), default=DEFAULT_LIMIT,
               show_default=True, help="At most so many.")  # fmt: skip
-@with_place
+@with_project
 @with_output
 @click.pass_context
 def command(
@@ -40,9 +40,9 @@ def command(
     plan without any of your words is left out. Words are told apart as they are written: import is
     not importer.
     """
-    place = drained_place(context, directory)
+    project = drained_project(context, directory)
     wanted = {
-        "complexity": complexity, "pattern": pattern, "limit": limit, "dir": place.root,
+        "complexity": complexity, "pattern": pattern, "limit": limit, "dir": project.root,
     }  # fmt: skip
     found = anyio.run(_similar, " ".join(words), wanted)
     if form == "table":

@@ -8,7 +8,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.analytics.stats import read_stats
 from khive_persist.cli.commands.events import filters
-from khive_persist.cli.options import drained_place, with_filters, with_place
+from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
@@ -17,7 +17,7 @@ from khive_persist.store.kinds import KindCount
 
 
 @click.command("stats")
-@with_place
+@with_project
 @with_filters("session", "type", "tool", "since", "until")
 @click.option("--by", type=click.Choice(BY), default="model", show_default=True,
               help="What tokens and costs are counted by.")  # fmt: skip
@@ -47,15 +47,15 @@ def command(
       khive-persist stats --by project --since 7d
       khive-persist stats --json | jq .plans.total_cost
     """
-    place = drained_place(context, directory)
-    wanted = filters(place, session_id, event_type, tool, since, until)
-    of_messages = filters(place, session_id, None, tool, since, until)
-    prices = PriceTable(configuration.load(place.config).cost_prices)
+    project = drained_project(context, directory)
+    wanted = filters(project, session_id, event_type, tool, since, until)
+    of_messages = filters(project, session_id, None, tool, since, until)
+    prices = PriceTable(configuration.load(project.config).cost_prices)
     # A client's total is of the whole session.
     of_sessions = None
     if since is None and until is None:
-        of_sessions = filters(place, session_id, None, tool, None, None)
-    found = anyio.run(read_stats, place, wanted, of_messages, by, prices, of_sessions)
+        of_sessions = filters(project, session_id, None, tool, None, None)
+    found = anyio.run(read_stats, project, wanted, of_messages, by, prices, of_sessions)
     if as_json:
         print_json(found)
         return

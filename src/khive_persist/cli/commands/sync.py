@@ -7,11 +7,11 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.models.purposes import CONVERSATIONS
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.transcripts.collection import collect
 from khive_persist.transcripts.sync import Synced
 
@@ -26,7 +26,7 @@ COLUMNS = ("tool", "new", "changed", "lines", "unknown", "damaged", "transcript"
 @click.option("--backfill", "is_backfill", is_flag=True,
               help="Write the events that tool calls should have had.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@with_place
+@with_project
 @click.pass_context
 def command(
     context: click.Context,
@@ -54,11 +54,11 @@ def command(
     are marked as reconstructed; `doctor --session` shows what is missing and why. Without it, this
     is done for sessions of which is read now that hooks failed, as when a server was down.
     """
-    place = drained_place(context, directory)
+    project = drained_project(context, directory)
     with progress("bytes") as advance:
         work = partial(
             collect,
-            place,
+            project,
             paths,
             all_projects=is_all,
             reconstruct=is_backfill,
@@ -70,7 +70,7 @@ def command(
         refused = [{"path": str(path), "reason": reason} for path, reason in failed]
         print_json({"transcripts": documents, "failed": refused, "reconstructed": written})
     else:
-        _print(done, place)
+        _print(done, project)
         if is_backfill or written:
             click.echo(f"{written} events reconstructed", err=True)
     if left_out := sum(one.left_out for _, one in done):
@@ -85,7 +85,7 @@ def command(
     return FAILED if failed else DONE
 
 
-def _print(done: list[tuple[str, Synced]], place: Place) -> None:
+def _print(done: list[tuple[str, Synced]], project: Project) -> None:
     rows = [
         (tool, one.new, one.changed, one.lines, one.unknown or None, one.damaged, one.path)
         for tool, one in done
@@ -94,4 +94,4 @@ def _print(done: list[tuple[str, Synced]], place: Place) -> None:
     print_table(COLUMNS, rows, f"nothing new in {len(done)} transcripts")
     if rows:
         new = sum(one.new for _, one in done)
-        click.echo(f"{new} messages in {place.database(CONVERSATIONS.file)}", err=True)
+        click.echo(f"{new} messages in {project.database(CONVERSATIONS.file)}", err=True)

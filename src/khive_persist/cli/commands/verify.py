@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_place, with_place
+from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import Documents, cell, print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import bring_in, mirrored
@@ -17,7 +17,7 @@ COLUMNS = ("purpose", *Tally._fields)
 @click.command("verify")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--jsonl", "as_lines", is_flag=True, help="One difference a line.")
-@with_place
+@with_project
 @click.pass_context
 def command(context: click.Context, as_json: bool, as_lines: bool, directory: str | None) -> int:
     """Prove that both copies of the records are equal, or list each difference.
@@ -32,10 +32,10 @@ def command(context: click.Context, as_json: bool, as_lines: bool, directory: st
     A record that is missing in one copy comes back with `khive-persist rebuild`. A file in
     sessions/ that is not ours is named and left alone.
     """
-    place = drained_place(context, directory)
-    purposes = mirrored(place)
-    bring_in(place, purposes)
-    with progress("records") as advance, compared(place, purposes, advance) as comparison:
+    project = drained_project(context, directory)
+    purposes = mirrored(project)
+    bring_in(project, purposes)
+    with progress("records") as advance, compared(project, purposes, advance) as comparison:
         if as_json:
             print_json(_as_json(comparison))
         elif as_lines:

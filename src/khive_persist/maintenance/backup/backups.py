@@ -1,4 +1,4 @@
-"""The backups of a place in one destination, as its settings say, for commands and programs."""
+"""The backups of a project in one destination, as its settings say, for commands and programs."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Literal
 
 from khive_persist import clock
 from khive_persist import settings as configuration
-from khive_persist.copies import existing_place
+from khive_persist.copies import existing_project
 from khive_persist.errors import InvalidQueryError, InvalidRecordError
 from khive_persist.maintenance.backup import create, restore, verify
 from khive_persist.maintenance.backup.catalogue import Catalogue, read_catalogue
@@ -22,8 +22,8 @@ from khive_persist.maintenance.backup.restore import Restored
 from khive_persist.maintenance.backup.schedule import LATEST, due
 from khive_persist.maintenance.backup.verify import VerifiedBackup
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
-from khive_persist.opening import find_place
-from khive_persist.project import Place
+from khive_persist.opening import find_project
+from khive_persist.project import Project
 from khive_persist.store.staging import sweep
 from khive_persist.threads import run_stoppable
 
@@ -31,14 +31,16 @@ Compression = Literal["auto", "zstd", "none"]
 
 
 class Backups:
-    """The backups of a place in one destination.
+    """The backups of a project in one destination.
 
     Attributes:
         place: Whose they are.
         target: Where they lie.
     """
 
-    def __init__(self, place: Place, destination: str | None = None, endpoint: str = "") -> None:
+    def __init__(
+        self, project: Project, destination: str | None = None, endpoint: str = ""
+    ) -> None:
         """Open the destination.
 
         Args:
@@ -52,14 +54,14 @@ class Backups:
             BackupError: The destination cannot be used.
             MissingExtraError: It needs a package that is not here.
         """
-        self.place = place
-        self._settings = configuration.load(place.config)
-        if place.exists():
-            sweep(place)
+        self.project = project
+        self._settings = configuration.load(project.config)
+        if project.exists():
+            sweep(project)
         if destination and "://" not in destination:
             destination = os.path.abspath(Path(destination).expanduser())
         self.target: Destination = open_destination(
-            place, destination or self._settings.backup_destination, endpoint
+            project, destination or self._settings.backup_destination, endpoint
         )
 
     def create(
@@ -90,7 +92,7 @@ class Backups:
                 return None
             since = LATEST if kind == "incremental" else ""
         backup = create.create_backup(
-            self.place,
+            self.project,
             self.target,
             since=since,
             coding=Coding(chosen, keys),
@@ -119,17 +121,17 @@ class Backups:
         identities: Sequence[str] = (),
         progress: Progress = silent,
     ) -> Restored:
-        """Make the place what a backup has. See `restore_backup`."""
+        """Make the project what a backup has. See `restore_backup`."""
         secret = read_identities(tuple(identities))
         done = restore.restore_backup(
-            self.place, self.target, catalogue, manifest, identities=secret, progress=progress
+            self.project, self.target, catalogue, manifest, identities=secret, progress=progress
         )
         # Kinds of a user's own are described in the mirror that came back. The restore is done,
         # whatever else is wrong with the register.
         with suppress(InvalidRecordError):
-            for purpose in mirrored_purposes(self.place):
-                if self.place.database(purpose.file).exists():
-                    remember(self.place, purpose)
+            for purpose in mirrored_purposes(self.project):
+                if self.project.database(purpose.file).exists():
+                    remember(self.project, purpose)
         return done
 
     def prunable(
@@ -182,13 +184,13 @@ async def create_backup(
         InvalidSettingsError: config.toml is wrong.
         MissingExtraError: The destination, compression or encryption needs a package.
         NotFoundError: There is no backup `since`.
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         BackupError, StoreError: As `Backups` and its databases say.
     """
-    place = existing_place(dir)
+    project = existing_project(dir)
 
     def run(advance: Progress) -> Manifest | None:
-        return Backups(place, destination, endpoint).create(
+        return Backups(project, destination, endpoint).create(
             since=since,
             only_if_due=only_if_due,
             recipients=recipients,
@@ -213,10 +215,10 @@ async def list_backups(
     Raises:
         BackupError: The destination cannot be read.
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: None is named or found.
+        ProjectError: None is named or found.
     """
-    place = find_place(dir)
-    return await run_stoppable(lambda _: Backups(place, destination, endpoint).catalogue())
+    project = find_project(dir)
+    return await run_stoppable(lambda _: Backups(project, destination, endpoint).catalogue())
 
 
 async def verify_backups(
@@ -237,12 +239,12 @@ async def verify_backups(
         NotFoundError: There is no such backup.
         BackupError: The destination cannot be read.
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: None is named or found.
+        ProjectError: None is named or found.
     """
-    place = find_place(dir)
+    project = find_project(dir)
 
     def run(advance: Progress) -> list[VerifiedBackup]:
-        backups = Backups(place, destination, endpoint)
+        backups = Backups(project, destination, endpoint)
         return backups.verify(backups.catalogue(), ids, advance)
 
     return await run_stoppable(run)
@@ -273,13 +275,13 @@ async def restore_backup(
         BackupDamagedError: It is not as it was written.
         BackupError: It cannot be read or decrypted.
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: The place cannot be used.
+        ProjectError: The project cannot be used.
         StoreError: As its subclasses say; the old files are there.
     """
-    place = find_place(dir)
+    project = find_project(dir)
 
     def run(advance: Progress) -> Restored:
-        backups = Backups(place, destination, endpoint)
+        backups = Backups(project, destination, endpoint)
         catalogue = backups.catalogue()
         return backups.restore(catalogue, catalogue.find(id), identities, advance)
 
@@ -313,12 +315,12 @@ async def prune_backups(
     Raises:
         BackupError: The destination cannot be read or changed.
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: None is named or found.
+        ProjectError: None is named or found.
     """
-    place = find_place(dir)
+    project = find_project(dir)
 
     def run(_: Progress) -> list[str]:
-        backups = Backups(place, destination, endpoint)
+        backups = Backups(project, destination, endpoint)
         if dry_run:
             return backups.prunable(backups.catalogue(), keep_count, keep_days)
         return backups.prune(keep_count, keep_days)

@@ -31,7 +31,7 @@ from khive_persist.maintenance.backup.manifest import (
 )
 from khive_persist.maintenance.backup.progress import Progress, silent
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store.sqlite import atomic_switch, snapshot
 from khive_persist.store.staging import staging
 
@@ -39,7 +39,7 @@ _PLAIN: Final = Coding("none")
 
 
 def create_backup(
-    place: Place,
+    project: Project,
     destination: Destination,
     *,
     since: str = "",
@@ -47,7 +47,7 @@ def create_backup(
     identities: tuple[Any, ...] = (),
     progress: Progress = silent,
 ) -> Manifest:
-    """Back up every database of a place, config.toml and the mirror, while others write.
+    """Back up every database of a project, config.toml and the mirror, while others write.
 
     Everything that was acknowledged before the call is in it, what waited in the spool too; each
     database, with the files of the mirror that copy it, is as it was at one moment. On return the
@@ -70,7 +70,7 @@ def create_backup(
     """
     # The earliest moment of any of its databases: later backups in one chain sort later.
     began = clock.now()
-    _drain_all(place)
+    _drain_all(project)
     parent: Manifest | None = None
     known: frozenset[bytes] = frozenset()
     if since:
@@ -79,8 +79,8 @@ def create_backup(
         catalogue.chain(parent)
         known = read_index(destination, parent, identities).digests()
     id = f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    with staging(place) as folder:
-        reading = _Reading(place, folder, known, progress)
+    with staging(project) as folder:
+        reading = _Reading(project, folder, known, progress)
         try:
             with closing(reading.new_pieces()) as pieces:
                 pack = _write(destination, id, PACK, pieces, coding)
@@ -128,35 +128,35 @@ def _check_chain(destination: Destination, manifest: Manifest) -> None:
 
 
 class _Reading:
-    """Reads a place, file after file."""
+    """Reads a project, file after file."""
 
     def __init__(
-        self, place: Place, folder: Path, known: frozenset[bytes], progress: Progress
+        self, project: Project, folder: Path, known: frozenset[bytes], progress: Progress
     ) -> None:
         self.entries: list[Entry] = []
         self.files: list[File] = []
-        self._place = place
+        self._project = project
         self._folder = folder
         self._known = set(known)
         self._progress = progress
-        self._databases = _databases(place)
+        self._databases = _databases(project)
 
     def new_pieces(self) -> Generator[bytes, None, None]:
         """The pieces that are not known yet, each once; `entries` and `files` grow with them."""
-        known = known_purposes(self._place)
+        known = known_purposes(self._project)
         for purposes in moment.groups(known):
-            with moment.taken(self._place, purposes, self._folder / "moment") as taken:
+            with moment.taken(self._project, purposes, self._folder / "moment") as taken:
                 for name, copy in taken.databases.items():
                     yield from self._database(name, copy)
                 for file in taken.mirror:
                     yield from self._pieces(f"{MIRROR}/{file.name}", file.path, file.size)
         for name in sorted(set(self._databases).difference(one.file for one in known)):
             copy = self._folder / name
-            snapshot.take(self._place.database(name), copy)
+            snapshot.take(self._project.database(name), copy)
             yield from self._database(name, copy)
-        if _is_file(self._place.config):
-            self.files.append(_file((yield from self._pieces(CONFIG, self._place.config)), None))
-        for path in _mirror_files(self._place):
+        if _is_file(self._project.config):
+            self.files.append(_file((yield from self._pieces(CONFIG, self._project.config)), None))
+        for path in _mirror_files(self._project):
             if not moment.has_file(known, path.name):
                 with suppress(FileNotFoundError):
                     yield from self._pieces(f"{MIRROR}/{path.name}", path)
@@ -192,37 +192,37 @@ class _Reading:
         return entry
 
 
-def _drain_all(place: Place) -> None:
+def _drain_all(project: Project) -> None:
     """Bring every event and record that waits into its database.
 
     Raises:
         BackupError: One that was accepted before is still in the spool.
     """
-    spool = Spool(place)
+    spool = Spool(project)
     before = {file.name for file in spool.waiting()}
-    result = drain(place)
+    result = drain(project)
     left = [file for file in spool.waiting() if file.name in before]
     if left:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
         raise BackupError(
-            f"{counted(left)} wait in {place.spool} and would be missing: {reasons}",
+            f"{counted(left)} wait in {project.spool} and would be missing: {reasons}",
             hint="see khive-persist doctor",
         )
 
 
-def _databases(place: Place) -> list[str]:
-    names = sorted(name for name in os.listdir(place.khive) if atomic_switch.is_database(name))
+def _databases(project: Project) -> list[str]:
+    names = sorted(name for name in os.listdir(project.khive) if atomic_switch.is_database(name))
     wrong = [name for name in names if not DATABASE.match(name)]
     if wrong:
         raise BackupError(
-            f"{place.khive / wrong[0]} cannot be backed up under this name",
+            f"{project.khive / wrong[0]} cannot be backed up under this name",
             hint="use letters, digits, . _ and -",
         )
     return names
 
 
-def _mirror_files(place: Place) -> list[Path]:
-    folder = place.khive / MIRROR
+def _mirror_files(project: Project) -> list[Path]:
+    folder = project.khive / MIRROR
     try:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):
             return []

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from khive_persist.errors import BackupError
 from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.maintenance.backup.s3 import Bucket
-from khive_persist.project import Place
+from khive_persist.project import Project
 
 DEFAULT: Final = "backups"
 _S3: Final = "s3://"
@@ -55,7 +55,7 @@ class Destination(Protocol):
         ...
 
 
-def open_destination(place: Place, where: str = "", endpoint: str = "") -> Destination:
+def open_destination(project: Project, where: str = "", endpoint: str = "") -> Destination:
     """The destination of this name.
 
     Args:
@@ -72,13 +72,13 @@ def open_destination(place: Place, where: str = "", endpoint: str = "") -> Desti
         bucket, _, prefix = where.removeprefix(_S3).partition("/")
         if not bucket:
             raise BackupError(f"{where!r} names no bucket", hint="write s3://bucket/prefix")
-        return Bucket(bucket, prefix.strip("/"), endpoint, scratch=place.khive)
+        return Bucket(bucket, prefix.strip("/"), endpoint, scratch=project.khive)
     if "://" in where:
         raise BackupError(
             f"{where!r} is no destination", hint="name a folder or s3://bucket/prefix"
         )
-    if not where and (place.khive / DEFAULT).is_symlink():
+    if not where and (project.khive / DEFAULT).is_symlink():
         # A person may name a link; what came with a repository must not lead out of it.
-        raise BackupError(f"{place.khive / DEFAULT} is a symbolic link", hint="move it away")
-    path = Path(place.root, Path(where).expanduser()) if where else place.khive / DEFAULT
+        raise BackupError(f"{project.khive / DEFAULT} is a symbolic link", hint="move it away")
+    path = Path(project.root, Path(where).expanduser()) if where else project.khive / DEFAULT
     return Folder(path)

@@ -12,7 +12,7 @@ from khive_persist.errors import (
     BackupError,
     KhiveError,
     NotFoundError,
-    PlaceError,
+    ProjectError,
 )
 from khive_persist.maintenance.backup.manifest import ID
 from khive_persist.project import PRIVATE_FILE, make_directory, sync_directory
@@ -96,7 +96,7 @@ class Folder:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except PlaceError as error:
+        except ProjectError as error:
             raise BackupError(error.args[0], hint=error.hint) from error
         except OSError as error:
             if isinstance(error, KhiveError):

@@ -29,7 +29,7 @@ from khive_persist.mirror.rewrite import strip
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.models import purpose_file
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.project import PRIVATE_FILE, Place, make_directory, write_private
+from khive_persist.project import PRIVATE_FILE, Project, make_directory, write_private
 from khive_persist.store.sqlite import atomic_switch, migrations, snapshot
 from khive_persist.store.sqlite.connection import refuse_link
 from khive_persist.store.staging import staging
@@ -53,7 +53,7 @@ class Restored(NamedTuple):
 
 
 def restore_backup(
-    place: Place,
+    project: Project,
     destination: Destination,
     catalogue: Catalogue,
     manifest: Manifest,
@@ -61,7 +61,7 @@ def restore_backup(
     identities: tuple[Any, ...] = (),
     progress: Progress = silent,
 ) -> Restored:
-    """Make the databases and the mirror of a place those of a backup.
+    """Make the databases and the mirror of a project those of a backup.
 
     The backup is put together in a new folder; every digest, each database's integrity and its
     rows are checked there. Then all databases and the mirror are replaced as one set, see
@@ -71,7 +71,7 @@ def restore_backup(
     drained into the new databases. What sessions had until they were purged does not come.
 
     Args:
-        place: Where to; made where it is missing.
+        project: Where to; made where it is missing.
         destination: Where the backup lies.
         catalogue: Its backups.
         manifest: Which of them.
@@ -89,13 +89,13 @@ def restore_backup(
     """
     chain = catalogue.chain(manifest)
     _refuse_newer(manifest)
-    with staging(place) as folder:
+    with staging(project) as folder:
         _refuse_larger(folder, manifest)
         indexes = [read_index(destination, one, identities) for one in chain]
         incoming = folder / "incoming"
         with _told(incoming):
             _Assembly(incoming, indexes[-1], progress).run(destination, chain, indexes, identities)
-            tombstones = Tombstones.load(place)
+            tombstones = Tombstones.load(project)
             purged = 0
             for file in manifest.files:
                 _check(incoming, file, manifest)
@@ -104,19 +104,19 @@ def restore_backup(
                         purged += snapshot.strip(incoming / file.name, tombstones.without_purged)
                     snapshot.make_another(incoming / file.name)
             if tombstones.has_sessions:
-                known = known_purposes(place)
-                sessions = incoming / place.sessions.name
+                known = known_purposes(project)
+                sessions = incoming / project.sessions.name
                 purposes = (*known, *purpose_file.in_folder(sessions, known))
                 strip(sessions, purposes, tombstones.without_purged)
             config = _take_config(incoming)
             sync_tree(incoming)
-        make_directory(place.quarantine)
-        outgoing = place.quarantine / f"restore.{clock.new_id()}"
-        for name in os.listdir(place.khive):
+        make_directory(project.quarantine)
+        outgoing = project.quarantine / f"restore.{clock.new_id()}"
+        for name in os.listdir(project.khive):
             if atomic_switch.is_database(name):
-                refuse_link(place.khive / name)
-        atomic_switch.perform(place.khive, incoming, outgoing, (MIRROR,))
-        kept = config is not None and _bring_config(place, config)
+                refuse_link(project.khive / name)
+        atomic_switch.perform(project.khive, incoming, outgoing, (MIRROR,))
+        kept = config is not None and _bring_config(project, config)
     return Restored(manifest, outgoing if outgoing.exists() else None, kept, purged)
 
 
@@ -127,7 +127,7 @@ class _Assembly:
         self._folder = folder
         self._wanted = wanted
         self._progress = progress
-        self._places: dict[bytes, list[tuple[Path, int]]] = defaultdict(list)
+        self._projects: dict[bytes, list[tuple[Path, int]]] = defaultdict(list)
         self._what = PACK
         self._expected: list[tuple[bytes, int]] = []
         self._at = 0
@@ -140,7 +140,7 @@ class _Assembly:
         indexes: list[Index],
         identities: tuple[Any, ...],
     ) -> None:
-        """Read every pack of the chain once, and put each piece to all its places."""
+        """Read every pack of the chain once, and put each piece to all its projects."""
         self._make_files()
         known: frozenset[bytes] = frozenset()
         packs = []
@@ -169,7 +169,7 @@ class _Assembly:
             os.fchmod(descriptor, PRIVATE_FILE)
             os.close(descriptor)
             for digest, begin, _ in entry.places():
-                self._places[digest].append((path, begin))
+                self._projects[digest].append((path, begin))
 
     def _take(self, content: bytes) -> None:
         self._rest += content
@@ -183,7 +183,7 @@ class _Assembly:
                 raise BackupDamagedError(
                     f"{self._what} is not as it was written: a piece is another"
                 )
-            for path, offset in self._places.pop(digest, ()):
+            for path, offset in self._projects.pop(digest, ()):
                 with path.open("r+b") as file:
                     file.seek(offset)
                     file.write(piece)
@@ -249,11 +249,11 @@ def _take_config(incoming: Path) -> bytes | None:
     return content
 
 
-def _bring_config(place: Place, content: bytes) -> bool:
+def _bring_config(project: Project, content: bytes) -> bool:
     """Put config.toml where there is none; whether there is another one."""
-    if os.path.lexists(place.config):
-        return not place.config.is_file() or place.config.read_bytes() != content
-    write_private(place.config, content)
+    if os.path.lexists(project.config):
+        return not project.config.is_file() or project.config.read_bytes() != content
+    write_private(project.config, content)
     return False
 
 

@@ -14,7 +14,7 @@ from khive_persist.maintenance.backup.manifest import MIRROR
 from khive_persist.mirror import names, scan
 from khive_persist.mirror.write_locks import turn
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place, make_directory
+from khive_persist.project import Project, make_directory
 from khive_persist.store.sqlite import snapshot
 
 # File systems without second names, and folders that lie on another one.
@@ -65,7 +65,7 @@ def has_file(purposes: Iterable[Purpose], name: str) -> bool:
 
 
 @contextmanager
-def taken(place: Place, purposes: Sequence[Purpose], folder: Path) -> Iterator[Moment]:
+def taken(project: Project, purposes: Sequence[Purpose], folder: Path) -> Iterator[Moment]:
     """Take a moment of a group: who writes waits only while files are looked at, none is read then.
 
     Args:
@@ -78,20 +78,20 @@ def taken(place: Place, purposes: Sequence[Purpose], folder: Path) -> Iterator[M
         OSError: As the file system says.
     """
     make_directory(folder)
-    links = _Links(place.sessions, purposes, folder)
+    links = _Links(project.sessions, purposes, folder)
     try:
         # Most of the names are given before anybody waits for it.
         links.follow()
         with ExitStack() as stack:
             reading = {}
-            with turn(place, purposes):
+            with turn(project, purposes):
                 for name in sorted({purpose.file for purpose in purposes}):
-                    if (path := place.database(name)).exists():
+                    if (path := project.database(name)).exists():
                         reading[name] = stack.enter_context(snapshot.begun(path))
                 mirror = links.follow()
             databases = {name: folder / name for name in reading}
             for name, connection in reading.items():
-                snapshot.copy(connection, place.database(name), databases[name])
+                snapshot.copy(connection, project.database(name), databases[name])
         yield Moment(databases, mirror)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

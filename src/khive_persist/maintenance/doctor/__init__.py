@@ -1,6 +1,6 @@
-"""What is wrong with a place, if anything: the examination behind `khive-persist doctor`.
+"""What is wrong with a project, if anything: the examination behind `khive-persist doctor`.
 
-`report.py` looks at the place itself, `hooks.py` at the tools' settings, and the others each at one
+`report.py` looks at the project itself, `hooks.py` at the tools' settings, and the others each at one
 kind of thing around it.
 """
 

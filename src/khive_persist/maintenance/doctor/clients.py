@@ -8,15 +8,15 @@ from khive_persist.capture import spool_writer
 from khive_persist.capture.client_recognition import UNKNOWN
 from khive_persist.models.purposes import CONVERSATIONS, Purpose
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.other_clients import count_other_clients
 from khive_persist.sessions.unknown_lines import count_unknown_lines
 from khive_persist.trust import marks
 
 
-async def unknown_clients(place: Place, purposes: list[Purpose]) -> list[str]:
+async def unknown_clients(project: Project, purposes: list[Purpose]) -> list[str]:
     """What events are of a client that is not known, each one line."""
-    async with reading(place, *purposes) as reader:
+    async with reading(project, *purposes) as reader:
         found = await count_other_clients(reader)
     lines = []
     for one in found:
@@ -31,9 +31,9 @@ async def unknown_clients(place: Place, purposes: list[Purpose]) -> list[str]:
     return lines
 
 
-async def unknown_lines(place: Place) -> list[str]:
+async def unknown_lines(project: Project) -> list[str]:
     """Which kinds of lines of transcripts are not known, one line a tool."""
-    async with reading(place, CONVERSATIONS) as reader:
+    async with reading(project, CONVERSATIONS) as reader:
         found = await count_unknown_lines(reader)
     lines = []
     for tool in dict.fromkeys(one.tool for one in found):

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from khive_persist.capture.spool import home_place
-from khive_persist.project import Place
+from khive_persist.capture.spool import home_project
+from khive_persist.project import Project
 from khive_persist.trust import marks
 
 # Somewhat more than a payload of the usual size takes.
@@ -14,25 +14,25 @@ _TRIED: Final = bytes(65_536)
 _LARGE_WAL_BYTES: Final = 64 << 20
 
 
-def unwritable(place: Place) -> list[str]:
-    """Where no event can be kept, each one line: in the place, and in the home's spool."""
+def unwritable(project: Project) -> list[str]:
+    """Where no event can be kept, each one line: in the project, and in the home's spool."""
     lines = []
-    reason = _refusal(place.spool if place.spool.is_dir() else place.khive)
+    reason = _refusal(project.spool if project.spool.is_dir() else project.khive)
     if reason:
-        lines.append(f"{place.khive} takes no event ({reason}): the home's spool keeps them")
-    home = home_place()
-    if home is not None and not marks.is_state(place.khive):
+        lines.append(f"{project.khive} takes no event ({reason}): the home's spool keeps them")
+    home = home_project()
+    if home is not None and not marks.is_state(project.khive):
         folder = next((p for p in (home.spool, home.khive, home.root) if p.is_dir()), home.root)
         if reason := _refusal(folder):
             lines.append(f"{home.khive} takes no event where a project's cannot ({reason})")
     return lines
 
 
-def grown_logs(place: Place, files: list[str]) -> list[str]:
+def grown_logs(project: Project, files: list[str]) -> list[str]:
     """The write-ahead logs that have grown large, each one line."""
     lines = []
     for file in files:
-        path = place.database(f"{file}-wal")
+        path = project.database(f"{file}-wal")
         try:
             size = os.lstat(path).st_size
         except OSError:

@@ -4,12 +4,12 @@ from typing import Any, get_args
 
 from khive_persist.capture.hook_config import has_scope, status
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
 
 
 def examine_hooks(
-    place: Place, *, asks_server: bool = True
+    project: Project, *, asks_server: bool = True
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What each tool's settings say of our hook, and what is wrong with that, each one line.
 
@@ -23,7 +23,7 @@ def examine_hooks(
             if not has_scope(tool, scope):
                 continue
             try:
-                one = status(tool, scope, place.root, asks_server=asks_server)
+                one = status(tool, scope, project.root, asks_server=asks_server)
             except InvalidSettingsError as error:
                 problems.append(str(error))
                 continue

@@ -1,4 +1,4 @@
-"""What is wrong with the place itself: its databases, spool, mirror, backups and settings."""
+"""What is wrong with the project itself: its databases, spool, mirror, backups and settings."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ from khive_persist.mirror.packing import damaged as damaged_packing
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
 from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
 from khive_persist.store.sqlite import change_log, migrations
@@ -66,7 +66,7 @@ class Report(NamedTuple):
         khive: The path of `.khive`.
         databases: Every database file.
         spool: `events` that wait here by tool, `records` by kind, `oldest_seconds`, and
-            `waiting_elsewhere`: those that lie in the home directory's spool for this place.
+            `waiting_elsewhere`: those that lie in the home directory's spool for this project.
         quarantined: The names in `quarantine/`.
         unmatched: Tool calls without an end, the latest first, at most 20.
         unmatched_calls: How many there are.
@@ -83,60 +83,60 @@ class Report(NamedTuple):
     problems: list[str]
 
 
-async def examine(place: Place, *, thoroughly: bool = True) -> Report:
-    """Examine a place: every database is read in full, and what waits in the spool is drained.
+async def examine(project: Project, *, thoroughly: bool = True) -> Report:
+    """Examine a project: every database is read in full, and what waits in the spool is drained.
 
     Args:
-        place: The place.
+        place: The project.
         thoroughly: Whether to compare both copies record by record, and to look for sessions whose
             transcripts no event tells of.
     """
     problems: list[str] = [
-        f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)
+        f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)
     ]
     problems += [
-        f"{count} events of {project} wait here: it is not trusted, or cannot take them"
-        for project, count in diverted(place).items()
+        f"{count} events of {project_path} wait here: it is not trusted, or cannot take them"
+        for project_path, count in diverted(project).items()
     ]
-    problems += _without_marks(place) + _backups(place)
+    problems += _without_marks(project) + _backups(project)
     try:
-        configuration.load(place.config)
+        configuration.load(project.config)
     except InvalidSettingsError as error:
         problems.append(f"{error}; the defaults hold until it is mended")
-    problems += _open_to_others(place)
-    drained = drain(place)
+    problems += _open_to_others(project)
+    drained = drain(project)
     problems += [f"not drained: {error}" for error in (*drained.errors, *drained.unreached)]
-    tables, unknown = _tables(place)
+    tables, unknown = _tables(project)
     problems += unknown
-    databases = [_examine_database(place, file, tables) for file in _files(place)]
+    databases = [_examine_database(project, file, tables) for file in _files(project)]
     problems += [database.problem for database in databases if database.problem]
-    problems += _out_of_time(place, databases, tables)
-    spool = _examine_spool(place)
-    problems += [line for file in databases if (line := _lag(place, file))]
-    problems += damaged_packing(place)
-    waiting = Spool(place).waiting()
+    problems += _out_of_time(project, databases, tables)
+    spool = _examine_spool(project)
+    problems += [line for file in databases if (line := _lag(project, file))]
+    problems += damaged_packing(project)
+    waiting = Spool(project).waiting()
     if waiting:
-        problems.append(f"{counted(waiting)} wait in {place.spool}")
+        problems.append(f"{counted(waiting)} wait in {project.spool}")
     if spool["waiting_elsewhere"]:
         problems.append(
-            f"{spool['waiting_elsewhere']} events of {place.root} wait in the home's spool"
+            f"{spool['waiting_elsewhere']} events of {project.root} wait in the home's spool"
         )
-    problems += disk.unwritable(place) + disk.grown_logs(place, [d.file for d in databases])
+    problems += disk.unwritable(project) + disk.grown_logs(project, [d.file for d in databases])
     problems += clients.lost_events()
-    problems += _events_aside(place)
+    problems += _events_aside(project)
     unmatched: list[Unmatched] = []
     sound = {database.file for database in databases if not database.problem}
     purposes = [purpose for purpose in HOOK_EVENTS.values() if purpose.file in sound]
     try:
-        async with reading(place, *purposes) as reader:
+        async with reading(project, *purposes) as reader:
             unmatched = await find_unmatched(reader)
-        problems += await clients.unknown_clients(place, purposes)
+        problems += await clients.unknown_clients(project, purposes)
         if CONVERSATIONS.file in sound:
-            problems += await clients.unknown_lines(place)
+            problems += await clients.unknown_lines(project)
         if thoroughly:
-            problems += await sessions.unrecorded(place)
-            if not problems and _has_locks(place, sound):
-                problems += await _unequal(place)
+            problems += await sessions.unrecorded(project)
+            if not problems and _has_locks(project, sound):
+                problems += await _unequal(project)
     except KhiveError as error:
         problems.append(str(error))
     return Report(
@@ -146,35 +146,35 @@ async def examine(place: Place, *, thoroughly: bool = True) -> Report:
             "sqlite": sqlite3.sqlite_version,
             "schema": str(migrations.LATEST),
         },
-        khive=str(place.khive),
+        khive=str(project.khive),
         databases=databases,
         spool=spool,
-        quarantined=_names(place.quarantine),
+        quarantined=_names(project.quarantine),
         unmatched=unmatched[:_UNMATCHED_SHOWN],
         unmatched_calls=sum(one.calls for one in unmatched),
         problems=problems,
     )
 
 
-def _has_locks(place: Place, files: set[str]) -> bool:
-    """Whether a comparison makes no file in the place, as a reader must not."""
-    locks = [place.database(f"{file}{end}") for file in files for end in (".lock", ".gate.lock")]
-    return place.exists() and all(lock.exists() for lock in locks)
+def _has_locks(project: Project, files: set[str]) -> bool:
+    """Whether a comparison makes no file in the project, as a reader must not."""
+    locks = [project.database(f"{file}{end}") for file in files for end in (".lock", ".gate.lock")]
+    return project.exists() and all(lock.exists() for lock in locks)
 
 
-async def _unequal(place: Place) -> list[str]:
+async def _unequal(project: Project) -> list[str]:
     """How the two copies differ, in one line; what else is wrong with them is said already."""
-    found = await verify(dir=place.root)
+    found = await verify(dir=project.root)
     if found.is_equal:
         return []
     kinds = Counter(difference.kind for difference in found.differences)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return [f"the copies in {place.khive} differ ({counts}): khive-persist verify lists each"]
+    return [f"the copies in {project.khive} differ ({counts}): khive-persist verify lists each"]
 
 
-def _lag(place: Place, database: Database) -> str:
+def _lag(project: Project, database: Database) -> str:
     """What the mirror of a sound file lacks, in one line; an empty string for nothing."""
-    path = place.database(database.file)
+    path = project.database(database.file)
     if database.problem:
         return ""
     try:
@@ -187,12 +187,12 @@ def _lag(place: Place, database: Database) -> str:
     return f"{path}: the mirror lacks {count} of its changes" if count else ""
 
 
-def examine_untrusted(place: Place) -> list[str]:
-    """What is wrong with a place that is not trusted, each one line: nothing of it is used."""
-    lines = [untrusted_line(place)]
-    if stat.S_ISDIR(_mode(place.khive)):
-        lines += [f"{place.khive / finding.path}: {finding.line}" for finding in survey(place)]
-        lines += [f"{place.khive} holds {line}" for line in listing(place)]
+def examine_untrusted(project: Project) -> list[str]:
+    """What is wrong with a project that is not trusted, each one line: nothing of it is used."""
+    lines = [untrusted_line(project)]
+    if stat.S_ISDIR(_mode(project.khive)):
+        lines += [f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)]
+        lines += [f"{project.khive} holds {line}" for line in listing(project)]
     return lines
 
 
@@ -206,24 +206,24 @@ def as_document(report: Report, hooks: list[dict[str, Any]], problems: list[str]
     }
 
 
-def _files(place: Place) -> list[str]:
+def _files(project: Project) -> list[str]:
     known = [purpose.file for purpose in BUILT_IN]
-    others = sorted(name for name in _names(place.khive) if name.endswith(".db"))
-    there = [name for name in known if os.path.lexists(place.database(name))]
+    others = sorted(name for name in _names(project.khive) if name.endswith(".db"))
+    there = [name for name in known if os.path.lexists(project.database(name))]
     return there + [name for name in others if name not in known]
 
 
-def _tables(place: Place) -> tuple[dict[str, str], list[str]]:
+def _tables(project: Project) -> tuple[dict[str, str], list[str]]:
     """The table of each file whose purpose is known, and why others are not known."""
     try:
-        known, problems = known_purposes(place), []
+        known, problems = known_purposes(project), []
     except InvalidRecordError as error:
         known, problems = BUILT_IN, [str(error)]
     return {purpose.file: purpose.table for purpose in known}, problems
 
 
-def _examine_database(place: Place, file: str, tables: Mapping[str, str]) -> Database:
-    path = place.database(file)
+def _examine_database(project: Project, file: str, tables: Mapping[str, str]) -> Database:
+    path = project.database(file)
     size = sum(
         os.lstat(sidecar).st_size
         for suffix in ("", "-wal", "-shm")
@@ -255,12 +255,12 @@ def _count(path: Path, table: str) -> tuple[int, str | None, int]:
 
 
 def _out_of_time(
-    place: Place, databases: Sequence[Database], tables: Mapping[str, str]
+    project: Project, databases: Sequence[Database], tables: Mapping[str, str]
 ) -> list[str]:
     """Name the person's own expressions that redaction had no time for."""
     problems = []
     for file in (database.file for database in databases if database.rows):
-        path = place.database(file)
+        path = project.database(file)
         with sqlite.opened_reader(path) as connection, translated(path):
             counts = connection.execute(
                 "SELECT json_each.key, count(*)"
@@ -279,9 +279,9 @@ def _out_of_time(
     return problems
 
 
-def _examine_spool(place: Place) -> dict[str, Any]:
-    files = Spool(place).waiting()
-    elsewhere = waiting_at_home(place)
+def _examine_spool(project: Project) -> dict[str, Any]:
+    files = Spool(project).waiting()
+    elsewhere = waiting_at_home(project)
     oldest = (time.time_ns() - files[0].arrival_ns) / 1e9 if files else None
     return {
         "events": dict(Counter(file.tool for file in files if isinstance(file, Event))),
@@ -291,17 +291,17 @@ def _examine_spool(place: Place) -> dict[str, Any]:
     }
 
 
-def _events_aside(place: Place) -> list[str]:
+def _events_aside(project: Project) -> list[str]:
     """Name the events that no drain could bring in."""
-    names = [name for name in _names(place.quarantine) if parse(name)]
-    lines = [f"{name} could not be brought in: it lies in {place.quarantine}" for name in names]
+    names = [name for name in _names(project.quarantine) if parse(name)]
+    lines = [f"{name} could not be brought in: it lies in {project.quarantine}" for name in names]
     rest = len(lines) - _ASIDE_SHOWN
     return [*lines[:_ASIDE_SHOWN], f"{rest} more events lie there"] if rest > 0 else lines
 
 
-def _open_to_others(place: Place) -> list[str]:
+def _open_to_others(project: Project) -> list[str]:
     found = []
-    for path in (place.khive, place.spool, place.sessions):
+    for path in (project.khive, project.spool, project.sessions):
         try:
             mode = os.lstat(path).st_mode
         except FileNotFoundError:
@@ -314,10 +314,10 @@ def _open_to_others(place: Place) -> list[str]:
     return found
 
 
-def _backups(place: Place) -> list[str]:
-    """What is wrong with the backups in the place itself, each one line."""
+def _backups(project: Project) -> list[str]:
+    """What is wrong with the backups in the project itself, each one line."""
     try:
-        catalogue = read_catalogue(open_destination(place))
+        catalogue = read_catalogue(open_destination(project))
     except KhiveError as error:
         return [str(error)]
     return [
@@ -326,15 +326,15 @@ def _backups(place: Place) -> list[str]:
     ]
 
 
-def _without_marks(place: Place) -> list[str]:
+def _without_marks(project: Project) -> list[str]:
     """Why no mark can be kept, where none can."""
-    if marks.is_trusted(place.khive):
+    if marks.is_trusted(project.khive):
         return []
     if marks.state_home() is None:
         reason = "neither KHIVE_HOME nor a home directory can be written"
     else:
         reason = "it has none yet"
-    line = f"{place.khive} is used as its owner named it; there is no mark of it: {reason}"
+    line = f"{project.khive} is used as its owner named it; there is no mark of it: {reason}"
     return [f"{line}; it ends with this machine" if search.is_fleeting() else line]
 
 

@@ -1,4 +1,4 @@
-"""Sessions of a place that have a transcript, and no event since the hooks were installed."""
+"""Sessions of a project that have a transcript, and no event since the hooks were installed."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from khive_persist.capture.hook_config.install import entries_of, has_scope, set
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.read import is_session
 from khive_persist.store import codec
 from khive_persist.tools import TOOLS, Scope
@@ -33,18 +33,18 @@ class _Began(NamedTuple):
     at: float
 
 
-async def unrecorded(place: Place) -> list[str]:
+async def unrecorded(project: Project) -> list[str]:
     """Which sessions no hook has told of, one line a tool; as far as the 200 newest transcripts.
 
     A settings file's time of change stands for that of the installation: what it says of sessions
     that were before it cannot be told.
     """
-    since = {tool: at for tool in HOOK_EVENTS if (at := _installed_at(tool, place)) is not None}
+    since = {tool: at for tool in HOOK_EVENTS if (at := _installed_at(tool, project)) is not None}
     if not since:
         return []
     missing: dict[str, list[str]] = {}
-    async with reading(place, *HOOK_EVENTS.values()) as reader:
-        for began in dict.fromkeys(_sessions(place, since)):
+    async with reading(project, *HOOK_EVENTS.values()) as reader:
+        for began in dict.fromkeys(_sessions(project, since)):
             if not await is_session(reader, began.session_id):
                 missing.setdefault(began.tool, []).append(began.session_id)
     return [
@@ -54,22 +54,22 @@ async def unrecorded(place: Place) -> list[str]:
     ]
 
 
-def _installed_at(tool: str, place: Place) -> float | None:
+def _installed_at(tool: str, project: Project) -> float | None:
     """Since when the hooks of a tool are surely installed here, or None."""
     times = []
     for scope in get_args(Scope):
         if has_scope(tool, scope):
             with suppress(InvalidSettingsError, OSError):
-                file = settings_file(tool, scope, place.root)
+                file = settings_file(tool, scope, project.root)
                 if file.read(lambda settings: entries_of(settings, TOOLS[tool])):
                     times.append(os.stat(file.path).st_mtime)
     return min(times, default=None)
 
 
-def _sessions(place: Place, since: dict[str, float]) -> Iterator[_Began]:
-    """The sessions of the place that began since, the newest first."""
+def _sessions(project: Project, since: dict[str, float]) -> Iterator[_Began]:
+    """The sessions of the project that began since, the newest first."""
     changed: list[tuple[float, discovery.Transcript]] = []
-    for transcript in discovery.find(place.root):
+    for transcript in discovery.find(project.root):
         with suppress(OSError):
             modified = transcript.path.stat().st_mtime
             if transcript.tool in since and modified > since[transcript.tool]:
@@ -79,7 +79,7 @@ def _sessions(place: Place, since: dict[str, float]) -> Iterator[_Began]:
         head = list(_head(path))
         session_id, at, cwd = _of_head(tool, path, head)
         begins = at is not None and at > since[tool] + _GRACE_SECONDS
-        if session_id and begins and (not cwd or _is_of(cwd, place)):
+        if session_id and begins and (not cwd or _is_of(cwd, project)):
             yield _Began(tool, session_id, at or 0.0)
 
 
@@ -104,10 +104,10 @@ def _of_head(tool: str, path: Path, head: list[dict[str, Any]]) -> tuple[str, fl
     return session_id, at, cwd
 
 
-def _is_of(cwd: str, place: Place) -> bool:
-    """Whether a hook that runs in a directory records into the place."""
+def _is_of(cwd: str, project: Project) -> bool:
+    """Whether a hook that runs in a directory records into the project."""
     try:
-        return os.path.realpath(search.upward(cwd).root) == os.path.realpath(place.root)
+        return os.path.realpath(search.upward(cwd).root) == os.path.realpath(project.root)
     except (OSError, RuntimeError):
         return False
 

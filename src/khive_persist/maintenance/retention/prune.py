@@ -13,7 +13,7 @@ from khive_persist.mirror import names
 from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import session_of
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
@@ -47,7 +47,7 @@ class Pruned(NamedTuple):
 
 
 def prune(
-    place: Place,
+    project: Project,
     purpose: Purpose,
     rule: Rule,
     settings: Settings,
@@ -62,10 +62,10 @@ def prune(
     gets smaller by the pages that were freed. What was pruned does not come back from transcripts.
 
     Args:
-        place: Where.
+        project: Where.
         purpose: Which records.
         rule: What stays of them.
-        settings: Those of the place.
+        settings: Those of the project.
         now: The instant that ages are counted from.
         dry_run: Only count.
         advance: Called with the number of records that were looked at since.
@@ -74,12 +74,12 @@ def prune(
         StoreError: As its subclasses say; what was done by then stays done.
         OSError: A file of the mirror cannot be written.
     """
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     if not path.exists():
         return Pruned(0, 0, 0, 0, 0)
     before = path.stat().st_size
     instant = now or clock.now()
-    limit = _limit(place, purpose, rule, instant)
+    limit = _limit(project, purpose, rule, instant)
     payload_age = rule.keep_payload_age
     thin = clock.to_text(instant - payload_age) if payload_age is not None else ""
     change = partial(_change, limit, thin)
@@ -91,13 +91,13 @@ def prune(
     else:
         # Records that come later are newer, whatever is kept.
         until = min(limit[0], clock.to_text(instant))
-        total = _revise_both(place, purpose, change, where, until, settings, advance)
+        total = _revise_both(project, purpose, change, where, until, settings, advance)
     after = path.stat().st_size
     return Pruned(total.removed, total.changed, total.freed_bytes, before, after)
 
 
 def _revise_both(
-    place: Place,
+    project: Project,
     purpose: Purpose,
     change: Change,
     where: Where,
@@ -106,16 +106,16 @@ def _revise_both(
     advance: Advance,
 ) -> Revised:
     """Prune both copies; what is as old as `until` does not come back."""
-    path, timeout = place.database(purpose.file), settings.store_busy_timeout_seconds
-    earlier = Tombstones.load(place).pruning(purpose.name)
-    _note(place, purpose, Pruning(until, is_done=False))
+    path, timeout = project.database(purpose.file), settings.store_busy_timeout_seconds
+    earlier = Tombstones.load(project).pruning(purpose.name)
+    _note(project, purpose, Pruning(until, is_done=False))
     touched = _Touched(purpose, change)
     total = _sum(revise(path, purpose, touched.change, timeout, where), advance)
     # Of a prune that did not come to its end, nobody knows where the mirror has more.
     is_known = earlier is not None and earlier.is_done
     last_day = where.values[0][:10].replace("-", "_")
     for looked_at in copies.revise(
-        place,
+        project,
         purpose,
         change,
         timeout,
@@ -123,15 +123,15 @@ def _revise_both(
     ):
         advance(looked_at)
     if total.removed or total.changed:
-        with staging(place) as folder:
+        with staging(project) as folder:
             # Payloads are parts of pages, which only get full again when all are written anew.
             shrink(path, purpose, folder, timeout, thoroughly=total.changed > 0)
-    _note(place, purpose, Pruning(until, is_done=True))
+    _note(project, purpose, Pruning(until, is_done=True))
     return total
 
 
-def _note(place: Place, purpose: Purpose, pruning: Pruning) -> None:
-    tombstones.note(place, lambda stones: stones.with_pruning(purpose.name, pruning))
+def _note(project: Project, purpose: Purpose, pruning: Pruning) -> None:
+    tombstones.note(project, lambda stones: stones.with_pruning(purpose.name, pruning))
 
 
 def _sum(batches: Iterable[Revised], advance: Advance) -> Revised:
@@ -166,14 +166,14 @@ class _Touched:
         return found[0] <= last_day or found[1] in self._endings
 
 
-def _limit(place: Place, purpose: Purpose, rule: Rule, now: datetime) -> tuple[str, str]:
+def _limit(project: Project, purpose: Purpose, rule: Rule, now: datetime) -> tuple[str, str]:
     """The time and the id that the oldest record has which stays; what is below goes."""
     limits = [("", "")]
     if rule.keep_age is not None:
         limits.append((clock.to_text(now - rule.keep_age), ""))
     if rule.keep_count is not None or rule.keep_bytes is not None:
         found = boundary(
-            place.database(purpose.file),
+            project.database(purpose.file),
             purpose.table,
             keep_count=rule.keep_count,
             keep_bytes=rule.keep_bytes,

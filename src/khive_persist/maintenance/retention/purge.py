@@ -1,4 +1,4 @@
-"""Removing a session so that nothing of it is left in the files of a place."""
+"""Removing a session so that nothing of it is left in the files of a project."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +15,7 @@ from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import NO_SESSION, holder
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place, sync_directory
+from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, named_in
@@ -56,7 +56,7 @@ class Purged(NamedTuple):
 
 
 def purge(
-    place: Place,
+    project: Project,
     session_id: str,
     purposes: Sequence[Purpose],
     settings: Settings,
@@ -74,10 +74,10 @@ def purge(
     the mirror. Killed, the next purge of the session goes on.
 
     Args:
-        place: Where.
+        project: Where.
         session_id: The session, as `sessions` lists it.
         purposes: Which records.
-        settings: Those of the place.
+        settings: Those of the project.
         dry_run: Only count.
         with_quarantine: Delete files of `quarantine/` that have something of it, with all else that
             is in them.
@@ -85,62 +85,62 @@ def purge(
 
     Raises:
         InvalidRecordError: The id is empty.
-        PlaceError: `.khive/tombstones.json` cannot be read or written.
+        ProjectError: `.khive/tombstones.json` cannot be read or written.
         StoreError: As its subclasses say; what was done by then stays done.
         OSError: A file cannot be written.
     """
     if not session_id:
         raise InvalidRecordError("a session id has at least one character")
-    drain(place)
+    drain(project)
     match = SessionMatch(session_id)
-    purged_before = Tombstones.load(place).purged_until(session_id)
+    purged_before = Tombstones.load(project).purged_until(session_id)
     if not dry_run and not purged_before:
         # First of all: a sync that runs just now must not read it in again.
-        tombstones.note(place, lambda stones: stones.with_purge(session_id))
+        tombstones.note(project, lambda stones: stones.with_purge(session_id))
     if dry_run:
-        return _rehearsed(place, match, purposes, settings)
-    removed, left = _purge_databases(place, match, purposes, settings, advance)
-    spooled = remove_waiting(place, match, settings)
+        return _rehearsed(project, match, purposes, settings)
+    removed, left = _purge_databases(project, match, purposes, settings, advance)
+    spooled = remove_waiting(project, match, settings)
     looking = _Looking(match)
     for purpose in purposes:
-        looking.purge_mirror(place, purpose, settings, advance)
-    if scan.is_folder(place.sessions):
-        sync_directory(place.sessions)
-    remove_bookmarks(place, match.is_in)
-    sweep(place)
+        looking.purge_mirror(project, purpose, settings, advance)
+    if scan.is_folder(project.sessions):
+        sync_directory(project.sessions)
+    remove_bookmarks(project, match.is_in)
+    sweep(project)
     is_found = bool(removed or spooled)
     if purged_before and is_found:
-        tombstones.note(place, lambda stones: stones.with_purge(session_id))
-    quarantined = remaining_copies.empty_quarantine(place, match) if with_quarantine else 0
+        tombstones.note(project, lambda stones: stones.with_purge(session_id))
+    quarantined = remaining_copies.empty_quarantine(project, match) if with_quarantine else 0
     left += [
-        *remaining_copies.in_mirror(place, match),
+        *remaining_copies.in_mirror(project, match),
         *(path for path in looking.unclear if path.exists()),
-        *remaining_copies.in_quarantine(place, match),
-        *waiting_at_home(place, match, settings),
+        *remaining_copies.in_quarantine(project, match),
+        *waiting_at_home(project, match, settings),
     ]
     backups, unseen = remaining_copies.in_backups(
-        place, settings, "" if is_found else purged_before
+        project, settings, "" if is_found else purged_before
     )
     return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
 
 
 def _rehearsed(
-    place: Place, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
+    project: Project, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
 ) -> Purged:
     """Count what would go."""
     removed: dict[str, int] = {}
     for purpose in purposes:
-        path = place.database(purpose.file)
+        path = project.database(purpose.file)
         if path.exists():
             rehearsal = rehearse(path, purpose, partial(_without, match))
             if count := sum(batch.removed for batch in rehearsal):
                 removed[purpose.name] = count
-    spooled = remove_waiting(place, match, settings, dry_run=True)
+    spooled = remove_waiting(project, match, settings, dry_run=True)
     return Purged(removed, spooled, [], [], [], 0)
 
 
 def _purge_databases(
-    place: Place,
+    project: Project,
     match: SessionMatch,
     purposes: Sequence[Purpose],
     settings: Settings,
@@ -149,13 +149,13 @@ def _purge_databases(
     """Remove the rows of the session: how many of which purpose, and what may have some still."""
     removed: dict[str, int] = {}
     left: list[Path] = []
-    present = [purpose for purpose in purposes if place.database(purpose.file).exists()]
+    present = [purpose for purpose in purposes if project.database(purpose.file).exists()]
     if not present:
         return removed, left
     change, timeout = partial(_without, match), settings.store_busy_timeout_seconds
-    with staging(place) as folder:
+    with staging(project) as folder:
         for purpose in present:
-            path = place.database(purpose.file)
+            path = project.database(purpose.file)
             try:
                 # Also where nothing goes: what was deleted before may have left its bytes.
                 total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
@@ -184,7 +184,7 @@ class _Looking:
         self._holders: dict[Path, str | None] = {}
 
     def purge_mirror(
-        self, place: Place, purpose: Purpose, settings: Settings, advance: Advance
+        self, project: Project, purpose: Purpose, settings: Settings, advance: Advance
     ) -> None:
         """Remove the session from the mirror of one purpose."""
         timeout = settings.store_busy_timeout_seconds
@@ -192,7 +192,7 @@ class _Looking:
         is_meant = partial(self._is_meant, purpose)
         mend = partial(self._mended, purpose)
         for looked_at in copies.revise(
-            place,
+            project,
             purpose,
             change,
             timeout,

@@ -14,7 +14,7 @@ from khive_persist.maintenance.backup.backups import Backups
 from khive_persist.maintenance.backup.manifest import Manifest
 from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import content_of
-from khive_persist.project import Place, sync_directory
+from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
@@ -30,65 +30,69 @@ _OF_LINES: Final = (".jsonl", ".event", ".away", ".record")
 _COLUMNS: Final = len(statements.COLUMNS.split(", "))
 
 
-def in_mirror(place: Place, match: SessionMatch) -> Iterator[Path]:
+def in_mirror(project: Project, match: SessionMatch) -> Iterator[Path]:
     """Files of `sessions/` that have it still: what is not ours there, or whose class is unknown.
 
     A packed file that is damaged may have it.
     """
     with suppress(FileNotFoundError, NotADirectoryError):
-        for name in sorted(os.listdir(place.sessions)):
-            path = place.sessions / name
+        for name in sorted(os.listdir(project.sessions)):
+            path = project.sessions / name
             if not name.startswith(".") and packed_streams.is_file(path) and _has(path, match):
                 yield path
 
 
-def in_quarantine(place: Place, match: SessionMatch) -> Iterator[Path]:
+def in_quarantine(project: Project, match: SessionMatch) -> Iterator[Path]:
     """Files of `quarantine/` that have something of the session."""
-    for folder, _, files in os.walk(place.quarantine):
+    for folder, _, files in os.walk(project.quarantine):
         for name in sorted(files):
             path = Path(folder) / name
             if packed_streams.is_file(path) and _has(path, match):
                 yield path
 
 
-def empty_quarantine(place: Place, match: SessionMatch) -> int:
+def empty_quarantine(project: Project, match: SessionMatch) -> int:
     """Delete the files of `quarantine/` that have something of the session: synced on return.
 
     Returns:
         How many they were.
     """
     count = 0
-    for path in list(in_quarantine(place, match)):
+    for path in list(in_quarantine(project, match)):
         path.unlink(missing_ok=True)
         sync_directory(path.parent)
         count += 1
-    for folder, _, _ in os.walk(place.quarantine, topdown=False):
-        if Path(folder) != place.quarantine:
+    for folder, _, _ in os.walk(project.quarantine, topdown=False):
+        if Path(folder) != project.quarantine:
             # One with other files stays.
             with suppress(OSError):
                 os.rmdir(folder)
     return count
 
 
-def in_backups(place: Place, settings: Settings, clean_since: str) -> tuple[list[str], list[str]]:
+def in_backups(
+    project: Project, settings: Settings, clean_since: str
+) -> tuple[list[str], list[str]]:
     """Backups that may have the session, and destinations that cannot be looked at.
 
     Args:
         place: Whose.
-        settings: Those of the place: they name a destination besides `backups/`.
+        settings: Those of the project: they name a destination besides `backups/`.
         clean_since: Backups that were begun later have nothing of it; an empty string for none.
     """
-    folders = {str(place.backups): None, settings.backup_destination: None}
+    folders = {str(project.backups): None, settings.backup_destination: None}
     found: list[str] = []
     unseen: list[str] = []
     for destination in folders:
-        if not destination or (destination == str(place.backups) and not place.backups.is_dir()):
+        if not destination or (
+            destination == str(project.backups) and not project.backups.is_dir()
+        ):
             continue
         where = destination
         if "://" not in where:
-            where = str(Path(place.root, Path(where).expanduser()))
+            where = str(Path(project.root, Path(where).expanduser()))
         try:
-            catalogue = Backups(place, where).catalogue()
+            catalogue = Backups(project, where).catalogue()
         except (KhiveError, OSError) as error:
             unseen.append(f"{destination}: {error}")
             continue

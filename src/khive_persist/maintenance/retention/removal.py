@@ -6,7 +6,7 @@ from pathlib import Path
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.copies import existing_place
+from khive_persist.copies import existing_project
 from khive_persist.errors import InvalidQueryError, InvalidSettingsError
 from khive_persist.maintenance.retention import prune as pruning
 from khive_persist.maintenance.retention import purge as purging
@@ -19,7 +19,7 @@ from khive_persist.mirror.packing import damaged
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
@@ -28,21 +28,23 @@ from khive_persist.threads import Advance, run_stoppable
 Work = list[tuple[Purpose, rules.Rule]]
 
 
-def planned(place: Place, settings: Settings, rule: rules.Rule, names: Sequence[str] = ()) -> Work:
+def planned(
+    project: Project, settings: Settings, rule: rules.Rule, names: Sequence[str] = ()
+) -> Work:
     """The rule for each purpose that is pruned.
 
     Args:
-        place: The place.
-        settings: Those of the place; their rules hold where `rule` sets no limit.
+        place: The project.
+        settings: Those of the project; their rules hold where `rule` sets no limit.
         rule: The limits for all of the purposes.
-        names: The purposes; without one, all of the place.
+        names: The purposes; without one, all of the project.
 
     Raises:
         InvalidQueryError: A name is unknown, or no limit is set anywhere.
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
-        InvalidSettingsError: A rule of config.toml names no purpose of this place.
+        InvalidSettingsError: A rule of config.toml names no purpose of this project.
     """
-    known = {purpose.name: purpose for purpose in known_purposes(place)}
+    known = {purpose.name: purpose for purpose in known_purposes(project)}
     for name in names:
         if name not in known:
             raise InvalidQueryError(f"{name!r} is none of " + ", ".join(known))
@@ -53,7 +55,7 @@ def planned(place: Place, settings: Settings, rule: rules.Rule, names: Sequence[
     for other in written:
         if other.purpose not in (*known, "*"):
             raise InvalidSettingsError(
-                f"retention.rules: {other.purpose!r} is no purpose of this place"
+                f"retention.rules: {other.purpose!r} is no purpose of this project"
             )
     ruled = ((purpose, rules.rule_of(written, purpose.name)) for purpose in purposes)
     work = [(purpose, rule) for purpose, rule in ruled if rule is not None]
@@ -65,7 +67,7 @@ def planned(place: Place, settings: Settings, rule: rules.Rule, names: Sequence[
 
 
 def prune_all(
-    place: Place,
+    project: Project,
     work: Work,
     settings: Settings,
     *,
@@ -75,40 +77,40 @@ def prune_all(
     """Apply rules of `planned`; what was done, by the name of the purpose. See `prune`."""
     return {
         purpose.name: pruning.prune(
-            place, purpose, rule, settings, dry_run=dry_run, advance=advance
+            project, purpose, rule, settings, dry_run=dry_run, advance=advance
         )
         for purpose, rule in work
     }
 
 
 def rescan_all(
-    place: Place, *, dry_run: bool = False, advance: Advance = lambda _: None
+    project: Project, *, dry_run: bool = False, advance: Advance = lambda _: None
 ) -> dict[str, Rescanned]:
     """Take secrets out of all that is stored; what was found, by the purpose. See `rescan`."""
-    settings, redactor = _redaction(place)
+    settings, redactor = _redaction(project)
     if not dry_run:
-        rescanning.rescan_waiting(place, redactor, settings.store_busy_timeout_seconds)
+        rescanning.rescan_waiting(project, redactor, settings.store_busy_timeout_seconds)
     return {
         purpose.name: rescanning.rescan(
-            place, purpose, redactor, settings, dry_run=dry_run, advance=advance
+            project, purpose, redactor, settings, dry_run=dry_run, advance=advance
         )
-        for purpose in known_purposes(place)
+        for purpose in known_purposes(project)
     }
 
 
-def unscanned(place: Place) -> list[str]:
+def unscanned(project: Project) -> list[str]:
     """Say of files in `sessions/` that may have secrets, or have, why a rescan leaves them."""
-    _, redactor = _redaction(place)
-    beside = rescanning.secrets_beside(place, redactor)
+    _, redactor = _redaction(project)
+    beside = rescanning.secrets_beside(project, redactor)
     return [
-        *(f"{problem}; a secret may be in it" for problem in damaged(place)),
+        *(f"{problem}; a secret may be in it" for problem in damaged(project)),
         *(f"{path} is no file of ours, and has a secret in it" for path in beside),
     ]
 
 
-def _redaction(place: Place) -> tuple[Settings, Redactor]:
-    settings = configuration.load(place.config)
-    redactor = load_redactor(place, settings._replace(redaction_enabled=True))
+def _redaction(project: Project) -> tuple[Settings, Redactor]:
+    settings = configuration.load(project.config)
+    redactor = load_redactor(project, settings._replace(redaction_enabled=True))
     assert redactor is not None
     return settings, redactor
 
@@ -128,7 +130,7 @@ async def prune(
     time cannot be read stay, too. Cancelled or killed, the next prune finds the rest.
 
     Args:
-        records: Of which classes; without one, of all that the place knows.
+        records: Of which classes; without one, of all that the project knows.
         keep_age: Older records go. Without any limit, the rules of config.toml hold.
         keep_count: Only the newest so many stay.
         keep_bytes: Only the newest stay whose JSON columns hold so many bytes together.
@@ -140,21 +142,21 @@ async def prune(
         What was removed, by the name of the purpose.
 
     Raises:
-        InvalidQueryError: No limit is set anywhere, or the place does not know a class.
+        InvalidQueryError: No limit is set anywhere, or the project does not know a class.
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         StoreError: As its subclasses say; what was done by then stays done.
         OSError: A file of the mirror cannot be written.
     """
-    place = existing_place(dir)
+    project = existing_project(dir)
     names = [purpose.name for record in records for purpose in record.purposes()]
     rule = rules.Rule("*", keep_age, keep_count, keep_bytes, keep_payload_age)
 
     def run(advance: Advance) -> dict[str, Pruned]:
-        settings = configuration.load(place.config)
-        work = planned(place, settings, rule, names)
-        drain(place)
-        return prune_all(place, work, settings, dry_run=dry_run, advance=advance)
+        settings = configuration.load(project.config)
+        work = planned(project, settings, rule, names)
+        drain(project)
+        return prune_all(project, work, settings, dry_run=dry_run, advance=advance)
 
     return await run_stoppable(run)
 
@@ -184,17 +186,17 @@ async def purge(
     Raises:
         InvalidRecordError: The id is empty.
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         StoreError: As its subclasses say; what was done by then stays done.
         OSError: A file cannot be written.
     """
-    place = existing_place(dir)
+    project = existing_project(dir)
 
     def run(advance: Advance) -> Purged:
-        settings = configuration.load(place.config)
-        purposes = known_purposes(place)
+        settings = configuration.load(project.config)
+        purposes = known_purposes(project)
         return purging.purge(
-            place,
+            project,
             session_id,
             purposes,
             settings,
@@ -223,14 +225,14 @@ async def rescan(*, dry_run: bool = False, dir: Path | str | None = None) -> dic
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         StoreError: As its subclasses say; what was done by then stays done.
         OSError: A file of the mirror cannot be written.
     """
-    place = existing_place(dir)
+    project = existing_project(dir)
 
     def run(advance: Advance) -> dict[str, Rescanned]:
-        drain(place)
-        return rescan_all(place, dry_run=dry_run, advance=advance)
+        drain(project)
+        return rescan_all(project, dry_run=dry_run, advance=advance)
 
     return await run_stoppable(run)

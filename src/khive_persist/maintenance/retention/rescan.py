@@ -13,7 +13,7 @@ from khive_persist.capture.spool import DRAIN_LOCK, Spool
 from khive_persist.mirror import packed_streams, scan
 from khive_persist.mirror import rewrite as copies
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import Place, write_private
+from khive_persist.project import Project, write_private
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
@@ -45,7 +45,7 @@ class Rescanned(NamedTuple):
 
 
 def rescan(
-    place: Place,
+    project: Project,
     purpose: Purpose,
     redactor: Redactor,
     settings: Settings,
@@ -60,10 +60,10 @@ def rescan(
     are. Killed, the next rescan goes on.
 
     Args:
-        place: Where.
+        project: Where.
         purpose: Which records.
         redactor: What finds secrets; placeholders that are there are left.
-        settings: Those of the place.
+        settings: Those of the project.
         dry_run: Only count.
         advance: Called with the number of records that were looked at since.
 
@@ -71,12 +71,12 @@ def rescan(
         StoreError: As its subclasses say; what was done by then stays done.
         OSError: A file of the mirror cannot be written.
     """
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     kinds: dict[str, int] = {}
     timeout = settings.store_busy_timeout_seconds
     if not path.exists():
         if not dry_run:
-            _rescan_mirror(place, purpose, redactor, timeout, advance)
+            _rescan_mirror(project, purpose, redactor, timeout, advance)
         return Rescanned(0, 0, kinds, True)
     counting = partial(_sealed, redactor, kinds)
     total, is_empty = Revised(), True
@@ -86,23 +86,23 @@ def rescan(
             advance(batch.looked_at)
     else:
         # Also where none is found: what was deleted before may have left its bytes.
-        with staging(place) as folder:
+        with staging(project) as folder:
             total, is_empty = erase(path, purpose, counting, folder, timeout, advance)
-        _rescan_mirror(place, purpose, redactor, timeout, advance)
+        _rescan_mirror(project, purpose, redactor, timeout, advance)
     return Rescanned(total.looked_at, total.changed, dict(sorted(kinds.items())), is_empty)
 
 
-def rescan_waiting(place: Place, redactor: Redactor, timeout_seconds: float) -> int:
+def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float) -> int:
     """Take secrets out of records that wait in the spool: synced on return; how many had one.
 
     Events there are as they came: they are redacted when they are drained.
 
     Raises:
         StoreBusyError: A drain ran for too long.
-        PlaceError: The key of this user's MACs cannot be read.
+        ProjectError: The key of this user's MACs cannot be read.
         OSError: One cannot be written.
     """
-    spool = Spool(place)
+    spool = Spool(project)
     if not spool.records():
         return 0
     count = 0
@@ -110,21 +110,21 @@ def rescan_waiting(place: Place, redactor: Redactor, timeout_seconds: float) -> 
         for file in spool.records():
             # Not ours, or not whole: the drain sets it aside.
             with suppress(ValueError, FileNotFoundError):
-                record = decode(place.khive, file, spool.read(file))
+                record = decode(project.khive, file, spool.read(file))
                 row = seal(redactor, record.row)
                 if row != record.row:
-                    content = encode(place.khive, file, record._replace(row=row))
+                    content = encode(project.khive, file, record._replace(row=row))
                     write_private(spool.path / file.name, content)
                     count += 1
     return count
 
 
-def secrets_beside(place: Place, redactor: Redactor) -> list[Path]:
+def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
     """Files in `sessions/` that are not ours and have secrets in them; they are left alone."""
     found = []
-    for file in scan.files(place.sessions):
-        path = place.sessions / file
-        is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(place.sessions, file))
+    for file in scan.files(project.sessions):
+        path = project.sessions / file
+        is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(project.sessions, file))
         if (
             is_others
             and packed_streams.is_file(path)
@@ -135,12 +135,12 @@ def secrets_beside(place: Place, redactor: Redactor) -> list[Path]:
 
 
 def _rescan_mirror(
-    place: Place, purpose: Purpose, redactor: Redactor, timeout_seconds: float, advance: Advance
+    project: Project, purpose: Purpose, redactor: Redactor, timeout_seconds: float, advance: Advance
 ) -> None:
     change = partial(_sealed, redactor, {})
     mend = partial(_without_secrets, redactor)
     for looked_at in copies.revise(
-        place, purpose, change, timeout_seconds, mend=mend, with_unfinished=True
+        project, purpose, change, timeout_seconds, mend=mend, with_unfinished=True
     ):
         advance(looked_at)
 

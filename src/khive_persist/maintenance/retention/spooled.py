@@ -11,12 +11,12 @@ from khive_persist.capture.spool import (
     DRAIN_LOCK,
     Event,
     Spool,
-    home_place,
+    home_project,
     is_for,
     split_away,
 )
-from khive_persist.errors import PlaceError
-from khive_persist.project import Place, sync_directory
+from khive_persist.errors import ProjectError
+from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store.session_ids import SessionMatch
 from khive_persist.store.sqlite import write_lock
@@ -24,14 +24,14 @@ from khive_persist.trust import marks
 
 
 def remove_waiting(
-    place: Place, match: SessionMatch, settings: Settings, *, dry_run: bool = False
+    project: Project, match: SessionMatch, settings: Settings, *, dry_run: bool = False
 ) -> int:
     """Remove what waits of a session, as no drain could bring it in: synced on return.
 
     Args:
         place: Whose spool.
         match: The session.
-        settings: Those of the place.
+        settings: Those of the project.
         dry_run: Only count.
 
     Returns:
@@ -41,7 +41,7 @@ def remove_waiting(
         StoreBusyError: A drain ran for too long.
         OSError: One cannot be removed.
     """
-    spool = Spool(place)
+    spool = Spool(project)
     if not (spool.events() or spool.records()):
         return 0
     with write_lock.held(spool.path / DRAIN_LOCK, settings.store_busy_timeout_seconds):
@@ -62,16 +62,16 @@ def remove_waiting(
     return len(events) + len(records)
 
 
-def waiting_at_home(place: Place, match: SessionMatch, settings: Settings) -> Iterator[Path]:
+def waiting_at_home(project: Project, match: SessionMatch, settings: Settings) -> Iterator[Path]:
     """The events of a session that wait in the home's spool, as they cannot be moved here."""
-    home = home_place()
-    if home is None or marks.is_state(place.khive):
+    home = home_project()
+    if home is None or marks.is_state(project.khive):
         return
     spool = Spool(home)
     for event in spool.events():
         # Moved or drained meanwhile.
         with suppress(OSError):
-            is_meant = event.away and is_for(spool.header(event), place)
+            is_meant = event.away and is_for(spool.header(event), project)
             if is_meant and _is_event_of(spool, event, match, settings):
                 yield spool.path / event.name
 
@@ -89,8 +89,8 @@ def _is_event_of(spool: Spool, event: Event, match: SessionMatch, settings: Sett
 
 def _is_record_of(spool: Spool, file: RecordFile, match: SessionMatch) -> bool:
     try:
-        return match.owns(decode(spool.place.khive, file, spool.read(file)).row)
-    except PlaceError:
+        return match.owns(decode(spool.project.khive, file, spool.read(file)).row)
+    except ProjectError:
         raise
     except (OSError, ValueError):
         return False

@@ -11,13 +11,13 @@ from khive_persist import settings as configuration
 from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, waiting_at_home
-from khive_persist.errors import InvalidSettingsError, KhiveError, PlaceError
+from khive_persist.errors import InvalidSettingsError, KhiveError, ProjectError
 from khive_persist.maintenance.trust.survey import TOKENS, Finding, acting, survey
 from khive_persist.models import purpose_registry
 from khive_persist.project import (
     GITIGNORE,
     PRIVATE_FILE,
-    Place,
+    Project,
     make_directory,
     sync_directory,
     write_private,
@@ -64,10 +64,10 @@ class Acceptance(NamedTuple):
     errors: Sequence[KhiveError] = ()
 
 
-def origin(place: Place) -> Origin:
+def origin(project: Project) -> Origin:
     """Where a `.khive` was known before, by its id."""
-    khive = marks.physical(place.khive)
-    for digits in marks.all_digits(place.khive):
+    khive = marks.physical(project.khive)
+    for digits in marks.all_digits(project.khive):
         paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
         if paths:
             there = [marks.all_digits(path / khive.name) for path in paths]
@@ -75,7 +75,7 @@ def origin(place: Place) -> Origin:
     return Origin("", (), False)
 
 
-def accept(place: Place, *, keep: bool) -> Acceptance:
+def accept(project: Project, *, keep: bool) -> Acceptance:
     """Trust a `.khive`: marked on return, with nothing in it that is obeyed and not the user's.
 
     Without `keep`, all but config.toml and .gitignore goes into `quarantine/`; of a `.khive` that
@@ -89,96 +89,96 @@ def accept(place: Place, *, keep: bool) -> Acceptance:
 
     Raises:
         UntrustedError: It is another user's, a link, or no directory.
-        PlaceError: Something cannot be moved.
+        ProjectError: Something cannot be moved.
         StoreError: A journal that was taken cannot be carried out.
     """
-    search.refuse_foreign(place.khive)
-    old = origin(place)
-    was_trusted = marks.is_trusted(place.khive)
+    search.refuse_foreign(project.khive)
+    old = origin(project)
+    was_trusted = marks.is_trusted(project.khive)
     try:
-        os.chmod(place.khive, 0o700)
+        os.chmod(project.khive, 0o700)
         if was_trusted or keep or old.has_moved:
-            is_marked = marks.mark(place.khive)
+            is_marked = marks.mark(project.khive)
             takes = keep or old.has_moved
-            quarantine, moved = _sort_out(place, survey(place), keep=takes)
+            quarantine, moved = _sort_out(project, survey(project), keep=takes)
             if takes:
-                _close(place)
+                _close(project)
         else:
-            quarantine, moved = _move_all(place)
-            is_marked = marks.mark(place.khive)
+            quarantine, moved = _move_all(project)
+            is_marked = marks.mark(project.khive)
     except OSError as error:
         raise (
             error
             if isinstance(error, KhiveError)
-            else PlaceError(f"{place.khive}: {error.strerror}")
+            else ProjectError(f"{project.khive}: {error.strerror}")
         ) from error
     if keep:
-        _trust_values(place)
-    elif old.has_moved and marks.is_marked(place.khive):
-        records.store(place.khive, records.of_digits(old.digits))
+        _trust_values(project)
+    elif old.has_moved and marks.is_marked(project.khive):
+        records.store(project.khive, records.of_digits(old.digits))
     for path in old.paths if old.has_moved else ():
-        marks.forget(path / place.khive.name)
+        marks.forget(path / project.khive.name)
         records.drop(old.digits)
-    place.make()
-    waiting = waiting_at_home(place)
-    errors = drain(place).errors
-    left = waiting_at_home(place)
+    project.make()
+    waiting = waiting_at_home(project)
+    errors = drain(project).errors
+    left = waiting_at_home(project)
     return Acceptance(quarantine, moved, is_marked, waiting - left, left, errors)
 
 
-def _move_all(place: Place) -> tuple[Path | None, list[str]]:
+def _move_all(project: Project) -> tuple[Path | None, list[str]]:
     """Move all but the settings into a new folder of the quarantine."""
-    names = [name for name in sorted(os.listdir(place.khive)) if not _stays(place, name)]
+    names = [name for name in sorted(os.listdir(project.khive)) if not _stays(project, name)]
     if not names:
         return None, []
-    folder = place.khive / f"untrusted.{clock.new_id()}"
+    folder = project.khive / f"untrusted.{clock.new_id()}"
     make_directory(folder)
     for name in names:
-        os.rename(place.khive / name, folder / name)
-    ignore = place.khive / ".gitignore"
+        os.rename(project.khive / name, folder / name)
+    ignore = project.khive / ".gitignore"
     if os.path.lexists(ignore):
         write_private(ignore, GITIGNORE)
-    return _set_aside(place, folder), names
+    return _set_aside(project, folder), names
 
 
-def _set_aside(place: Place, folder: Path) -> Path:
+def _set_aside(project: Project, folder: Path) -> Path:
     """Put a folder of what was moved into the quarantine: synced on return."""
     sync_directory(folder)
     # What lay in place of it was moved too. To make it syncs the names beside it.
-    make_directory(place.quarantine)
-    os.rename(folder, place.quarantine / folder.name)
-    sync_directory(place.quarantine)
-    return place.quarantine / folder.name
+    make_directory(project.quarantine)
+    os.rename(folder, project.quarantine / folder.name)
+    sync_directory(project.quarantine)
+    return project.quarantine / folder.name
 
 
-def _stays(place: Place, name: str) -> bool:
-    return name in _STAYS and stat.S_ISREG(os.lstat(place.khive / name).st_mode)
+def _stays(project: Project, name: str) -> bool:
+    return name in _STAYS and stat.S_ISREG(os.lstat(project.khive / name).st_mode)
 
 
 def _sort_out(
-    place: Place, findings: list[Finding], *, keep: bool
+    project: Project, findings: list[Finding], *, keep: bool
 ) -> tuple[Path | None, list[str]]:
     """Take what can be taken, if asked to, and move the rest."""
     # The quarantine itself may be what has to go.
-    folder = place.khive / f"untrusted.{clock.new_id()}"
+    folder = project.khive / f"untrusted.{clock.new_id()}"
     moved = []
     for finding in findings:
         if finding.kind == "settings":
             continue
-        if keep and _take(place, finding):
+        if keep and _take(project, finding):
             continue
-        if not os.path.lexists(place.khive / finding.path):
+        if not os.path.lexists(project.khive / finding.path):
             continue
         make_directory(folder)
         target = folder / finding.path.replace("/", "_")
         if finding.kind == "schema":
-            sqlite.set_aside(place.khive / finding.path, folder)
+            sqlite.set_aside(project.khive / finding.path, folder)
         else:
-            os.rename(place.khive / finding.path, target)
+            os.rename(project.khive / finding.path, target)
         moved.append(finding.path)
-    for parent in {(place.khive / path).parent for path in moved}:
+    for parent in {(project.khive / path).parent for path in moved}:
         sync_directory(parent)
-    return (_set_aside(place, folder), moved) if moved else (None, [])
+    return (_set_aside(project, folder), moved) if moved else (None, [])
 
 
 def _mode(path: Path) -> int:
@@ -188,32 +188,32 @@ def _mode(path: Path) -> int:
         return stat.S_IFDIR
 
 
-def _take(place: Place, finding: Finding) -> bool:
+def _take(project: Project, finding: Finding) -> bool:
     """Take one thing for the user's own; whether that can be."""
     try:
         if finding.kind == "journal":
-            atomic_switch.adopt(place.khive)
-            atomic_switch.settle(place.khive)
+            atomic_switch.adopt(project.khive)
+            atomic_switch.settle(project.khive)
         elif finding.kind == "purpose":
-            purpose_registry.adopt(place, place.khive / finding.path)
+            purpose_registry.adopt(project, project.khive / finding.path)
         elif finding.kind == "record":
-            path = place.khive / finding.path
+            path = project.khive / finding.path
             file = record_file.parse(path.name)
             if file is None:
                 return False
-            raw = Spool(place).read(file)
-            write_private(path, record_file.sign_anew(place.khive, file, raw))
+            raw = Spool(project).read(file)
+            write_private(path, record_file.sign_anew(project.khive, file, raw))
         elif finding.kind == "tokens":
-            document = signed.read(place.khive / TOKENS)
+            document = signed.read(project.khive / TOKENS)
             document.pop("mac", None)
-            write_private(place.khive / TOKENS, signed.dump(place.khive, TOKENS, document))
+            write_private(project.khive / TOKENS, signed.dump(project.khive, TOKENS, document))
         elif finding.kind == "tombstones":
-            tombstones.adopt(place)
+            tombstones.adopt(project)
         elif finding.kind == "key":
-            key = redacting.read_key(place, believed=False)
+            key = redacting.read_key(project, believed=False)
             if key is None:
                 return False
-            redacting.sign_key(place, key)
+            redacting.sign_key(project, key)
         else:
             # Settings and schemas are remembered below; the rest no program of ours makes.
             return finding.kind in ("schema", "settings")
@@ -222,9 +222,9 @@ def _take(place: Place, finding: Finding) -> bool:
     return True
 
 
-def _close(place: Place) -> None:
+def _close(project: Project) -> None:
     """Close what is taken to others: it may have been open where it came from."""
-    for at, folders, files in os.walk(place.khive):
+    for at, folders, files in os.walk(project.khive):
         for name in folders:
             path = os.path.join(at, name)
             if not os.path.islink(path):
@@ -235,18 +235,18 @@ def _close(place: Place) -> None:
                 os.chmod(path, PRIVATE_FILE)
 
 
-def _trust_values(place: Place) -> None:
+def _trust_values(project: Project) -> None:
     """Remember the settings and the schemas as the person has seen them."""
-    if not marks.is_marked(place.khive):
+    if not marks.is_marked(project.khive):
         return
     try:
-        config = configuration.read_text(place.config)
+        config = configuration.read_text(project.config)
     except InvalidSettingsError:
         config = None
     schema = {
         one.sha256
-        for name in os.listdir(place.khive)
-        if atomic_switch.is_database(name) and stat.S_ISREG(_mode(place.khive / name))
-        for one in acting(place.khive / name)
+        for name in os.listdir(project.khive)
+        if atomic_switch.is_database(name) and stat.S_ISREG(_mode(project.khive / name))
+        for one in acting(project.khive / name)
     }
-    records.store(place.khive, records.Trusted(config, tuple(sorted(schema))))
+    records.store(project.khive, records.Trusted(config, tuple(sorted(schema))))

@@ -14,9 +14,9 @@ from khive_persist import tombstones
 from khive_persist.capture import record_file
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Spool, parse
-from khive_persist.errors import InvalidSettingsError, PlaceError
+from khive_persist.errors import InvalidSettingsError, ProjectError
 from khive_persist.models import purpose_registry
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store import redacting
 from khive_persist.store.sqlite import atomic_switch, guard
 from khive_persist.store.sqlite.connection import prepare_reader
@@ -59,17 +59,17 @@ class Finding(NamedTuple):
     line: str
 
 
-def survey(place: Place) -> list[Finding]:
+def survey(project: Project) -> list[Finding]:
     """All that lies in a `.khive` and is not believed; empty where all is ours."""
     findings: list[Finding] = []
-    for name, status in _entries(place.khive):
-        findings += _of_kind(place, name, status)
+    for name, status in _entries(project.khive):
+        findings += _of_kind(project, name, status)
         if stat.S_ISDIR(status.st_mode) and name in _LOOKED_INTO:
-            for inner, inner_status in _entries(place.khive / name):
-                findings += _inside(place, name, inner, inner_status)
+            for inner, inner_status in _entries(project.khive / name):
+                findings += _inside(project, name, inner, inner_status)
         elif atomic_switch.is_database(name) and stat.S_ISREG(status.st_mode):
-            findings += _schema(place, name)
-    if not atomic_switch.is_believed(place.khive):
+            findings += _schema(project, name)
+    if not atomic_switch.is_believed(project.khive):
         line = "a journal that would replace files, and is not ours"
         findings.append(Finding(atomic_switch.JOURNAL, "journal", line))
     findings += [
@@ -78,19 +78,19 @@ def survey(place: Place) -> list[Finding]:
             "purpose",
             "describes records, and is not ours",
         )
-        for file in purpose_registry.disbelieved(place)
+        for file in purpose_registry.disbelieved(project)
     ]
-    findings += _tokens(place) + _tombstones(place) + _key(place) + _settings(place)
+    findings += _tokens(project) + _tombstones(project) + _key(project) + _settings(project)
     named = {finding.path: finding for finding in reversed(findings)}
     return sorted(named.values())
 
 
-def listing(place: Place) -> list[str]:
+def listing(project: Project) -> list[str]:
     """What lies in a `.khive`, a line an entry: its name, and its size or how much is in it."""
     lines = []
-    for name, status in _entries(place.khive):
+    for name, status in _entries(project.khive):
         if stat.S_ISDIR(status.st_mode):
-            count = sum(1 for _ in _entries(place.khive / name))
+            count = sum(1 for _ in _entries(project.khive / name))
             lines.append(f"{name}/ ({count} entries)")
         elif stat.S_ISREG(status.st_mode):
             lines.append(f"{name} ({status.st_size} bytes)")
@@ -129,12 +129,12 @@ def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             continue
 
 
-def _of_kind(place: Place, name: str, status: os.stat_result) -> list[Finding]:
+def _of_kind(project: Project, name: str, status: os.stat_result) -> list[Finding]:
     if name == marks.ID:
         is_mark = stat.S_ISLNK(status.st_mode)
         return [] if is_mark else [Finding(name, "not a file", f"{_word(status)} in place of it")]
     if stat.S_ISLNK(status.st_mode):
-        return [Finding(name, "link", f"a symbolic link to {_target(place.khive / name)}")]
+        return [Finding(name, "link", f"a symbolic link to {_target(project.khive / name)}")]
     if name in FOLDERS and not stat.S_ISDIR(status.st_mode):
         return [Finding(name, "not a folder", f"{_word(status)} in place of a folder")]
     is_ours = name in FILES or atomic_switch.is_database(name)
@@ -149,18 +149,18 @@ def _of_kind(place: Place, name: str, status: os.stat_result) -> list[Finding]:
     return []
 
 
-def _is_signed(place: Place, file: RecordFile) -> bool:
+def _is_signed(project: Project, file: RecordFile) -> bool:
     try:
-        record_file.decode(place.khive, file, Spool(place).read(file))
+        record_file.decode(project.khive, file, Spool(project).read(file))
     except (OSError, ValueError):
         return False
     return True
 
 
-def _inside(place: Place, folder: str, name: str, status: os.stat_result) -> list[Finding]:
+def _inside(project: Project, folder: str, name: str, status: os.stat_result) -> list[Finding]:
     path = f"{folder}/{name}"
     if stat.S_ISLNK(status.st_mode):
-        return [Finding(path, "link", f"a symbolic link to {_target(place.khive / path)}")]
+        return [Finding(path, "link", f"a symbolic link to {_target(project.khive / path)}")]
     if folder == "spool":
         if name in _PIPES and stat.S_ISFIFO(status.st_mode):
             return []
@@ -169,9 +169,9 @@ def _inside(place: Place, folder: str, name: str, status: os.stat_result) -> lis
         if name in _PIPES:
             return [Finding(path, "not a file", "a file in place of the drainer's pipe")]
         event = parse(name)
-        if event is not None and event.away and not marks.is_state(place.khive):
+        if event is not None and event.away and not marks.is_state(project.khive):
             return [Finding(path, "event", "an event that says it is another project's")]
-        if (record := record_file.parse(name)) is not None and not _is_signed(place, record):
+        if (record := record_file.parse(name)) is not None and not _is_signed(project, record):
             return [Finding(path, "record", "a record that your programs did not put there")]
     elif not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         return [Finding(path, "not a file", _word(status))]
@@ -180,42 +180,42 @@ def _inside(place: Place, folder: str, name: str, status: os.stat_result) -> lis
     return []
 
 
-def _schema(place: Place, name: str) -> list[Finding]:
-    seen = records.load(place.khive).schema
+def _schema(project: Project, name: str) -> list[Finding]:
+    seen = records.load(project.khive).schema
     return [
         Finding(name, "schema", f"its {one.what} {one.name!r} acts on {one.table}")
-        for one in acting(place.khive / name)
+        for one in acting(project.khive / name)
         if one.sha256 not in seen
     ]
 
 
-def _tokens(place: Place) -> list[Finding]:
-    path = place.khive / TOKENS
-    if not os.path.lexists(path) or signed.is_believed(place.khive, TOKENS, path):
+def _tokens(project: Project) -> list[Finding]:
+    path = project.khive / TOKENS
+    if not os.path.lexists(path) or signed.is_believed(project.khive, TOKENS, path):
         return []
     return [Finding(TOKENS, "tokens", "a list of tokens that is not ours; they open nothing")]
 
 
-def _tombstones(place: Place) -> list[Finding]:
-    if not os.path.lexists(place.khive / tombstones.FILE) or tombstones.is_believed(place):
+def _tombstones(project: Project) -> list[Finding]:
+    if not os.path.lexists(project.khive / tombstones.FILE) or tombstones.is_believed(project):
         return []
     line = "a list of what was purged that is not ours; it keeps nothing out"
     return [Finding(tombstones.FILE, "tombstones", line)]
 
 
-def _key(place: Place) -> list[Finding]:
+def _key(project: Project) -> list[Finding]:
     try:
-        is_there = os.path.lexists(place.khive / redacting.KEY_FILE)
-        is_ours = not is_there or redacting.read_key(place) is not None
-    except (OSError, PlaceError):
+        is_there = os.path.lexists(project.khive / redacting.KEY_FILE)
+        is_ours = not is_there or redacting.read_key(project) is not None
+    except (OSError, ProjectError):
         is_ours = False
     line = "a key that is not ours; another one is made"
     return [] if is_ours else [Finding(redacting.KEY_FILE, "key", line)]
 
 
-def _settings(place: Place) -> list[Finding]:
+def _settings(project: Project) -> list[Finding]:
     try:
-        names = configuration.withheld(place.config)
+        names = configuration.withheld(project.config)
     except InvalidSettingsError as error:
         return [Finding("config.toml", "settings", str(error))]
     if not names:

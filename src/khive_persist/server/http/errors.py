@@ -35,7 +35,7 @@ STATUSES: Final[dict[type[KhiveError], int]] = {
     errors.ConflictError: 409,
     errors.CompletedError: 409,
     errors.VersionError: 409,
-    errors.PlaceError: 503,
+    errors.ProjectError: 503,
     errors.UntrustedError: 503,
     errors.CaptureError: 503,
     errors.EmissionError: 502,

@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from typing import Final, NamedTuple
 
-from khive_persist.errors import InvalidSettingsError, PlaceError
+from khive_persist.errors import InvalidSettingsError, ProjectError
 
 _BACKLOG: Final = 512
 
@@ -49,7 +49,7 @@ def listen(address: str, port: int) -> socket.socket:
     """A socket that is bound and listens; port 0 takes a free one.
 
     Raises:
-        PlaceError: It cannot be bound, as where another program has the port.
+        ProjectError: It cannot be bound, as where another program has the port.
     """
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -64,7 +64,7 @@ def listen(address: str, port: int) -> socket.socket:
             raise
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise PlaceError(
+        raise ProjectError(
             f"cannot listen on {address} port {port} ({reason})", hint="choose another with --port"
         ) from error
     made.setblocking(False)

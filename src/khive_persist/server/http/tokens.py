@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
-from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError, PlaceError
+from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError, ProjectError
 from khive_persist.files import read_regular
-from khive_persist.project import Place, make_directory, write_private
+from khive_persist.project import Project, make_directory, write_private
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import signed
 
@@ -55,12 +55,12 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """The tokens of one place, read anew whenever their file has changed."""
+    """The tokens of one project, read anew whenever their file has changed."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._path = place.khive / FILE
-        self._local = place.khive / LOCAL_FILE
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._path = project.khive / FILE
+        self._local = project.khive / LOCAL_FILE
         self._seen: tuple[int, int, int] | None = None
         self._known: tuple[Token, ...] = ()
 
@@ -69,18 +69,18 @@ class Tokens:
 
         Raises:
             InvalidFileError: The file is not one of ours.
-            PlaceError: It cannot be read.
+            ProjectError: It cannot be read.
         """
         try:
             found = os.stat(self._path)
             seen = found.st_mtime_ns, found.st_size, found.st_ino
             if seen != self._seen:
-                self._known = _read(self._place, self._path)
+                self._known = _read(self._project, self._path)
                 self._seen = seen
         except FileNotFoundError:
             self._seen, self._known = None, ()
         except OSError as error:
-            raise PlaceError(f"{self._path}: {error.strerror}") from error
+            raise ProjectError(f"{self._path}: {error.strerror}") from error
         return self._known
 
     def find(self, token: str) -> Token | None:
@@ -101,7 +101,7 @@ class Tokens:
 
         Raises:
             InvalidRecordError: The name is taken or is none, or there is no right.
-            PlaceError: The file cannot be written.
+            ProjectError: The file cannot be written.
         """
         chosen = tuple(right for right in RIGHTS if right in set(rights))
         if not _NAME.match(name):
@@ -123,7 +123,7 @@ class Tokens:
 
         Raises:
             NotFoundError: There is none of that name.
-            PlaceError: The file cannot be written.
+            ProjectError: The file cannot be written.
         """
         with write_lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
             kept = [known for known in self.list() if known.name != name]
@@ -137,9 +137,9 @@ class Tokens:
         """The local token, with every right, made where there is none.
 
         Raises:
-            PlaceError: It cannot be read or written.
+            ProjectError: It cannot be read or written.
         """
-        self._place.make()
+        self._project.make()
         try:
             with write_lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
                 try:
@@ -155,14 +155,14 @@ class Tokens:
                 write_private(self._local, token.encode() + b"\n")
                 return token
         except OSError as error:
-            raise PlaceError(f"{self._local}: {error.strerror}") from error
+            raise ProjectError(f"{self._local}: {error.strerror}") from error
 
     def _set_foreign_aside(self) -> None:
         """Keep a list that is not ours where a person can look at it: ours is made in its place."""
         is_there = os.path.lexists(self._path)
-        if is_there and not signed.is_believed(self._place.khive, FILE, self._path):
-            make_directory(self._place.quarantine)
-            os.rename(self._path, self._place.quarantine / f"{FILE}.{clock.new_id()}")
+        if is_there and not signed.is_believed(self._project.khive, FILE, self._path):
+            make_directory(self._project.quarantine)
+            os.rename(self._path, self._project.quarantine / f"{FILE}.{clock.new_id()}")
             self._seen = None
 
     def _add(self, name: str, rights: tuple[Right, ...]) -> str:
@@ -174,17 +174,17 @@ class Tokens:
     def _write(self, tokens: Iterable[Token]) -> None:
         content = {"tokens": [token._asdict() for token in tokens]}
         try:
-            write_private(self._path, signed.dump(self._place.khive, FILE, content))
+            write_private(self._path, signed.dump(self._project.khive, FILE, content))
         except OSError as error:
-            raise PlaceError(f"{self._path}: {error.strerror}") from error
+            raise ProjectError(f"{self._path}: {error.strerror}") from error
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(place: Place, path: Path) -> tuple[Token, ...]:
-    if not signed.is_believed(place.khive, FILE, path):
+def _read(project: Project, path: Path) -> tuple[Token, ...]:
+    if not signed.is_believed(project.khive, FILE, path):
         return ()
     try:
         return tuple(_token(one) for one in signed.read(path)["tokens"])

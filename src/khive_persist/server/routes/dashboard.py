@@ -41,7 +41,7 @@ _UNBUILT: Final = (
 
 
 def routes(serving: Serving) -> list[BaseRoute]:
-    """The routes of this group. They need no token: the files hold nothing of the place."""
+    """The routes of this group. They need no token: the files hold nothing of the project."""
 
     async def page(request: Request) -> Response:
         found = await anyio.to_thread.run_sync(_read, "index.html", request)

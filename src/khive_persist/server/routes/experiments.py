@@ -26,7 +26,7 @@ from khive_persist.server.routes.read.schemas import COUNT, INSTANT, TEXT, array
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import Kept
-from khive_persist.store.keyset_pages import NewestRow, Place, newest
+from khive_persist.store.keyset_pages import NewestRow, Project, newest
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table
 from khive_persist.transfer.writing.csv import head, line_of
@@ -99,12 +99,12 @@ def _operations(serving: Serving) -> list[Operation]:
 
     async def every(_asked: Asked) -> Listing:
         async def page(after: Sequence[Any] | None, limit: int) -> Page:
-            at = None if after is None else Place(*after)
+            at = None if after is None else Project(*after)
             async with serving.reading.reader(EXPERIMENTS) as reader:
                 return Page(*await newest(reader, [EXPERIMENTS], [], at, limit))
 
         def line(one: NewestRow) -> bytes:
-            row = (*one.row[:3], one.place.created_at, one.row[4])
+            row = (*one.row[:3], one.project.created_at, one.row[4])
             return line_of(table, table.columns, row)
 
         return Listing(page, (str, str), _listed, partial(head, table.columns), line)
@@ -144,4 +144,4 @@ def _weighed(variants: object) -> object:
 def _listed(one: NewestRow) -> dict[str, Any]:
     content = codec.column(one.row[1])
     fields = content if isinstance(content, dict) else {}
-    return {**fields, "name": one.row[0], "created_at": one.place.created_at}
+    return {**fields, "name": one.row[0], "created_at": one.project.created_at}

@@ -18,7 +18,7 @@ def routes(serving: Serving) -> list[BaseRoute]:
     async def readyz(_request: Request) -> Response:
         if serving.stopping.is_set():
             return json_response({"status": "stopping"}, 503, {"retry-after": "5"})
-        if not serving.place.exists() or not serving.recorder.is_ready:
+        if not serving.project.exists() or not serving.recorder.is_ready:
             return json_response({"status": "not ready"}, 503, {"retry-after": "5"})
         return json_response({"status": "ready"})
 

@@ -85,7 +85,7 @@ def _kind(serving: Serving, kind: str) -> tuple[type[Node], Purpose]:
     if kind in CLASSES:
         record = CLASSES[kind]
         return record, record.purpose
-    for purpose in known_purposes(serving.place):
+    for purpose in known_purposes(serving.project):
         if purpose.name == kind and purpose not in BUILT_IN:
             return Node, purpose
     if kind in {purpose.name for purpose in HOOK_EVENTS.values()}:
@@ -95,7 +95,7 @@ def _kind(serving: Serving, kind: str) -> tuple[type[Node], Purpose]:
         raise NotFoundError(f"no records {kind!r} here", hint=hint)
     raise NotFoundError(
         f"no records {kind!r} here",
-        hint="a kind of your own is known once its class was opened in this place",
+        hint="a kind of your own is known once its class was opened in this project",
     )
 
 

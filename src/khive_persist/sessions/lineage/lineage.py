@@ -11,7 +11,7 @@ from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.lineage.agents import Agent, Agents
 from khive_persist.sessions.lineage.links import Links, find_links
 from khive_persist.sessions.read import whole_id
@@ -45,7 +45,7 @@ class Lineage(NamedTuple):
     links: Links
 
 
-async def read_lineage(place: Place, session_id: str, prices: PriceTable) -> Lineage:
+async def read_lineage(project: Project, session_id: str, prices: PriceTable) -> Lineage:
     """The lineage of the session whose id is this, or begins so.
 
     What is said comes from the tools' transcripts, as `sync` read them, and from hook events; where
@@ -55,10 +55,10 @@ async def read_lineage(place: Place, session_id: str, prices: PriceTable) -> Lin
         NotFoundError: No session, or several, begin so; or it has neither messages nor events.
         StoreError: As its subclasses say.
     """
-    session_id = await whole_id(place, session_id)
+    session_id = await whole_id(project, session_id)
     # A reader makes one table of all its files: messages and events are of two.
-    async with reading(place, CONVERSATIONS) as messages:
-        async with reading(place, *HOOK_EVENTS.values()) as events:
+    async with reading(project, CONVERSATIONS) as messages:
+        async with reading(project, *HOOK_EVENTS.values()) as events:
             agents, is_told = Agents(prices), False
             async with aclosing(messages.stream(partial(_contents, session_id))) as rows:
                 async for text, created_at in rows:

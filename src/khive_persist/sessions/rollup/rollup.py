@@ -1,4 +1,4 @@
-"""`Rollup`: the sums of a place by session and hour, in memory, and what is answered from them."""
+"""`Rollup`: the sums of a project by session and hour, in memory, and what is answered from them."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +107,7 @@ FROM (SELECT *, {_PLANNED} FROM ({_SUMMED}))"""
 
 
 class Rollup:
-    """The sums of a place. It may be used from any thread.
+    """The sums of a project. It may be used from any thread.
 
     Its memory grows with the sessions and the hours in which they did something, not with events:
     about 1.5 KB a session and hour.

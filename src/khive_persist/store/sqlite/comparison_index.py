@@ -23,7 +23,7 @@ CREATE TABLE marks (
 # Only a stream that was written anew is looked for by its name.
 _BY_FILE: Final = "CREATE INDEX IF NOT EXISTS copies_by_file ON copies (file)"
 # Each gives purpose, id, file and line of what one copy has and the other has not, or not so; and
-# the place of a row among the others, so that what is missing can be added in their order.
+# the project of a row among the others, so that what is missing can be added in their order.
 _ABSENT_COPIES: Final = """
 SELECT purpose, id, '' AS file, 0 AS line, nth FROM rows r WHERE NOT EXISTS
     (SELECT 1 FROM copies c WHERE c.purpose = r.purpose AND c.id = r.id)"""

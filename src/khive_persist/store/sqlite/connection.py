@@ -216,19 +216,19 @@ def refuse_link(path: Path) -> None:
     Raises:
         StoreUnavailableError: There is one, or something else that is no file.
     """
-    for place in (path.parent, path):
+    for project in (path.parent, path):
         try:
-            mode = os.lstat(place).st_mode
+            mode = os.lstat(project).st_mode
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise StoreUnavailableError(f"{place}: {error.strerror}") from error
+            raise StoreUnavailableError(f"{project}: {error.strerror}") from error
         if stat.S_ISLNK(mode):
             raise StoreUnavailableError(
-                f"{place} is a symbolic link", hint="put the file itself there"
+                f"{project} is a symbolic link", hint="put the file itself there"
             )
-        if place == path and not stat.S_ISREG(mode):
-            raise StoreUnavailableError(f"{place} is not a file", hint="move it away")
+        if project == path and not stat.S_ISREG(mode):
+            raise StoreUnavailableError(f"{project} is not a file", hint="move it away")
 
 
 def check(path: Path) -> str:

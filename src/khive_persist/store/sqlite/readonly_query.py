@@ -1,4 +1,4 @@
-"""A person's own SQL over all files of a place, for reading only."""
+"""A person's own SQL over all files of a project, for reading only."""
 
 import base64
 import math
@@ -42,7 +42,7 @@ _READING: Final = frozenset(
 
 
 class AdHoc:
-    """All databases of a place together, under their file names.
+    """All databases of a project together, under their file names.
 
     A table is found by its name alone, or as `claude_hooks.hook_events`; `catalogue.schema_names`
     says what a file is called. `hook_events` alone is that of all tools together, `events` and

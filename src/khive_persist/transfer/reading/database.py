@@ -1,4 +1,4 @@
-"""SQLite files: of another place, or of an old khive. They are read, never written."""
+"""SQLite files: of another project, or of an old khive. They are read, never written."""
 
 import re
 import sqlite3

@@ -1,4 +1,4 @@
-"""Folders: the JSON mirror of a place, or the databases of a `.khive`."""
+"""Folders: the JSON mirror of a project, or the databases of a `.khive`."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from khive_persist.errors import InvalidFileError
 from khive_persist.models.purpose_file import SUFFIX, definition_in, in_folder
 from khive_persist.models.purpose_registry import FOLDER as REGISTER
 from khive_persist.models.purposes import Purpose
-from khive_persist.project import KHIVE, Place
+from khive_persist.project import KHIVE, Project
 from khive_persist.store import codec
 from khive_persist.store.sqlite.catalogue import databases_in
 from khive_persist.transfer.formats import unpacked
@@ -59,11 +59,11 @@ def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Found
     if (databases := databases_in(path)) and plain is not None:
         plain.refuse_fields(path)
     if databases:
-        spool = Spool(Place(path.parent))
+        spool = Spool(Project(path.parent))
         waiting = spool.waiting(away=True) if path.name == KHIVE else []
         if waiting:
             yield Found(
-                "spool", None, reason=f"{counted(waiting)} wait there: drain that place first"
+                "spool", None, reason=f"{counted(waiting)} wait there: drain that project first"
             )
         for database in databases:
             yield from read_database(database, own=True)

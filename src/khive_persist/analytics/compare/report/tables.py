@@ -18,7 +18,7 @@ from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, Cell, 
 from khive_persist.models.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose
 from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.sessions.facts import SessionFacts, session_facts
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -45,7 +45,7 @@ class Table(NamedTuple):
 
 
 def tables(
-    place: Place,
+    project: Project,
     found: Collected,
     compared: list[Compared],
     pseudonyms: Pseudonyms | None = None,
@@ -60,12 +60,12 @@ def tables(
             said in a session then stays out, too.
     """
     name = (lambda text: text) if pseudonyms is None else pseudonyms.of
-    listed = partial(_of_sessions, place, found, name)
+    listed = partial(_of_sessions, project, found, name)
     made = [
         Table("summary", _SUMMARY, lambda: _rows(group_rows(compared))),
         Table("tests", _TESTS, lambda: _rows(row for one in compared for row in figures(one))),
         Table("definitions", _DEFINITIONS, lambda: _rows(_definitions(found, compared))),
-        Table("sessions", _session_columns(found), lambda: _sessions(place, found, name)),
+        Table("sessions", _session_columns(found), lambda: _sessions(project, found, name)),
         Table("scores", _SCORES, lambda: listed(SCORES, _SCORES)),
         Table("measurements", _MEASUREMENTS, lambda: listed(MEASUREMENTS, _MEASUREMENTS)),
     ]
@@ -158,20 +158,20 @@ def _definitions(found: Collected, compared: list[Compared]) -> Any:
 
 
 async def _members(
-    place: Place, found: Collected
+    project: Project, found: Collected
 ) -> AsyncGenerator[tuple[str, SessionFacts], None]:
     with_late = found.experiment is not None and found.experiment.with_late
     group_of = grouping.key(found.by, with_late=with_late)
-    async with aclosing(session_facts(place)) as sessions:
+    async with aclosing(session_facts(project)) as sessions:
         async for one in sessions:
             group = group_of(one)
             if group in found.groups and found.span.covers(one.started):
                 yield group, one
 
 
-async def _sessions(place: Place, found: Collected, name: Callable[[str], str]) -> Rows:
+async def _sessions(project: Project, found: Collected, name: Callable[[str], str]) -> Rows:
     values = [metrics.measured(metric.name).value for metric in found.samples]
-    async with aclosing(_members(place, found)) as members:
+    async with aclosing(_members(project, found)) as members:
         async for group, one in members:
             participant = one.application.get("participant")
             scenario = one.application.get("scenario")
@@ -191,7 +191,7 @@ def _assigned(trial: Trial | None, one: SessionFacts) -> tuple[Cell, ...]:
 
 
 async def _of_sessions(
-    place: Place,
+    project: Project,
     found: Collected,
     name: Callable[[str], str],
     purpose: Purpose,
@@ -199,7 +199,7 @@ async def _of_sessions(
 ) -> Rows:
     """The rows of another purpose that are of the sessions compared."""
     waiting: list[str] = []
-    async with reading(place, purpose) as reader, aclosing(_members(place, found)) as members:
+    async with reading(project, purpose) as reader, aclosing(_members(project, found)) as members:
         async for _, one in members:
             waiting.append(one.session_id)
             if len(waiting) == _SESSIONS_AT_ONCE:

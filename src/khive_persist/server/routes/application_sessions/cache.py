@@ -132,7 +132,7 @@ class SessionCache:
         """Copy a session whose writer was killed before it could: what is told must be in both."""
         serving = self._serving
         settings = serving.live.settings
-        if not await anyio.to_thread.run_sync(is_copied, serving.place, id, settings):
+        if not await anyio.to_thread.run_sync(is_copied, serving.project, id, settings):
             # Where that fails, too, as on a full disk, it can be read all the same.
             with suppress(StoreError, MirrorError):
                 await store.revise(id, lambda there: there)

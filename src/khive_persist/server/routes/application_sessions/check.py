@@ -32,7 +32,7 @@ async def check(serving: Serving, id: str) -> dict[str, Any]:
         StoreError: As its subclasses say.
     """
     settings = serving.live.settings
-    copies = await anyio.to_thread.run_sync(compare_session, serving.place, id, settings)
+    copies = await anyio.to_thread.run_sync(compare_session, serving.project, id, settings)
     return _told(id, copies)
 
 

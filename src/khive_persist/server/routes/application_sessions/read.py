@@ -19,7 +19,7 @@ from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
 from khive_persist.server.routes.read.responses import CACHE, has_tag
 from khive_persist.store import codec
-from khive_persist.store.keyset_pages import NewestRow, Place, newest
+from khive_persist.store.keyset_pages import NewestRow, Project, newest
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table
 from khive_persist.transfer.writing.csv import head, line_of
@@ -124,13 +124,13 @@ def _listing(
     table = Table(purpose, tuple(columns_of(record, purpose)))
 
     async def page(after: Sequence[Any] | None, limit: int) -> Page:
-        place = None if after is None else Place(*after)
+        project = None if after is None else Project(*after)
         async with serving.reading.reader(purpose) as reader:
-            rows, following = await newest(reader, [purpose], filters, place, limit)
+            rows, following = await newest(reader, [purpose], filters, project, limit)
         return Page(rows, following)
 
     def line(one: NewestRow) -> bytes:
-        row = (*one.row[:3], one.place.created_at, one.row[4])
+        row = (*one.row[:3], one.project.created_at, one.row[4])
         return line_of(table, table.columns, row)
 
     return Listing(page, (str, str), document, partial(head, table.columns), line)
@@ -143,4 +143,4 @@ def _session(one: NewestRow) -> dict[str, Any]:
 def _item(one: NewestRow) -> dict[str, Any]:
     content = codec.column(one.row[1])
     fields = content if isinstance(content, dict) else {}
-    return {**fields, "id": one.row[0], "created_at": one.place.created_at}
+    return {**fields, "id": one.row[0], "created_at": one.project.created_at}

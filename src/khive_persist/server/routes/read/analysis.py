@@ -51,7 +51,7 @@ def operations(serving: Serving) -> list[Operation]:
             wanted = [*filters, *([] if after is None else [_before(*after)])]
 
             async def read() -> list[PlanOutcome]:
-                async with aclosing(joined(serving.place, wanted, limit + 1)) as found:
+                async with aclosing(joined(serving.project, wanted, limit + 1)) as found:
                     return [one async for one in found]
 
             found = await reading.apart(read)
@@ -68,7 +68,7 @@ def operations(serving: Serving) -> list[Operation]:
         found = await reading.apart(
             partial(
                 calibration,
-                dir=serving.place.root,
+                dir=serving.project.root,
                 bins=asked["bins"],
                 partial=asked["partial"],
                 **wanted,
@@ -85,7 +85,7 @@ def operations(serving: Serving) -> list[Operation]:
         both += times
         work = partial(
             read_stats,
-            serving.place,
+            serving.project,
             [*both, *of_type(asked)],
             both,
             asked["by"],

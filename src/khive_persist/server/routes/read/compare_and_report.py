@@ -56,14 +56,14 @@ _NO_EXPERIMENT: Final = {"404": "there is no such experiment"}
 
 def operations(serving: Serving) -> list[Operation]:
     """What this group answers."""
-    reporter = Reporter(serving.place, serving.stopping)
+    reporter = Reporter(serving.project, serving.stopping)
     made = version("khive-persist")
 
     async def answered(asked: Asked, question: Mapping[str, Any], key: Any) -> Response:
         """The answer; 304 where the client has that of the same question to the same records."""
         is_page = bool(question["as_page"])
         # Before it is computed: what comes meanwhile is in the answer, or makes another tag.
-        seen = codec.dump_lossy([made, is_page, key, state_of(serving.place)]).encode()
+        seen = codec.dump_lossy([made, is_page, key, state_of(serving.project)]).encode()
         tag = f'"{hashlib.blake2b(seen, digest_size=_DIGEST_BYTES).hexdigest()}"'
         headers = CACHE | {"etag": f"W/{tag}"}
         if is_page:

@@ -1,4 +1,4 @@
-"""`GET /v1/doctor` and `/v1/backups`: in what condition the place is."""
+"""`GET /v1/doctor` and `/v1/backups`: in what condition the project is."""
 
 import time
 from typing import Any, Final
@@ -23,14 +23,14 @@ _FRESH_SECONDS: Final = 5.0
 
 def operations(serving: Serving) -> list[Operation]:
     """What this group answers."""
-    reading, place = serving.reading, serving.place
+    reading, project = serving.reading, serving.project
     turn = anyio.Lock()
     latest: tuple[float, Any] = (0.0, None)
 
     async def examined() -> Any:
-        report = await examine(place, thoroughly=False)
+        report = await examine(project, thoroughly=False)
         # It answers, or this would not be asked; what token a tool has is not known here.
-        hooks, problems = examine_hooks(place, asks_server=False)
+        hooks, problems = examine_hooks(project, asks_server=False)
         return as_document(report, hooks, report.problems + problems)
 
     async def doctor(asked: Asked) -> Any:
@@ -39,8 +39,8 @@ def operations(serving: Serving) -> list[Operation]:
             session_id = asked["session"]
 
             async def accounted() -> Any:
-                cost = await session_cost(place, session_id)
-                return (await account(place, session_id)).as_document() | {"cost": cost}
+                cost = await session_cost(project, session_id)
+                return (await account(project, session_id)).as_document() | {"cost": cost}
 
             return await reading.apart(accounted)
         # Every byte of every database is read: whoever asks at the same time is told the same.
@@ -54,7 +54,7 @@ def operations(serving: Serving) -> list[Operation]:
         destination = serving.live.settings.backup_destination
 
         async def listed() -> Any:
-            return read_catalogue(open_destination(place, destination, "")).as_document()
+            return read_catalogue(open_destination(project, destination, "")).as_document()
 
         return await reading.apart(listed)
 
@@ -62,7 +62,7 @@ def operations(serving: Serving) -> list[Operation]:
         Operation(
             "/v1/doctor",
             doctor,
-            "What is wrong with the place, if anything. All of it is read, which takes long where"
+            "What is wrong with the project, if anything. All of it is read, which takes long where"
             " there is much.",
             (SESSION,),
             DOCTOR,

@@ -25,7 +25,7 @@ async def names_session(serving: Serving, id: str) -> bool:
     async with serving.reading.reader(*SESSION_FILES) as reader:
         if await is_session(reader, id):
             return True
-    for other in await anyio.to_thread.run_sync(other_purposes, serving.place):
+    for other in await anyio.to_thread.run_sync(other_purposes, serving.project):
         async with serving.reading.reader(other) as reader:
             if await is_session(reader, id):
                 return True

@@ -1,24 +1,24 @@
-"""What the files of a place look like: nothing is computed again while they are the same."""
+"""What the files of a project look like: nothing is computed again while they are the same."""
 
 import os
 
-from khive_persist.project import Place
+from khive_persist.project import Project
 
 State = tuple[tuple[str, int, int, int], ...]
 
 
-def state_of(place: Place) -> State:
+def state_of(project: Project) -> State:
     """Another value whenever something was recorded, or the settings were changed.
 
     It is read from the directory, in less than a millisecond; no file is opened. A checkpoint may
     change it, too.
     """
     try:
-        names = sorted(name for name in os.listdir(place.khive) if name.endswith(".db"))
+        names = sorted(name for name in os.listdir(project.khive) if name.endswith(".db"))
     except OSError:
         names = []
-    files = [place.database(name) for name in names]
-    paths = [place.config, *files, *(path.with_name(f"{path.name}-wal") for path in files)]
+    files = [project.database(name) for name in names]
+    paths = [project.config, *files, *(path.with_name(f"{path.name}-wal") for path in files)]
     found = []
     for path in paths:
         try:

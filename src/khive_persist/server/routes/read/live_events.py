@@ -139,7 +139,7 @@ async def _told(
 async def _next(
     serving: Serving, key: _Key, wish: Wish, stands: Stands, first: int
 ) -> tuple[list[bytes], Stands]:
-    """What follows a place, and the place after it."""
+    """What follows a project, and the project after it."""
     feed = serving.reading.feed
     batch = feed.batch(stands, first)
     if batch is not None:

@@ -10,7 +10,7 @@ from khive_persist.server.routes.read import parameters as given
 from khive_persist.server.routes.read.operations import Asked, Operation
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.responses import answer_bytes
-from khive_persist.server.routes.read.schemas import OVERVIEW, PLACE
+from khive_persist.server.routes.read.schemas import OVERVIEW, PROJECT
 from khive_persist.sessions.rollup.follower import Progress
 from khive_persist.sessions.rollup.groups import HOUR_CHARACTERS
 from khive_persist.sessions.rollup.hours import BUCKETS, BY, Bucket, By, Sums
@@ -36,12 +36,12 @@ _REST: Final = ":00:00.000000"
 def operations(serving: Serving) -> list[Operation]:
     """What this group answers."""
     reading = serving.reading
-    root = serving.place.root
+    root = serving.project.root
     made = version("khive-persist")
     # Whoever asks for what another asked just now, when nothing has changed since.
     latest: dict[tuple[Any, ...], bytes] = {}
 
-    async def place(_asked: Asked) -> Any:
+    async def project(_asked: Asked) -> Any:
         await reading.was_read()
         since = reading.rollup.ask("SELECT min(started) FROM sessions")[0][0]
         return {"root": str(root), "name": root.name, "version": made, "since": since}
@@ -61,7 +61,7 @@ def operations(serving: Serving) -> list[Operation]:
 
     asked_for = (given.SINCE, given.UNTIL, BUCKET, GROUP)
     return [
-        Operation("/v1/place", place, "Whose server this is.", (), PLACE),
+        Operation("/v1/place", project, "Whose server this is.", (), PROJECT),
         Operation("/v1/overview", overview, "What happened over a time.", asked_for, OVERVIEW),
     ]
 

@@ -23,7 +23,7 @@ from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import EVENT, PLAN, RECORD
 from khive_persist.server.routes.records import CLASSES
 from khive_persist.store import codec
-from khive_persist.store.keyset_pages import NewestRow, Place, newest
+from khive_persist.store.keyset_pages import NewestRow, Project, newest
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table, all_columns
 from khive_persist.transfer.writing.csv import head, line_of
@@ -93,7 +93,7 @@ def document(one: NewestRow) -> dict[str, Any]:
     id, content, metadata, _, _ = one.row
     return {
         "id": id,
-        "created_at": one.place.created_at,
+        "created_at": one.project.created_at,
         "content": codec.column(content),
         "node_metadata": codec.column(metadata),
     }
@@ -115,13 +115,15 @@ def _listing(
     files = [*HOOK_EVENTS.values()] if record is HookEvent else purposes
 
     async def page(after: Sequence[Any] | None, limit: int) -> Page:
-        place = None if after is None else Place(*after)
+        project = None if after is None else Project(*after)
         async with serving.reading.reader(*files) as reader:
-            rows, following = await newest(reader, purposes, filters, place, limit, without=without)
+            rows, following = await newest(
+                reader, purposes, filters, project, limit, without=without
+            )
         return Page(rows, following)
 
     def line(one: NewestRow) -> bytes:
-        row = (*one.row[:3], one.place.created_at, one.row[4])
+        row = (*one.row[:3], one.project.created_at, one.row[4])
         return line_of(tables[one.purpose], columns, row)
 
     columns = all_columns([*tables.values()])
@@ -140,10 +142,10 @@ async def _purpose(serving: Serving, name: str) -> tuple[type[Node], Purpose]:
     known |= {word: (record, record.purpose) for word, record in CLASSES.items()}
     if name in known:
         return known[name]
-    for purpose in await anyio.to_thread.run_sync(known_purposes, serving.place):
+    for purpose in await anyio.to_thread.run_sync(known_purposes, serving.project):
         if purpose.name == name:
             return Node, purpose
     raise NotFoundError(
         f"no records {name[:80]!r} here",
-        hint="a kind of your own is known once its class was opened in this place",
+        hint="a kind of your own is known once its class was opened in this project",
     )

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from khive_persist import errors
 from khive_persist.errors import InvalidQueryError, KhiveError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.server.http.errors import Refused
 from khive_persist.server.routes.read.report_process import REFUSED
 from khive_persist.store import codec
@@ -27,14 +27,14 @@ _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 class Reporter:
     """Has one question answered at a time, by a process of its own that ends with it."""
 
-    def __init__(self, place: Place, stopping: anyio.Event) -> None:
+    def __init__(self, project: Project, stopping: anyio.Event) -> None:
         """Start nothing yet.
 
         Args:
             place: What is asked about.
             stopping: Set when the server begins to stop: then nothing is waited for.
         """
-        self._place = place
+        self._project = project
         self._stopping = stopping
         self._turn = anyio.Lock()
 
@@ -93,12 +93,12 @@ class Reporter:
     async def _computed(self, question: Mapping[str, Any]) -> bytes:
         try:
             process = await anyio.open_process(
-                module_command(REPORTING, str(self._place.root)),
+                module_command(REPORTING, str(self._project.root)),
                 stdin=PIPE,
                 stdout=PIPE,
                 # A traceback there could quote a payload.
                 stderr=DEVNULL,
-                env=environment_for(self._place.root, **_ENVIRONMENT),
+                env=environment_for(self._project.root, **_ENVIRONMENT),
             )
         except OSError as error:
             raise Refused(

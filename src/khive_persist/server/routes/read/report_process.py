@@ -19,7 +19,7 @@ import anyio
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError, KhiveError, MissingExtraError
-from khive_persist.project import Place
+from khive_persist.project import Project
 from khive_persist.store import codec
 
 # The answer is an error: a JSON object of its class, message and hint.
@@ -39,7 +39,7 @@ def main() -> int:
     question = codec.load(sys.stdin.readline())
     threading.Thread(target=_leave_with_the_server, daemon=True).start()
     try:
-        answer = _answer(Place(sys.argv[1]), question)
+        answer = _answer(Project(sys.argv[1]), question)
     except KhiveError as error:
         _write({"class": type(error).__name__, "message": error.args[0], "hint": error.hint})
         return REFUSED
@@ -51,17 +51,17 @@ def main() -> int:
     return 0
 
 
-def _answer(place: Place, question: dict[str, Any]) -> str:
+def _answer(project: Project, question: dict[str, Any]) -> str:
     if question.pop("what") == "report":
-        return _report(place, **question)
-    return _comparison(place, **question)
+        return _report(project, **question)
+    return _comparison(project, **question)
 
 
-def _report(place: Place, *, as_page: bool, period: Any, at: str, now: str) -> str:
+def _report(project: Project, *, as_page: bool, period: Any, at: str, now: str) -> str:
     from khive_persist.analytics.periodic_report.report import read_report
 
     made_at = _instant(now)
-    report = anyio.run(read_report, place, period, _instant(at), made_at)
+    report = anyio.run(read_report, project, period, _instant(at), made_at)
     if not as_page:
         return codec.dump_lossy(report)
     try:
@@ -72,7 +72,7 @@ def _report(place: Place, *, as_page: bool, period: Any, at: str, now: str) -> s
 
 
 def _comparison(
-    place: Place,
+    project: Project,
     *,
     as_page: bool,
     names: list[str],
@@ -90,7 +90,7 @@ def _comparison(
     except ImportError as error:
         raise _missing(error) from error
     found = anyio.run(
-        partial(collect, place, names=names or metrics.NAMES, paired_by=paired_by,
+        partial(collect, project, names=names or metrics.NAMES, paired_by=paired_by,
                 since=_instant(since), until=_instant(until), **wanted)
     )  # fmt: skip
     compared = compare(found.samples, paired=paired_by is not None, min_n=min_n)

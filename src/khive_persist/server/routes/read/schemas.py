@@ -94,7 +94,7 @@ STORY: Final = record(
         )
     ),
 )
-PLACE: Final = record(root=TEXT, name=TEXT, version=TEXT, since=maybe(INSTANT))
+PROJECT: Final = record(root=TEXT, name=TEXT, version=TEXT, since=maybe(INSTANT))
 
 _TOTALS: Final[dict[str, Schema]] = {
     "events": COUNT,

@@ -72,7 +72,7 @@ def operations(serving: Serving) -> list[Operation]:
         id = (await _one(serving, asked.path["id"])).session_id
 
         async def read() -> dict[str, Any]:
-            told = await read_session(serving.place.root, id)
+            told = await read_session(serving.project.root, id)
             entries = tell(told, reading.prices(), thinking=asked["thinking"])
             contents = (one.content for one in (*told.events, *told.messages))
             tools = {str(c["tool"]) for c in contents if isinstance(c, dict) and c.get("tool")}
@@ -86,12 +86,12 @@ def operations(serving: Serving) -> list[Operation]:
 
     async def lineage(asked: Asked) -> Any:
         id = (await _one(serving, asked.path["id"])).session_id
-        found = await reading.apart(partial(read_lineage, serving.place, id, reading.prices()))
+        found = await reading.apart(partial(read_lineage, serving.project, id, reading.prices()))
         return as_document(found)
 
     async def focus(asked: Asked) -> Any:
         id = (await _one(serving, asked.path["id"])).session_id
-        read = partial(read_chains, serving.place.root, id, with_events=asked["events"])
+        read = partial(read_chains, serving.project.root, id, with_events=asked["events"])
         session_id, chains = await reading.apart(read)
         agents = [todo_history.as_document(chain, asked["events"]) for chain in chains]
         return {"session_id": session_id, "agents": agents}
