@@ -45,7 +45,7 @@ def is_state(khive: Path) -> bool:
 
 
 def physical(khive: Path) -> Path:
-    """A `.khive`'s path without links above it; one in its own project is not followed."""
+    """A `.khive`'s path without links above it; one in its own place is not followed."""
     return Path(os.path.realpath(khive.parent)) / khive.name
 
 
