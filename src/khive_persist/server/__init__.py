@@ -2,7 +2,7 @@
 
 How a request goes through, from outside to inside:
 
-1. `http/protocol.py`: the bytes of a connection, with deadlines and limits of its own; then uvicorn.
+1. `http/protocol.py`: the bytes of a connection, with deadlines and limits; then uvicorn.
 2. `routes/metrics.py` counts it, and of `http/`, `headers.py` puts the security headers on whatever
    is answered, `hosts.py` refuses what names another host or comes from another origin, `errors.py`
    makes JSON of whatever is raised, `limits.py` looks at the head.
