@@ -23,8 +23,8 @@ CALLS: Final = {
     ),
     **dict.fromkeys(
         (
-            "write_lock.held", "write_lock.held_alone", "file_locks.held", "turn", "atomic_switch.in_turn",
-            "_turn", "_locked", "_held", "held",
+            "write_lock.held", "write_lock.held_alone", "file_locks.held", "turn",
+            "atomic_switch.in_turn", "_turn", "_locked", "_held", "held",
         ),
         NO_LOCK,
     ),
