@@ -99,7 +99,8 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
         " max(CASE WHEN is_now THEN length END), sum(CASE WHEN is_now THEN length END) AS total,"
         f" max({rank.format(period='NOT is_now', percent=50)})"
         " FROM (SELECT *, count(length) OVER (PARTITION BY tool, name, is_now) AS known,"
-        " row_number() OVER (PARTITION BY tool, name, is_now ORDER BY length NULLS LAST) AS position"
+        " row_number() OVER (PARTITION BY tool, name, is_now ORDER BY length NULLS LAST)"
+        " AS position"
         f" FROM ({calls})) GROUP BY tool, name HAVING sum(is_now) > 0"
         " ORDER BY total DESC NULLS LAST, 3 DESC, 1, 2 LIMIT ?",
         [*values, limit],
