@@ -1,8 +1,8 @@
 """What a person may set, each with its default, and whose word counts.
 
-The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`, which
-git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a project's own
-config.toml only as the person trusted it: git can bring another one with every pull.
+The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`,
+which git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a
+project's own config.toml only as the person trusted it: git can bring another with every pull.
 """
 
 import sys

@@ -96,7 +96,8 @@ def test_an_edited_content_is_no_less_edited(project: Project, tmp_path: Path) -
 def test_what_cannot_be_taken_is_refused(
     project: Project, tmp_path: Path, edit: Cells, said: str
 ) -> None:
-    source = edited(exported(project, tmp_path / "x.csv"), lambda cells: cells.update(note="", **edit)
+    exported_csv = exported(project, tmp_path / "x.csv")
+    source = edited(exported_csv, lambda cells: cells.update(note="", **edit)
                     if "note" not in edit else cells.update(edit))  # fmt: skip
     assert said in reason(read(project, source, update=True, preference="columns"))
     assert content(project) == PLAN

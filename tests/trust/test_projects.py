@@ -28,7 +28,7 @@ def payload(session: str) -> bytes:
     return json.dumps({"session_id": session, "hook_event_name": "Stop"}).encode()
 
 
-def project(root: Path, *sessions: str) -> Project:
+def new_project(root: Path, *sessions: str) -> Project:
     project = Project(root)
     root.mkdir()
     project.make()
@@ -61,9 +61,9 @@ def listed(capsys: pytest.CaptureFixture[str], code: int = 0) -> dict[str, dict[
 def test_projects_that_are_here_gone_and_replaced(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project(tmp_path / "a", "s1", "s2")
-    os.rename(project(tmp_path / "b", "s1").root, tmp_path / "elsewhere")
-    replaced = project(tmp_path / "c", "s1")
+    new_project(tmp_path / "a", "s1", "s2")
+    os.rename(new_project(tmp_path / "b", "s1").root, tmp_path / "elsewhere")
+    replaced = new_project(tmp_path / "c", "s1")
     os.rename(replaced.khive, tmp_path / "old")
     replaced.khive.mkdir(mode=0o700)
     (replaced.khive / "claude_hooks.db").write_bytes(b"not ours")
@@ -85,7 +85,7 @@ def test_projects_that_are_here_gone_and_replaced(
 def test_one_session_id_in_two_projects_is_two_sessions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    a, b = project(tmp_path / "a", "s1"), project(tmp_path / "b", "s1", "s2")
+    a, b = new_project(tmp_path / "a", "s1"), new_project(tmp_path / "b", "s1", "s2")
     found = read(capsys, "sessions", "--all-projects")
     pairs = [(one["project"], one["session_id"]) for one in found]
     assert sorted(pairs) == [(str(a.root), "s1"), (str(b.root), "s1"), (str(b.root), "s2")]
@@ -98,7 +98,7 @@ def test_one_session_id_in_two_projects_is_two_sessions(
 def test_each_project_is_counted_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    a, b = project(tmp_path / "a", "s1"), project(tmp_path / "b", "s1", "s2")
+    a, b = new_project(tmp_path / "a", "s1"), new_project(tmp_path / "b", "s1", "s2")
     found = {one["project"]: one for one in read(capsys, "stats", "--all-projects")}
     assert found[str(a.root)]["events"][0]["events"] == 1
     assert found[str(b.root)]["events"][0]["events"] == 2
@@ -113,7 +113,7 @@ def test_each_project_is_counted_by_itself(
 def test_a_project_that_cannot_be_read_does_not_stop_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    a, b = project(tmp_path / "a", "s1"), project(tmp_path / "b", "s1")
+    a, b = new_project(tmp_path / "a", "s1"), new_project(tmp_path / "b", "s1")
     a.database("claude_hooks.db").write_bytes(b"no database" * 1000)
     for arguments in (["sessions"], ["stats"], ["report", "--period", "day", "--at", "0h"]):
         capsys.readouterr()
@@ -138,7 +138,7 @@ def test_what_means_one_project_is_refused(arguments: list[str]) -> None:
 def test_a_project_that_was_moved_keeps_its_history(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = project(tmp_path / "a", "s1")
+    project = new_project(tmp_path / "a", "s1")
     os.rename(project.root, tmp_path / "b")
     assert run(["--dir", str(tmp_path / "b"), "trust", "--yes"]) == 0
     os.rename(tmp_path / "b", tmp_path / "c")
@@ -156,7 +156,7 @@ def test_a_project_that_was_moved_keeps_its_history(
 
 
 def test_the_home_brings_what_waits_to_where_the_project_is_now(tmp_path: Path, home: Path) -> None:
-    os.rename(project(tmp_path / "a", "s1").root, tmp_path / "b")
+    os.rename(new_project(tmp_path / "a", "s1").root, tmp_path / "b")
     assert run(["--dir", str(tmp_path / "b"), "trust", "--yes"]) == 0
     waits_at_home(home, tmp_path / "a", "s2")
     drain(Project(home))
@@ -165,8 +165,8 @@ def test_the_home_brings_what_waits_to_where_the_project_is_now(tmp_path: Path, 
 
 
 def test_another_project_at_the_old_path_gets_its_own_events(tmp_path: Path, home: Path) -> None:
-    os.rename(project(tmp_path / "a", "s1").root, tmp_path / "b")
+    os.rename(new_project(tmp_path / "a", "s1").root, tmp_path / "b")
     assert run(["--dir", str(tmp_path / "b"), "trust", "--yes"]) == 0
-    project(tmp_path / "a")
+    new_project(tmp_path / "a")
     assert marks.moved_to(tmp_path / "a") == tmp_path / "a"
     assert marks.former_paths() == {}

@@ -10,8 +10,8 @@ from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.projects import Everywhere, read_everywhere
 from khive_persist.sessions.event_counts import count_events
+from khive_persist.sessions.projects import Everywhere, read_everywhere
 from khive_persist.sessions.reported_costs import reported_costs
 from khive_persist.sessions.token_totals import By, token_totals
 from khive_persist.store.kinds import count_records

@@ -112,26 +112,26 @@ def dropped(project: Project) -> dict[str, Dropped]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
     now = time.time()
-    return {project: one for project, one in entries.items() if now - one.at < _SAID_SECONDS}
+    return {path: entry for path, entry in entries.items() if now - entry.at < _SAID_SECONDS}
 
 
 def dropped_lines(project: Project) -> list[str]:
     """What to say of it, one line a project."""
-    return [one.line(project) for project, one in dropped(project).items()]
+    return [entry.line(path) for path, entry in dropped(project).items()]
 
 
 def _write_down(project: Project, excess: Mapping[str, Sequence[Event]]) -> None:
     known = dropped(project)
     now = time.time()
-    for project, events in excess.items():
+    for path, events in excess.items():
         first, last = (clock.to_text(clock.from_ns(e.arrival_ns)) for e in (events[0], events[-1]))
-        _log.warning("%s", Dropped(len(events), first, last, now).line(project))
-        name = project if project in known or len(known) < _MOST_PROJECTS else _OTHERS
+        _log.warning("%s", Dropped(len(events), first, last, now).line(path))
+        name = path if path in known or len(known) < _MOST_PROJECTS else _OTHERS
         before = known.get(name, Dropped(0, first, last, now))
         known[name] = Dropped(
             before.events + len(events), min(before.first, first), max(before.last, last), now
         )
-    text = json.dumps({project: one._asdict() for project, one in known.items()}, indent=1)
+    text = json.dumps({path: entry._asdict() for path, entry in known.items()}, indent=1)
     write_private(project.khive / FILE, text.encode())
 
 

@@ -39,7 +39,7 @@ def notices(project: Project, passed: Path | None) -> list[str]:
 
 
 def untrusted_line(project: Project) -> str:
-    """What to say of a project that is not trusted: how many events wait for it, and the way out."""
+    """What to say of an untrusted project: how many events wait for it, and the way out."""
     waiting = waiting_at_home(project)
     events = f"; {waiting} of its events wait in the home's spool" if waiting else ""
     error = search.untrusted(project.khive)

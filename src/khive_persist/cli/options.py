@@ -17,7 +17,7 @@ from khive_persist.errors import ProjectError
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_project
 from khive_persist.project import Project
-from khive_persist.projects import Everywhere
+from khive_persist.sessions.projects import Everywhere
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 

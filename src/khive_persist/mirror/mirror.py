@@ -65,7 +65,7 @@ class Mirror:
     def removed(
         self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow] = ()
     ) -> None:
-        """Take out what was deleted from the database, or has its copy in another project now.
+        """Take out what was deleted from the database, or has its copy in another file now.
 
         Args:
             purpose: Where.

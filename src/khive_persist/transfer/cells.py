@@ -163,7 +163,7 @@ def put(content: Any, path: Sequence[str], value: Any) -> None:
         if isinstance(content, dict):
             content = content.setdefault(key, {})
     if not isinstance(content, dict):
-        raise InvalidRecordError(f"content has no project for {'.'.join(path)}: it is no object")
+        raise InvalidRecordError(f"content has no place for {'.'.join(path)}: it is no object")
     if value is None:
         content.pop(path[-1], None)
     else:

@@ -24,7 +24,7 @@ async def save_document(
 ) -> CallbackMetadata:
     """Save a value to a file, as it is now: the file is whole and synced on return.
 
-    It is written beside its project, private (0600), synced and then renamed, and so is the folder.
+    It is written beside its place, private (0600), synced and then renamed, and so is the folder.
     Whoever reads meanwhile, and a crash or a cancellation, finds the old file or the new. Of
     several that save to one file at once, the last to end stays.
 

@@ -61,7 +61,7 @@ class Imported(NamedTuple):
     Attributes:
         purposes: The counts, by the name of the purpose.
         refused: How many things in the source were not stored.
-        listed: The first of them, each with its project in the source and the reason.
+        listed: The first of them, each with its place in the source and the reason.
         aside: The file in which they are kept, or an empty string.
         purged: How many rows were left out, as sessions had them until they were purged here.
     """

@@ -104,7 +104,8 @@ say(aside.finish())
     "code",
     [
         "from khive_persist.project import make_directory\nmake_directory(project.quarantine)",
-        "from khive_persist.capture import spool_writer\nspool_writer.open_private(str(project.quarantine))",
+        "from khive_persist.capture.spool_writer import open_private\n"
+        "open_private(str(project.quarantine))",
     ],
     ids=["of ours", "of the hook"],
 )

@@ -17,7 +17,6 @@ from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, 
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.projects import Everywhere, read_everywhere
 from khive_persist.sessions.activity import PlansMade, Time, latest, plans_made, verdicts_given
 from khive_persist.sessions.application_activity import (
     PURPOSES,
@@ -27,6 +26,7 @@ from khive_persist.sessions.application_activity import (
     applications,
     series,
 )
+from khive_persist.sessions.projects import Everywhere, read_everywhere
 from khive_persist.sessions.rollup.titles import read_titles
 from khive_persist.sessions.tool_calls import ToolFailures, failing_tools, slowest_tools
 from khive_persist.store.reader import Reader

@@ -18,8 +18,8 @@ from khive_persist.cli.options import (
     with_project,
 )
 from khive_persist.cli.output import print_documents, print_table
-from khive_persist.projects import sessions_everywhere, sessions_of
 from khive_persist.sessions.listing import SessionFilter, SessionSummary
+from khive_persist.sessions.projects import sessions_everywhere, sessions_of
 from khive_persist.sessions.read import is_known
 
 TABLE_LIMIT = 50

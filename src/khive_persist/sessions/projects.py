@@ -21,7 +21,7 @@ from khive_persist.trust import marks
 Found = TypeVar("Found")
 
 
-class Project(NamedTuple):
+class ProjectSummary(NamedTuple):
     """One project, or the home, which keeps what has no project.
 
     Attributes:
@@ -62,7 +62,7 @@ class Everywhere(NamedTuple, Generic[Found]):
     failed: dict[Path, str]
 
 
-async def list_projects() -> list[Project]:
+async def list_projects() -> list[ProjectSummary]:
     """The home, where it keeps anything, and all projects that this user trusts, by path.
 
     What waits in the spool of a project, or at home for it, is brought in first.
@@ -85,7 +85,7 @@ async def list_projects() -> list[Project]:
             sessions, last = counted.found[project.root]
         is_home = marks.is_state(project.khive)
         projects.append(
-            Project(
+            ProjectSummary(
                 path=str(project.root),
                 name="home" if is_home else project.root.name,
                 state=state,
@@ -162,10 +162,10 @@ async def read_everywhere(read: Callable[[Project], Awaitable[Found]]) -> Everyw
 
 def _projects() -> list[Project]:
     home = home_project()
-    places = [Project(path) for path in marks.marked_paths()]
+    projects = [Project(path) for path in marks.marked_paths()]
     if home is not None and home.exists():
-        places.append(Project(marks.physical(home.khive).parent))
-    return sorted(set(places), key=lambda project: project.root)
+        projects.append(Project(marks.physical(home.khive).parent))
+    return sorted(set(projects), key=lambda project: project.root)
 
 
 async def _count(project: Project) -> tuple[int, str | None]:

@@ -6,7 +6,7 @@ import click
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_output
 from khive_persist.cli.output import print_documents, print_table
-from khive_persist.projects import list_projects
+from khive_persist.sessions.projects import list_projects
 
 _COLUMNS = ("name", "state", "last", "sessions", "waiting", "bytes", "path", "known as")
 
