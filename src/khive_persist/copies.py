@@ -160,15 +160,15 @@ def make_anew(
     bring_in(project, purposes)
     _remove_purged(project, purposes)
     if source == "database":
-        done = rebuild_mirror(project, purposes, advance)
+        result = rebuild_mirror(project, purposes, advance)
     else:
-        done = rebuild_databases(project, purposes, advance, may_discard=may_discard)
+        result = rebuild_databases(project, purposes, advance, may_discard=may_discard)
     for purpose in purposes:
         if project.database(purpose.file).exists():
             remember(project, purpose)
     # What a damaged database could not take has waited.
     drain(project)
-    return done
+    return result
 
 
 def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
@@ -202,8 +202,8 @@ def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purp
         InvalidRecordError: A class names no file.
     """
     off = configuration.load(project.config).mirror_off
-    named = [purpose for record in records for purpose in record.purposes()]
-    return tuple(p for p in named or mirrored_purposes(project) if p.name not in off)
+    named_purposes = [purpose for record in records for purpose in record.purposes()]
+    return tuple(p for p in named_purposes or mirrored_purposes(project) if p.name not in off)
 
 
 def second_copies(project: Project, purpose: Purpose, ids: Sequence[str]) -> list[Path]:
@@ -217,6 +217,6 @@ def second_copies(project: Project, purpose: Purpose, ids: Sequence[str]) -> lis
     database = project.database(purpose.file)
     if not mirror.has(purpose) or not database.exists():
         return []
-    found = rows.read_ids(database, purpose.table, list(ids))
-    paths = (mirror.path(purpose, row) for row in found)
+    records = rows.read_ids(database, purpose.table, list(ids))
+    paths = (mirror.path(purpose, row) for row in records)
     return sorted({path for path in paths if path is not None and path.exists()})

@@ -55,7 +55,7 @@ class Tombstones:
         self._key = key
         self._sessions = dict(sessions or {})
         self._prunings = dict(prunings or {})
-        self._known: dict[str, str] = {}
+        self._purged_at: dict[str, str] = {}
 
     @classmethod
     def load(cls, project: Project) -> Self:
@@ -68,9 +68,9 @@ class Tombstones:
         if not os.path.lexists(path) or not is_believed(project):
             return cls()
         try:
-            said = signed.read(path)
-            prunings = {name: Pruning(*pruning) for name, pruning in said["pruned"].items()}
-            return cls(bytes.fromhex(said["key"]), said["sessions"], prunings)
+            document = signed.read(path)
+            prunings = {name: Pruning(*pruning) for name, pruning in document["pruned"].items()}
+            return cls(bytes.fromhex(document["key"]), document["sessions"], prunings)
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -92,9 +92,9 @@ class Tombstones:
         """When a session was purged, as UTC text; an empty string for never."""
         if not self._sessions:
             return ""
-        if session_id not in self._known:
-            self._known[session_id] = self._sessions.get(_hash(self._key, session_id), "")
-        return self._known[session_id]
+        if session_id not in self._purged_at:
+            self._purged_at[session_id] = self._sessions.get(_hash(self._key, session_id), "")
+        return self._purged_at[session_id]
 
     def pruning(self, purpose: str) -> Pruning | None:
         """The last prune of a purpose; None where there never was one."""
@@ -125,8 +125,8 @@ class Tombstones:
     def with_pruning(self, purpose: str, pruning: Pruning) -> Self:
         """Those, and that of a prune; what an earlier one took does not come back, either."""
         key = self._key or os.urandom(_KEY_BYTES)
-        before = self._prunings.get(purpose, pruning)
-        latest = pruning._replace(until=max(pruning.until, before.until))
+        previous = self._prunings.get(purpose, pruning)
+        latest = pruning._replace(until=max(pruning.until, previous.until))
         return type(self)(key, self._sessions, self._prunings | {purpose: latest})
 
     def as_document(self) -> dict[str, Any]:
@@ -139,8 +139,8 @@ class CurrentTombstones:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._seen: object = None
-        self._read = Tombstones()
+        self._version: object = None
+        self._tombstones = Tombstones()
 
     def get(self) -> Tombstones:
         """Read them if the file has changed; raises as `Tombstones.load`."""
@@ -148,13 +148,13 @@ class CurrentTombstones:
             status = os.lstat(self._project.khive / FILE)
         except FileNotFoundError:
             return Tombstones()
-        seen = status.st_ino, status.st_mtime_ns, status.st_size
-        if seen != self._seen:
-            self._read, self._seen = Tombstones.load(self._project), seen
-        return self._read
+        version = status.st_ino, status.st_mtime_ns, status.st_size
+        if version != self._version:
+            self._tombstones, self._version = Tombstones.load(self._project), version
+        return self._tombstones
 
 
-def note(project: Project, noted: Callable[[Tombstones], Tombstones]) -> None:
+def note(project: Project, update: Callable[[Tombstones], Tombstones]) -> None:
     """Write what is made of the tombstones of a project: synced on return.
 
     Raises:
@@ -164,7 +164,7 @@ def note(project: Project, noted: Callable[[Tombstones], Tombstones]) -> None:
     path = project.khive / FILE
     with write_lock.held(project.khive / _LOCK, _LOCK_SECONDS):
         _set_others_aside(project)
-        document = noted(Tombstones.load(project)).as_document()
+        document = update(Tombstones.load(project)).as_document()
         try:
             write_private(path, signed.dump(project.khive, FILE, document))
         except OSError as error:

@@ -23,7 +23,7 @@ _BATCH_CHARACTERS: Final = 16 << 20
 _CACHE_KIB: Final = 65_536
 
 
-class Building:
+class DatabaseBuilder:
     """New databases of some purposes.
 
     Which file each row came from is noted in a ledger beside them, so that the end, for which the
@@ -71,11 +71,11 @@ class Building:
             self._forget(file)
         # Once more what the first round has shown to be read too early.
         for _ in range(2):
-            changed = [file for file in present if self._has_changed(file)]
-            for file in changed:
+            changed_files = [file for file in present if self._has_changed(file)]
+            for file in changed_files:
                 if not names.is_stream(file):
                     self._forget(file)
-            for file in changed:
+            for file in changed_files:
                 self._take(file)
         self._commit()
         for name, connection in self._connections.items():
@@ -114,15 +114,15 @@ class Building:
         """What changes when a file is written anew, or a document at all; and its size."""
         if names.is_stream(file):
             return packed_streams.state(self._sessions / file)
-        found = os.stat(self._sessions / file, follow_symlinks=False)
-        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", 0
+        status = os.stat(self._sessions / file, follow_symlinks=False)
+        return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}", 0
 
     def _has_changed(self, file: str) -> bool:
         if not self._is_of_these(file):
             return False
         state, size = self._state(file)
-        known = self._sources.mark(file)
-        return known is None or known[0] != state or known[2] != size
+        previous = self._sources.mark(file)
+        return previous is None or previous[0] != state or previous[2] != size
 
     def _is_of_these(self, file: str) -> bool:
         return any(names.split(file, purpose) for purpose in self._purposes.values())
@@ -136,18 +136,18 @@ class Building:
         except FileNotFoundError:
             self._forget(file)
             return
-        known, *project = self._sources.mark(file) or (state, 0, 0)
-        mark = scan.Mark(*project)
-        if known != state or size < mark.end:
+        previous_state, *position = self._sources.mark(file) or (state, 0, 0)
+        offset = scan.ReadOffset(*position)
+        if previous_state != state or size < offset.end:
             self._forget(file)
-            mark = scan.START
-        gone = scan.deletions(self._sessions, file, mark) if names.is_stream(file) else {}
-        for copy in scan.read(self._sessions, file, mark):
+            offset = scan.START
+        deletions = scan.deletions(self._sessions, file, offset) if names.is_stream(file) else {}
+        for copy in scan.read(self._sessions, file, offset):
             # What is deleted further down does not come at all: in another file its id may live on.
-            if copy.row is None or copy.line > gone.get(copy.id, -1):
+            if copy.row is None or copy.line > deletions.get(copy.id, -1):
                 self._put(copy)
-            mark = mark.after(copy)
-        self._sources.set_mark(file, state, *mark)
+            offset = offset.after(copy)
+        self._sources.set_mark(file, state, *offset)
 
     def _put(self, copy: scan.Copy) -> None:
         connection = self._connections.get(copy.purpose)

@@ -53,22 +53,24 @@ class Documents:
 
         Of two who save one record, whoever holds the lock of its name last reads it last.
         """
-        for begin in range(0, len(changes), _BATCH):
-            part = changes[begin : begin + _BATCH]
-            ids = list(dict.fromkeys(change.id for change in part))
+        for start in range(0, len(changes), _BATCH):
+            batch = changes[start : start + _BATCH]
+            ids = list(dict.fromkeys(change.id for change in batch))
             with file_locks.held(self._folder, map(self._lock_name, ids)):
                 rows = fetch_ids(connection, self._purpose.table, ids)
-                new = set() if may_be_there else {c.id for c in part if c.kind == "insert"}
+                new_ids = set() if may_be_there else {c.id for c in batch if c.kind == "insert"}
                 if rows:
-                    self._write(rows, new)
+                    self._write(rows, new_ids)
                 days = {row[0]: names.day(row[3]) for row in rows}
-                gone = {
+                outdated = {
                     (change.id, names.day(change.created_at)): change.created_at
-                    for change in part
+                    for change in batch
                     if change.created_at is not None
                 }
                 # Not before: killed in between, one of the two places must have the record.
-                self._remove([(id, at) for (id, day), at in gone.items() if days.get(id) != day])
+                self._remove(
+                    [(id, at) for (id, day), at in outdated.items() if days.get(id) != day]
+                )
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Write records: all of them, synced, each file as a whole or not at all.
@@ -80,24 +82,24 @@ class Documents:
             MirrorError: The names that a file could have are taken by others.
         """
         make_directory(self._folder)
-        for begin in range(0, len(rows), _BATCH):
-            self._write(rows[begin : begin + _BATCH], frozenset())
+        for start in range(0, len(rows), _BATCH):
+            self._write(rows[start : start + _BATCH], frozenset())
 
-    def _write(self, rows: Sequence[StoredRow], new: Set[str]) -> None:
+    def _write(self, rows: Sequence[StoredRow], new_ids: Set[str]) -> None:
         """As `write`; those that are new have no file yet, unless others deleted their rows."""
         is_together = len(rows) >= TOGETHER
-        waiting: dict[str, str] = {}
+        unfinished: dict[str, str] = {}
         try:
             for row in rows:
-                path = self._path(row[0], row[3], is_new=row[0] in new)
-                if path in waiting:
+                path = self._path(row[0], row[3], is_new=row[0] in new_ids)
+                if path in unfinished:
                     # Two of one short name in this very batch: the second has to see the first.
-                    self._finish(waiting, is_synced=not is_together)
+                    self._finish(unfinished, is_synced=not is_together)
                     path = self._path(row[0], row[3])
-                waiting[path] = self._write_beside(path, row, is_synced=not is_together)
-            self._finish(waiting, is_synced=not is_together)
+                unfinished[path] = self._write_beside(path, row, is_synced=not is_together)
+            self._finish(unfinished, is_synced=not is_together)
         finally:
-            for temporary in waiting.values():
+            for temporary in unfinished.values():
                 with suppress(FileNotFoundError):
                     os.unlink(temporary)
 
@@ -134,11 +136,11 @@ class Documents:
         return free
 
     def _paths(self, id: str, created_at: object) -> Iterator[str]:
-        begin = self._begin(created_at)
+        prefix = self._prefix(created_at)
         for ending in names.endings(id, self._purpose.name):
-            yield f"{begin}{ending}.json"
+            yield f"{prefix}{ending}.json"
 
-    def _begin(self, created_at: object) -> str:
+    def _prefix(self, created_at: object) -> str:
         return f"{self._folder}/{self._purpose.document}_{names.day(created_at)}_"
 
     def _lock_name(self, id: str) -> str:
@@ -153,9 +155,9 @@ class Documents:
         descriptor = _create(temporary)
         try:
             os.fchmod(descriptor, PRIVATE_FILE)
-            rest = memoryview(text.encode() + b"\n")
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            remaining = memoryview(text.encode() + b"\n")
+            while remaining:
+                remaining = remaining[os.write(descriptor, remaining) :]
             if is_synced:
                 os.fsync(descriptor)
         except BaseException:
@@ -165,13 +167,13 @@ class Documents:
             os.close(descriptor)
         return temporary
 
-    def _finish(self, waiting: dict[str, str], *, is_synced: bool) -> None:
+    def _finish(self, unfinished: dict[str, str], *, is_synced: bool) -> None:
         """Give files their names; what is in them is synced before, the names after it."""
         if not is_synced:
-            sync_together(self._folder, map(Path, waiting.values()))
-        for path, temporary in list(waiting.items()):
+            sync_together(self._folder, map(Path, unfinished.values()))
+        for path, temporary in list(unfinished.items()):
             os.replace(temporary, path)
-            del waiting[path]
+            del unfinished[path]
         sync_directory(self._folder)
 
 

@@ -42,7 +42,7 @@ class Mirror:
             return kind.path(session_of(row))
         return kind.path(row[0], row[3])
 
-    def written(
+    def write(
         self, purpose: Purpose, rows: Sequence[StoredRow], *, may_be_there: bool = False
     ) -> None:
         """Keep what was committed: synced on return.
@@ -58,28 +58,28 @@ class Mirror:
         """
         kind = self._kind(purpose)
         if isinstance(kind, Streams):
-            _told(purpose, lambda: kind.write(rows, may_be_there=may_be_there))
+            _with_mirror_errors(purpose, lambda: kind.write(rows, may_be_there=may_be_there))
         else:
-            _told(purpose, lambda: kind.write(rows))
+            _with_mirror_errors(purpose, lambda: kind.write(rows))
 
-    def removed(
-        self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow] = ()
+    def remove(
+        self, purpose: Purpose, rows: Sequence[StoredRow], current_rows: Sequence[StoredRow] = ()
     ) -> None:
         """Take out what was deleted from the database, or has its copy in another file now.
 
         Args:
             purpose: Where.
             rows: As they were.
-            now: Those of them that are there still, as they are; their new copies are written.
+            current_rows: Those of them that remain, as they are; their new copies are written.
 
         Raises:
             MirrorError: It cannot be taken out; the database no longer has it.
         """
         kind = self._kind(purpose)
-        places = {row[0]: kind.location(row) for row in now}
-        gone = [row for row in rows if places.get(row[0]) != kind.location(row)]
-        if gone:
-            _told(purpose, lambda: kind.remove(gone))
+        locations = {row[0]: kind.location(row) for row in current_rows}
+        outdated = [row for row in rows if locations.get(row[0]) != kind.location(row)]
+        if outdated:
+            _with_mirror_errors(purpose, lambda: kind.remove(outdated))
 
     def retract(self, purpose: Purpose, file: str, ids: Sequence[str]) -> None:
         """Say in a stream of `sessions/` that records were deleted: their lines no longer count.
@@ -87,7 +87,7 @@ class Mirror:
         Raises:
             MirrorError: It cannot be written.
         """
-        _told(purpose, lambda: retract(self._folder / file, purpose, ids))
+        _with_mirror_errors(purpose, lambda: retract(self._folder / file, purpose, ids))
 
     def _kind(self, purpose: Purpose) -> Documents | Streams:
         if purpose not in self._kinds:
@@ -96,7 +96,7 @@ class Mirror:
         return self._kinds[purpose]
 
 
-def _told(purpose: Purpose, write: Callable[[], None]) -> None:
+def _with_mirror_errors(purpose: Purpose, write: Callable[[], None]) -> None:
     try:
         write()
     except (OSError, KhiveError, ReplacedError) as error:

@@ -10,12 +10,12 @@ from khive_persist.models.purposes import Purpose
 
 # Held while a name is given; it grows by a byte with each new stream.
 LOCK: Final = ".names.lock"
-_SHORT: Final = 8
-_LONGEST: Final = 100
+_SHORT_LENGTH: Final = 8
+_MAX_PLAIN_LENGTH: Final = 100
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _FRONT: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d\Z", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(?P<kind>jsonl?)\Z", re.ASCII)
-_REST: Final = re.compile(r"(?P<day>\d{4}_\d\d_\d\d)_(?P<ending>[\w-]+)\Z", re.ASCII)
+_DAY_AND_ENDING: Final = re.compile(r"(?P<day>\d{4}_\d\d_\d\d)_(?P<ending>[\w-]+)\Z", re.ASCII)
 
 
 def day(created_at: object) -> str:
@@ -27,8 +27,8 @@ def day(created_at: object) -> str:
 
 def short(id: str) -> str:
     """The best of `endings`."""
-    beginning = id[:_SHORT]
-    return beginning if _PLAIN.match(beginning) else _hashed(id)[:_SHORT]
+    beginning = id[:_SHORT_LENGTH]
+    return beginning if _PLAIN.match(beginning) else _hashed(id)[:_SHORT_LENGTH]
 
 
 @lru_cache
@@ -39,7 +39,7 @@ def endings(id: str, purpose: str) -> tuple[str, ...]:
     cannot stand in a file's name, those of its SHA-256.
     """
     plain = id
-    if len(id) > _LONGEST or not _PLAIN.match(id):
+    if len(id) > _MAX_PLAIN_LENGTH or not _PLAIN.match(id):
         plain = _hashed(id)
     # No id begins so: all of an id is never what another one is left with.
     return tuple(dict.fromkeys((short(id), plain, f"_{_hashed(f'{purpose} {id}')}")))
@@ -47,8 +47,8 @@ def endings(id: str, purpose: str) -> tuple[str, ...]:
 
 def is_stream(name: str) -> bool | None:
     """Whether a file is a stream, by its name; None for no name of ours."""
-    found = _NAME.match(name)
-    return found["kind"] == "jsonl" if found else None
+    match = _NAME.match(name)
+    return match["kind"] == "jsonl" if match else None
 
 
 def packed(name: str) -> str:
@@ -67,11 +67,11 @@ def split(name: str, purpose: Purpose) -> tuple[str, str] | None:
 
     Only who knows what it begins with can tell: an id may hold a date, too.
     """
-    begin, end = f"{purpose.document}_", ".jsonl" if purpose.is_stream else ".json"
-    if not name.startswith(begin) or not name.endswith(end):
+    prefix, suffix = f"{purpose.document}_", ".jsonl" if purpose.is_stream else ".json"
+    if not name.startswith(prefix) or not name.endswith(suffix):
         return None
-    found = _REST.match(name[len(begin) : -len(end)])
-    return (found["day"], found["ending"]) if found else None
+    match = _DAY_AND_ENDING.match(name[len(prefix) : -len(suffix)])
+    return (match["day"], match["ending"]) if match else None
 
 
 def fits(name: str, endings: tuple[str, ...], day: str = "") -> bool:

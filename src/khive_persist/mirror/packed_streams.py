@@ -32,7 +32,7 @@ class Line(NamedTuple):
     problem: str = ""
 
 
-class State(NamedTuple):
+class StreamState(NamedTuple):
     """What lies there of a stream.
 
     Attributes:
@@ -64,7 +64,7 @@ def files(path: Path) -> list[Path]:
     return [form for form in present(path) if is_file(form)]
 
 
-def state(path: Path) -> State:
+def state(path: Path) -> StreamState:
     """Tell what lies there of a stream.
 
     Raises:
@@ -76,7 +76,7 @@ def state(path: Path) -> State:
     identity = "" if plain is None else f"{plain.st_ino}"
     if packed is not None:
         identity += f" {packed.st_ino} {packed.st_size} {packed.st_mtime_ns}"
-    return State(identity, 0 if plain is None else plain.st_size)
+    return StreamState(identity, 0 if plain is None else plain.st_size)
 
 
 def lines(path: Path, offset: int | None = None) -> Iterator[Line]:

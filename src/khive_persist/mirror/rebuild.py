@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import MirrorError, NotFoundError
 from khive_persist.mirror import names, packed_streams, scan
-from khive_persist.mirror.database_builder import Building
+from khive_persist.mirror.database_builder import DatabaseBuilder
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rewrite import remove_unfinished
 from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
@@ -28,7 +28,7 @@ from khive_persist.store.staging import staging
 _BATCH_DOCUMENTS: Final = 50
 # Of a session they are synced together.
 _BATCH_LINES: Final = 2_000
-_WAITING_CHARACTERS: Final = 8 << 20
+_PENDING_CHARACTERS: Final = 8 << 20
 _KINDS: Final = ("twice_in_mirror", "missing_in_database", "differs", "missing_in_mirror")
 
 
@@ -79,32 +79,34 @@ def rebuild_databases(
         StoreError: As its subclasses say; the old databases are there.
         OSError: The mirror cannot be read; the old databases are there.
     """
-    with compared(project, purposes, advance) as before:
-        wanted = [p for p in purposes if before.ledger.counts(p.name)[1]]
-        if not wanted:
+    with compared(project, purposes, advance) as comparison:
+        unequal = [p for p in purposes if comparison.ledger.counts(p.name)[1]]
+        if not unequal:
             raise NotFoundError(f"{project.sessions} has no record to rebuild a database from")
-        wanted = [
-            p for p in wanted if not before.tallies[p.name].is_equal or p.name in before.unreadable
+        unequal = [
+            p
+            for p in unequal
+            if not comparison.tallies[p.name].is_equal or p.name in comparison.unreadable
         ]
-        only_there = sum(before.tallies[p.name].missing_in_mirror for p in wanted)
+        only_there = sum(comparison.tallies[p.name].missing_in_mirror for p in unequal)
     if only_there and not may_discard(only_there):
         raise MirrorError(
             f"{only_there} records are in a database and not in {project.sessions}",
             hint="bring them there with rebuild --from-database, or set them aside with --yes",
         )
     outgoing = project.quarantine / f"rebuild.{clock.new_id()}"
-    if wanted:
+    if unequal:
         with (
             staging(project) as folder,
             translated(folder),
-            closing(Building(project, wanted, folder, advance)) as building,
+            closing(DatabaseBuilder(project, unequal, folder, advance)) as building,
         ):
             building.read()
             make_directory(project.quarantine)
             atomic_switch.perform(
                 project.khive, building.incoming, outgoing, whole=False, prepare=building.finish
             )
-    return _proven(project, purposes, wanted, only_there, outgoing, advance)
+    return _verified(project, purposes, unequal, only_there, outgoing, advance)
 
 
 def rebuild_mirror(
@@ -124,21 +126,21 @@ def rebuild_mirror(
         OSError: As the file system says.
     """
     outgoing = project.quarantine / f"rebuild.{clock.new_id()}"
-    with compared(project, purposes, advance) as before:
+    with compared(project, purposes, advance) as comparison:
         present = [p for p in purposes if project.database(p.file).exists()]
-        if not present and any(tally.copies for tally in before.tallies.values()):
+        if not present and any(tally.copies for tally in comparison.tallies.values()):
             raise NotFoundError(f"{project.khive} has no database to rebuild the mirror from")
-        aside = _Aside(before, outgoing)
-        wanted = []
+        quarantine = _Quarantine(comparison, outgoing)
+        rewritten = []
         for purpose in present:
             remove_unfinished(project, purpose, LOCK_SECONDS)
-            if purpose.name not in before.unreadable:
-                is_mended = aside.take_damaged(purpose)
-                if is_mended or not before.tallies[purpose.name].is_equal:
-                    _Copying(before, purpose, aside).run(advance)
-                    wanted.append(purpose)
-        aside.sync()
-    return _proven(project, purposes, wanted, 0, outgoing, advance)
+            if purpose.name not in comparison.unreadable:
+                is_mended = quarantine.take_damaged(purpose)
+                if is_mended or not comparison.tallies[purpose.name].is_equal:
+                    _MirrorRepair(comparison, purpose, quarantine).run(advance)
+                    rewritten.append(purpose)
+        quarantine.sync()
+    return _verified(project, purposes, rewritten, 0, outgoing, advance)
 
 
 def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _: None) -> None:
@@ -152,14 +154,16 @@ def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _
         MirrorError: A file cannot be written.
         OSError: As the file system says.
     """
-    with compared(project, [purpose], advance) as before:
-        if purpose.name not in before.unreadable:
-            aside = _Aside(before, project.quarantine / f"recovery.{clock.new_id()}")
-            _Copying(before, purpose, aside).run(advance, kinds=("differs", "missing_in_mirror"))
-            aside.sync()
+    with compared(project, [purpose], advance) as comparison:
+        if purpose.name not in comparison.unreadable:
+            quarantine = _Quarantine(comparison, project.quarantine / f"recovery.{clock.new_id()}")
+            _MirrorRepair(comparison, purpose, quarantine).run(
+                advance, kinds=("differs", "missing_in_mirror")
+            )
+            quarantine.sync()
 
 
-def _proven(
+def _verified(
     project: Project,
     purposes: Sequence[Purpose],
     rebuilt: Iterable[Purpose],
@@ -167,17 +171,17 @@ def _proven(
     outgoing: Path,
     advance: Advance,
 ) -> Rebuilt:
-    with compared(project, purposes, advance) as after:
+    with compared(project, purposes, advance) as comparison:
         return Rebuilt(
-            after.tallies,
+            comparison.tallies,
             tuple(purpose.name for purpose in rebuilt),
-            after.is_equal,
+            comparison.is_equal,
             only_there,
             outgoing if outgoing.exists() else None,
         )
 
 
-class _Aside:
+class _Quarantine:
     """The folder in quarantine that takes what a rebuild replaces."""
 
     def __init__(self, comparison: Comparison, folder: Path) -> None:
@@ -217,7 +221,7 @@ class _Aside:
             if problem.kind in ("damaged", "torn") and names.split(problem.file, purpose)
         }
         for file in damaged:
-            with turn(self._project, sharing(self._comparison.known.values(), purpose)):
+            with turn(self._project, sharing(self._comparison.known_purposes.values(), purpose)):
                 # It may have been written anew since, or mended for another purpose.
                 if any(map(scan.is_damaged, scan.read(self._sessions, file))):
                     if purpose.is_stream:
@@ -246,17 +250,17 @@ class _Aside:
             packed.unlink()
 
 
-class _Copying:
+class _MirrorRepair:
     """Brings the mirror of one purpose to what its database has."""
 
-    def __init__(self, comparison: Comparison, purpose: Purpose, aside: _Aside) -> None:
+    def __init__(self, comparison: Comparison, purpose: Purpose, quarantine: _Quarantine) -> None:
         self._project = comparison.project
         self._ledger = comparison.ledger
-        self._sharing = sharing(comparison.known.values(), purpose)
+        self._sharing = sharing(comparison.known_purposes.values(), purpose)
         self._purpose = purpose
         self._database = self._project.database(purpose.file)
         self._mirror = Mirror(self._project, Settings())
-        self._aside = aside
+        self._quarantine = quarantine
 
     def run(self, advance: Advance, kinds: Sequence[str] = _KINDS) -> None:
         """Go through the differences, a batch at a time in the turn of the writers."""
@@ -264,10 +268,10 @@ class _Copying:
         batch = _BATCH_LINES if self._purpose.is_stream else _BATCH_DOCUMENTS
         for kind in kinds:
             entries = self._ledger.found(kind, self._purpose.name)
-            while some := list(islice(entries, batch)):
+            while chunk := list(islice(entries, batch)):
                 with turn(self._project, self._sharing):
-                    settle(kind, some)
-                advance(len(some))
+                    settle(kind, chunk)
+                advance(len(chunk))
 
     def _rows(self, entries: list[Entry]) -> list[StoredRow]:
         ids = [entry.id for entry in entries]
@@ -280,36 +284,37 @@ class _Copying:
             row = present.get(entry.id)
             if not entry.file or not self._holds(entry):
                 continue
-            if kind == "differs" and row is not None and self._own(row) == entry.file:
+            if kind == "differs" and row is not None and self._current_file(row) == entry.file:
                 replaced.append(entry.file)
             elif kind != "missing_in_database" or row is None:
                 moved.append(entry.file)
-        self._aside.keep(*replaced)
-        self._aside.move(*moved)
+        self._quarantine.keep(*replaced)
+        self._quarantine.move(*moved)
         if kind != "twice_in_mirror":
-            self._mirror.written(self._purpose, list(present.values()))
+            self._mirror.write(self._purpose, list(present.values()))
 
     def _settle_streams(self, kind: str, entries: list[Entry]) -> None:
-        waiting: list[StoredRow] = []
-        for begin in range(0, len(entries), _BATCH_DOCUMENTS):
-            some = entries[begin : begin + _BATCH_DOCUMENTS]
-            present = self._rows(some)
-            own = {row[0]: self._own(row) for row in present}
-            gone = [
+        pending: list[StoredRow] = []
+        for start in range(0, len(entries), _BATCH_DOCUMENTS):
+            chunk = entries[start : start + _BATCH_DOCUMENTS]
+            present = self._rows(chunk)
+            current_files = {row[0]: self._current_file(row) for row in present}
+            outdated = [
                 entry
-                for entry in some
-                if entry.file and (kind == "twice_in_mirror" or own.get(entry.id) != entry.file)
+                for entry in chunk
+                if entry.file
+                and (kind == "twice_in_mirror" or current_files.get(entry.id) != entry.file)
             ]
-            for file, lines in groupby(gone, key=lambda entry: entry.file):
+            for file, lines in groupby(outdated, key=lambda entry: entry.file):
                 self._mirror.retract(self._purpose, file, [entry.id for entry in lines])
             if kind != "twice_in_mirror":
-                waiting += present
-            if sum(len(row[1] or "") for row in waiting) > _WAITING_CHARACTERS:
-                self._mirror.written(self._purpose, waiting)
-                waiting = []
-        self._mirror.written(self._purpose, waiting)
+                pending += present
+            if sum(len(row[1] or "") for row in pending) > _PENDING_CHARACTERS:
+                self._mirror.write(self._purpose, pending)
+                pending = []
+        self._mirror.write(self._purpose, pending)
 
-    def _own(self, row: StoredRow) -> str:
+    def _current_file(self, row: StoredRow) -> str:
         path = self._mirror.path(self._purpose, row)
         return path.name if path is not None else ""
 

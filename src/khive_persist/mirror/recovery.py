@@ -99,8 +99,8 @@ def recover_file(
             return
         # What is committed from here on is copied by who commits it.
         with writer.transaction() as writing:
-            begin = change_log.last(writing.connection)
+            position = change_log.last(writing.connection)
         copy_missing(project, purpose, advance)
         with writer.transaction() as writing:
             if change_log.positions(writing.connection).get(MIRROR) == change_log.BEHIND:
-                change_log.set_position(writing.connection, MIRROR, begin)
+                change_log.set_position(writing.connection, MIRROR, position)

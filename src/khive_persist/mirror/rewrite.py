@@ -32,7 +32,7 @@ from khive_persist.store.sqlite.rows import fetch_ids
 Mend = Callable[[Path, bytes], bytes | None]
 
 
-def _same(_: Path, content: bytes) -> bytes:
+def _unchanged(_: Path, content: bytes) -> bytes:
     return content
 
 
@@ -43,7 +43,7 @@ def revise(
     timeout_seconds: float,
     *,
     is_meant: Callable[[Path], bool] = lambda _: True,
-    mend: Mend = _same,
+    mend: Mend = _unchanged,
     with_unfinished: bool = False,
     is_synced: bool = True,
 ) -> Iterator[int]:
@@ -75,15 +75,15 @@ def revise(
     _await_copies(project, purpose, timeout_seconds)
     has_written = with_unfinished and remove_unfinished(project, purpose, timeout_seconds)
     with _table(project, purpose) as table:
-        revising = _Revising(project.sessions, purpose, change, mend, table)
+        reviser = _FileReviser(project.sessions, purpose, change, mend, table)
         for file in scan.files(project.sessions):
             path = project.sessions / file
             if names.split(file, purpose) is None or not is_meant(path):
                 continue
-            is_other, count = revising.look(path)
+            is_other, count = reviser.look(path)
             if is_other:
                 with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
-                    has_written |= revising.write(path)
+                    has_written |= reviser.write(path)
             yield count
     if has_written and is_synced:
         sync_directory(project.sessions)
@@ -129,11 +129,11 @@ def remove_unfinished(project: Project, purpose: Purpose, timeout_seconds: float
 def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:
     """Change or remove records in a mirror that nobody follows, as one that is put together."""
     for purpose in purposes:
-        revising = _Revising(folder, purpose, change, _same, None)
+        reviser = _FileReviser(folder, purpose, change, _unchanged, None)
         for file in scan.files(folder):
             path = folder / file
-            if names.split(file, purpose) is not None and revising.look(path)[0]:
-                revising.write(path)
+            if names.split(file, purpose) is not None and reviser.look(path)[0]:
+                reviser.write(path)
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | 
         yield connection
 
 
-class _Revising:
+class _FileReviser:
     """Looks at the files of one purpose, and writes those anew that are to be other ones."""
 
     def __init__(
@@ -168,7 +168,7 @@ class _Revising:
     def look(self, path: Path) -> tuple[bool, int]:
         """Tell whether a file may become another one, and how many records it has."""
         if self._purpose.is_stream:
-            lines = _Lines(path, self, self._change)
+            lines = _StreamRevision(path, self, self._change)
             return lines.is_other, lines.count
         return self._document(path, is_written=False)
 
@@ -178,32 +178,32 @@ class _Revising:
         The name is not synced.
         """
         if self._purpose.is_stream:
-            lines = _Lines(path, self, self.becomes)
+            lines = _StreamRevision(path, self, self.revise)
             if lines.is_other:
                 lines.write()
             return lines.is_other
         return self._document(path, is_written=True)[0]
 
-    def becomes(self, row: StoredRow) -> StoredRow | None:
+    def revise(self, row: StoredRow) -> StoredRow | None:
         """What becomes of the copy of a record; the same object where it stays."""
-        new = self._change(row)
-        if new == row:
+        revised = self._change(row)
+        if revised == row:
             return row
         present = [] if self._table is None else self._present(self._table, row[0])
         if not present:
-            return new
+            return revised
         if self._purpose.is_stream and session_of(present[0]) != session_of(row):
             # It is another session's now, and has its copy there.
             return None
         return row if present[0] == row else present[0]
 
-    def mended(self, path: Path, content: bytes) -> bytes | None:
+    def replacement(self, path: Path, content: bytes) -> bytes | None:
         """What becomes of what is no record; the same object where it stays."""
-        body = content.removesuffix(b"\n")
-        new = self._mend(path, body)
-        if new is None or new == body:
-            return content if new is not None else None
-        return new + content[len(body) :]
+        content_without_end = content.removesuffix(b"\n")
+        replacement = self._mend(path, content_without_end)
+        if replacement is None or replacement == content_without_end:
+            return content if replacement is not None else None
+        return replacement + content[len(content_without_end) :]
 
     def document(self, row: StoredRow) -> bytes:
         """The line of a record."""
@@ -213,7 +213,7 @@ class _Revising:
         """As `scan.write_beside`."""
         return scan.write_beside(path, lines, self._purpose, is_packed=is_packed)
 
-    def is_own(self, copy: scan.Copy) -> bool:
+    def is_of_purpose(self, copy: scan.Copy) -> bool:
         """Whether a record is of this purpose."""
         return copy.purpose == self._purpose.name
 
@@ -227,31 +227,31 @@ class _Revising:
         for copy in scan.read(path.parent, path.name):
             if copy.problem:
                 return copy.problem != scan.NOT_OURS and self._damaged(path, is_written), 0
-            if copy.row is None or not self.is_own(copy):
+            if copy.row is None or not self.is_of_purpose(copy):
                 return False, 0
-            new = self.becomes(copy.row)
-            if new == copy.row:
+            revised = self.revise(copy.row)
+            if revised == copy.row:
                 return False, 1
-            if is_written and new is None:
+            if is_written and revised is None:
                 path.unlink()
-            elif is_written and new is not None:
-                Documents(self._folder, self._purpose).write([new])
+            elif is_written and revised is not None:
+                Documents(self._folder, self._purpose).write([revised])
             return True, 1
         return False, 0
 
     def _damaged(self, path: Path, is_written: bool) -> bool:
         content = path.read_bytes()
-        new = self.mended(path, content)
-        if new is content:
+        replacement = self.replacement(path, content)
+        if replacement is content:
             return False
-        if is_written and new is None:
+        if is_written and replacement is None:
             path.unlink()
-        elif is_written and new is not None:
-            os.replace(self.write_beside(path, iter([new])), path)
+        elif is_written and replacement is not None:
+            os.replace(self.write_beside(path, iter([replacement])), path)
         return True
 
 
-class _Lines:
+class _StreamRevision:
     """The lines of a stream, and whether one of them goes or will be another one.
 
     Attributes:
@@ -259,13 +259,13 @@ class _Lines:
         count: How many records there are.
     """
 
-    def __init__(self, path: Path, revising: _Revising, change: Change) -> None:
+    def __init__(self, path: Path, reviser: _FileReviser, change: Change) -> None:
         self._path = path
-        self._revising = revising
+        self._reviser = reviser
         self._change = change
         # Of several lines with one id the last counts; of a deleted record none.
         self._last: dict[str, int] = {}
-        self._new: dict[str, StoredRow | None] = {}
+        self._revised: dict[str, StoredRow | None] = {}
         self.is_other = False
         self._is_empty = False
         with suppress(FileNotFoundError):
@@ -280,18 +280,18 @@ class _Lines:
         if self._is_empty:
             remove_empty(self._path)
             return
-        form, *others = files
-        lines = self._kept()
+        target, *others = files
+        lines = self._revised_lines()
         first = next(lines, None)
         if first is None:
             for file in files:
                 file.unlink()
             return
         # A packer may be at work on the packed file, under another name.
-        written = self._revising.write_beside(
-            self._path, chain([first], lines), is_packed=form != self._path
+        temporary = self._reviser.write_beside(
+            self._path, chain([first], lines), is_packed=target != self._path
         )
-        os.replace(written, form)
+        os.replace(temporary, target)
         for other in others:
             # What it had is in the other one, which must not be lost without it.
             sync_directory(self._path.parent)
@@ -305,28 +305,28 @@ class _Lines:
             if copy.problem:
                 # Of a packed file that is damaged the rest would be lost, were it written anew.
                 is_broken |= not line
-                self.is_other |= self._revising.mended(self._path, line) is not line
+                self.is_other |= self._reviser.replacement(self._path, line) is not line
                 continue
-            if not self._revising.is_own(copy):
+            if not self._reviser.is_of_purpose(copy):
                 self._last.clear()
                 self.is_other = False
                 return
             self.is_other |= copy.row is None or copy.id in self._last
             self._last[copy.id] = copy.line if copy.row is not None else 0
-            self._new.pop(copy.id, None)
-            if copy.row is not None and (new := self._change(copy.row)) != copy.row:
-                self._new[copy.id] = new
-        self.is_other = (self.is_other or bool(self._new)) and not is_broken
+            self._revised.pop(copy.id, None)
+            if copy.row is not None and (revised := self._change(copy.row)) != copy.row:
+                self._revised[copy.id] = revised
+        self.is_other = (self.is_other or bool(self._revised)) and not is_broken
 
-    def _kept(self) -> Iterator[bytes]:
+    def _revised_lines(self) -> Iterator[bytes]:
         for copy, line in scan.stream(self._path):
             if copy.problem:
-                mended = self._revising.mended(self._path, line)
+                mended = self._reviser.replacement(self._path, line)
                 if mended is not None:
                     yield mended
             elif copy.row is None or self._last[copy.id] != copy.line:
                 continue
-            elif copy.id not in self._new:
+            elif copy.id not in self._revised:
                 yield line
-            elif (new := self._new[copy.id]) is not None:
-                yield self._revising.document(new)
+            elif (revised := self._revised[copy.id]) is not None:
+                yield self._reviser.document(revised)

@@ -47,7 +47,7 @@ class Copy(NamedTuple):
     end: int | None = None
 
 
-class Mark(NamedTuple):
+class ReadOffset(NamedTuple):
     """Up to where a stream was read: as it only grows, it can be gone on with from there.
 
     Its packed lines are read all at once: what follows a mark stands in its plain file.
@@ -56,12 +56,12 @@ class Mark(NamedTuple):
     line: int = 0
     end: int = 0
 
-    def after(self, copy: Copy) -> "Mark":
+    def after(self, copy: Copy) -> "ReadOffset":
         """The mark behind a line; the same one where that has no end."""
-        return self if copy.end is None else Mark(copy.line, copy.end)
+        return self if copy.end is None else ReadOffset(copy.line, copy.end)
 
 
-START = Mark()
+START = ReadOffset()
 
 
 def is_folder(folder: Path) -> bool:
@@ -99,7 +99,7 @@ def unfinished(folder: Path, purpose: Purpose) -> list[str]:
         return []
 
 
-def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
+def read(folder: Path, file: str, mark: ReadOffset = START) -> Iterator[Copy]:
     """The records of one file, in order, from a mark on; of several with one id the last counts.
 
     A file that is gone has none.
@@ -125,7 +125,7 @@ def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
         yield Copy(file, 0, problem=f"cannot be read ({error.strerror})")
 
 
-def stream(path: Path, mark: Mark = START) -> Iterator[tuple[Copy, bytes]]:
+def stream(path: Path, mark: ReadOffset = START) -> Iterator[tuple[Copy, bytes]]:
     """The lines of a stream, each as what it says and as its bytes, from a mark on.
 
     Raises:
@@ -173,9 +173,9 @@ def _is_its_file(
     return names.fits(file, names.endings(row[0], purpose), names.day(row[3]))
 
 
-def deletions(folder: Path, file: str, mark: Mark = START) -> dict[str, int]:
+def deletions(folder: Path, file: str, mark: ReadOffset = START) -> dict[str, int]:
     """The ids that a stream says were deleted, and the last line of each that says so."""
-    found: dict[str, int] = {}
+    lines_by_id: dict[str, int] = {}
     path = folder / file
     # What cannot be read is told by `read`.
     with suppress(OSError):
@@ -184,8 +184,8 @@ def deletions(folder: Path, file: str, mark: Mark = START) -> dict[str, int]:
             if b'"deleted":true' in line.content:
                 copy = _copy(file, number, line.content, is_stream=True)
                 if not copy.problem and copy.row is None:
-                    found[copy.id] = number
-    return found
+                    lines_by_id[copy.id] = number
+    return lines_by_id
 
 
 def _is_file(path: Path) -> bool:
@@ -217,11 +217,11 @@ def write_beside(
     descriptor = os.open(temporary, flags, PRIVATE_FILE)
     try:
         os.fchmod(descriptor, PRIVATE_FILE)
-        with open(descriptor, "wb", closefd=False) as written:
+        with open(descriptor, "wb", closefd=False) as file:
             if not is_packed:
-                written.writelines(lines)
+                file.writelines(lines)
             else:
-                with gzip.GzipFile("", "wb", _LEVEL, written, mtime=0) as packed:
+                with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
                     packed.writelines(lines)
         os.fsync(descriptor)
     except BaseException:

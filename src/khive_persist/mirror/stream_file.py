@@ -24,10 +24,10 @@ from khive_persist.store.codec import StoredRow
 NO_SESSION: Final = "no-session"
 _LOCK_SECONDS: Final = 30.0
 _WAIT_SECONDS: Final = 0.002
-_LAST_BYTES: Final = 65_536
-_PART_BYTES: Final = 1 << 20
+_TAIL_BYTES: Final = 65_536
+_CHUNK_BYTES: Final = 1 << 20
 # What each line of ours begins with.
-_BEGIN: Final = b'{"dataModelVersion":'
+_LINE_START: Final = b'{"dataModelVersion":'
 
 
 class Entry(NamedTuple):
@@ -97,18 +97,18 @@ def take(path: Path, *, is_new: bool = False) -> Stream:
         raise ReplacedError
     try:
         _lock(descriptor, path)
-        own = os.fstat(descriptor)
-        if stat.S_IMODE(own.st_mode) != PRIVATE_FILE:
+        status = os.fstat(descriptor)
+        if stat.S_IMODE(status.st_mode) != PRIVATE_FILE:
             os.fchmod(descriptor, PRIVATE_FILE)
-        if not _is_at(own, path):
+        if not _is_at(status, path):
             raise ReplacedError
     except BaseException:
         os.close(descriptor)
         raise
-    return Stream(path, descriptor, is_new, own.st_ino, own.st_size)
+    return Stream(path, descriptor, is_new, status.st_ino, status.st_size)
 
 
-class Appending:
+class StreamAppender:
     """Appends to streams of one folder; all of it is synced when it is finished."""
 
     def __init__(self, folder: Path, *, is_together: bool) -> None:
@@ -143,7 +143,7 @@ class Appending:
             present = _last_lines(stream.path, {entry.id for entry in entries})
             entries = [entry for entry in entries if present.get(entry.id) != entry.line]
         try:
-            for part in _parts(entries):
+            for part in _chunks(entries):
                 _write_all(stream.descriptor, part)
             if not self._is_together:
                 os.fsync(stream.descriptor)
@@ -165,8 +165,8 @@ class Appending:
 
 def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
     """Say in this very file of some ids that they were deleted: synced on return."""
-    _, session = holder(path) or ("", NO_SESSION)
-    appending = Appending(path.parent, is_together=False)
+    _, session = owner_of(path) or ("", NO_SESSION)
+    appending = StreamAppender(path.parent, is_together=False)
     with opened(path) as stream:
         lines = [Entry(id, deletion(purpose, id, session), None) for id in ids]
         appending.add(stream, lines, may_be_there=False)
@@ -190,17 +190,17 @@ def session_in(document: dict[str, Any]) -> str:
     return session_of_content(document if document.get("deleted") is True else content_of(document))
 
 
-def holder(path: Path) -> tuple[str, str] | None:
+def owner_of(path: Path) -> tuple[str, str] | None:
     """The purpose and the session of a stream, by its first sound line; None where it has none."""
     with suppress(FileNotFoundError):
         for line in packed_streams.lines(path):
-            told = told_by(codec.column(line.content))
-            if told is not None:
-                return told
+            owner = owner_in(codec.column(line.content))
+            if owner is not None:
+                return owner
     return None
 
 
-def told_by(document: Any) -> tuple[str, str] | None:
+def owner_in(document: Any) -> tuple[str, str] | None:
     """The purpose and the session that a line's document names."""
     if not isinstance(document, dict) or not isinstance(document.get("purpose"), str):
         return None
@@ -233,7 +233,7 @@ def is_unfinished(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         first = file.readline()
-    return not first.endswith(b"\n") and first[: len(_BEGIN)] == _BEGIN[: len(first)]
+    return not first.endswith(b"\n") and first[: len(_LINE_START)] == _LINE_START[: len(first)]
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -259,12 +259,12 @@ def _open(path: Path, *, is_new: bool) -> int | None:
         return None
 
 
-def _is_at(own: os.stat_result, path: Path) -> bool:
+def _is_at(status: os.stat_result, path: Path) -> bool:
     try:
-        there = os.lstat(path)
+        current = os.lstat(path)
     except FileNotFoundError:
         return False
-    return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
+    return (status.st_dev, status.st_ino) == (current.st_dev, current.st_ino)
 
 
 def _without_torn_line(stream: Stream) -> int:
@@ -274,13 +274,13 @@ def _without_torn_line(stream: Stream) -> int:
         return size
     end = size
     while end > 0:
-        begin = max(0, end - _LAST_BYTES)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
-        if found >= 0:
-            end = begin + found + 1
+        start = max(0, end - _TAIL_BYTES)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
             break
-        end = begin
-    if told_by(codec.column(os.pread(descriptor, size - end, end))) is not None:
+        end = start
+    if owner_in(codec.column(os.pread(descriptor, size - end, end))) is not None:
         # All of a line, whose end an editor took away.
         _write_all(descriptor, b"\n")
         return size + 1
@@ -289,29 +289,29 @@ def _without_torn_line(stream: Stream) -> int:
 
 
 def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    lines: dict[str, bytes] = {}
     for line in packed_streams.lines(path):
         document = codec.column(line.content)
         if isinstance(document, dict) and document.get("id") in ids:
-            found[document["id"]] = line.content
-    return found
+            lines[document["id"]] = line.content
+    return lines
 
 
-def _parts(entries: Sequence[Entry]) -> Iterator[bytes]:
+def _chunks(entries: Sequence[Entry]) -> Iterator[bytes]:
     """The lines, some at a time: together they may be many."""
-    some: list[bytes] = []
+    chunk: list[bytes] = []
     size = 0
     for entry in entries:
-        some.append(entry.line)
+        chunk.append(entry.line)
         size += len(entry.line)
-        if size >= _PART_BYTES:
-            yield b"".join(some)
-            some, size = [], 0
-    if some:
-        yield b"".join(some)
+        if size >= _CHUNK_BYTES:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield b"".join(chunk)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]

@@ -88,7 +88,9 @@ class Comparison:
     def __init__(self, project: Project, purposes: Sequence[Purpose], ledger: Ledger) -> None:
         self.project = project
         self.purposes = {purpose.name: purpose for purpose in purposes}
-        self.known = {known.name: known for known in mirrored_purposes(project)} | self.purposes
+        self.known_purposes = {
+            purpose.name: purpose for purpose in mirrored_purposes(project)
+        } | self.purposes
         self.ledger = ledger
         self.tallies: dict[str, Tally] = {}
         self.unreadable: set[str] = set()
@@ -115,7 +117,7 @@ class Comparison:
             self._read_file(file, advance)
         for purpose in self.purposes.values():
             if not purpose.is_stream and purpose.name not in self.unreadable:
-                self._look_again(purpose)
+                self._recheck(purpose)
         streams = [purpose for purpose in self.purposes.values() if purpose.is_stream]
         for document in {purpose.document: None for purpose in streams}:
             self._catch_up([purpose for purpose in streams if purpose.document == document])
@@ -145,36 +147,36 @@ class Comparison:
 
     def _read_file(self, file: str, advance: Advance) -> None:
         """Read a file; of a stream, what was added to it since."""
-        mark = scan.START
+        offset = scan.START
         if names.is_stream(file):
             try:
                 state = packed_streams.state(self.project.sessions / file)
             except FileNotFoundError:
                 self.ledger.drop_file(file)
                 return
-            known, *project = self.ledger.mark(file) or (state.identity, 0, -1)
-            mark = scan.Mark(*project)
-            if known != state.identity or state.plain_bytes < mark.end:
+            previous_identity, *position = self.ledger.mark(file) or (state.identity, 0, -1)
+            offset = scan.ReadOffset(*position)
+            if previous_identity != state.identity or state.plain_bytes < offset.end:
                 # It was written anew, or packed: what was read of it no longer counts.
                 self.ledger.drop_file(file)
-                mark = scan.START
+                offset = scan.START
             self.ledger.drop_problems(file, "torn")
-            if state.plain_bytes == mark.end and known == state.identity:
+            if state.plain_bytes == offset.end and previous_identity == state.identity:
                 return
-            mark = mark._replace(end=max(mark.end, 0))
+            offset = offset._replace(end=max(offset.end, 0))
         count = 0
-        for copy in scan.read(self.project.sessions, file, mark):
+        for copy in scan.read(self.project.sessions, file, offset):
             self._note(copy)
-            mark = mark.after(copy)
+            offset = offset.after(copy)
             count += 1
             if count % _BATCH == 0:
                 advance(_BATCH)
         advance(count % _BATCH)
         if names.is_stream(file):
-            self.ledger.set_mark(file, state.identity, *mark)
+            self.ledger.set_mark(file, state.identity, *offset)
 
     def _note(self, copy: scan.Copy) -> None:
-        purpose = self.known.get(copy.purpose)
+        purpose = self.known_purposes.get(copy.purpose)
         if copy.problem == scan.NOT_OURS or not self._can_be_of(copy, purpose):
             # Said once of the whole file. Its name can be of bytes that are no text.
             file = os.fsencode(copy.file).decode("utf-8", "backslashreplace")
@@ -197,16 +199,18 @@ class Comparison:
         """Whether a file's name is one that the purpose's writer gives, or any's that is known."""
         if purpose is not None:
             return names.split(copy.file, purpose) is not None
-        return not copy.problem or any(names.split(copy.file, p) for p in self.known.values())
+        return not copy.problem or any(
+            names.split(copy.file, p) for p in self.known_purposes.values()
+        )
 
-    def _look_again(self, purpose: Purpose) -> None:
+    def _recheck(self, purpose: Purpose) -> None:
         """Settle what of a purpose of documents only differed because somebody wrote meanwhile."""
         mirror = Mirror(self.project, Settings())
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
-            while some := list(islice(entries, _BATCH)):
+            while chunk := list(islice(entries, _BATCH)):
                 with turn(self.project, [purpose]):
-                    self._settle(purpose, mirror, [entry.id for entry in some])
+                    self._settle(purpose, mirror, [entry.id for entry in chunk])
 
     def _catch_up(self, purposes: Sequence[Purpose]) -> None:
         """Bring both sides of streams, which only grow, to one moment.
@@ -215,7 +219,7 @@ class Comparison:
         """
         with ExitStack() as stack:
             snapshots = {}
-            with turn(self.project, sharing(self.known.values(), purposes[0])):
+            with turn(self.project, sharing(self.known_purposes.values(), purposes[0])):
                 for purpose in purposes:
                     path = self.project.database(purpose.file)
                     if purpose.name not in self.unreadable and path.exists():
@@ -230,9 +234,9 @@ class Comparison:
     def _settle_rows(self, purpose: Purpose, snapshot: sqlite3.Connection | None) -> None:
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
-            while some := [entry.id for entry in islice(entries, _BATCH)]:
-                found = rows.fetch_ids(snapshot, purpose.table, some) if snapshot else []
-                self._put_rows(purpose, some, found)
+            while ids := [entry.id for entry in islice(entries, _BATCH)]:
+                records = rows.fetch_ids(snapshot, purpose.table, ids) if snapshot else []
+                self._replace_rows(purpose, ids, records)
 
     def _settle(self, purpose: Purpose, mirror: Mirror, ids: Iterable[str]) -> None:
         """Bring both sides of some records to this moment, and of all that share a file with them.
@@ -240,33 +244,35 @@ class Comparison:
         A name that became free may have gone to another record since.
         """
         database = self.project.database(purpose.file)
-        todo, done, read = set(ids), set[str](), set[str]()
-        while todo:
-            found = rows.read_ids(database, purpose.table, [*todo]) if database.exists() else []
-            files = {file for id in todo for file in self.ledger.files_of(purpose.name, id)}
-            for row in found:
+        pending, settled, read_files = set(ids), set[str](), set[str]()
+        while pending:
+            records = (
+                rows.read_ids(database, purpose.table, [*pending]) if database.exists() else []
+            )
+            files = {file for id in pending for file in self.ledger.files_of(purpose.name, id)}
+            for row in records:
                 # All its names may be taken: then it has no file.
                 with suppress(MirrorError):
                     if (path := mirror.path(purpose, row)) is not None:
                         files.add(path.name)
-            self._put_rows(purpose, [*todo], found)
-            done |= todo
-            files -= read
-            todo = self._ids_in(purpose, files)
+            self._replace_rows(purpose, [*pending], records)
+            settled |= pending
+            files -= read_files
+            pending = self._ids_in(purpose, files)
             for file in sorted(files):
                 self.ledger.drop_file(file)
                 self._read_file(file, lambda _: None)
-            todo = (todo | self._ids_in(purpose, files)) - done
-            read |= files
+            pending = (pending | self._ids_in(purpose, files)) - settled
+            read_files |= files
 
     def _ids_in(self, purpose: Purpose, files: Iterable[str]) -> set[str]:
-        found = (entry for file in files for entry in self.ledger.copies_in(file))
-        return {id for name, id in found if name == purpose.name}
+        copies = (entry for file in files for entry in self.ledger.copies_in(file))
+        return {id for name, id in copies if name == purpose.name}
 
-    def _put_rows(self, purpose: Purpose, ids: list[str], found: list[StoredRow]) -> None:
+    def _replace_rows(self, purpose: Purpose, ids: list[str], records: list[StoredRow]) -> None:
         for id in ids:
             self.ledger.drop_row(purpose.name, id)
-        self.ledger.add_rows(purpose.name, [(row[0], digest(row)) for row in found])
+        self.ledger.add_rows(purpose.name, [(row[0], digest(row)) for row in records])
 
 
 _REASONS: Final = {

@@ -34,10 +34,10 @@ def turn(project: Project, purposes: Iterable[Purpose]) -> Iterator[None]:
                 return
 
 
-def sharing(known: Iterable[Purpose], purpose: Purpose) -> list[Purpose]:
+def sharing(purposes: Iterable[Purpose], purpose: Purpose) -> list[Purpose]:
     """The purposes whose streams have names that begin alike, itself among them."""
     return [
         other
-        for other in {*known, purpose}
+        for other in {*purposes, purpose}
         if (other.document, other.is_stream) == (purpose.document, purpose.is_stream)
     ]

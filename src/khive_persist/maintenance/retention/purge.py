@@ -13,7 +13,7 @@ from khive_persist.maintenance.retention import remaining_copies
 from khive_persist.maintenance.retention.spooled import remove_waiting, waiting_at_home
 from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror import rewrite as copies
-from khive_persist.mirror.stream_file import NO_SESSION, holder
+from khive_persist.mirror.stream_file import NO_SESSION, owner_of
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
@@ -233,7 +233,7 @@ class _Looking:
     def _holder(self, path: Path) -> str | None:
         """The session of a stream, by its first sound line."""
         if path not in self._holders:
-            self._holders[path] = (holder(path) or ("", None))[1]
+            self._holders[path] = (owner_of(path) or ("", None))[1]
         return self._holders[path]
 
 
