@@ -81,9 +81,9 @@ class Backups:
             raise InvalidQueryError(
                 "config.toml has no schedule", hint="set backup.every_hours in it"
             )
-        chosen = compression or self._settings.backup_compression
-        if chosen == "auto":
-            chosen = "zstd" if has_zstd() else "none"
+        chosen_compression = compression or self._settings.backup_compression
+        if chosen_compression == "auto":
+            chosen_compression = "zstd" if has_zstd() else "none"
         keys = read_recipients(tuple(recipients) or self._settings.backup_recipients)
         secret = read_identities(tuple(identities))
         if only_if_due:
@@ -95,7 +95,7 @@ class Backups:
             self.project,
             self.target,
             since=since,
-            coding=Coding(chosen, keys),
+            coding=Coding(chosen_compression, keys),
             identities=secret,
             progress=progress,
         )
@@ -111,8 +111,8 @@ class Backups:
         self, catalogue: Catalogue, ids: Sequence[str] = (), progress: Progress = silent
     ) -> list[VerifiedBackup]:
         """Compare backups with their digests. See `verify_backups`."""
-        named = ids or (*catalogue.manifests, *catalogue.damaged)
-        return verify.verify_backups(self.target, catalogue, named, progress)
+        requested_ids = ids or (*catalogue.manifests, *catalogue.damaged)
+        return verify.verify_backups(self.target, catalogue, requested_ids, progress)
 
     def restore(
         self,
@@ -123,7 +123,7 @@ class Backups:
     ) -> Restored:
         """Make the project what a backup has. See `restore_backup`."""
         secret = read_identities(tuple(identities))
-        done = restore.restore_backup(
+        result = restore.restore_backup(
             self.project, self.target, catalogue, manifest, identities=secret, progress=progress
         )
         # Kinds of a user's own are described in the mirror that came back. The restore is done,
@@ -132,7 +132,7 @@ class Backups:
             for purpose in mirrored_purposes(self.project):
                 if self.project.database(purpose.file).exists():
                     remember(self.project, purpose)
-        return done
+        return result
 
     def prunable(
         self, catalogue: Catalogue, keep_count: int | None = None, keep_days: float | None = None
@@ -141,8 +141,8 @@ class Backups:
         if keep_count is None and keep_days is None:
             keep_count = self._settings.backup_keep_count
             keep_days = self._settings.backup_keep_days
-        going = prunable(catalogue, keep_count=keep_count or 0, keep_days=keep_days or 0)
-        return [backup.id for backup in going] + abandoned(catalogue)
+        old_backups = prunable(catalogue, keep_count=keep_count or 0, keep_days=keep_days or 0)
+        return [backup.id for backup in old_backups] + abandoned(catalogue)
 
     def prune(self, keep_count: int | None = None, keep_days: float | None = None) -> list[str]:
         """Delete old backups. See `prune_backups`."""

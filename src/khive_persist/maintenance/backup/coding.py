@@ -42,65 +42,66 @@ def has_zstd() -> bool:
 
 def encode(plain: Iterator[bytes], sink: Sink, coding: Coding) -> StoredObject:
     """Write content as an object; what the manifest says of it."""
-    measured, stored = _Measured(plain), _Measuring(sink)
-    content: Iterator[bytes] = iter(measured)
+    counting, digesting = _CountingReader(plain), _DigestingSink(sink)
+    content: Iterator[bytes] = iter(counting)
     if coding.compression == "zstd":
         content = _compressed(content)
     if coding.recipients:
-        pyrage_module().encrypt_io(_Readable(content), stored, list(coding.recipients))
+        pyrage_module().encrypt_io(_ByteSource(content), digesting, list(coding.recipients))
     else:
         for piece in content:
-            stored.write(piece)
+            digesting.write(piece)
     return StoredObject(
-        bytes=stored.bytes, sha256=stored.sha256.hexdigest(), content_bytes=measured.bytes
+        bytes=digesting.bytes, sha256=digesting.sha256.hexdigest(), content_bytes=counting.bytes
     )
 
 
 def decode(
-    what: str,
-    stored: Iterator[bytes],
+    name: str,
+    content: Iterator[bytes],
     declared: StoredObject,
     compression: Compression,
     encryption: Encryption,
     identities: tuple[Any, ...],
-    take: Callable[[bytes], None],
+    consume: Callable[[bytes], None],
 ) -> None:
     """Read an object back.
 
     Args:
-        what: What it is, for errors.
-        stored: Its bytes as they lie in the destination.
+        name: What it is, for errors.
+        content: Its bytes as they lie in the destination.
         declared: What the manifest says of it: no byte more is read, or comes out of it.
         compression: As the manifest says.
         encryption: As the manifest says.
         identities: Of `keys.read_identities`.
-        take: Given the content, piece by piece. It is sure to be what was written only on return.
+        consume: A function that is given the content, piece by piece. The content is proven to be
+            what was written only on return.
 
     Raises:
         BackupDamagedError: It is not what was written.
         BackupError: None of the identities can read it.
     """
-    checked = checked_bytes(what, stored, declared)
-    limited = _Limited(what, declared.content_bytes, take)
-    sink: _Limited | _Decompressing = limited
+    checked_content = checked_bytes(name, content, declared)
+    limited = _LimitedSink(name, declared.content_bytes, consume)
+    sink: _LimitedSink | _DecompressingSink = limited
     if compression == "zstd":
-        sink = _Decompressing(what, limited)
+        sink = _DecompressingSink(name, limited)
     if encryption == "age":
-        _decrypt(what, checked, sink, identities)
+        _decrypt(name, checked_content, sink, identities)
     else:
-        for piece in checked:
+        for piece in checked_content:
             sink.write(piece)
     sink.end()
 
 
-def checked_bytes(what: str, stored: Iterator[bytes], declared: StoredObject) -> Iterator[bytes]:
+def checked_bytes(name: str, content: Iterator[bytes], declared: StoredObject) -> Iterator[bytes]:
     """The bytes of an object as they lie in the destination.
 
     Raises:
         BackupDamagedError: At the end: their number or their digest is another.
     """
     sha256, count = hashlib.sha256(), 0
-    for piece in stored:
+    for piece in content:
         sha256.update(piece)
         count += len(piece)
         if count > declared.bytes:
@@ -108,31 +109,31 @@ def checked_bytes(what: str, stored: Iterator[bytes], declared: StoredObject) ->
         yield piece
     if count != declared.bytes:
         size = f"more than {declared.bytes}" if count > declared.bytes else str(count)
-        raise BackupDamagedError(f"{what} has {size} bytes, its manifest says {declared.bytes}")
+        raise BackupDamagedError(f"{name} has {size} bytes, its manifest says {declared.bytes}")
     if sha256.hexdigest() != declared.sha256:
-        raise BackupDamagedError(f"{what} is not as it was written: its SHA-256 is another")
+        raise BackupDamagedError(f"{name} is not as it was written: its SHA-256 is another")
 
 
-def _decrypt(what: str, stored: Iterator[bytes], sink: Sink, identities: tuple[Any, ...]) -> None:
+def _decrypt(name: str, content: Iterator[bytes], sink: Sink, identities: tuple[Any, ...]) -> None:
     pyrage = pyrage_module()
     if not identities:
-        raise BackupError(f"{what} is encrypted", hint="name a key file with --identity FILE")
-    reading = _Readable(stored)
+        raise BackupError(f"{name} is encrypted", hint="name a key file with --identity FILE")
+    source = _ByteSource(content)
     try:
-        pyrage.decrypt_io(reading, sink, list(identities))
+        pyrage.decrypt_io(source, sink, list(identities))
     except (pyrage.DecryptError, OSError) as error:
         # Damage looks to it like a wrong key: the digest tells.
-        reading.drain()
+        source.drain()
         if isinstance(error, pyrage.DecryptError):
             raise BackupError(
-                f"{what}: none of these identities can decrypt it", hint="name the right key file"
+                f"{name}: none of these identities can decrypt it", hint="name the right key file"
             ) from error
         if error.errno is not None:
             raise
-        raise BackupDamagedError(f"{what} cannot be decrypted ({error})") from error
+        raise BackupDamagedError(f"{name} cannot be decrypted ({error})") from error
 
 
-class _Measured:
+class _CountingReader:
     """Counts what is read from an iterator."""
 
     def __init__(self, content: Iterator[bytes]) -> None:
@@ -145,7 +146,7 @@ class _Measured:
             yield piece
 
 
-class _Measuring:
+class _DigestingSink:
     """Counts and digests what is written to a sink."""
 
     def __init__(self, sink: Sink) -> None:
@@ -163,16 +164,16 @@ class _Measuring:
         """pyrage asks for it."""
 
 
-class _Readable:
+class _ByteSource:
     """An iterator of bytes, as a file."""
 
     def __init__(self, content: Iterator[bytes]) -> None:
         self._content = content
-        self._rest = memoryview(b"")
+        self._buffer = memoryview(b"")
         self._error: BackupError | None = None
 
     def read(self, size: int) -> bytes:
-        while not self._rest:
+        while not self._buffer:
             try:
                 piece = next(self._content, None)
             except BackupError as error:
@@ -181,9 +182,9 @@ class _Readable:
                 raise
             if piece is None:
                 return b""
-            self._rest = memoryview(piece)
-        taken, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        return taken
+            self._buffer = memoryview(piece)
+        chunk, self._buffer = bytes(self._buffer[:size]), self._buffer[size:]
+        return chunk
 
     def drain(self) -> None:
         """Read to the end, and raise what was found on the way."""
@@ -193,46 +194,50 @@ class _Readable:
             pass
 
 
-class _Limited:
+class _LimitedSink:
     """Passes on as many bytes as were declared, and not one more."""
 
-    def __init__(self, what: str, limit: int, take: Callable[[bytes], None]) -> None:
-        self._what = what
-        self._left = limit
-        self._take = take
+    def __init__(self, name: str, limit: int, consume: Callable[[bytes], None]) -> None:
+        self._name = name
+        self._remaining = limit
+        self._consume = consume
 
     def write(self, content: bytes) -> int:
-        self._left -= len(content)
-        if self._left < 0:
-            raise BackupDamagedError(f"{self._what} holds more than its manifest says")
-        self._take(content)
+        self._remaining -= len(content)
+        if self._remaining < 0:
+            raise BackupDamagedError(f"{self._name} holds more than its manifest says")
+        self._consume(content)
         return len(content)
 
     def flush(self) -> None:
         """pyrage asks for it."""
 
     def end(self) -> None:
-        if self._left:
-            raise BackupDamagedError(f"{self._what} holds {self._left} bytes less than it should")
+        if self._remaining:
+            raise BackupDamagedError(
+                f"{self._name} holds {self._remaining} bytes less than it should"
+            )
 
 
-class _Decompressing:
+class _DecompressingSink:
     """Passes on what was compressed, in pieces of a limited size."""
 
-    def __init__(self, what: str, sink: _Limited) -> None:
-        self._what = what
+    def __init__(self, name: str, sink: _LimitedSink) -> None:
+        self._name = name
         self._sink = sink
         self._zstd = _zstd()
         self._decompressor = self._zstd.ZstdDecompressor()
 
     def write(self, content: bytes) -> int:
-        rest = content
+        compressed = content
         try:
-            while rest or not (self._decompressor.needs_input or self._decompressor.eof):
-                self._sink.write(self._decompressor.decompress(rest, max_length=_UNPACKED_BYTES))
-                rest = b""
+            while compressed or not (self._decompressor.needs_input or self._decompressor.eof):
+                self._sink.write(
+                    self._decompressor.decompress(compressed, max_length=_UNPACKED_BYTES)
+                )
+                compressed = b""
         except (self._zstd.ZstdError, EOFError) as error:
-            raise BackupDamagedError(f"{self._what} cannot be decompressed ({error})") from error
+            raise BackupDamagedError(f"{self._name} cannot be decompressed ({error})") from error
         return len(content)
 
     def flush(self) -> None:
@@ -240,7 +245,7 @@ class _Decompressing:
 
     def end(self) -> None:
         if not self._decompressor.eof or self._decompressor.unused_data:
-            raise BackupDamagedError(f"{self._what} does not end where its compression does")
+            raise BackupDamagedError(f"{self._name} does not end where its compression does")
         self._sink.end()
 
 

@@ -36,11 +36,11 @@ class Entry(NamedTuple):
     sha256: str
     pieces: tuple[bytes, ...]
 
-    def places(self) -> Iterator[tuple[bytes, int, int]]:
+    def offsets(self) -> Iterator[tuple[bytes, int, int]]:
         """Each piece: its digest, where it begins, and its size."""
         for number, digest in enumerate(self.pieces):
-            begin = number * PIECE_BYTES
-            yield digest, begin, min(PIECE_BYTES, self.size - begin)
+            offset = number * PIECE_BYTES
+            yield digest, offset, min(PIECE_BYTES, self.size - offset)
 
 
 class Index(NamedTuple):
@@ -56,18 +56,18 @@ class Index(NamedTuple):
         """Every piece that some file is made of."""
         return frozenset(digest for entry in self.entries for digest in entry.pieces)
 
-    def packed(self, known: frozenset[bytes]) -> list[tuple[bytes, int]]:
+    def packed(self, parent_digests: frozenset[bytes]) -> list[tuple[bytes, int]]:
         """What the pack of this backup holds, in order: digests and sizes.
 
         Args:
-            known: The pieces of its parent, `digests()`.
+            parent_digests: The pieces of its parent, `digests()`.
         """
-        found: dict[bytes, int] = {}
+        sizes: dict[bytes, int] = {}
         for entry in self.entries:
-            for digest, _, size in entry.places():
-                if digest not in known and found.setdefault(digest, size) != size:
+            for digest, _, size in entry.offsets():
+                if digest not in parent_digests and sizes.setdefault(digest, size) != size:
                     raise BackupDamagedError(f"{entry.name}: one piece has two sizes")
-        return list(found.items())
+        return list(sizes.items())
 
 
 def dump(index: Index) -> bytes:
@@ -78,7 +78,9 @@ def dump(index: Index) -> bytes:
             "bytes": entry.size,
             "sha256": entry.sha256,
             # Of a file of one piece, its own digest says it.
-            "pieces": base64.b64encode(b"".join(entry.pieces)).decode() if _many(entry) else "",
+            "pieces": base64.b64encode(b"".join(entry.pieces)).decode()
+            if _has_many_pieces(entry)
+            else "",
         }
         for entry in index.entries
     ]
@@ -111,7 +113,7 @@ def load(manifest: Manifest, content: bytes) -> Index:
     return Index(entries)
 
 
-def _many(entry: Entry) -> bool:
+def _has_many_pieces(entry: Entry) -> bool:
     return len(entry.pieces) > 1
 
 
@@ -122,19 +124,19 @@ def _entry(*, name: Any, bytes: Any, sha256: Any, pieces: Any) -> Entry:
         raise ValueError(f"{name!r} is no name of a file of .khive")
     if type(bytes) is not int or bytes < 0:
         raise ValueError(f"{name}: no size")
-    whole = binascii.unhexlify(sha256)
+    file_digest = binascii.unhexlify(sha256)
     joined = base64.b64decode(pieces, validate=True)
     if not joined:
-        joined = whole if bytes else b""
+        joined = file_digest if bytes else b""
     elif bytes <= PIECE_BYTES:
         raise ValueError(f"{name}: too many pieces")
     digests = [
-        joined[begin : begin + _DIGEST_BYTES] for begin in range(0, len(joined), _DIGEST_BYTES)
+        joined[start : start + _DIGEST_BYTES] for start in range(0, len(joined), _DIGEST_BYTES)
     ]
-    if len(whole) != _DIGEST_BYTES or len(joined) % _DIGEST_BYTES:
+    if len(file_digest) != _DIGEST_BYTES or len(joined) % _DIGEST_BYTES:
         raise ValueError(f"{name}: no digest")
     if len(digests) != -(-bytes // PIECE_BYTES):
         raise ValueError(f"{name}: {len(digests)} pieces cannot be {bytes} bytes")
-    if not bytes and whole != hashlib.sha256().digest():
+    if not bytes and file_digest != hashlib.sha256().digest():
         raise ValueError(f"{name}: not the digest of nothing")
     return Entry(name, bytes, sha256, tuple(digests))

@@ -28,11 +28,11 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
-class _Part(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class StoredObject(_Part):
+class StoredObject(_StrictModel):
     """An object as it lies in the destination.
 
     Attributes:
@@ -46,7 +46,7 @@ class StoredObject(_Part):
     content_bytes: Size
 
 
-class File(_Part):
+class File(_StrictModel):
     """A database, or config.toml, as it is once restored.
 
     Attributes:
@@ -70,7 +70,7 @@ class File(_Part):
         return self
 
 
-class Manifest(_Part):
+class Manifest(_StrictModel):
     """One backup.
 
     Attributes:
@@ -124,8 +124,8 @@ class Manifest(_Part):
     @property
     def stored_as(self) -> str:
         """How it is packed, for a person: `zstd + age`, or `plain`."""
-        used = [word for word in (self.compression, self.encryption) if word != "none"]
-        return " + ".join(used) or "plain"
+        codings = [word for word in (self.compression, self.encryption) if word != "none"]
+        return " + ".join(codings) or "plain"
 
     def as_document(self) -> dict[str, Any]:
         """What a list of backups says of it."""
@@ -157,8 +157,8 @@ class Manifest(_Part):
 
 def dump(manifest: Manifest) -> bytes:
     """A manifest as the bytes of its file, with their own digest."""
-    inner = manifest.model_dump(mode="json")
-    return codec.dump({"manifest": inner, "sha256": _digest(inner)}, indent=True).encode() + b"\n"
+    body = manifest.model_dump(mode="json")
+    return codec.dump({"manifest": body, "sha256": _digest(body)}, indent=True).encode() + b"\n"
 
 
 def load(id: str, content: bytes) -> Manifest:
@@ -169,16 +169,16 @@ def load(id: str, content: bytes) -> Manifest:
     """
     try:
         document = codec.load(content)
-        inner = document["manifest"]
+        body = document["manifest"]
         # First of all: a digit that was changed must not be taken for another version.
-        if document["sha256"] != _digest(inner):
+        if document["sha256"] != _digest(body):
             raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
-        if (found := inner["format"]) > FORMAT:
+        if (format := body["format"]) > FORMAT:
             raise BackupDamagedError(
-                f"backup {id} has format {found}, this khive-persist knows {FORMAT}",
+                f"backup {id} has format {format}, this khive-persist knows {FORMAT}",
                 hint="upgrade khive-persist",
             )
-        manifest = Manifest.model_validate_json(codec.dump(inner))
+        manifest = Manifest.model_validate_json(codec.dump(body))
         # Written anew: what was changed where JSON does not mind is seen too.
         if manifest.id != id or dump(manifest) != content:
             raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
@@ -190,5 +190,5 @@ def load(id: str, content: bytes) -> Manifest:
     return manifest
 
 
-def _digest(inner: object) -> str:
-    return hashlib.sha256(codec.dump(inner).encode()).hexdigest()
+def _digest(body: object) -> str:
+    return hashlib.sha256(codec.dump(body).encode()).hexdigest()

@@ -24,20 +24,22 @@ def prunable(catalogue: Catalogue, *, keep_count: int = 0, keep_days: float = 0)
         keep_days: Those of so many days are kept. With both 0, every backup goes.
     """
     newest_first = catalogue.dated[::-1]
-    now = clock.now()
-    needed = {*catalogue.ahead, *(one.id for one in newest_first[:keep_count])}
-    for one in newest_first:
-        if keep_days and (now - one.created).total_seconds() < keep_days * 86_400:
-            needed.add(one.id)
+    instant = clock.now()
+    needed = {*catalogue.ahead, *(backup.id for backup in newest_first[:keep_count])}
+    for backup in newest_first:
+        if keep_days and (instant - backup.created).total_seconds() < keep_days * 86_400:
+            needed.add(backup.id)
     # A clock can have been set back between a backup and what is based on it.
     while (
         parents := {
-            one.parent for one in catalogue.manifests.values() if one.id in needed and one.parent
+            backup.parent
+            for backup in catalogue.manifests.values()
+            if backup.id in needed and backup.parent
         }
         - needed
     ):
         needed |= parents
-    return [one for one in newest_first if one.id not in needed]
+    return [backup for backup in newest_first if backup.id not in needed]
 
 
 def abandoned(catalogue: Catalogue) -> list[str]:
@@ -57,29 +59,31 @@ def delete_backups(destination: Destination, ids: list[str]) -> list[str]:
     Raises:
         BackupError: One cannot be deleted; those after it are still there.
     """
-    before = read_catalogue(destination)
+    earlier = read_catalogue(destination)
     needed: set[str | None] = set()
     deleted = []
     for id in ids:
-        own = before.manifests.get(id)
+        backup = earlier.manifests.get(id)
         if id not in needed:
             # First of all: who makes one that is based on it looks for it when that is done. So he
             # finds that it is gone, or is found here.
             destination.delete(id, (manifest.NAME,))
-            if own is None or id not in _new_parents(destination, before):
+            if backup is None or id not in _new_parents(destination, earlier):
                 destination.delete(id, OBJECTS)
                 deleted.append(id)
                 continue
-            content = manifest.dump(own)
+            content = manifest.dump(backup)
             destination.write(id, manifest.NAME, partial(_write, content))
-        needed.add(None if own is None else own.parent)
+        needed.add(None if backup is None else backup.parent)
     return deleted
 
 
-def _new_parents(destination: Destination, before: Catalogue) -> set[str | None]:
+def _new_parents(destination: Destination, earlier: Catalogue) -> set[str | None]:
     """What backups are based on that were made since."""
-    now = read_catalogue(destination)
-    return {one.parent for id, one in now.manifests.items() if id not in before.manifests}
+    current = read_catalogue(destination)
+    return {
+        backup.parent for id, backup in current.manifests.items() if id not in earlier.manifests
+    }
 
 
 def _write(content: bytes, sink: Sink) -> None:

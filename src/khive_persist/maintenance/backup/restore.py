@@ -91,10 +91,12 @@ def restore_backup(
     _refuse_newer(manifest)
     with staging(project) as folder:
         _refuse_larger(folder, manifest)
-        indexes = [read_index(destination, one, identities) for one in chain]
+        indexes = [read_index(destination, backup, identities) for backup in chain]
         incoming = folder / "incoming"
-        with _told(incoming):
-            _Assembly(incoming, indexes[-1], progress).run(destination, chain, indexes, identities)
+        with _with_store_errors(incoming):
+            _FileAssembler(incoming, indexes[-1], progress).run(
+                destination, chain, indexes, identities
+            )
             tombstones = Tombstones.load(project)
             purged = 0
             for file in manifest.files:
@@ -104,9 +106,9 @@ def restore_backup(
                         purged += snapshot.strip(incoming / file.name, tombstones.without_purged)
                     snapshot.make_another(incoming / file.name)
             if tombstones.has_sessions:
-                known = known_purposes(project)
+                purposes_known = known_purposes(project)
                 sessions = incoming / project.sessions.name
-                purposes = (*known, *purpose_file.in_folder(sessions, known))
+                purposes = (*purposes_known, *purpose_file.in_folder(sessions, purposes_known))
                 strip(sessions, purposes, tombstones.without_purged)
             config = _take_config(incoming)
             sync_tree(incoming)
@@ -116,22 +118,22 @@ def restore_backup(
             if atomic_switch.is_database(name):
                 refuse_link(project.khive / name)
         atomic_switch.perform(project.khive, incoming, outgoing, (MIRROR,))
-        kept = config is not None and _bring_config(project, config)
-    return Restored(manifest, outgoing if outgoing.exists() else None, kept, purged)
+        is_config_kept = config is not None and _bring_config(project, config)
+    return Restored(manifest, outgoing if outgoing.exists() else None, is_config_kept, purged)
 
 
-class _Assembly:
+class _FileAssembler:
     """Puts the files of a backup together from the packs of its chain."""
 
-    def __init__(self, folder: Path, wanted: Index, progress: Progress) -> None:
+    def __init__(self, folder: Path, index: Index, progress: Progress) -> None:
         self._folder = folder
-        self._wanted = wanted
+        self._index = index
         self._progress = progress
-        self._projects: dict[bytes, list[tuple[Path, int]]] = defaultdict(list)
-        self._what = PACK
+        self._offsets: dict[bytes, list[tuple[Path, int]]] = defaultdict(list)
+        self._pack_name = PACK
         self._expected: list[tuple[bytes, int]] = []
-        self._at = 0
-        self._rest = bytearray()
+        self._position = 0
+        self._buffer = bytearray()
 
     def run(
         self,
@@ -142,55 +144,63 @@ class _Assembly:
     ) -> None:
         """Read every pack of the chain once, and put each piece to all its projects."""
         self._make_files()
-        known: frozenset[bytes] = frozenset()
+        parent_digests: frozenset[bytes] = frozenset()
         packs = []
-        for one, index in zip(chain, indexes, strict=True):
-            packs.append(index.packed(known))
-            if sum(size for _, size in packs[-1]) != one.pack.content_bytes:
-                raise BackupDamagedError(f"backup {one.id}: its index is not that of its pack")
-            known = index.digests()
-        for one, pieces in zip(chain, packs, strict=True):
-            what = f"backup {one.id}: {PACK}"
-            self._what, self._expected, self._at = what, pieces, 0
-            stored = destination.read(one.id, PACK)
-            decode(what, stored, one.pack, one.compression, one.encryption, identities, self._take)
-        for entry in self._wanted.entries:
+        for backup, index in zip(chain, indexes, strict=True):
+            packs.append(index.packed(parent_digests))
+            if sum(size for _, size in packs[-1]) != backup.pack.content_bytes:
+                raise BackupDamagedError(f"backup {backup.id}: its index is not that of its pack")
+            parent_digests = index.digests()
+        for backup, pieces in zip(chain, packs, strict=True):
+            name = f"backup {backup.id}: {PACK}"
+            self._pack_name, self._expected, self._position = name, pieces, 0
+            content = destination.read(backup.id, PACK)
+            decode(
+                name,
+                content,
+                backup.pack,
+                backup.compression,
+                backup.encryption,
+                identities,
+                self._take,
+            )
+        for entry in self._index.entries:
             # Of one piece, it is the piece's own digest, which was compared.
             if len(entry.pieces) > 1 and _sha256(self._folder / entry.name) != entry.sha256:
                 raise BackupDamagedError(f"{entry.name}: its SHA-256 is another")
 
     def _make_files(self) -> None:
         make_directory(self._folder)
-        for entry in self._wanted.entries:
+        for entry in self._index.entries:
             path = self._folder / entry.name
             make_directory(path.parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             descriptor = os.open(path, flags, PRIVATE_FILE)
             os.fchmod(descriptor, PRIVATE_FILE)
             os.close(descriptor)
-            for digest, begin, _ in entry.places():
-                self._projects[digest].append((path, begin))
+            for digest, offset, _ in entry.offsets():
+                self._offsets[digest].append((path, offset))
 
     def _take(self, content: bytes) -> None:
-        self._rest += content
-        begin = 0
-        while self._at < len(self._expected):
-            digest, size = self._expected[self._at]
-            if len(self._rest) - begin < size:
+        self._buffer += content
+        start = 0
+        while self._position < len(self._expected):
+            digest, size = self._expected[self._position]
+            if len(self._buffer) - start < size:
                 break
-            piece = bytes(self._rest[begin : begin + size])
+            piece = bytes(self._buffer[start : start + size])
             if hashlib.sha256(piece).digest() != digest:
                 raise BackupDamagedError(
-                    f"{self._what} is not as it was written: a piece is another"
+                    f"{self._pack_name} is not as it was written: a piece is another"
                 )
-            for path, offset in self._projects.pop(digest, ()):
+            for path, offset in self._offsets.pop(digest, ()):
                 with path.open("r+b") as file:
                     file.seek(offset)
                     file.write(piece)
-            begin += size
-            self._at += 1
+            start += size
+            self._position += 1
             self._progress(size)
-        del self._rest[:begin]
+        del self._buffer[:start]
 
 
 def _refuse_newer(manifest: Manifest) -> None:
@@ -226,7 +236,7 @@ def _check(incoming: Path, file: File, manifest: Manifest) -> None:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _with_store_errors(folder: Path) -> Iterator[None]:
     """Raise what the file system says of the new files as ours."""
     try:
         yield

@@ -11,7 +11,7 @@ Kind = Literal["full", "incremental"]
 LATEST: Final = "latest"
 
 
-def due(catalogue: Catalogue, settings: Settings, now: datetime) -> Kind | None:
+def due(catalogue: Catalogue, settings: Settings, instant: datetime) -> Kind | None:
     """What kind of backup is due; None where none is, or no schedule is set.
 
     One is due `backup.every_hours` after the latest began. It is full where the latest full one is
@@ -21,9 +21,9 @@ def due(catalogue: Catalogue, settings: Settings, now: datetime) -> Kind | None:
     if not settings.backup_every_hours:
         return None
     # In the order of time: the latest is the last.
-    ages = [(now - one.created).total_seconds() for one in catalogue.dated]
+    ages = [(instant - backup.created).total_seconds() for backup in catalogue.dated]
     if ages and ages[-1] < settings.backup_every_hours * 3600:
         return None
-    full = [age for age, one in zip(ages, catalogue.dated, strict=True) if one.parent is None]
+    full = [age for age, backup in zip(ages, catalogue.dated, strict=True) if backup.parent is None]
     is_recent = full and full[-1] < settings.backup_full_every_days * 86_400
     return "incremental" if is_recent else "full"

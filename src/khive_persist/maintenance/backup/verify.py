@@ -51,20 +51,24 @@ def verify_backups(
         except BackupDamagedError as error:
             chains[id] = []
             problems[id] = [str(error)]
-    needed = {one.id: one for chain in chains.values() for one in chain}
-    own: dict[str, list[str]] = {}
-    for one in needed.values():
-        own[one.id] = []
-        for name, declared in ((index.NAME, one.index), (PACK, one.pack)):
-            what = f"backup {one.id}: {name}"
+    needed = {backup.id: backup for chain in chains.values() for backup in chain}
+    problems_by_id: dict[str, list[str]] = {}
+    for backup in needed.values():
+        problems_by_id[backup.id] = []
+        for name, declared in ((index.NAME, backup.index), (PACK, backup.pack)):
+            label = f"backup {backup.id}: {name}"
             try:
-                for piece in checked_bytes(what, destination.read(one.id, name), declared):
+                for piece in checked_bytes(label, destination.read(backup.id, name), declared):
                     progress(len(piece))
             except (BackupDamagedError, NotFoundError) as error:
-                own[one.id].append(str(error))
+                problems_by_id[backup.id].append(str(error))
     return [
         VerifiedBackup(
-            id, (*problems.get(id, ()), *(line for one in chain for line in own[one.id]))
+            id,
+            (
+                *problems.get(id, ()),
+                *(line for backup in chain for line in problems_by_id[backup.id]),
+            ),
         )
         for id, chain in chains.items()
     ]

@@ -98,33 +98,33 @@ def purge(
         # First of all: a sync that runs just now must not read it in again.
         tombstones.note(project, lambda stones: stones.with_purge(session_id))
     if dry_run:
-        return _rehearsed(project, match, purposes, settings)
-    removed, left = _purge_databases(project, match, purposes, settings, advance)
+        return _rehearse(project, match, purposes, settings)
+    removed, left_in = _purge_databases(project, match, purposes, settings, advance)
     spooled = remove_waiting(project, match, settings)
-    looking = _Looking(match)
+    mirror_purge = _MirrorPurge(match)
     for purpose in purposes:
-        looking.purge_mirror(project, purpose, settings, advance)
+        mirror_purge.purge_mirror(project, purpose, settings, advance)
     if scan.is_folder(project.sessions):
         sync_directory(project.sessions)
     remove_bookmarks(project, match.is_in)
     sweep(project)
-    is_found = bool(removed or spooled)
-    if purged_before and is_found:
+    is_any_removed = bool(removed or spooled)
+    if purged_before and is_any_removed:
         tombstones.note(project, lambda stones: stones.with_purge(session_id))
     quarantined = remaining_copies.empty_quarantine(project, match) if with_quarantine else 0
-    left += [
+    left_in += [
         *remaining_copies.in_mirror(project, match),
-        *(path for path in looking.unclear if path.exists()),
+        *(path for path in mirror_purge.unclear if path.exists()),
         *remaining_copies.in_quarantine(project, match),
         *waiting_at_home(project, match, settings),
     ]
     backups, unseen = remaining_copies.in_backups(
-        project, settings, "" if is_found else purged_before
+        project, settings, "" if is_any_removed else purged_before
     )
-    return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
+    return Purged(removed, spooled, sorted({*left_in}), backups, unseen, quarantined)
 
 
-def _rehearsed(
+def _rehearse(
     project: Project, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
 ) -> Purged:
     """Count what would go."""
@@ -132,7 +132,7 @@ def _rehearsed(
     for purpose in purposes:
         path = project.database(purpose.file)
         if path.exists():
-            rehearsal = rehearse(path, purpose, partial(_without, match))
+            rehearsal = rehearse(path, purpose, partial(_without_session, match))
             if count := sum(batch.removed for batch in rehearsal):
                 removed[purpose.name] = count
     spooled = remove_waiting(project, match, settings, dry_run=True)
@@ -148,11 +148,11 @@ def _purge_databases(
 ) -> tuple[dict[str, int], list[Path]]:
     """Remove the rows of the session: how many of which purpose, and what may have some still."""
     removed: dict[str, int] = {}
-    left: list[Path] = []
+    left_in: list[Path] = []
     present = [purpose for purpose in purposes if project.database(purpose.file).exists()]
     if not present:
-        return removed, left
-    change, timeout = partial(_without, match), settings.store_busy_timeout_seconds
+        return removed, left_in
+    change, timeout = partial(_without_session, match), settings.store_busy_timeout_seconds
     with staging(project) as folder:
         for purpose in present:
             path = project.database(purpose.file)
@@ -161,16 +161,16 @@ def _purge_databases(
                 total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
             except StoreDamagedError:
                 # It must not keep the session in all others.
-                left.append(path)
+                left_in.append(path)
                 continue
             if total.removed:
                 removed[purpose.name] = total.removed
             if not is_emptied:
-                left.append(path.with_name(f"{path.name}-wal"))
-    return removed, left
+                left_in.append(path.with_name(f"{path.name}-wal"))
+    return removed, left_in
 
 
-class _Looking:
+class _MirrorPurge:
     """Finds the files of the mirror that a session may be in; each is read once.
 
     Attributes:
@@ -181,16 +181,16 @@ class _Looking:
         self.unclear: set[Path] = set()
         self._match = match
         self._mentions: dict[Path, bool] = {}
-        self._holders: dict[Path, str | None] = {}
+        self._owners: dict[Path, str | None] = {}
 
     def purge_mirror(
         self, project: Project, purpose: Purpose, settings: Settings, advance: Advance
     ) -> None:
         """Remove the session from the mirror of one purpose."""
         timeout = settings.store_busy_timeout_seconds
-        change = partial(_without, self._match)
+        change = partial(_without_session, self._match)
         is_meant = partial(self._is_meant, purpose)
-        mend = partial(self._mended, purpose)
+        mend = partial(self._mend, purpose)
         for looked_at in copies.revise(
             project,
             purpose,
@@ -220,21 +220,21 @@ class _Looking:
                 self._mentions[path] = any(self._match.is_in(line.content) for line in lines)
         return self._mentions[path]
 
-    def _mended(self, purpose: Purpose, path: Path, content: bytes) -> bytes | None:
+    def _mend(self, purpose: Purpose, path: Path, content: bytes) -> bytes | None:
         if named_in(content) is not None or self._match.owns_bytes(content):
             return None if self._match.owns_bytes(content) else content
         if not purpose.is_stream:
             return content
-        holder = self._holder(path)
-        if holder is None and _is_named_for(path, purpose, self._match.id):
+        owner = self._owner(path)
+        if owner is None and _is_named_for(path, purpose, self._match.id):
             self.unclear.add(path)
-        return None if holder == self._match.id else content
+        return None if owner == self._match.id else content
 
-    def _holder(self, path: Path) -> str | None:
+    def _owner(self, path: Path) -> str | None:
         """The session of a stream, by its first sound line."""
-        if path not in self._holders:
-            self._holders[path] = (owner_of(path) or ("", None))[1]
-        return self._holders[path]
+        if path not in self._owners:
+            self._owners[path] = (owner_of(path) or ("", None))[1]
+        return self._owners[path]
 
 
 def _is_named_for(path: Path, purpose: Purpose, session_id: str) -> bool:
@@ -244,5 +244,5 @@ def _is_named_for(path: Path, purpose: Purpose, session_id: str) -> bool:
     )
 
 
-def _without(match: SessionMatch, row: StoredRow) -> StoredRow | None:
+def _without_session(match: SessionMatch, row: StoredRow) -> StoredRow | None:
     return None if match.owns(row) else row

@@ -24,9 +24,9 @@ from khive_persist.store.sqlite.connection import prepare_reader
 from khive_persist.store.sqlite.snapshot import record_tables, rows_of
 
 _SQLITE: Final = b"SQLite format 3\0"
-_PART_BYTES: Final = 16 << 20
+_CHUNK_BYTES: Final = 16 << 20
 _OVERLAP_BYTES: Final = 4_096
-_OF_LINES: Final = (".jsonl", ".event", ".away", ".record")
+_LINE_SUFFIXES: Final = (".jsonl", ".event", ".away", ".record")
 _COLUMNS: Final = len(statements.COLUMNS.split(", "))
 
 
@@ -81,28 +81,32 @@ def in_backups(
         clean_since: Backups that were begun later have nothing of it; an empty string for none.
     """
     folders = {str(project.backups): None, settings.backup_destination: None}
-    found: list[str] = []
+    backups: list[str] = []
     unseen: list[str] = []
     for destination in folders:
         if not destination or (
             destination == str(project.backups) and not project.backups.is_dir()
         ):
             continue
-        where = destination
-        if "://" not in where:
-            where = str(Path(project.root, Path(where).expanduser()))
+        address = destination
+        if "://" not in address:
+            address = str(Path(project.root, Path(address).expanduser()))
         try:
-            catalogue = Backups(project, where).catalogue()
+            catalogue = Backups(project, address).catalogue()
         except (KhiveError, OSError) as error:
             unseen.append(f"{destination}: {error}")
             continue
         ids = [
-            *(id for id, one in catalogue.manifests.items() if not _is_clean(one, clean_since)),
+            *(
+                id
+                for id, backup in catalogue.manifests.items()
+                if not _is_clean(backup, clean_since)
+            ),
             *catalogue.damaged,
             *catalogue.unfinished,
         ]
-        found += [f"{where.rstrip('/')}/{id}" for id in ids]
-    return sorted(set(found)), unseen
+        backups += [f"{address.rstrip('/')}/{id}" for id in ids]
+    return sorted(set(backups)), unseen
 
 
 def _is_clean(backup: Manifest, since: str) -> bool:
@@ -119,11 +123,11 @@ def _has(path: Path, match: SessionMatch) -> bool:
             return any(match.owns(row) for row in _rows(path))
     if path.suffix == ".json":
         return _is_of(path.read_bytes(), match)
-    if path.suffix in _OF_LINES or names.stream_of(path.name) != path.name:
+    if path.suffix in _LINE_SUFFIXES or names.stream_of(path.name) != path.name:
         return any(
             line.problem or _is_of(line.content, match) for line in packed_streams.lines_in(path)
         )
-    return _is_in_parts(path, match)
+    return _is_in_chunks(path, match)
 
 
 def _rows(path: Path) -> Iterator[StoredRow]:
@@ -152,12 +156,12 @@ def _is_of(raw: bytes, match: SessionMatch) -> bool:
     return match.is_named_in(raw)
 
 
-def _is_in_parts(path: Path, match: SessionMatch) -> bool:
+def _is_in_chunks(path: Path, match: SessionMatch) -> bool:
     """Whether a file of any other form names the session."""
-    rest = b""
+    tail = b""
     with path.open("rb") as file:
-        while part := file.read(_PART_BYTES):
-            if match.is_named_in(rest + part):
+        while chunk := file.read(_CHUNK_BYTES):
+            if match.is_named_in(tail + chunk):
                 return True
-            rest = part[-_OVERLAP_BYTES:]
+            tail = chunk[-_OVERLAP_BYTES:]
     return False

@@ -44,21 +44,23 @@ def planned(
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
         InvalidSettingsError: A rule of config.toml names no purpose of this project.
     """
-    known = {purpose.name: purpose for purpose in known_purposes(project)}
+    purposes_by_name = {purpose.name: purpose for purpose in known_purposes(project)}
     for name in names:
-        if name not in known:
-            raise InvalidQueryError(f"{name!r} is none of " + ", ".join(known))
-    purposes = [known[name] for name in names] if names else list(known.values())
+        if name not in purposes_by_name:
+            raise InvalidQueryError(f"{name!r} is none of " + ", ".join(purposes_by_name))
+    purposes = (
+        [purposes_by_name[name] for name in names] if names else list(purposes_by_name.values())
+    )
     if any(limit is not None for limit in rule[1:]):
         return [(purpose, rule) for purpose in purposes]
-    written = tuple(rules.parse(text) for text in settings.retention_rules)
-    for other in written:
-        if other.purpose not in (*known, "*"):
+    configured_rules = tuple(rules.parse(text) for text in settings.retention_rules)
+    for configured in configured_rules:
+        if configured.purpose not in (*purposes_by_name, "*"):
             raise InvalidSettingsError(
-                f"retention.rules: {other.purpose!r} is no purpose of this project"
+                f"retention.rules: {configured.purpose!r} is no purpose of this project"
             )
-    ruled = ((purpose, rules.rule_of(written, purpose.name)) for purpose in purposes)
-    work = [(purpose, rule) for purpose, rule in ruled if rule is not None]
+    applicable = ((purpose, rules.rule_of(configured_rules, purpose.name)) for purpose in purposes)
+    work = [(purpose, rule) for purpose, rule in applicable if rule is not None]
     if not work:
         raise InvalidQueryError(
             "say what is kept: keep_age, …", hint="or set retention.rules in config.toml"
@@ -101,10 +103,10 @@ def rescan_all(
 def unscanned(project: Project) -> list[str]:
     """Say of files in `sessions/` that may have secrets, or have, why a rescan leaves them."""
     _, redactor = _redaction(project)
-    beside = rescanning.secrets_beside(project, redactor)
+    foreign_files = rescanning.secrets_beside(project, redactor)
     return [
         *(f"{problem}; a secret may be in it" for problem in damaged(project)),
-        *(f"{path} is no file of ours, and has a secret in it" for path in beside),
+        *(f"{path} is no file of ours, and has a secret in it" for path in foreign_files),
     ]
 
 

@@ -78,16 +78,16 @@ def rescan(
         if not dry_run:
             _rescan_mirror(project, purpose, redactor, timeout, advance)
         return Rescanned(0, 0, kinds, True)
-    counting = partial(_sealed, redactor, kinds)
+    count_and_redact = partial(_redacted, redactor, kinds)
     total, is_empty = Revised(), True
     if dry_run:
-        for batch in rehearse(path, purpose, counting):
+        for batch in rehearse(path, purpose, count_and_redact):
             total = total.plus(batch)
             advance(batch.looked_at)
     else:
         # Also where none is found: what was deleted before may have left its bytes.
         with staging(project) as folder:
-            total, is_empty = erase(path, purpose, counting, folder, timeout, advance)
+            total, is_empty = erase(path, purpose, count_and_redact, folder, timeout, advance)
         _rescan_mirror(project, purpose, redactor, timeout, advance)
     return Rescanned(total.looked_at, total.changed, dict(sorted(kinds.items())), is_empty)
 
@@ -121,7 +121,7 @@ def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float)
 
 def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
     """Files in `sessions/` that are not ours and have secrets in them; they are left alone."""
-    found = []
+    paths = []
     for file in scan.files(project.sessions):
         path = project.sessions / file
         is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(project.sessions, file))
@@ -130,14 +130,14 @@ def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
             and packed_streams.is_file(path)
             and redactor.redact_bytes(path.read_bytes())[1]
         ):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def _rescan_mirror(
     project: Project, purpose: Purpose, redactor: Redactor, timeout_seconds: float, advance: Advance
 ) -> None:
-    change = partial(_sealed, redactor, {})
+    change = partial(_redacted, redactor, {})
     mend = partial(_without_secrets, redactor)
     for looked_at in copies.revise(
         project, purpose, change, timeout_seconds, mend=mend, with_unfinished=True
@@ -149,36 +149,41 @@ def _without_secrets(redactor: Redactor, _: Path, content: bytes) -> bytes:
     return redactor.redact_bytes(content)[0]
 
 
-def _sealed(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
-    new = _with_previews_of_payload(row, seal(redactor, _without_secret_bytes(redactor, row)))
-    before, after = redacted_counts(row[2]), redacted_counts(new[2])
-    for kind, count in after.items():
-        if count > before.get(kind, 0):
-            kinds[kind] = kinds.get(kind, 0) + count - before.get(kind, 0)
-    return new
+def _redacted(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
+    redacted = _with_previews_of_payload(row, seal(redactor, _without_secret_bytes(redactor, row)))
+    counts_before, counts_after = redacted_counts(row[2]), redacted_counts(redacted[2])
+    for kind, count in counts_after.items():
+        if count > counts_before.get(kind, 0):
+            kinds[kind] = kinds.get(kind, 0) + count - counts_before.get(kind, 0)
+    return redacted
 
 
-def _with_previews_of_payload(row: StoredRow, new: StoredRow) -> StoredRow:
+def _with_previews_of_payload(row: StoredRow, redacted: StoredRow) -> StoredRow:
     """A row whose cut fields are those of the redacted payload.
 
     A secret that a preview ends within is not known there for one.
     """
-    before, after = codec.column(row[1]), codec.column(new[1])
-    if new == row or not isinstance(before, dict) or not isinstance(after, dict):
-        return new
-    whole, redacted = with_whole_texts(before), texts_of(after)
-    cut = {name for name, text in whole.items() if text != before[name]} & redacted.keys()
-    fields = {name: redacted[name] for name in cut}
+    content, redacted_content = codec.column(row[1]), codec.column(redacted[1])
+    if redacted == row or not isinstance(content, dict) or not isinstance(redacted_content, dict):
+        return redacted
+    whole_texts, redacted_texts = with_whole_texts(content), texts_of(redacted_content)
+    cut = {
+        name for name, text in whole_texts.items() if text != content[name]
+    } & redacted_texts.keys()
+    fields = {name: redacted_texts[name] for name in cut}
     shorten(fields)
-    if fields.items() <= after.items():
-        return new
-    rest = {name: value for name, value in after.items() if name != "payload"}
-    beginning, renewed = codec.dump_lossy(rest)[:-1], codec.dump_lossy(rest | fields)[:-1]
-    text = new[1] or ""
+    if fields.items() <= redacted_content.items():
+        return redacted
+    other_fields = {name: value for name, value in redacted_content.items() if name != "payload"}
+    beginning, renewed = (
+        codec.dump_lossy(other_fields)[:-1],
+        codec.dump_lossy(other_fields | fields)[:-1],
+    )
+    text = redacted[1] or ""
     if text.startswith(f'{beginning},"payload":'):
         # The payload stands last, as the text that came.
-        return new[0], renewed + text[len(beginning) :], *new[2:]
-    return new[0], codec.dump_lossy(after | fields), *new[2:]
+        return redacted[0], renewed + text[len(beginning) :], *redacted[2:]
+    return redacted[0], codec.dump_lossy(redacted_content | fields), *redacted[2:]
 
 
 def _without_secret_bytes(redactor: Redactor, row: StoredRow) -> StoredRow:
@@ -196,5 +201,5 @@ def _without_secret_bytes(redactor: Redactor, row: StoredRow) -> StoredRow:
     raw, counts = redactor.redact_bytes(raw)
     if not counts:
         return row
-    changed = content | {"payload": payload | {"data": base64.b64encode(raw).decode()}}
-    return row[0], codec.dump_lossy(changed), with_counts(row[2], counts), row[3], row[4]
+    redacted_content = content | {"payload": payload | {"data": base64.b64encode(raw).decode()}}
+    return row[0], codec.dump_lossy(redacted_content), with_counts(row[2], counts), row[3], row[4]

@@ -38,18 +38,18 @@ def parse(text: str) -> Rule:
         InvalidSettingsError: It is none.
     """
     purpose, *limits = text.split() or [""]
-    given: dict[str, Any] = {"purpose": purpose}
+    values: dict[str, Any] = {"purpose": purpose}
     for limit in limits:
         name, separator, value = limit.partition("=")
-        if name not in Rule._fields[1:] or not separator or name in given:
+        if name not in Rule._fields[1:] or not separator or name in values:
             raise InvalidSettingsError(
                 f"retention.rules: {text!r}: {limit!r} is no limit",
                 hint="write keep_age=90d, keep_count=10000, keep_bytes=2GB or keep_payload_age=14d",
             )
-        given[name] = _PARSERS[name](value)
-    if len(given) == 1:
+        values[name] = _PARSERS[name](value)
+    if len(values) == 1:
         raise InvalidSettingsError(f"retention.rules: {text!r} sets no limit")
-    return Rule(**given)
+    return Rule(**values)
 
 
 def age(text: str) -> timedelta:
@@ -58,10 +58,10 @@ def age(text: str) -> timedelta:
     Raises:
         InvalidSettingsError: It is none.
     """
-    found = _AGE.match(text)
-    if found is None:
+    match = _AGE.match(text)
+    if match is None:
         raise InvalidSettingsError(f"{text!r} is no age", hint="write 12h, 90d or 8w")
-    return timedelta(**{_AGE_UNITS[found[2]]: int(found[1])})
+    return timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
 
 
 def count(text: str) -> int:
@@ -81,10 +81,10 @@ def size(text: str) -> int:
     Raises:
         InvalidSettingsError: It is none.
     """
-    found = _BYTES.match(text)
-    if found is None:
+    match = _BYTES.match(text)
+    if match is None:
         raise InvalidSettingsError(f"{text!r} is no size", hint="write 500MB, 2GB or a number")
-    return int(found[1]) * _BYTE_UNITS[found[2]]
+    return int(match[1]) * _BYTE_UNITS[match[2]]
 
 
 def rule_of(rules: tuple[Rule, ...], purpose: str) -> Rule | None:
