@@ -181,7 +181,7 @@ def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
 
 
 def existing_project(directory: Path | str | None) -> Project:
-    """The project that is meant, with a restore that was killed half-way finished.
+    """Return the requested project; an interrupted restore of it is finished.
 
     Raises:
         ProjectError: It has no `.khive`, or none is named or found.
@@ -195,7 +195,7 @@ def existing_project(directory: Path | str | None) -> Project:
 
 
 def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:
-    """The purposes that have a second copy: those of the classes, or all that the project knows.
+    """Return the purposes with a second copy: of the classes, or all that the project knows.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -207,7 +207,7 @@ def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purp
 
 
 def second_copies(project: Project, purpose: Purpose, ids: Sequence[str]) -> list[Path]:
-    """The files of the mirror that have these records, each once.
+    """Return the files of the mirror that have these records, each once.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.

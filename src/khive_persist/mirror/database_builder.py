@@ -36,7 +36,7 @@ class DatabaseBuilder:
     def __init__(
         self, project: Project, purposes: Sequence[Purpose], folder: Path, advance: Advance
     ) -> None:
-        """Begin in an empty folder."""
+        """Create empty databases in an empty folder."""
         self.incoming = folder / "incoming"
         self._sessions = project.sessions
         self._advance = advance
@@ -53,7 +53,7 @@ class DatabaseBuilder:
             raise
 
     def read(self) -> None:
-        """Take in every file, while others may write to them."""
+        """Load every file of the mirror, while others may write to them."""
         for file in scan.files(self._sessions):
             self._take(file)
         self._commit()
@@ -65,7 +65,7 @@ class DatabaseBuilder:
                 connection.execute("BEGIN")
 
     def finish(self) -> None:
-        """Take in what has changed since, now that nobody writes, and close the databases."""
+        """Load what has changed since, now that nobody writes, and close the databases."""
         present = scan.files(self._sessions)
         for file in {*self._sources.marked()}.difference(present):
             self._forget(file)
@@ -111,7 +111,10 @@ class DatabaseBuilder:
         connection.execute("BEGIN")
 
     def _state(self, file: str) -> tuple[str, int]:
-        """What changes when a file is written anew, or a document at all; and its size."""
+        """Return the version of a file, and its size.
+
+        The version of a document changes with each write, that of a stream when it is rewritten.
+        """
         if names.is_stream(file):
             return packed_streams.state(self._sessions / file)
         status = os.stat(self._sessions / file, follow_symlinks=False)
@@ -128,7 +131,7 @@ class DatabaseBuilder:
         return any(names.split(file, purpose) for purpose in self._purposes.values())
 
     def _take(self, file: str) -> None:
-        """Take in a file; of a stream, what was added to it since."""
+        """Load a file; of a stream, what was added to it since."""
         if not self._is_of_these(file):
             return
         try:
@@ -180,7 +183,7 @@ class DatabaseBuilder:
         self._sources.drop_file(file)
 
     def _drop(self, purpose: str, id: str, file: str) -> None:
-        """Take out the record that a file had."""
+        """Delete the record that a file had."""
         files = self._sources.files_of(purpose, id)
         if file not in files:
             return

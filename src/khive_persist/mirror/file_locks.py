@@ -24,7 +24,7 @@ _RANGES: Final = 1 << 40
 
 @contextmanager
 def held(folder: Path, keys: Iterable[str]) -> Iterator[None]:
-    """Hold the locks of what files may be called.
+    """Hold the locks of the names that files may have.
 
     Raises:
         StoreBusyError: Others held one of them for longer than 30 s.

@@ -30,7 +30,7 @@ class Documents:
         self._purpose = purpose
 
     def path(self, id: str, created_at: object) -> Path:
-        """Where a record's file lies, or will: under a longer name where the short one is taken.
+        """Return the path of a record's file, with a longer name where the short one is taken.
 
         Raises:
             MirrorError: All its names are taken.
@@ -38,7 +38,7 @@ class Documents:
         return Path(self._path(id, created_at))
 
     def location(self, row: StoredRow) -> str:
-        """Tells apart where the copies of a record may lie: the day is in the name."""
+        """Return what distinguishes the files that a record may be in: its day."""
         return names.day(row[3])
 
     def follow(
@@ -86,7 +86,7 @@ class Documents:
             self._write(rows[start : start + _BATCH], frozenset())
 
     def _write(self, rows: Sequence[StoredRow], new_ids: Set[str]) -> None:
-        """As `write`; those that are new have no file yet, unless others deleted their rows."""
+        """Write records. New ones have no file yet, unless others deleted their rows."""
         is_together = len(rows) >= TOGETHER
         unfinished: dict[str, str] = {}
         try:
@@ -104,7 +104,7 @@ class Documents:
                     os.unlink(temporary)
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Remove the files of records, where they are: synced on return."""
+        """Remove the files of records, where they exist: synced on return."""
         self._remove([(row[0], row[3]) for row in rows])
 
     def _remove(self, records: Sequence[tuple[str, object]]) -> None:
@@ -144,7 +144,7 @@ class Documents:
         return f"{self._folder}/{self._purpose.document}_{names.day(created_at)}_"
 
     def _lock_name(self, id: str) -> str:
-        """What all records share that could have one name, of whichever purpose."""
+        """Return the part of a name that is common to all records whose names may collide."""
         return f"{self._purpose.document}_{names.short(id)}"
 
     def _write_beside(self, path: str, row: StoredRow, *, is_synced: bool) -> str:
@@ -168,7 +168,7 @@ class Documents:
         return temporary
 
     def _finish(self, unfinished: dict[str, str], *, is_synced: bool) -> None:
-        """Give files their names; what is in them is synced before, the names after it."""
+        """Rename files to their final names: the contents are synced before, the names after."""
         if not is_synced:
             sync_together(self._folder, map(Path, unfinished.values()))
         for path, temporary in list(unfinished.items()):
@@ -188,7 +188,7 @@ def _create(temporary: str) -> int:
 
 
 def _holder(path: str) -> Any:
-    """The purpose and the id in a file; None where there is no file, itself where it has none."""
+    """Return the purpose and the id in a file; None without a file, its path where it has none."""
     try:
         # A link, a folder or a pipe in the way is not ours, and not to be read.
         if not stat.S_ISREG(os.lstat(path).st_mode):

@@ -54,7 +54,7 @@ class Streams:
         self._mutex = threading.RLock()
 
     def location(self, row: StoredRow) -> str:
-        """Tells apart where the lines of a record may lie."""
+        """Return what distinguishes the files that lines of a record may be in: its session."""
         return session_of(row)
 
     def follow(
@@ -106,7 +106,7 @@ class Streams:
         )
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Say of records that they were deleted; their lines no longer count."""
+        """Append deletions of records; their earlier lines no longer count."""
         sessions = ((session_of(row), row) for row in rows)
         self._append(
             (session, Entry(row[0], deletion(self._purpose, row[0], session), row[3]))
@@ -114,7 +114,7 @@ class Streams:
         )
 
     def path(self, session: str) -> Path | None:
-        """The file of a session; None where there is none."""
+        """Return the file of a session, or None where there is none."""
         with self._mutex:
             if (path := self._known_path(session)) is not None:
                 return path
@@ -148,7 +148,7 @@ class Streams:
     def _path_by_table(
         self, connection: sqlite3.Connection, session: str, ids: Sequence[str]
     ) -> Path | None:
-        """As `path`, without a look at all files where the table tells what the file is called.
+        """Return `path`, without listing all files where the table determines the name.
 
         A session is named for the day of its first record; a new one has no file yet.
         """
@@ -177,7 +177,10 @@ class Streams:
         return True
 
     def _version(self, path: Path) -> object:
-        """Changes when a file is replaced: a purge may remove it, and another take its name."""
+        """Return a value that changes when a file is replaced.
+
+        A purge may remove it, and another file take its name.
+        """
         try:
             inode = os.lstat(path).st_ino
         except FileNotFoundError:
@@ -190,7 +193,7 @@ class Streams:
             return None
 
     def _known_stream(self, session: str) -> Stream | None:
-        """The file that a session had before, open and locked, if it still is its own.
+        """Open and lock the file that a session had before; None where it is no longer its own.
 
         What is open is looked at, as it cannot be replaced any more.
         """
@@ -214,7 +217,7 @@ class Streams:
     def _stream(
         self, find: Callable[[], Path | None], session: str, created_at: object
     ) -> Iterator[Stream]:
-        """The file of a session, open and locked; made where it is missing.
+        """Open and lock the file of a session, made where it is missing.
 
         Args:
             find: Looks for it, where it is not known any more.
@@ -255,7 +258,7 @@ class Streams:
                     self._listed_at = self._folder_version()
 
     def _list(self) -> None:
-        """Look again what files there are, if that has changed."""
+        """List the files again, if they have changed."""
         state = self._folder_version()
         if state == self._listed_at:
             return
@@ -276,7 +279,7 @@ class Streams:
             paths.append(path)
 
     def _folder_version(self) -> object:
-        """Changes with the names in the folder.
+        """Return a value that changes with the names in the folder.
 
         The time of a folder stands still for some milliseconds, in which another process may make a
         stream: those are counted, too.
@@ -295,7 +298,7 @@ class Streams:
             os.close(descriptor)
 
     def _own_or_free_path(self, session: str, created_at: object) -> Path:
-        """The file that another process has just made for a session, or a name that is free."""
+        """Return the path that another process has just made for a session, or a free one."""
         prefix = f"{self._purpose.document}_{names.day(created_at)}_"
         paths = [
             self._folder / f"{prefix}{ending}.jsonl"
@@ -311,7 +314,7 @@ class Streams:
 
 
 class _ChangedRecords:
-    """What became of the records that some changes are of, session by session."""
+    """The present state of the records that some changes are of, session by session."""
 
     def __init__(
         self,
@@ -330,14 +333,14 @@ class _ChangedRecords:
         self._fetch(list(dict.fromkeys(change.id for change in changes)), self._data_version())
 
     def saved(self) -> dict[str, list[str]]:
-        """The records that there are, by session."""
+        """Return the ids of the records that exist, by session."""
         sessions: dict[str, list[str]] = defaultdict(list)
         for id, (session, _) in self._rows.items():
             sessions[session].append(id)
         return sessions
 
     def removed(self) -> dict[str, list[str]]:
-        """The records that are no longer in the session that they were in, by that."""
+        """Return the ids of the records that have left their session, by that session."""
         sessions: dict[str, dict[str, None]] = defaultdict(dict)
         for change in self._changes:
             session = change.session or NO_SESSION
@@ -346,13 +349,13 @@ class _ChangedRecords:
         return {session: list(ids) for session, ids in sessions.items()}
 
     def created_at(self, id: str) -> object:
-        """When a record was made."""
+        """Return the creation time of a record, as its column has it."""
         if id in self._rows:
             return self._rows[id][1][3]
         return next(c.created_at for c in self._changes if c.id == id and c.created_at is not None)
 
     def entries(self, session: str, ids: Sequence[str]) -> list[Entry]:
-        """The lines of records that are in a session, now that its file is locked."""
+        """Return the lines of records that are in a session, now that its file is locked."""
         self._refresh(ids)
         entries = []
         for id in ids:
@@ -365,7 +368,7 @@ class _ChangedRecords:
         return entries
 
     def deletions(self, session: str, ids: Sequence[str]) -> list[Entry]:
-        """The lines that take records out of a session, now that its file is locked."""
+        """Return the lines that take records out of a session, now that its file is locked."""
         self._refresh(ids)
         return [
             Entry(id, deletion(self._purpose, id, session), None)

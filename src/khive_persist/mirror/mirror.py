@@ -28,15 +28,15 @@ class Mirror:
         self._kinds: dict[Purpose, Documents | Streams] = {}
 
     def has(self, purpose: Purpose) -> bool:
-        """Whether the records of the purpose have a second copy."""
+        """Return whether the records of the purpose have a second copy."""
         return purpose.name not in self._off
 
     def follower(self, purpose: Purpose) -> MirrorFollower | Literal["off"]:
-        """What copies the records of a purpose; "off" where they have no second copy."""
+        """Return the consumer that copies the records of a purpose; "off" without a second copy."""
         return MirrorFollower(self._folder, purpose) if self.has(purpose) else "off"
 
     def path(self, purpose: Purpose, row: StoredRow) -> Path | None:
-        """The file that has a record, or will have it; None for a session that has none yet."""
+        """Return the file that has or will have a record; None for a session that has none yet."""
         kind = self._kind(purpose)
         if isinstance(kind, Streams):
             return kind.path(session_of(row))
@@ -45,7 +45,7 @@ class Mirror:
     def write(
         self, purpose: Purpose, rows: Sequence[StoredRow], *, may_be_there: bool = False
     ) -> None:
-        """Keep what was committed: synced on return.
+        """Write what was committed: synced on return.
 
         Args:
             purpose: Where.
@@ -65,7 +65,7 @@ class Mirror:
     def remove(
         self, purpose: Purpose, rows: Sequence[StoredRow], current_rows: Sequence[StoredRow] = ()
     ) -> None:
-        """Take out what was deleted from the database, or has its copy in another file now.
+        """Remove the copies of deleted records, and of those whose copy is in another file now.
 
         Args:
             purpose: Where.
@@ -82,7 +82,7 @@ class Mirror:
             _with_mirror_errors(purpose, lambda: kind.remove(outdated))
 
     def retract(self, purpose: Purpose, file: str, ids: Sequence[str]) -> None:
-        """Say in a stream of `sessions/` that records were deleted: their lines no longer count.
+        """Append deletions to a stream of `sessions/`: the lines of these records no longer count.
 
         Raises:
             MirrorError: It cannot be written.

@@ -1,4 +1,4 @@
-"""How files of the mirror are called: what they hold, its day, and the beginning of its id."""
+"""Names of the mirror's files: the document, its day, and the beginning of its id."""
 
 import hashlib
 import re
@@ -19,21 +19,21 @@ _DAY_AND_ENDING: Final = re.compile(r"(?P<day>\d{4}_\d\d_\d\d)_(?P<ending>[\w-]+
 
 
 def day(created_at: object) -> str:
-    """The day in UTC as `YYYY_MM_DD`; that of the Unix epoch where it cannot be read."""
+    """Return the UTC day as `YYYY_MM_DD`; that of the Unix epoch where it cannot be read."""
     instant = clock.from_column(created_at) or clock.unreadable()
     # strftime takes ten times as long.
     return f"{instant.year:04}_{instant.month:02}_{instant.day:02}"
 
 
 def short(id: str) -> str:
-    """The best of `endings`."""
+    """Return the preferred one of `endings`."""
     beginning = id[:_SHORT_LENGTH]
     return beginning if _PLAIN.match(beginning) else _hashed(id)[:_SHORT_LENGTH]
 
 
 @lru_cache
 def endings(id: str, purpose: str) -> tuple[str, ...]:
-    """What a file's name may end with, the best first: the others are for where it is taken.
+    """Return the endings that a file's name may have, in the order in which they are tried.
 
     The first 8 characters of the id; all of it; a hash that no other id ends with. Where they
     cannot stand in a file's name, those of its SHA-256.
@@ -46,24 +46,24 @@ def endings(id: str, purpose: str) -> tuple[str, ...]:
 
 
 def is_stream(name: str) -> bool | None:
-    """Whether a file is a stream, by its name; None for no name of ours."""
+    """Return whether a name is that of a stream; None for no name of the mirror."""
     match = _NAME.match(name)
     return match["kind"] == "jsonl" if match else None
 
 
 def packed(name: str) -> str:
-    """What the packed lines of a stream are called."""
+    """Return the name of the packed file of a stream."""
     return f"{name}.gz"
 
 
 def stream_of(name: str) -> str:
-    """The stream whose packed lines a file has; for another file its own name."""
+    """Return the stream whose packed lines a file has; for another file its own name."""
     stream = name.removesuffix(".gz")
     return stream if stream != name and is_stream(stream) else name
 
 
 def split(name: str, purpose: Purpose) -> tuple[str, str] | None:
-    """The day and the ending in a name that files of this purpose have; None for another name.
+    """Return the day and the ending in a name of this purpose's files; None for another name.
 
     Only who knows what it begins with can tell: an id may hold a date, too.
     """
@@ -75,7 +75,7 @@ def split(name: str, purpose: Purpose) -> tuple[str, str] | None:
 
 
 def fits(name: str, endings: tuple[str, ...], day: str = "") -> bool:
-    """Whether a file has one of the names that its record may have, of this day or of any."""
+    """Return whether a file has one of the names of its record, of this day or of any."""
     stem = name.rpartition(".")[0]
     for ending in endings:
         front = stem.removesuffix(f"_{ending}")
@@ -85,12 +85,12 @@ def fits(name: str, endings: tuple[str, ...], day: str = "") -> bool:
 
 
 def unfinished(name: str, purpose: Purpose) -> str:
-    """What a file is called while it is written."""
+    """Return the name of a file while it is written."""
     return f".{name}.{purpose.name}.tmp"
 
 
 def is_unfinished(name: str, purpose: Purpose) -> bool:
-    """Whether a file is one that the purpose's writer has not finished."""
+    """Return whether a file is one that the purpose's writer has not finished."""
     stem = name.removesuffix(f".{purpose.name}.tmp")
     return name[:1] == "." and stem != name and split(stream_of(stem[1:]), purpose) is not None
 

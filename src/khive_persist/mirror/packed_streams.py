@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
 
 class StreamState(NamedTuple):
-    """What lies there of a stream.
+    """The version of a stream's files.
 
     Attributes:
         identity: Changes when one of its files is replaced, comes or goes.
@@ -45,27 +45,27 @@ class StreamState(NamedTuple):
 
 
 def packed_path(path: Path) -> Path:
-    """Where the packed lines of a stream lie."""
+    """Return the path of the packed file of a stream."""
     return path.with_name(names.packed(path.name))
 
 
 def exists(path: Path) -> bool:
-    """Whether something lies there under one of a stream's two names."""
+    """Return whether anything exists under one of a stream's two names."""
     return os.path.lexists(path) or os.path.lexists(packed_path(path))
 
 
 def present(path: Path) -> list[Path]:
-    """The files of a stream that are there, the packed one first."""
+    """Return the files of a stream that are there, the packed one first."""
     return [form for form in (packed_path(path), path) if os.path.lexists(form)]
 
 
 def files(path: Path) -> list[Path]:
-    """The files of a stream that can be read, the packed one first."""
+    """Return the files of a stream that can be read, the packed one first."""
     return [form for form in present(path) if is_file(form)]
 
 
 def state(path: Path) -> StreamState:
-    """Tell what lies there of a stream.
+    """Return the version of a stream's files.
 
     Raises:
         FileNotFoundError: Nothing.
@@ -146,7 +146,7 @@ def _opened(path: Path, stack: ExitStack) -> IO[bytes] | None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file lies there; a link, a folder or a pipe is none, and not to be read."""
+    """Return whether a regular file exists; a link, a folder or a pipe is none."""
     status = _status(path)
     return status is not None and stat.S_ISREG(status.st_mode)
 

@@ -30,7 +30,7 @@ _DAY_SECONDS: Final = 86_400.0
 
 
 class PackResult(NamedTuple):
-    """What a pass did.
+    """The result of a pass.
 
     Attributes:
         streams: How many streams were packed.
@@ -42,7 +42,7 @@ class PackResult(NamedTuple):
 
 
 def is_due(project: Project, settings: Settings) -> bool:
-    """Whether a pass would look into the folder: two `stat`s, whatever lies there."""
+    """Return whether a pass would list the folder; it costs two `stat`s."""
     if not settings.mirror_pack_after_days or not scan.is_folder(project.sessions):
         return False
     try:
@@ -124,7 +124,7 @@ def _is_old(entry: "os.DirEntry[str]", cutoff: float) -> bool:
 
 
 def _pack_stream(project: Project, path: Path, purposes: Sequence[Purpose]) -> bool:
-    """Pack one stream; whether its plain file is gone."""
+    """Pack one stream, and return whether its plain file was removed."""
     purpose = _purpose_of(path, purposes)
     packed = packed_streams.packed_path(path)
     if purpose is None or (os.path.lexists(packed) and not packed_streams.is_file(packed)):
@@ -164,7 +164,7 @@ def _purpose_of(path: Path, purposes: Sequence[Purpose]) -> Purpose | None:
 
 
 def _all_lines(path: Path) -> Iterator[bytes]:
-    """The packed lines of a stream, then its plain ones but for those that are packed already."""
+    """Yield the packed lines of a stream, then its plain ones that are not packed already."""
     plain_hashes = [hash(line) for line in _complete_lines(path)]
     packed = packed_streams.packed_path(path)
     packed_hashes: list[int] = []
@@ -188,7 +188,7 @@ def _complete_lines(path: Path) -> Iterator[bytes]:
 
 
 def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
-    """How many lines the plain file begins with that the packed one ends with.
+    """Return the number of lines that the plain file begins with and the packed one ends with.
 
     A pass that was killed between the two leaves such lines, and late ones may follow them. To
     leave them out changes nothing: of several lines with one id the last counts.
@@ -210,7 +210,7 @@ def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
 
 
 def damaged(project: Project) -> list[str]:
-    """What is wrong with packed files, each one line: they are read to their ends."""
+    """Return the problems of packed files, each one line. The files are read to their ends."""
     problems = []
     try:
         present = os.listdir(project.sessions)

@@ -191,7 +191,7 @@ class _Quarantine:
         self._folder = folder
 
     def keep(self, *files: str) -> None:
-        """Give files, or those of streams, a second name there, synced: they will be replaced."""
+        """Link files, or those of streams, into the folder before they are replaced: synced."""
         if not files:
             return
         make_directory(self._project.quarantine)
@@ -203,14 +203,14 @@ class _Quarantine:
         sync_directory(self._folder)
 
     def move(self, *files: str) -> None:
-        """Move files there."""
+        """Move files into the folder."""
         self.keep(*files)
         for file in files:
             with suppress(FileNotFoundError):
                 os.unlink(self._sessions / file)
 
     def take_damaged(self, purpose: Purpose) -> bool:
-        """Move documents that cannot be read there, and mend streams, which keep sound lines.
+        """Move unreadable documents into the folder, and mend streams, which keep sound lines.
 
         Returns:
             Whether there was one.
@@ -251,7 +251,7 @@ class _Quarantine:
 
 
 class _MirrorRepair:
-    """Brings the mirror of one purpose to what its database has."""
+    """Brings the mirror of one purpose in line with its database."""
 
     def __init__(self, comparison: Comparison, purpose: Purpose, quarantine: _Quarantine) -> None:
         self._project = comparison.project
@@ -263,7 +263,7 @@ class _MirrorRepair:
         self._quarantine = quarantine
 
     def run(self, advance: Advance, kinds: Sequence[str] = _KINDS) -> None:
-        """Go through the differences, a batch at a time in the turn of the writers."""
+        """Settle the differences, a batch at a time, while no other process writes."""
         settle = self._settle_streams if self._purpose.is_stream else self._settle_documents
         batch = _BATCH_LINES if self._purpose.is_stream else _BATCH_DOCUMENTS
         for kind in kinds:
@@ -319,6 +319,6 @@ class _MirrorRepair:
         return path.name if path is not None else ""
 
     def _holds(self, entry: Entry) -> bool:
-        """Whether a document is still this record's."""
+        """Return whether a document still belongs to this record."""
         copies = scan.read(self._project.sessions, entry.file)
         return any((copy.purpose, copy.id) == (entry.purpose, entry.id) for copy in copies)

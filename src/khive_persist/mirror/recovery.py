@@ -64,7 +64,7 @@ def recover(
 
 
 def _is_settled(project: Project, purpose: Purpose, mirror: Mirror) -> bool:
-    """Whether nothing is to be done with a file: it is only read, and nobody is waited for."""
+    """Return whether a file needs no recovery. It is only read, and no lock is awaited."""
     path = project.database(purpose.file)
     progress = MirrorProgress(path, purpose.table, mirror.follower(purpose))
     with opened_reader(path) as connection, translated(path):
@@ -83,7 +83,7 @@ def recover_file(
     most: int | None = None,
     advance: Advance = lambda _: None,
 ) -> None:
-    """As `recover`, of one file, made where it is missing.
+    """Recover one file as `recover` does, made where it is missing.
 
     Raises:
         StoreError: As its subclasses say.

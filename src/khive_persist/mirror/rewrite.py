@@ -90,7 +90,7 @@ def revise(
 
 
 def _await_copies(project: Project, purpose: Purpose, timeout_seconds: float) -> None:
-    """Wait for who copies what is gone by now: the files that he makes can be listed then."""
+    """Wait for processes that copy rows which are gone now; then their files can be listed."""
     with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
         pass
 
@@ -114,7 +114,7 @@ def revise_both(project: Project, purpose: Purpose, change: Change, timeout_seco
 
 
 def remove_unfinished(project: Project, purpose: Purpose, timeout_seconds: float) -> bool:
-    """Remove what killed writers left of files that never got their name; whether they left any.
+    """Remove the unfinished files of killed writers, and return whether there were any.
 
     That is not synced.
     """
@@ -138,7 +138,7 @@ def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:
 
 @contextmanager
 def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | None]:
-    """The database, to be asked again and again; None where there is none that can be read."""
+    """Open the database for repeated reads; None where there is none that can be read."""
     path = project.database(purpose.file)
     with ExitStack() as stack:
         connection = None
@@ -149,7 +149,7 @@ def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | 
 
 
 class _FileReviser:
-    """Looks at the files of one purpose, and writes those anew that are to be other ones."""
+    """Inspects the files of one purpose, and rewrites those that change."""
 
     def __init__(
         self,
@@ -166,14 +166,14 @@ class _FileReviser:
         self._table = table
 
     def look(self, path: Path) -> tuple[bool, int]:
-        """Tell whether a file may become another one, and how many records it has."""
+        """Return whether a file may be rewritten, and how many records it has."""
         if self._purpose.is_stream:
             lines = _StreamRevision(path, self, self._change)
             return lines.is_other, lines.count
         return self._document(path, is_written=False)
 
     def write(self, path: Path) -> bool:
-        """Write a file anew, in the turn of the writers; whether it is another one now.
+        """Rewrite a file while no other process writes, and return whether it has changed.
 
         The name is not synced.
         """
@@ -185,7 +185,7 @@ class _FileReviser:
         return self._document(path, is_written=True)[0]
 
     def revise(self, row: StoredRow) -> StoredRow | None:
-        """What becomes of the copy of a record; the same object where it stays."""
+        """Return the new copy of a record: the same object where it stays, None where it goes."""
         revised = self._change(row)
         if revised == row:
             return row
@@ -198,7 +198,7 @@ class _FileReviser:
         return row if present[0] == row else present[0]
 
     def replacement(self, path: Path, content: bytes) -> bytes | None:
-        """What becomes of what is no record; the same object where it stays."""
+        """Return the new content of what is no record; the same object where it stays."""
         content_without_end = content.removesuffix(b"\n")
         replacement = self._mend(path, content_without_end)
         if replacement is None or replacement == content_without_end:
@@ -206,15 +206,15 @@ class _FileReviser:
         return replacement + content[len(content_without_end) :]
 
     def document(self, row: StoredRow) -> bytes:
-        """The line of a record."""
+        """Return the line of a record."""
         return codec.dump(to_document(self._purpose, row)).encode() + b"\n"
 
     def write_beside(self, path: Path, lines: Iterator[bytes], *, is_packed: bool = False) -> Path:
-        """As `scan.write_beside`."""
+        """Write lines as `scan.write_beside` does."""
         return scan.write_beside(path, lines, self._purpose, is_packed=is_packed)
 
     def is_of_purpose(self, copy: scan.Copy) -> bool:
-        """Whether a record is of this purpose."""
+        """Return whether a record is of this purpose."""
         return copy.purpose == self._purpose.name
 
     def _present(self, table: sqlite3.Connection, id: str) -> list[StoredRow]:
@@ -252,7 +252,7 @@ class _FileReviser:
 
 
 class _StreamRevision:
-    """The lines of a stream, and whether one of them goes or will be another one.
+    """The lines of a stream, and whether one of them is removed or changed.
 
     Attributes:
         is_other: Whether one does.
@@ -273,7 +273,7 @@ class _StreamRevision:
         self.count = sum(line > 0 for line in self._last.values())
 
     def write(self) -> None:
-        """Write them as they lie there: packed where some of them are."""
+        """Write the lines in the form that they have: packed where some of them are."""
         files = packed_streams.files(self._path)
         if not files:
             return

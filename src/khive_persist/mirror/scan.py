@@ -1,4 +1,4 @@
-"""What lies in the mirror: each record of it, and what is no record."""
+"""The content of the mirror: each record of it, and what is no record."""
 
 import gzip
 import os
@@ -48,7 +48,7 @@ class Copy(NamedTuple):
 
 
 class ReadOffset(NamedTuple):
-    """Up to where a stream was read: as it only grows, it can be gone on with from there.
+    """The position up to which a stream was read. As it only grows, reading continues from there.
 
     Its packed lines are read all at once: what follows a mark stands in its plain file.
     """
@@ -57,7 +57,7 @@ class ReadOffset(NamedTuple):
     end: int = 0
 
     def after(self, copy: Copy) -> "ReadOffset":
-        """The mark behind a line; the same one where that has no end."""
+        """Return the offset behind a line; this one where the line has no end."""
         return self if copy.end is None else ReadOffset(copy.line, copy.end)
 
 
@@ -65,7 +65,7 @@ START = ReadOffset()
 
 
 def is_folder(folder: Path) -> bool:
-    """Whether `sessions/` is there, as a folder of its own and not a link."""
+    """Return whether `sessions/` is there, as a folder of its own and not a link."""
     try:
         return stat.S_ISDIR(os.lstat(folder).st_mode)
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def is_folder(folder: Path) -> bool:
 
 
 def files(folder: Path) -> list[str]:
-    """The names of the files in `sessions/`, in order; hidden ones are unfinished or locks.
+    """Return the names of the files in `sessions/`, in order; hidden ones are unfinished or locks.
 
     A stream has one name, that of its plain file, also where its lines are packed.
 
@@ -92,7 +92,7 @@ def files(folder: Path) -> list[str]:
 
 
 def unfinished(folder: Path, purpose: Purpose) -> list[str]:
-    """The names of files that are being written, or never were to the end."""
+    """Return the names of files that are being written, or were never finished."""
     try:
         return [name for name in os.listdir(folder) if names.is_unfinished(name, purpose)]
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def unfinished(folder: Path, purpose: Purpose) -> list[str]:
 
 
 def read(folder: Path, file: str, mark: ReadOffset = START) -> Iterator[Copy]:
-    """The records of one file, in order, from a mark on; of several with one id the last counts.
+    """Yield the records of one file from an offset on; of several with one id the last counts.
 
     A file that is gone has none.
     """
@@ -126,7 +126,7 @@ def read(folder: Path, file: str, mark: ReadOffset = START) -> Iterator[Copy]:
 
 
 def stream(path: Path, mark: ReadOffset = START) -> Iterator[tuple[Copy, bytes]]:
-    """The lines of a stream, each as what it says and as its bytes, from a mark on.
+    """Yield the lines of a stream from an offset on, each parsed and as its bytes.
 
     Raises:
         FileNotFoundError: It is gone.
@@ -174,7 +174,7 @@ def _is_its_file(
 
 
 def deletions(folder: Path, file: str, mark: ReadOffset = START) -> dict[str, int]:
-    """The ids that a stream says were deleted, and the last line of each that says so."""
+    """Return the ids that a stream says were deleted, and the last line of each that says so."""
     lines_by_id: dict[str, int] = {}
     path = folder / file
     # What cannot be read is told by `read`.
@@ -193,12 +193,12 @@ def _is_file(path: Path) -> bool:
 
 
 def is_damaged(copy: Copy) -> bool:
-    """Whether there was a record, or a part of one, which cannot be read."""
+    """Return whether there was a record, or a part of one, which cannot be read."""
     return copy.problem not in ("", NOT_OURS)
 
 
 def sound_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a stream that can be read."""
+    """Yield the lines of a stream that can be read."""
     for copy, line in stream(path):
         if not is_damaged(copy):
             yield line if line.endswith(b"\n") else line + b"\n"

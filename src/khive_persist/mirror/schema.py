@@ -44,7 +44,7 @@ _CONTENTS: Final[dict[str, Any]] = {
 
 
 def schema() -> dict[str, Any]:
-    """The schema of `dataModelVersion` 1, in JSON Schema 2020-12."""
+    """Return the schema of `dataModelVersion` 1, in JSON Schema 2020-12."""
     schemas, definitions = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(content)) for name, content in _CONTENTS.items()],
         ref_template="#/$defs/{model}",
@@ -105,7 +105,7 @@ def _record(contents: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content_rule(purposes: list[str], content: dict[str, Any]) -> dict[str, Any]:
-    """What content is, where the purpose is one of these and it does not stand as text only."""
+    """Return the rule for content of these purposes, where it does not stand as text only."""
     return {
         "if": {"properties": {"purpose": {"enum": purposes}}, "required": ["purpose"]},
         "then": {"properties": {"content": {"anyOf": [content, {"type": "null"}]}}},

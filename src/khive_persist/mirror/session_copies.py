@@ -1,4 +1,4 @@
-"""One session of an application in both copies: what there is of it, and whether they agree."""
+"""One session of an application in both copies, and the differences between them."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -65,7 +65,7 @@ def compare_session(project: Project, session_id: str, settings: Settings) -> Se
 
 
 def is_copied(project: Project, session_id: str, settings: Settings) -> bool:
-    """Whether the mirror has a session, its own record alone, as the database has it.
+    """Return whether the mirror has a session, its own record alone, as the database has it.
 
     Who was killed between a commit and its copy has left the copy as it was before.
 

@@ -87,7 +87,7 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
 
 
 def take(path: Path, *, is_new: bool = False) -> Stream:
-    """As `opened`, until the descriptor is closed."""
+    """Open and lock a stream as `opened` does, until its descriptor is closed."""
     descriptor = _open(path, is_new=is_new)
     if descriptor is None and os.path.lexists(packed_streams.packed_path(path)):
         # Late lines go to a plain file beside the packed one.
@@ -112,7 +112,7 @@ class StreamAppender:
     """Appends to streams of one folder; all of it is synced when it is finished."""
 
     def __init__(self, folder: Path, *, is_together: bool) -> None:
-        """Prepare it.
+        """Prepare to append.
 
         Args:
             folder: Where the streams lie.
@@ -164,7 +164,7 @@ class StreamAppender:
 
 
 def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
-    """Say in this very file of some ids that they were deleted: synced on return."""
+    """Append deletions of some ids to this very file: synced on return."""
     _, session = owner_of(path) or ("", NO_SESSION)
     appending = StreamAppender(path.parent, is_together=False)
     with opened(path) as stream:
@@ -181,17 +181,17 @@ def remove_empty(path: Path) -> None:
 
 
 def session_of(row: StoredRow) -> str:
-    """The session that a record belongs to; a word of ours for one of none."""
+    """Return the session that a record belongs to, or `NO_SESSION`."""
     return session_of_content(codec.column(row[1]))
 
 
 def session_in(document: dict[str, Any]) -> str:
-    """The session that a line's document belongs to."""
+    """Return the session that a line's document belongs to."""
     return session_of_content(document if document.get("deleted") is True else content_of(document))
 
 
 def owner_of(path: Path) -> tuple[str, str] | None:
-    """The purpose and the session of a stream, by its first sound line; None where it has none."""
+    """Return the purpose and the session of a stream, by its first sound line, or None."""
     with suppress(FileNotFoundError):
         for line in packed_streams.lines(path):
             owner = owner_in(codec.column(line.content))
@@ -201,20 +201,20 @@ def owner_of(path: Path) -> tuple[str, str] | None:
 
 
 def owner_in(document: Any) -> tuple[str, str] | None:
-    """The purpose and the session that a line's document names."""
+    """Return the purpose and the session that a line's document names."""
     if not isinstance(document, dict) or not isinstance(document.get("purpose"), str):
         return None
     return document["purpose"], session_in(document)
 
 
 def session_of_content(content: Any) -> str:
-    """As `session_of`, by the record's content."""
+    """Return the session of a record, by its content, or `NO_SESSION`."""
     session = content.get("session_id") if isinstance(content, dict) else None
     return session if isinstance(session, str) and session else NO_SESSION
 
 
 def deletion(purpose: Purpose, id: str, session: str) -> bytes:
-    """The line that takes a record out of a stream."""
+    """Return the line that takes a record out of a stream."""
     return codec.dump_line(
         {
             "dataModelVersion": DATA_MODEL_VERSION,
@@ -228,7 +228,7 @@ def deletion(purpose: Purpose, id: str, session: str) -> bytes:
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a file is empty, or what a killed writer left of its first line, and all there is."""
+    """Return whether a stream is empty, or has only the beginning of its first line."""
     if not packed_streams.is_file(path) or os.path.lexists(packed_streams.packed_path(path)):
         return False
     with path.open("rb") as file:
@@ -268,7 +268,7 @@ def _is_at(status: os.stat_result, path: Path) -> bool:
 
 
 def _without_torn_line(stream: Stream) -> int:
-    """Cut off what stands after the last line's end; the size that is left."""
+    """Cut off what follows the last line's end, and return the remaining size."""
     descriptor, size = stream.descriptor, stream.size
     if not size or os.pread(descriptor, 1, size - 1) == b"\n":
         return size
@@ -298,7 +298,7 @@ def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
 
 
 def _chunks(entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The lines, some at a time: together they may be many."""
+    """Yield the lines in chunks of bounded size."""
     chunk: list[bytes] = []
     size = 0
     for entry in entries:

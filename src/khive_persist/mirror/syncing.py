@@ -30,7 +30,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def _syncfs(folder: Path) -> bool:
-    """Sync the file system of a folder; whether that can be done here."""
+    """Sync the file system of a folder, and return whether the system supports that."""
     function = _function()
     if function is None:
         return False

@@ -1,4 +1,4 @@
-"""Proving that the databases and the mirror say the same, row by row."""
+"""Row by row comparison of the databases and the mirror."""
 
 import itertools
 import os
@@ -49,7 +49,7 @@ class Tally(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether both copies have the same records."""
+        """Return whether both copies have the same records."""
         return not any(self[2:])
 
 
@@ -97,7 +97,7 @@ class Comparison:
         self.is_equal = False
 
     def differences(self) -> Iterator[Difference]:
-        """Each difference: of the purposes in turn, then what is no record."""
+        """Yield each difference: of the purposes in turn, then of what is no record."""
         for name in self.tallies:
             if name not in self.unreadable:
                 for kind in KINDS:
@@ -106,11 +106,11 @@ class Comparison:
         yield from self.problems()
 
     def problems(self) -> Iterator[Difference]:
-        """What is no record, `not_ours` among it."""
+        """Yield what is no record, `not_ours` included."""
         return itertools.starmap(Difference, self.ledger.problems())
 
     def read(self, advance: Advance) -> None:
-        """Look at everything; then once more, in the turn of the writers, at what differed."""
+        """Compare everything; then what differed once more, while no other process writes."""
         for purpose in self.purposes.values():
             self._read_database(purpose, advance)
         for file in scan.files(self.project.sessions):
@@ -196,7 +196,7 @@ class Comparison:
             self.ledger.add_copy(entry, digest(copy.row))
 
     def _can_be_of(self, copy: scan.Copy, purpose: Purpose | None) -> bool:
-        """Whether a file's name is one that the purpose's writer gives, or any's that is known."""
+        """Return whether a file's name is one that the writer of a known purpose gives."""
         if purpose is not None:
             return names.split(copy.file, purpose) is not None
         return not copy.problem or any(
@@ -204,7 +204,7 @@ class Comparison:
         )
 
     def _recheck(self, purpose: Purpose) -> None:
-        """Settle what of a purpose of documents only differed because somebody wrote meanwhile."""
+        """Settle differences of documents that exist only because of concurrent writes."""
         mirror = Mirror(self.project, Settings())
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
@@ -213,7 +213,7 @@ class Comparison:
                     self._settle(purpose, mirror, [entry.id for entry in chunk])
 
     def _catch_up(self, purposes: Sequence[Purpose]) -> None:
-        """Bring both sides of streams, which only grow, to one moment.
+        """Read both sides of streams, which only grow, as of one moment.
 
         Together those whose files begin with the same word: only then nobody writes to one.
         """
@@ -239,7 +239,7 @@ class Comparison:
                 self._replace_rows(purpose, ids, records)
 
     def _settle(self, purpose: Purpose, mirror: Mirror, ids: Iterable[str]) -> None:
-        """Bring both sides of some records to this moment, and of all that share a file with them.
+        """Read both sides of some records, and of all that share a file with them, as of now.
 
         A name that became free may have gone to another record since.
         """

@@ -1,4 +1,4 @@
-"""The turn of who changes several databases, or their mirror, and lets nobody else write."""
+"""Exclusive access to several databases and their mirror: no other process writes meanwhile."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,7 +35,7 @@ def turn(project: Project, purposes: Iterable[Purpose]) -> Iterator[None]:
 
 
 def sharing(purposes: Iterable[Purpose], purpose: Purpose) -> list[Purpose]:
-    """The purposes whose streams have names that begin alike, itself among them."""
+    """Return the purposes whose files have names that begin alike, `purpose` included."""
     return [
         other
         for other in {*purposes, purpose}

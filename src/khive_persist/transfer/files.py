@@ -43,15 +43,15 @@ async def save_document(
         MissingExtraError: `json-zstd` needs a package that is not here.
         OSError: It cannot be written; what was there is as it was.
     """
-    path, told = Path(path), Callbacks(**callbacks)
+    path, reporter = Path(path), Callbacks(**callbacks)
     try:
         plain = to_json(document, format)
         size = await anyio.to_thread.run_sync(write_json, path, plain, format)
     except Exception as error:
-        await told.failed(error, CallbackMetadata(path, format, 0, 0, clock.now()))
+        await reporter.failed(error, CallbackMetadata(path, format, 0, 0, clock.now()))
         raise
     metadata = CallbackMetadata(path, format, size, 1, clock.now())
-    await told.saved(metadata)
+    await reporter.saved(metadata)
     return metadata
 
 
@@ -61,7 +61,7 @@ async def load_document(
     max_bytes: int = MAX_DOCUMENT_BYTES,
     **callbacks: Unpack[CallbackOptions],
 ) -> Any:
-    """The value of a file of any of the formats, told from its content and not from its name.
+    """Return the value of a file; its content, not its name, determines the format.
 
     Args:
         path: The file.
@@ -73,11 +73,11 @@ async def load_document(
         MissingExtraError: It is packed with zstd, and the package for it is not here.
         OSError: It cannot be read.
     """
-    path, told = Path(path), Callbacks(**callbacks)
+    path, reporter = Path(path), Callbacks(**callbacks)
     try:
-        found = await anyio.to_thread.run_sync(lambda: read_document(path, max_bytes=max_bytes))
+        read = await anyio.to_thread.run_sync(lambda: read_document(path, max_bytes=max_bytes))
     except Exception as error:
-        await told.failed(error, CallbackMetadata(path, "", 0, 0, clock.now()))
+        await reporter.failed(error, CallbackMetadata(path, "", 0, 0, clock.now()))
         raise
-    await told.loaded(CallbackMetadata(path, found.format, found.bytes, 1, clock.now()))
-    return found.document
+    await reporter.loaded(CallbackMetadata(path, read.format, read.bytes, 1, clock.now()))
+    return read.document

@@ -1,4 +1,4 @@
-"""How JSON documents lie in files: as text or packed, told apart by what they begin with."""
+"""Formats of JSON documents in files: text or packed, recognised by their first bytes."""
 
 import gzip
 import importlib
@@ -31,7 +31,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class ReadDocument(NamedTuple):
-    """What a file held.
+    """The document of a file.
 
     Attributes:
         document: Its document.
@@ -65,7 +65,7 @@ def write_document(path: Path, document: Any, format: Format = "json") -> int:
 
 
 def to_json(document: Any, format: Format) -> bytes:
-    """A document as a file of this format has it before it is packed.
+    """Serialise a document for a format, before it is packed.
 
     Raises:
         InvalidFileError: There is no such format.
@@ -77,7 +77,7 @@ def to_json(document: Any, format: Format) -> bytes:
 
 
 def write_json(path: Path, plain: bytes, format: Format) -> int:
-    """Write what `to_json` gave. As `write_document`."""
+    """Write the result of `to_json` as `write_document` does."""
     raw = plain
     if format == "json-gzip":
         # Without a time in it, the same document gives the same bytes.
@@ -91,7 +91,7 @@ def write_json(path: Path, plain: bytes, format: Format) -> int:
 
 
 def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDocument:
-    """The document of a file of any of the formats, whatever its name.
+    """Return the document of a file of any of the formats, whatever its name.
 
     Args:
         path: A file.
@@ -119,7 +119,7 @@ def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDoc
 
 
 def detect(head: bytes) -> Packing:
-    """How a file that begins so is packed."""
+    """Return the packing of a file that begins with these bytes."""
     for magic, packing in _MAGIC.items():
         if head.startswith(magic):
             return packing
@@ -127,13 +127,13 @@ def detect(head: bytes) -> Packing:
 
 
 def describe(head: bytes) -> str:
-    """What a file begins with, for a message about content that is not known."""
+    """Describe the first bytes of a file, for a message about unknown content."""
     return f"it begins with {head[:8].hex(' ')}" if head else "it is empty"
 
 
 @contextmanager
 def unpacked(file: IO[bytes], name: str) -> Iterator[io.BufferedReader]:
-    """The bytes that a file holds unpacked, read as they are asked for.
+    """Open a file for reading its unpacked bytes, which are unpacked on demand.
 
     Args:
         file: At its beginning; a pipe will do. It stays open.
@@ -143,7 +143,7 @@ def unpacked(file: IO[bytes], name: str) -> Iterator[io.BufferedReader]:
         InvalidFileError: What it is packed with is damaged, or ends too early.
         MissingExtraError: It is packed with zstd, and the package for it is not here.
     """
-    buffered = _buffered(_Source(file))
+    buffered = _buffered(_UnclosedSource(file))
     packing = detect(buffered.peek(_HEAD_BYTES))
     plain = buffered
     errors: tuple[type[Exception], ...] = ()
@@ -168,7 +168,7 @@ def _buffered(raw: Any) -> io.BufferedReader:
     return io.BufferedReader(raw, _CHUNK_BYTES)
 
 
-class _Source(io.RawIOBase):
+class _UnclosedSource(io.RawIOBase):
     """A file that is not closed with what reads it."""
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -15,7 +15,7 @@ from khive_persist.models.query import Filter
 from khive_persist.opening import find_project
 from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
-from khive_persist.transfer.export import FORMS, Form, Part, export, parts_of
+from khive_persist.transfer.export import FORMS, ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
 from khive_persist.transfer.plain_documents import PlainRecords
 from khive_persist.transfer.record_classes import RECORDS
@@ -113,7 +113,7 @@ async def import_records(
     if default is not None:
         await anyio.to_thread.run_sync(project.make)
         await anyio.to_thread.run_sync(remember, project, default)
-    known = await anyio.to_thread.run_sync(known_purposes, project)
+    project_purposes = await anyio.to_thread.run_sync(known_purposes, project)
     plain = None
     if record is not None and default is not None:
         plain = PlainRecords(record, default, id_field, created_at_field)
@@ -124,23 +124,23 @@ async def import_records(
         preference=preference,
         default=default,
         plain=plain,
-        purposes=tuple(kind for kind in known if kind.name not in BUILT_IN_NAMES),
+        purposes=tuple(kind for kind in project_purposes if kind.name not in BUILT_IN_NAMES),
     )
 
 
-def every_part(project: Project, filters: Sequence[Filter] = ()) -> list[Part]:
-    """All records of all kinds that a project knows, of those that pass every filter.
+def every_part(project: Project, filters: Sequence[Filter] = ()) -> list[ExportPart]:
+    """Return all records of all kinds that a project knows, of those that pass every filter.
 
     Raises:
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
     """
     parts = [part for record in RECORDS for part in parts_of(record, *filters)]
     kinds = (kind for kind in known_purposes(project) if kind.name not in BUILT_IN_NAMES)
-    return [*parts, *(Part(Node, kind, tuple(filters)) for kind in kinds)]
+    return [*parts, *(ExportPart(Node, kind, tuple(filters)) for kind in kinds)]
 
 
 def form_of(target: Path) -> Form:
-    """The format that the ending of a file's name says.
+    """Return the format that the ending of a file's name says.
 
     Raises:
         InvalidFileError: It says none.

@@ -104,7 +104,7 @@ class Backups:
         return backup
 
     def catalogue(self) -> Catalogue:
-        """The backups that are there, the oldest first."""
+        """Return the backups that are there, the oldest first."""
         return read_catalogue(self.target)
 
     def verify(
@@ -137,7 +137,7 @@ class Backups:
     def prunable(
         self, catalogue: Catalogue, keep_count: int | None = None, keep_days: float | None = None
     ) -> list[str]:
-        """The ids of the backups that `prune` deletes."""
+        """Return the ids of the backups that `prune` deletes."""
         if keep_count is None and keep_days is None:
             keep_count = self._settings.backup_keep_count
             keep_days = self._settings.backup_keep_days
@@ -205,7 +205,7 @@ async def create_backup(
 async def list_backups(
     *, dir: Path | str | None = None, destination: str | None = None, endpoint: str = ""
 ) -> Catalogue:
-    """The backups of a destination: `manifests` by id, the oldest first, and what is damaged.
+    """Return the backups of a destination: manifests by id, the oldest first, and damaged ones.
 
     Args:
         dir: The directory that holds `.khive`.

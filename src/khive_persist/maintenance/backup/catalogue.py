@@ -1,4 +1,4 @@
-"""Which backups a destination has, and which of them each one needs."""
+"""The backups of a destination, and the chain that each one needs."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -43,11 +43,11 @@ class Catalogue(NamedTuple):
 
     @property
     def dated(self) -> list[Manifest]:
-        """Those of which it is known when they were made, the oldest first."""
+        """Return the backups with a reliable time, the oldest first."""
         return [backup for backup in self.manifests.values() if backup.id not in self.ahead]
 
     def as_document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the catalogue as a JSON document."""
         return {
             "backups": [backup.as_document() for backup in self.manifests.values()],
             "damaged": {id: str(error) for id, error in self.damaged.items()},
@@ -56,7 +56,7 @@ class Catalogue(NamedTuple):
         }
 
     def find(self, name: str) -> Manifest:
-        """The backup that is meant: its id, the beginning of it, or `latest`.
+        """Return the backup that is meant: its id, the beginning of it, or `latest`.
 
         Raises:
             NotFoundError: There is none, or more than one, or it has no manifest.
@@ -78,7 +78,7 @@ class Catalogue(NamedTuple):
         return self.manifests[ids[0]]
 
     def chain(self, last: Manifest) -> list[Manifest]:
-        """A backup and all that it is based on, the full one first.
+        """Return a backup and all that it is based on, the full one first.
 
         Raises:
             BackupDamagedError: One of them is missing or damaged, or they go round in a circle.
@@ -120,7 +120,7 @@ def read_catalogue(destination: Destination) -> Catalogue:
 
 
 def read_index(destination: Destination, backup: Manifest, identities: tuple[Any, ...]) -> Index:
-    """The index of a backup, its digest checked.
+    """Return the index of a backup, its digest checked.
 
     Raises:
         NotFoundError: It is missing.

@@ -1,4 +1,4 @@
-"""How objects are compressed and encrypted on their way to a destination, and back."""
+"""Compression and encryption of objects on their way to a destination, and back."""
 
 import hashlib
 import sys
@@ -15,7 +15,7 @@ _UNPACKED_BYTES: Final = 1 << 20
 
 
 class Coding(NamedTuple):
-    """How the objects of one backup are written.
+    """The coding of the objects of one backup.
 
     Attributes:
         compression: `zstd` or `none`.
@@ -27,12 +27,12 @@ class Coding(NamedTuple):
 
     @property
     def encryption(self) -> Encryption:
-        """What the manifest says of it."""
+        """Return the encryption, as the manifest names it."""
         return "age" if self.recipients else "none"
 
 
 def has_zstd() -> bool:
-    """Whether zstd is at hand."""
+    """Return whether zstd is at hand."""
     try:
         _zstd()
     except MissingExtraError:
@@ -41,7 +41,7 @@ def has_zstd() -> bool:
 
 
 def encode(plain: Iterator[bytes], sink: Sink, coding: Coding) -> StoredObject:
-    """Write content as an object; what the manifest says of it."""
+    """Write content as an object, and return its description for the manifest."""
     counting, digesting = _CountingReader(plain), _DigestingSink(sink)
     content: Iterator[bytes] = iter(counting)
     if coding.compression == "zstd":
@@ -95,7 +95,7 @@ def decode(
 
 
 def checked_bytes(name: str, content: Iterator[bytes], declared: StoredObject) -> Iterator[bytes]:
-    """The bytes of an object as they lie in the destination.
+    """Yield the bytes of an object as they lie in the destination.
 
     Raises:
         BackupDamagedError: At the end: their number or their digest is another.
@@ -161,7 +161,7 @@ class _DigestingSink:
         return len(content)
 
     def flush(self) -> None:
-        """pyrage asks for it."""
+        """Do nothing: pyrage requires the method."""
 
 
 class _ByteSource:
@@ -187,7 +187,7 @@ class _ByteSource:
         return chunk
 
     def drain(self) -> None:
-        """Read to the end, and raise what was found on the way."""
+        """Read to the end, and raise the error of an earlier read."""
         if self._error is not None:
             raise self._error
         for _ in self._content:
@@ -210,7 +210,7 @@ class _LimitedSink:
         return len(content)
 
     def flush(self) -> None:
-        """pyrage asks for it."""
+        """Do nothing: pyrage requires the method."""
 
     def end(self) -> None:
         if self._remaining:
@@ -241,7 +241,7 @@ class _DecompressingSink:
         return len(content)
 
     def flush(self) -> None:
-        """pyrage asks for it."""
+        """Do nothing: pyrage requires the method."""
 
     def end(self) -> None:
         if not self._decompressor.eof or self._decompressor.unused_data:

@@ -113,7 +113,7 @@ def create_backup(
 
 
 def _check_chain(destination: Destination, manifest: Manifest) -> None:
-    """Refuse a backup of which somebody has deleted what it is based on, while it was made.
+    """Refuse a backup whose parents were deleted while it was made.
 
     Raises:
         BackupError: It cannot be restored.
@@ -142,7 +142,7 @@ class _ProjectReader:
         self._databases = _databases(project)
 
     def new_pieces(self) -> Generator[bytes, None, None]:
-        """The pieces that are not known yet, each once; `entries` and `files` grow with them."""
+        """Yield the pieces that are not known yet, each once, and fill `entries` and `files`."""
         purposes = known_purposes(self._project)
         for group in groups(purposes):
             with group_snapshot(self._project, group, self._folder / "group") as snapshots:
@@ -193,7 +193,7 @@ class _ProjectReader:
 
 
 def _drain_all(project: Project) -> None:
-    """Bring every event and record that waits into its database.
+    """Drain every pending event and record into its database.
 
     Raises:
         BackupError: One that was accepted before is still in the spool.

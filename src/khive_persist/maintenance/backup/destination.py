@@ -1,4 +1,4 @@
-"""Where backups lie: a folder, or a bucket of an S3-compatible store."""
+"""Destinations of backups: a folder, or a bucket of an S3-compatible store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +14,10 @@ _S3: Final = "s3://"
 
 
 class Sink(Protocol):
-    """What takes the bytes of an object."""
+    """A writer of an object's bytes."""
 
     def write(self, content: bytes, /) -> int:
-        """Take the next bytes."""
+        """Write the next bytes."""
         ...
 
 
@@ -25,11 +25,11 @@ class Destination(Protocol):
     """Objects, each under the id of its backup and a name."""
 
     def ids(self) -> list[str]:
-        """The ids under which anything lies, in order."""
+        """Return the ids under which anything lies, in order."""
         ...
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """An object's bytes.
+        """Yield an object's bytes.
 
         Raises:
             NotFoundError: It is missing.
@@ -56,7 +56,7 @@ class Destination(Protocol):
 
 
 def open_destination(project: Project, address: str = "", endpoint: str = "") -> Destination:
-    """The destination of this name.
+    """Return the destination of this name.
 
     Args:
         project: The project whose backups these are.

@@ -30,7 +30,7 @@ class Folder:
         return str(self.path)
 
     def ids(self) -> list[str]:
-        """The ids under which anything lies, in order."""
+        """Return the ids under which anything lies, in order."""
         with self._with_backup_errors():
             try:
                 names = os.listdir(self.path)
@@ -39,7 +39,7 @@ class Folder:
         return sorted(name for name in names if ID.match(name))
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """An object's bytes. No link is followed."""
+        """Yield an object's bytes. No link is followed."""
         path = self.path / id / name
         with self._with_backup_errors():
             try:

@@ -1,4 +1,4 @@
-"""`index`: which pieces each file of a backup is made of.
+"""`index`: the pieces of each file of a backup.
 
 Files are cut into pieces of one size, which pages of SQLite divide: a page that did not change is
 in a piece that some backup has already. A piece is known by its SHA-256.
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     pieces: tuple[bytes, ...]
 
     def offsets(self) -> Iterator[tuple[bytes, int, int]]:
-        """Each piece: its digest, where it begins, and its size."""
+        """Yield each piece: its digest, where it begins, and its size."""
         for number, digest in enumerate(self.pieces):
             offset = number * PIECE_BYTES
             yield digest, offset, min(PIECE_BYTES, self.size - offset)
@@ -53,11 +53,11 @@ class Index(NamedTuple):
     entries: tuple[Entry, ...]
 
     def digests(self) -> frozenset[bytes]:
-        """Every piece that some file is made of."""
+        """Return every piece that some file is made of."""
         return frozenset(digest for entry in self.entries for digest in entry.pieces)
 
     def packed(self, parent_digests: frozenset[bytes]) -> list[tuple[bytes, int]]:
-        """What the pack of this backup holds, in order: digests and sizes.
+        """Return the pieces in the pack of this backup, in order: digests and sizes.
 
         Args:
             parent_digests: The pieces of its parent, `digests()`.
@@ -71,7 +71,7 @@ class Index(NamedTuple):
 
 
 def dump(index: Index) -> bytes:
-    """An index as JSON."""
+    """Serialise an index as JSON."""
     files = [
         {
             "name": entry.name,
@@ -88,7 +88,7 @@ def dump(index: Index) -> bytes:
 
 
 def load(manifest: Manifest, content: bytes) -> Index:
-    """The index of a backup.
+    """Return the index of a backup.
 
     Raises:
         BackupDamagedError: It names a file that no backup has, or one twice; sizes, digests and

@@ -9,7 +9,7 @@ INSTALL: Final = "pip install 'khive-persist[backup]'"
 
 
 def read_recipients(names: tuple[str, ...]) -> tuple[Any, ...]:
-    """Public keys to encrypt for.
+    """Parse the public keys to encrypt for.
 
     Args:
         names: Each an age or SSH public key (`age1…`, `ssh-…`), or a file with one a line.
@@ -35,7 +35,7 @@ def read_recipients(names: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def read_identities(files: tuple[str, ...]) -> tuple[Any, ...]:
-    """Secret keys to decrypt with.
+    """Read the secret keys to decrypt with.
 
     Args:
         files: Each as `age-keygen` writes it, or an OpenSSH private key without a passphrase.
@@ -62,7 +62,7 @@ def read_identities(files: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def pyrage_module() -> Any:
-    """pyrage.
+    """Import and return pyrage.
 
     Raises:
         MissingExtraError: It is not installed.

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a backup is, and the digests of all that belongs to it."""
+"""`manifest.json`: the description of a backup, and the digests of all that belongs to it."""
 
 import hashlib
 import re
@@ -103,32 +103,32 @@ class Manifest(_StrictModel):
 
     @property
     def created(self) -> datetime:
-        """When it began."""
+        """Return the time at which the backup began."""
         return clock.from_column(self.created_at) or clock.unreadable()
 
     @property
     def stored_bytes(self) -> int:
-        """What it takes in the destination, its manifest apart."""
+        """Return the bytes that it takes in the destination, without its manifest."""
         return self.index.bytes + self.pack.bytes
 
     @property
     def content_bytes(self) -> int:
-        """The size of all its files, once restored."""
+        """Return the size of all its files, once restored."""
         return sum(file.bytes for file in self.files) + self.mirror_bytes
 
     @property
     def rows(self) -> int:
-        """How many rows its databases have."""
+        """Return the number of rows of its databases."""
         return sum(sum(file.rows.values()) for file in self.files if file.rows is not None)
 
     @property
     def stored_as(self) -> str:
-        """How it is packed, for a person: `zstd + age`, or `plain`."""
+        """Return its coding as text for a person: `zstd + age`, or `plain`."""
         codings = [word for word in (self.compression, self.encryption) if word != "none"]
         return " + ".join(codings) or "plain"
 
     def as_document(self) -> dict[str, Any]:
-        """What a list of backups says of it."""
+        """Return the entry of a list of backups, as a JSON document."""
         return {
             "id": self.id,
             "created_at": self.created_at,
@@ -156,13 +156,13 @@ class Manifest(_StrictModel):
 
 
 def dump(manifest: Manifest) -> bytes:
-    """A manifest as the bytes of its file, with their own digest."""
+    """Serialise a manifest to the bytes of its file, with their own digest."""
     body = manifest.model_dump(mode="json")
     return codec.dump({"manifest": body, "sha256": _digest(body)}, indent=True).encode() + b"\n"
 
 
 def load(id: str, content: bytes) -> Manifest:
-    """The manifest of a backup.
+    """Return the manifest of a backup.
 
     Raises:
         BackupDamagedError: It is not, byte for byte, what `dump` wrote, or says what none can say.

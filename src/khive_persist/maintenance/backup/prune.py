@@ -1,4 +1,4 @@
-"""Which backups have had their time."""
+"""The backups that no rule keeps any longer, and their deletion."""
 
 from datetime import timedelta
 from functools import partial
@@ -14,7 +14,7 @@ _UNFINISHED_DAYS = 1.0
 
 
 def prunable(catalogue: Catalogue, *, keep_count: int = 0, keep_days: float = 0) -> list[Manifest]:
-    """The backups that neither rule keeps, and that none of those kept is based on, newest first.
+    """Return the backups that neither rule keeps and no kept one is based on, newest first.
 
     Those that are ahead of the clock stay, and count for no rule.
 
@@ -43,7 +43,7 @@ def prunable(catalogue: Catalogue, *, keep_count: int = 0, keep_days: float = 0)
 
 
 def abandoned(catalogue: Catalogue) -> list[str]:
-    """The ids under which a backup was begun and did not come to its end, more than a day ago."""
+    """Return the ids of backups that were begun more than a day ago and never finished."""
     limit = f"{clock.now() - timedelta(days=_UNFINISHED_DAYS):%Y%m%dT%H%M%SZ}"
     return [id for id in catalogue.unfinished if ID.match(id) and id < limit]
 
@@ -79,7 +79,7 @@ def delete_backups(destination: Destination, ids: list[str]) -> list[str]:
 
 
 def _new_parents(destination: Destination, earlier: Catalogue) -> set[str | None]:
-    """What backups are based on that were made since."""
+    """Return the parents of the backups that were made since."""
     current = read_catalogue(destination)
     return {
         backup.parent for id, backup in current.manifests.items() if id not in earlier.manifests

@@ -1,4 +1,4 @@
-"""Bringing a backup back: put together aside, checked, and only then in place of what is there."""
+"""Restoring a backup: assembled in a new folder, checked, and only then switched into place."""
 
 import errno
 import hashlib
@@ -142,7 +142,7 @@ class _FileAssembler:
         indexes: list[Index],
         identities: tuple[Any, ...],
     ) -> None:
-        """Read every pack of the chain once, and put each piece to all its projects."""
+        """Read every pack of the chain once, and write each piece at all its offsets."""
         self._make_files()
         parent_digests: frozenset[bytes] = frozenset()
         packs = []
@@ -237,7 +237,7 @@ def _check(incoming: Path, file: File, manifest: Manifest) -> None:
 
 @contextmanager
 def _with_store_errors(folder: Path) -> Iterator[None]:
-    """Raise what the file system says of the new files as ours."""
+    """Convert errors of the file system in a folder to errors of a store."""
     try:
         yield
     except KhiveError:
@@ -250,7 +250,10 @@ def _with_store_errors(folder: Path) -> Iterator[None]:
 
 
 def _take_config(incoming: Path) -> bytes | None:
-    """config.toml out of what is switched: a person may have changed it, and git may keep it."""
+    """Remove config.toml from the files to switch, and return its content.
+
+    A person may have changed the present one, and git may keep it.
+    """
     path = incoming / CONFIG
     if not path.exists():
         return None
@@ -260,7 +263,7 @@ def _take_config(incoming: Path) -> bytes | None:
 
 
 def _bring_config(project: Project, content: bytes) -> bool:
-    """Put config.toml where there is none; whether there is another one."""
+    """Write config.toml where there is none, and return whether a different one was kept."""
     if os.path.lexists(project.config):
         return not project.config.is_file() or project.config.read_bytes() != content
     write_private(project.config, content)

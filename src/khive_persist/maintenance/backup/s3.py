@@ -62,14 +62,14 @@ class Bucket:
         return self._name
 
     def ids(self) -> list[str]:
-        """The ids under which anything lies, in order."""
+        """Return the ids under which anything lies, in order."""
         with self._with_backup_errors():
             prefixes = self._obstore.list_with_delimiter(self._store)["common_prefixes"]
         names = (path.rpartition("/")[2] for path in prefixes)
         return sorted(name for name in names if ID.match(name))
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """An object's bytes."""
+        """Yield an object's bytes."""
         with self._with_backup_errors():
             try:
                 stream = self._obstore.get(self._store, f"{id}/{name}").stream()
@@ -118,7 +118,7 @@ def _check_endpoint(endpoint: str) -> None:
 
 
 def _readable(text: str) -> str:
-    """What an error of obstore's says to a person, on one line.
+    """Return the message of an error of obstore's as one line for a person.
 
     Its own structure, spelled out, follows; a service answers in XML:
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html

@@ -1,4 +1,4 @@
-"""When the next backup is due, and of which kind, by config.toml."""
+"""The schedule of backups in config.toml: the time of the next one, and its kind."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -12,7 +12,7 @@ LATEST: Final = "latest"
 
 
 def due(catalogue: Catalogue, settings: Settings, instant: datetime) -> Kind | None:
-    """What kind of backup is due; None where none is, or no schedule is set.
+    """Return the kind of backup that is due; None where none is, or no schedule is set.
 
     One is due `backup.every_hours` after the latest began. It is full where the latest full one is
     older than `backup.full_every_days`, or where there is none; otherwise it stores what changed

@@ -36,7 +36,7 @@ class MirrorFile(NamedTuple):
 
 
 class GroupSnapshot(NamedTuple):
-    """What lies in a folder of its own until it is read.
+    """Copies of a group of purposes, in a folder of their own until they are read.
 
     Attributes:
         databases: The copy of each database that is there, by its name.
@@ -48,7 +48,7 @@ class GroupSnapshot(NamedTuple):
 
 
 def groups(purposes: Iterable[Purpose]) -> list[list[Purpose]]:
-    """Purposes by what one moment has to be taken of: those whose files begin with one word."""
+    """Group purposes whose files begin alike: one snapshot has to cover each group."""
 
     def word(purpose: Purpose) -> tuple[str, bool]:
         return purpose.document, purpose.is_stream
@@ -57,7 +57,7 @@ def groups(purposes: Iterable[Purpose]) -> list[list[Purpose]]:
 
 
 def has_file(purposes: Iterable[Purpose], name: str) -> bool:
-    """Whether a file of the mirror is one of these purposes', by its name."""
+    """Return whether a file of the mirror is one of these purposes', by its name."""
     stream = names.stream_of(name)
     return MIRROR_FILE.match(f"{MIRROR}/{name}") is not None and any(
         names.split(stream, purpose) for purpose in purposes
@@ -68,7 +68,9 @@ def has_file(purposes: Iterable[Purpose], name: str) -> bool:
 def group_snapshot(
     project: Project, purposes: Sequence[Purpose], folder: Path
 ) -> Iterator[GroupSnapshot]:
-    """Take a moment of a group: who writes waits only while files are looked at, none is read then.
+    """Snapshot a group of purposes as of one moment.
+
+    Writers wait only while files are listed and linked, not while they are read.
 
     Args:
         place: Whose.
@@ -109,7 +111,7 @@ class _MirrorLinks:
         self._statuses: dict[str, os.stat_result] = {}
 
     def follow(self) -> list[MirrorFile]:
-        """Let there be a second name of each file that is there now, and of no other."""
+        """Link each file that exists now, and unlink all others."""
         present = self._present()
         for name in self._statuses.keys() - present.keys():
             self._drop(name)

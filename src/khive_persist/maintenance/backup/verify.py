@@ -1,4 +1,4 @@
-"""Whether backups are as they were written."""
+"""Verification of backups against their digests."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

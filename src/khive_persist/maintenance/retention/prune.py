@@ -1,4 +1,4 @@
-"""Removing what is too old or too much, and payloads that nobody needs any more."""
+"""Removal of records beyond a limit, and of payloads that are no longer needed."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -105,7 +105,7 @@ def _revise_both(
     settings: Settings,
     advance: Advance,
 ) -> Revised:
-    """Prune both copies; what is as old as `until` does not come back."""
+    """Prune both copies; what is as old as `pruned_until` does not come back."""
     path, timeout = project.database(purpose.file), settings.store_busy_timeout_seconds
     previous = Tombstones.load(project).pruning(purpose.name)
     _note(project, purpose, Pruning(pruned_until, is_done=False))
@@ -143,7 +143,7 @@ def _sum(batches: Iterable[Revised], advance: Advance) -> Revised:
 
 
 class _ChangedFiles:
-    """Which files of the mirror may have copies of the rows that a prune has changed."""
+    """The files of the mirror that may have copies of the rows that a prune has changed."""
 
     def __init__(self, purpose: Purpose, change: Change) -> None:
         self._purpose = purpose
@@ -151,7 +151,7 @@ class _ChangedFiles:
         self._endings: set[str] = set()
 
     def change(self, row: StoredRow) -> StoredRow | None:
-        """Change a row as the prune does, and remember how its file may be called."""
+        """Change a row as the prune does, and remember the names that its file may have."""
         revised = self._change(row)
         if revised != row:
             id = session_of(row) if self._purpose.is_stream else row[0]
@@ -159,7 +159,7 @@ class _ChangedFiles:
         return revised
 
     def may_be_in(self, path: Path, last_day: str) -> bool:
-        """Whether a file may have such a copy: by its day, or the session that it is named for."""
+        """Return whether a file may have such a copy, by the day or the session in its name."""
         day_and_ending = names.split(path.name, self._purpose)
         if day_and_ending is None:
             return False
@@ -167,7 +167,7 @@ class _ChangedFiles:
 
 
 def _limit(project: Project, purpose: Purpose, rule: Rule, instant: datetime) -> tuple[str, str]:
-    """The time and the id that the oldest record has which stays; what is below goes."""
+    """Return the time and the id that the oldest record has which stays; what is below goes."""
     limits = [("", "")]
     if rule.keep_age is not None:
         limits.append((clock.to_text(instant - rule.keep_age), ""))
@@ -193,7 +193,7 @@ def _change(limit: tuple[str, str], payload_limit: str, row: StoredRow) -> Store
 
 
 def without_payload(row: StoredRow) -> StoredRow:
-    """A row whose content has, in place of a fat `payload`, its size and SHA-256.
+    """Return a row whose content has, in place of a fat `payload`, its size and SHA-256.
 
     Content that has none, a small one, or lost it before, stays as it is.
     """

@@ -51,7 +51,7 @@ class Purged(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing of the session is left anywhere that is known."""
+        """Return whether nothing of the session is left anywhere that is known."""
         return not (self.left_in or self.backups or self.unseen)
 
 
@@ -127,7 +127,7 @@ def purge(
 def _rehearse(
     project: Project, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
 ) -> Purged:
-    """Count what would go."""
+    """Count the records that a purge would remove."""
     removed: dict[str, int] = {}
     for purpose in purposes:
         path = project.database(purpose.file)
@@ -146,7 +146,11 @@ def _purge_databases(
     settings: Settings,
     advance: Advance,
 ) -> tuple[dict[str, int], list[Path]]:
-    """Remove the rows of the session: how many of which purpose, and what may have some still."""
+    """Remove the rows of the session.
+
+    Returns:
+        The counts by purpose, and the files that may still have rows of it.
+    """
     removed: dict[str, int] = {}
     left_in: list[Path] = []
     present = [purpose for purpose in purposes if project.database(purpose.file).exists()]
@@ -231,7 +235,7 @@ class _MirrorPurge:
         return None if owner == self._match.id else content
 
     def _owner(self, path: Path) -> str | None:
-        """The session of a stream, by its first sound line."""
+        """Return the session of a stream, by its first sound line."""
         if path not in self._owners:
             self._owners[path] = (owner_of(path) or ("", None))[1]
         return self._owners[path]

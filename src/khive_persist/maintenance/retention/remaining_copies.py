@@ -1,4 +1,4 @@
-"""What a purge cannot remove, and may have something of the session still."""
+"""Copies that a purge cannot remove and that may still hold parts of the session."""
 
 import os
 import sqlite3
@@ -31,7 +31,7 @@ _COLUMNS: Final = len(statements.COLUMNS.split(", "))
 
 
 def in_mirror(project: Project, match: SessionMatch) -> Iterator[Path]:
-    """Files of `sessions/` that have it still: what is not ours there, or whose class is unknown.
+    """Yield files of `sessions/` that still have the session: foreign, or of unknown purposes.
 
     A packed file that is damaged may have it.
     """
@@ -43,7 +43,7 @@ def in_mirror(project: Project, match: SessionMatch) -> Iterator[Path]:
 
 
 def in_quarantine(project: Project, match: SessionMatch) -> Iterator[Path]:
-    """Files of `quarantine/` that have something of the session."""
+    """Yield files of `quarantine/` that have anything of the session."""
     for folder, _, files in os.walk(project.quarantine):
         for name in sorted(files):
             path = Path(folder) / name
@@ -73,7 +73,7 @@ def empty_quarantine(project: Project, match: SessionMatch) -> int:
 def in_backups(
     project: Project, settings: Settings, clean_since: str
 ) -> tuple[list[str], list[str]]:
-    """Backups that may have the session, and destinations that cannot be looked at.
+    """Return the backups that may have the session, and the destinations that cannot be read.
 
     Args:
         place: Whose.
@@ -110,12 +110,12 @@ def in_backups(
 
 
 def _is_clean(backup: Manifest, since: str) -> bool:
-    """Whether a backup was begun after an instant; of a clock that was ahead nobody knows."""
+    """Return whether a backup was begun after an instant, by a clock that was not ahead."""
     return since != "" and since < clock.to_text(backup.created) and backup.created <= clock.now()
 
 
 def _has(path: Path, match: SessionMatch) -> bool:
-    """Whether a file has something of the session, as far as that can be told."""
+    """Return whether a file has something of the session, as far as that can be told."""
     with path.open("rb") as file:
         is_database = file.read(len(_SQLITE)) == _SQLITE
     if is_database:
@@ -131,7 +131,7 @@ def _has(path: Path, match: SessionMatch) -> bool:
 
 
 def _rows(path: Path) -> Iterator[StoredRow]:
-    """The rows of a database that nobody has open."""
+    """Yield the rows of a database that nobody has open."""
     uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         prepare_reader(connection)
@@ -141,7 +141,7 @@ def _rows(path: Path) -> Iterator[StoredRow]:
 
 
 def _is_of(raw: bytes, match: SessionMatch) -> bool:
-    """Whether a document is the session's: a copy, a payload, or a record that waited."""
+    """Return whether a document is the session's: a copy, a payload, or a record that waited."""
     if not match.is_in(raw):
         return False
     document = codec.column(raw)
@@ -157,7 +157,7 @@ def _is_of(raw: bytes, match: SessionMatch) -> bool:
 
 
 def _is_in_chunks(path: Path, match: SessionMatch) -> bool:
-    """Whether a file of any other form names the session."""
+    """Return whether a file of any other form names the session."""
     tail = b""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""What is kept no longer, as commands and programs ask for it: prune, purge, rescan."""
+"""Removal for commands and programs: prune, purge, rescan."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -31,7 +31,7 @@ Work = list[tuple[Purpose, rules.Rule]]
 def planned(
     project: Project, settings: Settings, rule: rules.Rule, names: Sequence[str] = ()
 ) -> Work:
-    """The rule for each purpose that is pruned.
+    """Return the rule for each purpose that is pruned.
 
     Args:
         place: The project.
@@ -76,7 +76,7 @@ def prune_all(
     dry_run: bool = False,
     advance: Advance = lambda _: None,
 ) -> dict[str, Pruned]:
-    """Apply rules of `planned`; what was done, by the name of the purpose. See `prune`."""
+    """Apply rules of `planned`, and return the results by purpose name. See `prune`."""
     return {
         purpose.name: pruning.prune(
             project, purpose, rule, settings, dry_run=dry_run, advance=advance
@@ -88,7 +88,7 @@ def prune_all(
 def rescan_all(
     project: Project, *, dry_run: bool = False, advance: Advance = lambda _: None
 ) -> dict[str, Rescanned]:
-    """Take secrets out of all that is stored; what was found, by the purpose. See `rescan`."""
+    """Remove secrets from all records, and return the findings by purpose name. See `rescan`."""
     settings, redactor = _redaction(project)
     if not dry_run:
         rescanning.rescan_waiting(project, redactor, settings.store_busy_timeout_seconds)
@@ -101,7 +101,7 @@ def rescan_all(
 
 
 def unscanned(project: Project) -> list[str]:
-    """Say of files in `sessions/` that may have secrets, or have, why a rescan leaves them."""
+    """Return a line for each file in `sessions/` that may have a secret and is not rescanned."""
     _, redactor = _redaction(project)
     foreign_files = rescanning.secrets_beside(project, redactor)
     return [

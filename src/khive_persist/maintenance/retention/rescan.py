@@ -93,7 +93,9 @@ def rescan(
 
 
 def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float) -> int:
-    """Take secrets out of records that wait in the spool: synced on return; how many had one.
+    """Remove secrets from pending records in the spool, and return how many had one.
+
+    The records are synced on return.
 
     Events there are as they came: they are redacted when they are drained.
 
@@ -120,7 +122,7 @@ def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float)
 
 
 def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
-    """Files in `sessions/` that are not ours and have secrets in them; they are left alone."""
+    """Return the foreign files in `sessions/` that have secrets in them. They are left alone."""
     paths = []
     for file in scan.files(project.sessions):
         path = project.sessions / file
@@ -159,7 +161,7 @@ def _redacted(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> Stor
 
 
 def _with_previews_of_payload(row: StoredRow, redacted: StoredRow) -> StoredRow:
-    """A row whose cut fields are those of the redacted payload.
+    """Return a row whose cut fields are those of the redacted payload.
 
     A secret that a preview ends within is not known there for one.
     """
@@ -187,7 +189,7 @@ def _with_previews_of_payload(row: StoredRow, redacted: StoredRow) -> StoredRow:
 
 
 def _without_secret_bytes(redactor: Redactor, row: StoredRow) -> StoredRow:
-    """A row whose payload was no UTF-8 and stands as base64, with its bytes redacted."""
+    """Return a row whose payload was no UTF-8 and stands as base64, with its bytes redacted."""
     content = codec.column(row[1]) if '"base64"' in (row[1] or "") else None
     if not isinstance(content, dict):
         return row

@@ -1,4 +1,4 @@
-"""What is kept, and for how long: rules of config.toml, or of the command line."""
+"""Retention rules of config.toml, or of the command line."""
 
 import re
 from datetime import timedelta
@@ -14,7 +14,7 @@ _ANY: Final = "*"
 
 
 class Rule(NamedTuple):
-    """What stays of the records of one purpose; None sets no limit.
+    """The limits for the records of one purpose; None sets no limit.
 
     Attributes:
         purpose: The name of the purpose, or `*` for each that no rule before it names.
@@ -32,7 +32,7 @@ class Rule(NamedTuple):
 
 
 def parse(text: str) -> Rule:
-    """A rule as config.toml has it: `claude_hooks keep_age=90d keep_payload_age=14d`.
+    """Parse a rule of config.toml: `claude_hooks keep_age=90d keep_payload_age=14d`.
 
     Raises:
         InvalidSettingsError: It is none.
@@ -53,7 +53,7 @@ def parse(text: str) -> Rule:
 
 
 def age(text: str) -> timedelta:
-    """`90d`, `12h` or `8w`.
+    """Parse an age: `90d`, `12h` or `8w`.
 
     Raises:
         InvalidSettingsError: It is none.
@@ -65,7 +65,7 @@ def age(text: str) -> timedelta:
 
 
 def count(text: str) -> int:
-    """A whole number.
+    """Parse a whole number.
 
     Raises:
         InvalidSettingsError: It is none.
@@ -76,7 +76,7 @@ def count(text: str) -> int:
 
 
 def size(text: str) -> int:
-    """Bytes: `500MB`, `2GB` or a number; the units are powers of 1,000.
+    """Parse a number of bytes: `500MB`, `2GB` or digits; the units are powers of 1,000.
 
     Raises:
         InvalidSettingsError: It is none.
@@ -88,7 +88,7 @@ def size(text: str) -> int:
 
 
 def rule_of(rules: tuple[Rule, ...], purpose: str) -> Rule | None:
-    """The rule that holds for a purpose: the first that names it, else the first for all."""
+    """Return the rule that holds for a purpose: the first that names it, else the first for all."""
     for name in (purpose, _ANY):
         for rule in rules:
             if rule.purpose == name:

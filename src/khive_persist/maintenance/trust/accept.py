@@ -31,7 +31,7 @@ _STAYS: Final = frozenset({"config.toml", ".gitignore"})
 
 
 class Origin(NamedTuple):
-    """Where a `.khive` was known before.
+    """The place at which a `.khive` was known before.
 
     Attributes:
         digits: What its id said there.
@@ -45,7 +45,7 @@ class Origin(NamedTuple):
 
 
 class Acceptance(NamedTuple):
-    """What was done.
+    """The result of `accept`.
 
     Attributes:
         quarantine: Where what was not taken lies now, or None where all was.
@@ -65,7 +65,7 @@ class Acceptance(NamedTuple):
 
 
 def origin(project: Project) -> Origin:
-    """Where a `.khive` was known before, by its id."""
+    """Return the place at which a `.khive` was known before, by its id."""
     khive = marks.physical(project.khive)
     for digits in marks.all_digits(project.khive):
         paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
@@ -162,7 +162,7 @@ def _stays(project: Project, name: str) -> bool:
 def _sort_out(
     project: Project, findings: list[Finding], *, keep: bool
 ) -> tuple[Path | None, list[str]]:
-    """Take what can be taken, if asked to, and move the rest."""
+    """Accept the findings that can be accepted, if `keep`, and move the rest."""
     # The quarantine itself may be what has to go.
     folder = project.khive / f"untrusted.{clock.new_id()}"
     moved = []
@@ -193,7 +193,7 @@ def _mode(path: Path) -> int:
 
 
 def _take(project: Project, finding: Finding) -> bool:
-    """Take one thing for the user's own; whether that can be."""
+    """Accept one finding as the user's own, and return whether that is possible."""
     try:
         if finding.kind == "journal":
             atomic_switch.adopt(project.khive)
@@ -227,7 +227,7 @@ def _take(project: Project, finding: Finding) -> bool:
 
 
 def _close(project: Project) -> None:
-    """Close what is taken to others: it may have been open where it came from."""
+    """Make all files private: they may have been open to others where they came from."""
     for directory, folders, files in os.walk(project.khive):
         for name in folders:
             path = os.path.join(directory, name)

@@ -1,4 +1,7 @@
-"""What of a `.khive` is not this user's own doing: looked at, never obeyed, never followed."""
+"""Survey of a `.khive` for what this user's programs have not made.
+
+Files are inspected, never obeyed, and no link is followed.
+"""
 
 import os
 import sqlite3
@@ -60,7 +63,7 @@ class Finding(NamedTuple):
 
 
 def survey(project: Project) -> list[Finding]:
-    """All that lies in a `.khive` and is not believed; empty where all is ours."""
+    """Return all that lies in a `.khive` and is not believed; empty where all is ours."""
     findings: list[Finding] = []
     for name, status in _entries(project.khive):
         findings += _of_kind(project, name, status)
@@ -86,7 +89,7 @@ def survey(project: Project) -> list[Finding]:
 
 
 def listing(project: Project) -> list[str]:
-    """What lies in a `.khive`, a line an entry: its name, and its size or how much is in it."""
+    """Return a line for each entry of a `.khive`: its name, and its size or number of entries."""
     lines = []
     for name, status in _entries(project.khive):
         if stat.S_ISDIR(status.st_mode):
@@ -100,7 +103,7 @@ def listing(project: Project) -> list[str]:
 
 
 def acting(path: Path) -> list[guard.Acting]:
-    """The triggers and generated columns on our tables in a database file, which stays as it is."""
+    """Return the triggers and generated columns on our tables in a database file, read only."""
     try:
         # Without a log there is nothing to miss, and no file is made beside it.
         has_log = path.with_name(path.name + "-wal").is_file()
