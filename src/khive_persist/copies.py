@@ -37,7 +37,7 @@ __all__ = [
 Source = Literal["mirror", "database"]
 
 LISTED: Final = 1_000
-# Who writes for longer copies what he has committed himself.
+# A process that writes for longer copies what it has committed itself.
 _WAIT_SECONDS: Final = 1.0
 
 
@@ -61,7 +61,7 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
     What waits in the spool is brought in before. A cancelled await stops it.
 
     Args:
-        records: Which classes; without one, all that this project knows.
+        records: The classes of the records; without one, all that this project knows.
         dir: The directory that holds `.khive`.
 
     Raises:
@@ -98,9 +98,9 @@ async def rebuild(
 
     Args:
         source: The copy that is right.
-        records: Which classes; without one, all that this project knows.
+        records: The classes of the records; without one, all that this project knows.
         dir: The directory that holds `.khive`.
-        discard_unmirrored: Replace a database, too, that has records which the mirror has not.
+        discard_unmirrored: Whether to replace a database that has records which the mirror has not.
             They are then in quarantine only.
 
     Raises:
@@ -148,11 +148,12 @@ def make_anew(
     described in the mirror.
 
     Args:
-        place: The project.
+        project: The project.
         source: The copy that is right.
-        purposes: Those that have a mirror, of `mirrored`.
-        advance: Called with the number of records that were looked at since.
-        may_discard: Asked whether so many records that the mirror has not may be set aside.
+        purposes: The purposes with a mirror, of `mirrored`.
+        advance: A callback, given the number of records that were examined since its last call.
+        may_discard: A callback, given the number of records that the mirror has not; it returns
+            whether they may be set aside.
 
     Raises:
         NotFoundError, MirrorError, ProjectError, StoreError, OSError: As `rebuild`.
@@ -172,7 +173,7 @@ def make_anew(
 
 
 def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
-    """Remove what was purged from either copy: somebody may have put an older one there."""
+    """Remove what was purged from either copy: an older one may have been put there."""
     tombstones = Tombstones.load(project)
     if tombstones.has_sessions:
         timeout = configuration.load(project.config).store_busy_timeout_seconds

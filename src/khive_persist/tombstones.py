@@ -2,8 +2,8 @@
 
 Of a session that was purged there is a keyed hash of its id, and when that was: what it had until
 then does not come back from a transcript, a backup, an import or the mirror. The tool is not in the
-hash: a purge takes a session by its id, and of a transcript that was never read nobody knows whose
-it is. Of a purpose that was pruned there is the time up to which nothing of it comes back from
+hash: a purge takes a session by its id, and the tool of a transcript that was never read is not
+known. Of a purpose that was pruned there is the time up to which nothing of it comes back from
 transcripts.
 
 The file lies beside both copies, as a rebuild or a restore replaces either. The key lies in it, for
@@ -35,8 +35,8 @@ class Pruning(NamedTuple):
     """The last prune of one purpose.
 
     Attributes:
-        until: What is as old, or older, does not come back: UTC text.
-        is_done: Whether it came to its end; killed before, the mirror may have more.
+        until: The time up to which nothing comes back, as UTC text.
+        is_done: Whether it was completed; otherwise the mirror may have more.
     """
 
     until: str

@@ -14,7 +14,7 @@ import pytest
 from khive_persist.copies import mirrored
 from khive_persist.mirror import packed_streams, packing
 from khive_persist.mirror.packing import MARKER, PackResult, pack, pack_if_due
-from khive_persist.mirror.stream_file import Entry, StreamAppender, opened
+from khive_persist.mirror.stream_file import StreamAppender, StreamLine, opened
 from khive_persist.mirror.verify import compared
 from khive_persist.mirror.write_locks import turn
 from khive_persist.models.hook_event import HookEvent
@@ -163,7 +163,7 @@ def test_a_writer_in_between_is_not_lost(filled: Project) -> None:
                 passing.result(timeout=0.3)
             with opened(filled.sessions / STREAM) as stream:
                 appending = StreamAppender(filled.sessions, is_together=False)
-                appending.add(stream, [Entry("x", b'{"id":"x"}\n', None)], may_be_there=False)
+                appending.add(stream, [StreamLine("x", b'{"id":"x"}\n', None)], may_be_there=False)
         assert passing.result() == PackResult(0, True)
     assert names_in(filled)[0] == STREAM
     assert not list(filled.sessions.glob(".*.tmp"))
@@ -319,10 +319,10 @@ def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Project)
 
 
 LATE = """
-from khive_persist.mirror.stream_file import StreamAppender, Entry, opened
+from khive_persist.mirror.stream_file import StreamAppender, StreamLine, opened
 appending = StreamAppender(project.sessions, is_together=False)
 with opened(project.sessions / "STREAM") as stream:
-    appending.add(stream, [Entry("x", b'{"id":"x"}\\n', None)], may_be_there=False)
+    appending.add(stream, [StreamLine("x", b'{"id":"x"}\\n', None)], may_be_there=False)
 appending.finish()
 """
 

@@ -65,7 +65,7 @@ class DatabaseBuilder:
                 connection.execute("BEGIN")
 
     def finish(self) -> None:
-        """Load what has changed since, now that nobody writes, and close the databases."""
+        """Load what has changed since, while no other process writes, and close the databases."""
         present = scan.files(self._sessions)
         for file in {*self._sources.marked()}.difference(present):
             self._forget(file)
@@ -80,13 +80,13 @@ class DatabaseBuilder:
         self._commit()
         for name, connection in self._connections.items():
             with translated(self.incoming / self._purposes[name].file):
-                # The mirror that it is made of follows it: whoever writes first finds it so.
+                # The mirror that it is made of follows it: the first writer finds it so.
                 epoch = change_log.state(connection).epoch
                 MirrorFollower(self._sessions, self._purposes[name]).set_epoch(epoch)
                 change_log.set_state(connection, self._purposes[name].table)
                 change_log.set_position(connection, MIRROR, change_log.last(connection))
                 connection.execute("COMMIT")
-                # Or the first to write would have to wait for all who read, to turn it on.
+                # Or the first writer would have to wait for all readers, to turn it on.
                 connection.execute("PRAGMA journal_mode = WAL")
         self.close()
         sync_tree(self.incoming)

@@ -51,7 +51,7 @@ class Documents:
     ) -> None:
         """Bring the files of some records to what the table has: see `Consumer`.
 
-        Of two who save one record, whoever holds the lock of its name last reads it last.
+        Of two processes that save one record, the last holder of its name's lock reads it last.
         """
         for start in range(0, len(changes), _BATCH):
             batch = changes[start : start + _BATCH]
@@ -75,7 +75,7 @@ class Documents:
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Write records: all of them, synced, each file as a whole or not at all.
 
-        Whoever calls it keeps others from writing them.
+        The caller keeps others from writing them.
 
         Raises:
             OSError: They cannot be written; some may be.
@@ -119,7 +119,7 @@ class Documents:
 
     def _path(self, id: str, created_at: object, *, is_new: bool = False) -> str:
         if is_new:
-            # To read who has a name takes long where many share one.
+            # To read the owners of names takes long where many share one.
             first, *others = self._paths(id, created_at)
             if not any(map(os.path.lexists, (first, *others))):
                 return first

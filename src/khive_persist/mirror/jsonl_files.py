@@ -15,10 +15,10 @@ from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import digest, to_line
 from khive_persist.mirror.stream_file import (
     NO_SESSION,
-    Entry,
     ReplacedError,
     Stream,
     StreamAppender,
+    StreamLine,
     deletion,
     is_unfinished,
     opened,
@@ -101,7 +101,10 @@ class Streams:
             MirrorError: The names that a file could have are taken by others.
         """
         self._append(
-            ((session_of(row), Entry(row[0], to_line(self._purpose, row), row[3])) for row in rows),
+            (
+                (session_of(row), StreamLine(row[0], to_line(self._purpose, row), row[3]))
+                for row in rows
+            ),
             may_be_there=may_be_there,
         )
 
@@ -109,7 +112,7 @@ class Streams:
         """Append deletions of records; their earlier lines no longer count."""
         sessions = ((session_of(row), row) for row in rows)
         self._append(
-            (session, Entry(row[0], deletion(self._purpose, row[0], session), row[3]))
+            (session, StreamLine(row[0], deletion(self._purpose, row[0], session), row[3]))
             for session, row in sessions
         )
 
@@ -126,9 +129,11 @@ class Streams:
             self._paths.pop(session, None)
             return None
 
-    def _append(self, records: Iterable[tuple[str, Entry]], *, may_be_there: bool = False) -> None:
+    def _append(
+        self, records: Iterable[tuple[str, StreamLine]], *, may_be_there: bool = False
+    ) -> None:
         make_directory(self._folder)
-        sessions: dict[str, list[Entry]] = defaultdict(list)
+        sessions: dict[str, list[StreamLine]] = defaultdict(list)
         for session, entry in records:
             sessions[session].append(entry)
         appending = StreamAppender(self._folder, is_together=len(sessions) >= TOGETHER)
@@ -220,9 +225,9 @@ class Streams:
         """Open and lock the file of a session, made where it is missing.
 
         Args:
-            find: Looks for it, where it is not known any more.
+            find: A function that looks for the file, where it is no longer known.
             session: The session.
-            created_at: Of its first record, where it is missing.
+            created_at: The time of its first record, for the name of a new file.
         """
         if (stream := self._known_stream(session)) is not None:
             try:
@@ -354,7 +359,7 @@ class _ChangedRecords:
             return self._rows[id][1][3]
         return next(c.created_at for c in self._changes if c.id == id and c.created_at is not None)
 
-    def entries(self, session: str, ids: Sequence[str]) -> list[Entry]:
+    def entries(self, session: str, ids: Sequence[str]) -> list[StreamLine]:
         """Return the lines of records that are in a session, now that its file is locked."""
         self._refresh(ids)
         entries = []
@@ -364,14 +369,14 @@ class _ChangedRecords:
                 line_digest, line = self._lines.get(id, (b"", b""))
                 if not line_digest or line_digest != digest(row):
                     line = to_line(self._purpose, row)
-                entries.append(Entry(id, line, row[3]))
+                entries.append(StreamLine(id, line, row[3]))
         return entries
 
-    def deletions(self, session: str, ids: Sequence[str]) -> list[Entry]:
+    def deletions(self, session: str, ids: Sequence[str]) -> list[StreamLine]:
         """Return the lines that take records out of a session, now that its file is locked."""
         self._refresh(ids)
         return [
-            Entry(id, deletion(self._purpose, id, session), None)
+            StreamLine(id, deletion(self._purpose, id, session), None)
             for id in ids
             if not self._is_in(id, session)
         ]

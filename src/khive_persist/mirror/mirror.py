@@ -19,7 +19,7 @@ class Mirror:
     """The mirror of one project: `sessions/`.
 
     What is saved is copied by followers, of which each knows one file's change log. Its own methods
-    write for who keeps everybody else from writing: see `turn`.
+    write for callers that keep all others from writing: see `turn`.
     """
 
     def __init__(self, project: Project, settings: Settings) -> None:
@@ -48,8 +48,8 @@ class Mirror:
         """Write what was committed: synced on return.
 
         Args:
-            purpose: Where.
-            rows: As they are in the database now.
+            purpose: The purpose of the records.
+            rows: The rows as they are in the database now.
             may_be_there: Whether the mirror may have these very records, as after a crash.
 
         Raises:
@@ -68,9 +68,9 @@ class Mirror:
         """Remove the copies of deleted records, and of those whose copy is in another file now.
 
         Args:
-            purpose: Where.
-            rows: As they were.
-            current_rows: Those of them that remain, as they are; their new copies are written.
+            purpose: The purpose of the records.
+            rows: The rows as they were.
+            current_rows: The present form of those that remain; their new copies are written.
 
         Raises:
             MirrorError: It cannot be taken out; the database no longer has it.

@@ -65,7 +65,7 @@ def stream_of(name: str) -> str:
 def split(name: str, purpose: Purpose) -> tuple[str, str] | None:
     """Return the day and the ending in a name of this purpose's files; None for another name.
 
-    Only who knows what it begins with can tell: an id may hold a date, too.
+    Only the purpose's own prefix decides: an id may hold a date, too.
     """
     prefix, suffix = f"{purpose.document}_", ".jsonl" if purpose.is_stream else ".json"
     if not name.startswith(prefix) or not name.endswith(suffix):

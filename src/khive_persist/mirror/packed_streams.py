@@ -22,9 +22,9 @@ class Line(NamedTuple):
     """A line of a stream.
 
     Attributes:
-        content: Its bytes, with its end where it has one.
-        end: Where the next one begins in the plain file; 0 for a line of the packed one.
-        problem: Why the packed file cannot be read from here on, or an empty string.
+        content: The bytes of the line, with its end where it has one.
+        end: The offset of the next line in the plain file; 0 for a line of the packed one.
+        problem: The reason why the packed file cannot be read from here on, or an empty string.
     """
 
     content: bytes
@@ -36,7 +36,7 @@ class StreamState(NamedTuple):
     """The version of a stream's files.
 
     Attributes:
-        identity: Changes when one of its files is replaced, comes or goes.
+        identity: Text that changes when one of the files is replaced, made or removed.
         plain_bytes: The size of the plain file, which grows.
     """
 
@@ -85,8 +85,8 @@ def lines(path: Path, offset: int | None = None) -> Iterator[Line]:
     What is packed while it is read is read nevertheless, perhaps twice.
 
     Args:
-        path: Its plain file.
-        offset: Where to begin in the plain file, without the packed lines; None for all lines.
+        path: The plain file of the stream.
+        offset: The first byte to read in the plain file, without the packed lines; None for all.
 
     Raises:
         FileNotFoundError: There is no stream.

@@ -1,4 +1,4 @@
-"""Packing the streams of sessions that are over, a few at a time and out of everybody's way.
+"""Packing the streams of finished sessions, a few at a time, without blocking writers.
 
 A stream whose plain file was not written to for `mirror.pack_after_days` gets its lines into its
 packed file, behind those that are packed already. The plain file goes only when the packed one is
@@ -33,7 +33,7 @@ class PackResult(NamedTuple):
     """The result of a pass.
 
     Attributes:
-        streams: How many streams were packed.
+        streams: The number of streams packed.
         is_complete: Whether none was left for want of time.
     """
 
@@ -58,7 +58,7 @@ def pack_if_due(
 ) -> PackResult | None:
     """Pack what is old enough, at most once an hour; None where it was not due.
 
-    Each stream is on the disk in both of its forms before the plain one goes. Who writes waits for
+    Each stream is on the disk in both of its forms before the plain one goes. Writers wait for
     no more than that moment.
 
     Raises:
@@ -144,7 +144,7 @@ def _pack_stream(project: Project, path: Path, purposes: Sequence[Purpose]) -> b
             path.unlink()
             sync_directory(path.parent)
     except FileNotFoundError:
-        # Purged or packed by somebody else meanwhile.
+        # Purged or packed by another process meanwhile.
         return False
     finally:
         temporary.unlink(missing_ok=True)
@@ -209,7 +209,7 @@ def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
     return length
 
 
-def damaged(project: Project) -> list[str]:
+def packing_problems(project: Project) -> list[str]:
     """Return the problems of packed files, each one line. The files are read to their ends."""
     problems = []
     try:

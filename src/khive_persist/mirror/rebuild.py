@@ -36,12 +36,12 @@ class Rebuilt(NamedTuple):
     """The result of a rebuild.
 
     Attributes:
-        tallies: How the copies compare now, by the name of the purpose.
+        tallies: The present counts of both copies, by the name of the purpose.
         rebuilt: The purposes of which something was made anew.
         is_equal: Whether both copies are proven equal.
-        only_there: Of `rebuild_databases`: how many records only the old database had. They are in
-            it, below `set_aside`.
-        set_aside: Where what was replaced lies, or None where nothing was.
+        only_there: Of `rebuild_databases`: the number of records of the old database alone, now
+            below `set_aside`.
+        set_aside: The folder of what was replaced, or None where nothing was.
     """
 
     tallies: dict[str, Tally]
@@ -61,16 +61,16 @@ def rebuild_databases(
     """Make the databases what the mirror is: synced and proven on return.
 
     Only those that are not equal to the mirror are replaced, each as a whole, once its successor is
-    complete; who writes meanwhile waits for that moment only, and goes on with the new file. A
+    complete; writers wait for that moment only, and go on with the new file. A
     purpose that the mirror has nothing of is left as it is. Killed at any point, the old databases
     are there, or the new ones; running it again changes nothing more.
 
     Args:
-        project: Where.
-        purposes: Which records.
-        advance: Called with the number of records that were looked at since.
-        may_discard: Asked, with their number, whether records that the mirror has not may go to
-            quarantine with their database.
+        project: The project.
+        purposes: The purposes of the records.
+        advance: A callback, given the number of records that were examined since its last call.
+        may_discard: A callback, given the number of records that the mirror has not; it returns
+            whether they may go to quarantine with their database.
 
     Raises:
         NotFoundError: The mirror has nothing of these purposes.
@@ -116,7 +116,7 @@ def rebuild_mirror(
 
     Only what differs is written. A file that is replaced, or has no record in the database any
     more, goes to quarantine; a stream that is damaged keeps its sound lines. A purpose that has no
-    database is left as it is. Who writes meanwhile goes on. Killed at any point, each file is the
+    database is left as it is. Writers go on meanwhile. Killed at any point, each file is the
     old or the new one; running it again goes on.
 
     Raises:
@@ -147,7 +147,7 @@ def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _
     """Write what the mirror lacks of a purpose, or has otherwise: synced on return.
 
     A file that is replaced has a second name in quarantine. What only the mirror has, or what is
-    damaged there, is left as it is. Who writes meanwhile goes on.
+    damaged there, is left as it is. Writers go on meanwhile.
 
     Raises:
         StoreError: The database cannot be read, or its writers did not give it up.
@@ -238,7 +238,7 @@ class _Quarantine:
     def _mend(self, file: str, purpose: Purpose) -> None:
         self.keep(file)
         path = self._sessions / file
-        mended = scan.write_beside(path, scan.sound_lines(path), purpose)
+        mended = scan.write_beside(path, scan.readable_lines(path), purpose)
         if mended.stat().st_size:
             os.replace(mended, path)
             sync_directory(self._sessions)

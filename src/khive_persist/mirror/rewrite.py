@@ -54,14 +54,14 @@ def revise(
     file without records goes.
 
     Args:
-        project: Where.
-        purpose: Whose records.
-        change: As for the database. It holds for records that the database has not.
-        timeout_seconds: How long to wait for the writers.
-        is_meant: Whether a file is looked at; a stream is named by its plain file.
-        mend: What becomes of a line or file that is no record.
-        with_unfinished: Remove what killed writers left of files that never got their name, too.
-        is_synced: Whether the folder is synced: else whoever calls it does that.
+        project: The project.
+        purpose: The purpose of the records.
+        change: The change made to the database. It also holds for records that are missing there.
+        timeout_seconds: The longest wait for writers.
+        is_meant: A test for the files to inspect; a stream is named by its plain file.
+        mend: A function that gives the new content of a line or file that is no record.
+        with_unfinished: Whether to remove the unfinished files of killed writers, too.
+        is_synced: Whether the folder is synced; otherwise the caller does that.
 
     Yields:
         How many records were looked at, file by file.
@@ -127,7 +127,7 @@ def remove_unfinished(project: Project, purpose: Purpose, timeout_seconds: float
 
 
 def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:
-    """Change or remove records in a mirror that nobody follows, as one that is put together."""
+    """Change or remove records in a mirror that follows no database, as one being restored."""
     for purpose in purposes:
         reviser = _FileReviser(folder, purpose, change, _unchanged, None)
         for file in scan.files(folder):
@@ -255,8 +255,8 @@ class _StreamRevision:
     """The lines of a stream, and whether one of them is removed or changed.
 
     Attributes:
-        is_other: Whether one does.
-        count: How many records there are.
+        is_other: Whether one of them is removed or changed.
+        count: The number of records.
     """
 
     def __init__(self, path: Path, reviser: _FileReviser, change: Change) -> None:
@@ -299,7 +299,7 @@ class _StreamRevision:
 
     def _look(self) -> None:
         is_broken = False
-        # Who copied a record that went meanwhile has left it so.
+        # A process that copied a record that went meanwhile has left it so.
         self._is_empty = self.is_other = next(scan.stream(self._path), None) is None
         for copy, line in scan.stream(self._path):
             if copy.problem:

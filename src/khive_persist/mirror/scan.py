@@ -33,8 +33,8 @@ class Copy(NamedTuple):
         purpose: The name of its purpose.
         id: The record's id.
         row: The record; None where the line says that it was deleted.
-        problem: Why there is no record here, or an empty string.
-        end: Where the next line of a stream begins in its plain file, in bytes, 0 for those that
+        problem: The reason why there is no record here, or an empty string.
+        end: The offset of a stream's next line in its plain file, in bytes, 0 for lines that
             are packed; None where the line has no end.
     """
 
@@ -197,7 +197,7 @@ def is_damaged(copy: Copy) -> bool:
     return copy.problem not in ("", NOT_OURS)
 
 
-def sound_lines(path: Path) -> Iterator[bytes]:
+def readable_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a stream that can be read."""
     for copy, line in stream(path):
         if not is_damaged(copy):

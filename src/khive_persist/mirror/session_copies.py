@@ -38,8 +38,8 @@ class SessionCopies(NamedTuple):
 
     Attributes:
         rows: Its records in the databases, by the name of the purpose and by id.
-        copies: The same in the mirror.
-        disagreements: Where they differ; none where all of it can be made again from the mirror.
+        copies: The same records in the mirror.
+        disagreements: The differences; none where the mirror can restore all of the session.
     """
 
     rows: dict[str, Rows]

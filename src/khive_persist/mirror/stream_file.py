@@ -30,13 +30,13 @@ _CHUNK_BYTES: Final = 1 << 20
 _LINE_START: Final = b'{"dataModelVersion":'
 
 
-class Entry(NamedTuple):
+class StreamLine(NamedTuple):
     """A line to append.
 
     Attributes:
         id: The record's id.
-        line: With its end.
-        created_at: The record's.
+        line: The line with its end.
+        created_at: The record's time.
     """
 
     id: str
@@ -52,11 +52,11 @@ class Stream(NamedTuple):
     """A stream that is open for appending, and locked.
 
     Attributes:
-        path: Where it lies.
-        descriptor: Holds it, until closed.
+        path: The path of its plain file.
+        descriptor: The open file, which holds the lock until it is closed.
         is_new: Whether its name may not be synced yet.
-        inode: Which file it is, as long as it is open.
-        size: How many bytes it has, before anything is appended.
+        inode: The number of the file, unique as long as it is open.
+        size: Its bytes, before anything is appended.
     """
 
     path: Path
@@ -71,8 +71,8 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
     """Open a stream, and keep others from writing to it.
 
     Args:
-        path: Where it lies.
-        is_new: Make it where it is missing.
+        path: The path of its plain file.
+        is_new: Whether to make it where it is missing.
 
     Raises:
         ReplacedError: It is gone, or another one by now.
@@ -115,22 +115,22 @@ class StreamAppender:
         """Prepare to append.
 
         Args:
-            folder: Where the streams lie.
-            is_together: Sync all of them at once, in the end.
+            folder: The folder of the streams.
+            is_together: Whether to sync all of them at once, at the end.
         """
         self._folder = folder
         self._is_together = is_together
         self._unsynced: dict[Path, None] = {}
         self._is_directory_unsynced = False
 
-    def add(self, stream: Stream, entries: Sequence[Entry], may_be_there: bool) -> None:
+    def add(self, stream: Stream, entries: Sequence[StreamLine], may_be_there: bool) -> None:
         """Append lines.
 
         A torn line that a killed writer left is cut off before.
 
         Args:
-            stream: Where to.
-            entries: In order.
+            stream: The stream to append to.
+            entries: The lines, in order.
             may_be_there: Whether the stream may have the very lines already; those are not written
                 again.
 
@@ -168,13 +168,13 @@ def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
     _, session = owner_of(path) or ("", NO_SESSION)
     appending = StreamAppender(path.parent, is_together=False)
     with opened(path) as stream:
-        lines = [Entry(id, deletion(purpose, id, session), None) for id in ids]
+        lines = [StreamLine(id, deletion(purpose, id, session), None) for id in ids]
         appending.add(stream, lines, may_be_there=False)
     appending.finish()
 
 
 def remove_empty(path: Path) -> None:
-    """Remove a stream without a line, unless somebody writes one: the name is not synced."""
+    """Remove a stream without a line, unless one is being written: the name is not synced."""
     with suppress(ReplacedError), opened(path) as stream:
         if not os.fstat(stream.descriptor).st_size:
             path.unlink()
@@ -297,7 +297,7 @@ def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
     return lines
 
 
-def _chunks(entries: Sequence[Entry]) -> Iterator[bytes]:
+def _chunks(entries: Sequence[StreamLine]) -> Iterator[bytes]:
     """Yield the lines in chunks of bounded size."""
     chunk: list[bytes] = []
     size = 0

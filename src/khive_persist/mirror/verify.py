@@ -32,12 +32,12 @@ class Tally(NamedTuple):
     """Counts of what the two copies of one purpose have.
 
     Attributes:
-        rows: How many records the database has.
-        copies: How many the mirror has.
-        missing_in_mirror: In the database only.
-        missing_in_database: In the mirror only.
-        differs: In both, with another content, metadata, time or embedding.
-        twice_in_mirror: In a second file of the mirror.
+        rows: The number of records in the database.
+        copies: The number of records in the mirror.
+        missing_in_mirror: The number in the database only.
+        missing_in_database: The number in the mirror only.
+        differs: The number in both, with another content, metadata, time or embedding.
+        twice_in_mirror: The number in a second file of the mirror.
     """
 
     rows: int
@@ -63,9 +63,9 @@ class Difference(NamedTuple):
             file that the mirror did not write, which is no fault.
         purpose: The name of the purpose, or an empty string where it cannot be told.
         id: The record's id, or an empty string.
-        file: Where it lies, or an empty string.
-        line: The line in it, from 1; 0 where it is the whole file.
-        reason: What is wrong, for a person.
+        file: The name of its file, or an empty string.
+        line: The line in the file, from 1; 0 for the whole file.
+        reason: The problem, for a person.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class Comparison:
     """The databases and the mirror of a project, compared. Made by `compared`.
 
     Attributes:
-        tallies: By the name of the purpose.
+        tallies: The counts, by the name of the purpose.
         unreadable: The names of the purposes whose database is damaged.
         is_equal: Whether every record is in both copies, the same, and nothing is damaged.
     """
@@ -215,7 +215,7 @@ class Comparison:
     def _catch_up(self, purposes: Sequence[Purpose]) -> None:
         """Read both sides of streams, which only grow, as of one moment.
 
-        Together those whose files begin with the same word: only then nobody writes to one.
+        Purposes whose files begin alike come together: only then no process writes to one.
         """
         with ExitStack() as stack:
             snapshots = {}
@@ -289,14 +289,14 @@ def compared(
 ) -> Iterator[Comparison]:
     """Compare the databases of a project with its mirror, while others write.
 
-    What differs because somebody wrote just then is looked at again in the turn of the writers, so
+    Differences of concurrent writes are compared again while no other process writes, so
     that every difference is one. Memory is flat: ids and digests lie in a file below `.khive`, for
     as long as the `with`.
 
     Args:
-        place: What to look at.
-        purposes: Which records; a record of another purpose in the mirror is an `unknown_purpose`.
-        advance: Called with the number of records that were looked at since.
+        project: The project to compare.
+        purposes: The purposes to compare; any other one in the mirror is an `unknown_purpose`.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         ProjectError: The project cannot be written to, as the comparison has to.

@@ -21,7 +21,7 @@ def turn(project: Project, purposes: Iterable[Purpose]) -> Iterator[None]:
         StoreBusyError: Others held one for longer than 30 s.
         StoreUnavailableError: A lock's file cannot be made, or a switch cannot be finished.
     """
-    # In one order, or two who wait for several would wait for each other.
+    # In one order, or two processes that wait for several would wait for each other.
     paths = sorted({project.database(purpose.file) for purpose in purposes})
     while True:
         atomic_switch.settle(project.khive, LOCK_SECONDS)

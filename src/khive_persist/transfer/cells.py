@@ -46,10 +46,10 @@ def reconciled(
     """Return a row whose content says what its columns say.
 
     Args:
-        row: Of the columns that every record has.
+        row: The columns that every record has.
         columns: The fields of its purpose.
-        cells: What stands in the other columns.
-        preference: Which of the two counts where they differ.
+        cells: The cells of the other columns.
+        preference: The one of the two that counts where they differ.
 
     Raises:
         InvalidRecordError: They differ and nothing is preferred; or a column is no field's, or what

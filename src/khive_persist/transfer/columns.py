@@ -45,8 +45,8 @@ class Column(NamedTuple):
     """One field.
 
     Attributes:
-        name: As the view of the purpose calls it.
-        path: Its keys in `content`.
+        name: The name in the view of the purpose.
+        path: The keys in `content`.
         kind: The type that the class of records gives it; `string` where it gives none.
     """
 

@@ -65,13 +65,13 @@ async def export(
     failed, what was at the target is as it was.
 
     Args:
-        project: Where the rows are; what waits in its spool is brought in first.
-        parts: What to write, in this order; one or more.
+        project: The project with the rows; its spool is drained first.
+        parts: The rows to write, in this order; one or more parts.
         output: The file, outside `.khive`; None is stdout.
-        form: Its format.
-        limit: At most so many rows in all.
-        force: Replace a file that is there.
-        advance: Called with the number of rows each time some are written.
+        form: The format of the file.
+        limit: The largest number of rows in all.
+        force: Whether to replace an existing file.
+        advance: A callback, given the number of rows each time some are written.
 
     Returns:
         How many rows were written.

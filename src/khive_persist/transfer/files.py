@@ -25,14 +25,14 @@ async def save_document(
     """Save a value to a file, as it is now: the file is whole and synced on return.
 
     It is written beside its place, private (0600), synced and then renamed, and so is the folder.
-    Whoever reads meanwhile, and a crash or a cancellation, finds the old file or the new. Of
+    A concurrent reader, and a crash or a cancellation, finds the old file or the new. Of
     several that save to one file at once, the last to end stays.
 
     Args:
-        path: Its file, whatever the name; a link is followed. The folder is there already.
-        document: What JSON can hold.
+        path: The file, whatever the name; a link is followed. The folder exists already.
+        document: A value that JSON can hold.
         format: `json` is indented, `json-compact` is not, `json-gzip` and `json-zstd` are packed.
-        callbacks: As `CallbackOptions`.
+        callbacks: Callbacks, as in `CallbackOptions`.
 
     Returns:
         What `on_save` is told.
@@ -65,8 +65,8 @@ async def load_document(
 
     Args:
         path: The file.
-        max_bytes: What it may hold unpacked.
-        callbacks: As `CallbackOptions`.
+        max_bytes: The largest size of the unpacked content.
+        callbacks: Callbacks, as in `CallbackOptions`.
 
     Raises:
         InvalidFileError: Its content is unknown, damaged, too large, or not JSON.

@@ -34,8 +34,8 @@ class ReadDocument(NamedTuple):
     """The document of a file.
 
     Attributes:
-        document: Its document.
-        format: Its format; `json` for both of those that are not packed.
+        document: The document.
+        format: The format; `json` for both formats that are not packed.
         bytes: The size of the file.
     """
 
@@ -48,8 +48,8 @@ def write_document(path: Path, document: Any, format: Format = "json") -> int:
     """Write a document as a whole or not at all: private, synced, then renamed into place.
 
     Args:
-        path: Its file; the folder is there already.
-        document: What JSON can hold.
+        path: The file; the folder exists already.
+        document: A value that JSON can hold.
         format: `json` is indented, `json-compact` is not; the others are packed.
 
     Returns:
@@ -95,7 +95,7 @@ def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDoc
 
     Args:
         path: A file.
-        max_bytes: What it may hold unpacked: a small file can unpack to more than the memory.
+        max_bytes: The largest unpacked size: a small file can unpack to more than the memory.
 
     Raises:
         InvalidFileError: Its content is unknown, damaged, too large, or not JSON.
@@ -136,8 +136,8 @@ def unpacked(file: IO[bytes], name: str) -> Iterator[io.BufferedReader]:
     """Open a file for reading its unpacked bytes, which are unpacked on demand.
 
     Args:
-        file: At its beginning; a pipe will do. It stays open.
-        name: What to call it in an error.
+        file: The file, at its beginning; it may be a pipe. It stays open.
+        name: The name of the file in errors.
 
     Raises:
         InvalidFileError: What it is packed with is damaged, or ends too early.

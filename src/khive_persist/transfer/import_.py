@@ -44,9 +44,9 @@ class Counts(NamedTuple):
     """The outcome for the rows of one purpose.
 
     Attributes:
-        new: Stored.
-        same: There already.
-        changed: There already under their id, with other content: left as they were, or with
+        new: The number of rows stored.
+        same: The number of rows that existed already.
+        changed: The number of rows that existed with other content: left as they were, or with
             `update` replaced.
     """
 
@@ -60,10 +60,10 @@ class Imported(NamedTuple):
 
     Attributes:
         purposes: The counts, by the name of the purpose.
-        refused: How many things in the source were not stored.
-        listed: The first of them, each with its place in the source and the reason.
-        aside: The file in which they are kept, or an empty string.
-        purged: How many rows were left out, as sessions had them until they were purged here.
+        refused: The number of entries of the source that were not stored.
+        listed: The first of them, each with its location in the source and the reason.
+        aside: The path of the file in which they are kept, or an empty string.
+        purged: The number of rows left out, as sessions had them until they were purged here.
     """
 
     purposes: dict[str, Counts]
@@ -102,18 +102,18 @@ async def import_rows(
     stays.
 
     Args:
-        project: Where to, made where it is missing.
+        project: The project to import into, made where it is missing.
         source: JSON, JSON Lines, CSV, Parquet or Markdown, packed with gzip or zstd or not; a
             mirror folder, or a tar archive of one; a folder of Markdown; a `.khive`; a database,
             also of an old khive; or an open file with JSON, CSV or Markdown.
-        update: Replace a row that is there with other content.
-        preference: Which of its columns and its content counts where those of a row of CSV or
+        update: Whether to replace an existing row with other content.
+        preference: The one of columns and content that counts where those of a row of CSV or
             Parquet differ; without it, such a row is refused.
-        default: Where rows belong that do not say it.
-        plain: What documents are that were not exported, if they may be in the source. Those
+        default: The purpose of rows that do not name one.
+        plain: The mapping of documents that were not exported, if the source may have any. Those
             without a time are of that of the file, or of now.
         purposes: Purposes of your own that rows may name, besides the built-in ones.
-        advance: Called with the number of rows each time some were looked at.
+        advance: A callback, given the number of rows each time some were examined.
 
     Raises:
         InvalidFileError: The source's content is unknown or damaged; rows before the damage are
@@ -180,7 +180,7 @@ async def _import(
 ) -> Imported:
     try:
         try:
-            while batch := await thread.run(_take, rows):
+            while batch := await thread.run(_next_batch, rows):
                 await merger.merge([item for item in batch if item is not None])
                 if advance is not None:
                     advance(len(batch))
@@ -191,7 +191,7 @@ async def _import(
         await thread.close(partial(_close, rows, rejected))
         raise
     finally:
-        # In the thread that reads. Who cancels does not wait for it, as it may wait for a pipe.
+        # In the reading thread. A cancellation does not wait for it, as it may wait for a pipe.
         thread.finish(partial(_close, rows, rejected))
     return Imported(merger.counts, rejected.count, rejected.listed, rejected_path, merger.purged)
 
@@ -312,7 +312,7 @@ def _close(rows: Generator[Any, None, None], rejected: RejectedRows) -> None:
         rejected.close()
 
 
-def _take(rows: Iterator[_ValidRow | None]) -> list[_ValidRow | None]:
+def _next_batch(rows: Iterator[_ValidRow | None]) -> list[_ValidRow | None]:
     batch: list[_ValidRow | None] = []
     characters = 0
     for item in rows:

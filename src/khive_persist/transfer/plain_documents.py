@@ -23,11 +23,11 @@ class PlainRecords(NamedTuple):
 
     Attributes:
         record: The class, which validates them.
-        purpose: Where they belong.
+        purpose: The purpose of the records.
         id_field: The field that has the id; without it, the field `id`.
         created_at_field: The field that has the time; without it, `created_at`, or that of the
             class, or else `instant`.
-        instant: When what does not say it was.
+        instant: The time of documents that have none.
     """
 
     record: type[Node]
@@ -64,7 +64,7 @@ class PlainRecords(NamedTuple):
 
         Args:
             fields: The document.
-            name: Its id where no field has one.
+            name: The id where no field has one.
 
         Raises:
             InvalidRecordError: It has no id or no time where it should, or is none of the class.

@@ -41,13 +41,13 @@ class SourceEntry(NamedTuple):
     """One entry of a source: a row, or what stands in its stead.
 
     Attributes:
-        location: Where it stands, for a person: `line 3`.
-        raw: What stands there, to keep aside if it cannot be stored.
+        location: The location in the source, for a person: `line 3`.
+        raw: The text there, to keep if it cannot be stored.
         row: The row, or None where there is none to be read.
-        reason: Why there is none.
-        purpose: Where it says that it belongs, or its name; None where it does not say.
-        cells: What stands beside the row in columns of its fields, which may have been edited.
-        values: The same of a format that has types: of each, its type and its value.
+        reason: The reason why there is no row.
+        purpose: The stated purpose, or its name; None where none is stated.
+        cells: The cells of columns of its fields, which may have been edited.
+        values: The same of a format that has types: the type and the value of each.
     """
 
     location: str

@@ -37,11 +37,11 @@ async def export_records(
 
     Args:
         output: The file, outside `.khive`.
-        records: Of which classes; without one, all that the project knows.
+        records: The classes of the records; without one, all that the project knows.
         filters: Conditions that all of them pass.
         form: `json`, `jsonl`, `csv`, `parquet` or `xlsx`; else by the file's ending.
-        limit: At most so many records in all.
-        force: Replace a file that is there.
+        limit: The largest number of records in all.
+        force: Whether to replace an existing file.
         dir: The directory that holds `.khive`.
 
     Returns:
@@ -80,13 +80,13 @@ async def import_records(
     is kept in `quarantine/`. Cancelled, what was committed by then stays.
 
     Args:
-        source: What `export_records` wrote, but for Excel; JSON, JSON Lines, CSV or Markdown of
+        source: A file of `export_records`, but for Excel; JSON, JSON Lines, CSV or Markdown of
             any other program; a mirror folder, or a tar archive of one; a folder of Markdown; a
             `.khive`; an old database; or an open file with JSON, CSV or Markdown.
         record: The class of records that do not say what they are. Documents without `content`
             are the content of one.
-        update: Replace records that are here with other content.
-        preference: Which counts where the columns of a row of CSV or Parquet say something else
+        update: Whether to replace existing records with other content.
+        preference: The one that counts where columns of a row of CSV or Parquet say something else
             than its `content`: `columns` or `content`; without it, the row is refused.
         id_field: The field of plain documents that has the id; else `id`, or a Markdown file's
             name.

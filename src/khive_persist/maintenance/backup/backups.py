@@ -34,8 +34,8 @@ class Backups:
     """The backups of a project in one destination.
 
     Attributes:
-        place: Whose they are.
-        target: Where they lie.
+        project: The project that they are of.
+        target: The destination that they lie in.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Backups:
         """Open the destination.
 
         Args:
-            place: Whose backups.
+            project: The project that they are of.
             destination: A folder, relative to the working directory, or `s3://bucket/prefix`; else
                 that of config.toml.
             endpoint: The URL of the S3 service; else AWS_ENDPOINT_URL.
@@ -172,7 +172,7 @@ async def create_backup(
         since: The id of a backup, or `latest`: only what changed since is stored.
         only_if_due: Do nothing until the schedule of config.toml says so; old backups are deleted
             then by its rules.
-        recipients: age or SSH public keys, or files of them: whom it is encrypted for.
+        recipients: The age or SSH public keys to encrypt for, or files of them.
         compression: `auto`, `zstd` or `none`; else that of config.toml.
         identities: Files with age secret keys, to read an encrypted `since`.
 
@@ -209,8 +209,8 @@ async def list_backups(
 
     Args:
         dir: The directory that holds `.khive`.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
 
     Raises:
         BackupError: The destination cannot be read.
@@ -227,10 +227,10 @@ async def verify_backups(
     """Compare every byte of backups, and of what they are based on, with their digests.
 
     Args:
-        ids: Which; without one, all.
+        ids: The ids of the backups; without one, all.
         dir: The directory that holds `.khive`.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
 
     Returns:
         For each its id and its `problems`, none where it can be restored.
@@ -264,10 +264,10 @@ async def restore_backup(
     there, or all of the new. Open stores go on with the new files.
 
     Args:
-        id: Its id, the beginning of it, or `latest`.
+        id: The id of the backup, the beginning of it, or `latest`.
         dir: The directory that holds `.khive`, made where it is missing.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
         identities: Files with age secret keys.
 
     Raises:
@@ -303,11 +303,11 @@ async def prune_backups(
 
     Args:
         dir: The directory that holds `.khive`.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
         keep_count: Keep so many of the newest.
         keep_days: Keep those of so many days. Without either, the rules of config.toml hold.
-        dry_run: Delete nothing.
+        dry_run: Whether to delete nothing.
 
     Returns:
         The ids of what was deleted, or would be.

@@ -29,8 +29,8 @@ class Catalogue(NamedTuple):
     """The backups of a destination.
 
     Attributes:
-        manifests: By id, the oldest first.
-        damaged: Those whose manifest is not as it was written, each with what is wrong.
+        manifests: The manifests by id, the oldest first.
+        damaged: The errors of damaged manifests, by id.
         unfinished: The ids under which something lies and no manifest.
         ahead: The ids of those that say to be of later than now: a clock was wrong then, or is now.
             When they were made is not known, so they are never the latest, and do not grow old.

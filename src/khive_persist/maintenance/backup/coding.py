@@ -19,7 +19,7 @@ class Coding(NamedTuple):
 
     Attributes:
         compression: `zstd` or `none`.
-        recipients: Who can read them; if empty, everybody.
+        recipients: The keys of those who can read them; if empty, everybody.
     """
 
     compression: Compression
@@ -68,12 +68,12 @@ def decode(
     """Read an object back.
 
     Args:
-        name: What it is, for errors.
-        content: Its bytes as they lie in the destination.
-        declared: What the manifest says of it: no byte more is read, or comes out of it.
-        compression: As the manifest says.
-        encryption: As the manifest says.
-        identities: Of `keys.read_identities`.
+        name: The name of the object in errors.
+        content: The bytes of the object as they lie in the destination.
+        declared: Its description in the manifest: no byte more is read, or comes out of it.
+        compression: The compression in the manifest.
+        encryption: The encryption in the manifest.
+        identities: The keys of `keys.read_identities`.
         consume: A function that is given the content, piece by piece. The content is proven to be
             what was written only on return.
 

@@ -19,7 +19,7 @@ from khive_persist.maintenance.backup import manifest as manifest_file
 from khive_persist.maintenance.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
 from khive_persist.maintenance.backup.coding import Coding, encode
 from khive_persist.maintenance.backup.destination import Destination, Sink
-from khive_persist.maintenance.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
+from khive_persist.maintenance.backup.index import MIRROR_FILE, PIECE_BYTES, Index, IndexedFile
 from khive_persist.maintenance.backup.manifest import (
     CONFIG,
     DATABASE,
@@ -55,12 +55,12 @@ def create_backup(
     last.
 
     Args:
-        place: What to back up.
-        destination: Where to.
+        project: The project to back up.
+        destination: The destination of the backup.
         since: The id of a backup, or `latest`: only what that one's chain lacks is stored.
-        coding: How it is stored.
-        identities: To read the index of `since`, where that is encrypted.
-        progress: Called with the number of bytes that were read since.
+        coding: The compression and encryption.
+        identities: The keys to read the index of `since` with, where that is encrypted.
+        progress: A callback, given the number of bytes that were read since its last call.
 
     Raises:
         NotFoundError: There is no backup `since`.
@@ -133,7 +133,7 @@ class _ProjectReader:
     def __init__(
         self, project: Project, folder: Path, known_digests: frozenset[bytes], progress: Progress
     ) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[IndexedFile] = []
         self.files: list[File] = []
         self._project = project
         self._folder = folder
@@ -170,7 +170,7 @@ class _ProjectReader:
 
     def _pieces(
         self, name: str, path: Path, max_bytes: int | None = None
-    ) -> Generator[bytes, None, Entry]:
+    ) -> Generator[bytes, None, IndexedFile]:
         sha256, size, digests = hashlib.sha256(), 0, []
         limit = sys.maxsize if max_bytes is None else max_bytes
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -187,7 +187,7 @@ class _ProjectReader:
                 if len(piece) < PIECE_BYTES:
                     # The end as it is now: nothing may follow a short piece.
                     break
-        entry = Entry(name, size, sha256.hexdigest(), tuple(digests))
+        entry = IndexedFile(name, size, sha256.hexdigest(), tuple(digests))
         self.entries.append(entry)
         return entry
 
@@ -243,7 +243,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _file(entry: Entry, contents: snapshot.Contents | None) -> File:
+def _file(entry: IndexedFile, contents: snapshot.Contents | None) -> File:
     return File(
         name=entry.name,
         bytes=entry.size,

@@ -21,13 +21,13 @@ MIRROR_FILE: Final = re.compile(rf"{MIRROR}/[A-Za-z0-9_][A-Za-z0-9_.-]{{0,240}}\
 _DIGEST_BYTES: Final = 32
 
 
-class Entry(NamedTuple):
+class IndexedFile(NamedTuple):
     """One file.
 
     Attributes:
-        name: Its path in `.khive`.
-        size: In bytes.
-        sha256: Of its content, in hexadecimal.
+        name: The path of the file in `.khive`.
+        size: The size in bytes.
+        sha256: The digest of its content, in hexadecimal.
         pieces: The digests of its pieces, in order.
     """
 
@@ -47,10 +47,10 @@ class Index(NamedTuple):
     """All files of a backup.
 
     Attributes:
-        entries: Each once.
+        entries: The files, each once.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[IndexedFile, ...]
 
     def digests(self) -> frozenset[bytes]:
         """Return every piece that some file is made of."""
@@ -113,11 +113,11 @@ def load(manifest: Manifest, content: bytes) -> Index:
     return Index(entries)
 
 
-def _has_many_pieces(entry: Entry) -> bool:
+def _has_many_pieces(entry: IndexedFile) -> bool:
     return len(entry.pieces) > 1
 
 
-def _entry(*, name: Any, bytes: Any, sha256: Any, pieces: Any) -> Entry:
+def _entry(*, name: Any, bytes: Any, sha256: Any, pieces: Any) -> IndexedFile:
     if not isinstance(name, str) or not (
         name == CONFIG or DATABASE.match(name) or MIRROR_FILE.match(name)
     ):
@@ -139,4 +139,4 @@ def _entry(*, name: Any, bytes: Any, sha256: Any, pieces: Any) -> Entry:
         raise ValueError(f"{name}: {len(digests)} pieces cannot be {bytes} bytes")
     if not bytes and file_digest != hashlib.sha256().digest():
         raise ValueError(f"{name}: not the digest of nothing")
-    return Entry(name, bytes, sha256, tuple(digests))
+    return IndexedFile(name, bytes, sha256, tuple(digests))

@@ -36,8 +36,8 @@ class StoredObject(_StrictModel):
     """An object as it lies in the destination.
 
     Attributes:
-        bytes: Its size there.
-        sha256: Of its bytes there.
+        bytes: The size there.
+        sha256: The digest of the bytes there.
         content_bytes: The size of what it holds, once decrypted and decompressed.
     """
 
@@ -50,10 +50,10 @@ class File(_StrictModel):
     """A database, or config.toml, as it is once restored.
 
     Attributes:
-        name: Its name in `.khive`.
-        bytes: Its size.
-        sha256: Of its content.
-        rows: Of a database: how many rows each table has.
+        name: The name in `.khive`.
+        bytes: The size.
+        sha256: The digest of the content.
+        rows: Of a database: the number of rows of each table.
         schema_version: Of a database: its `PRAGMA user_version`.
     """
 
@@ -74,18 +74,18 @@ class Manifest(_StrictModel):
     """One backup.
 
     Attributes:
-        format: Of the manifest and of all it names.
-        id: Its name in the destination.
-        created_at: When it began, as `created_at` of records is spelled.
-        kind: Whether it has all, or what its parent's chain lacks.
+        format: The format of the manifest and of all it names.
+        id: The name in the destination.
+        created_at: The time at which it began, spelled as `created_at` of records.
+        kind: `full` for all pieces, `incremental` for those that the parent's chain lacks.
         parent: The backup that it is based on.
-        compression: Of both objects.
-        encryption: Of both objects.
+        compression: The compression of both objects.
+        encryption: The encryption of both objects.
         files: The databases, and config.toml where there was one.
-        mirror_files: How many files of `sessions/` it has.
-        mirror_bytes: Their size.
-        index: Which pieces each file is made of.
-        pack: The pieces that no ancestor has.
+        mirror_files: The number of files of `sessions/`.
+        mirror_bytes: The size of those files.
+        index: The object with the pieces of each file.
+        pack: The object with the pieces that no ancestor has.
     """
 
     format: Literal[1]

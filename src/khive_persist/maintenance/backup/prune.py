@@ -9,7 +9,7 @@ from khive_persist.maintenance.backup.catalogue import OBJECTS, Catalogue, read_
 from khive_persist.maintenance.backup.destination import Destination, Sink
 from khive_persist.maintenance.backup.manifest import ID, Manifest
 
-# So long no backup takes: what lies there without a manifest for longer is nobody's any more.
+# No backup takes that long: what lacks a manifest for longer was abandoned.
 _UNFINISHED_DAYS = 1.0
 
 
@@ -20,8 +20,8 @@ def prunable(catalogue: Catalogue, *, keep_count: int = 0, keep_days: float = 0)
 
     Args:
         catalogue: The backups of a destination.
-        keep_count: So many of the newest are kept.
-        keep_days: Those of so many days are kept. With both 0, every backup goes.
+        keep_count: The number of newest backups to keep.
+        keep_days: The age of backups to keep. With both 0, every backup goes.
     """
     newest_first = catalogue.dated[::-1]
     instant = clock.now()
@@ -65,7 +65,7 @@ def delete_backups(destination: Destination, ids: list[str]) -> list[str]:
     for id in ids:
         backup = earlier.manifests.get(id)
         if id not in needed:
-            # First of all: who makes one that is based on it looks for it when that is done. So he
+            # First of all: the maker of one that is based on it looks for it when that is done, and
             # finds that it is gone, or is found here.
             destination.delete(id, (manifest.NAME,))
             if backup is None or id not in _new_parents(destination, earlier):

@@ -41,9 +41,9 @@ class Restored(NamedTuple):
 
     Attributes:
         manifest: The backup that is there now.
-        set_aside: Where what it replaced lies, or None where there was nothing.
-        config_kept: Whether config.toml stayed as it was, and is another than the backup's.
-        purged: How many rows of the backup did not come, as they were purged since.
+        set_aside: The folder of what it replaced, or None where there was nothing.
+        config_kept: Whether config.toml stayed as it was and differs from the backup's.
+        purged: The number of rows left out, as they were purged since the backup.
     """
 
     manifest: Manifest
@@ -65,18 +65,18 @@ def restore_backup(
 
     The backup is put together in a new folder; every digest, each database's integrity and its
     rows are checked there. Then all databases and the mirror are replaced as one set, see
-    `switch.perform`: killed at any point, all of the old is there, or all of the new, if need be
-    after the next command. What is replaced goes to `quarantine/`. Open stores go on with the new
-    files. config.toml comes only where there is none. Events in the spool stay there, and are
-    drained into the new databases. What sessions had until they were purged does not come.
+    `atomic_switch.perform`: killed at any point, all of the old is there, or all of the new, if
+    need be after the next command. What is replaced goes to `quarantine/`. Open stores go on with
+    the new files. config.toml comes only where there is none. Events in the spool stay there, and
+    are drained into the new databases. What sessions had until they were purged does not come.
 
     Args:
-        project: Where to; made where it is missing.
-        destination: Where the backup lies.
-        catalogue: Its backups.
-        manifest: Which of them.
-        identities: To decrypt it.
-        progress: Called with the number of bytes that were read since, of all packs of the chain.
+        project: The project to restore, made where it is missing.
+        destination: The destination with the backup.
+        catalogue: The backups of the destination.
+        manifest: The backup to restore.
+        identities: The keys to decrypt it with.
+        progress: A callback, given the number of bytes that were read since its last call.
 
     Raises:
         BackupDamagedError: A backup of the chain is not as it was written.
@@ -85,7 +85,7 @@ def restore_backup(
         StoreNewerError: It was made by a newer khive-persist.
         StoreBusyError: A writer did not give up its lock; the old files are there.
         StoreFullError: No room is left for it; the old files are there.
-        StoreError: As `switch.perform`.
+        StoreError: As `atomic_switch.perform`.
     """
     chain = catalogue.chain(manifest)
     _refuse_newer(manifest)

@@ -25,10 +25,10 @@ class Bucket:
         """Prepare to use it; nothing is sent yet.
 
         Args:
-            bucket: Its name.
-            prefix: What the keys begin with, or an empty string.
+            bucket: The name of the bucket.
+            prefix: The prefix of all keys, or an empty string.
             endpoint: The address of the service, or an empty string for what the variables say.
-            scratch: Where an object is put together before it is sent.
+            scratch: The folder in which an object is assembled before it is sent.
 
         Raises:
             MissingExtraError: obstore is not installed.

@@ -25,9 +25,9 @@ class MirrorFile(NamedTuple):
     """One file of the mirror.
 
     Attributes:
-        name: Its name.
-        path: Where its content lies.
-        size: How many bytes of that count: a stream grows.
+        name: The name of the file.
+        path: The path of its content.
+        size: The number of bytes that count: a stream grows.
     """
 
     name: str
@@ -73,7 +73,7 @@ def group_snapshot(
     Writers wait only while files are listed and linked, not while they are read.
 
     Args:
-        place: Whose.
+        project: The project.
         purposes: One of `groups`.
         folder: A new folder for it, below `.khive`; it is gone after the `with`.
 

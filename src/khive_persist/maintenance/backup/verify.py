@@ -16,8 +16,8 @@ class VerifiedBackup(NamedTuple):
     """One backup, and what is wrong with it.
 
     Attributes:
-        id: Which.
-        problems: What is wrong with it, or with one that it needs; empty if it can be restored.
+        id: The id of the backup.
+        problems: The problems of it and of those that it needs; empty if it can be restored.
     """
 
     id: str
@@ -35,10 +35,10 @@ def verify_backups(
     No key is needed: the digests are of the objects as they lie there.
 
     Args:
-        destination: Where they lie.
-        catalogue: Its backups.
-        ids: Which to verify.
-        progress: Called with the number of bytes that were read since.
+        destination: The destination with the backups.
+        catalogue: The backups of the destination.
+        ids: The ids of the backups to verify.
+        progress: A callback, given the number of bytes that were read since its last call.
 
     Raises:
         BackupError: The destination cannot be read.

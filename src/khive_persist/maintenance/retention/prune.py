@@ -32,11 +32,11 @@ class Pruned(NamedTuple):
     """The result of pruning one purpose; of a dry run, the one that there would be.
 
     Attributes:
-        removed: How many records went.
-        payloads: How many lost their payload only.
-        freed_bytes: How many bytes of JSON that were, in the database.
+        removed: The number of records removed.
+        payloads: The number of records that lost their payload only.
+        freed_bytes: The bytes of JSON that were removed from the database.
         file_bytes_before: The size of the database before.
-        file_bytes: Its size now; the same in a dry run.
+        file_bytes: The size of the database now; the same in a dry run.
     """
 
     removed: int
@@ -62,13 +62,13 @@ def prune(
     gets smaller by the pages that were freed. What was pruned does not come back from transcripts.
 
     Args:
-        project: Where.
-        purpose: Which records.
-        rule: What stays of them.
-        settings: Those of the project.
+        project: The project.
+        purpose: The purpose of the records.
+        rule: The limits for the records.
+        settings: The settings of the project.
         as_of: The instant that ages are counted from.
-        dry_run: Only count.
-        advance: Called with the number of records that were looked at since.
+        dry_run: Whether to count only.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         StoreError: As its subclasses say; what was done by then stays done.
@@ -111,7 +111,7 @@ def _revise_both(
     _note(project, purpose, Pruning(pruned_until, is_done=False))
     changed_files = _ChangedFiles(purpose, change)
     total = _sum(revise(path, purpose, changed_files.change, timeout, condition), advance)
-    # Of a prune that did not come to its end, nobody knows where the mirror has more.
+    # After a prune that was not completed, any file of the mirror may have more.
     is_known = previous is not None and previous.is_done
     last_day = condition.values[0][:10].replace("-", "_")
     for looked_at in copies.revise(

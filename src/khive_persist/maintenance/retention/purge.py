@@ -32,14 +32,14 @@ class Purged(NamedTuple):
     """The result of purging a session; of a dry run, the one that there would be.
 
     Attributes:
-        removed: How many records went, by the name of their purpose.
-        spooled: How many events and records went that waited in the spool.
+        removed: The number of records removed, by the name of their purpose.
+        spooled: The number of pending events and records removed from the spool.
         left_in: Files that have something of the session still, or may have: of `quarantine/`, of
             the home's spool, a database that is damaged, its write-ahead log where another program
             keeps it, and what lies damaged in the mirror.
         backups: Backups that were made before, and may have it: each with its destination.
         unseen: Destinations of backups that could not be looked at, each with the reason.
-        quarantined: How many files of `quarantine/` went.
+        quarantined: The number of files of `quarantine/` removed.
     """
 
     removed: dict[str, int]
@@ -74,14 +74,14 @@ def purge(
     the mirror. Killed, the next purge of the session goes on.
 
     Args:
-        project: Where.
+        project: The project.
         session_id: The session, as `sessions` lists it.
-        purposes: Which records.
-        settings: Those of the project.
-        dry_run: Only count.
-        with_quarantine: Delete files of `quarantine/` that have something of it, with all else that
-            is in them.
-        advance: Called with the number of records that were looked at since.
+        purposes: The purposes of the records.
+        settings: The settings of the project.
+        dry_run: Whether to count only.
+        with_quarantine: Whether to delete files of `quarantine/` that have something of it, with
+            all else that is in them.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         InvalidRecordError: The id is empty.

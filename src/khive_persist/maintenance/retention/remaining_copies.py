@@ -76,8 +76,8 @@ def in_backups(
     """Return the backups that may have the session, and the destinations that cannot be read.
 
     Args:
-        place: Whose.
-        settings: Those of the project: they name a destination besides `backups/`.
+        project: The project.
+        settings: The settings of the project, which name a destination besides `backups/`.
         clean_since: Backups that were begun later have nothing of it; an empty string for none.
     """
     folders = {str(project.backups): None, settings.backup_destination: None}
@@ -131,7 +131,7 @@ def _has(path: Path, match: SessionMatch) -> bool:
 
 
 def _rows(path: Path) -> Iterator[StoredRow]:
-    """Yield the rows of a database that nobody has open."""
+    """Yield the rows of a database that no process has open."""
     uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         prepare_reader(connection)

@@ -31,9 +31,9 @@ class Rescanned(NamedTuple):
     """Secrets that were found in the records of one purpose.
 
     Attributes:
-        looked_at: How many records it has.
-        changed: How many of them had a secret in them.
-        kinds: How many secrets of which kind.
+        looked_at: The number of records that it has.
+        changed: The number of records that had a secret in them.
+        kinds: The number of secrets of each kind.
         log_is_empty: Whether the write-ahead log was emptied; while another program reads all the
             time, it keeps old pages.
     """
@@ -60,12 +60,12 @@ def rescan(
     are. Killed, the next rescan goes on.
 
     Args:
-        project: Where.
-        purpose: Which records.
-        redactor: What finds secrets; placeholders that are there are left.
-        settings: Those of the project.
-        dry_run: Only count.
-        advance: Called with the number of records that were looked at since.
+        project: The project.
+        purpose: The purpose of the records.
+        redactor: The redactor that finds secrets; existing placeholders stay.
+        settings: The settings of the project.
+        dry_run: Whether to count only.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         StoreError: As its subclasses say; what was done by then stays done.

@@ -19,7 +19,7 @@ class Rule(NamedTuple):
     Attributes:
         purpose: The name of the purpose, or `*` for each that no rule before it names.
         keep_age: Records that are older go.
-        keep_count: Only the newest so many stay.
+        keep_count: The number of newest records that stay.
         keep_bytes: Only the newest stay whose JSON columns hold so many bytes together.
         keep_payload_age: Events that are older lose their payload, and keep all other fields.
     """

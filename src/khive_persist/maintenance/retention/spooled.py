@@ -31,10 +31,10 @@ def remove_waiting(
     The spool is synced on return.
 
     Args:
-        place: Whose spool.
+        project: The project with the spool.
         match: The session.
-        settings: Those of the project.
-        dry_run: Only count.
+        settings: The settings of the project.
+        dry_run: Whether to count only.
 
     Returns:
         How many events and records they were.

@@ -34,7 +34,7 @@ class Origin(NamedTuple):
     """The place at which a `.khive` was known before.
 
     Attributes:
-        digits: What its id said there.
+        digits: The digits of its id there.
         paths: The directories under which that is marked.
         has_moved: Whether it is no longer there: then it was moved, and is the user's own.
     """
@@ -48,12 +48,12 @@ class Acceptance(NamedTuple):
     """The result of `accept`.
 
     Attributes:
-        quarantine: Where what was not taken lies now, or None where all was.
+        quarantine: The folder of what was not accepted, or None where all was.
         moved: The names that went there.
         is_marked: Whether the mark could be kept.
-        events: How many events that waited in the home's spool came in.
-        waiting: How many still wait.
-        errors: Why.
+        events: The number of events that came in from the home's spool.
+        waiting: The number of events that still wait there.
+        errors: The reasons why they wait.
     """
 
     quarantine: Path | None
@@ -86,8 +86,8 @@ def accept(project: Project, *, keep: bool) -> Acceptance:
     each once.
 
     Args:
-        place: Whose.
-        keep: Whether what lies there is taken as it is, but for what no program of ours makes.
+        project: The project.
+        keep: Whether its content is accepted as it is, but for what no program of ours makes.
 
     Raises:
         UntrustedError: It is another user's, a link, or no directory.

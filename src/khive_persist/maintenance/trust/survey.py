@@ -52,9 +52,9 @@ class Finding(NamedTuple):
     """One thing that is not this user's own doing.
 
     Attributes:
-        path: Where it lies, relative to `.khive`.
-        kind: Which kind of thing.
-        line: What it is and does, for a person.
+        path: The path relative to `.khive`.
+        kind: The kind of finding.
+        line: A description of it and of its effect, for a person.
     """
 
     path: str

@@ -35,11 +35,11 @@ _EXTENDED: Final = frozenset(
 )  # fmt: skip
 
 
-class Extracted(NamedTuple):
+class ExtractedMirror(NamedTuple):
     """A mirror that was taken out of an archive.
 
     Attributes:
-        folder: Where it is.
+        folder: The folder of its files.
         other_files: The names of the files of the archive that are not of the mirror.
     """
 
@@ -64,13 +64,13 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> Extracted:
+def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> ExtractedMirror:
     """Take the mirror out of an archive.
 
     Args:
         path: The archive.
         folder: Empty and private; all that is written is in it.
-        advance: Called every now and then.
+        advance: A callback, called from time to time.
 
     Raises:
         InvalidFileError: It is damaged; it holds something else than files, names that lead out of
@@ -115,7 +115,7 @@ def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> Extract
         if parent not in mirrors
         for name in names[parent]
     ]
-    return Extracted(folders[mirrors[0]], other_files)
+    return ExtractedMirror(folders[mirrors[0]], other_files)
 
 
 class _Member(tarfile.TarInfo):

@@ -29,8 +29,8 @@ def read_csv(file: IO[str], name: str, plain: PlainRecords | None = None) -> Ite
 
     Args:
         file: Opened so that line ends stay as they are.
-        name: What to call it in an error.
-        plain: What its rows are where it was not exported.
+        name: The name of the file in errors.
+        plain: The mapping of its rows where it was not exported.
 
     Raises:
         InvalidFileError: It has no header with `id` and `content` though it has to, or one with a

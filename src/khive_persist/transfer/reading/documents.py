@@ -26,8 +26,8 @@ def read_lines(file: IO[str], plain: PlainRecords | None = None) -> Iterator[Sou
     """Yield the documents of JSON Lines; a line that is none is found as one without a row.
 
     Args:
-        file: Their text.
-        plain: What documents are that were not exported.
+        file: The text of the documents.
+        plain: The mapping of documents that were not exported.
     """
     number = 0
     while line := file.readline(MAX_DOCUMENT_CHARACTERS):

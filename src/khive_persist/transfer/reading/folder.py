@@ -115,7 +115,7 @@ def read_stream(*paths: Path) -> Iterator[SourceEntry]:
     """Yield the rows of one stream of the mirror; the last line of an id counts.
 
     Args:
-        paths: Its files, in order. What cannot be unpacked is found as one without a row.
+        paths: The files of the stream, in order. A damaged one gives an entry without a row.
     """
     last: dict[Any, str] = {}
     for entry, id in _lines(paths):

@@ -33,9 +33,9 @@ def read_markdown(
 
     Args:
         text: All of it, or more of it than `MAX_CHARACTERS`.
-        location: What to call it.
-        id: Its id where no field has one.
-        plain: What it is.
+        location: The location of the text, for a person.
+        id: The id where no field has one.
+        plain: The mapping of the document to a record.
 
     Raises:
         MissingExtraError: Its front matter is YAML, and PyYAML is not here.

@@ -30,7 +30,7 @@ def read_source(
 
     Args:
         source: A path, or an open file such as stdin.
-        plain: What documents are that were not exported.
+        plain: The mapping of documents that were not exported.
 
     Raises:
         InvalidFileError: Its content is unknown or damaged.

@@ -19,7 +19,7 @@ class RowWriter(Protocol):
     """Writes rows to a binary file that others open and close.
 
     It is told all tables when it is made. `begin`, then any number of `write`, a table after the
-    other; `end` once, and then the file holds all of it. Who stops before `end` calls `abandon`.
+    other; `end` once, and then the file holds all of it. To stop before `end`, call `abandon`.
     """
 
     def begin(self, table: Table) -> None:

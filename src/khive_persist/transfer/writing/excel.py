@@ -36,9 +36,9 @@ class ExcelWriter:
         """Begin a workbook.
 
         Args:
-            file: Where it goes.
-            folder: For the sheets while they are written; whoever made it removes it.
-            sheet_rows: How many rows a sheet takes, its header included.
+            file: The file to write to.
+            folder: The folder of the sheets while they are written; its maker removes it.
+            sheet_rows: The number of rows of a sheet, its header included.
 
         Raises:
             MissingExtraError: xlsxwriter is not here.
