@@ -14,7 +14,7 @@ import pytest
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import APPLICATION_SESSIONS
 from khive_persist.project import Project
-from khive_persist.transfer.cells import Bare, says
+from khive_persist.transfer.cells import UnquotedCell, is_equivalent
 from khive_persist.transfer.export import parts_of
 from khive_persist.transfer.import_ import Imported
 from tests.exchange.rows import PLANS, made, put, read, row, stored, write
@@ -202,4 +202,4 @@ def test_an_edited_column_of_parquet_is_no_less_edited(project: Project, tmp_pat
     ids=str,
 )
 def test_cells_say_values(cell: str, value: Any, same: bool) -> None:
-    assert says(Bare(cell), value) is same
+    assert is_equivalent(UnquotedCell(cell), value) is same
