@@ -24,7 +24,7 @@ from khive_persist.tools import TOOLS
 _ROOT: Final = Path(__file__).parents[1]
 _WIDTH: Final = 88
 _LINK: Final = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
-# Pages of the site that are files of the repository's root, which stand there for who reads the code.
+# Pages of the site that are files of the repository's root.
 SHOWN_FILES: Final = {
     "explanation/architecture": "ARCHITECTURE.md",
     "explanation/security": "SECURITY.md",
@@ -37,6 +37,7 @@ _SETTING: Final = re.compile(r"# (\w+) = (.*)")
 def root_file(page: str) -> str:
     """Return the text of a file of the root, with the links that it has on its page of the site."""
     pages = {file: f"../{name}.md" for name, file in SHOWN_FILES.items()}
+    pages["README.md"] = "../index.md"
 
     def moved(match: re.Match[str]) -> str:
         target = pages.get(match[1]) or f"../{match[1].removeprefix('docs/')}"
@@ -81,7 +82,8 @@ def cli() -> str:
 def settings() -> str:
     """Return each setting of config.toml: what it does, its default, and whose word counts."""
     parts: list[str] = []
-    section, comment = "", []
+    comment: list[str] = []
+    section = ""
     for line in files("khive_persist").joinpath("config.toml").read_text("utf-8").splitlines():
         if line.startswith("["):
             section, comment = line.strip("[]"), []
@@ -165,9 +167,7 @@ def tables() -> str:
 
 
 def _index(paths: tuple[str, ...]) -> str:
-    return ", ".join(
-        "`created_at`" if path == "created_at" else f"`$.{path}`" for path in paths
-    )
+    return ", ".join("`created_at`" if path == "created_at" else f"`$.{path}`" for path in paths)
 
 
 async def _openapi(folder: Path) -> dict[str, Any]:
@@ -204,16 +204,16 @@ def http() -> str:
             good = {c: r for c, r in operation["responses"].items() if c.startswith(("2", "3"))}
             for code, answer in good.items():
                 kinds = ", ".join(f"`{kind}`" for kind in answer.get("content", {}))
-                parts.append(f"{code}: {_escaped(answer['description'])}{kinds and f' ({kinds})'}\n")
+                parts.append(
+                    f"{code}: {_escaped(answer['description'])}{kinds and f' ({kinds})'}\n"
+                )
             others = sorted(set(operation["responses"]) - set(good))
             parts.append(f"Errors: {', '.join(others)}.\n")
     return "\n".join(parts)
 
 
 def _sentence(operation: Mapping[str, Any]) -> str:
-    text = "\n\n".join(
-        operation[key] for key in ("summary", "description") if operation.get(key)
-    )
+    text = "\n\n".join(operation[key] for key in ("summary", "description") if operation.get(key))
     return _escaped(text)
 
 
