@@ -109,7 +109,7 @@ def test_a_missing_object_or_parent_is_named(
     assert "is missing" in refused(saved, folder, last, elsewhere(tmp_path, "b"))
 
 
-def test_a_link_in_project_of_an_object_is_not_followed(
+def test_a_link_in_place_of_an_object_is_not_followed(
     saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     last = chain(saved, folder, CODINGS["plain"])

@@ -187,9 +187,7 @@ def test_a_newer_database_is_not_written_to(project: Project) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_link_in_project_of_the_database_is_not_followed(
-    project: Project, tmp_path: Path
-) -> None:
+def test_a_link_in_place_of_the_database_is_not_followed(project: Project, tmp_path: Path) -> None:
     outside = tmp_path / "outside.db"
     project.database(PURPOSE.file).symlink_to(outside)
     Spool(project).accept("claude-code", payload(1))
@@ -244,7 +242,7 @@ def test_an_unreadable_file_does_not_hold_up_the_others(project: Project, tmp_pa
 
 @pytest.mark.parametrize("name", LOCKS)
 @pytest.mark.parametrize("kind", ["a dangling link", "a folder"])
-def test_what_stands_in_project_of_a_lock_gives_way(
+def test_what_stands_in_place_of_a_lock_gives_way(
     name: str, kind: str, project: Project, hook: Hook
 ) -> None:
     Spool(project).make()

@@ -314,7 +314,7 @@ def test_the_hook_imports_only_what_is_built_in(project: Project) -> None:
     def imported(log: bytes) -> set[bytes]:
         return {line.split()[1] for line in log.splitlines() if line.startswith(b"import ")}
 
-    assert imported(listing) - imported(floor) <= {b"'arrival'", b"'_signal'"}
+    assert imported(listing) - imported(floor) <= {b"'spool_writer'", b"'_signal'"}
 
 
 def _socket(path: Path) -> None:
@@ -342,7 +342,7 @@ IN_PROJECT_OF_THE_PIPE = {
 
 @pytest.mark.parametrize("way", ["a hook", "a program"])
 @pytest.mark.parametrize("make", IN_PROJECT_OF_THE_PIPE.values(), ids=IN_PROJECT_OF_THE_PIPE)
-def test_what_stands_in_project_of_the_drainers_pipe_gives_way(
+def test_what_stands_in_place_of_the_drainers_pipe_gives_way(
     make: Callable[[Path], None], way: str, project: Project, hook: Hook
 ) -> None:
     spool = Spool(project)

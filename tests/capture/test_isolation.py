@@ -240,7 +240,7 @@ def test_a_journal_of_anything_harms_nothing(project: Project, content: bytes) -
     assert sessions(project) == ["s1"]
 
 
-def test_a_link_in_project_of_the_journal_is_not_followed(project: Project, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_journal_is_not_followed(project: Project, tmp_path: Path) -> None:
     Spool(project).accept("claude-code", stop("s1"))
     (project.spool / JOURNAL).symlink_to(tmp_path / "precious")
     assert drain(project).left == 0

@@ -239,8 +239,8 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
     ]),
     (set_aside, [("store/sqlite/connection.py:set_aside", f"{PLANS}.lock")]),
     (restored_there, [
-        ("staging.py:staging", "staging"),
-        ("staging.py:sweep", "staging"),
+        ("store/staging.py:staging", "staging"),
+        ("store/staging.py:sweep", "staging"),
         ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.lock"),
         ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.gate.lock"),
     ]),

@@ -207,7 +207,7 @@ def test_where_there_is_no_mirror_nothing_is_made(project: Project) -> None:
     assert not project.sessions.exists()
 
 
-def test_a_link_in_project_of_the_mirror_is_not_followed(filled: Project, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_mirror_is_not_followed(filled: Project, tmp_path: Path) -> None:
     grow_old(filled)
     elsewhere = tmp_path / "elsewhere"
     filled.sessions.rename(elsewhere)

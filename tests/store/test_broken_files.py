@@ -145,7 +145,7 @@ async def test_a_link_is_refused_and_nothing_is_written_where_it_leads(
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", ".lock"])
-async def test_a_link_in_project_of_a_sidecar_is_not_followed(
+async def test_a_link_in_place_of_a_sidecar_is_not_followed(
     suffix: str, folder: Path, database: Path, tmp_path: Path
 ) -> None:
     await fill(folder)

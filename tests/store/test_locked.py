@@ -122,7 +122,7 @@ async def test_an_old_file_that_is_released_in_time_is_opened(folder: Path, data
     assert len(old_files.stored(database)) == len(old_files.ROWS) + 1
 
 
-async def test_a_writer_of_ours_that_holds_its_project_too_long_is_an_error_in_time(
+async def test_a_writer_of_ours_that_holds_its_place_too_long_is_an_error_in_time(
     folder: Path, database: Path
 ) -> None:
     async with opened(plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)) as store:
@@ -137,7 +137,7 @@ async def test_a_writer_of_ours_that_holds_its_project_too_long_is_an_error_in_t
         await store.save(plan())
 
 
-async def test_a_store_closes_also_while_another_holds_its_project(
+async def test_a_store_closes_also_while_another_holds_its_place(
     folder: Path, database: Path
 ) -> None:
     async with opened(plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)) as store:

@@ -107,7 +107,7 @@ def test_a_transport_takes_the_project_of_the_other(tmp_path: Path) -> None:
     assert path_in(tmp_path).read_text() == original
 
 
-def test_a_hook_keeps_its_project_and_its_timeout(tmp_path: Path) -> None:
+def test_a_hook_keeps_its_place_and_its_timeout(tmp_path: Path) -> None:
     ours = {"type": "command", "command": command_of("Stop"), "timeout": 30}
     group = {"matcher": "x", "hooks": [THEIRS, ours, THEIRS]}
     path_in(tmp_path).write_text(json.dumps({"hooks": {"Stop": [group]}}))

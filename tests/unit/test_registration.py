@@ -340,7 +340,7 @@ def test_a_file_that_the_tool_wrote_anew_is_cleared_too(tmp_path: Path, tool: st
     assert settings_of(tool, "project", tmp_path) == {"a": 1}
 
 
-def test_a_moved_interpreter_is_updated_in_project(tmp_path: Path) -> None:
+def test_a_moved_interpreter_is_updated_in_place(tmp_path: Path) -> None:
     path = settings_path("claude-code", "project", tmp_path)
     old = hook_command("claude-code", blocks=True).replace(interpreter(), "/gone/bin/python")
     ours = {"type": "command", "command": old, "timeout": 9}

@@ -107,7 +107,7 @@ def test_every_setting_is_tried_here() -> None:
         (f"a = {'[' * 5_000}", ""),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_project(line: str, name: str, config: Path) -> None:
+def test_what_is_wrong_is_refused_with_its_place(line: str, name: str, config: Path) -> None:
     config.write_text(line)
     with pytest.raises(InvalidSettingsError) as raised:
         load(config)

@@ -54,14 +54,14 @@ def replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
         if force:
             os.replace(temporary, path)
         else:
-            _project(temporary, path)
+            _link_into_place(temporary, path)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
     sync_directory(path.parent)
 
 
-def _project(temporary: str, path: Path) -> None:
+def _link_into_place(temporary: str, path: Path) -> None:
     """Give the file its name, unless another has got it meanwhile."""
     try:
         os.link(temporary, path)
