@@ -14,7 +14,7 @@ from khive_persist.cli.root import run
 from khive_persist.place import Place
 from khive_persist.prices import PriceTable
 from khive_persist.session import Session, read_session
-from khive_persist.store.unmatched import POST, PRE
+from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.story.entry import Entry
 from khive_persist.story.telling import tell
 from khive_persist.story.wording import short_duration

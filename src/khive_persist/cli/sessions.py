@@ -7,6 +7,7 @@ import anyio
 import click
 
 from khive_persist import clock
+from khive_persist import settings as configuration
 from khive_persist.cli.options import drained_place, with_filters, with_output, with_place
 from khive_persist.cli.output import print_documents, print_table
 from khive_persist.opening import reading
@@ -37,7 +38,9 @@ def command(
 ) -> None:
     """List sessions, the latest first: what was planned and what happened.
 
-    A session is the events and messages of one session id, with the plan and verdict of that id.
+    A session is the events and messages of one session id, with the plan that it carries out, the
+    latest where there are several, and the verdict that counts. Failures are tool calls that
+    failed or were refused, each once.
 
     \b
       khive-persist sessions --complexity complex --min-confidence 0.8
@@ -55,14 +58,17 @@ def command(
     )
     if form == "table" and limit is None:
         limit = TABLE_LIMIT
-    found = anyio.run(_list, place, chosen, limit)
+    rule = configuration.load(place.config).verdict_rule
+    found = anyio.run(_list, place, chosen, limit, rule)
     if form == "table":
         print_table(SessionSummary._fields, found, "no sessions")
     else:
         print_documents(form, [session._asdict() for session in found])
 
 
-async def _list(place: Place, wanted: SessionFilter, limit: int | None) -> list[SessionSummary]:
+async def _list(
+    place: Place, wanted: SessionFilter, limit: int | None, rule: float | None
+) -> list[SessionSummary]:
     purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
     async with reading(place, *purposes) as reader:
-        return await list_sessions(reader, wanted, limit)
+        return await list_sessions(reader, wanted, limit, rule)

@@ -15,7 +15,8 @@ from khive_persist import clock
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.records.message import Message
-from khive_persist.store.unmatched import POST, PRE
+from khive_persist.sessions.definitions import stands_for_end
+from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.story.entry import Entry, content_of
 from khive_persist.story.tool_call import tool_call
 
@@ -208,8 +209,7 @@ def _end(call: EventCall, event: HookEvent, content: dict[str, Any]) -> None:
 
 def _end_by_beginning(call: EventCall, content: dict[str, Any]) -> None:
     """How a call ended whose end no event tells: a transcript said so to the event before it."""
-    metadata = content.get("metadata")
-    if not (isinstance(metadata, Mapping) and metadata.get("has_no_end_event")):
+    if not stands_for_end(content):
         return
     output = content.get("error") or content.get("output")
     call.result = {"output": output, "is_error": content.get("success") is False}

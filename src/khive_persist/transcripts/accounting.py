@@ -15,9 +15,9 @@ from khive_persist.purposes import CONVERSATIONS
 from khive_persist.query import Filter, field
 from khive_persist.records.hook_event import HookEvent
 from khive_persist.sealing import load_redactor
+from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from khive_persist.store.unmatched import POST, PRE
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts import failed_hooks
 from khive_persist.transcripts.call_recount import recount

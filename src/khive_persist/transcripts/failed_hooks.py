@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.capture.registration.command import is_ours
 from khive_persist.records.hook_event import HookEvent
-from khive_persist.store.unmatched import POST, PRE
+from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.transcripts.reconstruction import Call, as_hooks_say, event
 
 TOOL: Final = "claude-code"

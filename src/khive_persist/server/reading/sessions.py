@@ -133,10 +133,9 @@ async def _one(serving: Serving, begin: str) -> SessionItem:
     rollup = serving.reading.rollup
     await serving.reading.was_read()
     found = await serving.reading.in_thread(asking.session, rollup, begin) if begin else []
-    is_other = bool(found) and found[0].session_id != begin
-    if is_other and await names_session(serving, begin):
-        # A session of an application, say: not that of another id that begins so.
-        found = []
+    # Where it is a session, of an application, say, that of another id that begins so is not meant.
+    if begin and not found and not await names_session(serving, begin):
+        found = await serving.reading.in_thread(asking.beginning, rollup, begin)
     if not found:
         hint = ""
         if not serving.reading.follower.progress.is_complete:

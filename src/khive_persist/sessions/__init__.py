@@ -1,0 +1,1 @@
+"""What is said of sessions: `definitions.py` says once what each word means."""
