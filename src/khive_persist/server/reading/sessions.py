@@ -24,7 +24,7 @@ from khive_persist.story.entry import Entry
 from khive_persist.story.telling import tell
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
-VERDICT: Final = Parameter("verdict", "text", "Whose latest verdict is this.")
+VERDICT: Final = Parameter("verdict", "text", "Whose verdict that counts is this.")
 WORDS: Final = Parameter(
     "q", "text", "Words in the title, the task or the project, or the beginning of the id."
 )
