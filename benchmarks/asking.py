@@ -13,7 +13,7 @@ import anyio
 from benchmarks.samples import plan_rows
 from benchmarks.table import Line
 from khive_persist import PlannerSession, field, open_store
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.sqlite.connection import open_reader, open_writer
 from khive_persist.store.sqlite.statements import extract, upsert
 
@@ -43,7 +43,7 @@ def measure(rows: int) -> list[Line]:
 
 
 def stream(folder: str) -> None:
-    """Read every plan of a place, and print the most memory that it took, in KiB."""
+    """Read every plan of a project, and print the most memory that it took, in KiB."""
 
     async def read() -> int:
         count = 0

@@ -17,7 +17,7 @@ import anyio
 from benchmarks.saving import records, without_mirror
 from benchmarks.table import Line
 from khive_persist import PlannerSession, open_store
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.statements import upsert

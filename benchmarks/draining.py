@@ -9,10 +9,10 @@ from pathlib import Path
 
 from benchmarks.samples import payload
 from benchmarks.table import Line
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 
 EVENTS = 5_000
@@ -29,29 +29,29 @@ def measure() -> list[Line]:
     lines = []
     for sample, name in (before, after):
         with tempfile.TemporaryDirectory() as folder:
-            place = Place(Path(folder))
+            project = Project(Path(folder))
             for _ in range(ROUNDS):
-                _fill(place, sample)
-                rates.append(EVENTS / _drain(place))
-            lines += _sizes(place, name)
+                _fill(project, sample)
+                rates.append(EVENTS / _drain(project))
+            lines += _sizes(project, name)
     rate = statistics.median(rates)
     what = f"spool to database and mirror, {PAYLOAD_BYTES // 1024} KB payloads"
     goal = 5_000
     return [Line(what, f"{rate:,.0f} events/s", f"{goal:,} events/s", rate / goal, 1.0), *lines]
 
 
-def _fill(place: Place, sample: bytes) -> None:
+def _fill(project: Project, sample: bytes) -> None:
     """A spool full of events, as hooks leave it; without their syncs, which are not measured."""
-    place.make()
-    place.spool.mkdir(mode=0o700, exist_ok=True)
+    project.make()
+    project.spool.mkdir(mode=0o700, exist_ok=True)
     for _ in range(EVENTS):
-        name = arrival.file_name("claude-code", True)
-        (place.spool / name).write_bytes(sample)
+        name = spool_writer.file_name("claude-code", True)
+        (project.spool / name).write_bytes(sample)
     os.sync()
 
 
-def _drain(place: Place) -> float:
-    with Drain(place) as drain:
+def _drain(project: Project) -> float:
+    with Drain(project) as drain:
         began = time.perf_counter()
         result = drain.run(60)
         took = time.perf_counter() - began
@@ -60,8 +60,8 @@ def _drain(place: Place) -> float:
     return took
 
 
-def _sizes(place: Place, name: str) -> list[Line]:
-    path = place.database(PURPOSE.file)
+def _sizes(project: Project, name: str) -> list[Line]:
+    path = project.database(PURPOSE.file)
     whole = path.stat().st_size
     without = _bytes_without_indexes(path)
     return [

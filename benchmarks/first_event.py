@@ -9,11 +9,11 @@ from uuid import UUID
 
 from benchmarks.samples import payload
 from benchmarks.table import Line, median_ratio, milliseconds
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain
 from khive_persist.mirror import names
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 
 FILES: Final = 100_000
 FEW: Final = 100
@@ -25,11 +25,11 @@ _EVENTS_A_SESSION: Final = 200
 def measure(files: int = FILES) -> list[Line]:
     """The time from an event in the spool to its copies, by a drainer that has just begun."""
     with tempfile.TemporaryDirectory() as name:
-        many, few = Place(Path(name) / "many"), Place(Path(name) / "few")
-        for place, count in ((many, files), (few, FEW)):
-            place.root.mkdir()
-            place.make()
-            _fill(place, count)
+        many, few = Project(Path(name) / "many"), Project(Path(name) / "few")
+        for project, count in ((many, files), (few, FEW)):
+            project.root.mkdir()
+            project.make()
+            _fill(project, count)
         of_many, of_few = [], []
         for number in range(1, ROUNDS + 2):
             of_many.append(_first(many, number))
@@ -47,12 +47,12 @@ def measure(files: int = FILES) -> list[Line]:
     ]
 
 
-def _first(place: Place, number: int) -> float:
+def _first(project: Project, number: int) -> float:
     """Every other event is of a session that has a file already."""
     sample = payload(2_048, number // 2 * _EVENTS_A_SESSION + number % 2)
-    (place.spool / arrival.file_name("claude-code", True)).write_bytes(sample)
+    (project.spool / spool_writer.file_name("claude-code", True)).write_bytes(sample)
     began = time.perf_counter()
-    with Drain(place) as drain:
+    with Drain(project) as drain:
         result = drain.run(60)
         seconds = time.perf_counter() - began
     if (result.stored, result.left) != (1, 0):
@@ -60,11 +60,11 @@ def _first(place: Place, number: int) -> float:
     return seconds
 
 
-def _fill(place: Place, count: int) -> None:
+def _fill(project: Project, count: int) -> None:
     """Files of sessions that are over, each like that of the first event, which is drained."""
-    place.spool.mkdir(mode=0o700, exist_ok=True)
-    _first(place, 0)
-    (first,) = place.sessions.glob("*.jsonl")
+    project.spool.mkdir(mode=0o700, exist_ok=True)
+    _first(project, 0)
+    (first,) = project.sessions.glob("*.jsonl")
     text = first.read_text()
     day_and_ending = names.split(first.name, HOOK_EVENTS["claude-code"])
     assert day_and_ending is not None
@@ -73,6 +73,6 @@ def _fill(place: Place, count: int) -> None:
     for number in range(count - 1):
         # Beginnings that differ, as those of random ids do.
         other = str(UUID(int=(number * 0x9E3779B1 % (1 << 32)) << 96, version=4))
-        path = place.sessions / f"{begin}{names.short(other)}.jsonl"
+        path = project.sessions / f"{begin}{names.short(other)}.jsonl"
         path.write_text(text.replace(session, other))
     os.sync()

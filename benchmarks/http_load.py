@@ -17,9 +17,10 @@ _READ_BYTES: Final = 1 << 20
 
 _SERVE: Final = """
 import sys
-from khive_persist.place import Place
-from khive_persist.server import hooks, recorder
-from khive_persist.server.running import Options, serve
+from khive_persist.project import Project
+from khive_persist.server.routes import hooks
+from khive_persist.recorder import client
+from khive_persist.server.run import Options, serve
 from khive_persist.settings import Settings
 
 async def nothing(serving, event, raw):
@@ -28,13 +29,13 @@ async def nothing(serving, event, raw):
 if sys.argv[2] == "answering":
     hooks.record = nothing
 if sys.argv[2] == "one commit a request":
-    recorder.module_command = lambda module, *words: [sys.executable, sys.argv[3], *words]
-serve(Place(sys.argv[1]), Settings(), Options(port=0), lambda url: print(url, flush=True))
+    client.module_command = lambda module, *words: [sys.executable, sys.argv[3], *words]
+serve(Project(sys.argv[1]), Settings(), Options(port=0), lambda url: print(url, flush=True))
 """
 
 
 class Server(NamedTuple):
-    """Where a server listens, and the token of its place."""
+    """Where a server listens, and the token of its project."""
 
     port: int
     token: str
@@ -45,7 +46,7 @@ def serving(folder: Path, kind: str = "storing") -> Iterator[Server]:
     """Run a server.
 
     Args:
-        folder: Its place, which is made.
+        folder: Its project, which is made.
         kind: "storing", "answering" without storing, or "one commit a request".
     """
     folder.mkdir()

@@ -2,8 +2,8 @@
 
 import sys
 
-from khive_persist.server import commits, recording
+from khive_persist.recorder import group_commit, process
 
 if __name__ == "__main__":
-    commits.BATCH_ROWS = 1  # type: ignore[misc]
-    sys.exit(recording.main())
+    group_commit.BATCH_ROWS = 1  # type: ignore[misc]
+    sys.exit(process.main())

@@ -16,8 +16,8 @@ from benchmarks.table import Line, median_ratio, milliseconds
 from khive_persist.capture import hook_path
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_reader
 
 FLOOR = [sys.executable, "-I", "-S", "-c", "pass"]
@@ -33,9 +33,9 @@ def measure(runs: int) -> list[Line]:
     """Every line that is about a process."""
     lines = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        place = Place(Path(name) / "project")
-        place.root.mkdir()
-        os.environ["KHIVE_DIR"] = str(place.root)
+        project = Project(Path(name) / "project")
+        project.root.mkdir()
+        os.environ["KHIVE_DIR"] = str(project.root)
         os.environ["HOME"] = name
         for size in (2_048, 51_200):
             stdin = Path(name) / f"{size}.json"
@@ -64,7 +64,7 @@ def measure(runs: int) -> list[Line]:
                     )
                 )
                 lines += _uv(stdin, Path(name), runs)
-        lines.append(_many_at_once(Path(name) / "2048.json", place))
+        lines.append(_many_at_once(Path(name) / "2048.json", project))
         lines += _visible(Path(name))
     lines += _starts(runs)
     return lines
@@ -89,16 +89,16 @@ def _uv(stdin: Path, folder: Path, runs: int) -> list[Line]:
     ]
 
 
-def _many_at_once(stdin: Path, place: Place) -> Line:
+def _many_at_once(stdin: Path, project: Project) -> Line:
     """32 loops of hooks against the same 32 loops of the bare interpreter."""
-    with Drain(place) as drain:
+    with Drain(project) as drain:
         drain.run()
-    before = _stored(place)
+    before = _stored(project)
     bare = _loops(FLOOR, stdin)
     hooks = _loops(HOOK, stdin)
-    with Drain(place) as drain:
+    with Drain(project) as drain:
         drain.run()
-    kept = _stored(place) - before + len(Spool(place).events())
+    kept = _stored(project) - before + len(Spool(project).events())
     lost = WRITERS * EACH - kept
     return Line(
         f"{WRITERS} hook processes at once, {lost} of {WRITERS * EACH} lost",
@@ -114,14 +114,14 @@ def _visible(folder: Path) -> list[Line]:
     stdin = folder / "2048.json"
     seconds: dict[str, list[float]] = {"with no drainer running": [], "with one running": []}
     for number in range(VISIBLE_ROUNDS):
-        place = Place(folder / f"visible{number}")
-        place.root.mkdir()
-        os.environ["KHIVE_DIR"] = str(place.root)
+        project = Project(folder / f"visible{number}")
+        project.root.mkdir()
+        os.environ["KHIVE_DIR"] = str(project.root)
         for taken in seconds.values():
-            before = _stored(place)
+            before = _stored(project)
             _run(HOOK, stdin)
             began = time.perf_counter()
-            while _stored(place) == before:
+            while _stored(project) == before:
                 time.sleep(0.002)
             taken.append(time.perf_counter() - began)
     return [
@@ -186,8 +186,8 @@ def _starts(runs: int) -> list[Line]:
     ]
 
 
-def _stored(place: Place) -> int:
-    path = place.database(HOOK_EVENTS["claude-code"].file)
+def _stored(project: Project) -> int:
+    path = project.database(HOOK_EVENTS["claude-code"].file)
     if not path.exists():
         return 0
     connection = open_reader(path)

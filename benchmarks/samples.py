@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from khive_persist import clock
-from khive_persist.records.planner_session import PlannerSessionContent
+from khive_persist.models.planner_session import PlannerSessionContent
 
 COMPLEXITIES = ("simple", "medium", "complex", "very_complex")
 PROSE = """return self value config async await store index query event session planner agent

@@ -12,7 +12,7 @@ import anyio
 from benchmarks.samples import plan, prose
 from benchmarks.table import Line, median_ratio, milliseconds
 from khive_persist import PlannerSession, open_store, save_planning_session
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 TASKS: Final = 64
 CALLS: Final = 1_000
@@ -37,12 +37,12 @@ def measure(calls: int = CALLS) -> list[Line]:
 
 
 def without_mirror(folder: Path) -> None:
-    """Make a place whose plans have no second copy."""
+    """Make a project whose plans have no second copy."""
     folder.mkdir(exist_ok=True)
-    place = Place(folder)
-    place.make()
+    project = Project(folder)
+    project.make()
     # What records less counts from this file alone.
-    local = place.khive / "config.local.toml"
+    local = project.khive / "config.local.toml"
     local.write_text('[mirror]\noff = ["planner_sessions"]\n')
 
 

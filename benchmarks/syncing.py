@@ -13,9 +13,9 @@ import orjson
 
 from benchmarks import conversations
 from benchmarks.table import Line
-from khive_persist.place import Place
-from khive_persist.sealing import load_redactor
+from khive_persist.project import Project
 from khive_persist.settings import Settings
+from khive_persist.store.redacting import load_redactor
 from khive_persist.transcripts.batches import READERS
 from khive_persist.transcripts.sync import Sync
 
@@ -85,10 +85,10 @@ def measure() -> list[Line]:
 
 
 def run(tool: str, transcript: str, folder: str) -> None:
-    """Sync into a new place, and print what was measured."""
-    path, place = Path(transcript), Place(folder)
-    place.make()
-    sync = Sync(place, Settings(), load_redactor(place, Settings()))
+    """Sync into a new project, and print what was measured."""
+    path, project = Path(transcript), Project(folder)
+    project.make()
+    sync = Sync(project, Settings(), load_redactor(project, Settings()))
     parsed = [_parse(path)]
     began = time.perf_counter()
     done = sync.run(path, tool)
@@ -103,8 +103,8 @@ def run(tool: str, transcript: str, folder: str) -> None:
 
 
 def _measured(tool: str, transcript: Path, folder: Path) -> Measured:
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        words = ", ".join(map(repr, (tool, str(transcript), place)))
+    with tempfile.TemporaryDirectory(dir=folder) as project:
+        words = ", ".join(map(repr, (tool, str(transcript), project)))
         program = f"from benchmarks.syncing import run; run({words})"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     return Measured(*json.loads(done.stdout))

@@ -18,7 +18,7 @@ _FLAGS: Final = (
 )  # fmt: skip
 
 
-# Moves a scrubber, if there is one, to another place in each of some frames.
+# Moves a scrubber, if there is one, to another project in each of some frames.
 _SCRUB: Final = """async ([scrubber, frames]) => {
   const input = document.querySelector(scrubber);
   for (let n = 0; n < frames; n++) {

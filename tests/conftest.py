@@ -1,4 +1,4 @@
-"""What all tests share: a home and a place of their own, and the real hook to run."""
+"""What all tests share: a home and a project of their own, and the real hook to run."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture import hook_path
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests import hypotheses
 from tests.payloads import Hook
 
@@ -55,7 +55,7 @@ def folder(
 
 @pytest.fixture(scope="session", autouse=True)
 def first_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home for what is made before a test's own: there the marks of such places are."""
+    """A home for what is made before a test's own: there the marks of such projects are."""
     path = tmp_path_factory.mktemp("first-home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(path))
@@ -104,9 +104,9 @@ def home(home_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """A place whose drainers leave soon."""
-    made = Place(tmp_path / "project")
+def project(tmp_path: Path) -> Project:
+    """A project whose drainers leave soon."""
+    made = Project(tmp_path / "project")
     made.root.mkdir()
     made.make()
     made.config.write_text("[capture]\nlinger_seconds = 0.2\n")
@@ -114,8 +114,8 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def hook(place: Place) -> Hook:
-    """Run the hook as a tool does, in the place unless told otherwise."""
+def hook(project: Project) -> Hook:
+    """Run the hook as a tool does, in the project unless told otherwise."""
 
     def run(
         payload: bytes, tool: str = "claude-code", *words: str, **options: object
@@ -127,7 +127,7 @@ def hook(place: Place) -> Hook:
             capture_output=True,
             timeout=60,
             check=False,
-            **{"cwd": place.root, "env": dict(os.environ), **options},  # type: ignore[call-overload]
+            **{"cwd": project.root, "env": dict(os.environ), **options},  # type: ignore[call-overload]
         )
         return done
 

@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def known_places(home: Path, first_home: Path) -> None:
+def known_projects(home: Path, first_home: Path) -> None:
     """Let a test's own home know the places that were made for several tests."""
     khive = home / ".khive"
     khive.mkdir(mode=0o700)

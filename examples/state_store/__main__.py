@@ -25,11 +25,11 @@ import anyio.to_thread
 
 from examples.state_store.state import State, open_state, say_failed, say_saved
 from khive_persist import KhiveError, save_document
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.destination import Destination, open_destination
-from khive_persist.backup.restore import restore_backup
-from khive_persist.place import Place
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.destination import Destination, open_destination
+from khive_persist.maintenance.backup.restore import restore_backup
+from khive_persist.project import Project
 
 
 async def run(directory: Path, every_seconds: float) -> None:
@@ -101,16 +101,16 @@ async def show(directory: Path) -> None:
 
 def recover(directory: Path) -> None:
     """Bring the newest backup back. What it replaces is kept, in `.khive/quarantine`."""
-    place, backups = backups_of(directory)
+    project, backups = backups_of(directory)
     catalogue = read_catalogue(backups)
-    restored = restore_backup(place, backups, catalogue, catalogue.find("latest"))
+    restored = restore_backup(project, backups, catalogue, catalogue.find("latest"))
     print(f"recovered the backup of {restored.manifest.created_at}")
 
 
-def backups_of(directory: Path) -> tuple[Place, Destination]:
-    """The place, and its backups: outside of `.khive`, so that they are there without it."""
-    place = Place(directory)
-    return place, open_destination(place, "backups")
+def backups_of(directory: Path) -> tuple[Project, Destination]:
+    """The project, and its backups: outside of `.khive`, so that they are there without it."""
+    project = Project(directory)
+    return project, open_destination(project, "backups")
 
 
 def main() -> int:

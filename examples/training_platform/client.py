@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 class Client:
-    """One user's connection to the server of a place."""
+    """One user's connection to the server of a project."""
 
     def __init__(self, directory: Path) -> None:
         self._khive = directory / ".khive"

@@ -7,30 +7,10 @@ Importing this package imports nothing else: each name is brought in when it is 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from khive_persist.analysis.outcomes import (
-        calibration,
-        outcomes,
-    )
-    from khive_persist.analysis.similar import similar_plans
-    from khive_persist.analysis.verdicts import record_outcome
-    from khive_persist.autosave import Autosave
-    from khive_persist.backup.backups import (
-        create_backup,
-        list_backups,
-        prune_backups,
-        restore_backup,
-        verify_backups,
-    )
-    from khive_persist.backup.catalogue import Catalogue
-    from khive_persist.backup.manifest import Manifest
-    from khive_persist.backup.restore import Restored
-    from khive_persist.backup.verify import VerifiedBackup
-    from khive_persist.callbacks import (
-        Callback,
-        CallbackMetadata,
-        CallbackOptions,
-        ErrorCallback,
-    )
+    from khive_persist.analytics.experiments.assign import assign
+    from khive_persist.analytics.experiments.create import create_experiment
+    from khive_persist.analytics.outcomes import calibration, outcomes
+    from khive_persist.analytics.similar import similar_plans
     from khive_persist.copies import (
         Difference,
         Rebuilt,
@@ -55,7 +35,7 @@ if TYPE_CHECKING:
         MirrorError,
         MissingExtraError,
         NotFoundError,
-        PlaceError,
+        ProjectError,
         StoreBusyError,
         StoreClosedError,
         StoreDamagedError,
@@ -66,17 +46,24 @@ if TYPE_CHECKING:
         UntrustedError,
         VersionError,
     )
-    from khive_persist.exchange.files import (
-        load_document,
-        save_document,
+    from khive_persist.maintenance.backup.backups import (
+        create_backup,
+        list_backups,
+        prune_backups,
+        restore_backup,
+        verify_backups,
     )
-    from khive_persist.exchange.importing import Imported
-    from khive_persist.exchange.transfer import (
-        export_records,
-        import_records,
-    )
-    from khive_persist.experiments.assigning import assign
-    from khive_persist.experiments.defining import create_experiment
+    from khive_persist.maintenance.backup.catalogue import Catalogue
+    from khive_persist.maintenance.backup.manifest import Manifest
+    from khive_persist.maintenance.backup.restore import Restored
+    from khive_persist.maintenance.backup.verify import VerifiedBackup
+    from khive_persist.maintenance.retention.prune import Pruned
+    from khive_persist.maintenance.retention.purge import Purged
+    from khive_persist.maintenance.retention.removal import prune, purge, rescan
+    from khive_persist.maintenance.retention.rescan import Rescanned
+    from khive_persist.models.paths import RecordPaths
+    from khive_persist.models.purposes import Purpose, purpose
+    from khive_persist.models.query import Field, Filter, Order, column, field
     from khive_persist.opening import (
         ApplicationSession,
         Assignment,
@@ -92,26 +79,7 @@ if TYPE_CHECKING:
         open_store,
         save_planning_session,
     )
-    from khive_persist.purposes import (
-        Purpose,
-        purpose,
-    )
-    from khive_persist.query import (
-        Field,
-        Filter,
-        Order,
-        column,
-        field,
-    )
-    from khive_persist.records.paths import RecordPaths
-    from khive_persist.retention.prune import Pruned
-    from khive_persist.retention.purge import Purged
-    from khive_persist.retention.removal import (
-        prune,
-        purge,
-        rescan,
-    )
-    from khive_persist.retention.rescan import Rescanned
+    from khive_persist.sessions.verdicts import record_outcome
     from khive_persist.sql_query import (
         QueryResult,
         list_tables,
@@ -119,17 +87,27 @@ if TYPE_CHECKING:
     )
     from khive_persist.store.aggregates import Aggregate
     from khive_persist.store.application_sessions import ApplicationSessionStore
-    from khive_persist.store.fixed import FixedStore
+    from khive_persist.store.autosave import Autosave
+    from khive_persist.store.callbacks import (
+        Callback,
+        CallbackMetadata,
+        CallbackOptions,
+        ErrorCallback,
+    )
     from khive_persist.store.focus_chains import FocusChainStore
     from khive_persist.store.hook_events import HookEventStore
+    from khive_persist.store.immutable import FixedStore
     from khive_persist.store.planner_sessions import PlannerSessionStore
     from khive_persist.store.sqlite.catalogue import Table, TableColumn
     from khive_persist.store.store import Store
-    from khive_persist.store.timed import TimedStore
+    from khive_persist.store.time_series import TimedStore
     from khive_persist.transcripts.collection import (
         Collected,
         sync,
     )
+    from khive_persist.transfer.files import load_document, save_document
+    from khive_persist.transfer.import_ import Imported
+    from khive_persist.transfer.transfer import export_records, import_records
 
 __all__ = [
     "Aggregate",
@@ -174,9 +152,9 @@ __all__ = [
     "NotFoundError",
     "Order",
     "Outcome",
-    "PlaceError",
     "PlannerSession",
     "PlannerSessionStore",
+    "ProjectError",
     "Pruned",
     "Purged",
     "Purpose",
@@ -276,7 +254,7 @@ _HOMES = {
     "NotFoundError": "errors",
     "Order": "query",
     "Outcome": "opening",
-    "PlaceError": "errors",
+    "ProjectError": "errors",
     "PlannerSession": "opening",
     "PlannerSessionStore": "store.planner_sessions",
     "Pruned": "retention.prune",

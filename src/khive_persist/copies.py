@@ -6,18 +6,18 @@ from typing import Final, Literal, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain, usable_settings
-from khive_persist.errors import InvalidQueryError, PlaceError
+from khive_persist.errors import InvalidQueryError, ProjectError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
-from khive_persist.mirror.revise import revise_both
+from khive_persist.mirror.rewrite import revise_both
 from khive_persist.mirror.verify import Advance, Difference, Tally, compared
-from khive_persist.opening import find_place
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.records.node import Node
-from khive_persist.register import mirrored_purposes, remember
-from khive_persist.store.sqlite import rows, switch
+from khive_persist.models.node import Node
+from khive_persist.models.purpose_registry import mirrored_purposes, remember
+from khive_persist.models.purposes import Purpose
+from khive_persist.opening import find_project
+from khive_persist.project import Project
+from khive_persist.store.sqlite import atomic_switch, rows
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones
 
@@ -26,7 +26,7 @@ __all__ = [
     "Rebuilt",
     "Tally",
     "Verified",
-    "existing_place",
+    "existing_project",
     "make_anew",
     "mirrored",
     "rebuild",
@@ -61,20 +61,20 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
     What waits in the spool is brought in before. A cancelled await stops it.
 
     Args:
-        records: Which classes; without one, all that this place knows.
+        records: Which classes; without one, all that this project knows.
         dir: The directory that holds `.khive`.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: There is no place, or it cannot be written to, as a comparison has to.
+        ProjectError: There is no project, or it cannot be written to, as a comparison has to.
         StoreError: Writers did not give up a database for the time of a look.
     """
-    place = existing_place(dir)
-    purposes = mirrored(place, records)
+    project = existing_project(dir)
+    purposes = mirrored(project, records)
 
     def run(advance: Advance) -> Verified:
-        bring_in(place, purposes)
-        with compared(place, purposes, advance) as comparison:
+        bring_in(project, purposes)
+        with compared(project, purposes, advance) as comparison:
             first = [d for d, _ in zip(comparison.differences(), range(LISTED), strict=False)]
             return Verified(comparison.is_equal, comparison.tallies, first)
 
@@ -98,7 +98,7 @@ async def rebuild(
 
     Args:
         source: The copy that is right.
-        records: Which classes; without one, all that this place knows.
+        records: Which classes; without one, all that this project knows.
         dir: The directory that holds `.khive`.
         discard_unmirrored: Replace a database, too, that has records which the mirror has not.
             They are then in quarantine only.
@@ -107,33 +107,35 @@ async def rebuild(
         InvalidQueryError: `source` is another word.
         NotFoundError: There is no mirror, or no database, to rebuild from.
         MirrorError: The mirror lacks records that a database has; or a file cannot be written.
-        PlaceError: There is no place, or it cannot be written to.
+        ProjectError: There is no project, or it cannot be written to.
         StoreError: As its subclasses say; the old databases are there.
         OSError: The mirror cannot be read.
     """
     if source not in ("mirror", "database"):
         raise InvalidQueryError(f"{source!r} is no copy", hint="name mirror or database")
-    place = existing_place(dir)
-    purposes = mirrored(place, records)
+    project = existing_project(dir)
+    purposes = mirrored(project, records)
 
     def run(advance: Advance) -> Rebuilt:
-        return make_anew(place, source, purposes, advance, may_discard=lambda _: discard_unmirrored)
+        return make_anew(
+            project, source, purposes, advance, may_discard=lambda _: discard_unmirrored
+        )
 
     return await run_stoppable(run)
 
 
-def bring_in(place: Place, purposes: Sequence[Purpose]) -> None:
+def bring_in(project: Project, purposes: Sequence[Purpose]) -> None:
     """Drain the spool, and copy to the mirror what a killed process has not: done on return.
 
     Neither raises: what could not be done shows when the copies are compared.
     """
-    drain(place)
-    settings = usable_settings(place)
-    recover(place, purposes, settings, most=FEW_RECORDS, wait_seconds=_WAIT_SECONDS)
+    drain(project)
+    settings = usable_settings(project)
+    recover(project, purposes, settings, most=FEW_RECORDS, wait_seconds=_WAIT_SECONDS)
 
 
 def make_anew(
-    place: Place,
+    project: Project,
     source: Source,
     purposes: Sequence[Purpose],
     advance: Advance = lambda _: None,
@@ -142,77 +144,77 @@ def make_anew(
 ) -> Rebuilt:
     """Make one copy of some purposes anew from the other. See `rebuild`.
 
-    What the mirror alone described is known to the place on return; what the place knew is
+    What the mirror alone described is known to the project on return; what the project knew is
     described in the mirror.
 
     Args:
-        place: The place.
+        place: The project.
         source: The copy that is right.
         purposes: Those that have a mirror, of `mirrored`.
         advance: Called with the number of records that were looked at since.
         may_discard: Asked whether so many records that the mirror has not may be set aside.
 
     Raises:
-        NotFoundError, MirrorError, PlaceError, StoreError, OSError: As `rebuild`.
+        NotFoundError, MirrorError, ProjectError, StoreError, OSError: As `rebuild`.
     """
-    bring_in(place, purposes)
-    _remove_purged(place, purposes)
+    bring_in(project, purposes)
+    _remove_purged(project, purposes)
     if source == "database":
-        done = rebuild_mirror(place, purposes, advance)
+        done = rebuild_mirror(project, purposes, advance)
     else:
-        done = rebuild_databases(place, purposes, advance, may_discard=may_discard)
+        done = rebuild_databases(project, purposes, advance, may_discard=may_discard)
     for purpose in purposes:
-        if place.database(purpose.file).exists():
-            remember(place, purpose)
+        if project.database(purpose.file).exists():
+            remember(project, purpose)
     # What a damaged database could not take has waited.
-    drain(place)
+    drain(project)
     return done
 
 
-def _remove_purged(place: Place, purposes: Sequence[Purpose]) -> None:
+def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
     """Remove what was purged from either copy: somebody may have put an older one there."""
-    tombstones = Tombstones.load(place)
+    tombstones = Tombstones.load(project)
     if tombstones.has_sessions:
-        timeout = configuration.load(place.config).store_busy_timeout_seconds
+        timeout = configuration.load(project.config).store_busy_timeout_seconds
         for purpose in purposes:
-            revise_both(place, purpose, tombstones.without_purged, timeout)
+            revise_both(project, purpose, tombstones.without_purged, timeout)
 
 
-def existing_place(directory: Path | str | None) -> Place:
-    """The place that is meant, with a restore that was killed half-way finished.
+def existing_project(directory: Path | str | None) -> Project:
+    """The project that is meant, with a restore that was killed half-way finished.
 
     Raises:
-        PlaceError: It has no `.khive`, or none is named or found.
+        ProjectError: It has no `.khive`, or none is named or found.
         StoreError: The restore cannot be finished.
     """
-    place = find_place(directory)
-    if not place.exists():
-        raise PlaceError(f"{place.khive} is not there", hint="name the directory that holds it")
-    switch.settle(place.khive)
-    return place
+    project = find_project(directory)
+    if not project.exists():
+        raise ProjectError(f"{project.khive} is not there", hint="name the directory that holds it")
+    atomic_switch.settle(project.khive)
+    return project
 
 
-def mirrored(place: Place, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:
-    """The purposes that have a second copy: those of the classes, or all that the place knows.
+def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:
+    """The purposes that have a second copy: those of the classes, or all that the project knows.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
         InvalidRecordError: A class names no file.
     """
-    off = configuration.load(place.config).mirror_off
+    off = configuration.load(project.config).mirror_off
     named = [purpose for record in records for purpose in record.purposes()]
-    return tuple(p for p in named or mirrored_purposes(place) if p.name not in off)
+    return tuple(p for p in named or mirrored_purposes(project) if p.name not in off)
 
 
-def second_copies(place: Place, purpose: Purpose, ids: Sequence[str]) -> list[Path]:
+def second_copies(project: Project, purpose: Purpose, ids: Sequence[str]) -> list[Path]:
     """The files of the mirror that have these records, each once.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
         StoreError: The database cannot be read.
     """
-    mirror = Mirror(place, configuration.load(place.config))
-    database = place.database(purpose.file)
+    mirror = Mirror(project, configuration.load(project.config))
+    database = project.database(purpose.file)
     if not mirror.has(purpose) or not database.exists():
         return []
     found = rows.read_ids(database, purpose.table, list(ids))

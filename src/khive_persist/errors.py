@@ -10,7 +10,7 @@ KhiveError
 ├── ConflictError (RuntimeError)         what is there is not what a change was made for
 │   ├── CompletedError                   a session that is completed takes no more
 │   └── VersionError                     it has another version by now
-├── PlaceError (OSError)                 no .khive, or one that may not be used
+├── ProjectError (OSError)                 no .khive, or one that may not be used
 │   └── UntrustedError                   a .khive that this user has not trusted, or does not own
 ├── CaptureError (OSError)               an event that could not be put into the spool
 ├── EmissionError (OSError)              a replay whose target takes nothing at all
@@ -109,13 +109,13 @@ class VersionError(ConflictError):
     code = "version"
 
 
-class PlaceError(KhiveError, OSError):
+class ProjectError(KhiveError, OSError):
     """There is no `.khive` here, or it is a link, a file, or not accessible."""
 
     code = "place"
 
 
-class UntrustedError(PlaceError):
+class UntrustedError(ProjectError):
     """A `.khive` is not marked as this user's, or is another's; nothing of it is obeyed."""
 
     code = "untrusted"

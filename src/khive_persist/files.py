@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist import clock
-from khive_persist.errors import PlaceError
+from khive_persist.errors import ProjectError
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_DIRECTORY: Final = 0o700
@@ -17,7 +17,7 @@ def make_directory(path: Path) -> None:
     """Make one private directory, durably; an open one is closed to others.
 
     Raises:
-        PlaceError: It cannot be made, or a link or a file stands in its place.
+        ProjectError: It cannot be made, or a link or a file stands in its place.
     """
     try:
         os.mkdir(path, PRIVATE_DIRECTORY)
@@ -25,12 +25,12 @@ def make_directory(path: Path) -> None:
         mode = os.lstat(path).st_mode
         if not stat.S_ISDIR(mode):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
-            raise PlaceError(f"{path} is {kind}", hint="move it away") from None
+            raise ProjectError(f"{path} is {kind}", hint="move it away") from None
         if not mode & 0o077:
             return
         made = False
     except OSError as error:
-        raise PlaceError(f"{path} cannot be made ({error.strerror})") from error
+        raise ProjectError(f"{path} cannot be made ({error.strerror})") from error
     else:
         made = True
     try:

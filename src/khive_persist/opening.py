@@ -1,4 +1,4 @@
-"""Opening a store: its place, its settings, what is redacted, and the spool before it."""
+"""Opening a store: its project, its settings, what is redacted, and the spool before it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,41 +10,41 @@ import anyio
 import anyio.to_thread
 
 from khive_persist import settings as configuration
-from khive_persist.callbacks import CallbackOptions, Callbacks
 from khive_persist.capture.record_spool import PASSING, spool_instead
 from khive_persist.capture.shared_drain import drained, records_drained
+from khive_persist.capture.todo_lists.from_events import gather
 from khive_persist.errors import InvalidRecordError
-from khive_persist.focus.gathering import gather
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
-from khive_persist.place import Place
-from khive_persist.purposes import FOCUS_CHAINS, Purpose
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.assignment import Assignment
-from khive_persist.records.binding import bind, set_opener, unbind
-from khive_persist.records.experiment import Experiment
-from khive_persist.records.fixed import Fixed
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
-from khive_persist.records.values import Timed
-from khive_persist.register import remember
-from khive_persist.sealing import load_redactor, seal
+from khive_persist.models.active_store import bind, set_opener, unbind
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.experiment import Experiment
+from khive_persist.models.field_types import Timed
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.immutable import Fixed
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
+from khive_persist.models.score import Score
+from khive_persist.project import Project
 from khive_persist.store.application_sessions import ApplicationSessionStore
+from khive_persist.store.callbacks import CallbackOptions, Callbacks
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.fixed import FixedStore
 from khive_persist.store.focus_chains import FocusChainStore
 from khive_persist.store.hook_events import HookEventStore
+from khive_persist.store.immutable import FixedStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
+from khive_persist.store.redacting import load_redactor, seal
 from khive_persist.store.shared_stores import shared_store
 from khive_persist.store.store import Store
-from khive_persist.store.timed import TimedStore
+from khive_persist.store.time_series import TimedStore
 from khive_persist.trust import search
 
 Record = TypeVar("Record", bound=Node)
@@ -66,30 +66,30 @@ __all__ = [
     "Outcome",
     "PlannerSession",
     "Score",
-    "find_place",
+    "find_project",
     "open_store",
     "reading",
     "save_planning_session",
 ]
 
 
-def find_place(directory: Path | str | None = None) -> Place:
-    """The place that is meant: the named directory, KHIVE_DIR, upward from here, or home.
+def find_project(directory: Path | str | None = None) -> Project:
+    """The project that is meant: the named directory, KHIVE_DIR, upward from here, or home.
 
     What is named is trusted from now on, if this user owns it.
 
     Raises:
         UntrustedError: The nearest `.khive` is not trusted, or the named one is another user's.
-        PlaceError: None is named or found, and there is no home directory.
+        ProjectError: None is named or found, and there is no home directory.
     """
     if directory is not None:
-        return Place(search.meant(directory))
+        return Project(search.meant(directory))
     root = search.by_environment()
     if root is None:
         root, passed = search.upward()
         if passed is not None:
-            raise search.untrusted(Place(passed).khive)
-    return Place(root)
+            raise search.untrusted(Project(passed).khive)
+    return Project(root)
 
 
 @overload
@@ -174,8 +174,8 @@ async def open_store(
 ) -> AsyncIterator[Any]:
     """Open the store of a class of records, for the time of an `async with`.
 
-    Its files lie in the place that `find_place(dir)` finds, made where it is missing; or the one
-    file is where `url` says. Each record is kept a second time, as JSON in the place's `sessions/`,
+    Its files lie in the project that `find_project(dir)` finds, made where it is missing; or the one
+    file is where `url` says. Each record is kept a second time, as JSON in the project's `sessions/`,
     unless config.toml turns that off or `url` names the file. Inside, the class's own calls
     (`await session.save()`) use this store. What waits in the spool is brought in first: records
     of the class by its opening and each reading, events by reading them or a to-do list's history.
@@ -186,7 +186,7 @@ async def open_store(
         dir: The directory that holds `.khive`.
         busy_timeout_seconds: How long a write waits for other programs, where that is less than
             `store.busy_timeout_seconds` of config.toml.
-        read_only: Write nothing and make nothing, not even what is missing: a place on a disk that
+        read_only: Write nothing and make nothing, not even what is missing: a project on a disk that
             nobody can write to can be read. What waits in the spool is not brought in.
         callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
             this store saved, loaded, or could not do. See `CallbackOptions`.
@@ -194,7 +194,7 @@ async def open_store(
     Raises:
         InvalidSettingsError: config.toml is wrong.
         InvalidRecordError: The class names no file, or `url` is of another kind.
-        PlaceError: There is no place, or it cannot be used.
+        ProjectError: There is no project, or it cannot be used.
         StoreError: As its subclasses say.
     """
     async with _opened(
@@ -223,38 +223,38 @@ async def _opened(
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """As `open_store`, of a store that no other task's calls are to use."""
-    place = find_place(dir)
+    project = find_project(dir)
     named = None if url is None else _checked_url(record, url)
     if read_only:
-        async with _read_only(record, place, named, Callbacks(**callbacks)) as store:
+        async with _read_only(record, project, named, Callbacks(**callbacks)) as store:
             yield store
         return
-    await anyio.to_thread.run_sync(place.make)
-    settings = configuration.load(place.config)
-    redactor = load_redactor(place, settings)
+    await anyio.to_thread.run_sync(project.make)
+    settings = configuration.load(project.config)
+    redactor = load_redactor(project, settings)
     if named is None:
         for purpose in record.purposes():
-            await anyio.to_thread.run_sync(remember, place, purpose)
+            await anyio.to_thread.run_sync(remember, project, purpose)
     timeout = settings.store_busy_timeout_seconds
     if busy_timeout_seconds is not None:
         timeout = min(timeout, busy_timeout_seconds)
     # What was spooled before comes first.
     names = frozenset(purpose.name for purpose in record.purposes())
-    records_in = None if named else partial(records_drained, place, names)
+    records_in = None if named else partial(records_drained, project, names)
     sealing = partial(seal, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
     if record is FocusChain and named is None:
-        mirror = Mirror(place, settings)
-        options["gather"] = partial(_gather, place, timeout, sealing, mirror)
+        mirror = Mirror(project, settings)
+        options["gather"] = partial(_gather, project, timeout, sealing, mirror)
     store = _STORES.get(record, Store)(
         record,
-        lambda purpose: named or place.database(purpose.file),
+        lambda purpose: named or project.database(purpose.file),
         busy_timeout_seconds=timeout,
-        before_read=partial(drained, place) if issubclass(record, HookEvent) else records_in,
+        before_read=partial(drained, project) if issubclass(record, HookEvent) else records_in,
         seal=sealing,
-        mirror_of=Mirror(place, settings).follower if named is None else None,
+        mirror_of=Mirror(project, settings).follower if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
-        mirror_path=_paths_in_mirror(place, named),
+        mirror_path=_paths_in_mirror(project, named),
         **options,
     )
     try:
@@ -264,9 +264,9 @@ async def _opened(
                 await anyio.to_thread.run_sync(
                     partial(
                         recover_file,
-                        place,
+                        project,
                         purpose,
-                        Mirror(place, settings),
+                        Mirror(project, settings),
                         timeout,
                         most=FEW_RECORDS,
                     )
@@ -281,13 +281,13 @@ async def _opened(
 
 @asynccontextmanager
 async def _read_only(
-    record: type[Any], place: Place, file: Path | None, callbacks: Callbacks
+    record: type[Any], project: Project, file: Path | None, callbacks: Callbacks
 ) -> AsyncIterator[Store[Any]]:
     store = _STORES.get(record, Store)(
         record,
-        lambda purpose: file or place.database(purpose.file),
+        lambda purpose: file or project.database(purpose.file),
         callbacks=callbacks if any(callbacks) else None,
-        mirror_path=_paths_in_mirror(place, file),
+        mirror_path=_paths_in_mirror(project, file),
         read_only=True,
     )
     try:
@@ -339,10 +339,10 @@ async def save_alone(
         StoreError: As its subclasses say; neither database nor spool took them.
     """
     record = type(records[0])
-    place = find_place(dir)
+    project = find_project(dir)
     try:
         opening = partial(_opened, record, dir=dir)
-        async with shared_store(str(place.root), record, opening) as store:
+        async with shared_store(str(project.root), record, opening) as store:
             if len(records) == 1:
                 await store.save(records[0])
             else:
@@ -351,7 +351,7 @@ async def save_alone(
         # What another kind of store writes hangs on what is there by then.
         if _STORES.get(record, Store).save is not Store.save:
             raise
-        spooling = partial(spool_instead, place, records, error, are_new=are_new)
+        spooling = partial(spool_instead, project, records, error, are_new=are_new)
         await anyio.to_thread.run_sync(spooling)
         return True
     return False
@@ -362,14 +362,14 @@ async def _save_node(record: Node) -> None:
 
 
 class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a function
-    """Read several purposes of a place together, once what waits in its spool came in."""
+    """Read several purposes of a project together, once what waits in its spool came in."""
 
-    def __init__(self, place: Place, *purposes: Purpose) -> None:
-        self._place = place
-        self._reader = Reader([(place.database(purpose.file), purpose) for purpose in purposes])
+    def __init__(self, project: Project, *purposes: Purpose) -> None:
+        self._project = project
+        self._reader = Reader([(project.database(purpose.file), purpose) for purpose in purposes])
 
     async def __aenter__(self) -> Reader:
-        await drained(self._place)
+        await drained(self._project)
         return self._reader
 
     async def __aexit__(self, *error: Any) -> None:
@@ -377,15 +377,15 @@ class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a 
 
 
 async def _gather(
-    place: Place,
+    project: Project,
     busy_timeout_seconds: float,
     sealing: Callable[[StoredRow], StoredRow] | None,
     mirror: Mirror,
     session_id: str,
 ) -> None:
-    await drained(place)
+    await drained(project)
     await gather(
-        place,
+        project,
         session_id,
         busy_timeout_seconds=busy_timeout_seconds,
         seal=sealing,
@@ -394,12 +394,12 @@ async def _gather(
 
 
 def _paths_in_mirror(
-    place: Place, named: Path | None
+    project: Project, named: Path | None
 ) -> Callable[[Purpose, StoredRow], Path | None]:
-    """Where the second copy of a row lies; nowhere for a file that lies outside of a place."""
+    """Where the second copy of a row lies; nowhere for a file that lies outside of a project."""
 
     def find(purpose: Purpose, row: StoredRow) -> Path | None:
-        mirror = Mirror(place, configuration.load(place.config))
+        mirror = Mirror(project, configuration.load(project.config))
         return None if named or not mirror.has(purpose) else mirror.path(purpose, row)
 
     return find

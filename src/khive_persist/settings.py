@@ -1,7 +1,7 @@
 """What a person may set, each with its default, and whose word counts.
 
-The home's config.toml holds for all places, then a place's own, then its `config.local.toml`, which
-git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a place's own
+The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`, which
+git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a project's own
 config.toml only as the person trusted it: git can bring another one with every pull.
 """
 
@@ -104,10 +104,10 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def load(path: Path) -> Settings:
-    """The settings in force in a place.
+    """The settings in force in a project.
 
     Args:
-        path: The place's config.toml, which need not be there.
+        path: The project's config.toml, which need not be there.
 
     Raises:
         InvalidSettingsError: A file is no TOML, names an unknown setting, or gives one a wrong
@@ -120,7 +120,7 @@ def load(path: Path) -> Settings:
 
 
 def withheld(path: Path) -> tuple[str, ...]:
-    """The settings of a place's config.toml that do not count until `khive-persist trust`.
+    """The settings of a project's config.toml that do not count until `khive-persist trust`.
 
     Raises:
         InvalidSettingsError: As for `load`.
@@ -136,7 +136,7 @@ def withheld(path: Path) -> tuple[str, ...]:
 
 
 def sources(path: Path) -> tuple[Path, ...]:
-    """The files that the settings of a place depend on."""
+    """The files that the settings of a project depend on."""
     home = _home_config(path)
     trusted = records.path_of(path.parent)
     return tuple(file for file in (path, path.with_name(LOCAL), home, trusted) if file)
@@ -174,17 +174,17 @@ def _of_home(path: Path) -> dict[str, Any]:
 
 
 def _home_config(path: Path) -> Path | None:
-    """The home's config.toml; None where it is the place's own."""
+    """The home's config.toml; None where it is the project's own."""
     folder = marks.state_folder()
     return None if folder is None or marks.is_state(path.parent) else folder / path.name
 
 
 def _believed(path: Path) -> dict[str, Any]:
-    """What counts of a place's config.toml."""
+    """What counts of a project's config.toml."""
     text = read_text(path)
     written = {} if text is None else _parsed(path, text)
     if _home_config(path) is None:
-        # The home's own; or no state folder can be written, and the person named the place.
+        # The home's own; or no state folder can be written, and the person named the project.
         return written
     trusted = records.load(path.parent).config
     if trusted == text:

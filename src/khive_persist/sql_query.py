@@ -1,13 +1,13 @@
-"""A person's own SQL over all files of a place, for reading only, as programs run it."""
+"""A person's own SQL over all files of a project, for reading only, as programs run it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from khive_persist.capture.drain import drain
-from khive_persist.copies import existing_place
-from khive_persist.store.sqlite.adhoc import AdHoc, tables_in
+from khive_persist.copies import existing_project
 from khive_persist.store.sqlite.catalogue import Table, databases_in
+from khive_persist.store.sqlite.readonly_query import AdHoc, tables_in
 from khive_persist.threads import Advance, run_stoppable
 
 Values = Sequence[Any] | Mapping[str, Any]
@@ -30,7 +30,7 @@ class QueryResult(NamedTuple):
 
 
 async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = None) -> QueryResult:
-    """Run a SELECT over all databases of a place. A statement that would write fails.
+    """Run a SELECT over all databases of a project. A statement that would write fails.
 
         sql = "SELECT count(*) AS number FROM plans WHERE complexity = ?"
         result = await query_sql(sql, ["complex"])
@@ -49,14 +49,14 @@ async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = N
         InvalidQueryError: The SQL is wrong, or more than one statement, or would write; the values
             do not fit it; or it reads a table of a file that it does not name, and there are too
             many files.
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         StoreError: A file cannot be read.
     """
-    place = existing_place(dir)
+    project = existing_project(dir)
 
     def run(advance: Advance) -> QueryResult:
-        drain(place)
-        databases = AdHoc(databases_in(place.khive), sql, lambda: advance(0))
+        drain(project)
+        databases = AdHoc(databases_in(project.khive), sql, lambda: advance(0))
         try:
             if databases.unread:
                 raise databases.unread[0]
@@ -82,14 +82,14 @@ async def list_tables(*, dir: Path | str | None = None) -> list[Table]:
         dir: The directory that holds `.khive`.
 
     Raises:
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         StoreError: A file cannot be read.
     """
-    place = existing_place(dir)
+    project = existing_project(dir)
 
     def run(_: Advance) -> list[Table]:
-        drain(place)
-        tables, unread = tables_in(databases_in(place.khive))
+        drain(project)
+        tables, unread = tables_in(databases_in(project.khive))
         if unread:
             raise unread[0]
         return tables

@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from khive_persist import clock
-from khive_persist.errors import PlaceError
-from khive_persist.place import Place, make_directory, write_private
+from khive_persist.errors import ProjectError
+from khive_persist.project import Project, make_directory, write_private
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import session_of
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import marks, signed
 
 FILE: Final = "tombstones.json"
@@ -44,7 +44,7 @@ class Pruning(NamedTuple):
 
 
 class Tombstones:
-    """What was removed from a place, as the file said when it was read."""
+    """What was removed from a project, as the file said when it was read."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Tombstones:
         self._known: dict[str, str] = {}
 
     @classmethod
-    def load(cls, place: Place) -> Self:
-        """Read those of a place; a file that is not this user's says nothing.
+    def load(cls, project: Project) -> Self:
+        """Read those of a project; a file that is not this user's says nothing.
 
         Raises:
-            PlaceError: The file is there and cannot be read.
+            ProjectError: The file is there and cannot be read.
         """
-        path = place.khive / FILE
-        if not os.path.lexists(path) or not is_believed(place):
+        path = project.khive / FILE
+        if not os.path.lexists(path) or not is_believed(project):
             return cls()
         try:
             said = signed.read(path)
@@ -74,7 +74,9 @@ class Tombstones:
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PlaceError(f"{path} cannot be read ({error})", hint="see to its disk") from error
+            raise ProjectError(
+                f"{path} cannot be read ({error})", hint="see to its disk"
+            ) from error
 
     @property
     def is_empty(self) -> bool:
@@ -133,68 +135,70 @@ class Tombstones:
 
 
 class CurrentTombstones:
-    """Those of a place, read anew whenever the file is another one."""
+    """Those of a project, read anew whenever the file is another one."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, project: Project) -> None:
+        self._project = project
         self._seen: object = None
         self._read = Tombstones()
 
     def get(self) -> Tombstones:
         """Read them if the file has changed; raises as `Tombstones.load`."""
         try:
-            status = os.lstat(self._place.khive / FILE)
+            status = os.lstat(self._project.khive / FILE)
         except FileNotFoundError:
             return Tombstones()
         seen = status.st_ino, status.st_mtime_ns, status.st_size
         if seen != self._seen:
-            self._read, self._seen = Tombstones.load(self._place), seen
+            self._read, self._seen = Tombstones.load(self._project), seen
         return self._read
 
 
-def note(place: Place, noted: Callable[[Tombstones], Tombstones]) -> None:
-    """Write what is made of the tombstones of a place: synced on return.
+def note(project: Project, noted: Callable[[Tombstones], Tombstones]) -> None:
+    """Write what is made of the tombstones of a project: synced on return.
 
     Raises:
-        PlaceError: They cannot be read or written.
+        ProjectError: They cannot be read or written.
         StoreBusyError: Others held their lock for longer than 30 s.
     """
-    path = place.khive / FILE
-    with lock.held(place.khive / _LOCK, _LOCK_SECONDS):
-        _set_others_aside(place)
-        document = noted(Tombstones.load(place)).as_document()
+    path = project.khive / FILE
+    with write_lock.held(project.khive / _LOCK, _LOCK_SECONDS):
+        _set_others_aside(project)
+        document = noted(Tombstones.load(project)).as_document()
         try:
-            write_private(path, signed.dump(place.khive, FILE, document))
+            write_private(path, signed.dump(project.khive, FILE, document))
         except OSError as error:
-            if isinstance(error, PlaceError):
+            if isinstance(error, ProjectError):
                 raise
-            raise PlaceError(f"{path}: {error.strerror}") from error
+            raise ProjectError(f"{path}: {error.strerror}") from error
 
 
-def _set_others_aside(place: Place) -> None:
+def _set_others_aside(project: Project) -> None:
     """Move a file that is not this user's out of the way, to be looked at."""
-    path = place.khive / FILE
-    if os.path.lexists(path) and not is_believed(place):
-        make_directory(place.quarantine)
-        os.rename(path, place.quarantine / f"{FILE}.{clock.new_id()}")
+    path = project.khive / FILE
+    if os.path.lexists(path) and not is_believed(project):
+        make_directory(project.quarantine)
+        os.rename(path, project.quarantine / f"{FILE}.{clock.new_id()}")
 
 
-def is_believed(place: Place) -> bool:
+def is_believed(project: Project) -> bool:
     """Whether this user's programs wrote the file."""
     # Where no state folder can be written no key outlasts a process: the owner's check holds alone.
-    return marks.state_folder() is None or signed.is_believed(place.khive, FILE, place.khive / FILE)
+    return marks.state_folder() is None or signed.is_believed(
+        project.khive, FILE, project.khive / FILE
+    )
 
 
-def adopt(place: Place) -> None:
+def adopt(project: Project) -> None:
     """Take the file for the user's own.
 
     Raises:
         OSError: It cannot be read or written.
         ValueError: It is no JSON object.
     """
-    document = signed.read(place.khive / FILE)
+    document = signed.read(project.khive / FILE)
     document.pop("mac", None)
-    write_private(place.khive / FILE, signed.dump(place.khive, FILE, document))
+    write_private(project.khive / FILE, signed.dump(project.khive, FILE, document))
 
 
 def _hash(key: bytes, session_id: str) -> str:

@@ -7,14 +7,14 @@ from typing import Any
 import anyio
 
 from khive_persist import open_store
-from khive_persist.analysis.outcomes import PlanOutcome, outcomes
-from khive_persist.place import Place
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.analytics.outcomes import PlanOutcome, outcomes
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.project import Project
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -49,20 +49,20 @@ def verdict(session_id: str, minutes: float, word: str, **content: Any) -> Outco
     return Outcome.model_validate({"created_at": at(minutes), "content": given})
 
 
-def put(place: Place, records: Sequence[Node]) -> None:
+def put(project: Project, records: Sequence[Node]) -> None:
     """Save records, of whatever classes."""
 
     async def save() -> None:
         kinds: dict[type[Any], None] = dict.fromkeys(map(type, records))
         for kind in kinds:
-            async with open_store(kind, dir=place.root) as store:
+            async with open_store(kind, dir=project.root) as store:
                 await store.save_many([record for record in records if type(record) is kind])
 
     anyio.run(save)
 
 
-def found(place: Place, **wanted: Any) -> list[PlanOutcome]:
+def found(project: Project, **wanted: Any) -> list[PlanOutcome]:
     async def read() -> list[PlanOutcome]:
-        return [one async for one in outcomes(dir=place.root, **wanted)]
+        return [one async for one in outcomes(dir=project.root, **wanted)]
 
     return anyio.run(read)

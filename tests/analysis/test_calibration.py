@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khive_persist.analysis.calibration import CostErrors, Reliability, reliability, wilson
+from khive_persist.analytics.calibration import CostErrors, Reliability, reliability, wilson
 
 # Confidence 0.2 twice, 0.8 twice and 0.9 once; in halves, the means are 0.2 and 5/6.
 PLANS = [(0.2, 0.0), (0.2, 1.0), (0.8, 1.0), (0.8, 1.0), (0.9, 0.5)]

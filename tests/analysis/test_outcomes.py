@@ -10,16 +10,16 @@ import anyio
 import pytest
 
 from khive_persist import calibration, record_outcome
-from khive_persist.analysis.outcomes import PlanOutcome
-from khive_persist.analysis.verdicts import find_session
+from khive_persist.analytics.outcomes import PlanOutcome
 from khive_persist.copies import mirrored
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, NotFoundError
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
-from khive_persist.purposes import OUTCOMES, PLANNER_SESSIONS
-from khive_persist.query import field
-from khive_persist.records.node import Node
-from khive_persist.store import outcomes as facts
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.query import field
+from khive_persist.project import Project
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.verdicts import find_session
 from khive_persist.store.reader import Reader
 from tests.analysis.records import at, event, found, message, plan, put, todos, verdict
 from tests.store import old_files
@@ -27,13 +27,13 @@ from tests.store import old_files
 PRICES = "[cost]\nprices = ['priced input=1 output=10 cache_read=0.5 cache_write=2']\n"
 
 
-def one(place: Place, **wanted: Any) -> PlanOutcome:
-    (only,) = found(place, **wanted)
+def one(project: Project, **wanted: Any) -> PlanOutcome:
+    (only,) = found(project, **wanted)
     return only
 
 
-def test_a_plan_beside_all_that_happened(place: Place) -> None:
-    place.config.write_text(PRICES)
+def test_a_plan_beside_all_that_happened(project: Project) -> None:
+    project.config.write_text(PRICES)
     calls = [
         event("agent", 1, "session_start"),
         event("agent", 2, "pre_command"),
@@ -49,7 +49,7 @@ def test_a_plan_beside_all_that_happened(place: Place) -> None:
         event("other", 500, "pre_command"),
     ]
     put(
-        place,
+        project,
         [
             plan(
                 "p",
@@ -72,7 +72,7 @@ def test_a_plan_beside_all_that_happened(place: Place) -> None:
             verdict("agent", 20, "partial", note="no tests"),
         ],
     )
-    assert one(place)._asdict() == {
+    assert one(project)._asdict() == {
         "plan_id": "p",
         "session_id": "session-of-p",
         "agent_session_id": "agent",
@@ -106,8 +106,8 @@ def test_a_plan_beside_all_that_happened(place: Place) -> None:
 
 
 @pytest.mark.parametrize("left_out", ["events", "messages", "todos", "verdicts", "all"])
-def test_each_side_may_be_missing(place: Place, left_out: str) -> None:
-    place.config.write_text(PRICES)
+def test_each_side_may_be_missing(project: Project, left_out: str) -> None:
+    project.config.write_text(PRICES)
     sides: dict[str, list[Node]] = {
         "events": [event("session-of-p", 1, "post_command", tool="codex")],
         "messages": [
@@ -117,8 +117,8 @@ def test_each_side_may_be_missing(place: Place, left_out: str) -> None:
         "verdicts": [verdict("session-of-p", 9, "success")],
     }
     records = [r for name, given in sides.items() if left_out not in (name, "all") for r in given]
-    put(place, [plan("p"), *records])
-    shown = one(place)
+    put(project, [plan("p"), *records])
+    shown = one(project)
     events, messages = (left_out not in (name, "all") for name in ("events", "messages"))
     assert shown.tool == ("codex" if events or messages else None)
     assert shown.tool_calls == (1 if events else None)
@@ -132,21 +132,21 @@ def test_each_side_may_be_missing(place: Place, left_out: str) -> None:
     assert shown.verdict == (None if left_out in ("verdicts", "all") else "success")
 
 
-def test_a_cost_of_which_a_part_is_unknown_is_not_known(place: Place) -> None:
-    place.config.write_text(PRICES)
+def test_a_cost_of_which_a_part_is_unknown_is_not_known(project: Project) -> None:
+    project.config.write_text(PRICES)
     known = message("session-of-p", 1, model="priced", tokens={"input": 10})
     unknown = message("session-of-p", 2, model="nobody's", tokens={"input": 32})
-    put(place, [plan("p"), known, unknown])
-    shown = one(place)
+    put(project, [plan("p"), known, unknown])
+    shown = one(project)
     assert shown.actual_cost is None
     assert shown.tokens is not None
     assert shown.tokens["input"] == 42
 
 
-def test_of_two_plans_of_a_session_the_later_one_is_judged(place: Place) -> None:
+def test_of_two_plans_of_a_session_the_later_one_is_judged(project: Project) -> None:
     own = {"session_id": "s", "complexity": "simple"}
     put(
-        place,
+        project,
         [
             plan("early", 1, confidence=0.1, **own),
             plan("late", 2, confidence=0.9, **own),
@@ -156,7 +156,7 @@ def test_of_two_plans_of_a_session_the_later_one_is_judged(place: Place) -> None
             verdict("agent", 9, "failure"),
         ],
     )
-    shown = found(place)
+    shown = found(project)
     assert [(plan.plan_id, plan.is_superseded, plan.verdict) for plan in shown] == [
         ("there", False, "failure"),
         ("elsewhere", True, "failure"),
@@ -164,8 +164,8 @@ def test_of_two_plans_of_a_session_the_later_one_is_judged(place: Place) -> None
         ("early", True, "success"),
     ]
     # That a filter passes only the earlier one makes it no more the one that was carried out.
-    assert one(place, until=at(2)).is_superseded
-    judged = anyio.run(partial(calibration, dir=place.root, bins=10))
+    assert one(project, until=at(2)).is_superseded
+    judged = anyio.run(partial(calibration, dir=project.root, bins=10))
     assert (judged.plans, judged.judged) == (2, 2)
     assert {round(b.low, 1): (b.plans, b.success) for b in judged.bins if b.plans} == {
         0.5: (1, 0.0),
@@ -173,14 +173,14 @@ def test_of_two_plans_of_a_session_the_later_one_is_judged(place: Place) -> None
     }
 
 
-def test_two_plans_of_one_instant_are_not_both_the_last(place: Place) -> None:
-    put(place, [plan("a", 0, session_id="s"), plan("b", 0, session_id="s")])
-    assert {plan.plan_id: plan.is_superseded for plan in found(place)} == {"a": True, "b": False}
+def test_two_plans_of_one_instant_are_not_both_the_last(project: Project) -> None:
+    put(project, [plan("a", 0, session_id="s"), plan("b", 0, session_id="s")])
+    assert {plan.plan_id: plan.is_superseded for plan in found(project)} == {"a": True, "b": False}
 
 
-def test_the_latest_verdict_counts_and_a_persons_before_a_rules(place: Place) -> None:
+def test_the_latest_verdict_counts_and_a_persons_before_a_rules(project: Project) -> None:
     put(
-        place,
+        project,
         [
             plan("p", session_id="s"),
             verdict("s", 3, "success", note="at last"),
@@ -191,24 +191,24 @@ def test_the_latest_verdict_counts_and_a_persons_before_a_rules(place: Place) ->
             verdict("t", 2, "partial", source="rule"),
         ],
     )
-    judged = {plan.session_id: plan[-4:-1] for plan in found(place)}
+    judged = {plan.session_id: plan[-4:-1] for plan in found(project)}
     assert judged == {"s": ("success", "person", "at last"), "t": ("partial", "rule", None)}
 
 
-def test_a_verdict_on_the_plans_own_session_is_one_on_the_plan(place: Place) -> None:
-    put(place, [plan("p", session_id="s", agent_session_id="agent"), verdict("s", 1, "success")])
-    assert one(place).verdict == "success"
-    put(place, [verdict("agent", 0, "failure")])
-    assert one(place).verdict == "failure"
+def test_a_verdict_on_the_plans_own_session_is_one_on_the_plan(project: Project) -> None:
+    put(project, [plan("p", session_id="s", agent_session_id="agent"), verdict("s", 1, "success")])
+    assert one(project).verdict == "success"
+    put(project, [verdict("agent", 0, "failure")])
+    assert one(project).verdict == "failure"
 
 
-def test_a_rule_judges_where_nobody_has(place: Place) -> None:
+def test_a_rule_judges_where_nobody_has(project: Project) -> None:
     def calls(session: str, good: int, bad: int) -> list[Any]:
         ended = [True] * good + [False] * bad
         return [event(session, n, "post_command", success=ok) for n, ok in enumerate(ended)]
 
     put(
-        place,
+        project,
         [
             *(plan(name) for name in ("at", "above", "said", "idle", "absent")),
             *calls("session-of-at", 3, 1),
@@ -218,39 +218,42 @@ def test_a_rule_judges_where_nobody_has(place: Place) -> None:
             verdict("session-of-said", 9, "success"),
         ],
     )
-    assert {plan.plan_id: plan.verdict for plan in found(place)}["above"] is None
-    place.config.write_text("[outcomes]\nrule = 'failures'\nfailure_rate = 0.25\n")
-    assert {plan.plan_id: (plan.verdict, plan.verdict_source) for plan in found(place)} == {
+    assert {plan.plan_id: plan.verdict for plan in found(project)}["above"] is None
+    project.config.write_text("[outcomes]\nrule = 'failures'\nfailure_rate = 0.25\n")
+    assert {plan.plan_id: (plan.verdict, plan.verdict_source) for plan in found(project)} == {
         "at": ("success", "rule"),
         "above": ("failure", "rule"),
         "said": ("success", "person"),
         "idle": (None, None),
         "absent": (None, None),
     }
-    assert not place.database(OUTCOMES.file).exists() or len(rows(place)) == 1
+    assert not project.database(OUTCOMES.file).exists() or len(rows(project)) == 1
 
 
-def rows(place: Place) -> list[Any]:
-    with closing(sqlite3.connect(place.database(OUTCOMES.file))) as connection:
+def rows(project: Project) -> list[Any]:
+    with closing(sqlite3.connect(project.database(OUTCOMES.file))) as connection:
         return [json.loads(c) for (c,) in connection.execute("SELECT content FROM outcomes")]
 
 
-def test_only_a_confidence_that_is_one_is_judged(place: Place) -> None:
+def test_only_a_confidence_that_is_one_is_judged(project: Project) -> None:
     odd = ["null", '"high"', "true", "1.5", "-1", "[0.5]"]
-    put(place, [plan("missing"), plan("null", confidence=None), plan("sure", confidence=1)])
-    put(place, [plan("zero", confidence=0.0), plan("half", confidence=0.5)])
-    put(place, [plan(f"odd-{n}", confidence=0.5) for n in range(len(odd))])
-    put(place, [verdict(f"session-of-{p.plan_id}", 1, "success") for p in found(place)])
-    with closing(sqlite3.connect(place.database(PLANNER_SESSIONS.file))) as connection, connection:
+    put(project, [plan("missing"), plan("null", confidence=None), plan("sure", confidence=1)])
+    put(project, [plan("zero", confidence=0.0), plan("half", confidence=0.5)])
+    put(project, [plan(f"odd-{n}", confidence=0.5) for n in range(len(odd))])
+    put(project, [verdict(f"session-of-{p.plan_id}", 1, "success") for p in found(project)])
+    with (
+        closing(sqlite3.connect(project.database(PLANNER_SESSIONS.file))) as connection,
+        connection,
+    ):
         for number, text in enumerate(odd):
             connection.execute(
                 "UPDATE planner_sessions SET content = json_set(content, '$.confidence', json(?))"
                 " WHERE id = ?",
                 (text, f"odd-{number}"),
             )
-    sure = {plan.plan_id: plan.confidence for plan in found(place)}
+    sure = {plan.plan_id: plan.confidence for plan in found(project)}
     assert [sure[f"odd-{n}"] for n in range(len(odd))] == [None, None, None, 1.5, -1, None]
-    judged = anyio.run(partial(calibration, dir=place.root, bins=4))
+    judged = anyio.run(partial(calibration, dir=project.root, bins=4))
     assert (judged.plans, judged.judged) == (11, 3)
     assert [one.plans for one in judged.bins] == [1, 0, 1, 1]
     assert judged.brier is not None
@@ -258,15 +261,17 @@ def test_only_a_confidence_that_is_one_is_judged(place: Place) -> None:
 
 
 @pytest.mark.parametrize(("partial_counts", "score"), [(0.5, 0.01), (0.0, 0.16), (1.0, 0.36)])
-def test_what_partial_counts_is_a_choice(place: Place, partial_counts: float, score: float) -> None:
-    put(place, [plan("p", confidence=0.4), verdict("session-of-p", 1, "partial")])
-    judged = anyio.run(partial(calibration, dir=place.root, partial=partial_counts))
+def test_what_partial_counts_is_a_choice(
+    project: Project, partial_counts: float, score: float
+) -> None:
+    put(project, [plan("p", confidence=0.4), verdict("session-of-p", 1, "partial")])
+    judged = anyio.run(partial(calibration, dir=project.root, partial=partial_counts))
     assert judged.brier is not None
     assert judged.brier.score == pytest.approx(score)
 
 
-def test_cost_errors_are_by_complexity_and_by_pattern(place: Place) -> None:
-    place.config.write_text(PRICES)
+def test_cost_errors_are_by_complexity_and_by_pattern(project: Project) -> None:
+    project.config.write_text(PRICES)
     plans = [
         plan("a", complexity="simple", workflow_pattern="parallel", planning_cost=1),
         plan("b", complexity="simple", planning_cost=2),
@@ -279,8 +284,8 @@ def test_cost_errors_are_by_complexity_and_by_pattern(place: Place) -> None:
         message(f"session-of-{id}", 1, model="priced", tokens={"input": dollars * 1_000_000})
         for id, dollars in spent.items()
     ]
-    put(place, [*plans, *used])
-    said = anyio.run(partial(calibration, dir=place.root))
+    put(project, [*plans, *used])
+    said = anyio.run(partial(calibration, dir=project.root))
     # Of simple ones 3 were said, 4 spent, by 2 and 1 wrong; c cost 5 of 4.
     assert [(e.group, e.plans, e.error, e.absolute_error) for e in said.cost_by_complexity] == [
         ("complex", 1, 1.0, 1.0),
@@ -292,9 +297,9 @@ def test_cost_errors_are_by_complexity_and_by_pattern(place: Place) -> None:
     ]
 
 
-def test_the_filters_are_those_of_sessions(place: Place) -> None:
+def test_the_filters_are_those_of_sessions(project: Project) -> None:
     put(
-        place,
+        project,
         [
             plan("old", -100, complexity="simple", confidence=0.2, planning_cost=2),
             plan("new", 0, complexity="complex", confidence=0.9, planning_cost=1),
@@ -305,7 +310,7 @@ def test_the_filters_are_those_of_sessions(place: Place) -> None:
     )
 
     def ids(**wanted: Any) -> list[str]:
-        return [plan.plan_id for plan in found(place, **wanted)]
+        return [plan.plan_id for plan in found(project, **wanted)]
 
     assert ids() == ["linked", "new", "old"]
     assert ids(limit=2) == ["linked", "new"]
@@ -323,37 +328,39 @@ def test_the_filters_are_those_of_sessions(place: Place) -> None:
         ids(limit=-1)
 
 
-def test_more_plans_than_are_read_at_once(place: Place) -> None:
-    put(place, [plan(f"p{n:04}", n) for n in range(600)])
-    put(place, [event(f"session-of-p{n:04}", n, "post_edit") for n in range(0, 600, 3)])
-    shown = found(place)
+def test_more_plans_than_are_read_at_once(project: Project) -> None:
+    put(project, [plan(f"p{n:04}", n) for n in range(600)])
+    put(project, [event(f"session-of-p{n:04}", n, "post_edit") for n in range(0, 600, 3)])
+    shown = found(project)
     assert [plan.plan_id for plan in shown] == [f"p{n:04}" for n in reversed(range(600))]
     assert [plan.plan_id for plan in shown if plan.tool_calls] == [
         f"p{n:04}" for n in reversed(range(0, 600, 3))
     ]
 
 
-def test_nothing_at_all_is_no_plans(place: Place) -> None:
-    assert found(place) == []
-    said = anyio.run(partial(calibration, dir=place.root))
+def test_nothing_at_all_is_no_plans(project: Project) -> None:
+    assert found(project) == []
+    said = anyio.run(partial(calibration, dir=project.root))
     assert (said.plans, said.judged, said.brier, said.cost_by_pattern) == (0, 0, None, [])
 
 
-def test_plans_of_old_files_and_one_that_is_no_json(place: Place) -> None:
-    old_files.make(place.database(PLANNER_SESSIONS.file), [*old_files.ROWS, old_files.MALFORMED])
-    shown = found(place)
+def test_plans_of_old_files_and_one_that_is_no_json(project: Project) -> None:
+    old_files.make(project.database(PLANNER_SESSIONS.file), [*old_files.ROWS, old_files.MALFORMED])
+    shown = found(project)
     assert len(shown) == len(old_files.ROWS) + 1
     assert {plan.plan_id for plan in shown if plan.agent_session_id is None} == {"empty", "nan"}
     last = {"naive", "behind", "epoch text", "zulu", "empty", "nan"}
     assert {plan.plan_id for plan in shown if not plan.is_superseded} == last
 
 
-def test_the_facts_of_a_session_are_found_by_its_indexes(place: Place) -> None:
-    put(place, [event("s", 1, "stop"), message("s", 1), todos("s", 1), verdict("s", 1, "partial")])
+def test_the_facts_of_a_session_are_found_by_its_indexes(project: Project) -> None:
+    put(
+        project, [event("s", 1, "stop"), message("s", 1), todos("s", 1), verdict("s", 1, "partial")]
+    )
 
     async def details() -> list[str]:
         told: list[str] = []
-        files = [(place.database(purpose.file), purpose) for purpose in facts.PURPOSES]
+        files = [(project.database(purpose.file), purpose) for purpose in facts.PURPOSES]
         reader = Reader(files)
         for ask in (facts.event_facts, facts.message_facts, facts.todo_facts, facts.verdicts):
             asked: list[Any] = []
@@ -381,16 +388,16 @@ class _Explaining:
         return []
 
 
-def test_a_verdict_is_a_record_in_both_copies_and_no_plan_changes(place: Place) -> None:
-    put(place, [plan("p")])
-    before = place.database(PLANNER_SESSIONS.file).read_bytes()
+def test_a_verdict_is_a_record_in_both_copies_and_no_plan_changes(project: Project) -> None:
+    put(project, [plan("p")])
+    before = project.database(PLANNER_SESSIONS.file).read_bytes()
     saved = anyio.run(
         partial(
             record_outcome, "session-of-p", "success", note="well", metadata={"by": "ada"},
-            dir=place.root,
+            dir=project.root,
         )
     )  # fmt: skip
-    assert rows(place) == [
+    assert rows(project) == [
         {
             "session_id": "session-of-p",
             "verdict": "success",
@@ -399,28 +406,30 @@ def test_a_verdict_is_a_record_in_both_copies_and_no_plan_changes(place: Place) 
             "metadata": {"by": "ada"},
         }
     ]
-    assert place.database(PLANNER_SESSIONS.file).read_bytes() == before
-    (copy,) = place.sessions.glob("outcome_*.json")
+    assert project.database(PLANNER_SESSIONS.file).read_bytes() == before
+    (copy,) = project.sessions.glob("outcome_*.json")
     assert json.loads(copy.read_bytes())["id"] == saved.id
-    with compared(place, mirrored(place)) as comparison:
+    with compared(project, mirrored(project)) as comparison:
         assert comparison.is_equal
-    assert one(place).verdict == "success"
+    assert one(project).verdict == "success"
 
 
 @pytest.mark.parametrize(
     ("session", "wrong"),
     [("s", {"verdict": "good"}), ("s", {"source": "me"}), ("", {}), ("s", {"note": 7})],
 )
-def test_what_is_no_verdict_is_refused(place: Place, session: str, wrong: dict[str, Any]) -> None:
-    given = {"verdict": "success", "dir": place.root, **wrong}
+def test_what_is_no_verdict_is_refused(
+    project: Project, session: str, wrong: dict[str, Any]
+) -> None:
+    given = {"verdict": "success", "dir": project.root, **wrong}
     with pytest.raises(InvalidRecordError):
         anyio.run(partial(record_outcome, session, **given))
-    assert not place.database(OUTCOMES.file).exists()
+    assert not project.database(OUTCOMES.file).exists()
 
 
-def test_a_session_is_found_by_the_beginning_of_its_id_in_any_record(place: Place) -> None:
+def test_a_session_is_found_by_the_beginning_of_its_id_in_any_record(project: Project) -> None:
     put(
-        place,
+        project,
         [
             plan("p", session_id="plan-1", agent_session_id="agent-1"),
             event("event-1", 0, "stop", tool="codex"),
@@ -432,7 +441,7 @@ def test_a_session_is_found_by_the_beginning_of_its_id_in_any_record(place: Plac
     )
 
     def find(prefix: str) -> str:
-        return anyio.run(find_session, place, prefix)
+        return anyio.run(find_session, project, prefix)
 
     for whole in ("plan-1", "agent-1", "event-1", "todo-1", "judged-1"):
         assert find(whole[:-2]) == find(whole) == whole
@@ -442,21 +451,21 @@ def test_a_session_is_found_by_the_beginning_of_its_id_in_any_record(place: Plac
             find(prefix)
 
 
-def test_no_letter_of_an_id_names_no_session_not_even_the_only_one(place: Place) -> None:
-    put(place, [plan("p")])
+def test_no_letter_of_an_id_names_no_session_not_even_the_only_one(project: Project) -> None:
+    put(project, [plan("p")])
     with pytest.raises(NotFoundError):
-        anyio.run(find_session, place, "")
+        anyio.run(find_session, project, "")
 
 
 @pytest.mark.parametrize("wanted", [{"partial": 1.1}, {"bins": 0}, {"bins": 1001}])
-def test_a_calibration_out_of_range_is_refused(place: Place, wanted: dict[str, Any]) -> None:
+def test_a_calibration_out_of_range_is_refused(project: Project, wanted: dict[str, Any]) -> None:
     with pytest.raises(InvalidQueryError):
-        anyio.run(partial(calibration, dir=place.root, **wanted))
+        anyio.run(partial(calibration, dir=project.root, **wanted))
 
 
-def test_one_session_in_the_files_of_two_tools_is_added_up(place: Place) -> None:
+def test_one_session_in_the_files_of_two_tools_is_added_up(project: Project) -> None:
     put(
-        place,
+        project,
         [
             plan("p"),
             event("session-of-p", 2, "post_command", agent_id="a"),
@@ -468,32 +477,32 @@ def test_one_session_in_the_files_of_two_tools_is_added_up(place: Place) -> None
             event("session-of-q", 9, "stop"),
         ],
     )
-    q, p = found(place)
+    q, p = found(project)
     assert (p.tool_calls, p.failures, p.subagents, p.duration_seconds) == (3, 0, 2, 240.0)
     assert p.tool == "codex"
     assert (q.tool_calls, q.failures, q.subagents, q.duration_seconds) == (1, 1, 0, 540.0)
 
 
-def test_subagents_of_which_only_messages_tell_are_counted(place: Place) -> None:
+def test_subagents_of_which_only_messages_tell_are_counted(project: Project) -> None:
     of_agents = [message("session-of-p", n, agent_id=f"a{n % 2}") for n in range(5)]
-    put(place, [plan("p"), event("session-of-p", 1, "stop", agent_id="a0"), *of_agents])
-    assert one(place).subagents == 2
+    put(project, [plan("p"), event("session-of-p", 1, "stop", agent_id="a0"), *of_agents])
+    assert one(project).subagents == 2
 
 
-def test_a_filter_of_the_store_reads_plans_alone(place: Place) -> None:
-    put(place, [plan("p", complexity="odd' word"), event("s", 1, "stop")])
-    assert one(place, complexity="odd' word").plan_id == "p"
+def test_a_filter_of_the_store_reads_plans_alone(project: Project) -> None:
+    put(project, [plan("p", complexity="odd' word"), event("s", 1, "stop")])
+    assert one(project, complexity="odd' word").plan_id == "p"
     with pytest.raises(InvalidQueryError):
         field("complexity'")
 
 
-def test_a_planned_cost_without_an_end_is_in_no_error(place: Place) -> None:
-    place.config.write_text('[cost]\nprices = ["m input=1"]\n')
+def test_a_planned_cost_without_an_end_is_in_no_error(project: Project) -> None:
+    project.config.write_text('[cost]\nprices = ["m input=1"]\n')
     plans = [("a", 1.0), ("b", 1e308), ("c", 1e300)]
-    put(place, [
+    put(project, [
         *(plan(id, complexity="simple", planning_cost=cost) for id, cost in plans),
         *(message(f"session-of-{id}", 1, model="m", tokens={"input": 2_000_000})
           for id, _ in plans),
     ])  # fmt: skip
-    (simple,) = anyio.run(partial(calibration, dir=place.root)).cost_by_complexity
+    (simple,) = anyio.run(partial(calibration, dir=project.root)).cost_by_complexity
     assert (simple.plans, simple.planned, simple.actual, simple.error) == (1, 1, 2, 1)

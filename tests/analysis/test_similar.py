@@ -8,14 +8,14 @@ import anyio
 import pytest
 
 from khive_persist import similar_plans
-from khive_persist.analysis.similar import SimilarPlan, words_of
+from khive_persist.analytics.similar import SimilarPlan, words_of
 from khive_persist.errors import InvalidQueryError
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.analysis.records import event, plan, put, verdict
 
 
-def similar(place: Place, task: str = "", **wanted: Any) -> list[SimilarPlan]:
-    return anyio.run(partial(similar_plans, task, dir=place.root, **wanted))
+def similar(project: Project, task: str = "", **wanted: Any) -> list[SimilarPlan]:
+    return anyio.run(partial(similar_plans, task, dir=project.root, **wanted))
 
 
 def ids(found: list[SimilarPlan]) -> list[str]:
@@ -23,9 +23,9 @@ def ids(found: list[SimilarPlan]) -> list[str]:
 
 
 @pytest.fixture
-def four(place: Place) -> Place:
+def four(project: Project) -> Project:
     put(
-        place,
+        project,
         [
             plan("streams", 1, task_description="Move the importer to streams",
                  complexity="complex", workflow_pattern="parallel"),
@@ -36,7 +36,7 @@ def four(place: Place) -> Place:
             verdict("session-of-streams", 10, "failure"),
         ],
     )  # fmt: skip
-    return place
+    return project
 
 
 def weight(having: int) -> float:
@@ -44,7 +44,7 @@ def weight(having: int) -> float:
     return log(1 + (4 - having + 0.5) / (having + 0.5))
 
 
-def test_the_score_by_hand(four: Place) -> None:
+def test_the_score_by_hand(four: Project) -> None:
     move, the, streams, unknown = weight(2), weight(3), weight(1), weight(0)
     whole = move + the + streams + unknown
     found = similar(four, "the STREAMS move, move sideways")
@@ -55,7 +55,7 @@ def test_the_score_by_hand(four: Place) -> None:
     assert found[0].words == ["streams", "move", "the"]
 
 
-def test_complexity_and_pattern_count_where_they_are_named(four: Place) -> None:
+def test_complexity_and_pattern_count_where_they_are_named(four: Project) -> None:
     move = weight(2)
     found = similar(four, "move store", complexity="complex", pattern="parallel")
     part = move / (move + weight(1))
@@ -65,7 +65,7 @@ def test_complexity_and_pattern_count_where_they_are_named(four: Place) -> None:
     )
 
 
-def test_without_words_the_same_complexity_or_pattern_is_alike(four: Place) -> None:
+def test_without_words_the_same_complexity_or_pattern_is_alike(four: Project) -> None:
     assert ids(similar(four, complexity="complex")) == ["exporter", "streams"]
     found = similar(four, pattern="parallel", complexity="complex")
     assert [(one.plan.plan_id, one.score) for one in found] == [
@@ -73,22 +73,22 @@ def test_without_words_the_same_complexity_or_pattern_is_alike(four: Place) -> N
     ]  # fmt: skip
 
 
-def test_it_says_how_they_ended(four: Place) -> None:
+def test_it_says_how_they_ended(four: Project) -> None:
     found = similar(four, "importer")[0]
     assert (found.plan.verdict, found.plan.failures) == ("failure", 1)
     document = found.as_document()
     assert (document["score"], document["verdict"]) == (1.0, "failure")
 
 
-def test_the_best_are_kept_and_of_equals_the_latest(place: Place) -> None:
-    put(place, [plan(f"p{n:02}", n, task_description="same words") for n in range(30)])
-    put(place, [plan("best", -1, task_description="same words, more")])
-    assert ids(similar(place, "same words more", limit=4)) == ["best", "p29", "p28", "p27"]
-    assert similar(place, "same", limit=0) == []
-    assert len(similar(place, "same", limit=1000)) == 31
+def test_the_best_are_kept_and_of_equals_the_latest(project: Project) -> None:
+    put(project, [plan(f"p{n:02}", n, task_description="same words") for n in range(30)])
+    put(project, [plan("best", -1, task_description="same words, more")])
+    assert ids(similar(project, "same words more", limit=4)) == ["best", "p29", "p28", "p27"]
+    assert similar(project, "same", limit=0) == []
+    assert len(similar(project, "same", limit=1000)) == 31
 
 
-def test_no_word_of_it_is_not_alike(four: Place) -> None:
+def test_no_word_of_it_is_not_alike(four: Project) -> None:
     assert similar(four, "nothing of this", complexity="complex") == []
     assert ids(similar(four, "mov")) == []
 
@@ -100,7 +100,7 @@ def test_no_word_of_it_is_not_alike(four: Place) -> None:
         "{move}", "col:move AND", "(" * 500, "\ud800 move", "ＭＯＶＥ", "x " * 20_000,
     ],
 )  # fmt: skip
-def test_words_are_only_words(four: Place, text: str) -> None:
+def test_words_are_only_words(four: Project, text: str) -> None:
     before = similar(four, "move the store")
     words = words_of(text)
     if words:
@@ -111,18 +111,18 @@ def test_words_are_only_words(four: Place, text: str) -> None:
     assert similar(four, "move the store") == before
 
 
-def test_complexity_is_no_sql_either(four: Place) -> None:
+def test_complexity_is_no_sql_either(four: Project) -> None:
     assert similar(four, complexity="x' OR '1'='1") == []
 
 
-def test_nothing_asked_is_wrong_and_nothing_there_is_nothing(place: Place) -> None:
+def test_nothing_asked_is_wrong_and_nothing_there_is_nothing(project: Project) -> None:
     for wanted in ({}, {"task": " ,. "}, {"task": "a", "limit": -1}, {"task": "a", "limit": 1001}):
         with pytest.raises(InvalidQueryError):
-            similar(place, **wanted)
-    assert similar(place, "anything") == []
+            similar(project, **wanted)
+    assert similar(project, "anything") == []
 
 
-def test_a_plan_without_a_description_is_alike_by_the_rest(place: Place) -> None:
-    put(place, [plan("p", task_description="", complexity="simple")])
-    assert ids(similar(place, complexity="simple")) == ["p"]
-    assert similar(place, "do", complexity="simple") == []
+def test_a_plan_without_a_description_is_alike_by_the_rest(project: Project) -> None:
+    put(project, [plan("p", task_description="", complexity="simple")])
+    assert ids(similar(project, complexity="simple")) == ["p"]
+    assert similar(project, "do", complexity="simple") == []

@@ -16,8 +16,8 @@ import pytest
 import khive_persist as khive
 from khive_persist import HookEvent, Node, PlannerSession, Purpose, field, open_store
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.register import known_purposes
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.project import Project
 from tests.payloads import sample_payloads
 from tests.store.records import event, plan
 
@@ -29,25 +29,25 @@ class Sailing(Node):
 
 
 @pytest.fixture
-async def filled(place: Place) -> Place:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def filled(project: Project) -> Project:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save_many(plan(f"plan-{n}", complexity="complex") for n in range(5))
-    async with open_store(HookEvent, dir=place.root) as events:
+    async with open_store(HookEvent, dir=project.root) as events:
         await events.save_many(event("stop", session_id=f"session-{n}") for n in range(5))
-    async with open_store(Sailing, dir=place.root) as sailings:
+    async with open_store(Sailing, dir=project.root) as sailings:
         await sailings.save_many(
             Sailing(id=f"trip-{n}", content={"sea": f"sea{n}", "session_id": f"session-{n}"})
             for n in range(5)
         )
-    return place
+    return project
 
 
-async def count(place: Place, record: type[Node]) -> int:
-    async with open_store(record, dir=place.root) as store:
+async def count(project: Project, record: type[Node]) -> int:
+    async with open_store(record, dir=project.root) as store:
         return await store.count()
 
 
-async def test_a_backup_brings_everything_back(filled: Place, tmp_path: Path) -> None:
+async def test_a_backup_brings_everything_back(filled: Project, tmp_path: Path) -> None:
     where = str(tmp_path / "backups")
     full = await khive.create_backup(dir=filled.root, destination=where)
     assert full is not None
@@ -61,7 +61,7 @@ async def test_a_backup_brings_everything_back(filled: Place, tmp_path: Path) ->
     checked = await khive.verify_backups(dir=filled.root, destination=where)
     assert [one.problems for one in checked] == [(), ()]
 
-    bare = Place(tmp_path / "bare")
+    bare = Project(tmp_path / "bare")
     bare.root.mkdir()
     done = await khive.restore_backup(dir=bare.root, destination=where)
     assert (done.manifest.id, done.set_aside) == (part.id, None)
@@ -78,7 +78,7 @@ async def test_a_backup_brings_everything_back(filled: Place, tmp_path: Path) ->
     assert not (await khive.list_backups(dir=filled.root, destination=where)).manifests
 
 
-async def test_a_backup_that_is_not_due_is_none(filled: Place) -> None:
+async def test_a_backup_that_is_not_due_is_none(filled: Project) -> None:
     with pytest.raises(khive.InvalidQueryError, match="no schedule"):
         await khive.create_backup(dir=filled.root, only_if_due=True)
     filled.local_config.write_text("[backup]\nevery_hours = 1\n")
@@ -88,7 +88,7 @@ async def test_a_backup_that_is_not_due_is_none(filled: Place) -> None:
         await khive.create_backup(dir=filled.root, only_if_due=True, since="latest")
 
 
-async def test_a_cancelled_backup_is_not_there(filled: Place) -> None:
+async def test_a_cancelled_backup_is_not_there(filled: Project) -> None:
     async with open_store(PlannerSession, dir=filled.root) as plans:
         await plans.save_many(plan(f"s{n}", metadata={"text": os.urandom(4096).hex()})
                               for n in range(500))  # fmt: skip
@@ -101,12 +101,14 @@ async def test_a_cancelled_backup_is_not_there(filled: Place) -> None:
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "parquet"])
-async def test_an_export_is_imported_elsewhere(filled: Place, tmp_path: Path, ending: str) -> None:
+async def test_an_export_is_imported_elsewhere(
+    filled: Project, tmp_path: Path, ending: str
+) -> None:
     target = tmp_path / f"all.{ending}"
     assert await khive.export_records(target, dir=filled.root) == 15
     with pytest.raises(khive.InvalidFileError):
         await khive.export_records(target, dir=filled.root)
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     done = await khive.import_records(target, Sailing, dir=other.root)
     assert (done.purposes["planner_sessions"].new, done.refused) == (5, 0)
@@ -117,7 +119,7 @@ async def test_an_export_is_imported_elsewhere(filled: Place, tmp_path: Path, en
     assert again.purposes["sailings"].same == 5
 
 
-async def test_an_export_of_some(filled: Place, tmp_path: Path) -> None:
+async def test_an_export_of_some(filled: Project, tmp_path: Path) -> None:
     target = tmp_path / "some.txt"
     with pytest.raises(khive.InvalidFileError, match="format"):
         await khive.export_records(target, dir=filled.root)
@@ -132,10 +134,10 @@ async def test_an_export_of_some(filled: Place, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["", ".khive", ".khive/sessions"])
 @pytest.mark.parametrize("is_known", [True, False])
-async def test_kinds_of_another_place_come_in_with_their_definition(
-    filled: Place, tmp_path: Path, part: str, is_known: bool
+async def test_kinds_of_another_project_come_in_with_their_definition(
+    filled: Project, tmp_path: Path, part: str, is_known: bool
 ) -> None:
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     if is_known:
         async with open_store(Sailing, dir=other.root) as sailings:
@@ -152,7 +154,7 @@ async def test_kinds_of_another_place_come_in_with_their_definition(
     assert await count(other, Sailing) == 5 + is_known
 
 
-async def test_a_database_of_a_refused_name_needs_a_word(filled: Place, tmp_path: Path) -> None:
+async def test_a_database_of_a_refused_name_needs_a_word(filled: Project, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / ".khive"
     elsewhere.mkdir(parents=True)
     filled.database("sailings.db").rename(elsewhere / "change_log.db")
@@ -161,7 +163,7 @@ async def test_a_database_of_a_refused_name_needs_a_word(filled: Place, tmp_path
     assert "does not say what it is" in done.listed[0][1]
 
 
-async def test_what_is_pruned_and_purged_is_gone_in_both_copies(filled: Place) -> None:
+async def test_what_is_pruned_and_purged_is_gone_in_both_copies(filled: Project) -> None:
     would = await khive.prune(Sailing, keep_count=2, dry_run=True, dir=filled.root)
     assert (would["sailings"].removed, [*would]) == (3, ["sailings"])
     assert await count(filled, Sailing) == 5
@@ -178,30 +180,30 @@ async def test_what_is_pruned_and_purged_is_gone_in_both_copies(filled: Place) -
     assert (await khive.verify(dir=filled.root)).is_equal
 
 
-async def test_a_secret_that_was_stored_is_found(place: Place) -> None:
+async def test_a_secret_that_was_stored_is_found(project: Project) -> None:
     secret = "AKIA" + "IOSFODNN7EXAMPLQ"
-    place.local_config.write_text("[redaction]\nenabled = false\n")
-    async with open_store(Sailing, dir=place.root) as sailings:
+    project.local_config.write_text("[redaction]\nenabled = false\n")
+    async with open_store(Sailing, dir=project.root) as sailings:
         await sailings.save(Sailing(content={"sea": secret}))
-    found = await khive.rescan(dry_run=True, dir=place.root)
+    found = await khive.rescan(dry_run=True, dir=project.root)
     assert (found["sailings"].changed, sum(found["sailings"].kinds.values())) == (1, 1)
-    assert (await khive.rescan(dir=place.root))["sailings"].changed == 1
-    async with open_store(Sailing, dir=place.root) as sailings:
+    assert (await khive.rescan(dir=project.root))["sailings"].changed == 1
+    async with open_store(Sailing, dir=project.root) as sailings:
         assert secret not in str(await sailings.find())
-    assert (await khive.rescan(dir=place.root))["sailings"].changed == 0
+    assert (await khive.rescan(dir=project.root))["sailings"].changed == 0
 
 
-async def test_transcripts_are_synced(place: Place) -> None:
+async def test_transcripts_are_synced(project: Project) -> None:
     sample = next((Path(__file__).parents[1] / "transcripts" / "samples").rglob("*.jsonl"))
-    done = await khive.sync(sample, place.config, dir=place.root)
+    done = await khive.sync(sample, project.config, dir=project.root)
     assert sum(synced.new for _, synced in done.transcripts) > 0
-    assert [path for path, _ in done.failed] == [place.config]
-    again = await khive.sync(str(sample), dir=place.root)
+    assert [path for path, _ in done.failed] == [project.config]
+    again = await khive.sync(str(sample), dir=project.root)
     assert {synced.new for _, synced in again.transcripts} == {0}
-    assert (await khive.sync(dir=place.root)).failed == []
+    assert (await khive.sync(dir=project.root)).failed == []
 
 
-async def test_sql_reads_all_files_and_writes_none(filled: Place) -> None:
+async def test_sql_reads_all_files_and_writes_none(filled: Project) -> None:
     for payload in sample_payloads("codex")[:3]:
         Spool(filled).accept("codex", payload)
     result = await khive.query_sql("SELECT count(*) AS n, 1 AS n FROM events", dir=filled.root)
@@ -219,18 +221,18 @@ async def test_sql_reads_all_files_and_writes_none(filled: Place) -> None:
     assert await count(filled, Sailing) == 5
 
 
-async def test_a_cancelled_await_stops_the_sql(place: Place) -> None:
+async def test_a_cancelled_await_stops_the_sql(project: Project) -> None:
     endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT sum(n) FROM c"
     before = threading.active_count()
     for _ in range(3):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await khive.query_sql(endless, dir=place.root)
+                await khive.query_sql(endless, dir=project.root)
     # Threads that all share may wait for more work; none is left in SQLite.
     assert threading.active_count() <= before + 3
 
 
-async def test_where_no_place_is_each_says_so(tmp_path: Path) -> None:
+async def test_where_no_project_is_each_says_so(tmp_path: Path) -> None:
     calls = (
         khive.create_backup,
         khive.prune,
@@ -243,6 +245,6 @@ async def test_where_no_place_is_each_says_so(tmp_path: Path) -> None:
         partial(khive.export_records, tmp_path / "x.csv"),
     )
     for call in calls:
-        with pytest.raises(khive.PlaceError, match="is not there"):
+        with pytest.raises(khive.ProjectError, match="is not there"):
             await call(dir=tmp_path)
     assert list(tmp_path.iterdir()) == []

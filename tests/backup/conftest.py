@@ -9,28 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.backup.folder import Folder
-from khive_persist.place import Place
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.project import Project
 from tests.backup.records import save_plans
 
 
 @pytest.fixture
-def folder(place: Place) -> Folder:
-    """Where the place's backups go."""
-    return Folder(place.khive / "backups")
+def folder(project: Project) -> Folder:
+    """Where the project's backups go."""
+    return Folder(project.khive / "backups")
 
 
 @pytest.fixture
-def saved(place: Place) -> Place:
-    """The place with plans and events, and a mirror beside them."""
-    save_plans(place, "first", 60)
-    save_plans(place, "event", 20, file="claude_hooks.db")
-    mirror = place.khive / "sessions"
+def saved(project: Project) -> Project:
+    """The project with plans and events, and a mirror beside them."""
+    save_plans(project, "first", 60)
+    save_plans(project, "event", 20, file="claude_hooks.db")
+    mirror = project.khive / "sessions"
     mirror.mkdir(0o700)
     for number in range(3):
         (mirror / f"planner_session_2026_11_21_{number:08}.json").write_text('{"a": 1}\n' * number)
     (mirror / "hook_events_2026_11_21_00000000.jsonl").write_bytes(b"{ }\n" * 100_000)
-    return place
+    return project
 
 
 @pytest.fixture(scope="module")

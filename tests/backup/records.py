@@ -1,25 +1,25 @@
-"""Records to back up, and what a place has of them."""
+"""Records to back up, and what a project has of them."""
 
 import json
 import sqlite3
 from pathlib import Path
 
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.destination import Destination
-from khive_persist.backup.restore import Restored, restore_backup
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.destination import Destination
+from khive_persist.maintenance.backup.restore import Restored, restore_backup
+from khive_persist.models.purposes import BUILT_IN
+from khive_persist.project import Project
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 PURPOSES = {purpose.file: purpose for purpose in BUILT_IN}
 Rows = dict[str, list[tuple[object, ...]]]
 
 
 def save_plans(
-    place: Place, prefix: str, count: int, file: str = "planner_sessions.db"
+    project: Project, prefix: str, count: int, file: str = "planner_sessions.db"
 ) -> list[str]:
     """Save plans in one transaction, and leave no WAL; their ids."""
-    path = place.database(file)
+    path = project.database(file)
     ids = [f"{prefix}-{number}" for number in range(count)]
     # Text that does not compress to nothing, so that files have several pieces.
     rows = [
@@ -31,10 +31,10 @@ def save_plans(
     return ids
 
 
-def rows(place: Place) -> Rows:
+def rows(project: Project) -> Rows:
     """Every row of every database, each of which is sound."""
     found = {}
-    for path in sorted(place.khive.glob("*.db")):
+    for path in sorted(project.khive.glob("*.db")):
         connection = sqlite3.connect(path)
         try:
             assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
@@ -45,31 +45,31 @@ def rows(place: Place) -> Rows:
     return found
 
 
-def mirror(place: Place) -> dict[str, bytes]:
+def mirror(project: Project) -> dict[str, bytes]:
     """Every file of the mirror."""
-    return {path.name: path.read_bytes() for path in (place.khive / "sessions").glob("*")}
+    return {path.name: path.read_bytes() for path in (project.khive / "sessions").glob("*")}
 
 
-def make_old(place: Place) -> None:
+def make_old(project: Project) -> None:
     """Something else in the one database, one more database, and one less; another mirror."""
-    place.make()
-    save_plans(place, "old", 30)
-    save_plans(place, "old", 10, file="codex_hooks.db")
-    folder = place.khive / "sessions"
+    project.make()
+    save_plans(project, "old", 30)
+    save_plans(project, "old", 10, file="codex_hooks.db")
+    folder = project.khive / "sessions"
     folder.mkdir(0o700)
     (folder / "planner_session_2026_11_20_00000000.json").write_text("{}")
 
 
-def elsewhere(tmp_path: Path, name: str = "elsewhere") -> Place:
-    """A place without anything."""
-    other = Place(tmp_path / name)
+def elsewhere(tmp_path: Path, name: str = "elsewhere") -> Project:
+    """A project without anything."""
+    other = Project(tmp_path / name)
     other.root.mkdir()
     return other
 
 
 def restored(
-    place: Place, destination: Destination, id: str = "latest", **options: object
+    project: Project, destination: Destination, id: str = "latest", **options: object
 ) -> Restored:
-    """Restore a backup into a place."""
+    """Restore a backup into a project."""
     catalogue = read_catalogue(destination)
-    return restore_backup(place, destination, catalogue, catalogue.find(id), **options)  # type: ignore[arg-type]
+    return restore_backup(project, destination, catalogue, catalogue.find(id), **options)  # type: ignore[arg-type]

@@ -11,9 +11,9 @@ import pyrage
 import pytest
 from backports import zstd
 
-from khive_persist.backup.coding import Coding, checked_bytes, decode, encode
-from khive_persist.backup.manifest import StoredObject
 from khive_persist.errors import BackupDamagedError, BackupError
+from khive_persist.maintenance.backup.coding import Coding, checked_bytes, decode, encode
+from khive_persist.maintenance.backup.manifest import StoredObject
 
 SECRET = pyrage.x25519.Identity.generate()
 KEYS = (SECRET.to_public(),)

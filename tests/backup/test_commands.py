@@ -9,7 +9,7 @@ import pyrage
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.backup.records import rows, save_plans
 from tests.cli.conftest import Khive, khive
 
@@ -29,7 +29,7 @@ def without_extra(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_backup_is_made_listed_verified_and_restored(saved: Place, khive: Khive) -> None:
+def test_a_backup_is_made_listed_verified_and_restored(saved: Project, khive: Khive) -> None:
     before = rows(saved)
     first = khive("backup", "create", "--json").json
     assert (first["kind"], first["rows"], first["stored_as"]) == ("full", 80, "zstd")
@@ -49,7 +49,7 @@ def test_a_backup_is_made_listed_verified_and_restored(saved: Place, khive: Khiv
     assert Path(done["set_aside"]).parent == saved.quarantine
 
 
-def test_what_destroys_wants_a_word(saved: Place, khive: Khive) -> None:
+def test_what_destroys_wants_a_word(saved: Project, khive: Khive) -> None:
     khive("backup", "create")
     before = rows(saved)
     save_plans(saved, "more", 3)
@@ -66,18 +66,18 @@ def test_what_destroys_wants_a_word(saved: Place, khive: Khive) -> None:
     assert khive("backup", "list", "--json").json["backups"] == []
 
 
-def test_an_empty_place_is_restored_without_a_word(
-    saved: Place, khive: Khive, tmp_path: Path
+def test_an_empty_project_is_restored_without_a_word(
+    saved: Project, khive: Khive, tmp_path: Path
 ) -> None:
     khive("backup", "create", "--destination", str(tmp_path / "kept"))
-    other = Place(tmp_path / "fresh")
+    other = Project(tmp_path / "fresh")
     other.root.mkdir()
     words = ["backup", "restore", "latest", "--destination", str(tmp_path / "kept")]
     assert run(["--dir", str(other.root), *words]) == 0
     assert rows(other) == rows(saved)
 
 
-def test_config_toml_is_left_where_there_is_one(saved: Place, khive: Khive) -> None:
+def test_config_toml_is_left_where_there_is_one(saved: Project, khive: Khive) -> None:
     khive("backup", "create")
     saved.config.write_text("[capture]\nlinger_seconds = 7\n")
     done = khive("backup", "restore", "latest", "--yes")
@@ -85,7 +85,7 @@ def test_config_toml_is_left_where_there_is_one(saved: Place, khive: Khive) -> N
     assert "= 7" in saved.config.read_text()
 
 
-def test_the_settings_are_the_defaults(saved: Place, khive: Khive) -> None:
+def test_the_settings_are_the_defaults(saved: Project, khive: Khive) -> None:
     secret = pyrage.x25519.Identity.generate()
     saved.local_config.write_text(
         f"[backup]\ndestination = 'kept'\ncompression = 'none'\nkeep_count = 1\nkeep_days = 0\n"
@@ -116,7 +116,7 @@ def test_the_settings_are_the_defaults(saved: Place, khive: Khive) -> None:
     ],
 )
 def test_what_goes_wrong_is_one_line(
-    saved: Place, khive: Khive, words: list[str], code: int, said: str
+    saved: Project, khive: Khive, words: list[str], code: int, said: str
 ) -> None:
     done = khive("backup", *words)
     assert (done.code, done.out) == (code, "")
@@ -124,7 +124,7 @@ def test_what_goes_wrong_is_one_line(
     assert done.err.count("\n") == 1
 
 
-def test_damage_is_said_and_is_no_success(saved: Place, khive: Khive) -> None:
+def test_damage_is_said_and_is_no_success(saved: Project, khive: Khive) -> None:
     id = khive("backup", "create", "--json").json["id"]
     pack = saved.khive / "backups" / id / "pack"
     pack.write_bytes(pack.read_bytes()[:-1])
@@ -140,7 +140,7 @@ def test_damage_is_said_and_is_no_success(saved: Place, khive: Khive) -> None:
     assert khive("backup", "verify").code == 1
 
 
-def test_a_backup_that_lost_its_manifest_is_not_passed_over(saved: Place, khive: Khive) -> None:
+def test_a_backup_that_lost_its_manifest_is_not_passed_over(saved: Project, khive: Khive) -> None:
     id = khive("backup", "create", "--json").json["id"]
     (saved.khive / "backups" / id / "manifest.json").unlink()
     assert khive("backup", "list", "--json").json["unfinished"] == [id]
@@ -153,7 +153,7 @@ def test_a_backup_that_lost_its_manifest_is_not_passed_over(saved: Place, khive:
         assert (done.code, f"backup {id}: manifest.json is missing" in done.err) == (1, True)
 
 
-def test_a_plain_backup_needs_no_extra(saved: Place) -> None:
+def test_a_plain_backup_needs_no_extra(saved: Project) -> None:
     root = str(saved.root)
     done = without_extra("--dir", root, "backup", "create", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -171,7 +171,9 @@ def test_a_plain_backup_needs_no_extra(saved: Place) -> None:
         ["restore", "latest", "--yes"],
     ],
 )
-def test_a_missing_extra_says_what_to_install(saved: Place, khive: Khive, words: list[str]) -> None:
+def test_a_missing_extra_says_what_to_install(
+    saved: Project, khive: Khive, words: list[str]
+) -> None:
     khive("backup", "create", "--compression", "zstd")
     done = without_extra("--dir", str(saved.root), "backup", *words)
     assert done.returncode == 1

@@ -12,12 +12,6 @@ import pyrage
 import pytest
 from backports import zstd
 
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.coding import Coding
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.manifest import Manifest
-from khive_persist.backup.verify import verify_backups
 from khive_persist.errors import (
     BackupDamagedError,
     BackupError,
@@ -25,7 +19,13 @@ from khive_persist.errors import (
     StoreFullError,
     StoreNewerError,
 )
-from khive_persist.place import Place
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.coding import Coding
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.manifest import Manifest
+from khive_persist.maintenance.backup.verify import verify_backups
+from khive_persist.project import Project
 from tests.backup.records import elsewhere, restored, rows, save_plans
 
 SECRET = pyrage.x25519.Identity.generate()
@@ -37,13 +37,13 @@ CODINGS = {
 Document = dict[str, Any]
 
 
-def chain(place: Place, folder: Folder, coding: Coding) -> Manifest:
-    create_backup(place, folder, coding=coding, identities=(SECRET,))
-    save_plans(place, "more", 30)
-    return create_backup(place, folder, since="latest", coding=coding, identities=(SECRET,))
+def chain(project: Project, folder: Folder, coding: Coding) -> Manifest:
+    create_backup(project, folder, coding=coding, identities=(SECRET,))
+    save_plans(project, "more", 30)
+    return create_backup(project, folder, since="latest", coding=coding, identities=(SECRET,))
 
 
-def refused(place: Place, folder: Folder, last: Manifest, other: Place) -> str:
+def refused(project: Project, folder: Folder, last: Manifest, other: Project) -> str:
     """What a restore says; it must have changed nothing."""
     with pytest.raises((BackupDamagedError, NotFoundError)) as raised:
         restored(other, folder, last.id, identities=(SECRET,))
@@ -57,7 +57,7 @@ def refused(place: Place, folder: Folder, last: Manifest, other: Place) -> str:
 )
 @pytest.mark.parametrize("coding", CODINGS)
 def test_flipped_bits_and_cut_ends_are_found_and_named(
-    saved: Place, folder: Folder, tmp_path: Path, coding: str, rounds: int
+    saved: Project, folder: Folder, tmp_path: Path, coding: str, rounds: int
 ) -> None:
     last = chain(saved, folder, CODINGS[coding])
     other = elsewhere(tmp_path)
@@ -86,7 +86,7 @@ def test_flipped_bits_and_cut_ends_are_found_and_named(
     assert rows(other) == rows(saved)
 
 
-def test_what_stands_after_the_end_is_found(saved: Place, folder: Folder, tmp_path: Path) -> None:
+def test_what_stands_after_the_end_is_found(saved: Project, folder: Folder, tmp_path: Path) -> None:
     last = chain(saved, folder, CODINGS["age"])
     for name in ("pack", "index", "manifest.json"):
         path = folder.path / last.id / name
@@ -96,7 +96,9 @@ def test_what_stands_after_the_end_is_found(saved: Place, folder: Folder, tmp_pa
         path.write_bytes(whole)
 
 
-def test_a_missing_object_or_parent_is_named(saved: Place, folder: Folder, tmp_path: Path) -> None:
+def test_a_missing_object_or_parent_is_named(
+    saved: Project, folder: Folder, tmp_path: Path
+) -> None:
     last = chain(saved, folder, CODINGS["plain"])
     assert last.parent is not None
     (folder.path / last.parent / "pack").unlink()
@@ -108,7 +110,7 @@ def test_a_missing_object_or_parent_is_named(saved: Place, folder: Folder, tmp_p
 
 
 def test_a_link_in_place_of_an_object_is_not_followed(
-    saved: Place, folder: Folder, tmp_path: Path
+    saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     last = chain(saved, folder, CODINGS["plain"])
     pack = folder.path / last.id / "pack"
@@ -147,7 +149,7 @@ def forge(
     sign(folder, id, inner)
 
 
-def test_the_forger_works(saved: Place, folder: Folder, tmp_path: Path) -> None:
+def test_the_forger_works(saved: Project, folder: Folder, tmp_path: Path) -> None:
     """Or what follows would be refused for a reason of its own."""
     made = create_backup(saved, folder)
     forge(folder, made.id)
@@ -228,7 +230,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("harm", HOSTILE)
 def test_a_hostile_backup_is_refused_and_writes_nothing(
-    saved: Place, folder: Folder, tmp_path: Path, harm: str
+    saved: Project, folder: Folder, tmp_path: Path, harm: str
 ) -> None:
     made = create_backup(saved, folder)
     forge(folder, made.id, **HOSTILE[harm])
@@ -241,7 +243,7 @@ def test_a_hostile_backup_is_refused_and_writes_nothing(
 
 
 def test_a_piece_that_is_not_what_the_index_says_is_refused(
-    saved: Place, folder: Folder, tmp_path: Path
+    saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     made = create_backup(saved, folder)
     path = folder.path / made.id / "pack"
@@ -252,14 +254,14 @@ def test_a_piece_that_is_not_what_the_index_says_is_refused(
     assert "a piece is another" in refused(saved, folder, made, elsewhere(tmp_path))
 
 
-def test_a_format_of_tomorrow_is_refused(saved: Place, folder: Folder, tmp_path: Path) -> None:
+def test_a_format_of_tomorrow_is_refused(saved: Project, folder: Folder, tmp_path: Path) -> None:
     made = create_backup(saved, folder)
     forge(folder, made.id, lambda m: m.update(format=2))
     assert "upgrade" in refused(saved, folder, made, elsewhere(tmp_path))
 
 
 def test_a_changed_digit_is_not_taken_for_a_format_of_tomorrow(
-    saved: Place, folder: Folder, tmp_path: Path
+    saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     made = create_backup(saved, folder)
     path = folder.path / made.id / "manifest.json"
@@ -267,14 +269,14 @@ def test_a_changed_digit_is_not_taken_for_a_format_of_tomorrow(
     assert "not as it was written" in refused(saved, folder, made, elsewhere(tmp_path))
 
 
-def test_a_schema_of_tomorrow_is_refused(saved: Place, folder: Folder, tmp_path: Path) -> None:
+def test_a_schema_of_tomorrow_is_refused(saved: Project, folder: Folder, tmp_path: Path) -> None:
     made = create_backup(saved, folder)
     forge(folder, made.id, lambda m: m["files"][0].update(schema_version=999))
     with pytest.raises(StoreNewerError, match="upgrade"):
         restored(elsewhere(tmp_path), folder)
 
 
-def test_more_than_the_disk_has_is_refused(saved: Place, folder: Folder, tmp_path: Path) -> None:
+def test_more_than_the_disk_has_is_refused(saved: Project, folder: Folder, tmp_path: Path) -> None:
     made = create_backup(saved, folder)
     forge(folder, made.id, lambda m: m["files"][0].update(bytes=1 << 60))
     with pytest.raises(StoreFullError, match="free"):
@@ -283,7 +285,7 @@ def test_more_than_the_disk_has_is_refused(saved: Place, folder: Folder, tmp_pat
 
 @pytest.mark.parametrize("name", ["index", "pack"])
 def test_a_bomb_is_stopped_at_the_size_that_was_declared(
-    saved: Place, folder: Folder, tmp_path: Path, name: str
+    saved: Project, folder: Folder, tmp_path: Path, name: str
 ) -> None:
     made = create_backup(saved, folder, coding=Coding("zstd"))
     bomb = zstd.compress(b" " * (1 << 28))
@@ -306,14 +308,14 @@ def peak_bytes() -> int:
 
 
 def test_an_index_that_declares_too_much_is_not_read(
-    saved: Place, folder: Folder, tmp_path: Path
+    saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     made = create_backup(saved, folder)
     forge(folder, made.id, lambda m: m["index"].update(content_bytes=1 << 40))
     assert "too large" in refused(saved, folder, made, elsewhere(tmp_path))
 
 
-def test_what_another_name_lies_under_is_no_backup(saved: Place, folder: Folder) -> None:
+def test_what_another_name_lies_under_is_no_backup(saved: Project, folder: Folder) -> None:
     made = create_backup(saved, folder)
     for name in ("notes", "..20261121T000000Z-00000000", "20261121T000000Z-0000000g"):
         (folder.path / name).mkdir()

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.errors import BackupError, StoreFullError
-from khive_persist.place import Place
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.project import Project
 from tests.backup.records import make_old, restored, rows
 from tests.store.test_full_disk import disk, fill_up
 
@@ -15,12 +15,12 @@ __all__ = ["disk"]
 
 
 def test_a_restore_that_finds_no_room_leaves_what_was_there(
-    saved: Place, folder: Folder, disk: Path
+    saved: Project, folder: Folder, disk: Path
 ) -> None:
     create_backup(saved, folder)
-    place = Place(disk)
-    make_old(place)
-    old = rows(place)
+    project = Project(disk)
+    make_old(project)
+    old = rows(project)
     ballast: list[Path] = []
 
     def fill_up_once(_bytes: int) -> None:
@@ -28,15 +28,15 @@ def test_a_restore_that_finds_no_room_leaves_what_was_there(
             ballast.append(fill_up(disk))
 
     with pytest.raises(StoreFullError, match="free some space"):
-        restored(place, folder, progress=fill_up_once)
-    assert not list((place.khive / "staging").iterdir())
+        restored(project, folder, progress=fill_up_once)
+    assert not list((project.khive / "staging").iterdir())
     ballast[0].unlink()
-    assert rows(place) == old
-    restored(place, folder)
-    assert rows(place) == rows(saved)
+    assert rows(project) == old
+    restored(project, folder)
+    assert rows(project) == rows(saved)
 
 
-def test_a_backup_that_finds_no_room_leaves_nothing(saved: Place, disk: Path) -> None:
+def test_a_backup_that_finds_no_room_leaves_nothing(saved: Project, disk: Path) -> None:
     folder = Folder(disk / "backups")
     ballast = fill_up(disk)
     with pytest.raises(BackupError, match="No space left"):

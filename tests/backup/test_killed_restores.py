@@ -9,12 +9,12 @@ from signal import SIGKILL
 
 import pytest
 
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
-from khive_persist.place import Place
-from khive_persist.store.sqlite import lock, switch
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.project import Project
+from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.trust import macs
 from tests.backup.records import Rows, elsewhere, make_old, mirror, restored, rows
 
@@ -49,22 +49,22 @@ State = tuple[Rows, dict[str, bytes]]
 
 
 def restore_killed_at(
-    place: Place, folder: Folder, step: int
+    project: Project, folder: Folder, step: int
 ) -> "subprocess.CompletedProcess[str]":
-    words = [str(place.root), str(step), str(folder.path), switch.JOURNAL]
+    words = [str(project.root), str(step), str(folder.path), atomic_switch.JOURNAL]
     return subprocess.run(
         [sys.executable, "-c", RESTORER, *words],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
 
-def state(place: Place) -> State:
-    return rows(place), mirror(place)
+def state(project: Project) -> State:
+    return rows(project), mirror(project)
 
 
 @pytest.fixture
-def backups(saved: Place, tmp_path: Path) -> Folder:
-    """Backups of another place, outside of any."""
+def backups(saved: Project, tmp_path: Path) -> Folder:
+    """Backups of another project, outside of any."""
     folder = Folder(tmp_path / "backups")
     create_backup(saved, folder)
     return folder
@@ -75,7 +75,7 @@ def backups(saved: Place, tmp_path: Path) -> Folder:
     "kills", [pytest.param(8, id="a few"), pytest.param(200, id="many", marks=pytest.mark.long)]
 )
 def test_old_or_new_and_never_a_mix(
-    saved: Place, backups: Folder, tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
+    saved: Project, backups: Folder, tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = state(saved)
     whole = elsewhere(tmp_path, "whole")
@@ -93,64 +93,64 @@ def test_old_or_new_and_never_a_mix(
     ends: list[str] = []
     pending = 0
     for number, step in enumerate(chosen):
-        place = elsewhere(tmp_path, f"killed-{number}")
-        make_old(place)
-        old = state(place)
+        project = elsewhere(tmp_path, f"killed-{number}")
+        make_old(project)
+        old = state(project)
         # An open connection keeps a WAL beside the old file, with a row that only it has.
-        holding = sqlite3.connect(place.database("planner_sessions.db"))
+        holding = sqlite3.connect(project.database("planner_sessions.db"))
         holding.execute("DELETE FROM planner_sessions WHERE id = 'old-7'")
         holding.commit()
         old[0]["planner_sessions.db"] = holding.execute(
             "SELECT * FROM planner_sessions ORDER BY id"
         ).fetchall()
-        assert restore_killed_at(place, backups, step).returncode == -SIGKILL, step
-        pending += switch.is_pending(place.khive)
-        assert run(["--dir", str(place.root), COMMANDS[number % 3]]) == 0
-        assert not switch.is_pending(place.khive)
-        found = state(place)
+        assert restore_killed_at(project, backups, step).returncode == -SIGKILL, step
+        pending += atomic_switch.is_pending(project.khive)
+        assert run(["--dir", str(project.root), COMMANDS[number % 3]]) == 0
+        assert not atomic_switch.is_pending(project.khive)
+        found = state(project)
         # These rows never had a second copy; whoever opens the restored file makes it.
         for name in found[1].keys() - old[1].keys() - new[1].keys():
             del found[1][name]
         assert found in (old, new), f"a mix, killed at step {step} of {steps}"
         ends.append("old" if found == old else "new")
         holding.close()
-        assert rows(place) == found[0]
+        assert rows(project) == found[0]
         if found == new:
-            (aside,) = place.quarantine.glob("restore.*")
+            (aside,) = project.quarantine.glob("restore.*")
             names = {path.name for path in aside.iterdir()}
             assert {"planner_sessions.db", "codex_hooks.db", "sessions"} <= names
-        assert run(["--dir", str(place.root), "backup", "list"]) == 0
-        assert not list(place.khive.glob("staging/*"))
+        assert run(["--dir", str(project.root), "backup", "list"]) == 0
+        assert not list(project.khive.glob("staging/*"))
     assert set(ends) == {"old", "new"}
     assert pending
 
 
 def test_a_writer_holds_off_a_restore_and_nothing_is_changed(
-    saved: Place, backups: Folder, tmp_path: Path
+    saved: Project, backups: Folder, tmp_path: Path
 ) -> None:
-    place = elsewhere(tmp_path)
-    make_old(place)
-    old = state(place)
+    project = elsewhere(tmp_path)
+    make_old(project)
+    old = state(project)
     incoming = tmp_path / "elsewhere" / ".khive" / "incoming"
     incoming.mkdir()
     (incoming / "planner_sessions.db").write_bytes(b"")
-    with lock.held(lock.lock_path(place.database("codex_hooks.db")), 1):
+    with write_lock.held(write_lock.lock_path(project.database("codex_hooks.db")), 1):
         with pytest.raises(StoreBusyError):
-            switch.perform(place.khive, incoming, place.quarantine, ("sessions",), 0.05)
-    assert state(place) == old
+            atomic_switch.perform(project.khive, incoming, project.quarantine, ("sessions",), 0.05)
+    assert state(project) == old
 
 
 def test_what_is_restored_twice_is_set_aside_twice(
-    saved: Place, backups: Folder, tmp_path: Path
+    saved: Project, backups: Folder, tmp_path: Path
 ) -> None:
-    place = elsewhere(tmp_path)
-    make_old(place)
-    old = state(place)
-    first, second = restored(place, backups), restored(place, backups)
-    assert state(place) == state(saved)
+    project = elsewhere(tmp_path)
+    make_old(project)
+    old = state(project)
+    first, second = restored(project, backups), restored(project, backups)
+    assert state(project) == state(saved)
     assert first.set_aside != second.set_aside
     assert first.set_aside is not None
-    kept = Place(tmp_path / "kept")
+    kept = Project(tmp_path / "kept")
     kept.root.mkdir()
     first.set_aside.rename(kept.khive)
     assert state(kept) == old

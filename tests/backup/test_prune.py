@@ -11,13 +11,13 @@ from typing import IO
 import pytest
 
 from khive_persist import clock
-from khive_persist.backup.catalogue import Catalogue, read_catalogue
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.manifest import Manifest, StoredObject
-from khive_persist.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.errors import BackupError, NotFoundError
-from khive_persist.place import Place
+from khive_persist.maintenance.backup.catalogue import Catalogue, read_catalogue
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.manifest import Manifest, StoredObject
+from khive_persist.maintenance.backup.prune import abandoned, delete_backups, prunable
+from khive_persist.project import Project
 from tests.backup.records import elsewhere, restored, rows, save_plans
 
 NOTHING = StoredObject(bytes=0, sha256="0" * 64, content_bytes=0)
@@ -90,7 +90,7 @@ def test_at_no_moment_of_pruning_is_a_chain_broken() -> None:
                 left.chain(one)
 
 
-def test_what_is_left_can_be_restored(saved: Place, folder: Folder, tmp_path: Path) -> None:
+def test_what_is_left_can_be_restored(saved: Project, folder: Folder, tmp_path: Path) -> None:
     for number in range(5):
         save_plans(saved, f"more-{number}", 5)
         create_backup(saved, folder, since="latest" if number not in (0, 2) else "")
@@ -104,7 +104,7 @@ def test_what_is_left_can_be_restored(saved: Place, folder: Folder, tmp_path: Pa
     assert rows(other) == rows(saved)
 
 
-def test_what_was_begun_and_not_finished_goes_after_a_day(saved: Place, folder: Folder) -> None:
+def test_what_was_begun_and_not_finished_goes_after_a_day(saved: Project, folder: Folder) -> None:
     create_backup(saved, folder)
     today = f"{clock.now():%Y%m%dT%H%M%SZ}-00000000"
     for id in ("20200101T000000Z-00000000", today):
@@ -147,7 +147,7 @@ class Meanwhile(Folder):
 
 
 def test_what_is_based_on_one_that_goes_meanwhile_is_refused(
-    saved: Place, folder: Folder, tmp_path: Path
+    saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     parent = create_backup(saved, folder)
     prune = partial(delete_backups, folder, [parent.id])
@@ -159,7 +159,7 @@ def test_what_is_based_on_one_that_goes_meanwhile_is_refused(
 
 
 def test_what_something_is_just_based_on_stays(
-    saved: Place, folder: Folder, tmp_path: Path
+    saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     """With all that it is based on itself; others go."""
     alone = create_backup(saved, folder)

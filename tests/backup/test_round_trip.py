@@ -8,16 +8,16 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.coding import Coding
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.destination import open_destination
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.keys import read_identities, read_recipients
-from khive_persist.backup.verify import verify_backups
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import BackupError, KhiveError
-from khive_persist.place import Place
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.coding import Coding
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.destination import open_destination
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.keys import read_identities, read_recipients
+from khive_persist.maintenance.backup.verify import verify_backups
+from khive_persist.project import Project
 from tests.backup.records import elsewhere, mirror, restored, rows, save_plans
 
 
@@ -32,7 +32,7 @@ def keys(tmp_path: Path) -> tuple[str, Path]:
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
 def test_all_rows_files_and_settings_come_back(
-    saved: Place, folder: Folder, tmp_path: Path, compression: object
+    saved: Project, folder: Folder, tmp_path: Path, compression: object
 ) -> None:
     made = create_backup(saved, folder, coding=Coding(compression))  # type: ignore[arg-type]
     assert (made.rows, made.mirror_files) == (80, 4)
@@ -45,33 +45,33 @@ def test_all_rows_files_and_settings_come_back(
     assert not list(other.quarantine.iterdir())
 
 
-def test_the_same_bytes_are_stored_once(saved: Place, folder: Folder) -> None:
+def test_the_same_bytes_are_stored_once(saved: Project, folder: Folder) -> None:
     made = create_backup(saved, folder)
     # 400,000 equal bytes of the mirror are a few equal pieces.
     assert made.pack.content_bytes < made.content_bytes - 100_000
 
 
 def test_what_waited_in_the_spool_is_in_the_backup(
-    place: Place, folder: Folder, tmp_path: Path
+    project: Project, folder: Folder, tmp_path: Path
 ) -> None:
-    event = Spool(place).accept("codex", b'{"hook_event_name":"Stop","session_id":"s"}')
-    create_backup(place, folder)
+    event = Spool(project).accept("codex", b'{"hook_event_name":"Stop","session_id":"s"}')
+    create_backup(project, folder)
     other = elsewhere(tmp_path)
     restored(other, folder)
     assert [row[0] for row in rows(other)["codex_hooks.db"]] == [event.id]
 
 
 def test_an_event_that_cannot_be_drained_is_not_left_out_in_silence(
-    place: Place, folder: Folder
+    project: Project, folder: Folder
 ) -> None:
-    Spool(place).accept("codex", b"{}")
-    place.database("codex_hooks.db").write_bytes(b"no database" * 1000)
+    Spool(project).accept("codex", b"{}")
+    project.database("codex_hooks.db").write_bytes(b"no database" * 1000)
     with pytest.raises(BackupError, match="1 events wait in"):
-        create_backup(place, folder)
+        create_backup(project, folder)
     assert folder.ids() == []
 
 
-def test_a_damaged_database_makes_no_backup(saved: Place, folder: Folder) -> None:
+def test_a_damaged_database_makes_no_backup(saved: Project, folder: Folder) -> None:
     path = saved.database("planner_sessions.db")
     content = bytearray(path.read_bytes())
     content[20_000:60_000] = os.urandom(40_000)
@@ -82,7 +82,7 @@ def test_a_damaged_database_makes_no_backup(saved: Place, folder: Folder) -> Non
 
 
 def test_a_chain_of_incremental_backups_comes_back(
-    saved: Place, folder: Folder, tmp_path: Path
+    saved: Project, folder: Folder, tmp_path: Path
 ) -> None:
     states = []
     made = []
@@ -99,7 +99,7 @@ def test_a_chain_of_incremental_backups_comes_back(
         assert (rows(other), mirror(other)) == states[number]
 
 
-def test_an_incremental_backup_stores_what_changed(saved: Place, folder: Folder) -> None:
+def test_an_incremental_backup_stores_what_changed(saved: Project, folder: Folder) -> None:
     save_plans(saved, "many", 2_000)
     full = create_backup(saved, folder)
     unchanged = create_backup(saved, folder, since="latest")
@@ -110,7 +110,7 @@ def test_an_incremental_backup_stores_what_changed(saved: Place, folder: Folder)
 
 
 def test_an_encrypted_backup_needs_its_key(
-    saved: Place, folder: Folder, tmp_path: Path, keys: tuple[str, Path]
+    saved: Project, folder: Folder, tmp_path: Path, keys: tuple[str, Path]
 ) -> None:
     public, file = keys
     made = create_backup(saved, folder, coding=Coding("zstd", read_recipients((public,))))
@@ -132,7 +132,7 @@ def test_an_encrypted_backup_needs_its_key(
 
 
 def test_an_encrypted_chain_comes_back(
-    saved: Place, folder: Folder, tmp_path: Path, keys: tuple[str, Path]
+    saved: Project, folder: Folder, tmp_path: Path, keys: tuple[str, Path]
 ) -> None:
     public, file = keys
     coding = Coding("none", read_recipients((public,)))
@@ -164,7 +164,7 @@ def test_keys_are_read_from_files_and_refused_where_they_are_none(
     assert "SECRET-WORDS" not in str(raised.value)
 
 
-def test_all_that_is_made_is_private(saved: Place, folder: Folder) -> None:
+def test_all_that_is_made_is_private(saved: Project, folder: Folder) -> None:
     before = os.umask(0)
     try:
         create_backup(saved, folder)
@@ -193,7 +193,7 @@ def test_a_folder_is_made_for_its_owner_whatever_the_umask(tmp_path: Path) -> No
     assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o700, 0o700, 0o600]
 
 
-def test_a_folder_that_was_there_keeps_its_mode(saved: Place, tmp_path: Path) -> None:
+def test_a_folder_that_was_there_keeps_its_mode(saved: Project, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "shared")
     folder.path.mkdir()
     folder.path.chmod(0o750)
@@ -202,7 +202,7 @@ def test_a_folder_that_was_there_keeps_its_mode(saved: Place, tmp_path: Path) ->
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_backup(
-    saved: Place, tmp_path: Path
+    saved: Project, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     for name in ("file", "file/below", "absent/below"):
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_backup(
 
 
 def test_a_bucket_keeps_backups_as_a_folder_does(
-    saved: Place, bucket: str, tmp_path: Path, keys: tuple[str, Path]
+    saved: Project, bucket: str, tmp_path: Path, keys: tuple[str, Path]
 ) -> None:
     public, file = keys
     target = open_destination(saved, f"s3://{bucket}/team/backups")
@@ -236,7 +236,7 @@ def test_a_bucket_keeps_backups_as_a_folder_does(
 
 
 def test_a_bucket_that_cannot_be_used_is_said_in_a_line_of_words(
-    saved: Place, bucket: str, monkeypatch: pytest.MonkeyPatch
+    saved: Project, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = open_destination(saved, "s3://no-such-bucket")
     with pytest.raises(BackupError) as raised:
@@ -256,6 +256,6 @@ def test_a_bucket_that_cannot_be_used_is_said_in_a_line_of_words(
 @pytest.mark.parametrize(
     "endpoint", ["nonsense", "nonsense://host", "http://", "http://host:99999", "http://[::1"]
 )
-def test_an_endpoint_that_is_none_is_refused(endpoint: str, saved: Place) -> None:
+def test_an_endpoint_that_is_none_is_refused(endpoint: str, saved: Project) -> None:
     with pytest.raises(BackupError, match="is no address of an S3 service"):
         open_destination(saved, "s3://bucket", endpoint)

@@ -10,11 +10,11 @@ from typing import cast
 
 import pytest
 
-from khive_persist.backup.catalogue import Catalogue
-from khive_persist.backup.manifest import Manifest
-from khive_persist.backup.schedule import due
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.maintenance.backup.catalogue import Catalogue
+from khive_persist.maintenance.backup.manifest import Manifest
+from khive_persist.maintenance.backup.schedule import due
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from tests.backup.records import save_plans
 
@@ -54,48 +54,48 @@ def test_without_a_schedule_nothing_is_due() -> None:
     assert due(catalogue(), Settings(), NOW) is None
 
 
-def test_a_rule_of_any_size_is_one(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rule_of_any_size_is_one(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(backup_every_hours=1e300, backup_full_every_days=1e300)
     assert due(catalogue(5, full=(5,)), settings, NOW) is None
     settings = Settings(backup_every_hours=1, backup_full_every_days=1e300)
     assert due(catalogue(5, full=(5,)), settings, NOW) == "incremental"
-    assert create(place) == 0
-    root = ["--dir", str(place.root)]
+    assert create(project) == 0
+    root = ["--dir", str(project.root)]
     assert run([*root, "backup", "prune", "--keep-days", "1e300", "--yes"]) == 0
     assert run([*root, "backup", "prune", "--keep-count", "9" * 30, "--yes"]) == 0
-    assert len(backups(place)) == 1
+    assert len(backups(project)) == 1
 
 
-def backups(place: Place) -> list[Path]:
-    return sorted(place.backups.iterdir()) if place.backups.is_dir() else []
+def backups(project: Project) -> list[Path]:
+    return sorted(project.backups.iterdir()) if project.backups.is_dir() else []
 
 
-def create(place: Place, *words: str) -> int:
-    return run(["--dir", str(place.root), "backup", "create", *words])
+def create(project: Project, *words: str) -> int:
+    return run(["--dir", str(project.root), "backup", "create", *words])
 
 
 def test_the_command_keeps_to_the_schedule(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert create(place, "--if-due") == 2
+    assert create(project, "--if-due") == 2
     assert "backup.every_hours" in capsys.readouterr().err
-    place.local_config.write_text("[backup]\nevery_hours = 1000\nkeep_count = 1\nkeep_days = 0\n")
-    assert create(place, "--if-due") == 0
-    assert len(backups(place)) == 1
-    assert create(place, "--if-due") == 0
+    project.local_config.write_text("[backup]\nevery_hours = 1000\nkeep_count = 1\nkeep_days = 0\n")
+    assert create(project, "--if-due") == 0
+    assert len(backups(project)) == 1
+    assert create(project, "--if-due") == 0
     assert "no backup is due" in capsys.readouterr().err
-    assert len(backups(place)) == 1
-    assert create(place, "--if-due", "--since", "latest") == 2
+    assert len(backups(project)) == 1
+    assert create(project, "--if-due", "--since", "latest") == 2
 
 
-def test_what_had_its_time_goes_with_the_next(place: Place) -> None:
-    place.local_config.write_text(
+def test_what_had_its_time_goes_with_the_next(project: Project) -> None:
+    project.local_config.write_text(
         "[backup]\nevery_hours = 0.0000001\nfull_every_days = 0\nkeep_count = 1\nkeep_days = 0\n"
     )
-    assert create(place, "--if-due") == 0
-    (first,) = backups(place)
-    assert create(place, "--if-due") == 0
-    (second,) = backups(place)
+    assert create(project, "--if-due") == 0
+    (first,) = backups(project)
+    assert create(project, "--if-due") == 0
+    (second,) = backups(project)
     assert first != second
 
 
@@ -112,25 +112,25 @@ main()
 
 
 def test_a_backup_of_a_clock_that_was_ahead_is_said_and_not_obeyed(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place.local_config.write_text("[backup]\nevery_hours = 1\nkeep_count = 1\nkeep_days = 0\n")
-    root = str(place.root)
-    save_plans(place, "one", 1)
+    project.local_config.write_text("[backup]\nevery_hours = 1\nkeep_count = 1\nkeep_days = 0\n")
+    root = str(project.root)
+    save_plans(project, "one", 1)
     words = ["--dir", root, "backup", "create", "--json"]
     done = subprocess.run(
         [sys.executable, "-c", AHEAD, *words], check=True, capture_output=True, text=True
     )
     ahead = json.loads(done.stdout)["id"]
-    save_plans(place, "two", 1)
+    save_plans(project, "two", 1)
     capsys.readouterr()
-    assert create(place, "--if-due", "--json") == 0
+    assert create(project, "--if-due", "--json") == 0
     said = capsys.readouterr()
     first = json.loads(said.out)
     assert first["parent"] is None
     assert f"{ahead} is of later than now" in said.err
-    save_plans(place, "three", 1)
-    assert create(place, "--since", "latest", "--json") == 0
+    save_plans(project, "three", 1)
+    assert create(project, "--since", "latest", "--json") == 0
     second = json.loads(capsys.readouterr().out)
     assert second["parent"] == first["id"]
     assert run(["--dir", root, "backup", "list", "--json"]) == 0
@@ -141,4 +141,4 @@ def test_a_backup_of_a_clock_that_was_ahead_is_said_and_not_obeyed(
     assert json.loads(capsys.readouterr().out)["backup"]["id"] == second["id"]
     assert run(["--dir", root, "backup", "prune", "--keep-count", "1", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["deleted"] == []
-    assert {path.name for path in backups(place)} == {ahead, first["id"], second["id"]}
+    assert {path.name for path in backups(project)} == {ahead, first["id"], second["id"]}

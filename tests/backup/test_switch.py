@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
 from khive_persist.opening import open_store
-from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.store.sqlite import connection, lock, snapshot, switch
-from khive_persist.store.sqlite.adhoc import AdHoc
+from khive_persist.project import Project
+from khive_persist.store.sqlite import atomic_switch, connection, snapshot, write_lock
+from khive_persist.store.sqlite.readonly_query import AdHoc
 from tests.backup.records import elsewhere, make_old, mirror, save_plans
 
 PLANS = "planner_sessions.db"
@@ -31,9 +31,9 @@ from pathlib import Path
 from khive_persist import PlannerSession, open_store
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.store.sqlite import switch
+from khive_persist.project import Project
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite.connection import open_writer
 
 def plan(id):
@@ -91,11 +91,11 @@ anyio.run(main)
 """
 
 DRAINER = """
-place = Place(sys.argv[1])
-with Drain(place) as drain:
-    Spool(place).accept("codex", b'{"hook_event_name":"Stop"}')
+project = Project(sys.argv[1])
+with Drain(project) as drain:
+    Spool(project).accept("codex", b'{"hook_event_name":"Stop"}')
     assert drain.run().stored == 1
-    Spool(place).accept("codex", b'{"hook_event_name":"Stop"}')
+    Spool(project).accept("codex", b'{"hook_event_name":"Stop"}')
     ready()
     assert drain.run().stored == 1
 """
@@ -108,11 +108,11 @@ switch.perform(folder, folder / "second", folder / "second-out")
 
 
 @contextmanager
-def held_up(program: str, place: Place, name: str) -> Iterator[None]:
+def held_up(program: str, project: Project, name: str) -> Iterator[None]:
     """A process that waits for the lock of a database; it gets it then, and comes to a good end."""
-    path = lock.lock_path(place.database(name))
+    path = write_lock.lock_path(project.database(name))
     with subprocess.Popen(
-        [sys.executable, "-c", WAITING + program, str(place.root), os.path.realpath(path)],
+        [sys.executable, "-c", WAITING + program, str(project.root), os.path.realpath(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -121,7 +121,7 @@ def held_up(program: str, place: Place, name: str) -> Iterator[None]:
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == "ready\n"
-            with lock.held(path, 1):
+            with write_lock.held(path, 1):
                 process.stdin.write("\n")
                 process.stdin.flush()
                 assert process.stdout.readline() == "waits\n"
@@ -131,37 +131,39 @@ def held_up(program: str, place: Place, name: str) -> Iterator[None]:
             process.kill()
 
 
-def make_ready(place: Place, saved: Place, name: str) -> Path:
-    """A folder with the plans of another place, to be switched to."""
-    folder = place.khive / name
+def make_ready(project: Project, saved: Project, name: str) -> Path:
+    """A folder with the plans of another project, to be switched to."""
+    folder = project.khive / name
     folder.mkdir()
     snapshot.take(saved.database(PLANS), folder / PLANS)
     return folder
 
 
-def begin_switch(place: Place, saved: Place, folders: tuple[str, ...] = ()) -> None:
+def begin_switch(project: Project, saved: Project, folders: tuple[str, ...] = ()) -> None:
     """What is on the disk when a restore is killed right after its point of no return."""
-    shutil.rmtree(place.khive / "incoming", ignore_errors=True)
-    incoming = make_ready(place, saved, "incoming")
+    shutil.rmtree(project.khive / "incoming", ignore_errors=True)
+    incoming = make_ready(project, saved, "incoming")
     for name in folders:
         shutil.copytree(saved.khive / name, incoming / name)
-    shutil.rmtree(place.khive / "outgoing", ignore_errors=True)
-    (place.khive / "outgoing").mkdir()
-    write_journal(place, folders)
+    shutil.rmtree(project.khive / "outgoing", ignore_errors=True)
+    (project.khive / "outgoing").mkdir()
+    write_journal(project, folders)
 
 
-def write_journal(place: Place, folders: tuple[str, ...] = ()) -> None:
-    pending = switch.Switch("incoming", "outgoing", (CODEX, PLANS), folders, (PLANS, *folders))
-    (place.khive / switch.JOURNAL).write_text(json.dumps(pending._asdict()))
-    switch.adopt(place.khive)
+def write_journal(project: Project, folders: tuple[str, ...] = ()) -> None:
+    pending = atomic_switch.Switch(
+        "incoming", "outgoing", (CODEX, PLANS), folders, (PLANS, *folders)
+    )
+    (project.khive / atomic_switch.JOURNAL).write_text(json.dumps(pending._asdict()))
+    atomic_switch.adopt(project.khive)
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Place:
-    """A place with 30 plans and 10 events of codex, of which the switch takes both files."""
-    place = elsewhere(tmp_path, "old")
-    make_old(place)
-    return place
+def old(tmp_path: Path) -> Project:
+    """A project with 30 plans and 10 events of codex, of which the switch takes both files."""
+    project = elsewhere(tmp_path, "old")
+    make_old(project)
+    return project
 
 
 def ids(path: Path) -> list[str]:
@@ -176,30 +178,30 @@ def table(path: Path) -> str:
     return "planner_sessions" if path.name == PLANS else "hook_events"
 
 
-def with_reader(place: Place) -> None:
-    assert len(ids(place.database(PLANS))) == 60
+def with_reader(project: Project) -> None:
+    assert len(ids(project.database(PLANS))) == 60
 
 
-def with_attached(place: Place) -> None:
-    files = AdHoc([place.database(PLANS)])
+def with_attached(project: Project) -> None:
+    files = AdHoc([project.database(PLANS)])
     try:
         assert list(files.run("SELECT count(*) FROM planner_sessions")[1]) == [(60,)]
     finally:
         files.close()
 
 
-def with_writer(place: Place) -> None:
-    save_plans(place, "later", 1)
-    assert len(ids(place.database(PLANS))) == 61
+def with_writer(project: Project) -> None:
+    save_plans(project, "later", 1)
+    assert len(ids(project.database(PLANS))) == 61
 
 
-def with_check(place: Place) -> None:
-    assert connection.check(place.database(PLANS)) == ""
+def with_check(project: Project) -> None:
+    assert connection.check(project.database(PLANS)) == ""
 
 
-def by_setting_it_aside(place: Place) -> None:
-    place.quarantine.mkdir()
-    folder = connection.set_aside(place.database(PLANS), place.quarantine)
+def by_setting_it_aside(project: Project) -> None:
+    project.quarantine.mkdir()
+    folder = connection.set_aside(project.database(PLANS), project.quarantine)
     assert len(ids(folder / PLANS)) == 60
 
 
@@ -207,11 +209,11 @@ def by_setting_it_aside(place: Place) -> None:
     "opened", [with_reader, with_attached, with_writer, with_check, by_setting_it_aside]
 )
 def test_whoever_opens_a_database_ends_the_switch(
-    saved: Place, old: Place, opened: Callable[[Place], None]
+    saved: Project, old: Project, opened: Callable[[Project], None]
 ) -> None:
     begin_switch(old, saved)
     opened(old)
-    assert not switch.is_pending(old.khive)
+    assert not atomic_switch.is_pending(old.khive)
     assert not old.database(CODEX).exists()
     outgoing = old.khive / "outgoing"
     assert (len(ids(outgoing / PLANS)), len(ids(outgoing / CODEX))) == (30, 10)
@@ -222,7 +224,7 @@ def plan(id: str) -> PlannerSession:
 
 
 async def test_a_store_that_was_open_before_goes_on_with_the_new_file(
-    saved: Place, old: Place
+    saved: Project, old: Project
 ) -> None:
     async with open_store(PlannerSession, dir=old.root) as plans:
         await plans.save(plan("before"))
@@ -235,7 +237,9 @@ async def test_a_store_that_was_open_before_goes_on_with_the_new_file(
     assert "later" in ids(old.database(PLANS))
 
 
-async def test_a_reader_ends_a_switch_that_takes_its_file_away(saved: Place, old: Place) -> None:
+async def test_a_reader_ends_a_switch_that_takes_its_file_away(
+    saved: Project, old: Project
+) -> None:
     async with open_store(HookEvent, dir=old.root) as events:
         assert await events.count() == 10
         begin_switch(old, saved)
@@ -243,7 +247,7 @@ async def test_a_reader_ends_a_switch_that_takes_its_file_away(saved: Place, old
 
 
 def test_who_waited_to_open_a_file_while_a_switch_began_opens_the_new_one(
-    saved: Place, old: Place
+    saved: Project, old: Project
 ) -> None:
     """It looked for a switch before there was one."""
     with held_up(OPENER, old, PLANS):
@@ -252,7 +256,7 @@ def test_who_waited_to_open_a_file_while_a_switch_began_opens_the_new_one(
 
 @pytest.mark.parametrize("program", [STORE, SAVER], ids=["opening", "open before"])
 def test_who_waited_to_save_while_a_switch_began_saves_into_the_new_file(
-    saved: Place, old: Place, program: str
+    saved: Project, old: Project, program: str
 ) -> None:
     with held_up(program, old, PLANS):
         begin_switch(old, saved)
@@ -261,7 +265,7 @@ def test_who_waited_to_save_while_a_switch_began_saves_into_the_new_file(
 
 
 def test_a_drain_that_waited_while_a_switch_began_stores_in_a_new_file(
-    saved: Place, old: Place
+    saved: Project, old: Project
 ) -> None:
     with held_up(DRAINER, old, CODEX):
         begin_switch(old, saved)
@@ -269,21 +273,21 @@ def test_a_drain_that_waited_while_a_switch_began_stores_in_a_new_file(
     assert len(ids(old.khive / "outgoing" / CODEX)) == 11
 
 
-def test_who_waited_to_end_a_switch_finds_it_ended(saved: Place, old: Place) -> None:
+def test_who_waited_to_end_a_switch_finds_it_ended(saved: Project, old: Project) -> None:
     begin_switch(old, saved)
     with held_up(STORE, old, CODEX):
-        (old.khive / switch.JOURNAL).unlink()
+        (old.khive / atomic_switch.JOURNAL).unlink()
         (old.khive / "outgoing").rmdir()
     assert len(ids(old.database(PLANS))) == 31
 
 
-def test_who_comes_to_end_a_switch_as_it_ends_goes_on(saved: Place, old: Place) -> None:
+def test_who_comes_to_end_a_switch_as_it_ends_goes_on(saved: Project, old: Project) -> None:
     begin_switch(old, saved)
     subprocess.run([sys.executable, "-c", WAITING + LATE, str(old.root)], check=True, timeout=60)
     assert len(ids(old.database(PLANS))) == 30
 
 
-def test_a_database_made_while_a_switch_waited_goes_too(saved: Place, old: Place) -> None:
+def test_a_database_made_while_a_switch_waited_goes_too(saved: Project, old: Project) -> None:
     make_ready(old, saved, "second")
     with held_up(SWITCHER, old, CODEX):
         save_plans(old, "new", 1, file="claude_hooks.db")
@@ -292,7 +296,7 @@ def test_a_database_made_while_a_switch_waited_goes_too(saved: Place, old: Place
 
 
 def test_who_waited_to_switch_ends_the_switch_that_was_begun_before(
-    saved: Place, old: Place
+    saved: Project, old: Project
 ) -> None:
     save_plans(saved, "more", 1)
     make_ready(old, saved, "second")
@@ -304,8 +308,8 @@ def test_who_waited_to_switch_ends_the_switch_that_was_begun_before(
     assert len(ids(old.khive / "outgoing" / PLANS)) == 30
 
 
-def test_what_was_made_again_meanwhile_does_not_take_the_place_of_what_was_kept(
-    saved: Place, old: Place
+def test_what_was_made_again_meanwhile_does_not_take_the_project_of_what_was_kept(
+    saved: Project, old: Project
 ) -> None:
     """Killed when the old file of events had gone; who records makes one before it looks."""
     begin_switch(old, saved)
@@ -317,7 +321,7 @@ def test_what_was_made_again_meanwhile_does_not_take_the_place_of_what_was_kept(
 
 
 def test_a_mirror_that_was_made_again_meanwhile_does_not_stop_the_switch(
-    saved: Place, old: Place
+    saved: Project, old: Project
 ) -> None:
     """Killed between the old folder's going and the new one's coming; an editor saves a file."""
     begin_switch(old, saved, (MIRROR,))

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.backup.coding import Coding
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.capture.drain import drain
 from khive_persist.copies import mirrored
+from khive_persist.maintenance.backup.coding import Coding
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.backup.records import elsewhere, restored, rows
 from tests.backup.writers import writing
 
 
-def ids(place: Place) -> set[object]:
-    return {row[0] for file in rows(place).values() for row in file}
+def ids(project: Project) -> set[object]:
+    return {row[0] for file in rows(project).values() for row in file}
 
 
 @pytest.mark.timeout(3600)
@@ -26,10 +26,10 @@ def ids(place: Place) -> set[object]:
     "backups", [pytest.param(5, id="a few"), pytest.param(100, id="many", marks=pytest.mark.long)]
 )
 def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
-    place: Place, folder: Folder, tmp_path: Path, backups: int
+    project: Project, folder: Folder, tmp_path: Path, backups: int
 ) -> None:
     # Without end, they would write the more, the longer a backup of all that takes.
-    with writing(place, 150) as writers:
+    with writing(project, 150) as writers:
         for number in range(backups):
             written = [writer.go_on(150) for writer in writers]
             for writer, count in zip(writers, written, strict=True):
@@ -37,7 +37,7 @@ def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
             before = {id for writer in writers for id in tuple(writer.acknowledged)}
             # Every third is a full one.
             since = "latest" if number % 3 else ""
-            made = create_backup(place, folder, since=since, coding=Coding("zstd"))
+            made = create_backup(project, folder, since=since, coding=Coding("zstd"))
             other = elsewhere(tmp_path, str(number))
             restored(other, folder, made.id)
             assert before <= ids(other)
@@ -56,28 +56,28 @@ UNREAD = 20
     "restores", [pytest.param(3, id="a few"), pytest.param(50, id="many", marks=pytest.mark.long)]
 )
 def test_writers_go_on_with_what_was_restored_and_lose_nothing(
-    place: Place, folder: Folder, restores: int
+    project: Project, folder: Folder, restores: int
 ) -> None:
-    with writing(place, 1_000_000) as writers:
+    with writing(project, 1_000_000) as writers:
         for writer in writers:
             writer.wait_for(10)
-        create_backup(place, folder)
+        create_backup(project, folder)
         for _ in range(restores):
             for writer in writers:
                 writer.wait_for(60)
-            assert restored(place, folder).set_aside is not None
+            assert restored(project, folder).set_aside is not None
         # Some of before the last restore may only be read now.
         since = [len(writer.acknowledged) + UNREAD for writer in writers]
         for writer in writers:
             writer.wait_for(60 + UNREAD)
     assert [writer.errors for writer in writers] == [""] * 4
-    assert drain(place).left == 0
-    here = ids(place)
+    assert drain(project).left == 0
+    here = ids(project)
     acknowledged = {id for writer in writers for id in writer.acknowledged}
     assert {id for w, n in zip(writers, since, strict=True) for id in w.acknowledged[n:]} <= here
     # What the restores took away is kept: each was committed to a file that was set aside whole.
     aside = set()
-    for path in place.quarantine.glob("restore.*/*.db"):
+    for path in project.quarantine.glob("restore.*/*.db"):
         connection = sqlite3.connect(path)
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         table = "planner_sessions" if path.stem == "planner_sessions" else "hook_events"

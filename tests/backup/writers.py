@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 NUMBERS = """
 import sys
@@ -36,11 +36,11 @@ anyio.run(main)
 RECORDER = """
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
-place = Place(sys.argv[1])
-spool = Spool(place)
-with Drain(place) as drain:
+project = Project(sys.argv[1])
+spool = Spool(project)
+with Drain(project) as drain:
     for number in numbers():
         print(spool.accept(sys.argv[2], b'{"hook_event_name":"Stop"}').id, flush=True)
         if number % 50 == 49:
@@ -119,11 +119,11 @@ class Writer:
 
 
 @contextmanager
-def writing(place: Place, most: int) -> Iterator[list[Writer]]:
+def writing(project: Project, most: int) -> Iterator[list[Writer]]:
     """Two processes that save plans and two that record events, all at work.
 
     Args:
-        place: Where.
+        project: Where.
         most: How many each of them may write before it is told to go on.
     """
     with ExitStack() as stack:
@@ -134,7 +134,7 @@ def writing(place: Place, most: int) -> Iterator[list[Writer]]:
             (RECORDER, "claude-code"),
             (RECORDER, "codex"),
         ):
-            writers.append(Writer(program, str(place.root), word))
+            writers.append(Writer(program, str(project.root), word))
             stack.callback(writers[-1].stop)
         for writer in writers:
             writer.go_on(most)

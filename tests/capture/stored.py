@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from urllib.parse import quote
 
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 
 
 def stop(session: str) -> bytes:
@@ -15,9 +15,9 @@ def stop(session: str) -> bytes:
     return json.dumps({"hook_event_name": "Stop", "session_id": session}).encode()
 
 
-def sessions(place: Place, tool: str = "claude-code") -> list[str]:
+def sessions(project: Project, tool: str = "claude-code") -> list[str]:
     """The sessions of the events that are stored, in the order in which they came in."""
-    path = place.database(HOOK_EVENTS[tool].file)
+    path = project.database(HOOK_EVENTS[tool].file)
     with closing(
         sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)
     ) as connection:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from khive_persist.capture.drain import drain
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event, Spool
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from tests.hypotheses import examples
@@ -215,13 +215,13 @@ def test_secrets_do_not_pass_by_way_of_what_is_no_json() -> None:
         assert json.loads(row[2] or "")["redacted"]
 
 
-def test_all_of_it_goes_into_the_database_and_can_be_asked(place: Place) -> None:
-    spool = Spool(place)
+def test_all_of_it_goes_into_the_database_and_can_be_asked(project: Project) -> None:
+    spool = Spool(project)
     raws = [*VALID.values(), *UNPARSED.values(), *UNDECODABLE.values(), b"x" * 30_000_000]
     ids = {spool.accept("claude-code", raw).id for raw in raws}
-    result = drain(place)
+    result = drain(project)
     assert (result.stored, result.left, result.errors) == (len(raws), 0, ())
-    connection = sqlite3.connect(place.database("claude_hooks.db"))
+    connection = sqlite3.connect(project.database("claude_hooks.db"))
     found = {
         row[0] for row in connection.execute("SELECT id FROM hook_events WHERE json_valid(content)")
     }

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import Drain, drain
 from khive_persist.capture.event_drain import BATCH_EVENTS
-from khive_persist.capture.removal import Removal
 from khive_persist.capture.spool import LOCKS, Event, Spool, parse
+from khive_persist.capture.spool_removal import Removal
 from khive_persist.errors import StoreBusyError, StoreDamagedError, StoreNewerError
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 from tests.payloads import Hook, sample_payloads
 
@@ -30,9 +30,9 @@ VISIBLE_SECONDS = 10.0
 
 
 def rows(
-    place: Place, sql: str = "SELECT id, content FROM hook_events ORDER BY rowid"
+    project: Project, sql: str = "SELECT id, content FROM hook_events ORDER BY rowid"
 ) -> list[Any]:
-    connection = sqlite3.connect(f"file:{place.database(PURPOSE.file)}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"file:{project.database(PURPOSE.file)}?mode=ro", uri=True)
     try:
         return connection.execute(sql).fetchall()
     finally:
@@ -52,12 +52,12 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("tool", list(HOOK_EVENTS))
-def test_every_key_of_every_real_payload_is_kept(place: Place, tool: str) -> None:
-    spool = Spool(place)
+def test_every_key_of_every_real_payload_is_kept(project: Project, tool: str) -> None:
+    spool = Spool(project)
     sent = {spool.accept(tool, line).id: json.loads(line) for line in sample_payloads(tool)}
-    result = drain(place)
+    result = drain(project)
     assert (result.stored, result.left, result.errors) == (len(sent), 0, ())
-    connection = sqlite3.connect(place.database(HOOK_EVENTS[tool].file))
+    connection = sqlite3.connect(project.database(HOOK_EVENTS[tool].file))
     stored = {
         id: json.loads(text)
         for id, text in connection.execute("SELECT id, content FROM hook_events")
@@ -75,86 +75,88 @@ def test_every_key_of_every_real_payload_is_kept(place: Place, tool: str) -> Non
         assert stored[id]["session_id"] == one["session_id"]
 
 
-def test_events_come_in_the_order_of_their_arrival(place: Place) -> None:
-    spool = Spool(place)
+def test_events_come_in_the_order_of_their_arrival(project: Project) -> None:
+    spool = Spool(project)
     accepted = [spool.accept("claude-code", payload(n)).id for n in range(200)]
-    assert drain(place).stored == 200
-    assert [id for id, _ in rows(place)] == accepted
-    assert Spool(place).is_empty()
+    assert drain(project).stored == 200
+    assert [id for id, _ in rows(project)] == accepted
+    assert Spool(project).is_empty()
 
 
-def test_an_event_that_is_drained_again_is_stored_once(place: Place) -> None:
-    spool = Spool(place)
+def test_an_event_that_is_drained_again_is_stored_once(project: Project) -> None:
+    spool = Spool(project)
     event = spool.accept("claude-code", payload(1))
     copy = spool.read(event)
-    drain(place)
+    drain(project)
     (spool.path / event.name).write_bytes(copy)
-    drain(place)
-    assert len(rows(place)) == 1
+    drain(project)
+    assert len(rows(project)) == 1
     assert spool.is_empty()
 
 
-def test_two_drains_at_once_store_each_event_once(place: Place) -> None:
-    spool = Spool(place)
+def test_two_drains_at_once_store_each_event_once(project: Project) -> None:
+    spool = Spool(project)
     for number in range(300):
         spool.accept("claude-code", payload(number))
-    threads = [threading.Thread(target=drain, args=(place,)) for _ in range(4)]
+    threads = [threading.Thread(target=drain, args=(project,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(rows(place)) == 300
+    assert len(rows(project)) == 300
 
 
-def test_the_hook_alone_brings_its_event_into_the_database(place: Place, hook: Hook) -> None:
+def test_the_hook_alone_brings_its_event_into_the_database(project: Project, hook: Hook) -> None:
     assert hook(payload(1)).returncode == 0
-    until(lambda: place.database(PURPOSE.file).exists() and bool(_stored(place)))
-    assert json.loads(rows(place)[0][1])["session_id"] == "s1"
+    until(lambda: project.database(PURPOSE.file).exists() and bool(_stored(project)))
+    assert json.loads(rows(project)[0][1])["session_id"] == "s1"
 
 
-def test_a_drainer_stays_for_the_burst_and_leaves(place: Place, hook: Hook) -> None:
+def test_a_drainer_stays_for_the_burst_and_leaves(project: Project, hook: Hook) -> None:
     for number in range(5):
         hook(payload(number))
-    until(lambda: _stored(place) == 5)
-    assert len(_drainers(place)) <= 1
-    until(lambda: not _drainers(place))
+    until(lambda: _stored(project) == 5)
+    assert len(_drainers(project)) <= 1
+    until(lambda: not _drainers(project))
     hook(payload(9))
-    until(lambda: _stored(place) == 6)
+    until(lambda: _stored(project) == 6)
 
 
-def test_a_locked_database_keeps_no_hook_waiting(place: Place, hook: Hook) -> None:
-    open_writer(place.database(PURPOSE.file), PURPOSE).close()
-    holder = sqlite3.connect(place.database(PURPOSE.file), isolation_level=None)
+def test_a_locked_database_keeps_no_hook_waiting(project: Project, hook: Hook) -> None:
+    open_writer(project.database(PURPOSE.file), PURPOSE).close()
+    holder = sqlite3.connect(project.database(PURPOSE.file), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
     assert hook(payload(1)).returncode == 0
     assert time.monotonic() - began < 1.5
     holder.execute("ROLLBACK")
     holder.close()
-    until(lambda: _stored(place) == 1)
+    until(lambda: _stored(project) == 1)
 
 
-def test_a_lock_that_stays_leaves_the_event_in_the_spool(place: Place) -> None:
-    place.config.write_text("[store]\nbusy_timeout_seconds = 0.2\n")
-    open_writer(place.database(PURPOSE.file), PURPOSE).close()
-    Spool(place).accept("claude-code", payload(1))
-    holder = sqlite3.connect(place.database(PURPOSE.file), isolation_level=None)
+def test_a_lock_that_stays_leaves_the_event_in_the_spool(project: Project) -> None:
+    project.config.write_text("[store]\nbusy_timeout_seconds = 0.2\n")
+    open_writer(project.database(PURPOSE.file), PURPOSE).close()
+    Spool(project).accept("claude-code", payload(1))
+    holder = sqlite3.connect(project.database(PURPOSE.file), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    result = drain(place)
+    result = drain(project)
     assert (result.stored, result.left) == (0, 1)
     assert isinstance(result.errors[0], StoreBusyError)
     holder.execute("ROLLBACK")
     holder.close()
-    assert drain(place).stored == 1
+    assert drain(project).stored == 1
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut", "zeros"])
-def test_a_damaged_database_is_left_alone_and_the_event_waits(place: Place, damage: str) -> None:
-    path = place.database(PURPOSE.file)
-    spool = Spool(place)
+def test_a_damaged_database_is_left_alone_and_the_event_waits(
+    project: Project, damage: str
+) -> None:
+    path = project.database(PURPOSE.file)
+    spool = Spool(project)
     for number in range(500):
         spool.accept("claude-code", payload(number))
-    drain(place)
+    drain(project)
     whole = path.read_bytes()
     broken = {
         "garbage": b"this is no database at all" * 100,
@@ -165,58 +167,58 @@ def test_a_damaged_database_is_left_alone_and_the_event_waits(place: Place, dama
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     spool.accept("codex", payload(2))
     spool.accept("claude-code", payload(1))
-    result = drain(place)
+    result = drain(project)
     assert result.stored == 1, "the other tool's database is sound"
     assert result.left == 1
     assert isinstance(result.errors[0], StoreDamagedError)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 
 
-def test_a_newer_database_is_not_written_to(place: Place) -> None:
-    path = place.database(PURPOSE.file)
+def test_a_newer_database_is_not_written_to(project: Project) -> None:
+    path = project.database(PURPOSE.file)
     connection = open_writer(path, PURPOSE)
     connection.execute("PRAGMA user_version = 999")
     connection.close()
     before = path.read_bytes()
-    Spool(place).accept("claude-code", payload(1))
-    result = drain(place)
+    Spool(project).accept("claude-code", payload(1))
+    result = drain(project)
     assert result.left == 1
     assert isinstance(result.errors[0], StoreNewerError)
     assert path.read_bytes() == before
 
 
-def test_a_link_in_place_of_the_database_is_not_followed(place: Place, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_database_is_not_followed(project: Project, tmp_path: Path) -> None:
     outside = tmp_path / "outside.db"
-    place.database(PURPOSE.file).symlink_to(outside)
-    Spool(place).accept("claude-code", payload(1))
-    result = drain(place)
+    project.database(PURPOSE.file).symlink_to(outside)
+    Spool(project).accept("claude-code", payload(1))
+    result = drain(project)
     assert (result.stored, result.left) == (0, 1)
     assert not outside.exists()
 
 
-def test_a_deleted_database_is_made_anew(place: Place) -> None:
-    with Drain(place) as draining:
-        Spool(place).accept("claude-code", payload(1))
+def test_a_deleted_database_is_made_anew(project: Project) -> None:
+    with Drain(project) as draining:
+        Spool(project).accept("claude-code", payload(1))
         draining.run()
-        for file in place.khive.glob("claude_hooks.db*"):
+        for file in project.khive.glob("claude_hooks.db*"):
             file.unlink()
-        Spool(place).accept("claude-code", payload(2))
+        Spool(project).accept("claude-code", payload(2))
         assert draining.run().stored == 1
-    assert json.loads(rows(place)[0][1])["session_id"] == "s2"
+    assert json.loads(rows(project)[0][1])["session_id"] == "s2"
 
 
-def test_what_a_killed_hook_left_is_kept_marked_as_cut(place: Place) -> None:
-    spool = Spool(place)
+def test_what_a_killed_hook_left_is_kept_marked_as_cut(project: Project) -> None:
+    spool = Spool(project)
     spool.make()
-    name = arrival.file_name("claude-code", True)
+    name = spool_writer.file_name("claude-code", True)
     left = spool.path / f".{name}.tmp"
     left.write_bytes(b'{"half')
-    drain(place)
+    drain(project)
     assert left.exists(), "its hook may still be at it"
     os.utime(left, (1, 1))
     event = spool.accept("claude-code", payload(1))
-    assert drain(place).stored == 2
-    contents = {id: json.loads(text) for id, text in rows(place)}
+    assert drain(project).stored == 2
+    contents = {id: json.loads(text) for id, text in rows(project)}
     contents.pop(event.id)
     (cut,) = contents.values()
     assert cut["event_type"] == "unparsed"
@@ -224,120 +226,120 @@ def test_what_a_killed_hook_left_is_kept_marked_as_cut(place: Place) -> None:
     assert cut["payload"]["data"] == '{"half'
 
 
-def test_an_unreadable_file_does_not_hold_up_the_others(place: Place, tmp_path: Path) -> None:
-    spool = Spool(place)
+def test_an_unreadable_file_does_not_hold_up_the_others(project: Project, tmp_path: Path) -> None:
+    spool = Spool(project)
     spool.make()
     target = tmp_path / "secret"
     target.write_bytes(payload(1))
-    name = arrival.file_name("claude-code", True)
+    name = spool_writer.file_name("claude-code", True)
     (spool.path / name).symlink_to(target)
-    os.mkfifo(spool.path / arrival.file_name("claude-code", True))
+    os.mkfifo(spool.path / spool_writer.file_name("claude-code", True))
     spool.accept("claude-code", payload(2))
-    result = drain(place)
+    result = drain(project)
     assert (result.stored, result.left) == (1, 0)
-    assert os.readlink(place.quarantine / name) == str(target)
+    assert os.readlink(project.quarantine / name) == str(target)
 
 
 @pytest.mark.parametrize("name", LOCKS)
 @pytest.mark.parametrize("kind", ["a dangling link", "a folder"])
 def test_what_stands_in_place_of_a_lock_gives_way(
-    name: str, kind: str, place: Place, hook: Hook
+    name: str, kind: str, project: Project, hook: Hook
 ) -> None:
-    Spool(place).make()
+    Spool(project).make()
     if kind == "a folder":
-        (place.spool / name / "inside").mkdir(parents=True)
+        (project.spool / name / "inside").mkdir(parents=True)
     else:
-        (place.spool / name).symlink_to("nowhere")
+        (project.spool / name).symlink_to("nowhere")
     assert hook(payload(1)).returncode == 0
-    until(lambda: _stored(place) == 1)
-    assert drain(place).errors == ()
-    assert len(list(place.spool.glob(f"{name}.*/inside"))) == (kind == "a folder")
+    until(lambda: _stored(project) == 1)
+    assert drain(project).errors == ()
+    assert len(list(project.spool.glob(f"{name}.*/inside"))) == (kind == "a folder")
 
 
-def test_events_that_wait_at_home_move_back(place: Place, hook: Hook, home: Path) -> None:
-    place.spool.write_text("in the way")
+def test_events_that_wait_at_home_move_back(project: Project, hook: Hook, home: Path) -> None:
+    project.spool.write_text("in the way")
     assert hook(payload(1)).returncode == 0
-    place.spool.unlink()
+    project.spool.unlink()
     until(
         lambda: (
-            not any(event.away for event in Spool(Place(home)).events()) or not _drainers_of(home)
+            not any(event.away for event in Spool(Project(home)).events()) or not _drainers_of(home)
         )
     )
-    assert drain(place).left == 0
-    until(lambda: _stored(place) == 1)
-    assert Spool(Place(home)).is_empty()
+    assert drain(project).left == 0
+    until(lambda: _stored(project) == 1)
+    assert Spool(Project(home)).is_empty()
 
 
 def test_events_of_a_project_that_is_gone_stay_at_home(home: Path) -> None:
-    there = Place(home)
+    there = Project(home)
     spool = Spool(there)
     spool.make()
-    name = arrival.file_name("claude-code", True).removesuffix(".event") + ".away"
-    os.close(arrival.keep(str(home), name, b"/no/such/project\0" + payload(1)))
+    name = spool_writer.file_name("claude-code", True).removesuffix(".event") + ".away"
+    os.close(spool_writer.keep(str(home), name, b"/no/such/project\0" + payload(1)))
     assert drain(there).stored == 1
     content = json.loads(rows(there)[0][1])
     assert content["metadata"]["project"] == "/no/such/project"
     assert content["session_id"] == "s1"
 
 
-def test_wrong_settings_do_not_stop_the_recording(place: Place) -> None:
-    place.local_config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
-    Spool(place).accept("claude-code", payload(1))
-    assert drain(place).stored == 1
+def test_wrong_settings_do_not_stop_the_recording(project: Project) -> None:
+    project.local_config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
+    Spool(project).accept("claude-code", payload(1))
+    assert drain(project).stored == 1
 
 
 def test_names_of_other_files_are_no_events() -> None:
-    good = arrival.file_name("claude-code", True)
+    good = spool_writer.file_name("claude-code", True)
     assert parse(good) is not None
     for name in ("wake", "drain.lock", f".{good}.tmp", good + "x", "../" + good, good.upper()):
         assert parse(name) is None
 
 
 def test_an_id_is_a_uuid_that_sorts_by_time() -> None:
-    events = [parse(arrival.file_name("codex", True)) for _ in range(100)]
+    events = [parse(spool_writer.file_name("codex", True)) for _ in range(100)]
     assert all(isinstance(event, Event) and event.id[14] == "7" for event in events)
     times = [event.arrival_ns for event in events if event]
     assert times == sorted(times)
 
 
-def test_a_drain_that_is_killed_anywhere_loses_and_doubles_nothing(place: Place) -> None:
+def test_a_drain_that_is_killed_anywhere_loses_and_doubles_nothing(project: Project) -> None:
     """The crash points themselves; random kills are in the long run."""
-    spool = Spool(place)
+    spool = Spool(project)
     accepted = {spool.accept("claude-code", payload(n)).id for n in range(20)}
     for point in ("before-commit", "after-commit", "first-unlink"):
-        program = _KILLED.format(point=point, root=str(place.root))
+        program = _KILLED.format(point=point, root=str(project.root))
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
         assert done.returncode == -9, done.stderr
-        drain(place)
-        assert {id for id, _ in rows(place)} == accepted
+        drain(project)
+        assert {id for id, _ in rows(project)} == accepted
         assert spool.is_empty()
         accepted |= {spool.accept("claude-code", payload(n)).id for n in range(20)}
 
 
-def test_files_are_removed_while_those_that_follow_are_stored(place: Place) -> None:
-    spool = Spool(place)
+def test_files_are_removed_while_those_that_follow_are_stored(project: Project) -> None:
+    spool = Spool(project)
     spool.make()
     accepted = set()
     for number in range(2 * BATCH_EVENTS + 100):
-        event = parse(arrival.file_name("claude-code", True))
+        event = parse(spool_writer.file_name("claude-code", True))
         assert event is not None
         (spool.path / event.name).write_bytes(payload(number))
         accepted.add(event.id)
-    program = _KILLED.format(point="first-unlink", root=str(place.root))
+    program = _KILLED.format(point="first-unlink", root=str(project.root))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert done.returncode == -9, done.stderr
     assert not spool.is_empty()
-    result = drain(place)
+    result = drain(project)
     # On return they are gone, all of them.
     assert spool.is_empty()
     assert not result.left
-    assert sorted(id for id, _ in rows(place)) == sorted(accepted)
+    assert sorted(id for id, _ in rows(project)) == sorted(accepted)
 
 
-def test_a_file_that_cannot_be_removed_is_told(place: Place) -> None:
-    spool = Spool(place)
+def test_a_file_that_cannot_be_removed_is_told(project: Project) -> None:
+    spool = Spool(project)
     spool.make()
-    names = [arrival.file_name("claude-code", True) for _ in range(100)]
+    names = [spool_writer.file_name("claude-code", True) for _ in range(100)]
     events = [event for name in names if (event := parse(name))]
     for name in names[1:]:
         (spool.path / name).touch()
@@ -354,21 +356,21 @@ _KILLED = """
 import os, signal, sqlite3
 from khive_persist.capture import drain as module
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.store.sqlite import file_writer
+from khive_persist.project import Project
+from khive_persist.store.sqlite import sync_writer
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 point = {point!r}
-with module.Drain(Place({root!r})) as draining:
+with module.Drain(Project({root!r})) as draining:
     if point == "before-commit":
-        opened = file_writer.open_writer
+        opened = sync_writer.open_writer
         def open_writer(*a, **k):
             connection = opened(*a, **k)
             connection.set_trace_callback(lambda sql: die() if sql == "COMMIT" else None)
             return connection
-        file_writer.open_writer = open_writer
+        sync_writer.open_writer = open_writer
     elif point == "after-commit":
         Spool.remove = die
     else:
@@ -381,18 +383,18 @@ with module.Drain(Place({root!r})) as draining:
 """
 
 
-def _stored(place: Place) -> int:
-    if not place.database(PURPOSE.file).exists():
+def _stored(project: Project) -> int:
+    if not project.database(PURPOSE.file).exists():
         return 0
     try:
-        return int(rows(place, "SELECT count(*) FROM hook_events")[0][0])
+        return int(rows(project, "SELECT count(*) FROM hook_events")[0][0])
     except sqlite3.OperationalError:
         # Made, and its table not yet.
         return 0
 
 
-def _drainers(place: Place) -> list[int]:
-    return _drainers_of(place.root)
+def _drainers(project: Project) -> list[int]:
+    return _drainers_of(project.root)
 
 
 def _drainers_of(root: Path) -> list[int]:
@@ -408,11 +410,11 @@ def _drainers_of(root: Path) -> list[int]:
 
 
 def test_an_event_that_we_fail_on_is_set_aside_and_the_others_are_stored(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from khive_persist.redaction import Redactor
 
-    spool = Spool(place)
+    spool = Spool(project)
     bad = spool.accept("claude-code", b'{"hook_event_name":"Stop","session_id":"bad"}')
     spool.accept("claude-code", payload(1))
 
@@ -423,6 +425,6 @@ def test_an_event_that_we_fail_on_is_set_aside_and_the_others_are_stored(
 
     monkeypatch.setattr(Redactor, "redact_json", broken)
     monkeypatch.setattr(Redactor, "redact_bytes", broken)
-    assert drain(place).left == 0
-    assert len(rows(place)) == 1
-    assert (place.quarantine / bad.name).read_bytes().endswith(b'"bad"}')
+    assert drain(project).left == 0
+    assert len(rows(project)) == 1
+    assert (project.quarantine / bad.name).read_bytes().endswith(b'"bad"}')

@@ -12,14 +12,14 @@ from typing import TypeVar
 
 import pytest
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.fallback_spool import FallbackSpool
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
-from khive_persist.retention.purge import purge
+from khive_persist.maintenance.retention.purge import purge
+from khive_persist.models.purposes import BUILT_IN
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from tests.capture.stored import sessions, stop
 from tests.payloads import Hook
@@ -29,16 +29,16 @@ LONG_SECONDS = 10.0
 
 
 @pytest.fixture
-def state(home: Path) -> Place:
-    there = Place(home)
+def state(home: Path) -> Project:
+    there = Project(home)
     Spool(there).make()
     return there
 
 
-def away(state: Place, project: Path, payload: bytes) -> str:
+def away(state: Project, project: Path, payload: bytes) -> str:
     """Keep an event for a project in the home's spool, as the hook does."""
-    name = arrival.file_name("claude-code", True).removesuffix(".event") + ".away"
-    os.close(arrival.keep(str(state.root), name, os.fsencode(project) + b"\0" + payload))
+    name = spool_writer.file_name("claude-code", True).removesuffix(".event") + ".away"
+    os.close(spool_writer.keep(str(state.root), name, os.fsencode(project) + b"\0" + payload))
     return name
 
 
@@ -62,11 +62,11 @@ class Disk:
 
 @contextmanager
 def at_once(
-    monkeypatch: pytest.MonkeyPatch, state: Place, work: Callable[[], T]
+    monkeypatch: pytest.MonkeyPatch, state: Project, work: Callable[[], T]
 ) -> Iterator[Callable[[], T]]:
     """Work while the disk holds up the home's drain, which has begun to move an event."""
     disk = Disk()
-    monkeypatch.setattr(arrival, "posix", _with(posix, fsync=disk.sync))
+    monkeypatch.setattr(spool_writer, "posix", _with(posix, fsync=disk.sync))
     results: list[T] = []
     first = threading.Thread(target=drain, args=(state,))
     second = threading.Thread(target=lambda: results.append(work()))
@@ -94,42 +94,42 @@ def _with(module: object, **names: object) -> object:
 
 
 def test_two_that_move_one_event_at_once_store_it_once(
-    state: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+    state: Project, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away(state, place.root, stop("s1"))
-    with at_once(monkeypatch, state, lambda: drain(place)) as finish:
+    away(state, project.root, stop("s1"))
+    with at_once(monkeypatch, state, lambda: drain(project)) as finish:
         result = finish()
     assert (result.left, result.errors) == (0, ())
-    assert sessions(place) == ["s1"]
+    assert sessions(project) == ["s1"]
     assert Spool(state).is_empty()
-    assert not [name for name in os.listdir(place.spool) if name.endswith((".tmp", ".event"))]
+    assert not [name for name in os.listdir(project.spool) if name.endswith((".tmp", ".event"))]
 
 
 def test_what_is_purged_does_not_come_back_from_the_home(
-    state: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+    state: Project, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away(state, place.root, stop("session-1"))
-    purged = partial(purge, place, "session-1", BUILT_IN, Settings())
+    away(state, project.root, stop("session-1"))
+    purged = partial(purge, project, "session-1", BUILT_IN, Settings())
     with at_once(monkeypatch, state, purged) as finish:
         finish()
-    drain(place)
-    assert sessions(place) == []
+    drain(project)
+    assert sessions(project) == []
 
 
 def test_an_event_that_moves_while_it_is_looked_for_is_found(
-    state: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+    state: Project, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The home's drainer hands it over between the two looks."""
-    name = away(state, place.root, stop("s1"))
+    name = away(state, project.root, stop("s1"))
     looked = waiting_at_home
     is_empty = Spool.is_empty
 
     def hand_over() -> None:
         for event in Spool(state).events():
-            FallbackSpool(Spool(state)).hand_over(event, place)
+            FallbackSpool(Spool(state)).hand_over(event, project)
 
-    def at_home(place: Place) -> int:
-        count = looked(place)
+    def at_home(project: Project) -> int:
+        count = looked(project)
         hand_over()
         return count
 
@@ -141,28 +141,30 @@ def test_an_event_that_moves_while_it_is_looked_for_is_found(
     monkeypatch.setattr("khive_persist.capture.drain.waiting_at_home", at_home)
     monkeypatch.setattr(Spool, "is_empty", empty)
     assert not (state.spool / name).with_suffix(".event").exists()
-    drain(place)
-    assert sessions(place) == ["s1"]
+    drain(project)
+    assert sessions(project) == ["s1"]
 
 
-def test_what_a_killed_move_left_never_stands_for_the_event(state: Place, place: Place) -> None:
-    name = away(state, place.root, stop("whole")).removesuffix(".away") + ".event"
-    Spool(place).make()
-    left = place.spool / f".{name}.01900000-0000-7000-8000-000000000001.tmp"
+def test_what_a_killed_move_left_never_stands_for_the_event(
+    state: Project, project: Project
+) -> None:
+    name = away(state, project.root, stop("whole")).removesuffix(".away") + ".event"
+    Spool(project).make()
+    left = project.spool / f".{name}.01900000-0000-7000-8000-000000000001.tmp"
     left.write_bytes(stop("whole")[:10])
     os.utime(left, (1, 1))
-    drain(place)
-    assert sessions(place) == ["whole"]
+    drain(project)
+    assert sessions(project) == ["whole"]
     assert not left.exists()
 
 
-def test_keeping_an_event_removes_no_file_of_another(place: Place) -> None:
-    Spool(place).make()
-    name = arrival.file_name("codex", True)
-    (place.spool / f".{name}.tmp").write_bytes(b"of another")
+def test_keeping_an_event_removes_no_file_of_another(project: Project) -> None:
+    Spool(project).make()
+    name = spool_writer.file_name("codex", True)
+    (project.spool / f".{name}.tmp").write_bytes(b"of another")
     with pytest.raises(FileExistsError):
-        arrival.keep(str(place.root), name, b"{}")
-    assert (place.spool / f".{name}.tmp").read_bytes() == b"of another"
+        spool_writer.keep(str(project.root), name, b"{}")
+    assert (project.spool / f".{name}.tmp").read_bytes() == b"of another"
 
 
 @pytest.fixture
@@ -180,16 +182,19 @@ def without_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_files")
 def test_what_cannot_be_fetched_is_counted_and_said(
-    state: Place, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    state: Project,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = away(state, place.root, stop("s1"))
-    result = drain(place)
+    name = away(state, project.root, stop("s1"))
+    result = drain(project)
     assert (result.stored, result.left) == (0, 1)
     assert str(result.errors[0]) == (f"{state.spool / name}: Too many open files: close some files")
     # Its project is not known: it is not taken for one that is gone.
     assert drain(state).stored == 0
     assert (state.spool / name).exists()
-    monkeypatch.chdir(place.root)
+    monkeypatch.chdir(project.root)
     assert run(["trust", "--yes"]) == 0
     assert "did not all come in" in capsys.readouterr().err
     run(["stats"])
@@ -197,30 +202,33 @@ def test_what_cannot_be_fetched_is_counted_and_said(
 
 
 def test_a_project_that_cannot_take_its_events_is_named(
-    state: Place, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    state: Project,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    away(state, place.root, stop("s1"))
-    place.spool.write_text("in the way")
+    away(state, project.root, stop("s1"))
+    project.spool.write_text("in the way")
     (reason,) = drain(state).unreached
-    assert str(place.spool) in str(reason)
+    assert str(project.spool) in str(reason)
     monkeypatch.chdir(state.root)
     assert run(["doctor"]) == 1
-    assert f"not drained: {place.spool}" in capsys.readouterr().out
-    place.spool.unlink()
+    assert f"not drained: {project.spool}" in capsys.readouterr().out
+    project.spool.unlink()
     drain(state)
-    assert sessions(place) == ["s1"]
+    assert sessions(project) == ["s1"]
 
 
-@pytest.mark.usefixtures("place")
+@pytest.mark.usefixtures("project")
 def test_a_path_that_is_not_utf_8_is_one_like_others(
-    state: Place, tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str]
+    state: Project, tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pr\xffj"))
     try:
         root.mkdir()
     except OSError:
         pytest.skip("the file system wants names in UTF-8")
-    odd = Place(root)
+    odd = Project(root)
     odd.make()
     away(state, root, stop("waited"))
     assert hook(stop("came"), cwd=root).returncode == 0

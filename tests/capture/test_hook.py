@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture import arrival, hook_path
+from khive_persist.capture import hook_path, spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
-from khive_persist.capture.registration.command import hook_command
+from khive_persist.capture.hook_config.command import hook_command
 from khive_persist.capture.spool import Spool, split_away
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.payloads import Hook
 
 PAYLOAD = b'{"session_id":"s1","hook_event_name":"Stop","cwd":"/x"}\n'
@@ -35,30 +35,30 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch, place: Place) -> Place:
-    """A place whose drainer is held off, so that what the hook wrote can be looked at."""
-    held = place.spool / "wake"
-    place.spool.mkdir(mode=0o700)
+def quiet(monkeypatch: pytest.MonkeyPatch, project: Project) -> Project:
+    """A project whose drainer is held off, so that what the hook wrote can be looked at."""
+    held = project.spool / "wake"
+    project.spool.mkdir(mode=0o700)
     os.mkfifo(held, 0o600)
     reader = os.open(held, os.O_RDWR | os.O_NONBLOCK)
-    monkeypatch.setattr(place, "reader", reader, raising=False)
-    return place
+    monkeypatch.setattr(project, "reader", reader, raising=False)
+    return project
 
 
-def kept(place: Place) -> list[bytes]:
-    spool = Spool(place)
+def kept(project: Project) -> list[bytes]:
+    spool = Spool(project)
     return [spool.read(event) for event in spool.events()]
 
 
-def test_an_event_is_kept_as_it_came_in_silence(quiet: Place, hook: Hook) -> None:
+def test_an_event_is_kept_as_it_came_in_silence(quiet: Project, hook: Hook) -> None:
     done = hook(PAYLOAD)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert kept(quiet) == [PAYLOAD]
 
 
-def test_everything_is_private_whatever_the_umask(place: Place, hook: Hook) -> None:
-    place.khive.chmod(0o700)
-    fresh = Place(place.root / "fresh")
+def test_everything_is_private_whatever_the_umask(project: Project, hook: Hook) -> None:
+    project.khive.chmod(0o700)
+    fresh = Project(project.root / "fresh")
     fresh.root.mkdir()
     done = hook(PAYLOAD, "claude-code", "--dir", str(fresh.root), preexec_fn=lambda: os.umask(0))
     assert done.returncode == 0
@@ -73,9 +73,9 @@ def test_everything_is_private_whatever_the_umask(place: Place, hook: Hook) -> N
 
 
 @pytest.mark.parametrize("words", [[], ["--tool"], ["--tool", "vim"], ["--nonsense", "x"]])
-def test_wrong_use_is_one_line_and_never_two_or_more(words: list[str], place: Place) -> None:
+def test_wrong_use_is_one_line_and_never_two_or_more(words: list[str], project: Project) -> None:
     done = subprocess.run(
-        [*COMMAND[:4], *words], input=PAYLOAD, capture_output=True, cwd=place.root, check=False
+        [*COMMAND[:4], *words], input=PAYLOAD, capture_output=True, cwd=project.root, check=False
     )
     assert done.returncode == 1
     assert done.stdout == b""
@@ -83,20 +83,20 @@ def test_wrong_use_is_one_line_and_never_two_or_more(words: list[str], place: Pl
     assert done.stderr.count(b"\n") == 1
 
 
-def test_where_the_project_is_found(place: Place, hook: Hook, home: Path) -> None:
-    below = place.root / "a" / "b"
+def test_where_the_project_is_found(project: Project, hook: Hook, home: Path) -> None:
+    below = project.root / "a" / "b"
     below.mkdir(parents=True)
-    elsewhere = place.root.parent / "elsewhere"
+    elsewhere = project.root.parent / "elsewhere"
     elsewhere.mkdir()
     environment = dict(os.environ)
     assert hook(PAYLOAD, cwd=below).returncode == 0
     by_variable = environment | {"CLAUDE_PROJECT_DIR": str(below)}
     assert hook(PAYLOAD, cwd=elsewhere, env=by_variable).returncode == 0
-    by_name = environment | {"KHIVE_DIR": str(place.root)}
+    by_name = environment | {"KHIVE_DIR": str(project.root)}
     assert hook(PAYLOAD, cwd=elsewhere, env=by_name).returncode == 0
-    assert hook(PAYLOAD, "claude-code", f"--dir={place.root}", cwd=elsewhere).returncode == 0
+    assert hook(PAYLOAD, "claude-code", f"--dir={project.root}", cwd=elsewhere).returncode == 0
     assert hook(PAYLOAD, cwd=elsewhere).returncode == 0
-    with_drain = Spool(Place(home))
+    with_drain = Spool(Project(home))
     assert (home / ".khive").is_dir()
     assert with_drain.path.is_dir()
     assert not (elsewhere / ".khive").exists()
@@ -111,7 +111,7 @@ def as_nobody() -> Iterator[tuple[Path, Callable[..., "subprocess.CompletedProce
     with tempfile.TemporaryDirectory() as name:
         shared = Path(name)
         shared.chmod(0o755)
-        for file in ("hook.py", "arrival.py"):
+        for file in ("hook.py", "spool_writer.py"):
             shutil.copy(hook_path().with_name(file), shared)
 
         def run(cwd: Path, home: Path) -> "subprocess.CompletedProcess[bytes]":
@@ -134,7 +134,7 @@ def test_a_khive_of_another_user_is_passed_over(
     (project / ".khive").mkdir(parents=True)
     (project / ".khive").chmod(0o777)
     assert run(project, home).returncode == 0
-    assert len(Spool(Place(home)).events()) == 1
+    assert len(Spool(Project(home)).events()) == 1
     assert list((project / ".khive").iterdir()) == []
 
 
@@ -148,7 +148,7 @@ def test_a_khive_that_may_not_be_written_to_leaves_it_to_home(
         os.chown(path, NOBODY, NOBODY)
     (project / ".khive").chmod(0o500)
     assert run(project, home).returncode == 0
-    assert [event.away for event in Spool(Place(home)).events()] == [True]
+    assert [event.away for event in Spool(Project(home)).events()] == [True]
     home.joinpath(".khive", "spool").chmod(0o500)
     done = run(project, home)
     assert done.returncode == 1
@@ -156,17 +156,17 @@ def test_a_khive_that_may_not_be_written_to_leaves_it_to_home(
 
 
 def test_what_the_project_cannot_take_waits_at_home_and_moves_back(
-    place: Place, hook: Hook, home: Path
+    project: Project, hook: Hook, home: Path
 ) -> None:
-    place.spool.write_text("a file where the spool should be")
+    project.spool.write_text("a file where the spool should be")
     done = hook(PAYLOAD)
     assert (done.returncode, done.stderr) == (0, b"")
-    (event,) = [e for e in Spool(Place(home)).events() if e.away]
-    assert split_away(Spool(Place(home)).read(event)) == (str(place.root), PAYLOAD)
+    (event,) = [e for e in Spool(Project(home)).events() if e.away]
+    assert split_away(Spool(Project(home)).read(event)) == (str(project.root), PAYLOAD)
 
 
-def test_where_nothing_takes_it_one_line_says_so(place: Place, hook: Hook, home: Path) -> None:
-    place.spool.write_text("a file where the spool should be")
+def test_where_nothing_takes_it_one_line_says_so(project: Project, hook: Hook, home: Path) -> None:
+    project.spool.write_text("a file where the spool should be")
     shutil.rmtree(home / ".khive")
     (home / ".khive").write_text("and another")
     done = hook(PAYLOAD)
@@ -176,22 +176,22 @@ def test_where_nothing_takes_it_one_line_says_so(place: Place, hook: Hook, home:
     assert done.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("place_of_link", [".khive", ".khive/spool"])
+@pytest.mark.parametrize("project_of_link", [".khive", ".khive/spool"])
 def test_a_link_is_not_followed(
-    place_of_link: str, place: Place, hook: Hook, home: Path, tmp_path: Path
+    project_of_link: str, project: Project, hook: Hook, home: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "target"
     target.mkdir()
-    link = place.root / place_of_link
-    if link == place.khive:
-        shutil.rmtree(place.khive)
+    link = project.root / project_of_link
+    if link == project.khive:
+        shutil.rmtree(project.khive)
     link.symlink_to(target)
     assert hook(PAYLOAD).returncode == 0
     assert list(target.iterdir()) == []
-    assert [event.away for event in Spool(Place(home)).events()] == [True]
+    assert [event.away for event in Spool(Project(home)).events()] == [True]
 
 
-def test_a_closed_stdin_is_an_empty_event(quiet: Place) -> None:
+def test_a_closed_stdin_is_an_empty_event(quiet: Project) -> None:
     command = " ".join(["exec", *COMMAND, "<&-"])
     done = subprocess.run(
         ["/bin/sh", "-c", command], capture_output=True, cwd=quiet.root, check=False
@@ -200,7 +200,7 @@ def test_a_closed_stdin_is_an_empty_event(quiet: Place) -> None:
     assert kept(quiet) == [b""]
 
 
-def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(quiet: Place) -> None:
+def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(quiet: Project) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(b'{"half')
@@ -216,7 +216,7 @@ def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(quiet: Place) -> None:
     assert kept(quiet) == [b'{"half']
 
 
-def test_an_endless_stdin_ends_in_time(quiet: Place) -> None:
+def test_an_endless_stdin_ends_in_time(quiet: Project) -> None:
     with open("/dev/zero", "rb") as endless:
         began = time.monotonic()
         done = subprocess.run(
@@ -229,7 +229,7 @@ def test_an_endless_stdin_ends_in_time(quiet: Place) -> None:
     assert all(event.cut for event in Spool(quiet).events())
 
 
-def test_thirty_megabytes_are_kept_whole(quiet: Place, hook: Hook) -> None:
+def test_thirty_megabytes_are_kept_whole(quiet: Project, hook: Hook) -> None:
     payload = b'{"x":"' + b"y" * 30_000_000 + b'"}'
     assert hook(payload).returncode == 0
     assert kept(quiet) == [payload]
@@ -237,13 +237,15 @@ def test_thirty_megabytes_are_kept_whole(quiet: Place, hook: Hook) -> None:
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4, 8])
-def test_without_file_descriptors_the_installed_command_says_so(place: Place, left: int) -> None:
+def test_without_file_descriptors_the_installed_command_says_so(
+    project: Project, left: int
+) -> None:
     def leave_few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (3 + left, 3 + left))
 
     done = subprocess.run(
         ["/bin/sh", "-c", hook_command("claude-code")],
-        input=PAYLOAD, capture_output=True, cwd=place.root, preexec_fn=leave_few, check=False,
+        input=PAYLOAD, capture_output=True, cwd=project.root, preexec_fn=leave_few, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1)
     assert done.stdout == b""
@@ -251,7 +253,7 @@ def test_without_file_descriptors_the_installed_command_says_so(place: Place, le
     assert bool(done.stderr) == bool(done.returncode)
 
 
-def test_a_full_disk_is_said_and_leaves_no_half(quiet: Place, hook: Hook) -> None:
+def test_a_full_disk_is_said_and_leaves_no_half(quiet: Project, hook: Hook) -> None:
     def almost_full() -> None:
         # A write beyond the limit fails as on a full disk, once the signal is ignored.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -263,13 +265,13 @@ def test_a_full_disk_is_said_and_leaves_no_half(quiet: Place, hook: Hook) -> Non
     assert list(quiet.spool.iterdir()) == [quiet.spool / "wake"]
 
 
-def test_the_environment_does_not_reach_the_drainer(place: Place, hook: Hook) -> None:
-    secret = {"ANTHROPIC_API_KEY": "x" * 20, "KHIVE_DIR": str(place.root)}
+def test_the_environment_does_not_reach_the_drainer(project: Project, hook: Hook) -> None:
+    secret = {"ANTHROPIC_API_KEY": "x" * 20, "KHIVE_DIR": str(project.root)}
     assert hook(PAYLOAD, env=dict(os.environ) | secret).returncode == 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            if str(place.root).encode() in command and b"capture.drainer" in command:
+            if str(project.root).encode() in command and b"capture.drainer" in command:
                 assert b"ANTHROPIC_API_KEY" not in (process / "environ").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -277,14 +279,14 @@ def test_the_environment_does_not_reach_the_drainer(place: Place, hook: Hook) ->
 
 @pytest.mark.parametrize("damage", [b"", b"cut off", None], ids=["empty", "cut off", "none"])
 def test_a_damaged_bytecode_cache_does_not_stop_it(
-    quiet: Place, tmp_path: Path, damage: bytes | None
+    quiet: Project, tmp_path: Path, damage: bytes | None
 ) -> None:
     folder = tmp_path / "capture"
     folder.mkdir()
-    for file in ("hook.py", "arrival.py"):
+    for file in ("hook.py", "spool_writer.py"):
         shutil.copy(hook_path().with_name(file), folder)
-    cached = Path(importlib.util.cache_from_source(str(folder / "arrival.py")))
-    py_compile.compile(str(folder / "arrival.py"))
+    cached = Path(importlib.util.cache_from_source(str(folder / "spool_writer.py")))
+    py_compile.compile(str(folder / "spool_writer.py"))
     whole = cached.read_bytes()
     if damage is None:
         cached.unlink()
@@ -300,10 +302,10 @@ def test_a_damaged_bytecode_cache_does_not_stop_it(
     assert sorted(cached.parent.iterdir()) == before, "a hook writes nothing outside .khive"
 
 
-def test_the_hook_imports_only_what_is_built_in(place: Place) -> None:
+def test_the_hook_imports_only_what_is_built_in(project: Project) -> None:
     listing = subprocess.run(
         [sys.executable, "-I", "-S", "-v", str(hook_path()), "--tool", "claude-code"],
-        input=PAYLOAD, capture_output=True, cwd=place.root, check=True, text=False,
+        input=PAYLOAD, capture_output=True, cwd=project.root, check=True, text=False,
     ).stderr  # fmt: skip
     floor = subprocess.run(
         [sys.executable, "-I", "-S", "-v", "-c", "pass"], capture_output=True, check=True
@@ -341,18 +343,18 @@ IN_PLACE_OF_THE_PIPE = {
 @pytest.mark.parametrize("way", ["a hook", "a program"])
 @pytest.mark.parametrize("make", IN_PLACE_OF_THE_PIPE.values(), ids=IN_PLACE_OF_THE_PIPE)
 def test_what_stands_in_place_of_the_drainers_pipe_gives_way(
-    make: Callable[[Path], None], way: str, place: Place, hook: Hook
+    make: Callable[[Path], None], way: str, project: Project, hook: Hook
 ) -> None:
-    spool = Spool(place)
+    spool = Spool(project)
     spool.make()
-    make(place.spool / "wake")
+    make(project.spool / "wake")
     if way == "a hook":
         assert hook(PAYLOAD).returncode == 0
     else:
         spool.accept("claude-code", PAYLOAD)
-        wake_drainer(str(place.root))
-    assert stat.S_ISFIFO((place.spool / "wake").lstat().st_mode)
-    kept_folders = [path.read_bytes() for path in place.spool.glob("wake.*/inside")]
+        wake_drainer(str(project.root))
+    assert stat.S_ISFIFO((project.spool / "wake").lstat().st_mode)
+    kept_folders = [path.read_bytes() for path in project.spool.glob("wake.*/inside")]
     assert kept_folders == [b"precious"] * (make is _folder)
     end = time.monotonic() + DRAINED_SECONDS
     while not spool.is_empty():
@@ -361,12 +363,14 @@ def test_what_stands_in_place_of_the_drainers_pipe_gives_way(
 
 
 @pytest.mark.parametrize("text", ["0", "-", "0" * 31, "0" * 33])
-def test_a_part_of_a_mark_is_none(text: str, home: Path, place: Place) -> None:
-    (home / ".khive" / "marks" / str(place.khive).lstrip("/")).unlink()
-    (home / ".khive" / "marks" / str(place.khive).lstrip("/")).symlink_to("0" * 32 + "-" + "0" * 40)
-    (place.khive / "id").unlink()
-    (place.khive / "id").symlink_to(text)
-    assert not arrival.is_trusted(str(place.khive), str(home))
-    (place.khive / "id").unlink()
-    (place.khive / "id").symlink_to("0" * 32)
-    assert arrival.is_trusted(str(place.khive), str(home))
+def test_a_part_of_a_mark_is_none(text: str, home: Path, project: Project) -> None:
+    (home / ".khive" / "marks" / str(project.khive).lstrip("/")).unlink()
+    (home / ".khive" / "marks" / str(project.khive).lstrip("/")).symlink_to(
+        "0" * 32 + "-" + "0" * 40
+    )
+    (project.khive / "id").unlink()
+    (project.khive / "id").symlink_to(text)
+    assert not spool_writer.is_trusted(str(project.khive), str(home))
+    (project.khive / "id").unlink()
+    (project.khive / "id").symlink_to("0" * 32)
+    assert spool_writer.is_trusted(str(project.khive), str(home))

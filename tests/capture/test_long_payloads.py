@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from khive_persist.capture import long_payloads
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings

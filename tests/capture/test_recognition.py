@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from khive_persist import HookEvent
+from khive_persist.capture.client_recognition import client_of, in_our_words, shared_id
 from khive_persist.capture.drain import drain
-from khive_persist.capture.recognition import client_of, in_our_words, shared_id
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.capture.rows import contents
 from tests.payloads import Hook
 
@@ -65,17 +65,17 @@ def test_what_tells_nothing_is_the_registered_tools(payload: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("key", ["sessionId", "conversation_id", "taskId", "threadId"])
-def test_an_unknown_client_is_called_so_and_has_its_session(key: str, place: Place) -> None:
+def test_an_unknown_client_is_called_so_and_has_its_session(key: str, project: Project) -> None:
     raw = json.dumps({key: "s7", "what": "else"}).encode()
     assert client_of("claude-code", json.loads(raw)) == "unknown"
-    Spool(place).accept("claude-code", raw)
-    drain(place)
-    (content,) = contents(place, "claude_hooks.db")
+    Spool(project).accept("claude-code", raw)
+    drain(project)
+    (content,) = contents(project, "claude_hooks.db")
     assert (content["tool"], content["session_id"]) == ("unknown", "s7")
     assert content["payload"] == json.loads(raw)
 
 
-def test_the_hook_tells_who_ran_it(place: Place, hook: Hook) -> None:
+def test_the_hook_tells_who_ran_it(project: Project, hook: Hook) -> None:
     raw = b'{"session_id":"s","hook_event_name":"PreToolUse","tool_name":"bash","cwd":"/x"}'
     for name, client in (
         ("COPILOT_CLI", "copilot-cli"),
@@ -85,38 +85,38 @@ def test_the_hook_tells_who_ran_it(place: Place, hook: Hook) -> None:
     ):
         assert hook(raw, env=dict(os.environ) | {name: "1"}).returncode == 0
         assert hook(raw, "codex", env=dict(os.environ) | {name: "1"}).returncode == 0
-        drain(place)
-        assert contents(place, "claude_hooks.db")[-1]["tool"] == client
-        assert contents(place, "codex_hooks.db")[-1]["tool"] == "codex"
+        drain(project)
+        assert contents(project, "claude_hooks.db")[-1]["tool"] == client
+        assert contents(project, "codex_hooks.db")[-1]["tool"] == "codex"
 
 
-def test_an_event_lives_in_the_file_of_its_client(place: Place) -> None:
+def test_an_event_lives_in_the_file_of_its_client(project: Project) -> None:
     for sent in SENT:
         if sent["client"] == "codex":
-            Spool(place).accept("claude-code", sent["raw"].encode())
-    drain(place)
-    assert not place.database("claude_hooks.db").exists()
-    found = contents(place, "codex_hooks.db")
+            Spool(project).accept("claude-code", sent["raw"].encode())
+    drain(project)
+    assert not project.database("claude_hooks.db").exists()
+    found = contents(project, "codex_hooks.db")
     assert {content["tool"] for content in found} == {"codex"}
     assert {content["metadata"]["registered_for"] for content in found} == {"claude-code"}
 
 
-def test_what_two_settings_files_ran_is_stored_once(place: Place, hook: Hook) -> None:
+def test_what_two_settings_files_ran_is_stored_once(project: Project, hook: Hook) -> None:
     raw = b'{"session_id":"s","hook_event_name":"Stop","timestamp":"2026-11-28T15:03:12.555Z"}'
     later = raw.replace(b"12.555", b"12.556")
     copilot = dict(os.environ) | {"COPILOT_CLI": "1"}
     for payload in (raw, raw, later):
         assert hook(payload, env=copilot).returncode == 0
-    drain(place)
+    drain(project)
     assert hook(raw, env=copilot).returncode == 0
-    drain(place)
-    assert len(contents(place, "claude_hooks.db")) == 2
-    assert Spool(place).is_empty()
+    drain(project)
+    assert len(contents(project, "claude_hooks.db")) == 2
+    assert Spool(project).is_empty()
     # Claude Code itself has no time in its payloads, and each is an event of its own.
     for _ in range(2):
         assert hook(raw).returncode == 0
-    drain(place)
-    assert len(contents(place, "claude_hooks.db")) == 4
+    drain(project)
+    assert len(contents(project, "claude_hooks.db")) == 4
 
 
 @pytest.mark.parametrize(

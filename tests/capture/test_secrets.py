@@ -10,8 +10,8 @@ import pytest
 from khive_persist import PlannerSession, open_store
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 
 # In parts, so that no scanner takes this file for a leak.
@@ -74,21 +74,21 @@ def found_in(khive: Path, secret: str) -> list[str]:
 
 @pytest.mark.parametrize("kind", list(SECRETS))
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
-def test_no_file_has_the_secret(place: Place, kind: str, tool: str) -> None:
+def test_no_file_has_the_secret(project: Project, kind: str, tool: str) -> None:
     secret = SECRETS[kind]
-    spool = Spool(place)
+    spool = Spool(project)
     for payload in payloads(TEXTS[kind].format(secret)):
         spool.accept(tool, payload)
-    path = place.database(HOOK_EVENTS[tool].file)
+    path = project.database(HOOK_EVENTS[tool].file)
     open_writer(path, HOOK_EVENTS[tool]).close()
     # A reader that stays keeps the WAL from being written back, so that it can be looked into.
     watcher = sqlite3.connect(path, isolation_level=None)
     watcher.execute("BEGIN")
     watcher.execute("SELECT count(*) FROM hook_events").fetchone()
-    result = drain(place)
+    result = drain(project)
     assert (result.left, result.errors) == (0, ())
     assert path.with_name(path.name + "-wal").stat().st_size > 0
-    assert found_in(place.khive, secret) == []
+    assert found_in(project.khive, secret) == []
     watcher.execute("COMMIT")
     rows = watcher.execute("SELECT content, node_metadata FROM hook_events").fetchall()
     watcher.close()
@@ -98,12 +98,12 @@ def test_no_file_has_the_secret(place: Place, kind: str, tool: str) -> None:
         assert all(word in content for word in STAYS)
 
 
-def test_plans_are_redacted_too(place: Place) -> None:
+def test_plans_are_redacted_too(project: Project) -> None:
     async def save() -> PlannerSession:
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             content = {"session_id": "s", "task_description": "use " + SECRETS["github"]}
             saved = await plans.save(PlannerSession(content=content))
-            assert found_in(place.khive, SECRETS["github"]) == []
+            assert found_in(project.khive, SECRETS["github"]) == []
             return await plans.get(saved.id)
 
     plan = anyio.run(save)
@@ -111,27 +111,27 @@ def test_plans_are_redacted_too(place: Place) -> None:
     assert plan.node_metadata["redacted"]
 
 
-def test_redaction_can_be_turned_off_and_has_exceptions(place: Place) -> None:
-    spool = Spool(place)
+def test_redaction_can_be_turned_off_and_has_exceptions(project: Project) -> None:
+    spool = Spool(project)
     payload = payloads("see " + SECRETS["github"])[0]
-    place.local_config.write_text("[redaction]\nallow = ['ghp_[A-Za-z0-9]+']\n")
+    project.local_config.write_text("[redaction]\nallow = ['ghp_[A-Za-z0-9]+']\n")
     spool.accept("claude-code", payload)
-    drain(place)
-    allowed = found_in(place.khive, SECRETS["github"])
+    drain(project)
+    allowed = found_in(project.khive, SECRETS["github"])
     assert allowed
-    place.local_config.write_text("[redaction]\nenabled = false\n")
+    project.local_config.write_text("[redaction]\nenabled = false\n")
     spool.accept("codex", payload)
-    drain(place)
-    assert len(found_in(place.khive, SECRETS["github"])) > len(allowed)
+    drain(project)
+    assert len(found_in(project.khive, SECRETS["github"])) > len(allowed)
 
 
 def test_the_same_secret_has_the_same_placeholder_here_and_another_elsewhere(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     tags = []
-    for one in (place, place, other):
+    for one in (project, project, other):
         Spool(one).accept("claude-code", payloads(SECRETS["github"])[0])
         drain(one)
         connection = sqlite3.connect(one.database("claude_hooks.db"))

@@ -12,8 +12,8 @@ import pytest
 
 from khive_persist.capture import hook_path
 from khive_persist.capture.spool import Spool
-from khive_persist.doctor.clients import lost_events
-from khive_persist.place import Place
+from khive_persist.maintenance.doctor.clients import lost_events
+from khive_persist.project import Project
 
 # The system's own call, but for how long it takes or how it ends.
 PROGRAM = """
@@ -63,29 +63,29 @@ LATE = b"khive-hook: event not yet known to be on the disk: %s takes too long\n"
 
 
 def run(
-    place: Place, number: int, seconds: float, ends: str
+    project: Project, number: int, seconds: float, ends: str
 ) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
         [sys.executable, "-I", "-S", "-c", PROGRAM, str(hook_path().parent), str(number),
-         str(seconds), ends, "--tool", "codex", "--dir", str(place.root)],
+         str(seconds), ends, "--tool", "codex", "--dir", str(project.root)],
         input=b"{}", capture_output=True, check=False, timeout=20,
     )  # fmt: skip
 
 
-def kept(place: Place) -> int:
-    return len(Spool(place).events())
+def kept(project: Project) -> int:
+    return len(Spool(project).events())
 
 
 @pytest.fixture
-def quiet(place: Place) -> Place:
-    """A place whose database takes no event, so that they stay in the spool."""
-    Spool(place).make()
-    place.database("codex_hooks.db").mkdir()
-    return place
+def quiet(project: Project) -> Project:
+    """A project whose database takes no event, so that they stay in the spool."""
+    Spool(project).make()
+    project.database("codex_hooks.db").mkdir()
+    return project
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_slow_sync_is_finished_by_a_child(number: int, quiet: Place) -> None:
+def test_a_slow_sync_is_finished_by_a_child(number: int, quiet: Project) -> None:
     began = time.monotonic()
     done = run(quiet, number, 8, "well")
     assert time.monotonic() - began < 7
@@ -107,7 +107,7 @@ def test_a_slow_sync_is_finished_by_a_child(number: int, quiet: Place) -> None:
     ],
 )
 def test_the_deadline_holds_before_and_after_the_disk(
-    call: str, code: int, line: bytes, quiet: Place, home: Path
+    call: str, code: int, line: bytes, quiet: Project, home: Path
 ) -> None:
     began = time.monotonic()
     done = run_slow(quiet, call)
@@ -129,7 +129,7 @@ def gate(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("call", ["lstat", "fsync"])
 def test_of_what_comes_late_the_next_that_may_speak_tells(
-    call: str, quiet: Place, home: Path, gate: Path
+    call: str, quiet: Project, home: Path, gate: Path
 ) -> None:
     done = run_slow(quiet, call, "rename", gate)
     assert b"not yet known to be on the disk" in done.stderr
@@ -152,7 +152,7 @@ def test_of_what_comes_late_the_next_that_may_speak_tells(
 
 @pytest.mark.parametrize("call", ["lstat", "fsync"])
 def test_what_came_late_and_is_not_kept_is_told(
-    call: str, quiet: Place, home: Path, gate: Path
+    call: str, quiet: Project, home: Path, gate: Path
 ) -> None:
     def is_lost() -> bool:
         return [line[:27] for line in lost_events()] == ["1 events could not be kept "]
@@ -182,19 +182,19 @@ def said_each_time(gate: Path, is_done: Callable[[], bool]) -> None:
 
 
 def run_slow(
-    place: Place, call: str, then: str = "", gate: Path = Path("/dev/null")
+    project: Project, call: str, then: str = "", gate: Path = Path("/dev/null")
 ) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
         [sys.executable, "-I", "-S", "-c", SLOW, str(hook_path().parent), call, then, str(gate),
-         "--tool", "codex", "--dir", str(place.root)],
+         "--tool", "codex", "--dir", str(project.root)],
         input=b"{}", capture_output=True, check=False, timeout=20,
     )  # fmt: skip
 
 
-def hook(place: Place, *options: str) -> "subprocess.CompletedProcess[bytes]":
+def hook(project: Project, *options: str) -> "subprocess.CompletedProcess[bytes]":
     command = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "codex", *options]
     return subprocess.run(
-        [*command, "--dir", str(place.root)], input=b"{}", capture_output=True, check=False
+        [*command, "--dir", str(project.root)], input=b"{}", capture_output=True, check=False
     )
 
 
@@ -210,13 +210,13 @@ def waited(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_sync_within_the_time_is_silent(quiet: Place) -> None:
+def test_a_sync_within_the_time_is_silent(quiet: Project) -> None:
     done = run(quiet, 1, 0.05, "well")
     assert (done.returncode, done.stderr) == (0, b"")
     assert kept(quiet) == 1
 
 
-def test_what_is_synced_is_never_thrown_away_nor_called_lost(quiet: Place, home: Path) -> None:
+def test_what_is_synced_is_never_thrown_away_nor_called_lost(quiet: Project, home: Path) -> None:
     done = run(quiet, 2, 0, "error")
     assert done.returncode == 1
     assert b"not yet known to be on the disk" in done.stderr
@@ -224,8 +224,8 @@ def test_what_is_synced_is_never_thrown_away_nor_called_lost(quiet: Place, home:
     assert not (home / ".khive" / "spool").exists()
 
 
-def test_what_cannot_be_synced_goes_to_the_homes_spool(quiet: Place, home: Path) -> None:
+def test_what_cannot_be_synced_goes_to_the_homes_spool(quiet: Project, home: Path) -> None:
     done = run(quiet, 1, 0, "error")
     assert (done.returncode, done.stderr) == (0, b"")
     assert kept(quiet) == 0
-    assert [event.away for event in Spool(Place(home)).events()] == [True]
+    assert [event.away for event in Spool(Project(home)).events()] == [True]

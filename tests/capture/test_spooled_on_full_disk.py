@@ -11,7 +11,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import StoreFullError, StoreUnavailableError
 from khive_persist.opening import save_alone
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.store.records import plan
 from tests.store.test_full_disk import disk, fill_up
 
@@ -19,23 +19,23 @@ __all__ = ["disk"]
 
 
 @pytest.fixture
-def full(disk: Path) -> Iterator[Place]:
-    """A place on a small disk, to which no drainer is started."""
-    place = Place(disk)
-    place.make()
-    place.spool.mkdir(mode=0o700)
-    os.mkfifo(place.spool / "wake", 0o600)
-    pipe = os.open(place.spool / "wake", os.O_RDWR | os.O_NONBLOCK)
-    yield place
+def full(disk: Path) -> Iterator[Project]:
+    """A project on a small disk, to which no drainer is started."""
+    project = Project(disk)
+    project.make()
+    project.spool.mkdir(mode=0o700)
+    os.mkfifo(project.spool / "wake", 0o600)
+    pipe = os.open(project.spool / "wake", os.O_RDWR | os.O_NONBLOCK)
+    yield project
     os.close(pipe)
 
 
-async def save(place: Place, text: str) -> str:
-    plan = await save_planning_session(session_id="s", task_description=text, dir=place.root)
+async def save(project: Project, text: str) -> str:
+    plan = await save_planning_session(session_id="s", task_description=text, dir=project.root)
     return plan.id
 
 
-async def test_what_the_database_has_no_room_for_waits_where_there_is_some(full: Place) -> None:
+async def test_what_the_database_has_no_room_for_waits_where_there_is_some(full: Project) -> None:
     await save(full, "first")
     ballast = fill_up(full.root)
     os.truncate(ballast, ballast.stat().st_size - 49_152)
@@ -46,7 +46,7 @@ async def test_what_the_database_has_no_room_for_waits_where_there_is_some(full:
     assert Spool(full).is_empty()
 
 
-async def test_where_there_is_none_at_all_it_is_refused_and_nothing_is_left(full: Place) -> None:
+async def test_where_there_is_none_at_all_it_is_refused_and_nothing_is_left(full: Project) -> None:
     await save(full, "first")
     ballast = fill_up(full.root)
     with pytest.raises((StoreFullError, StoreUnavailableError), match="nor does the spool take it"):
@@ -56,7 +56,7 @@ async def test_where_there_is_none_at_all_it_is_refused_and_nothing_is_left(full
     assert drain(full).stored == 0
 
 
-async def test_where_there_is_none_for_one_of_several_none_is_left(full: Place) -> None:
+async def test_where_there_is_none_for_one_of_several_none_is_left(full: Project) -> None:
     await save(full, "first")
     ballast = fill_up(full.root)
     os.truncate(ballast, ballast.stat().st_size - 49_152)

@@ -10,7 +10,7 @@ import pytest
 
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.payloads import sample_payloads
 
 
@@ -36,12 +36,12 @@ Khive = Callable[..., Done]
 
 
 @pytest.fixture
-def khive(place: Place, capsys: pytest.CaptureFixture[str]) -> Khive:
+def khive(project: Project, capsys: pytest.CaptureFixture[str]) -> Khive:
     """Run a command on the test's place."""
 
     def call(*words: str) -> Done:
         capsys.readouterr()
-        code = run(["--dir", str(place.root), *words])
+        code = run(["--dir", str(project.root), *words])
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 
@@ -51,8 +51,8 @@ def khive(place: Place, capsys: pytest.CaptureFixture[str]) -> Khive:
 @pytest.fixture(scope="session")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A spool with what all three tools sent; each event is synced, so it is made only once."""
-    place = Place(tmp_path_factory.mktemp("sent"))
-    spool = Spool(place)
+    project = Project(tmp_path_factory.mktemp("sent"))
+    spool = Spool(project)
     for tool in ("claude-code", "codex", "gemini-cli"):
         for payload in sample_payloads(tool):
             spool.accept(tool, payload)
@@ -60,7 +60,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def recorded(place: Place, sent: Path) -> Place:
-    """The place with what all three tools sent, still in the spool."""
-    shutil.copytree(sent, place.spool)
-    return place
+def recorded(project: Project, sent: Path) -> Project:
+    """The project with what all three tools sent, still in the spool."""
+    shutil.copytree(sent, project.spool)
+    return project

@@ -13,8 +13,8 @@ import pytest
 from khive_persist import ApplicationSession, Measurement, Message, Node, Score, open_store
 from khive_persist.cli.root import run
 from khive_persist.mirror.schema import schema
-from khive_persist.place import Place
-from khive_persist.purposes import purpose
+from khive_persist.models.purposes import purpose
+from khive_persist.project import Project
 
 TABLES = {
     "application_sessions": "application_sessions",
@@ -47,39 +47,39 @@ def records(session_id: str, at: str) -> list[Node]:
 
 
 @pytest.fixture
-def kept(place: Place) -> Place:
-    """A place with an old session and a new one."""
+def kept(project: Project) -> Project:
+    """A project with an old session and a new one."""
 
     async def save() -> None:
         for record in (ApplicationSession, Measurement, Score, Message):
-            async with open_store(record, dir=place.root) as store:
+            async with open_store(record, dir=project.root) as store:
                 every = [*records("old-session", OLD), *records("new-session", NEW)]
                 await store.save_many([one for one in every if isinstance(one, record)])
 
     anyio.run(save)
-    return place
+    return project
 
 
-def call(place: Place, *words: str) -> int:
-    return run(["--dir", str(place.root), *words])
+def call(project: Project, *words: str) -> int:
+    return run(["--dir", str(project.root), *words])
 
 
-def rows(place: Place) -> dict[str, list[Any]]:
+def rows(project: Project) -> dict[str, list[Any]]:
     found = {}
     for name, table in TABLES.items():
-        with closing(sqlite3.connect(place.database(f"{name}.db"))) as connection:
+        with closing(sqlite3.connect(project.database(f"{name}.db"))) as connection:
             found[name] = connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
     return found
 
 
-def sessions(place: Place) -> dict[str, list[str]]:
+def sessions(project: Project) -> dict[str, list[str]]:
     return {
         name: sorted(json.loads(row[1])["session_id"] for row in some)
-        for name, some in rows(place).items()
+        for name, some in rows(project).items()
     }
 
 
-def test_both_copies_are_equal_and_as_the_schema_says(kept: Place) -> None:
+def test_both_copies_are_equal_and_as_the_schema_says(kept: Project) -> None:
     assert call(kept, "verify") == 0
     validator = jsonschema.Draft202012Validator(schema())
     documents = []
@@ -97,7 +97,7 @@ def test_both_copies_are_equal_and_as_the_schema_says(kept: Place) -> None:
             assert not validator.is_valid(document), document["purpose"]
 
 
-def test_each_copy_is_made_again_from_the_other(kept: Place) -> None:
+def test_each_copy_is_made_again_from_the_other(kept: Project) -> None:
     before = rows(kept)
     for name in TABLES:
         kept.database(f"{name}.db").unlink()
@@ -113,11 +113,11 @@ def test_each_copy_is_made_again_from_the_other(kept: Place) -> None:
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv", "parquet"])
 @pytest.mark.parametrize("purpose", ["all", *TABLES])
 def test_what_is_exported_is_imported_as_it_was(
-    form: str, purpose: str, kept: Place, tmp_path: Path
+    form: str, purpose: str, kept: Project, tmp_path: Path
 ) -> None:
     file = tmp_path / f"out.{form}"
     assert call(kept, "export", "--purpose", purpose, "-o", str(file)) == 0
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
     assert call(other, "import", str(file)) == 0
@@ -129,7 +129,7 @@ def test_what_is_exported_is_imported_as_it_was(
     assert {path.stem for path in other.khive.glob("*.db")} == wanted.keys()
 
 
-def test_a_document_s_class_tells_where_it_belongs(kept: Place, tmp_path: Path) -> None:
+def test_a_document_s_class_tells_where_it_belongs(kept: Project, tmp_path: Path) -> None:
     source = tmp_path / "records.jsonl"
     lines = [
         {"id": f"r{n}", "content": one.content, "node_metadata": {"lion_class": one.lion_class()}}
@@ -145,7 +145,7 @@ def test_a_document_s_class_tells_where_it_belongs(kept: Place, tmp_path: Path) 
     }
 
 
-def test_purge_finds_all_of_a_session(kept: Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_purge_finds_all_of_a_session(kept: Project, capfd: pytest.CaptureFixture[str]) -> None:
     assert call(kept, "purge", "--session", "old-session", "--yes") == 0
     assert {one for some in sessions(kept).values() for one in some} == {"new-session"}
     for path in kept.khive.rglob("*"):
@@ -154,14 +154,14 @@ def test_purge_finds_all_of_a_session(kept: Place, capfd: pytest.CaptureFixture[
     assert call(kept, "verify") == 0
 
 
-def test_prune_removes_what_is_old_by_its_own_time(kept: Place) -> None:
+def test_prune_removes_what_is_old_by_its_own_time(kept: Project) -> None:
     kept.local_config.write_text('[retention]\nrules = ["* keep_age=156w"]\n')
     assert call(kept, "prune", "--yes") == 0
     assert {one for some in sessions(kept).values() for one in some} == {"new-session"}
     assert call(kept, "verify") == 0
 
 
-def test_views_have_the_fields_as_columns(kept: Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_views_have_the_fields_as_columns(kept: Project, capfd: pytest.CaptureFixture[str]) -> None:
     for sql, expected in (
         ("SELECT participant, \"group\", status, version FROM application_sessions.trials LIMIT 1",
          {"participant": "ann", "group": "a", "status": "active", "version": 1}),
@@ -173,7 +173,7 @@ def test_views_have_the_fields_as_columns(kept: Place, capfd: pytest.CaptureFixt
 
 
 def test_a_query_reads_the_files_that_it_names(
-    kept: Place, capfd: pytest.CaptureFixture[str]
+    kept: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def save(own: type[Node]) -> None:
         async with open_store(own, dir=kept.root) as store:
@@ -202,7 +202,7 @@ def test_a_query_reads_the_files_that_it_names(
     ],
 )
 def test_what_is_asked_for_has_an_index_in_order_of_time(
-    table: str, condition: str, kept: Place
+    table: str, condition: str, kept: Project
 ) -> None:
     with closing(sqlite3.connect(kept.database(f"{table}.db"))) as connection:
         sql = f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE {condition} ORDER BY created_at DESC"
@@ -211,7 +211,7 @@ def test_what_is_asked_for_has_an_index_in_order_of_time(
     assert "TEMP B-TREE" not in plan
 
 
-def test_show_tells_a_session_as_a_story(kept: Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_a_session_as_a_story(kept: Project, capfd: pytest.CaptureFixture[str]) -> None:
     assert call(kept, "show", "new-session") == 0
     told = capfd.readouterr().out
     for line in ("session begun", "participant ann, group a", "pulse measured 2 times, 60 to 61.5",
@@ -226,7 +226,7 @@ def test_show_tells_a_session_as_a_story(kept: Place, capfd: pytest.CaptureFixtu
     ]
 
 
-def test_to_look_at_a_session_makes_no_files(place: Place) -> None:
-    assert call(place, "show", "nothing") == 1
-    names = {path.stem for path in place.khive.glob("*.db")}
+def test_to_look_at_a_session_makes_no_files(project: Project) -> None:
+    assert call(project, "show", "nothing") == 1
+    names = {path.stem for path in project.khive.glob("*.db")}
     assert not names & {"application_sessions", "measurements", "scores"}

@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import COMMANDS, SUMMARIES, run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.cli.conftest import Khive
 from tests.payloads import Hook, sample_payloads
 
@@ -22,7 +22,7 @@ def test_init_makes_a_private_khive_and_keeps_what_is_there(tmp_path: Path, khiv
     root = tmp_path / "fresh"
     root.mkdir()
     assert khive("init", "--dir", str(root)).code == 0
-    made = Place(root)
+    made = Project(root)
     modes = {
         path.name: path.stat().st_mode & 0o777
         for path in [made.khive, *made.khive.iterdir()]
@@ -35,20 +35,20 @@ def test_init_makes_a_private_khive_and_keeps_what_is_there(tmp_path: Path, khiv
 
 
 def test_the_config_that_init_writes_is_valid_and_names_every_setting(
-    place: Place, khive: Khive
+    project: Project, khive: Khive
 ) -> None:
     from khive_persist import settings
 
-    place.config.unlink()
+    project.config.unlink()
     khive("init")
-    text = place.config.read_text()
-    assert settings.load(place.config) == settings.Settings()
+    text = project.config.read_text()
+    assert settings.load(project.config) == settings.Settings()
     uncommented = "\n".join(
         line.removeprefix("# ") if " = " in line and line.startswith("# ") else line
         for line in text.splitlines()
     )
-    place.config.write_text(uncommented)
-    loaded = settings.load(place.config)
+    project.config.write_text(uncommented)
+    loaded = settings.load(project.config)
     assert loaded._replace(redaction_allow=()) == settings.Settings()
     for name in settings.Settings._fields:
         table, _, key = name.partition("_")
@@ -62,18 +62,18 @@ def test_the_repository_carries_the_same_config() -> None:
     assert (root / ".khive" / "config.toml").read_bytes() == packaged.read_bytes()
 
 
-def test_record_keeps_events_and_plans(place: Place, khive: Khive, tmp_path: Path) -> None:
+def test_record_keeps_events_and_plans(project: Project, khive: Khive, tmp_path: Path) -> None:
     lines = tmp_path / "payloads.jsonl"
     lines.write_bytes(b"\n".join(sample_payloads("codex")))
     done = khive("record", "hook-event", "--tool", "codex", "--lines", str(lines))
     assert done.code == 0
     assert len(done.out.split()) == len(sample_payloads("codex"))
-    assert str(place.database("codex_hooks.db")) in done.err
+    assert str(project.database("codex_hooks.db")) in done.err
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps(PLAN))
     saved = khive("record", "planner-session", str(plan), "--json").json
     assert khive("show", saved["ids"][0], "--json").json["content"] == PLAN
-    assert saved["path"] == str(place.database("planner_sessions.db"))
+    assert saved["path"] == str(project.database("planner_sessions.db"))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_record_keeps_an_event_that_is_no_json(khive: Khive, tmp_path: Path) -> 
     assert khive("show", id, "--json").json["content"]["event_type"] == "unparsed"
 
 
-def test_doctor_is_content_with_a_sound_place(recorded: Place, khive: Khive) -> None:
+def test_doctor_is_content_with_a_sound_project(recorded: Project, khive: Khive) -> None:
     done = khive("doctor", "--json")
     assert done.code == 0
     assert done.json["problems"] == []
@@ -114,8 +114,8 @@ def test_doctor_is_content_with_a_sound_place(recorded: Place, khive: Khive) -> 
     assert "nothing is wrong" in khive("doctor").out
 
 
-def test_doctor_lists_tool_calls_without_an_end(place: Place, khive: Khive) -> None:
-    spool = Spool(place)
+def test_doctor_lists_tool_calls_without_an_end(project: Project, khive: Khive) -> None:
+    spool = Spool(project)
     common = {"session_id": "s1", "tool_name": "Bash"}
     for event, id in (("PreToolUse", "a"), ("PreToolUse", "b"), ("PostToolUse", "a")):
         payload = common | {"hook_event_name": event, "tool_use_id": id}
@@ -130,7 +130,7 @@ def test_doctor_lists_tool_calls_without_an_end(place: Place, khive: Khive) -> N
 
 
 def test_doctor_says_what_is_damaged_and_set_aside_keeps_its_bytes(
-    recorded: Place, khive: Khive
+    recorded: Project, khive: Khive
 ) -> None:
     khive("events", "--limit", "1")
     path = recorded.database("codex_hooks.db")
@@ -150,40 +150,42 @@ def test_doctor_says_what_is_damaged_and_set_aside_keeps_its_bytes(
 
 
 @pytest.mark.parametrize("file", ["../x.db", "/etc/passwd", "nothing.db", "config.toml", ""])
-def test_set_aside_takes_only_databases_of_the_place(place: Place, khive: Khive, file: str) -> None:
+def test_set_aside_takes_only_databases_of_the_project(
+    project: Project, khive: Khive, file: str
+) -> None:
     done = khive("doctor", "--set-aside", file)
     assert (done.code, done.out) == (1, "")
-    assert not place.quarantine.exists()
+    assert not project.quarantine.exists()
 
 
-def test_doctor_names_what_keeps_a_place_from_working(place: Place, khive: Khive) -> None:
-    place.config.write_text("[capture]\nmax_bytes = 1\n")
-    place.khive.chmod(0o755)
-    Spool(place).accept("claude-code", b"{}")
-    (place.root / "elsewhere.db").write_bytes(b"")
-    place.database("codex_hooks.db").symlink_to(place.root / "elsewhere.db")
+def test_doctor_names_what_keeps_a_project_from_working(project: Project, khive: Khive) -> None:
+    project.config.write_text("[capture]\nmax_bytes = 1\n")
+    project.khive.chmod(0o755)
+    Spool(project).accept("claude-code", b"{}")
+    (project.root / "elsewhere.db").write_bytes(b"")
+    project.database("codex_hooks.db").symlink_to(project.root / "elsewhere.db")
     problems = "\n".join(khive("doctor", "--json").json["problems"])
     assert "capture.max_bytes is no setting" in problems
     assert "symbolic link" in problems
     assert khive("doctor").code == 1
 
 
-def test_doctor_says_that_events_wait_for_a_newer_schema(place: Place, khive: Khive) -> None:
-    from khive_persist.purposes import HOOK_EVENTS
+def test_doctor_says_that_events_wait_for_a_newer_schema(project: Project, khive: Khive) -> None:
+    from khive_persist.models.purposes import HOOK_EVENTS
     from khive_persist.store.sqlite.connection import open_writer
 
     purpose = HOOK_EVENTS["codex"]
-    connection = open_writer(place.database(purpose.file), purpose)
+    connection = open_writer(project.database(purpose.file), purpose)
     connection.execute("PRAGMA user_version = 999")
     connection.close()
-    Spool(place).accept("codex", b"{}")
+    Spool(project).accept("codex", b"{}")
     done = khive("doctor")
     assert done.code == 1
     assert "upgrade khive-persist" in done.out
 
 
-def test_hooks_are_installed_shown_and_taken_out(place: Place, khive: Khive) -> None:
-    settings = place.root / ".claude" / "settings.json"
+def test_hooks_are_installed_shown_and_taken_out(project: Project, khive: Khive) -> None:
+    settings = project.root / ".claude" / "settings.json"
     settings.parent.mkdir()
     original = '{\n\t"model": "opus",\n\t"hooks": {}\n}\n'
     settings.write_text(original)
@@ -199,23 +201,27 @@ def test_hooks_are_installed_shown_and_taken_out(place: Place, khive: Khive) -> 
     assert "nothing to change" in khive("hooks", "install", "claude-code").out
     assert khive("hooks", "uninstall", "claude-code", "codex").code == 0
     assert settings.read_text() == original
-    assert not (place.root / ".codex" / "hooks.json").exists()
+    assert not (project.root / ".codex" / "hooks.json").exists()
 
 
-def test_an_installed_hook_records(place: Place, khive: Khive) -> None:
+def test_an_installed_hook_records(project: Project, khive: Khive) -> None:
     khive("hooks", "install", "claude-code")
-    settings = json.loads((place.root / ".claude" / "settings.json").read_text())
+    settings = json.loads((project.root / ".claude" / "settings.json").read_text())
     command = settings["hooks"]["Stop"][0]["hooks"][0]["command"]
     payload = b'{"hook_event_name":"Stop","session_id":"installed"}\n'
     done = subprocess.run(
-        ["/bin/sh", "-c", command], input=payload, capture_output=True, cwd=place.root, check=False
+        ["/bin/sh", "-c", command],
+        input=payload,
+        capture_output=True,
+        cwd=project.root,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert khive("events", "--jsonl").lines[0]["content"]["session_id"] == "installed"
 
 
-def test_settings_that_are_no_json_are_left_alone(place: Place, khive: Khive) -> None:
-    settings = place.root / ".claude" / "settings.json"
+def test_settings_that_are_no_json_are_left_alone(project: Project, khive: Khive) -> None:
+    settings = project.root / ".claude" / "settings.json"
     settings.parent.mkdir()
     settings.write_text("{ not json")
     done = khive("hooks", "install", "claude-code")
@@ -259,12 +265,12 @@ def test_wrong_use_is_code_2_and_one_line(khive: Khive, words: list[str]) -> Non
 
 
 def test_a_mistake_of_ours_is_one_line_too(
-    khive: Khive, monkeypatch: pytest.MonkeyPatch, place: Place
+    khive: Khive, monkeypatch: pytest.MonkeyPatch, project: Project
 ) -> None:
     def broken(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("khive_persist.cli.doctor.examine", broken)
+    monkeypatch.setattr("khive_persist.cli.commands.doctor.examine", broken)
     done = khive("doctor")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "internal error: KeyError" in done.err
@@ -281,7 +287,7 @@ def test_every_command_has_help_that_shows_its_use(
     assert SUMMARIES[name].rstrip(".").split(":")[0].split(",")[0] in " ".join(text.split())
 
 
-def test_dir_is_taken_before_and_after_the_command(recorded: Place, tmp_path: Path) -> None:
+def test_dir_is_taken_before_and_after_the_command(recorded: Project, tmp_path: Path) -> None:
     root = str(recorded.root)
     command = [sys.executable, "-m", "khive_persist.cli"]
     outputs = {
@@ -297,8 +303,8 @@ def test_dir_is_taken_before_and_after_the_command(recorded: Place, tmp_path: Pa
     assert len(outputs) == 1
 
 
-def test_a_hook_and_a_command_find_the_same_place(place: Place, hook: Hook) -> None:
-    below = place.root / "a" / "b"
+def test_a_hook_and_a_command_find_the_same_project(project: Project, hook: Hook) -> None:
+    below = project.root / "a" / "b"
     below.mkdir(parents=True)
     assert hook(b'{"session_id":"s"}', cwd=below).returncode == 0
     command = [sys.executable, "-m", "khive_persist.cli", "events", "--jsonl"]

@@ -12,8 +12,8 @@ import pytest
 
 from khive_persist.capture.drain import drain
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 from tests.cli.conftest import Khive
 from tests.mirror.records import document, event, everything, files, hook, plan, save
 
@@ -22,20 +22,20 @@ STREAM = "hook_events_2026_11_01_s1.jsonl"
 
 
 @pytest.fixture
-def both(place: Place) -> Place:
-    save(place, *(plan(f"plan000{n}") for n in range(3)))
-    save(place, *(event(f"e{n}", "s1") for n in range(3)))
-    return place
+def both(project: Project) -> Project:
+    save(project, *(plan(f"plan000{n}") for n in range(3)))
+    save(project, *(event(f"e{n}", "s1") for n in range(3)))
+    return project
 
 
-def break_both(place: Place) -> None:
-    (place.sessions / PLAN).write_text("{")
-    with (place.sessions / STREAM).open("ab") as file:
+def break_both(project: Project) -> None:
+    (project.sessions / PLAN).write_text("{")
+    with (project.sessions / STREAM).open("ab") as file:
         file.write(b'{"dataModelVersion":1')
-    (place.sessions / "README.md").write_text("mine")
+    (project.sessions / "README.md").write_text("mine")
 
 
-def test_verify_says_that_all_is_equal(both: Place, khive: Khive) -> None:
+def test_verify_says_that_all_is_equal(both: Project, khive: Khive) -> None:
     hook(both, "s1", 1)
     done = khive("verify")
     assert (done.code, done.err) == (0, "")
@@ -53,7 +53,7 @@ def test_verify_says_that_all_is_equal(both: Place, khive: Khive) -> None:
     assert khive("verify", "--jsonl").out == ""
 
 
-def test_verify_lists_each_difference_on_a_line(both: Place, khive: Khive) -> None:
+def test_verify_lists_each_difference_on_a_line(both: Project, khive: Khive) -> None:
     break_both(both)
     done = khive("verify")
     assert done.code == 1
@@ -77,18 +77,18 @@ def test_verify_lists_each_difference_on_a_line(both: Place, khive: Khive) -> No
     }  # fmt: skip
 
 
-def test_what_is_not_ours_is_no_failure(both: Place, khive: Khive) -> None:
+def test_what_is_not_ours_is_no_failure(both: Project, khive: Khive) -> None:
     (both.sessions / "README.md").write_text("mine")
     done = khive("verify")
     assert done.code == 0
     assert "not_ours  README.md" in done.out
 
 
-def test_no_name_moves_the_cursor(place: Place, khive: Khive) -> None:
-    save(place, plan("a\x1b[31m\nb"))
-    for name in files(place):
-        (place.sessions / name).unlink()
-    with open(os.fsencode(place.sessions) + b"/\x1b[2J\n\xff", "wb"):
+def test_no_name_moves_the_cursor(project: Project, khive: Khive) -> None:
+    save(project, plan("a\x1b[31m\nb"))
+    for name in files(project):
+        (project.sessions / name).unlink()
+    with open(os.fsencode(project.sessions) + b"/\x1b[2J\n\xff", "wb"):
         pass
     done = khive("verify")
     assert done.code == 1
@@ -99,12 +99,12 @@ def test_no_name_moves_the_cursor(place: Place, khive: Khive) -> None:
     assert len(khive("verify", "--jsonl").lines) == 2
 
 
-def test_head_ends_it_quietly(place: Place) -> None:
-    save(place, plan("a"))
+def test_head_ends_it_quietly(project: Project) -> None:
+    save(project, plan("a"))
     many = 20_000
-    with (place.sessions / STREAM).open("w") as file:
+    with (project.sessions / STREAM).open("w") as file:
         file.writelines("{}\n" for _ in range(many))
-    command = f"{sys.executable} -m khive_persist.cli --dir {place.root} verify --jsonl"
+    command = f"{sys.executable} -m khive_persist.cli --dir {project.root} verify --jsonl"
     done = subprocess.run(
         f"set -o pipefail; {command} | head -n 2; echo ${{PIPESTATUS[0]}}",
         shell=True, executable="/bin/bash", capture_output=True, text=True, check=False, timeout=60,
@@ -115,7 +115,7 @@ def test_head_ends_it_quietly(place: Place) -> None:
     assert json.loads(told[0])["kind"] == "damaged"
 
 
-def test_a_damaged_and_a_missing_database_are_named(both: Place, khive: Khive) -> None:
+def test_a_damaged_and_a_missing_database_are_named(both: Project, khive: Khive) -> None:
     both.database("claude_hooks.db").write_bytes(b"no database" * 1_000)
     both.database("planner_sessions.db").unlink()
     done = khive("verify")
@@ -125,7 +125,7 @@ def test_a_damaged_and_a_missing_database_are_named(both: Place, khive: Khive) -
 
 
 def test_a_mirror_that_cannot_be_written_is_said_in_one_line(
-    both: Place, khive: Khive, tmp_path: Path
+    both: Project, khive: Khive, tmp_path: Path
 ) -> None:
     shutil.rmtree(both.sessions)
     for is_link in (False, True):
@@ -150,10 +150,10 @@ def test_a_mirror_that_cannot_be_written_is_said_in_one_line(
     assert khive("doctor").code == 0
 
 
-def test_events_that_wait_on_are_said(both: Place, khive: Khive) -> None:
+def test_events_that_wait_on_are_said(both: Project, khive: Khive) -> None:
     both.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
     hook(both, "s1", 1)
-    with lock.held(lock.lock_path(both.database("claude_hooks.db")), 1):
+    with write_lock.held(write_lock.lock_path(both.database("claude_hooks.db")), 1):
         assert drain(both).left == 1
     both.database("claude_hooks.db").write_bytes(b"no database" * 1_000)
     done = khive("verify")
@@ -161,7 +161,7 @@ def test_events_that_wait_on_are_said(both: Place, khive: Khive) -> None:
     assert done.err.count("\n") == 1
 
 
-def test_rebuild_from_the_mirror(both: Place, khive: Khive) -> None:
+def test_rebuild_from_the_mirror(both: Project, khive: Khive) -> None:
     before = everything(both)
     both.database("planner_sessions.db").write_bytes(b"no database" * 1_000)
     hook(both, "s1", 1)
@@ -178,7 +178,7 @@ def test_rebuild_from_the_mirror(both: Place, khive: Khive) -> None:
     assert "nothing had to be made anew" in khive("rebuild", "--from-mirror").out
 
 
-def test_rebuild_asks_before_it_sets_records_aside(both: Place, khive: Khive) -> None:
+def test_rebuild_asks_before_it_sets_records_aside(both: Project, khive: Khive) -> None:
     (both.sessions / PLAN).unlink()
     before = everything(both)
     done = khive("rebuild", "--from-mirror")
@@ -191,7 +191,7 @@ def test_rebuild_asks_before_it_sets_records_aside(both: Place, khive: Khive) ->
     assert "1 records are only there" in done.out
 
 
-def test_rebuild_from_the_database(both: Place, khive: Khive) -> None:
+def test_rebuild_from_the_database(both: Project, khive: Khive) -> None:
     break_both(both)
     done = khive("rebuild", "--from-database", "--json")
     assert done.code == 0
@@ -202,7 +202,7 @@ def test_rebuild_from_the_database(both: Place, khive: Khive) -> None:
     assert khive("verify").code == 0
 
 
-def test_what_cannot_be_made_equal_is_said(both: Place, khive: Khive) -> None:
+def test_what_cannot_be_made_equal_is_said(both: Project, khive: Khive) -> None:
     both.database("planner_sessions.db").unlink()
     done = khive("rebuild", "--from-database")
     assert done.code == 1
@@ -223,7 +223,7 @@ def test_what_cannot_be_made_equal_is_said(both: Place, khive: Khive) -> None:
     ],
 )
 def test_wrong_use_is_one_line(
-    both: Place, khive: Khive, words: tuple[str, ...], code: int
+    both: Project, khive: Khive, words: tuple[str, ...], code: int
 ) -> None:
     done = khive(*words)
     assert (done.code, done.out) == (code, "")
@@ -244,7 +244,7 @@ def test_where_nothing_is_it_says_so_and_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_settings_and_descriptions_are_one_line(both: Place, khive: Khive) -> None:
+def test_wrong_settings_and_descriptions_are_one_line(both: Project, khive: Khive) -> None:
     both.local_config.write_text("[mirror]\noff = 'planner_sessions'\n")
     for words in (("verify",), ("rebuild", "--from-mirror")):
         done = khive(*words)
@@ -258,7 +258,7 @@ def test_wrong_settings_and_descriptions_are_one_line(both: Place, khive: Khive)
     assert done.err.count("\n") == 1
 
 
-def test_schema_is_that_of_the_files(both: Place, khive: Khive) -> None:
+def test_schema_is_that_of_the_files(both: Project, khive: Khive) -> None:
     done = khive("schema")
     assert (done.code, done.err) == (0, "")
     jsonschema.Draft202012Validator.check_schema(done.json)
@@ -282,36 +282,36 @@ def test_schema_is_that_of_the_files(both: Place, khive: Khive) -> None:
             checked.validate(wrong | change)
 
 
-def test_record_names_both_places(place: Place, khive: Khive, tmp_path: Path) -> None:
+def test_record_names_both_projects(project: Project, khive: Khive, tmp_path: Path) -> None:
     source = tmp_path / "plan.json"
     source.write_text('{"session_id": "s1", "task_description": "do it"}')
     done = khive("record", "planner-session", str(source))
-    (name,) = files(place)
+    (name,) = files(project)
     assert done.err.splitlines() == [
-        f"1 recorded in {place.database('planner_sessions.db')}",
-        f"and in {place.sessions / name}",
+        f"1 recorded in {project.database('planner_sessions.db')}",
+        f"and in {project.sessions / name}",
     ]
-    assert document(place, name)["id"] == done.out.strip()
+    assert document(project, name)["id"] == done.out.strip()
     source.write_text('{"session_id": "s1"}\n{"session_id": "s2"}\n{"session_id": "s1"}\n')
     as_json = khive("record", "hook-event", "--lines", str(source), "--json").json
     assert len(as_json["ids"]) == 3
     assert [Path(path).name for path in as_json["copies"]] == [
-        name for name in files(place) if name.startswith("hook")
+        name for name in files(project) if name.startswith("hook")
     ]
     done = khive("record", "hook-event", "--lines", str(source))
     assert done.err.splitlines()[1].endswith(" and 1 more")
 
 
-def test_record_where_the_mirror_is_off(place: Place, khive: Khive, tmp_path: Path) -> None:
-    place.local_config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+def test_record_where_the_mirror_is_off(project: Project, khive: Khive, tmp_path: Path) -> None:
+    project.local_config.write_text('[mirror]\noff = ["planner_sessions"]\n')
     source = tmp_path / "plan.json"
     source.write_text('{"session_id": "s1", "task_description": "do it"}')
     done = khive("record", "planner-session", str(source))
-    assert done.err.splitlines() == [f"1 recorded in {place.database('planner_sessions.db')}"]
+    assert done.err.splitlines() == [f"1 recorded in {project.database('planner_sessions.db')}"]
 
 
 def test_equal_plans_are_compared_without_the_turn_of_the_writers(
-    both: Place, khive: Khive
+    both: Project, khive: Khive
 ) -> None:
-    with lock.held(lock.lock_path(both.database("planner_sessions.db")), 1):
+    with write_lock.held(write_lock.lock_path(both.database("planner_sessions.db")), 1):
         assert khive("verify").code == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
 from tests.transcripts import to_do_lines
@@ -33,7 +33,7 @@ def new_task(number: int, at: str, subject: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def worked(place: Place, khive: Khive) -> None:
+def worked(project: Project, khive: Khive) -> None:
     """A session with two agents: two tasks of one, of which the first took 65 seconds."""
     documents = [
         *new_task(1, "12:00:00", "first"),
@@ -44,7 +44,7 @@ def worked(place: Place, khive: Khive) -> None:
         *task("u2", "12:01:10", taskId="1", status="completed"),
         *task("u3", "12:01:11", taskId="2", status="in_progress"),
     ]  # fmt: skip
-    path = place.root / "transcript.jsonl"
+    path = project.root / "transcript.jsonl"
     path.write_text(to_do_lines.text(documents))
     assert khive("sync", str(path)).code == 0
 
@@ -102,7 +102,7 @@ def test_one_agent_alone(worked: None, khive: Khive) -> None:
 
 
 def test_the_events_of_an_item_are_those_while_it_was_in_progress(
-    place: Place, khive: Khive, hook: Hook
+    project: Project, khive: Khive, hook: Hook
 ) -> None:
     def sent(name: str, tool: str, given: Any, response: Any = None) -> None:
         payload = {
@@ -136,7 +136,7 @@ def test_the_events_of_an_item_are_those_while_it_was_in_progress(
     assert {row[0] for row in table[-3:]} == {"build"}
 
 
-def test_the_samples_of_the_three_tools(place: Place, khive: Khive, tmp_path: Path) -> None:
+def test_the_samples_of_the_three_tools(project: Project, khive: Khive, tmp_path: Path) -> None:
     path = tmp_path / "codex.jsonl"
     plan = [{"step": "look", "status": "in_progress"}]
     path.write_text(to_do_lines.text(codex(plan)))
@@ -157,7 +157,7 @@ def test_a_session_that_is_not_there_is_one_line(worked: None, khive: Khive) -> 
 
 
 def test_a_beginning_that_several_sessions_share_is_refused(
-    place: Place, khive: Khive, hook: Hook
+    project: Project, khive: Khive, hook: Hook
 ) -> None:
     for session in ("abc1", "abc2", "abc"):
         payload = {

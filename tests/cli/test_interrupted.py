@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.exchange.rows import put, row
 
 PROGRAM = [sys.executable, "-m", "khive_persist.cli"]
@@ -23,11 +23,11 @@ FROM (WITH RECURSIVE r(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM r) SELECT n F
 
 
 @pytest.fixture
-def planned(place: Place) -> Place:
+def planned(project: Project) -> Project:
     content = '{{"session_id":"s{0}","task_description":"fix {1}"}}'
     names = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(ROWS)]
-    put(place, (row(f"p{name}", content.format(n, name)) for n, name in enumerate(names)))
-    return place
+    put(project, (row(f"p{name}", content.format(n, name)) for n, name in enumerate(names)))
+    return project
 
 
 def interruptible() -> None:
@@ -36,10 +36,10 @@ def interruptible() -> None:
 
 
 @contextmanager
-def started(place: Place, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+def started(project: Project, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A command that has begun to write."""
     with subprocess.Popen(
-        [*PROGRAM, "--dir", str(place.root), *words],
+        [*PROGRAM, "--dir", str(project.root), *words],
         preexec_fn=interruptible,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -64,7 +64,7 @@ def started(place: Place, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     ids=lambda words: words[0],
 )
 def test_ctrl_c_ends_a_reading_command_without_a_traceback(
-    planned: Place, words: tuple[str, ...]
+    planned: Project, words: tuple[str, ...]
 ) -> None:
     with started(planned, *words) as command:
         command.send_signal(signal.SIGINT)
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_a_reading_command_without_a_traceback(
 
 @pytest.mark.parametrize("words", [("outcomes", "--jsonl"), ("export",)], ids=lambda w: w[0])
 def test_a_reader_that_leaves_ends_the_command_in_silence(
-    planned: Place, words: tuple[str, ...]
+    planned: Project, words: tuple[str, ...]
 ) -> None:
     with started(planned, *words) as command:
         assert command.stdout is not None
@@ -93,7 +93,7 @@ def limited() -> None:
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "xlsx", "parquet"])
 def test_an_export_without_room_ends_with_one_line(
-    planned: Place, tmp_path: Path, form: str
+    planned: Project, tmp_path: Path, form: str
 ) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()

@@ -12,8 +12,8 @@ import pytest
 
 from khive_persist import PlannerSession, open_store
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.project import Project
 from tests.cli.conftest import Done, Khive
 
 BIG = 340282366920938463463374607431768211455
@@ -39,24 +39,24 @@ def strict(done: Done, *, is_one: bool = False) -> list[Any]:
 
 
 @pytest.fixture
-def odd(place: Place) -> Place:
-    """A place with numbers beyond 64 bits and beyond a float, in each kind of column."""
-    Spool(place).accept("claude-code", PAYLOAD)
+def odd(project: Project) -> Project:
+    """A project with numbers beyond 64 bits and beyond a float, in each kind of column."""
+    Spool(project).accept("claude-code", PAYLOAD)
 
     async def save() -> None:
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             plan: Any = {"session_id": "s1", "task_description": "", "execution_plan": [BIG],
                          "planning_cost": float("nan"), "confidence": float("-inf")}  # fmt: skip
             await plans.save(PlannerSession(content=plan))
 
     anyio.run(save)
-    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as connection:
+    with closing(sqlite3.connect(project.database("planner_sessions.db"))) as connection:
         connection.execute(
             "INSERT INTO planner_sessions (id, content) VALUES"
             ' (\'old\', \'{"session_id":"s2","confidence":1e400,"planning_cost":-1e400}\')'
         )
         connection.commit()
-    return place
+    return project
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def odd(place: Place) -> Place:
     ids=" ".join,
 )
 def test_every_output_is_json_to_any_reader(
-    odd: Place, khive: Khive, words: tuple[str, ...]
+    odd: Project, khive: Khive, words: tuple[str, ...]
 ) -> None:
     assert strict(khive(*words), is_one="--json" in words)
 
 
-def test_integers_of_any_length_are_shown_as_they_came(odd: Place, khive: Khive) -> None:
+def test_integers_of_any_length_are_shown_as_they_came(odd: Project, khive: Khive) -> None:
     ((event,),) = strict(khive("events", "--json"), is_one=True)
     payload = event["content"]["payload"]
     assert payload["tool_input"] == {"id": BIG, "least": -9223372036854775809}
@@ -93,7 +93,7 @@ def test_integers_of_any_length_are_shown_as_they_came(odd: Place, khive: Khive)
     assert (plan["content"]["planning_cost"], plan["content"]["confidence"]) == ("nan", "-inf")
 
 
-def test_python_and_both_copies_keep_integers_of_any_length(odd: Place, khive: Khive) -> None:
+def test_python_and_both_copies_keep_integers_of_any_length(odd: Project, khive: Khive) -> None:
     async def read() -> HookEvent:
         async with open_store(HookEvent, dir=odd.root) as events:
             (event,) = await events.find()
@@ -115,8 +115,8 @@ def test_python_and_both_copies_keep_integers_of_any_length(odd: Place, khive: K
     assert khive("verify").code == 0
 
 
-def test_query_loses_no_column_and_no_byte(place: Place, khive: Khive) -> None:
-    place.make()
+def test_query_loses_no_column_and_no_byte(project: Project, khive: Khive) -> None:
+    project.make()
     sql = "SELECT 1 AS a, 2 AS a, 3 AS a_2, x'00ff41' AS b, 9e999 AS c, -9e999 AS d, NULL AS e"
     wanted = {"a": 1, "a_3": 2, "a_2": 3, "b": {"base64": "AP9B"}, "c": "9e999", "d": "-9e999",
               "e": None}  # fmt: skip
@@ -127,7 +127,7 @@ def test_query_loses_no_column_and_no_byte(place: Place, khive: Khive) -> None:
     assert cells.split() == ["1", "2", "3", "x'00ff41'", "9e999", "-9e999", "-"]
 
 
-def test_text_passes_no_threshold(place: Place, khive: Khive, tmp_path: Path) -> None:
+def test_text_passes_no_threshold(project: Project, khive: Khive, tmp_path: Path) -> None:
     contents = {"a": (0.9, 1.0), "b": ("high", "n/a"), "c": ("0.95", "2.50")}
     lines = [
         {"id": id, "purpose": "planner_sessions", "created_at": "2026-11-01 10:00:00.000000",

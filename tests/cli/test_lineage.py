@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.cli.conftest import Khive
 from tests.lineage.agent_lines import SESSION, codex
 
@@ -39,7 +39,7 @@ def test_for_a_program(khive: Khive) -> None:
 
 
 def test_what_has_no_price_and_no_parent_is_said(
-    place: Place, khive: Khive, tmp_path: Path
+    project: Project, khive: Khive, tmp_path: Path
 ) -> None:
     for path in codex(tmp_path / "t", {"a": "gone"}):
         khive("sync", str(path))

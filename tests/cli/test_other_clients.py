@@ -2,13 +2,13 @@
 
 import os
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
 
 
 def test_the_events_of_another_client_are_found_by_its_name(
-    place: Place, khive: Khive, hook: Hook
+    project: Project, khive: Khive, hook: Hook
 ) -> None:
     raw = b'{"session_id":"s","hook_event_name":"Stop","timestamp":"2026-11-28T15:03:12.555Z"}'
     assert hook(raw, env=dict(os.environ) | {"COPILOT_CLI": "1"}).returncode == 0

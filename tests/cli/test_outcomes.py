@@ -5,17 +5,17 @@ import sys
 
 import pytest
 
-from khive_persist.analysis.calibration import Bin
-from khive_persist.cli.outcomes import diagram
-from khive_persist.place import Place
+from khive_persist.analytics.calibration import Bin
+from khive_persist.cli.commands.outcomes import diagram
+from khive_persist.project import Project
 from tests.analysis.records import event, plan, put, verdict
 from tests.cli.conftest import Khive
 
 
 @pytest.fixture
-def planned(place: Place) -> Place:
+def planned(project: Project) -> Project:
     put(
-        place,
+        project,
         [
             plan("one", 0, session_id="3aeaa724-1", complexity="complex", confidence=0.9,
                  task_description="Move the importer", agent_count=4, workflow_pattern="parallel"),
@@ -25,10 +25,10 @@ def planned(place: Place) -> Place:
             event("3aeaa724-1", 8, "stop"),
         ],
     )  # fmt: skip
-    return place
+    return project
 
 
-def test_a_verdict_by_the_beginning_of_an_id(planned: Place, khive: Khive) -> None:
+def test_a_verdict_by_the_beginning_of_an_id(planned: Project, khive: Khive) -> None:
     done = khive("outcome", "set", "9497", "partial", "--note", "no tests")
     assert (done.code, done.err) == (0, "partial recorded for session 949752ba\n")
     (shown,) = khive("outcomes", "--session", "01a1", "--json").json
@@ -52,7 +52,7 @@ def test_a_verdict_by_the_beginning_of_an_id(planned: Place, khive: Khive) -> No
     ],
 )
 def test_a_verdict_that_cannot_be_is_one_line(
-    planned: Place, khive: Khive, words: tuple[str, ...], code: int, said: str
+    planned: Project, khive: Khive, words: tuple[str, ...], code: int, said: str
 ) -> None:
     done = khive("outcome", "set", *words)
     assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
@@ -60,7 +60,7 @@ def test_a_verdict_that_cannot_be_is_one_line(
     assert not planned.database("outcomes.db").exists()
 
 
-def test_a_secret_in_a_note_is_taken_out(planned: Place, khive: Khive) -> None:
+def test_a_secret_in_a_note_is_taken_out(planned: Project, khive: Khive) -> None:
     secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
     khive("outcome", "set", "9497", "failure", "--note", f"leaked {secret}")
     for path in planned.khive.rglob("outcome*"):
@@ -68,14 +68,14 @@ def test_a_secret_in_a_note_is_taken_out(planned: Place, khive: Khive) -> None:
     assert "REDACTED" in khive("outcomes", "--session", "9497", "--json").json[0]["note"]
 
 
-def test_purge_takes_a_sessions_verdicts(planned: Place, khive: Khive) -> None:
+def test_purge_takes_a_sessions_verdicts(planned: Project, khive: Khive) -> None:
     khive("outcome", "set", "3aeaa724-1", "success")
     done = khive("purge", "--session", "3aeaa724-1", "--yes", "--json")
     assert done.code == 0
     assert done.json["removed"]["outcomes"] == 1
 
 
-def test_the_table_of_outcomes(planned: Place, khive: Khive) -> None:
+def test_the_table_of_outcomes(planned: Project, khive: Khive) -> None:
     put(planned, [plan("later", 9, session_id="3aeaa724-1", task_description="a\x1b[2J\nb")])
     lines = khive("outcomes").out.splitlines()
     assert lines[0].split()[:4] == ["session", "task", "complexity", "sure"]
@@ -86,14 +86,14 @@ def test_the_table_of_outcomes(planned: Place, khive: Khive) -> None:
     assert len(khive("outcomes", "--limit", "2").out.splitlines()) == 3
 
 
-def test_json_and_lines_say_the_same(planned: Place, khive: Khive) -> None:
+def test_json_and_lines_say_the_same(planned: Project, khive: Khive) -> None:
     assert khive("outcomes", "--json").json == khive("outcomes", "--jsonl").lines
     assert [one["plan_id"] for one in khive("outcomes", "--json").json] == ["three", "two", "one"]
     complex_ones = khive("outcomes", "--complexity", "complex", "--json").json
     assert [one["plan_id"] for one in complex_ones] == ["one"]
 
 
-def test_the_calibration_by_hand(planned: Place, khive: Khive) -> None:
+def test_the_calibration_by_hand(planned: Project, khive: Khive) -> None:
     put(planned, [verdict("3aeaa724-1", 9, "success"), verdict("3aeaa724-2", 9, "partial")])
     done = khive("outcomes", "--calibration", "--bins", "2", "--json")
     found = done.json
@@ -120,7 +120,7 @@ def test_the_diagram_is_to_scale() -> None:
     assert diagram(Bin(0, 1, 0, None, None, None, None)) == ""
 
 
-def test_an_empty_store_says_so(place: Place, khive: Khive) -> None:
+def test_an_empty_store_says_so(project: Project, khive: Khive) -> None:
     for words, said in (
         (("outcomes",), "no plans\n"),
         (("outcomes", "--calibration"), "no plans\n"),
@@ -133,14 +133,14 @@ def test_an_empty_store_says_so(place: Place, khive: Khive) -> None:
     assert khive("outcomes", "--calibration", "--json").json["brier"] is None
 
 
-def test_plans_without_a_verdict_teach_how_to_give_one(planned: Place, khive: Khive) -> None:
+def test_plans_without_a_verdict_teach_how_to_give_one(planned: Project, khive: Khive) -> None:
     done = khive("outcomes", "--calibration")
     assert done.code == 0
     assert "khive-persist outcome set SESSION success" in done.err
     assert "judged  0" in done.out
 
 
-def test_similar_plans_and_how_they_ended(planned: Place, khive: Khive) -> None:
+def test_similar_plans_and_how_they_ended(planned: Project, khive: Khive) -> None:
     khive("outcome", "set", "3aeaa724-1", "success")
     words = ("similar", "move", "the importer", "--complexity", "complex", "--pattern", "parallel")
     (found,) = khive(*words, "--json").json
@@ -161,15 +161,15 @@ def test_similar_plans_and_how_they_ended(planned: Place, khive: Khive) -> None:
         ("outcomes", "--partial", "nan"), ("outcomes", "--limit", "-1"),
     ],
 )  # fmt: skip
-def test_wrong_use_is_one_line(planned: Place, khive: Khive, words: tuple[str, ...]) -> None:
+def test_wrong_use_is_one_line(planned: Project, khive: Khive, words: tuple[str, ...]) -> None:
     done = khive(*words, "--calibration") if words[0] == "outcomes" else khive(*words)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize("command", ["outcomes --jsonl", "similar same --limit 900", "outcomes"])
-def test_a_reader_that_leaves_early_is_no_error(place: Place, command: str) -> None:
-    put(place, [plan(f"p{n}", n, task_description="same " * 200) for n in range(900)])
-    program = f"'{sys.executable}' -m khive_persist.cli --dir '{place.root}' {command}"
+def test_a_reader_that_leaves_early_is_no_error(project: Project, command: str) -> None:
+    put(project, [plan(f"p{n}", n, task_description="same " * 200) for n in range(900)])
+    program = f"'{sys.executable}' -m khive_persist.cli --dir '{project.root}' {command}"
     done = subprocess.run(
         ["/bin/bash", "-c", f"{program} | head -n 1"], capture_output=True, text=True, check=False
     )

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from khive_persist import Node, PlannerSession, Purpose, field, open_store, purpose
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.cli.conftest import Khive
 
 
@@ -28,23 +28,23 @@ class Beat(Node):
 
 
 @pytest.fixture
-def ordered(place: Place) -> Place:
+def ordered(project: Project) -> Project:
     async def save() -> None:
-        async with open_store(Order, dir=place.root) as orders:
+        async with open_store(Order, dir=project.root) as orders:
             for n in range(3):
                 content = {"session_id": f"task-{n or 10}", "total": n * 1.5}
                 await orders.save(Order(id=f"order-{n}", content=content))
             assert len([one async for one in orders.stream(field("total") > 1)]) == 2
             assert await orders.delete("order-0") is True
             await orders.save(Order(id="order-0", content={"session_id": "task-10", "total": 0}))
-        async with open_store(Beat, dir=place.root) as beats:
+        async with open_store(Beat, dir=project.root) as beats:
             await beats.save(Beat(id="beat", content={"session_id": "task-1"}))
 
     anyio.run(save)
-    return place
+    return project
 
 
-def test_every_command_reads_and_writes_them(ordered: Place, khive: Khive) -> None:
+def test_every_command_reads_and_writes_them(ordered: Project, khive: Khive) -> None:
     assert khive("verify").code == 0
     files = {one["file"]: one for one in khive("doctor", "--json").json["databases"]}
     assert (files["order.db"]["rows"], files["order.db"]["problem"]) == (3, "")
@@ -64,7 +64,7 @@ def test_every_command_reads_and_writes_them(ordered: Place, khive: Khive) -> No
     assert khive("verify").code == 0
 
 
-def test_an_export_comes_back(ordered: Place, khive: Khive) -> None:
+def test_an_export_comes_back(ordered: Project, khive: Khive) -> None:
     file = str(ordered.root / "orders.jsonl")
     assert khive("export", "--purpose", "order", "-o", file).code == 0
     assert khive("prune", "--purpose", "order", "--keep-count", "0", "--yes").code == 0
@@ -72,7 +72,7 @@ def test_an_export_comes_back(ordered: Place, khive: Khive) -> None:
     assert khive("verify").code == 0
 
 
-def test_stats_counts_them(ordered: Place, khive: Khive) -> None:
+def test_stats_counts_them(ordered: Project, khive: Khive) -> None:
     kinds = {one["purpose"]: one for one in khive("stats", "--json").json["kinds"]}
     assert (kinds["order"]["records"], kinds["order"]["sessions"]) == (3, 3)
     assert kinds["order"]["first"] <= kinds["order"]["last"]
@@ -80,7 +80,7 @@ def test_stats_counts_them(ordered: Place, khive: Khive) -> None:
     assert "order" in khive("stats").out
 
 
-def test_show_finds_a_record_and_those_of_a_session(ordered: Place, khive: Khive) -> None:
+def test_show_finds_a_record_and_those_of_a_session(ordered: Project, khive: Khive) -> None:
     assert khive("show", "order-1", "--json").json["content"]["total"] == 1.5
     assert khive("show", "order-").code == 1
     session = khive("show", "task-1", "--json").json
@@ -94,7 +94,7 @@ def test_show_finds_a_record_and_those_of_a_session(ordered: Place, khive: Khive
 
 
 def test_a_session_is_shown_though_a_record_of_a_kind_has_its_id(
-    ordered: Place, khive: Khive
+    ordered: Project, khive: Khive
 ) -> None:
     async def save() -> None:
         async with open_store(Order, dir=ordered.root) as orders:
@@ -108,7 +108,7 @@ def test_a_session_is_shown_though_a_record_of_a_kind_has_its_id(
     assert (len(session["plans"]), [one["id"] for one in session["order"]]) == (1, ["same"])
 
 
-def test_a_record_by_hand_is_in_both_copies(ordered: Place, khive: Khive) -> None:
+def test_a_record_by_hand_is_in_both_copies(ordered: Project, khive: Khive) -> None:
     file = ordered.root / "order.json"
     file.write_text('{"total": 9, "by": "hand"}')
     recorded = khive("record", "order", str(file), "--json").json
@@ -125,7 +125,7 @@ def test_a_record_by_hand_is_in_both_copies(ordered: Place, khive: Khive) -> Non
     assert (refused.code, "bare number" in refused.err) == (1, True)
 
 
-def test_a_kind_that_is_not_known_is_wrong_use(ordered: Place, khive: Khive) -> None:
+def test_a_kind_that_is_not_known_is_wrong_use(ordered: Project, khive: Khive) -> None:
     done = khive("record", "orders", str(ordered.config))
     assert done.code == 2
     assert "'orders' is none of hook-event, planner-session, order, where" in done.err

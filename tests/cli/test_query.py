@@ -14,8 +14,8 @@ import pytest
 import khive_persist
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidQueryError
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
+from khive_persist.models.purposes import BUILT_IN
+from khive_persist.project import Project
 from khive_persist.store.sqlite import connection
 from tests.cli.conftest import Khive
 
@@ -39,7 +39,7 @@ def stdin(monkeypatch: pytest.MonkeyPatch) -> Take:
 
 @pytest.mark.parametrize("words", [("-",), ("--file", "-"), ("-f", "FILE")], ids=str)
 def test_sql_comes_from_a_file_or_from_stdin(
-    place: Place, khive: Khive, stdin: Take, tmp_path: Path, words: tuple[str, ...]
+    project: Project, khive: Khive, stdin: Take, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     sql = '\ufeff-- what is seven?\nSELECT 7 AS "größe";\n-- that\n'.encode()
     (tmp_path / "a.sql").write_bytes(sql)
@@ -61,7 +61,7 @@ def test_sql_comes_from_a_file_or_from_stdin(
     ids=str,
 )
 def test_wrong_use_is_one_line(
-    place: Place, khive: Khive, stdin: Take, words: tuple[str, ...], reason: str
+    project: Project, khive: Khive, stdin: Take, words: tuple[str, ...], reason: str
 ) -> None:
     stdin(b"SELECT '\xff'")
     done = khive("query", *words)
@@ -70,7 +70,7 @@ def test_wrong_use_is_one_line(
     assert reason in done.err
 
 
-def test_csv_has_every_column_and_every_byte(place: Place, khive: Khive) -> None:
+def test_csv_has_every_column_and_every_byte(project: Project, khive: Khive) -> None:
     sql = (
         "SELECT 1 AS a, 2.5 AS a, x'00ff41' AS b, 9e999 AS c, NULL AS d, '' AS e,"
         " 'x,\"y\"' || char(10) || 'z' AS f, '=1+1' AS g WHERE 1 UNION ALL"
@@ -85,8 +85,8 @@ def test_csv_has_every_column_and_every_byte(place: Place, khive: Khive) -> None
     assert khive("query", "SELECT 1 AS a WHERE 0", "--csv").out == '"a"\r\n'
 
 
-def test_tables_and_columns_are_listed(place: Place, khive: Khive) -> None:
-    Spool(place).accept("codex", b'{"session_id":"s1","hook_event_name":"Stop"}')
+def test_tables_and_columns_are_listed(project: Project, khive: Khive) -> None:
+    Spool(project).accept("codex", b'{"session_id":"s1","hook_event_name":"Stop"}')
     tables = {(t["database"], t["name"]): t for t in khive("query", "--tables", "--json").json}
     assert tables[None, "events"]["type"] == "view"
     names = [column["name"] for column in tables["codex_hooks", "hook_events"]["columns"]]
@@ -100,7 +100,7 @@ def test_tables_and_columns_are_listed(place: Place, khive: Khive) -> None:
     assert max(map(len, out.splitlines())) <= 80
     header, *rows = csv.reader(io.StringIO(khive("query", "--tables", "--csv").out))
     assert (header, len(rows)) == (["database", "name", "type", "columns"], len(tables))
-    listed = anyio.run(lambda: khive_persist.list_tables(dir=place.root))
+    listed = anyio.run(lambda: khive_persist.list_tables(dir=project.root))
     assert [(table.database, table.name) for table in listed] == list(tables)
 
 
@@ -119,13 +119,15 @@ ODD = {
 
 
 @pytest.mark.parametrize("names", [(b"A.db", b"a.db"), tuple(ODD)], ids=["few", "more than ten"])
-def test_files_of_odd_names_are_read(place: Place, khive: Khive, names: tuple[bytes, ...]) -> None:
-    Spool(place).accept("claude-code", b'{"session_id":"s1","hook_event_name":"Stop"}')
+def test_files_of_odd_names_are_read(
+    project: Project, khive: Khive, names: tuple[bytes, ...]
+) -> None:
+    Spool(project).accept("claude-code", b'{"session_id":"s1","hook_event_name":"Stop"}')
     khive("events")
     for number, name in enumerate(names):
-        make_database(os.fsencode(place.khive) + b"/" + name, f"t{number}")
-    (place.khive / "folder.db").mkdir()
-    (place.khive / "._hidden.db").write_bytes(b"\0" * 100)
+        make_database(os.fsencode(project.khive) + b"/" + name, f"t{number}")
+    (project.khive / "folder.db").mkdir()
+    (project.khive / "._hidden.db").write_bytes(b"\0" * 100)
     for number, name in enumerate(names):
         done = khive("query", f"SELECT a FROM {ODD[name]}.t{number} JOIN events", "--json")
         assert (done.code, done.err, done.json) == (0, "", [{"a": f"t{number}"}])
@@ -137,16 +139,16 @@ def test_files_of_odd_names_are_read(place: Place, khive: Khive, names: tuple[by
     )
 
 
-def test_doctor_names_files_of_odd_names(place: Place, khive: Khive) -> None:
+def test_doctor_names_files_of_odd_names(project: Project, khive: Khive) -> None:
     for number, name in enumerate(ODD):
-        make_database(os.fsencode(place.khive) + b"/" + name, f"t{number}")
+        make_database(os.fsencode(project.khive) + b"/" + name, f"t{number}")
     problems = [one["problem"] for one in khive("doctor", "--json").json["databases"]]
     assert len(problems) == len(ODD)
     assert all("no such table: " in problem for problem in problems), problems
 
 
-def test_what_is_no_file_is_said_and_the_others_are_read(place: Place, khive: Khive) -> None:
-    os.mkfifo(place.khive / "pi\npe.db")
+def test_what_is_no_file_is_said_and_the_others_are_read(project: Project, khive: Khive) -> None:
+    os.mkfifo(project.khive / "pi\npe.db")
     done = khive("query", "SELECT 1 AS a", "--json")
     assert (done.code, done.json) == (1, [{"a": 1}])
     assert done.err.count("\n") == 1
@@ -154,15 +156,15 @@ def test_what_is_no_file_is_said_and_the_others_are_read(place: Place, khive: Kh
 
 
 @pytest.fixture
-def crowded(place: Place) -> Place:
-    """A place that has every file of ours: more than SQLite reads together."""
+def crowded(project: Project) -> Project:
+    """A project that has every file of ours: more than SQLite reads together."""
     for purpose in BUILT_IN:
-        connection.open_writer(place.database(purpose.file), purpose).close()
-    return place
+        connection.open_writer(project.database(purpose.file), purpose).close()
+    return project
 
 
 def test_every_table_and_view_is_found_among_more_than_ten_files(
-    crowded: Place, khive: Khive
+    crowded: Project, khive: Khive
 ) -> None:
     for purpose in BUILT_IN:
         for name in (purpose.table, purpose.view, f"{purpose.name}.{purpose.table}"):
@@ -170,14 +172,14 @@ def test_every_table_and_view_is_found_among_more_than_ten_files(
             assert (done.code, done.err) == (0, ""), name
 
 
-def test_a_damaged_file_is_named_among_more_than_ten(crowded: Place, khive: Khive) -> None:
+def test_a_damaged_file_is_named_among_more_than_ten(crowded: Project, khive: Khive) -> None:
     crowded.database("gemini_hooks.db").write_bytes(b"no database" * 100)
     done = khive("query", "SELECT count(*) AS n FROM events", "--json")
     assert (done.code, done.json) == (1, [{"n": 0}])
     assert "gemini_hooks.db" in done.err
 
 
-def test_a_damaged_file_that_is_asked_for_is_named(crowded: Place, khive: Khive) -> None:
+def test_a_damaged_file_that_is_asked_for_is_named(crowded: Project, khive: Khive) -> None:
     crowded.database("scores.db").write_bytes(b"no database" * 100)
     done = khive("query", "SELECT * FROM scored")
     assert done.code == 2
@@ -185,7 +187,7 @@ def test_a_damaged_file_that_is_asked_for_is_named(crowded: Place, khive: Khive)
     assert "scores.db" in done.err.partition("no such table")[0]
 
 
-def test_too_many_files_in_one_statement_are_named(crowded: Place) -> None:
+def test_too_many_files_in_one_statement_are_named(crowded: Project) -> None:
     sql = " UNION ALL ".join(f"SELECT id FROM {p.name}.{p.table}" for p in BUILT_IN)
     with pytest.raises(InvalidQueryError, match="not read: "):
         anyio.run(lambda: khive_persist.query_sql(sql, dir=crowded.root))

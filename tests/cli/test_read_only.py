@@ -8,7 +8,7 @@ import pytest
 
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.read_only import listing, read_only, run
 
 COMMANDS = {
@@ -57,9 +57,9 @@ print(json.dumps(done))
 
 
 @pytest.fixture
-def filled(place: Place) -> Place:
+def filled(project: Project) -> Project:
     async def save() -> None:
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             await plans.save_many(
                 PlannerSession(
                     content={
@@ -70,7 +70,7 @@ def filled(place: Place) -> Place:
                 )
                 for n in range(4)
             )
-        async with open_store(HookEvent, dir=place.root) as events:
+        async with open_store(HookEvent, dir=project.root) as events:
             await events.save_many(
                 HookEvent(
                     content={"event_type": "stop", "session_id": f"s{n}", "tool": "claude-code"}
@@ -79,18 +79,18 @@ def filled(place: Place) -> Place:
             )
 
     anyio.run(save)
-    for file in place.khive.glob("*.lock"):
+    for file in project.khive.glob("*.lock"):
         file.unlink()
-    (place.khive / "redaction.key").unlink()
-    return place
+    (project.khive / "redaction.key").unlink()
+    return project
 
 
-def run_all(place: Place, *commands: str) -> dict[str, Any]:
-    done: dict[str, Any] = json.loads(run(SCRIPT, str(place.root), *commands))
+def run_all(project: Project, *commands: str) -> dict[str, Any]:
+    done: dict[str, Any] = json.loads(run(SCRIPT, str(project.root), *commands))
     return done
 
 
-def test_every_reading_command_reads_makes_nothing_and_says_what_waits(filled: Place) -> None:
+def test_every_reading_command_reads_makes_nothing_and_says_what_waits(filled: Project) -> None:
     Spool(filled).accept("claude-code", b'{"hook_event_name": "Stop", "session_id": "s1"}')
     with read_only(filled.khive) as before:
         done = run_all(filled, *COMMANDS)
@@ -109,7 +109,7 @@ def test_every_reading_command_reads_makes_nothing_and_says_what_waits(filled: P
     assert json.loads(done["query SELECT_count(*)_FROM_events --json"][1]) == [{"count(*)": 4}]
 
 
-def test_reading_makes_nothing_where_writing_is_allowed_either(filled: Place) -> None:
+def test_reading_makes_nothing_where_writing_is_allowed_either(filled: Project) -> None:
     before = set(listing(filled.khive))
     run_all(filled, *(line for line in COMMANDS if not line.startswith("compare")))
     made = set(listing(filled.khive)) - before

@@ -13,8 +13,8 @@ import pytest
 
 from khive_persist import PlannerSession, open_store, record_outcome
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.records.message import Message
+from khive_persist.models.message import Message
+from khive_persist.project import Project
 from tests.cli.conftest import Khive
 from tests.payloads import sample_payloads
 
@@ -24,7 +24,7 @@ EVENTS = sum(len(sample_payloads(tool)) for tool in ("claude-code", "codex", "ge
 
 
 @pytest.fixture
-def planned(recorded: Place) -> Place:
+def planned(recorded: Project) -> Project:
     async def save() -> None:
         async with open_store(PlannerSession, dir=recorded.root) as plans:
             for number in range(4):
@@ -45,7 +45,7 @@ def planned(recorded: Place) -> Place:
     return recorded
 
 
-def test_events_reads_what_still_waits_in_the_spool(recorded: Place, khive: Khive) -> None:
+def test_events_reads_what_still_waits_in_the_spool(recorded: Project, khive: Khive) -> None:
     done = khive("events", "--jsonl")
     assert (done.code, done.err) == (0, "")
     assert len(done.lines) == EVENTS
@@ -54,7 +54,7 @@ def test_events_reads_what_still_waits_in_the_spool(recorded: Place, khive: Khiv
     assert times == sorted(times, reverse=True)
 
 
-def test_json_is_one_document_with_the_same_events(recorded: Place, khive: Khive) -> None:
+def test_json_is_one_document_with_the_same_events(recorded: Project, khive: Khive) -> None:
     assert khive("events", "--json").json == khive("events", "--jsonl").lines
 
 
@@ -74,14 +74,14 @@ def test_json_is_one_document_with_the_same_events(recorded: Place, khive: Khive
     ],
 )
 def test_filters_keep_what_they_say(
-    recorded: Place, khive: Khive, words: list[str], expected: Callable[[object], bool]
+    recorded: Project, khive: Khive, words: list[str], expected: Callable[[object], bool]
 ) -> None:
     everything = khive("events", "--jsonl").lines
     found = khive("events", "--jsonl", *words).lines
     assert found == [event for event in everything if expected(event["content"])]
 
 
-def test_limit_is_of_the_newest(recorded: Place, khive: Khive) -> None:
+def test_limit_is_of_the_newest(recorded: Project, khive: Khive) -> None:
     everything = khive("events", "--jsonl").lines
     assert khive("events", "--jsonl", "--limit", "3").lines == everything[:3]
     assert khive("events", "--jsonl", "--limit", "0").lines == []
@@ -89,7 +89,7 @@ def test_limit_is_of_the_newest(recorded: Place, khive: Khive) -> None:
     assert len(khive("events").out.splitlines()) == 51
 
 
-def test_no_events_is_said_on_stderr(place: Place, khive: Khive) -> None:
+def test_no_events_is_said_on_stderr(project: Project, khive: Khive) -> None:
     done = khive("events")
     assert (done.code, done.out, done.err) == (0, "", "no events\n")
     assert khive("events", "--json").json == []
@@ -112,7 +112,7 @@ def test_without_a_khive_reading_fails_in_one_line(tmp_path: Path, khive: Khive)
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_sessions_join_plans_and_events(planned: Place, khive: Khive) -> None:
+def test_sessions_join_plans_and_events(planned: Project, khive: Khive) -> None:
     by_id = {session["session_id"]: session for session in khive("sessions", "--json").json}
     assert by_id[SESSION]["complexity"] == "complex"
     assert by_id[SESSION]["tool"] == "claude-code"
@@ -131,7 +131,7 @@ def test_sessions_join_plans_and_events(planned: Place, khive: Khive) -> None:
     ]
 
 
-def test_sessions_have_messages_and_the_latest_verdict(planned: Place, khive: Khive) -> None:
+def test_sessions_have_messages_and_the_latest_verdict(planned: Project, khive: Khive) -> None:
     async def save() -> None:
         async with open_store(Message, dir=planned.root) as messages:
             for number in range(3):
@@ -154,7 +154,7 @@ def test_sessions_have_messages_and_the_latest_verdict(planned: Place, khive: Kh
     assert len(khive("sessions", "--tool", "codex", "--since", "2026-12-31", "--json").json) == 1
 
 
-def test_show_finds_by_the_beginning_of_an_id(planned: Place, khive: Khive) -> None:
+def test_show_finds_by_the_beginning_of_an_id(planned: Project, khive: Khive) -> None:
     event = khive("events", "--jsonl", "--limit", "1").lines[0]
     assert khive("show", event["id"], "--json").json == event
     assert khive("show", "plan-2", "--json").json["content"]["planning_cost"] == 0.5
@@ -168,7 +168,7 @@ def test_show_finds_by_the_beginning_of_an_id(planned: Place, khive: Khive) -> N
     assert (nothing.code, nothing.out) == (1, "")
 
 
-def test_stats_count_what_is_there(planned: Place, khive: Khive) -> None:
+def test_stats_count_what_is_there(planned: Project, khive: Khive) -> None:
     counted = khive("stats", "--json").json
     assert sum(entry["events"] for entry in counted["events"]) == EVENTS
     assert counted["plans"]["total_sessions"] == 4
@@ -178,7 +178,7 @@ def test_stats_count_what_is_there(planned: Place, khive: Khive) -> None:
     assert "pre_command" in khive("stats").out
 
 
-def test_query_reads_all_files_at_once(planned: Place, khive: Khive) -> None:
+def test_query_reads_all_files_at_once(planned: Project, khive: Khive) -> None:
     total = khive("query", "SELECT count(*) AS n FROM hook_events", "--json").json
     assert total == [{"n": EVENTS}]
     one = khive("query", "SELECT count(*) AS n FROM codex_hooks.hook_events", "--json").json
@@ -211,7 +211,7 @@ def test_query_reads_all_files_at_once(planned: Place, khive: Khive) -> None:
         "",
     ],
 )
-def test_query_refuses_whatever_would_write(planned: Place, khive: Khive, sql: str) -> None:
+def test_query_refuses_whatever_would_write(planned: Project, khive: Khive, sql: str) -> None:
     before = khive("query", "SELECT count(*) AS n FROM planner_sessions", "--json").out
     done = khive("query", sql)
     assert done.out == ""
@@ -221,7 +221,7 @@ def test_query_refuses_whatever_would_write(planned: Place, khive: Khive, sql: s
     assert not Path("/tmp/khive-should-not-exist.db").exists()
 
 
-def test_the_union_uses_the_indexes_of_each_file(planned: Place, khive: Khive) -> None:
+def test_the_union_uses_the_indexes_of_each_file(planned: Project, khive: Khive) -> None:
     khive("events", "--limit", "1")
     plan = khive(
         "query",
@@ -234,7 +234,7 @@ def test_the_union_uses_the_indexes_of_each_file(planned: Place, khive: Khive) -
     assert not any(detail.startswith("SCAN hook_events") for detail in details)
 
 
-def test_a_damaged_file_is_named_and_the_others_are_read(planned: Place, khive: Khive) -> None:
+def test_a_damaged_file_is_named_and_the_others_are_read(planned: Project, khive: Khive) -> None:
     khive("events", "--limit", "1")
     planned.database("codex_hooks.db").write_bytes(b"no database at all" * 1000)
     done = khive("query", "SELECT count(*) AS n FROM hook_events", "--json")
@@ -243,9 +243,9 @@ def test_a_damaged_file_is_named_and_the_others_are_read(planned: Place, khive: 
     assert done.json == [{"n": EVENTS - len(sample_payloads("codex"))}]
 
 
-def test_payload_text_cannot_move_the_cursor(place: Place, khive: Khive) -> None:
+def test_payload_text_cannot_move_the_cursor(project: Project, khive: Khive) -> None:
     nasty = {"hook_event_name": "Notification", "message": "a\x1b[2Jb\nc‮d", "session_id": "s"}
-    Spool(place).accept("claude-code", json.dumps(nasty).encode())
+    Spool(project).accept("claude-code", json.dumps(nasty).encode())
     out = khive("events").out
     assert "\x1b" not in out
     assert "‮" not in out
@@ -256,7 +256,7 @@ def test_payload_text_cannot_move_the_cursor(place: Place, khive: Khive) -> None
 @pytest.mark.parametrize(
     "command", [["events", "--jsonl"], ["events"], ["query", "SELECT * FROM events"]]
 )
-def test_a_reader_that_leaves_early_is_no_error(recorded: Place, command: list[str]) -> None:
+def test_a_reader_that_leaves_early_is_no_error(recorded: Project, command: list[str]) -> None:
     words = " ".join(f"'{word}'" for word in [*PROGRAM, "--dir", str(recorded.root), *command])
     done = subprocess.run(
         ["/bin/bash", "-c", f"{words} | head -n 1"], capture_output=True, text=True, check=False
@@ -265,10 +265,10 @@ def test_a_reader_that_leaves_early_is_no_error(recorded: Place, command: list[s
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_tail_follows_what_other_processes_record(place: Place) -> None:
-    spool = Spool(place)
+def test_tail_follows_what_other_processes_record(project: Project) -> None:
+    spool = Spool(project)
     spool.accept("claude-code", b'{"hook_event_name":"Stop","session_id":"before"}')
-    command = [*PROGRAM, "--dir", str(place.root), "tail", "--jsonl"]
+    command = [*PROGRAM, "--dir", str(project.root), "tail", "--jsonl"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tail:
         assert tail.stdout is not None
         sessions = [json.loads(tail.stdout.readline())["content"]["session_id"]]
@@ -280,7 +280,7 @@ def test_tail_follows_what_other_processes_record(place: Place) -> None:
     assert sessions == ["before", "s0", "s1", "s2"]
 
 
-def test_tail_without_following_ends(recorded: Place, khive: Khive) -> None:
+def test_tail_without_following_ends(recorded: Project, khive: Khive) -> None:
     done = khive("tail", "-n", "5", "--no-follow")
     assert done.code == 0
     assert len(done.out.splitlines()) == 6
@@ -289,7 +289,7 @@ def test_tail_without_following_ends(recorded: Place, khive: Khive) -> None:
     assert shown == newest[::-1]
 
 
-def test_sqlite3_itself_reads_the_same(recorded: Place, khive: Khive) -> None:
+def test_sqlite3_itself_reads_the_same(recorded: Project, khive: Khive) -> None:
     khive("stats")
     connection = sqlite3.connect(recorded.database("codex_hooks.db"))
     count = connection.execute("SELECT count(*) FROM events").fetchone()[0]

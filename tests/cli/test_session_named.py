@@ -7,8 +7,8 @@ import pytest
 
 from khive_persist import Node, Outcome, PlannerSession, Purpose, Score, open_store, purpose
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS
+from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
+from khive_persist.project import Project
 from tests.cli.conftest import Khive
 from tests.server.filling import BEGIN, message, row, store
 
@@ -18,18 +18,18 @@ class Lap(Node):
 
 
 @pytest.fixture
-def named(place: Place) -> Place:
+def named(project: Project) -> Project:
     """Plans of three sessions; events of the second and the third."""
 
     async def save() -> None:
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             for id in ("task-1", "task-10", "task-100"):
                 await plans.save(PlannerSession(content={"session_id": id, "task_description": ""}))
 
     anyio.run(save)
     for id in ("task-10", "task-100"):
-        Spool(place).accept("codex", f'{{"hook_event_name":"Stop","session_id":"{id}"}}'.encode())
-    return place
+        Spool(project).accept("codex", f'{{"hook_event_name":"Stop","session_id":"{id}"}}'.encode())
+    return project
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def named(place: Place) -> Place:
     ],
 )
 def test_an_exact_id_wins_over_those_that_begin_so(
-    named: Place, khive: Khive, words: tuple[str, ...], named_so: list[str], begun_so: int
+    named: Project, khive: Khive, words: tuple[str, ...], named_so: list[str], begun_so: int
 ) -> None:
     def found(session: str) -> list[str]:
         lines = khive(*words, "--session", session).lines
@@ -55,13 +55,13 @@ def test_an_exact_id_wins_over_those_that_begin_so(
     assert sorted(found("task-10")) == ["task-10"]
 
 
-def test_stats_are_those_of_the_session(named: Place, khive: Khive) -> None:
+def test_stats_are_those_of_the_session(named: Project, khive: Khive) -> None:
     assert khive("stats", "--session", "task-1", "--json").json["events"] == []
     assert len(khive("stats", "--session", "task-10", "--json").json["events"]) == 1
 
 
 @pytest.fixture(params=["verdict", "score", "own kind"])
-def elsewhere(place: Place, request: pytest.FixtureRequest) -> Place:
+def elsewhere(project: Project, request: pytest.FixtureRequest) -> Project:
     """A session that one odd file alone knows, and another of a longer id with all there is."""
     odd: dict[str, tuple[type[Node], dict[str, Any]]] = {
         "verdict": (Outcome, {"verdict": "success", "source": "person"}),
@@ -71,20 +71,20 @@ def elsewhere(place: Place, request: pytest.FixtureRequest) -> Place:
     record, content = odd[request.param]
 
     async def save() -> None:
-        async with open_store(record, dir=place.root) as records:
+        async with open_store(record, dir=project.root) as records:
             await records.save(record(content={"session_id": "task-1", **content}))
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             content_of_plan: Any = {"session_id": "task-10", "task_description": "other"}
             await plans.save(PlannerSession(id="task-1-plan", content=content_of_plan))
 
     anyio.run(save)
-    store(place, CONVERSATIONS, [message("task-10", BEGIN, text="other", cwd="/x")])
+    store(project, CONVERSATIONS, [message("task-10", BEGIN, text="other", cwd="/x")])
     items = [{"text": "other", "status": "pending"}]
     focus = {"session_id": "task-10", "tool": "codex", "position": 0, "items": items}
-    store(place, FOCUS_CHAINS, [row(focus, BEGIN)])
+    store(project, FOCUS_CHAINS, [row(focus, BEGIN)])
     stop = b'{"hook_event_name":"Stop","session_id":"task-10","last_assistant_message":"other"}'
-    Spool(place).accept("codex", stop)
-    return place
+    Spool(project).accept("codex", stop)
+    return project
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def elsewhere(place: Place, request: pytest.FixtureRequest) -> Place:
     ids=" ".join,
 )
 def test_no_command_takes_another_session_for_one_that_is_known(
-    elsewhere: Place, khive: Khive, words: tuple[str, ...]
+    elsewhere: Project, khive: Khive, words: tuple[str, ...]
 ) -> None:
     done = khive(*words, "task-1")
     assert "other" not in done.out
@@ -118,19 +118,19 @@ def test_no_command_takes_another_session_for_one_that_is_known(
     assert khive(*words, "task-1").out != other
 
 
-def test_a_verdict_is_on_the_session_that_is_named(elsewhere: Place, khive: Khive) -> None:
+def test_a_verdict_is_on_the_session_that_is_named(elsewhere: Project, khive: Khive) -> None:
     said = khive("outcome", "set", "task-1", "failure", "--json").json
     assert said["content"]["session_id"] == "task-1"
 
 
 @pytest.mark.parametrize("others", [1, 9])
 def test_an_exact_record_wins_over_sessions_and_records_that_begin_so(
-    place: Place, khive: Khive, others: int
+    project: Project, khive: Khive, others: int
 ) -> None:
     ids = [*(f"r1{number}" for number in range(others)), "r1"]
 
     async def save() -> None:
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             for id in ids:
                 content: Any = {"session_id": f"{id}-session", "task_description": id}
                 await plans.save(PlannerSession(id=id, content=content))
@@ -140,10 +140,10 @@ def test_an_exact_record_wins_over_sessions_and_records_that_begin_so(
     assert khive("show", "r10", "--json").json["id"] == "r10"
 
 
-def test_an_exact_agent_wins_over_those_that_begin_so(place: Place, khive: Khive) -> None:
+def test_an_exact_agent_wins_over_those_that_begin_so(project: Project, khive: Khive) -> None:
     items = [{"text": "x", "status": "pending"}]
     content = {"session_id": "s1", "tool": "claude-code", "items": items}
     rows = [row({**content, "position": 0, "agent_id": id}, BEGIN) for id in ("a1", "a10")]
-    store(place, FOCUS_CHAINS, rows)
+    store(project, FOCUS_CHAINS, rows)
     assert "a10" not in khive("focus", "s1", "--agent", "a1").out
     assert "a10" in khive("focus", "s1", "--agent", "a").out

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from khive_persist import Node, open_store, purpose
-from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 from tests.cli.conftest import Khive
 
 PLAN = {"session_id": "s1", "task_description": "x"}
@@ -22,13 +22,13 @@ class Walk(Node):
 
 
 @pytest.fixture
-def place(place: Place) -> Iterator[Place]:
-    """A place whose writers wait for a moment only, and where no drainer of a test's own runs."""
-    place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
-    place.spool.mkdir(mode=0o700)
-    os.mkfifo(place.spool / "wake", 0o600)
-    pipe = os.open(place.spool / "wake", os.O_RDWR | os.O_NONBLOCK)
-    yield place
+def project(project: Project) -> Iterator[Project]:
+    """A project whose writers wait for a moment only, and where no drainer of a test's own runs."""
+    project.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
+    project.spool.mkdir(mode=0o700)
+    os.mkfifo(project.spool / "wake", 0o600)
+    pipe = os.open(project.spool / "wake", os.O_RDWR | os.O_NONBLOCK)
+    yield project
     os.close(pipe)
 
 
@@ -38,27 +38,27 @@ def type_in(monkeypatch: pytest.MonkeyPatch, *documents: object) -> None:
 
 
 def test_a_plan_is_spooled_and_counted_and_comes_in(
-    place: Place, khive: Khive, monkeypatch: pytest.MonkeyPatch
+    project: Project, khive: Khive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     type_in(monkeypatch, PLAN)
     assert khive("record", "planner-session", "--json").json["spooled"] is False
-    with lock.held(lock.lock_path(place.database("planner_sessions.db")), 1.0):
+    with write_lock.held(write_lock.lock_path(project.database("planner_sessions.db")), 1.0):
         type_in(monkeypatch, PLAN)
         done = khive("record", "planner-session", "--json")
         assert done.code == 0
         assert (done.json["spooled"], done.json["waiting"]) == (True, 0)
-        assert (done.json["path"], done.json["copies"]) == (str(place.spool), [])
+        assert (done.json["path"], done.json["copies"]) == (str(project.spool), [])
         (id,) = done.json["ids"]
         (line,) = done.err.splitlines()
-        assert line.startswith(f"khive-persist: 1 record waits in {place.spool} until it can be")
+        assert line.startswith(f"khive-persist: 1 record waits in {project.spool} until it can be")
         stats = khive("stats", "--json")
         assert stats.json["plans"]["total_sessions"] == 1
-        assert stats.err.startswith(f"khive-persist: 1 records wait in {place.spool}: ")
+        assert stats.err.startswith(f"khive-persist: 1 records wait in {project.spool}: ")
         doctor = khive("doctor", "--json")
         assert doctor.code == 1
         assert doctor.json["spool"]["records"] == {"planner_sessions": 1}
         assert doctor.json["spool"]["oldest_seconds"] > 0
-        assert f"1 records wait in {place.spool}" in doctor.json["problems"]
+        assert f"1 records wait in {project.spool}" in doctor.json["problems"]
         refused = khive("backup", "create")
         assert (refused.code, "1 records wait in" in refused.err) == (1, True)
     stats = khive("stats", "--json")
@@ -67,20 +67,20 @@ def test_a_plan_is_spooled_and_counted_and_comes_in(
     assert khive("verify").code == 0
 
 
-async def opened_once(place: Place) -> None:
-    async with open_store(Walk, dir=place.root):
+async def opened_once(project: Project) -> None:
+    async with open_store(Walk, dir=project.root):
         pass
 
 
 def test_lines_of_a_kind_of_ones_own_are_spooled_in_order(
-    place: Place, khive: Khive, monkeypatch: pytest.MonkeyPatch
+    project: Project, khive: Khive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    anyio.run(opened_once, place)
-    with lock.held(lock.lock_path(place.database("spooled_walks.db")), 1.0):
+    anyio.run(opened_once, project)
+    with write_lock.held(write_lock.lock_path(project.database("spooled_walks.db")), 1.0):
         type_in(monkeypatch, *({"n": n} for n in range(5)))
         done = khive("record", "spooled_walks", "--lines")
     assert done.code == 0
-    assert done.err.startswith(f"khive-persist: 5 records wait in {place.spool} until")
+    assert done.err.startswith(f"khive-persist: 5 records wait in {project.spool} until")
     ids = done.out.split()
     rows = khive("query", "--jsonl", "SELECT id FROM spooled_walks ORDER BY rowid").lines
     assert [row["id"] for row in rows] == ids

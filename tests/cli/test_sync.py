@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
-from khive_persist.session import Session
+from khive_persist.project import Project
+from khive_persist.sessions.read import Session
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
 
@@ -19,7 +19,7 @@ SAMPLES = Path(__file__).parents[1] / "transcripts" / "samples"
 CLAUDE = "949752ba-dbca-4cef-aed8-56a872909535"
 
 
-def test_doctor_and_sync_show_and_fill_the_gap(place: Place, khive: Khive) -> None:
+def test_doctor_and_sync_show_and_fill_the_gap(project: Project, khive: Khive) -> None:
     assert khive("sync", str(SAMPLES / "claude-code")).code == 0
     done = khive("doctor", "--session", CLAUDE)
     assert done.code == 1
@@ -32,19 +32,19 @@ def test_doctor_and_sync_show_and_fill_the_gap(place: Place, khive: Khive) -> No
     assert khive("doctor", "--session", "nobody").code == 1
 
 
-def test_sync_says_what_it_cannot_read(place: Place, khive: Khive) -> None:
-    (place.root / "notes.jsonl").write_text("hello\n")
-    done = khive("sync", str(place.root / "notes.jsonl"))
+def test_sync_says_what_it_cannot_read(project: Project, khive: Khive) -> None:
+    (project.root / "notes.jsonl").write_text("hello\n")
+    done = khive("sync", str(project.root / "notes.jsonl"))
     assert done.code == 1
     assert done.err.count("\n") == 2
-    assert khive("sync", str(place.root / "missing.jsonl")).code == 2
+    assert khive("sync", str(project.root / "missing.jsonl")).code == 2
 
 
 def test_sync_finds_what_the_tools_keep_of_this_project(
-    place: Place, khive: Khive, home: Path
+    project: Project, khive: Khive, home: Path
 ) -> None:
     projects = home / ".claude" / "projects"
-    for number, directory in enumerate((place.root, place.root / "sub", place.root.parent)):
+    for number, directory in enumerate((project.root, project.root / "sub", project.root.parent)):
         name = "".join(c if c.isalnum() else "-" for c in str(directory))
         (projects / name).mkdir(parents=True)
         line = {"type": "user", "uuid": f"u{number}", "sessionId": "s", "cwd": str(directory),
@@ -55,8 +55,8 @@ def test_sync_finds_what_the_tools_keep_of_this_project(
     assert len(khive("sync", "--all", "--json").json["transcripts"]) == 3
 
 
-def test_sync_finds_what_hook_events_name(place: Place, khive: Khive, hook: Hook) -> None:
-    path = place.root / "elsewhere.jsonl"
+def test_sync_finds_what_hook_events_name(project: Project, khive: Khive, hook: Hook) -> None:
+    path = project.root / "elsewhere.jsonl"
     path.write_bytes(next((SAMPLES / "codex").glob("*.jsonl")).read_bytes())
     payload = {"session_id": "s", "hook_event_name": "PreToolUse", "transcript_path": str(path)}
     assert hook(json.dumps(payload).encode(), "codex").returncode == 0
@@ -66,33 +66,33 @@ def test_sync_finds_what_hook_events_name(place: Place, khive: Khive, hook: Hook
 
 
 def test_a_session_that_stops_is_synced_by_the_drainer(
-    place: Place, khive: Khive, hook: Hook
+    project: Project, khive: Khive, hook: Hook
 ) -> None:
-    path = place.root / "t.jsonl"
+    path = project.root / "t.jsonl"
     path.write_bytes(
         (SAMPLES / "claude-code" / "-home-dev-src-proj" / f"{CLAUDE}.jsonl").read_bytes()
     )
     payload = {"session_id": CLAUDE, "hook_event_name": "Stop", "transcript_path": str(path)}
     assert hook(json.dumps(payload).encode()).returncode == 0
-    wait_for(place.khive / "sync")
+    wait_for(project.khive / "sync")
     assert khive("sync", str(path), "--json").json["transcripts"][0]["new"] == 0
     assert khive("stats", "--json").json["tokens"][0]["model"] == "claude-opus-4-8"
 
 
 @pytest.mark.parametrize("event", ["Stop", "StopFailure", "Interrupt", "SessionEnd"])
 def test_what_a_tool_writes_after_its_last_hook_is_synced_when_the_drainer_leaves(
-    place: Place, hook: Hook, event: str
+    project: Project, hook: Hook, event: str
 ) -> None:
-    place.config.write_text("[capture]\nlinger_seconds = 2\n")
-    path = place.root / "t.jsonl"
+    project.config.write_text("[capture]\nlinger_seconds = 2\n")
+    path = project.root / "t.jsonl"
     line = {"type": "user", "sessionId": "s", "message": {"content": "x"}}
     path.write_text(json.dumps(line | {"uuid": "1"}) + "\n")
     payload = {"session_id": "s", "hook_event_name": event, "transcript_path": str(path)}
     assert hook(json.dumps(payload).encode()).returncode == 0
-    wait_for(place.khive / "sync")
+    wait_for(project.khive / "sync")
     with path.open("a") as file:
         file.write(json.dumps(line | {"uuid": "2"}) + "\n")
-    wait_until(lambda: messages(place) == 2)
+    wait_until(lambda: messages(project) == 2)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_a_tool_writes_after_its_last_hook_is_synced_when_the_drainer_leave
     ],
 )
 def test_with_a_session_that_stops_go_its_subagents(
-    place: Place, hook: Hook, tmp_path: Path, scenario: str, main: Callable[[Path], bool]
+    project: Project, hook: Hook, tmp_path: Path, scenario: str, main: Callable[[Path], bool]
 ) -> None:
     """Also those that no hook names, as who reviews for Codex."""
     folder = tmp_path / "kept"
@@ -117,17 +117,17 @@ def test_with_a_session_that_stops_go_its_subagents(
     assert hook(json.dumps(payload).encode(), tool).returncode == 0
     count = len(list(folder.rglob("*.jsonl")))
     assert count > 1
-    wait_until(lambda: len(list((place.khive / "sync").glob("*.json"))) == count)
+    wait_until(lambda: len(list((project.khive / "sync").glob("*.json"))) == count)
 
 
-def test_sync_at_stop_can_be_turned_off(place: Place, hook: Hook) -> None:
-    place.local_config.write_text("[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n")
-    path = place.root / "t.jsonl"
+def test_sync_at_stop_can_be_turned_off(project: Project, hook: Hook) -> None:
+    project.local_config.write_text("[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n")
+    path = project.root / "t.jsonl"
     path.write_text("{}\n")
     payload = {"session_id": "s", "hook_event_name": "Stop", "transcript_path": str(path)}
     assert hook(json.dumps(payload).encode()).returncode == 0
-    wait_for(place.database("claude_hooks.db"))
-    assert not (place.khive / "sync").exists()
+    wait_for(project.database("claude_hooks.db"))
+    assert not (project.khive / "sync").exists()
 
 
 def wait_for(path: Path, seconds: float = 30) -> None:
@@ -142,8 +142,8 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
-def messages(place: Place) -> int:
-    path = place.database("conversations.db")
+def messages(project: Project) -> int:
+    path = project.database("conversations.db")
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
     return int(count)
@@ -159,13 +159,13 @@ def test_stats_counts_tokens_by(khive: Khive, by: str) -> None:
     assert sum(costs) == pytest.approx(0.061259)
 
 
-def test_a_price_that_a_person_gives_is_taken(place: Place, khive: Khive) -> None:
+def test_a_price_that_a_person_gives_is_taken(project: Project, khive: Khive) -> None:
     khive("sync", str(SAMPLES / "codex"))
-    place.config.write_text("[cost]\nprices = ['mock-* input=1 output=2 cache_read=0']\n")
+    project.config.write_text("[cost]\nprices = ['mock-* input=1 output=2 cache_read=0']\n")
     (found,) = khive("stats", "--json").json["tokens"]
     assert found["unpriced"] == 0
     assert found["cost"] == pytest.approx((9_800 + 2 * 208) / 10**6)
-    place.config.write_text("[cost]\nprices = ['mock-*']\n")
+    project.config.write_text("[cost]\nprices = ['mock-*']\n")
     assert khive("stats").code == 1
 
 
@@ -183,9 +183,9 @@ def test_show_tells_a_session_as_one_story(khive: Khive) -> None:
     assert len(whole["messages"]) == 88
 
 
-def test_show_sends_nothing_to_the_terminal_that_moves_it(place: Place, khive: Khive) -> None:
+def test_show_sends_nothing_to_the_terminal_that_moves_it(project: Project, khive: Khive) -> None:
     line = {"type": "user", "uuid": "u", "sessionId": "s-odd", "message": {"content": "\x1b[2Jx"}}
-    path = place.root / "t.jsonl"
+    path = project.root / "t.jsonl"
     path.write_text(json.dumps(line) + "\n")
     khive("sync", str(path))
     assert "\x1b[2J" not in khive("show", "s-odd").out

@@ -11,32 +11,34 @@ import anyio
 import pytest
 
 from khive_persist import open_store, record_outcome
+from khive_persist.analytics.compare.collect import Collected, collect
+from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER
 from khive_persist.cli.root import run
-from khive_persist.comparison.collecting import Collected, collect
-from khive_persist.comparison.metric import ABSENT, NO_NUMBER
-from khive_persist.comparison.session_facts import SessionFacts, session_facts
 from khive_persist.errors import InvalidQueryError
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.records.score import Score
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.models.score import Score
+from khive_persist.project import Project
+from khive_persist.sessions.facts import SessionFacts, session_facts
 from tests.server.filling import row, store
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def save(place: Place, kind: type[Node], *contents: dict[str, Any], at: datetime = NOON) -> None:
+def save(
+    project: Project, kind: type[Node], *contents: dict[str, Any], at: datetime = NOON
+) -> None:
     async def write() -> None:
         records = [
             kind.model_validate({"content": content, "created_at": at + timedelta(seconds=second)})
             for second, content in enumerate(contents)
         ]
-        async with open_store(kind, dir=place.root) as store:
+        async with open_store(kind, dir=project.root) as store:
             await store.save_many(records)
 
     anyio.run(write)
@@ -56,16 +58,16 @@ def said(session: str, output: int, **content: Any) -> dict[str, Any]:
             "model": "m", "tokens": {"input": 1, "output": output}, **content}  # fmt: skip
 
 
-def found(place: Place) -> dict[str, SessionFacts]:
+def found(project: Project) -> dict[str, SessionFacts]:
     async def read() -> dict[str, SessionFacts]:
-        return {one.session_id: one async for one in session_facts(place)}
+        return {one.session_id: one async for one in session_facts(project)}
 
     return anyio.run(read)
 
 
-def collected(place: Place, by: str, *names: str, **options: Any) -> Collected:
+def collected(project: Project, by: str, *names: str, **options: Any) -> Collected:
     words = (names,) if names else ()
-    return anyio.run(partial(collect, place, by, *words, **options))
+    return anyio.run(partial(collect, project, by, *words, **options))
 
 
 def values(done: Collected, name: str) -> dict[str, list[float]]:
@@ -73,20 +75,20 @@ def values(done: Collected, name: str) -> dict[str, list[float]]:
     return {group: sorted(sample.values) for group, sample in done.samples[metric].items()}
 
 
-def test_all_that_tells_of_a_session_is_in_its_facts(place: Place) -> None:
-    place.config.write_text('[cost]\nprices = ["m input=1 output=2"]\n')
-    save(place, PlannerSession, plan("planned", confidence=0.5),
+def test_all_that_tells_of_a_session_is_in_its_facts(project: Project) -> None:
+    project.config.write_text('[cost]\nprices = ["m input=1 output=2"]\n')
+    save(project, PlannerSession, plan("planned", confidence=0.5),
          plan("planner", agent_session_id="acted", confidence=0.9, extra={"deep": 3}))  # fmt: skip
-    save(place, HookEvent, event("acted", "pre_command", "a", cwd="/p", agent_id="x"),
+    save(project, HookEvent, event("acted", "pre_command", "a", cwd="/p", agent_id="x"),
          event("acted", "post_command", "a", success=False),
          event("acted", "pre_command", "b"))  # fmt: skip
-    save(place, Message, said("acted", 10), said("acted", 30, model="n"), said("said", 5),
+    save(project, Message, said("acted", 10), said("acted", 30, model="n"), said("said", 5),
          at=NOON + timedelta(minutes=1))  # fmt: skip
-    save(place, ApplicationSession, {"session_id": "taught", "group": "A"})
-    save(place, Score, {"session_id": "taught", "name": "s", "value": 2},
+    save(project, ApplicationSession, {"session_id": "taught", "group": "A"})
+    save(project, Score, {"session_id": "taught", "name": "s", "value": 2},
          {"session_id": "taught", "name": "s", "value": 4})  # fmt: skip
-    anyio.run(partial(record_outcome, "planner", "success", dir=place.root))
-    facts = found(place)
+    anyio.run(partial(record_outcome, "planner", "success", dir=project.root))
+    facts = found(project)
     assert list(facts) == sorted(["planned", "planner", "acted", "said", "taught"])
     acted = facts["acted"]
     assert (acted.tool, acted.model, acted.project) == ("codex", "n", "/p")
@@ -104,58 +106,58 @@ def test_all_that_tells_of_a_session_is_in_its_facts(place: Place) -> None:
     assert facts["taught"].application["group"] == "A"
 
 
-def test_more_sessions_than_are_read_at_once_come_once_each(place: Place) -> None:
-    save(place, PlannerSession, *(plan(f"s{n:04}", confidence=n / 2000) for n in range(1_200)))
-    save(place, HookEvent, *(event(f"s{n:04}", "post_command", "u") for n in range(600, 1_800)))
-    facts = found(place)
+def test_more_sessions_than_are_read_at_once_come_once_each(project: Project) -> None:
+    save(project, PlannerSession, *(plan(f"s{n:04}", confidence=n / 2000) for n in range(1_200)))
+    save(project, HookEvent, *(event(f"s{n:04}", "post_command", "u") for n in range(600, 1_800)))
+    facts = found(project)
     assert list(facts) == [f"s{n:04}" for n in range(1_800)]
     assert facts["s0700"].plan["confidence"] == 0.35
     assert facts["s1500"].tool_calls == 1
 
 
-def test_values_go_to_their_groups_and_the_others_are_counted(place: Place) -> None:
-    save(place, PlannerSession,
+def test_values_go_to_their_groups_and_the_others_are_counted(project: Project) -> None:
+    save(project, PlannerSession,
          *(plan(f"a{n}", workflow_pattern="act", planning_cost=n) for n in range(4)),
          *(plan(f"b{n}", workflow_pattern="plan", planning_cost=10 + n) for n in range(2)),
          plan("c", planning_cost=3), plan("d", workflow_pattern="act"),
          plan("e", workflow_pattern="plan", planning_cost=1e300),
          plan("f", workflow_pattern="odd", planning_cost=1))  # fmt: skip
-    done = collected(place, "workflow_pattern", "planning_cost")
+    done = collected(project, "workflow_pattern", "planning_cost")
     assert done.groups == {"act": 5, "plan": 3, "odd": 1}
     assert (done.sessions, done.ungrouped, done.unwanted, done.pairs) == (10, 1, 0, None)
     assert values(done, "planning_cost") == {"act": [0, 1, 2, 3], "plan": [10, 11], "odd": [1]}
     (samples,) = done.samples.values()
     assert samples["act"].left_out == {ABSENT: 1}
     assert samples["plan"].left_out == {NO_NUMBER: 1}
-    some = collected(place, "workflow_pattern", "planning_cost", groups=("plan", "none"))
+    some = collected(project, "workflow_pattern", "planning_cost", groups=("plan", "none"))
     assert some.groups == {"plan": 3, "none": 0}
     assert (some.ungrouped, some.unwanted) == (1, 6)
     assert values(some, "planning_cost") == {"plan": [10, 11], "none": []}
 
 
-def test_pairs_are_means_of_one_task_in_both_groups(place: Place) -> None:
+def test_pairs_are_means_of_one_task_in_both_groups(project: Project) -> None:
     rows = [("t1", "A", 1), ("t1", "A", 3), ("t1", "B", 5), ("t2", "A", 7), ("t2", "B", 8),
             ("t3", "A", 9), ("t4", "B", 2)]  # fmt: skip
-    save(place, PlannerSession, *(
+    save(project, PlannerSession, *(
         plan(f"s{n}", task_description=task, workflow_pattern=group, planning_cost=cost)
         for n, (task, group, cost) in enumerate(rows)
     ))  # fmt: skip
-    done = collected(place, "workflow_pattern", "planning_cost", groups=("A", "B"),
+    done = collected(project, "workflow_pattern", "planning_cost", groups=("A", "B"),
                      paired_by="task_description")  # fmt: skip
     assert done.pairs == 2
     (samples,) = done.samples.values()
     assert [tuple(sample.values) for sample in samples.values()] == [(2, 7), (5, 8)]
     assert {sum(sample.left_out.values()) for sample in samples.values()} == {2}
     with pytest.raises(InvalidQueryError, match="pairs are of two groups"):
-        collected(place, "tool", "cost", paired_by="task_description")
+        collected(project, "tool", "cost", paired_by="task_description")
 
 
-def test_the_time_is_that_of_the_session(place: Place) -> None:
-    save(place, HookEvent, event("old", "pre_command", "u"), at=NOON - timedelta(days=2))
-    save(place, HookEvent, event("new", "pre_command", "u"))
-    assert collected(place, "tool", "tool_calls", since=NOON).groups == {"codex": 1}
-    assert collected(place, "tool", "tool_calls", until=NOON).groups == {"codex": 1}
-    assert collected(place, "tool", "tool_calls").groups == {"codex": 2}
+def test_the_time_is_that_of_the_session(project: Project) -> None:
+    save(project, HookEvent, event("old", "pre_command", "u"), at=NOON - timedelta(days=2))
+    save(project, HookEvent, event("new", "pre_command", "u"))
+    assert collected(project, "tool", "tool_calls", since=NOON).groups == {"codex": 1}
+    assert collected(project, "tool", "tool_calls", until=NOON).groups == {"codex": 1}
+    assert collected(project, "tool", "tool_calls").groups == {"codex": 2}
 
 
 @pytest.mark.parametrize(
@@ -169,39 +171,39 @@ def test_the_time_is_that_of_the_session(place: Place) -> None:
         ("plan:", "cost", "nothing to group by"),
     ],
 )
-def test_an_unknown_name_is_said(place: Place, by: str, name: str, said: str) -> None:
+def test_an_unknown_name_is_said(project: Project, by: str, name: str, said: str) -> None:
     with pytest.raises(InvalidQueryError, match=said):
-        collected(place, by, name)
+        collected(project, by, name)
 
 
-def compared(place: Place, *words: str) -> int:
-    return run(["--dir", str(place.root), "compare", *words])
+def compared(project: Project, *words: str) -> int:
+    return run(["--dir", str(project.root), "compare", *words])
 
 
 def test_the_command_says_every_figure_and_a_sentence(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for group, base in (("A", 1.0), ("B", 2.0)):
-        save(place, PlannerSession, *(
+        save(project, PlannerSession, *(
             plan(f"{group}{n}", workflow_pattern=group, planning_cost=base + n / 100)
             for n in range(12)
         ))  # fmt: skip
     words = ("A", "B", "--by", "workflow_pattern", "--metric", "planning_cost")
-    assert compared(place, *words, "--definitions") == 0
+    assert compared(project, *words, "--definitions") == 0
     text = capsys.readouterr().out
     assert "24 sessions by workflow_pattern: A 12, B 12" in text
     assert "planning_cost: what the plan says that planning cost; sessions with a plan." in text
     assert "Planning cost is higher in B than in A, by 1 USD on average" in text
-    assert compared(place, *words, "--effect", "0.5") == 0
+    assert compared(project, *words, "--effect", "0.5") == 0
     # R: power.t.test(power = 0.8, delta = 0.5)$n is 63.77
     assert "standard deviations 4 times in 5, each of two groups needs 64 sessions" in (
         capsys.readouterr().out
     )
-    assert compared(place, *words, "--effect", "1e-9") == 0
+    assert compared(project, *words, "--effect", "1e-9") == 0
     assert "needs more than 10,000,000 sessions" in capsys.readouterr().out
-    assert compared(place, *words, "--effect", "0.2", "--json") == 0
+    assert compared(project, *words, "--effect", "0.2", "--json") == 0
     assert json.loads(capsys.readouterr().out)["planned"] == {"effect": 0.2, "needed": 394}
-    assert compared(place, *words, "--json") == 0
+    assert compared(project, *words, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     (metric,) = document["metrics"]
     assert metric["welch"]["difference"] == pytest.approx(1)
@@ -211,42 +213,42 @@ def test_the_command_says_every_figure_and_a_sentence(
 
 
 def test_where_nothing_can_be_compared_it_fails_and_says_why(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compared(place) == 1
+    assert compared(project) == 1
     assert "0 sessions by model: no group" in capsys.readouterr().out
-    save(place, PlannerSession, plan("s", complexity="simple", planning_cost=1))
-    assert compared(place, "--by", "complexity", "--metric", "planning_cost") == 1
+    save(project, PlannerSession, plan("s", complexity="simple", planning_cost=1))
+    assert compared(project, "--by", "complexity", "--metric", "planning_cost") == 1
     text = capsys.readouterr().out
     assert "Nothing can be said of planning cost: one group alone" in text
-    assert compared(place, "--by", "nothing") == 2
+    assert compared(project, "--by", "nothing") == 2
 
 
 @pytest.mark.parametrize(
     "metric", ["score:triage", "measurement:pulse", "application:length", "plan:depth.of"]
 )
-def test_metrics_by_a_path_take_numbers_alone(place: Place, metric: str) -> None:
+def test_metrics_by_a_path_take_numbers_alone(project: Project, metric: str) -> None:
     for number in range(3):
         content = {"depth": {"of": number}} if number else {"depth": {"of": "three"}}
-        save(place, PlannerSession, plan(f"s{number}", complexity="x", **content))
+        save(project, PlannerSession, plan(f"s{number}", complexity="x", **content))
         fields = {"session_id": f"s{number}", "length": number or True}
-        save(place, ApplicationSession, fields)
+        save(project, ApplicationSession, fields)
         if number:
             own = {"session_id": f"s{number}", "value": number}
-            save(place, Score, own | {"name": "triage"})
-            save(place, Measurement, *({**own, "name": "pulse", "value": number + off}
+            save(project, Score, own | {"name": "triage"})
+            save(project, Measurement, *({**own, "name": "pulse", "value": number + off}
                                        for off in (-1, 1)))  # fmt: skip
-    done = collected(place, "complexity", metric)
+    done = collected(project, "complexity", metric)
     assert values(done, metric) == {"x": [1, 2]}
 
 
-def test_a_share_is_of_the_sessions_in_which_anything_stands(place: Place) -> None:
+def test_a_share_is_of_the_sessions_in_which_anything_stands(project: Project) -> None:
     found = ["passed", "failed", "passed", None, True, 7]
     for number, outcome in enumerate(found):
         given = {} if outcome is None else {"outcome": outcome, "case": {"of": outcome}}
-        save(place, ApplicationSession, {"session_id": f"s{number}", "group": "A", **given})
+        save(project, ApplicationSession, {"session_id": f"s{number}", "group": "A", **given})
     name = "application:outcome=passed"
-    done = collected(place, "group", name)
+    done = collected(project, "group", name)
     assert values(done, name) == {"A": [0, 0, 0, 1, 1]}
     (metric,) = done.samples
     assert metric.kind == "share"
@@ -254,34 +256,34 @@ def test_a_share_is_of_the_sessions_in_which_anything_stands(place: Place) -> No
         "whether outcome of the application's session is passed; sessions that have it"
     )
     name = "application:case.of=true"
-    assert values(collected(place, "group", name), name) == {"A": [0, 0, 0, 0, 1]}
+    assert values(collected(project, "group", name), name) == {"A": [0, 0, 0, 0, 1]}
 
 
 def test_the_bad_cases_are_said_as_they_are(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One group constant, one too small, all pairs apart by the same, numbers without an end."""
     rows = [("a", 0), ("a", 0), *(("b", n) for n in (1, 2, 3)), *(("c", n) for n in (2, 3, 4))]
     for number, (group, steps) in enumerate(rows * 3):
-        save(place, PlannerSession, plan(f"{group}{number}", workflow_pattern=group, steps=steps))
-    save(place, PlannerSession, plan("d", workflow_pattern="d", steps=1))
+        save(project, PlannerSession, plan(f"{group}{number}", workflow_pattern=group, steps=steps))
+    save(project, PlannerSession, plan("d", workflow_pattern="d", steps=1))
     words = ("a", "b", "c", "d", "--by", "workflow_pattern", "--metric", "plan:steps")
-    assert compared(place, *words) == 0
+    assert compared(project, *words) == 0
     said = capsys.readouterr().out
     assert "b is higher than a; c is higher than a" in said
     assert "Left out for too few sessions: d 1." in said
     for number in range(6):
         for more in (0, 1):
             content = plan(f"{more}{number}", complexity=f"g{more}", steps=number + more)
-            save(place, PlannerSession, content | {"task_description": f"task {number}"})
+            save(project, PlannerSession, content | {"task_description": f"task {number}"})
     paired = ("g0", "g1", "--by", "complexity", "--paired-by", "task_description")
-    assert compared(place, *paired, "--metric", "plan:steps") == 0
+    assert compared(project, *paired, "--metric", "plan:steps") == 0
     said = capsys.readouterr().out
     assert "in each of 6 pairs, by the sign test (p = 0.031)." in said
 
 
 def test_numbers_beyond_all_floats_are_left_out_and_said(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     huge = "1" + "0" * 400
     rows = [
@@ -294,27 +296,27 @@ def test_numbers_beyond_all_floats_are_left_out_and_said(
          metadata, at, vector)
         for id, text, metadata, at, vector in rows
     ]  # fmt: skip
-    store(place, PLANNER_SESSIONS, spelled)
+    store(project, PLANNER_SESSIONS, spelled)
     words = ("a", "b", "--by", "workflow_pattern", "--metric", "plan:steps")
-    assert compared(place, *words, "--metric", "plan:steps=2") == 0
+    assert compared(project, *words, "--metric", "plan:steps=2") == 0
     said = capsys.readouterr().out
     assert f"Of a, 2 left out: {NO_NUMBER}." in said
-    assert compared(place, *words, "--json") == 0
+    assert compared(project, *words, "--json") == 0
     (metric,) = json.loads(capsys.readouterr().out)["metrics"]
     assert [group["description"]["n"] for group in metric["groups"]] == [5, 5]
     assert (metric["finding"], metric["tested"]) == ("none found", [0, 1])
 
 
 def test_a_tiny_p_is_shown_as_what_can_be_told(
-    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for group, base in (("A", 0), ("B", 1_000_000), ("C", 2_000_000)):
-        save(place, PlannerSession, *(
+        save(project, PlannerSession, *(
             plan(f"{group}{n}", workflow_pattern=group, planning_cost=base + n) for n in range(9)
         ))  # fmt: skip
     folder, page, text = tmp_path / "tables", tmp_path / "page.html", tmp_path / "page.txt"
     words = ["--by", "workflow_pattern", "--metric", "planning_cost", "--csv", str(folder)]
-    assert compared(place, *words, "--html", str(page), "--text", str(text)) == 0
+    assert compared(project, *words, "--html", str(page), "--text", str(text)) == 0
     assert "< 1e-12" in capsys.readouterr().out
     assert "&lt; 1e-12" in page.read_text()
     assert "p: < 1e-12" in text.read_text()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from khive_persist.comparison.comparing import Compared, compare
-from khive_persist.comparison.metric import ABSENT, NO_NUMBER, Metric, Sample
-from khive_persist.comparison.sentence import _p, finding, sentence
-from khive_persist.comparison.statistics.multiplicity import benjamini_hochberg, holm
+from khive_persist.analytics.compare.compare import Compared, compare
+from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER, Metric, Sample
+from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
+from khive_persist.analytics.compare.summary import _p, finding, sentence
 from tests.comparison.test_statistics import PLANTS, SLEEP_1, SLEEP_2, X, Y
 
 COST = Metric("cost", "what a session cost", "USD")

@@ -9,20 +9,20 @@ from math import sqrt
 
 import pytest
 
-from khive_persist.comparison.comparing import compare
-from khive_persist.comparison.metric import Metric, Sample
-from khive_persist.comparison.statistics.assumptions import normality, spread
-from khive_persist.comparison.statistics.describe import boxplot, describe
-from khive_persist.comparison.statistics.effect import effect
-from khive_persist.comparison.statistics.many_samples import (
+from khive_persist.analytics.compare.compare import compare
+from khive_persist.analytics.compare.metric import Metric, Sample
+from khive_persist.analytics.compare.statistics.assumptions import normality, spread
+from khive_persist.analytics.compare.statistics.describe import boxplot, describe
+from khive_persist.analytics.compare.statistics.effect import effect
+from khive_persist.analytics.compare.statistics.many_samples import (
     brown_forsythe_anova,
     games_howell,
     welch_anova,
 )
-from khive_persist.comparison.statistics.paired import paired_t, sign, wilcoxon
-from khive_persist.comparison.statistics.power import needed
-from khive_persist.comparison.statistics.proportions import Proportion, proportion_difference
-from khive_persist.comparison.statistics.two_samples import mann_whitney, welch
+from khive_persist.analytics.compare.statistics.paired import paired_t, sign, wilcoxon
+from khive_persist.analytics.compare.statistics.power import needed
+from khive_persist.analytics.compare.statistics.proportions import Proportion, proportion_difference
+from khive_persist.analytics.compare.statistics.two_samples import mann_whitney, welch
 
 # R has `split(mtcars$mpg, mtcars$am)`
 AUTOMATIC = [21.4, 18.7, 18.1, 14.3, 24.4, 22.8, 19.2, 17.8, 16.4, 17.3, 15.2, 10.4, 10.4, 14.7,

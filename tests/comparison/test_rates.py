@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from khive_persist.comparison.statistics.effect import effect
-from khive_persist.comparison.statistics.many_samples import Pair, games_howell, welch_anova
-from khive_persist.comparison.statistics.medians import median_difference
-from khive_persist.comparison.statistics.paired import paired_t, wilcoxon
-from khive_persist.comparison.statistics.proportions import Proportion, proportion_difference
-from khive_persist.comparison.statistics.two_samples import mann_whitney, welch
+from khive_persist.analytics.compare.statistics.effect import effect
+from khive_persist.analytics.compare.statistics.many_samples import Pair, games_howell, welch_anova
+from khive_persist.analytics.compare.statistics.medians import median_difference
+from khive_persist.analytics.compare.statistics.paired import paired_t, wilcoxon
+from khive_persist.analytics.compare.statistics.proportions import Proportion, proportion_difference
+from khive_persist.analytics.compare.statistics.two_samples import mann_whitney, welch
 
 TIMES = 1_000
 Draw = Callable[[np.random.Generator], Any]

@@ -7,14 +7,14 @@ import pytest
 from matplotlib.figure import Figure
 from playwright.sync_api import Request
 
+from khive_persist.analytics.compare.collect import Collected
+from khive_persist.analytics.compare.compare import compare
+from khive_persist.analytics.compare.metric import Metric, Sample
+from khive_persist.analytics.compare.report import plots
+from khive_persist.analytics.compare.report.figures import figures
+from khive_persist.analytics.compare.report.page import page
+from khive_persist.analytics.compare.report.text import text
 from khive_persist.clock import from_ns
-from khive_persist.comparison.collecting import Collected
-from khive_persist.comparison.comparing import compare
-from khive_persist.comparison.metric import Metric, Sample
-from khive_persist.comparison.report import plots
-from khive_persist.comparison.report.figures import figures
-from khive_persist.comparison.report.page import page
-from khive_persist.comparison.report.text import text
 from tests.chromium import chromium
 from tests.comparison.test_published_examples import RAIN
 from tests.comparison.test_statistics import PLANTS, X, Y

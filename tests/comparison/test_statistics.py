@@ -13,21 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from khive_persist.comparison.statistics import medians
-from khive_persist.comparison.statistics.assumptions import normality, spread
-from khive_persist.comparison.statistics.describe import describe
-from khive_persist.comparison.statistics.effect import correction, effect, noncentrality
-from khive_persist.comparison.statistics.many_samples import games_howell, welch_anova
-from khive_persist.comparison.statistics.medians import median_difference
-from khive_persist.comparison.statistics.multiplicity import benjamini_hochberg, holm
-from khive_persist.comparison.statistics.paired import paired_t, wilcoxon
-from khive_persist.comparison.statistics.power import needed, power, smallest_effect
-from khive_persist.comparison.statistics.proportions import (
+from khive_persist.analytics.compare.statistics import medians
+from khive_persist.analytics.compare.statistics.assumptions import normality, spread
+from khive_persist.analytics.compare.statistics.describe import describe
+from khive_persist.analytics.compare.statistics.effect import correction, effect, noncentrality
+from khive_persist.analytics.compare.statistics.many_samples import games_howell, welch_anova
+from khive_persist.analytics.compare.statistics.medians import median_difference
+from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
+from khive_persist.analytics.compare.statistics.paired import paired_t, wilcoxon
+from khive_persist.analytics.compare.statistics.power import needed, power, smallest_effect
+from khive_persist.analytics.compare.statistics.proportions import (
     Proportion,
     proportion_difference,
     wilson,
 )
-from khive_persist.comparison.statistics.two_samples import mann_whitney, welch
+from khive_persist.analytics.compare.statistics.two_samples import mann_whitney, welch
 
 X = [27.5, 21.0, 19.0, 23.6, 17.0, 17.9, 16.9, 20.1, 21.9, 22.6, 23.1, 19.6, 19.0, 21.7, 21.4]
 Y = [27.1, 22.0, 20.8, 23.4, 23.4, 23.5, 25.8, 22.0, 24.8, 20.2, 21.9, 22.1, 22.9, 30.5, 24.7]

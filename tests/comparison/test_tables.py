@@ -8,41 +8,41 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from khive_persist.analytics.compare.pseudonyms import Pseudonyms, read_key
 from khive_persist.cli.root import run
-from khive_persist.comparison.pseudonyms import Pseudonyms, read_key
 from khive_persist.errors import InvalidFileError
-from khive_persist.place import Place
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.message import Message
-from khive_persist.records.score import Score
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.score import Score
+from khive_persist.project import Project
 from tests.comparison.test_collecting import save
 
 NAMES = ("summary", "tests", "definitions", "sessions", "scores", "measurements", "messages")
 SAID = '=cmd|"/c calc"!A1, said "é"\nand more'
 
 
-def classes(place: Place) -> None:
+def classes(project: Project) -> None:
     """Two groups of six students, with a score, two measurements and a message each."""
     for number in range(12):
         id = f"s{number:02}"
-        save(place, ApplicationSession, {
+        save(project, ApplicationSession, {
             "session_id": id, "group": "AB"[number % 2], "participant": f"student {number}",
             "scenario": "ward",
         })  # fmt: skip
-        save(place, Score, {"session_id": id, "name": "triage", "value": number, "max_value": 12})
-        save(place, Measurement, *(
+        save(project, Score, {"session_id": id, "name": "triage", "value": number, "max_value": 12})
+        save(project, Measurement, *(
             {"session_id": id, "name": "pulse", "value": 60 + beat, "unit": "1/min"}
             for beat in range(2)
         ))  # fmt: skip
-        save(place, Message, {"tool": "application", "role": "user", "session_id": id,
+        save(project, Message, {"tool": "application", "role": "user", "session_id": id,
                               "text": SAID})  # fmt: skip
-    save(place, Score, {"session_id": "other", "name": "triage", "value": 99})
+    save(project, Score, {"session_id": "other", "name": "triage", "value": 99})
 
 
-def compare(place: Place, *words: str) -> int:
+def compare(project: Project, *words: str) -> int:
     named = ["A", "B", "--by", "group", "--metric", "score:triage"]
-    return run(["--dir", str(place.root), "compare", *named, *words])
+    return run(["--dir", str(project.root), "compare", *named, *words])
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -50,10 +50,10 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_csv_has_every_row_and_the_codebook_every_column(place: Place, tmp_path: Path) -> None:
-    classes(place)
+def test_csv_has_every_row_and_the_codebook_every_column(project: Project, tmp_path: Path) -> None:
+    classes(project)
     folder = tmp_path / "tables"
-    assert compare(place, "--csv", str(folder)) == 0
+    assert compare(project, "--csv", str(folder)) == 0
     tables = {name: read(folder / f"{name}.csv") for name in NAMES}
     assert {row["session_id"] for row in tables["sessions"]} == {f"s{n:02}" for n in range(12)}
     assert {(row["group"], row["participant"], row["score_triage"]) for row in tables["sessions"]
@@ -67,18 +67,18 @@ def test_csv_has_every_row_and_the_codebook_every_column(place: Place, tmp_path:
     for name, rows in tables.items():
         assert [row["column"] for row in codebook if row["table"] == name] == list(rows[0])
     assert all(row["label"] for row in codebook)
-    assert compare(place, "--csv", str(folder)) == 1
-    assert compare(place, "--csv", str(folder), "--force") == 0
+    assert compare(project, "--csv", str(folder)) == 1
+    assert compare(project, "--csv", str(folder), "--force") == 0
 
 
 def test_pseudonyms_stand_for_all_names_and_the_same_for_one_key(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
-    classes(place)
+    classes(project)
     key = tmp_path / "study.key"
     for folder in ("one", "two"):
         words = ("--csv", str(tmp_path / folder), "--pseudonyms", str(key))
-        assert compare(place, *words) == 0
+        assert compare(project, *words) == 0
     one = tmp_path / "one"
     everything = b"".join(path.read_bytes() for path in one.iterdir())
     assert b"student" not in everything
@@ -98,10 +98,10 @@ def test_pseudonyms_stand_for_all_names_and_the_same_for_one_key(
         read_key(key)
 
 
-def test_a_workbook_has_a_sheet_a_table_with_typed_cells(place: Place, tmp_path: Path) -> None:
-    classes(place)
+def test_a_workbook_has_a_sheet_a_table_with_typed_cells(project: Project, tmp_path: Path) -> None:
+    classes(project)
     target = tmp_path / "report.xlsx"
-    assert compare(place, "--excel", str(target)) == 0
+    assert compare(project, "--excel", str(target)) == 0
     book = openpyxl.load_workbook(target)
     assert tuple(book.sheetnames) == NAMES
     sheet = book["sessions"]
@@ -115,10 +115,10 @@ def test_a_workbook_has_a_sheet_a_table_with_typed_cells(place: Place, tmp_path:
 
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
-def test_r_reads_the_tables_and_finds_the_same_p(place: Place, tmp_path: Path) -> None:
-    classes(place)
+def test_r_reads_the_tables_and_finds_the_same_p(project: Project, tmp_path: Path) -> None:
+    classes(project)
     folder = tmp_path / "tables"
-    assert compare(place, "--csv", str(folder)) == 0
+    assert compare(project, "--csv", str(folder)) == 0
     script = (
         'source("read.R"); stopifnot(inherits(sessions$started, "POSIXct"), nrow(messages) == 12);'
         "cat(t.test(score_triage ~ group, sessions)$p.value)"
@@ -131,15 +131,15 @@ def test_r_reads_the_tables_and_finds_the_same_p(place: Place, tmp_path: Path) -
 
 
 @pytest.mark.skipif(shutil.which("pspp") is None, reason="PSPP, which reads SPSS's, is not here")
-def test_the_script_for_spss_reads_the_tables(place: Place, tmp_path: Path) -> None:
-    classes(place)
+def test_the_script_for_spss_reads_the_tables(project: Project, tmp_path: Path) -> None:
+    classes(project)
     folder = tmp_path / "tables"
-    assert compare(place, "--csv", str(folder)) == 0
+    assert compare(project, "--csv", str(folder)) == 0
     done = subprocess.run(["pspp", "-b", "read.sps"], cwd=folder, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
     assert {path.stem for path in folder.glob("*.sav")} == set(NAMES)
 
 
-def test_pseudonyms_want_a_table(place: Place, tmp_path: Path) -> None:
-    classes(place)
-    assert compare(place, "--pseudonyms", str(tmp_path / "key")) == 2
+def test_pseudonyms_want_a_table(project: Project, tmp_path: Path) -> None:
+    classes(project)
+    assert compare(project, "--pseudonyms", str(tmp_path / "key")) == 2

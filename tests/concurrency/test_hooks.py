@@ -14,8 +14,8 @@ import pytest
 
 from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 
 PROCESSES = 64
@@ -40,14 +40,14 @@ class Sent(NamedTuple):
     slowest: float
 
 
-def send(place: Place, worker: int, each: int) -> Sent:
+def send(project: Project, worker: int, each: int) -> Sent:
     """Send one worker's events one after the other."""
     sent = Sent([], [], 0.0)
     for number in range(each):
         payload = {"hook_event_name": "Stop", "session_id": f"w{worker}", "number": number}
         began = time.monotonic()
         done = subprocess.run(
-            COMMAND, input=json.dumps(payload).encode(), capture_output=True, cwd=place.root,
+            COMMAND, input=json.dumps(payload).encode(), capture_output=True, cwd=project.root,
             check=False,
         )  # fmt: skip
         sent = sent._replace(slowest=max(sent.slowest, time.monotonic() - began))
@@ -60,8 +60,8 @@ def send(place: Place, worker: int, each: int) -> Sent:
     return sent
 
 
-def stored(place: Place) -> list[Event]:
-    connection = sqlite3.connect(place.database(PURPOSE.file))
+def stored(project: Project) -> list[Event]:
+    connection = sqlite3.connect(project.database(PURPOSE.file))
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         return connection.execute(
@@ -76,12 +76,12 @@ def stored(place: Place) -> list[Event]:
 @pytest.mark.parametrize("each", [8, pytest.param(50, marks=pytest.mark.long)])
 @pytest.mark.parametrize("locked", [False, True], ids=["free", "locked for 5 s"])
 def test_the_events_of_64_processes_are_stored_once_each(
-    place: Place, locked: bool, each: int
+    project: Project, locked: bool, each: int
 ) -> None:
-    open_writer(place.database(PURPOSE.file), PURPOSE).close()
+    open_writer(project.database(PURPOSE.file), PURPOSE).close()
     released = threading.Event()
     holder = sqlite3.connect(
-        place.database(PURPOSE.file), isolation_level=None, check_same_thread=False
+        project.database(PURPOSE.file), isolation_level=None, check_same_thread=False
     )
     if locked:
         holder.execute("BEGIN EXCLUSIVE")
@@ -92,21 +92,21 @@ def test_the_events_of_64_processes_are_stored_once_each(
 
         threading.Timer(LOCKED_SECONDS, release).start()
     with ThreadPoolExecutor(PROCESSES) as pool:
-        sent = list(pool.map(lambda worker: send(place, worker, each), range(PROCESSES)))
+        sent = list(pool.map(lambda worker: send(project, worker, each), range(PROCESSES)))
     if locked:
         # 64 processes share the cores; waiting for the lock would add its five seconds to one call.
         assert max(one.slowest for one in sent) < LOCKED_SECONDS
         released.wait()
     holder.close()
-    result = drain(place)
+    result = drain(project)
     assert (result.left, result.errors) == (0, ())
     kept = {event for one in sent for event in one.kept}
     refused = {event for one in sent for event in one.refused}
     assert len(kept | refused) == PROCESSES * each
-    events = stored(place)
+    events = stored(project)
     assert len(events) == len(set(events))
     assert kept <= set(events) <= kept | refused
     # Whatever else the machine does, most come through.
     assert len(kept) > len(refused)
     ends = (".event", ".tmp") if not refused else (".event",)
-    assert not [name for name in os.listdir(place.spool) if name.endswith(ends)]
+    assert not [name for name in os.listdir(project.spool) if name.endswith(ends)]

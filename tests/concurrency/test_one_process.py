@@ -15,8 +15,8 @@ import pytest
 
 from khive_persist import HookEvent, PlannerSession, open_store, save_planning_session, verify
 from khive_persist.errors import AmbiguousStoreError, StoreClosedError
-from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 from tests.store.records import event, plan
 
 MANY = 1_000
@@ -79,18 +79,18 @@ async def test_two_hundred_stores_at_once(somewhere: Path) -> None:
 
 
 async def test_who_waits_for_another_program_holds_up_no_other_file(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     """However many wait: none takes a thread that others need."""
     (tmp_path / "free").mkdir()
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save(plan("first"))
-    holder = lock.acquire(lock.lock_path(place.database("planner_sessions.db")), 5)
+    holder = write_lock.acquire(write_lock.lock_path(project.database("planner_sessions.db")), 5)
     try:
         async with anyio.create_task_group() as group:
             for number in range(100):
                 content = {"session_id": f"w{number}", "task_description": "t"}
-                group.start_soon(save_here, place.root, content)
+                group.start_soon(save_here, project.root, content)
             await anyio.sleep(0)
             with anyio.fail_after(20):
                 await save_here(tmp_path / "free", {"session_id": "x", "task_description": "t"})
@@ -99,17 +99,17 @@ async def test_who_waits_for_another_program_holds_up_no_other_file(
     finally:
         if holder >= 0:
             os.close(holder)
-    await all_once(place.root, {"first", *(f"w{number}" for number in range(100))})
+    await all_once(project.root, {"first", *(f"w{number}" for number in range(100))})
 
 
 async def save_here(folder: Path, content: dict[str, Any]) -> None:
     await save_planning_session(content, dir=folder)
 
 
-async def test_others_save_while_many_are_saved(place: Place) -> None:
+async def test_others_save_while_many_are_saved(project: Project) -> None:
     """A large `save_many` keeps nobody waiting for longer than one of its transactions."""
     done: list[str] = []
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=project.root) as plans:
 
         async def many() -> None:
             await plans.save_many(plan(f"m{number}") for number in range(6_000))
@@ -127,8 +127,8 @@ async def test_others_save_while_many_are_saved(place: Place) -> None:
     assert done == ["other", "many"]
 
 
-async def test_a_store_serves_other_threads_and_loops(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def test_a_store_serves_other_threads_and_loops(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         failed: list[BaseException] = []
 
         async def work(worker: int) -> None:
@@ -151,18 +151,18 @@ async def test_a_store_serves_other_threads_and_loops(place: Place) -> None:
                 await asyncio.to_thread(thread.join)
         assert failed == []
         assert await plans.count() == 100
-    assert (await verify(dir=place.root)).is_equal
+    assert (await verify(dir=project.root)).is_equal
 
 
 async def test_a_records_own_call_goes_to_the_store_that_the_program_opened(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a thread, and from a task that was begun before, as a web server's are."""
     monkeypatch.setenv("KHIVE_DIR", str(tmp_path / "elsewhere"))
     opened, ended = anyio.Event(), anyio.Event()
 
     async def lifespan() -> None:
-        async with open_store(PlannerSession, dir=place.root):
+        async with open_store(PlannerSession, dir=project.root):
             opened.set()
             await ended.wait()
 
@@ -173,11 +173,13 @@ async def test_a_records_own_call_goes_to_the_store_that_the_program_opened(
         await asyncio.to_thread(lambda: anyio.run(plan("of a thread").save))
         assert await PlannerSession.count() == 2
         ended.set()
-    await all_once(place.root, {"of a task", "of a thread"})
+    await all_once(project.root, {"of a task", "of a thread"})
     assert not (tmp_path / "elsewhere").exists()
 
 
-async def test_two_stores_that_could_be_meant_are_an_error(place: Place, tmp_path: Path) -> None:
+async def test_two_stores_that_could_be_meant_are_an_error(
+    project: Project, tmp_path: Path
+) -> None:
     entered, left = anyio.Event(), anyio.Event()
 
     async def hold(*folders: Path) -> None:
@@ -188,7 +190,10 @@ async def test_two_stores_that_could_be_meant_are_an_error(place: Place, tmp_pat
             entered.set()
             await left.wait()
 
-    for folders, is_error in (((place.root, place.root), False), ((place.root, tmp_path), True)):
+    for folders, is_error in (
+        ((project.root, project.root), False),
+        ((project.root, tmp_path), True),
+    ):
         entered, left = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(hold, *folders)
@@ -196,24 +201,24 @@ async def test_two_stores_that_could_be_meant_are_an_error(place: Place, tmp_pat
             if is_error:
                 with pytest.raises(AmbiguousStoreError, match="open one in this task"):
                     await plan("never").save()
-                async with open_store(PlannerSession, dir=place.root):
+                async with open_store(PlannerSession, dir=project.root):
                     await plan("b").save()
             else:
                 await plan("a").save()
             left.set()
-    await all_once(place.root, {"a", "b"})
+    await all_once(project.root, {"a", "b"})
 
 
-async def test_who_is_cancelled_while_he_waits_leaves_at_once(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def test_who_is_cancelled_while_he_waits_leaves_at_once(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save(plan("first"))
-    with lock.held(lock.lock_path(place.database("planner_sessions.db")), 5):
+    with write_lock.held(write_lock.lock_path(project.database("planner_sessions.db")), 5):
         began = time.monotonic()
         with anyio.move_on_after(0.2) as scope:
-            await save_here(place.root, {"session_id": "never", "task_description": "t"})
+            await save_here(project.root, {"session_id": "never", "task_description": "t"})
         assert scope.cancelled_caught
         assert time.monotonic() - began < 5
-    await all_once(place.root, {"first"})
+    await all_once(project.root, {"first"})
 
 
 FORKING = """
@@ -266,15 +271,17 @@ anyio.run(main)
 """
 
 
-async def test_a_forked_child_is_told_and_opens_other_files(place: Place, tmp_path: Path) -> None:
+async def test_a_forked_child_is_told_and_opens_other_files(
+    project: Project, tmp_path: Path
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKING, str(place.root), str(tmp_path)],
+        [sys.executable, "-W", "ignore", "-c", FORKING, str(project.root), str(tmp_path)],
         capture_output=True,
         timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         assert await plans.count() == 21
     await all_once(tmp_path, {"child"})
 
@@ -296,8 +303,8 @@ async def test_spawned_processes_save_at_the_first_use(tmp_path: Path) -> None:
     await all_once(tmp_path, {str(process.pid) for process in processes})
 
 
-async def test_a_store_that_is_closed_says_so_in_every_thread(place: Place) -> None:
-    async with open_store(HookEvent, dir=place.root) as events:
+async def test_a_store_that_is_closed_says_so_in_every_thread(project: Project) -> None:
+    async with open_store(HookEvent, dir=project.root) as events:
         await events.save(event("stop"))
     with pytest.raises(StoreClosedError):
         await events.save(event("stop"))

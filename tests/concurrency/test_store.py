@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 PROCESSES = 8
 TASKS = 4
@@ -87,8 +87,8 @@ def run_together(commands: list[list[str]]) -> None:
 
 
 @pytest.fixture
-def database(place: Place) -> Path:
-    return place.database("planner_sessions.db")
+def database(project: Project) -> Path:
+    return project.database("planner_sessions.db")
 
 
 def stored_ids(database: Path) -> list[str]:
@@ -101,27 +101,27 @@ def saved_by(process: int) -> set[str]:
     return {f"{process} {task} {count}" for task in range(TASKS) for count in range(SAVES)}
 
 
-def test_what_many_processes_save_at_once_is_there(place: Place, database: Path) -> None:
+def test_what_many_processes_save_at_once_is_there(project: Project, database: Path) -> None:
     """None of them finds the file there: all make it, and one of them does."""
-    run_together([[SAVER, str(place.root), str(number)] for number in range(PROCESSES)])
+    run_together([[SAVER, str(project.root), str(number)] for number in range(PROCESSES)])
     found = stored_ids(database)
     assert len(found) == PROCESSES * TASKS * SAVES
     assert set(found) == set().union(*map(saved_by, range(PROCESSES)))
 
 
 def test_a_program_that_knows_nothing_of_the_queue_refuses_nobody(
-    place: Place, database: Path
+    project: Project, database: Path
 ) -> None:
-    run_together([[SAVER, str(place.root), "first"]])
-    savers = [[SAVER, str(place.root), str(number)] for number in range(2)]
+    run_together([[SAVER, str(project.root), "first"]])
+    savers = [[SAVER, str(project.root), str(number)] for number in range(2)]
     run_together([*savers, [STRANGER, str(database)]])
     assert len(stored_ids(database)) == 3 * TASKS * SAVES + SAVES
 
 
 def test_processes_that_save_and_read_one_record_leave_one_of_theirs(
-    place: Place, database: Path
+    project: Project, database: Path
 ) -> None:
-    run_together([[SHARER, str(place.root), str(number)] for number in range(4)])
+    run_together([[SHARER, str(project.root), str(number)] for number in range(4)])
     assert stored_ids(database) == ["shared"]
     with closing(sqlite3.connect(database)) as connection:
         (last,) = connection.execute("SELECT session_id, task_description FROM plans").fetchall()

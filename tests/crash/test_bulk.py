@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.project import Project
 from tests.mirror.records import assert_equal, ids, recovered
 
 ROWS = 800
@@ -41,10 +41,10 @@ anyio.run(main)
 """
 
 
-def killed(place: Place, program: str, round: int, seconds: float) -> list[str]:
+def killed(project: Project, program: str, round: int, seconds: float) -> list[str]:
     """What was acknowledged by a process that saves until it is killed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", IMPORTS + program + SAVER, str(place.root), str(round)],
+        [sys.executable, "-c", IMPORTS + program + SAVER, str(project.root), str(round)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -72,15 +72,15 @@ def killed(place: Place, program: str, round: int, seconds: float) -> list[str]:
 )
 @pytest.mark.timeout(3600)
 def test_killed_in_the_midst_of_bulk_saves(
-    place: Place, program: str, purpose: Purpose, kills: int
+    project: Project, program: str, purpose: Purpose, kills: int
 ) -> None:
     some = random.Random(6)
     acknowledged: list[str] = []
     for number in range(kills):
-        acknowledged += killed(place, program, number, some.uniform(0, 0.5))
-        recovered(place)
+        acknowledged += killed(project, program, number, some.uniform(0, 0.5))
+        recovered(project)
         if number % 10 == 2:
-            assert_equal(place)
-    stored = set(ids(place, purpose))
+            assert_equal(project)
+    stored = set(ids(project, purpose))
     assert {f"{begin}-{n}" for begin in acknowledged for n in range(ROWS)} <= stored
-    assert_equal(place)
+    assert_equal(project)

@@ -13,7 +13,7 @@ import pytest
 
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.mirror.records import (
     assert_equal,
     comparing,
@@ -36,7 +36,7 @@ import anyio
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 root, round = sys.argv[1], int(sys.argv[2])
 # Half of a line is said by nobody, and the lines of two tasks do not mix.
@@ -72,9 +72,9 @@ async def save_events(events, worker):
             say(other.id, "gone")
 
 def record():
-    place = Place(root)
-    spool = Spool(place)
-    with Drain(place) as drain:
+    project = Project(root)
+    spool = Spool(project)
+    with Drain(project) as drain:
         for number in range(100_000):
             payload = b'{"hook_event_name":"Stop","session_id":"session-%d"}' % (number % 3)
             say(spool.accept("claude-code", payload).id, "spooled")
@@ -97,10 +97,10 @@ anyio.run(main)
 """
 
 
-def killed_at_work(place: Place, round: int, seconds: float) -> dict[str, str]:
+def killed_at_work(project: Project, round: int, seconds: float) -> dict[str, str]:
     """What it said last of each id before it was killed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(place.root), str(round * 100_000)],
+        [sys.executable, "-c", WORKER, str(project.root), str(round * 100_000)],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -113,11 +113,11 @@ def killed_at_work(place: Place, round: int, seconds: float) -> dict[str, str]:
     return {id: word for id, word in pairs}  # noqa: C416 - mypy sees that they are two words
 
 
-def copies(place: Place) -> dict[str, dict[str, Any]]:
+def copies(project: Project) -> dict[str, dict[str, Any]]:
     """Each record of the mirror by its id, in each file that has it; a torn line is none."""
     found: dict[str, dict[str, Any]] = {}
-    for name in files(place):
-        path = place.sessions / name
+    for name in files(project):
+        path = project.sessions / name
         if name.endswith(".json"):
             some = [json.loads(path.read_bytes())]
         else:
@@ -131,11 +131,11 @@ def copies(place: Place) -> dict[str, dict[str, Any]]:
     return {id: by_file for id, by_file in found.items() if by_file}
 
 
-def assert_acknowledged(place: Place, said: dict[str, str]) -> None:
+def assert_acknowledged(project: Project, said: dict[str, str]) -> None:
     """In the database and in the mirror, or as the hook's word goes: in the spool and in none."""
-    database = {id: content for (_, id), (content, _) in recorded(place).items()}
-    mirror = copies(place)
-    spooled = {path.name.split("_")[1] for path in place.spool.glob("*.event")}
+    database = {id: content for (_, id), (content, _) in recorded(project).items()}
+    mirror = copies(project)
+    spooled = {path.name.split("_")[1] for path in project.spool.glob("*.event")}
     for id, word in said.items():
         if word == "gone":
             assert id not in database
@@ -147,16 +147,16 @@ def assert_acknowledged(place: Place, said: dict[str, str]) -> None:
             assert max(one["number"] for one in mirror[id].values()) >= int(word), id
 
 
-def assert_explained(place: Place) -> None:
+def assert_explained(project: Project) -> None:
     """The ids in which they differ, found in the plainest way, are those that verify names."""
-    database = {id: content for (_, id), (content, _) in recorded(place).items()}
-    mirror = copies(place)
+    database = {id: content for (_, id), (content, _) in recorded(project).items()}
+    mirror = copies(project)
     plainly = {
         id
         for id in database.keys() | mirror.keys()
         if list(mirror.get(id, {}).values()) != [database.get(id)]
     }
-    with comparing(place) as comparison:
+    with comparing(project) as comparison:
         told = list(comparison.differences())
     assert {one.id for one in told if one.kind != "torn"} == plainly
     assert {one.kind for one in told} <= {
@@ -169,32 +169,32 @@ def assert_explained(place: Place) -> None:
     [pytest.param(9, id="a few"), pytest.param(500, id="many", marks=pytest.mark.long)],
 )
 @pytest.mark.timeout(3600)
-def test_killed_between_the_two_copies(place: Place, kills: int) -> None:
+def test_killed_between_the_two_copies(project: Project, kills: int) -> None:
     some = random.Random(4)
     said: dict[str, str] = {}
     differed = 0
     # A kill in 40 lets a file grow to more than its readers hold at once.
     for number in range(kills):
-        said |= killed_at_work(place, number, some.uniform(0, 0.12))
-        assert_acknowledged(place, said)
-        assert_explained(place)
-        with comparing(place) as comparison:
+        said |= killed_at_work(project, number, some.uniform(0, 0.12))
+        assert_acknowledged(project, said)
+        assert_explained(project)
+        with comparing(project) as comparison:
             differed += not comparison.is_equal
         if number % 3 == 0:
-            drained(place)
+            drained(project)
             # By an opening alone, without any command.
-            recovered(place)
-            assert_equal(place)
-            assert_acknowledged(place, said)
+            recovered(project)
+            assert_equal(project)
+            assert_acknowledged(project, said)
     assert differed, "none was killed between the two"
     # The mirror alone, as the last kill left it.
-    for path in place.khive.glob("*.db*"):
+    for path in project.khive.glob("*.db*"):
         path.unlink()
-    rebuild_databases(place, mirrored(place))
-    drained(place)
-    rebuild_mirror(place, mirrored(place))
-    assert_acknowledged(place, said)
-    assert_equal(place)
+    rebuild_databases(project, mirrored(project))
+    drained(project)
+    rebuild_mirror(project, mirrored(project))
+    assert_acknowledged(project, said)
+    assert_equal(project)
 
 
 STEPS = {
@@ -212,56 +212,56 @@ os.replace = lambda *a, **k: (replace(*a, **k), die())
 
 CHANGED = """
 import os, signal, sys
-from khive_persist.mirror import stream_file, streams
-from khive_persist.mirror.documents import Documents
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror import stream_file, jsonl_files
+from khive_persist.mirror.json_files import Documents
+from khive_persist.mirror.consumer import MirrorFollower
 from tests.mirror.records import *
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-place = Place(sys.argv[1])
+project = Project(sys.argv[1])
 """
 
 
 @pytest.mark.parametrize(
     ("step", "act"),
     [
-        ("before the mirror", "save(place, plan('plan0001', changed=True))"),
-        ("before the mirror", "save(place, plan('new'))"),
-        ("before the mirror", "save(place, event('event', 's2', changed=True))"),
-        ("before the mirror", "save(place, event('event', 's1', changed=True))"),
-        ("before what was there is taken out", "delete(place, PlannerSession, 'plan0001')"),
-        ("before what was there is taken out", "delete(place, HookEvent, 'event')"),
-        ("before what was there is taken out", "save(place, event('event', 's2', changed=True))"),
-        ("before the file has its name", "save(place, plan('new'))"),
-        ("before the file has its name", "save(place, plan('plan0001', changed=True))"),
-        ("after the file has its name", "save(place, plan('new'))"),
-        ("after the file has its name", "save(place, plan('plan0001', changed=True))"),
+        ("before the mirror", "save(project, plan('plan0001', changed=True))"),
+        ("before the mirror", "save(project, plan('new'))"),
+        ("before the mirror", "save(project, event('event', 's2', changed=True))"),
+        ("before the mirror", "save(project, event('event', 's1', changed=True))"),
+        ("before what was there is taken out", "delete(project, PlannerSession, 'plan0001')"),
+        ("before what was there is taken out", "delete(project, HookEvent, 'event')"),
+        ("before what was there is taken out", "save(project, event('event', 's2', changed=True))"),
+        ("before the file has its name", "save(project, plan('new'))"),
+        ("before the file has its name", "save(project, plan('plan0001', changed=True))"),
+        ("after the file has its name", "save(project, plan('new'))"),
+        ("after the file has its name", "save(project, plan('plan0001', changed=True))"),
     ],
 )
-def test_killed_at_each_step(place: Place, step: str, act: str) -> None:
+def test_killed_at_each_step(project: Project, step: str, act: str) -> None:
     """One of both copies has what was acknowledged before, at any step."""
-    save(place, plan("plan0001"), plan("plan0002"))
-    save(place, event("event", "s1"), event("other", "s1"))
+    save(project, plan("plan0001"), plan("plan0002"))
+    save(project, event("event", "s1"), event("other", "s1"))
     done = subprocess.run(
-        [sys.executable, "-c", CHANGED + STEPS[step] + "\n" + act, str(place.root)],
+        [sys.executable, "-c", CHANGED + STEPS[step] + "\n" + act, str(project.root)],
         capture_output=True,
         cwd=Path(__file__).parents[2],
         check=False,
         timeout=30,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert_explained(place)
-    recovered(place)
-    assert_equal(place)
+    assert_explained(project)
+    recovered(project)
+    assert_equal(project)
     known = {"plan0001", "plan0002", "event", "other"}
     if "delete" not in act:
-        assert known <= copies(place).keys()
-        assert known <= {id for _, id in recorded(place)}
+        assert known <= copies(project).keys()
+        assert known <= {id for _, id in recorded(project)}
     # Again, and whole: no name was lost to what a killed writer left.
-    save(place, plan("plan0001", again=True), plan("new", again=True))
-    save(place, event("event", "s1", again=True), event("new", "s3", again=True))
-    assert rebuild_mirror(place, mirrored(place)).is_equal
-    assert_equal(place)
-    assert unfinished(place) == []
+    save(project, plan("plan0001", again=True), plan("new", again=True))
+    save(project, event("event", "s1", again=True), event("new", "s3", again=True))
+    assert rebuild_mirror(project, mirrored(project)).is_equal
+    assert_equal(project)
+    assert unfinished(project) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -51,16 +51,16 @@ Spool.remove = lambda self, event: (remove(self, event), die())
 KILLED = """
 import os, signal, sys
 from khive_persist.capture import drain as module
-from khive_persist.store.sqlite import file_writer
+from khive_persist.store.sqlite import sync_writer
 from khive_persist.capture.spool import Spool
-from khive_persist.mirror.follower import MirrorFollower
-from khive_persist.place import Place
+from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.project import Project
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 def on_commit(act):
-    opened = file_writer.open_writer
+    opened = sync_writer.open_writer
     inserted = []
     def trace(sql):
         if sql.startswith("INSERT INTO hook_events"):
@@ -71,7 +71,7 @@ def on_commit(act):
         connection = opened(*a, **k)
         connection.set_trace_callback(trace)
         return connection
-    file_writer.open_writer = open_writer
+    sync_writer.open_writer = open_writer
 
 def on_write(act):
     write = os.write
@@ -85,14 +85,14 @@ def on_write(act):
 """
 
 RUN = """
-with module.Drain(Place(sys.argv[1])) as draining:
+with module.Drain(Project(sys.argv[1])) as draining:
     draining.run()
 """
 
 
-def killed(place: Place, step: str, *, surely: bool = True) -> None:
+def killed(project: Project, step: str, *, surely: bool = True) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(place.root)],
+        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(project.root)],
         capture_output=True,
         cwd=Path(__file__).parents[2],
         check=False,
@@ -103,44 +103,44 @@ def killed(place: Place, step: str, *, surely: bool = True) -> None:
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new streams", "old streams"])
 @pytest.mark.parametrize("step", STEPS)
-def test_a_drain_that_is_killed(place: Place, step: str, is_new: bool) -> None:
+def test_a_drain_that_is_killed(project: Project, step: str, is_new: bool) -> None:
     arrived = []
     if not is_new:
-        arrived += [hook(place, f"session-{n % 2}", n) for n in range(4)]
-        drained(place)
-    arrived += [hook(place, f"session-{n % 2}", n) for n in range(40)]
-    killed(place, step)
+        arrived += [hook(project, f"session-{n % 2}", n) for n in range(4)]
+        drained(project)
+    arrived += [hook(project, f"session-{n % 2}", n) for n in range(40)]
+    killed(project, step)
     if step == "before the commit":
-        assert len(recorded(place)) == len(arrived) - 40
+        assert len(recorded(project)) == len(arrived) - 40
     else:
-        assert len(recorded(place)) == len(arrived)
-    for difference, _ in found(place):
+        assert len(recorded(project)) == len(arrived)
+    for difference, _ in found(project):
         assert difference in ("missing_in_mirror", "torn")
     # And again: it may come further, for what is there is not written again.
-    killed(place, step, surely=False)
-    drained(place)
-    assert Spool(place).is_empty()
-    assert ids(place, CLAUDE) == arrived
-    assert_equal(place)
-    assert sorted(len(lines(place, name)) for name in files(place)) == [len(arrived) // 2] * 2
-    assert [one["id"] for name in files(place) for one in lines(place, name)] in (
+    killed(project, step, surely=False)
+    drained(project)
+    assert Spool(project).is_empty()
+    assert ids(project, CLAUDE) == arrived
+    assert_equal(project)
+    assert sorted(len(lines(project, name)) for name in files(project)) == [len(arrived) // 2] * 2
+    assert [one["id"] for name in files(project) for one in lines(project, name)] in (
         arrived[0::2] + arrived[1::2],
         arrived[1::2] + arrived[0::2],
     )
 
 
-def test_the_torn_first_line_of_another_session_takes_no_name_for_good(place: Place) -> None:
+def test_the_torn_first_line_of_another_session_takes_no_name_for_good(project: Project) -> None:
     """Killed in its first append; before it runs again another tool wants that very name."""
-    hook(place, "same", 0, "claude-code")
-    killed(place, "in the middle of the first line")
-    assert len(files(place)) == 1
-    waiting = [event for event in Spool(place).events() if event.tool == "claude-code"]
-    moved = place.root / waiting[0].name
-    (place.spool / waiting[0].name).rename(moved)
-    hook(place, "same", 1, "codex")
-    drained(place)
-    moved.rename(place.spool / waiting[0].name)
-    drained(place)
-    assert len(files(place)) == 2
-    assert len(copied(place)) == len(ids(place, CLAUDE) + ids(place, CODEX)) == 2
-    assert_equal(place)
+    hook(project, "same", 0, "claude-code")
+    killed(project, "in the middle of the first line")
+    assert len(files(project)) == 1
+    waiting = [event for event in Spool(project).events() if event.tool == "claude-code"]
+    moved = project.root / waiting[0].name
+    (project.spool / waiting[0].name).rename(moved)
+    hook(project, "same", 1, "codex")
+    drained(project)
+    moved.rename(project.spool / waiting[0].name)
+    drained(project)
+    assert len(files(project)) == 2
+    assert len(copied(project)) == len(ids(project, CLAUDE) + ids(project, CODEX)) == 2
+    assert_equal(project)

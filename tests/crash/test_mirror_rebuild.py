@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from khive_persist.copies import mirrored
-from khive_persist.mirror.follower import EPOCHS
+from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.mirror.records import (
     assert_equal,
     drained,
@@ -32,10 +32,10 @@ KILLED = """
 import os, signal, sys
 from khive_persist.copies import mirrored
 from khive_persist.mirror import rebuild
-from khive_persist.place import Place
+from khive_persist.project import Project
 
-place, at, count = Place(sys.argv[1]), int(sys.argv[3]), 0
-purposes = mirrored(place)
+project, at, count = Project(sys.argv[1]), int(sys.argv[3]), 0
+purposes = mirrored(project)
 told = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree",
         "os.truncate", "fcntl.flock", "sqlite3.connect"}
 
@@ -47,17 +47,17 @@ def look(operation, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(look)
-assert getattr(rebuild, sys.argv[2])(place, purposes).is_equal
+assert getattr(rebuild, sys.argv[2])(project, purposes).is_equal
 print(count)
 """
 
 KILLS = [pytest.param(4, id="a few"), pytest.param(30, id="many", marks=pytest.mark.long)]
 
 
-def run(place: Place, direction: str, at: int = 0) -> int:
+def run(project: Project, direction: str, at: int = 0) -> int:
     """How many operations it took; 0 where it was killed. Another damage may take fewer."""
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(place.root), direction, str(at)],
+        [sys.executable, "-c", KILLED, str(project.root), direction, str(at)],
         capture_output=True, check=False, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0 or (at and done.returncode == -signal.SIGKILL), done.stderr
@@ -65,19 +65,19 @@ def run(place: Place, direction: str, at: int = 0) -> int:
 
 
 @pytest.fixture
-def both(place: Place) -> Place:
-    save_many(place, [plan(f"plan{n:04}", number=n) for n in range(40)])
-    save_many(place, [event(f"e{n}", f"s{n % 4}") for n in range(40)])
+def both(project: Project) -> Project:
+    save_many(project, [plan(f"plan{n:04}", number=n) for n in range(40)])
+    save_many(project, [event(f"e{n}", f"s{n % 4}") for n in range(40)])
     for number in range(20):
-        hook(place, f"s{number % 6}", number, "codex")
-    drained(place)
-    return place
+        hook(project, f"s{number % 6}", number, "codex")
+    drained(project)
+    return project
 
 
-def destroy(place: Place, round: int) -> dict[str, bytes]:
+def destroy(project: Project, round: int) -> dict[str, bytes]:
     """Damage or remove databases; those that are left as they are then."""
     for at, file in enumerate(("planner_sessions.db", "claude_hooks.db", "codex_hooks.db")):
-        path = place.database(file)
+        path = project.database(file)
         match (round + at) % 4:
             case 0:
                 path.unlink()
@@ -85,21 +85,21 @@ def destroy(place: Place, round: int) -> dict[str, bytes]:
                 path.write_bytes(os.urandom(40_000))
             case 2:
                 os.truncate(path, path.stat().st_size // 2)
-    return {p.name: p.read_bytes() for p in place.khive.glob("*.db")}
+    return {p.name: p.read_bytes() for p in project.khive.glob("*.db")}
 
 
-def copies(place: Place) -> dict[str, bytes]:
+def copies(project: Project) -> dict[str, bytes]:
     """The mirror, but for which files it follows: those are others once they are made anew."""
-    return {name: content for name, content in tree(place.sessions).items() if name != EPOCHS}
+    return {name: content for name, content in tree(project.sessions).items() if name != EPOCHS}
 
 
-def quarantined(place: Place) -> set[bytes]:
-    return set(tree(place.quarantine).values()) if place.quarantine.exists() else set()
+def quarantined(project: Project) -> set[bytes]:
+    return set(tree(project.quarantine).values()) if project.quarantine.exists() else set()
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kills", KILLS)
-def test_databases_are_the_old_ones_or_the_new_ones(both: Place, kills: int) -> None:
+def test_databases_are_the_old_ones_or_the_new_ones(both: Project, kills: int) -> None:
     before, mirror = everything(both), copies(both)
     destroy(both, 0)
     operations = run(both, "rebuild_databases")
@@ -120,11 +120,11 @@ def test_databases_are_the_old_ones_or_the_new_ones(both: Place, kills: int) -> 
         assert_equal(both)
 
 
-def spoil(place: Place, round: int) -> set[bytes]:
+def spoil(project: Project, round: int) -> set[bytes]:
     """Remove, damage, edit and add files of the mirror; what those have that are not right."""
     wrong = set()
-    for at, name in enumerate(files(place)):
-        path = place.sessions / name
+    for at, name in enumerate(files(project)):
+        path = project.sessions / name
         match (round + at) % 7:
             case 0:
                 path.unlink()
@@ -139,13 +139,13 @@ def spoil(place: Place, round: int) -> set[bytes]:
                 content = path.read_bytes().replace(b'"id": "plan', b'"id": "stray%03d' % at)
                 stray.write_bytes(content)
                 wrong.add(content)
-    (place.sessions / ".planner_session_2026_11_01_x.json.planner_sessions.tmp").write_text("{")
+    (project.sessions / ".planner_session_2026_11_01_x.json.planner_sessions.tmp").write_text("{")
     return wrong
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kills", KILLS)
-def test_each_file_of_the_mirror_is_the_old_one_or_the_new_one(both: Place, kills: int) -> None:
+def test_each_file_of_the_mirror_is_the_old_one_or_the_new_one(both: Project, kills: int) -> None:
     before = everything(both)
     spoil(both, 0)
     operations = run(both, "rebuild_mirror")
@@ -165,7 +165,7 @@ def test_each_file_of_the_mirror_is_the_old_one_or_the_new_one(both: Place, kill
         assert list((both.khive / "staging").iterdir()) == []
 
 
-def test_no_other_folder_was_needed(both: Place, tmp_path: Path) -> None:
+def test_no_other_folder_was_needed(both: Project, tmp_path: Path) -> None:
     """Nothing is written outside of .khive, killed or not."""
     around = {path for path in tmp_path.rglob("*") if both.khive not in (path, *path.parents)}
     destroy(both, 0)

@@ -16,7 +16,7 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 KILLS = 200
 FEW_KILLS = 8
@@ -64,21 +64,21 @@ def ids(path: Path, table: str) -> list[str]:
 
 @pytest.mark.parametrize("kills", rounds())
 @pytest.mark.timeout(1800)
-def test_killed_hooks(place: Place, kills: int) -> None:
+def test_killed_hooks(project: Project, kills: int) -> None:
     some = random.Random(1)
     acknowledged = ["unharmed"]
     payload = b'{"hook_event_name": "Stop", "session_id": "unharmed"}'
     times = []
-    # The first makes the place, and starts a drainer.
+    # The first makes the project, and starts a drainer.
     for _ in range(3):
         start = time.monotonic()
-        subprocess.run(HOOK, input=payload, cwd=place.root, check=True)
+        subprocess.run(HOOK, input=payload, cwd=project.root, check=True)
         times.append(time.monotonic() - start)
     # How long it takes tells what else the machine does; kills are to hit it at any point.
     most = 2 * min(times)
     for number in range(kills):
         payload = json.dumps({"hook_event_name": "Stop", "session_id": f"s{number}"}).encode()
-        process = subprocess.Popen(HOOK, stdin=subprocess.PIPE, cwd=place.root)
+        process = subprocess.Popen(HOOK, stdin=subprocess.PIPE, cwd=project.root)
         # The first start may have been so slow that no kill after it would come in time: one does.
         after = some.uniform(0, most) if number else 0
         timer = threading.Timer(after, process.send_signal, [signal.SIGKILL])
@@ -90,12 +90,12 @@ def test_killed_hooks(place: Place, kills: int) -> None:
         timer.cancel()
         if process.returncode == 0:
             acknowledged.append(f"s{number}")
-    for name in os.listdir(place.spool):
+    for name in os.listdir(project.spool):
         if name.endswith(".tmp"):
-            os.utime(place.spool / name, (1, 1))
-    result = drain(place)
+            os.utime(project.spool / name, (1, 1))
+    result = drain(project)
     assert (result.left, result.errors) == (0, ())
-    connection = sqlite3.connect(place.database("claude_hooks.db"))
+    connection = sqlite3.connect(project.database("claude_hooks.db"))
     sessions = [row[0] for row in connection.execute("SELECT session_id FROM events")]
     connection.close()
     assert len(acknowledged) <= kills
@@ -106,14 +106,14 @@ def test_killed_hooks(place: Place, kills: int) -> None:
 
 @pytest.mark.parametrize("kills", rounds())
 @pytest.mark.timeout(1800)
-def test_killed_drainers(place: Place, kills: int) -> None:
+def test_killed_drainers(project: Project, kills: int) -> None:
     some = random.Random(2)
-    spool = Spool(place)
+    spool = Spool(project)
     accepted = []
     command = [sys.executable, "-c", f"""
 from khive_persist.capture.drain import Drain
-from khive_persist.place import Place
-with Drain(Place({str(place.root)!r})) as drain:
+from khive_persist.project import Project
+with Drain(Project({str(project.root)!r})) as drain:
     print("ready", flush=True)
     while True:
         drain.run()
@@ -128,19 +128,19 @@ with Drain(Place({str(place.root)!r})) as drain:
             payload = b'{"hook_event_name":"Stop","session_id":"s%d"}' % number
             accepted.append(spool.accept("claude-code", payload).id)
         process.stdout.close()
-    result = drain(place)
+    result = drain(project)
     assert (result.left, result.errors) == (0, ())
-    assert sorted(ids(place.database("claude_hooks.db"), "hook_events")) == sorted(accepted)
+    assert sorted(ids(project.database("claude_hooks.db"), "hook_events")) == sorted(accepted)
 
 
 @pytest.mark.parametrize("kills", rounds())
 @pytest.mark.timeout(1800)
-def test_killed_savers(place: Place, kills: int) -> None:
+def test_killed_savers(project: Project, kills: int) -> None:
     some = random.Random(3)
     acknowledged: list[str] = []
     for number in range(kills):
         process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(place.root), str(number)],
+            [sys.executable, "-c", SAVER, str(project.root), str(number)],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
@@ -151,7 +151,7 @@ def test_killed_savers(place: Place, kills: int) -> None:
         whole = rest[: rest.rfind("\n") + 1]
         acknowledged += whole.splitlines()
         assert process.returncode == -signal.SIGKILL
-    saved = ids(place.database("planner_sessions.db"), "planner_sessions")
+    saved = ids(project.database("planner_sessions.db"), "planner_sessions")
     assert len(acknowledged) > kills
     assert set(acknowledged) <= set(saved)
     assert len(saved) == len(set(saved))

@@ -15,7 +15,7 @@ from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.record_file import SpooledRecord
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there.
 STEPS = {
@@ -32,15 +32,15 @@ KILLED = """
 import os, signal, sys
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.mirror.follower import MirrorFollower
-from khive_persist.place import Place
-from khive_persist.store.sqlite import file_writer
+from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.project import Project
+from khive_persist.store.sqlite import sync_writer
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 def on_commit(act):
-    opened = file_writer.open_writer
+    opened = sync_writer.open_writer
     inserted = []
     def trace(sql):
         if sql.startswith("INSERT INTO planner_sessions"):
@@ -51,9 +51,9 @@ def on_commit(act):
         connection = opened(*a, **k)
         connection.set_trace_callback(trace)
         return connection
-    file_writer.open_writer = open_writer
+    sync_writer.open_writer = open_writer
 """
-RUN = "\ndrain(Place(sys.argv[1]))\n"
+RUN = "\ndrain(Project(sys.argv[1]))\n"
 
 
 def plan_row(id: str, text: str) -> tuple[str, str, str, str, None]:
@@ -61,16 +61,16 @@ def plan_row(id: str, text: str) -> tuple[str, str, str, str, None]:
     return id, content, "{}", "2026-01-01 00:00:00.000000", None
 
 
-def wait_in_spool(place: Place, arrival_ns: int, id: str, text: str, *older: str) -> None:
+def wait_in_spool(project: Project, arrival_ns: int, id: str, text: str, *older: str) -> None:
     file = record_file.file_of(arrival_ns, id, "planner_sessions")
     replaces = tuple(record_file.digest(plan_row(id, version)) for version in older)
-    content = record_file.encode(place.khive, file, SpooledRecord(plan_row(id, text), replaces))
-    (place.spool / file.name).write_bytes(content)
+    content = record_file.encode(project.khive, file, SpooledRecord(plan_row(id, text), replaces))
+    (project.spool / file.name).write_bytes(content)
 
 
-def killed(place: Place, step: str) -> int:
+def killed(project: Project, step: str) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(place.root)],
+        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(project.root)],
         capture_output=True,
         cwd=Path(__file__).parents[2],
         check=False,
@@ -80,34 +80,34 @@ def killed(place: Place, step: str) -> int:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_drain_of_records_that_is_killed(place: Place, step: str) -> None:
-    async with open_store(PlannerSession, dir=place.root):
+async def test_a_drain_of_records_that_is_killed(project: Project, step: str) -> None:
+    async with open_store(PlannerSession, dir=project.root):
         pass
-    place.spool.mkdir(exist_ok=True)
+    project.spool.mkdir(exist_ok=True)
     ids = [f"00000000-0000-4000-8000-{n:012x}" for n in range(3)]
     for n, id in enumerate(ids):
-        wait_in_spool(place, n, id, "first")
+        wait_in_spool(project, n, id, "first")
     # Two versions that follow on each other, the first of them in the database by then.
-    wait_in_spool(place, 10, ids[0], "second", "first")
-    wait_in_spool(place, 11, ids[0], "third", "first", "second")
-    assert killed(place, step) == -signal.SIGKILL
-    assert killed(place, step) in (-signal.SIGKILL, 0)
-    drain(place)
-    assert Spool(place).is_empty()
-    assert not place.quarantine.exists()
-    connection = sqlite3.connect(place.database("planner_sessions.db"))
+    wait_in_spool(project, 10, ids[0], "second", "first")
+    wait_in_spool(project, 11, ids[0], "third", "first", "second")
+    assert killed(project, step) == -signal.SIGKILL
+    assert killed(project, step) in (-signal.SIGKILL, 0)
+    drain(project)
+    assert Spool(project).is_empty()
+    assert not project.quarantine.exists()
+    connection = sqlite3.connect(project.database("planner_sessions.db"))
     sql = "SELECT id, json_extract(content, '$.task_description') FROM planner_sessions"
     rows = sorted(connection.execute(sql).fetchall())
     connection.close()
     assert rows == [(ids[0], "third"), (ids[1], "first"), (ids[2], "first")]
-    copies = [json.loads(path.read_bytes()) for path in place.sessions.glob("*.json")]
+    copies = [json.loads(path.read_bytes()) for path in project.sessions.glob("*.json")]
     assert sorted((c["id"], c["content"]["task_description"]) for c in copies) == rows
 
 
 SAVES = """
 import anyio, logging, os, signal, sys
 from khive_persist import save_planning_session
-from khive_persist.capture import arrival, record_spool
+from khive_persist.capture import spool_writer, record_spool
 
 logging.disable(logging.WARNING)
 record_spool.wake_drainer = lambda root: None
@@ -125,19 +125,19 @@ SAVE_STEPS = {
 
 
 @pytest.mark.parametrize("step", SAVE_STEPS)
-def test_a_save_that_is_killed_beside_a_damaged_database(place: Place, step: str) -> None:
-    database = place.database("planner_sessions.db")
+def test_a_save_that_is_killed_beside_a_damaged_database(project: Project, step: str) -> None:
+    database = project.database("planner_sessions.db")
     database.write_bytes(b"no database\n" * 1_000)
     done = subprocess.run(
-        [sys.executable, "-c", SAVES.replace("STEP", SAVE_STEPS[step]), str(place.root)],
+        [sys.executable, "-c", SAVES.replace("STEP", SAVE_STEPS[step]), str(project.root)],
         check=False,
         timeout=30,
     )
     assert done.returncode == -signal.SIGKILL
-    names = os.listdir(place.spool)
+    names = os.listdir(project.spool)
     assert len(names) == 1
     assert names[0].endswith(".record.tmp" if step == "written" else ".record")
     database.unlink()
-    os.utime(place.spool / names[0], (0, 0))
-    Spool(place).accept("claude-code", b"{}")
-    assert drain(place).stored == 2
+    os.utime(project.spool / names[0], (0, 0))
+    Spool(project).accept("claude-code", b"{}")
+    assert drain(project).stored == 2

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
-from khive_persist.transcripts import batches, storing
-from khive_persist.transcripts.storing import BATCHES_AT_ONCE
+from khive_persist.transcripts import batches, writer
 from khive_persist.transcripts.sync import Sync, Synced
+from khive_persist.transcripts.writer import BATCHES_AT_ONCE
 from tests.mirror.records import assert_equal, files, lines, rows
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there, at the
@@ -39,13 +39,13 @@ STEPS = {
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from khive_persist.mirror.follower import MirrorFollower
-from khive_persist.place import Place
+from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import file_writer
+from khive_persist.store.sqlite import sync_writer
 from khive_persist.transcripts import batches
-from khive_persist.transcripts.bookmark import Bookmark
+from khive_persist.transcripts.checkpoint import Bookmark
 from khive_persist.transcripts.sync import Sync
 
 def die():
@@ -64,7 +64,7 @@ def at_second(call, before):
     return counted
 
 def on_commit():
-    opened = file_writer.open_writer
+    opened = sync_writer.open_writer
     commit = at_second(lambda: None, before=True)
     inserted = []
     def trace(sql):
@@ -77,7 +77,7 @@ def on_commit():
         connection = opened(*a, **k)
         connection.set_trace_callback(trace)
         return connection
-    file_writer.open_writer = open_writer
+    sync_writer.open_writer = open_writer
 
 def on_bookmark(before):
     replace = os.replace
@@ -101,7 +101,7 @@ def on_write(act):
 """
 RUN = f"""
 batches.LINES_AT_ONCE = {FEW}
-Sync(Place(sys.argv[1]), Settings(), Redactor(b"key")).run(Path(sys.argv[2]), "claude-code")
+Sync(Project(sys.argv[1]), Settings(), Redactor(b"key")).run(Path(sys.argv[2]), "claude-code")
 """
 
 
@@ -131,50 +131,52 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, transcript: Path) -> Place:
-    """A place that it was read into at once."""
-    place = Place(tmp_path_factory.mktemp("unbroken"))
-    place.make()
-    synced(place, transcript)
-    return place
+def unbroken(tmp_path_factory: pytest.TempPathFactory, transcript: Path) -> Project:
+    """A project that it was read into at once."""
+    project = Project(tmp_path_factory.mktemp("unbroken"))
+    project.make()
+    synced(project, transcript)
+    return project
 
 
-def synced(place: Place, transcript: Path) -> Synced:
-    return Sync(place, Settings(), Redactor(b"key")).run(transcript, "claude-code")
+def synced(project: Project, transcript: Path) -> Synced:
+    return Sync(project, Settings(), Redactor(b"key")).run(transcript, "claude-code")
 
 
-def mirrored(place: Place) -> list[str]:
-    return sorted(json.dumps(line) for name in files(place) for line in lines(place, name))
+def mirrored(project: Project) -> list[str]:
+    return sorted(json.dumps(line) for name in files(project) for line in lines(project, name))
 
 
-def killed(place: Place, transcript: Path, step: str) -> None:
-    words = [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(place.root), str(transcript)]
+def killed(project: Project, transcript: Path, step: str) -> None:
+    words = [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(project.root), str(transcript)]
     root = Path(__file__).parents[2]
     done = subprocess.run(words, capture_output=True, check=False, cwd=root, timeout=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_sync_that_is_killed(place: Place, unbroken: Place, transcript: Path, step: str) -> None:
-    killed(place, transcript, step)
-    assert 0 < synced(place, transcript).lines < LINES
-    assert synced(place, transcript).lines == 0
-    assert rows(place, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
-    assert_equal(place)
-    assert mirrored(place) == mirrored(unbroken)
+def test_a_sync_that_is_killed(
+    project: Project, unbroken: Project, transcript: Path, step: str
+) -> None:
+    killed(project, transcript, step)
+    assert 0 < synced(project, transcript).lines < LINES
+    assert synced(project, transcript).lines == 0
+    assert rows(project, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
+    assert_equal(project)
+    assert mirrored(project) == mirrored(unbroken)
 
 
 @pytest.mark.parametrize("step", ["before the mirror", "in the middle of the append"])
 def test_the_next_one_commits_more_often(
-    place: Place,
-    unbroken: Place,
+    project: Project,
+    unbroken: Project,
     transcript: Path,
     step: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the mirror lacks of the one transaction belongs to several of the other sync."""
-    killed(place, transcript, step)
-    monkeypatch.setattr(storing, "SECONDS_AT_ONCE", 0.0)
-    synced(place, transcript)
-    assert rows(place, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
-    assert_equal(place)
+    killed(project, transcript, step)
+    monkeypatch.setattr(writer, "SECONDS_AT_ONCE", 0.0)
+    synced(project, transcript)
+    assert rows(project, CONVERSATIONS) == rows(unbroken, CONVERSATIONS)
+    assert_equal(project)

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import fill
-from tests.homes import known_places
+from tests.homes import known_projects
 from tests.server.process import ROOT, Server
 
-__all__ = ["known_places"]
+__all__ = ["known_projects"]
 
 PAGE = ROOT / "src" / "khive_persist" / "server" / "web" / "index.html"
 
@@ -32,20 +32,20 @@ def browser(built: None) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def filled(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of a place with sessions, messages, plans, verdicts and to-dos; only for reading."""
-    place = new_place(tmp_path_factory.mktemp("filled"))
-    fill(place)
-    with Server(place) as server:
+    """A server of a project with sessions, messages, plans, verdicts and to-dos; only for reading."""
+    project = new_project(tmp_path_factory.mktemp("filled"))
+    fill(project)
+    with Server(project) as server:
         yield server
         assert server.process.poll() is None, "it ended by itself"
 
 
-def new_place(root: Path, config: str = "") -> Place:
-    place = Place(root)
+def new_project(root: Path, config: str = "") -> Project:
+    project = Project(root)
     root.mkdir(parents=True, exist_ok=True)
-    place.make()
-    place.local_config.write_text(f"[capture]\nlinger_seconds = 0.2\n{config}")
-    return place
+    project.make()
+    project.local_config.write_text(f"[capture]\nlinger_seconds = 0.2\n{config}")
+    return project
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Any
 
 import anyio
 
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
 from khive_persist.opening import open_store
-from khive_persist.place import Place
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.project import Project
 
 SESSIONS = 261
 MODEL = "claude-opus-4-5"
@@ -39,10 +39,10 @@ def at(record: type[Node], when: datetime, **content: Any) -> Node:
     return made
 
 
-def save(place: Place, records: Sequence[Node]) -> None:
+def save(project: Project, records: Sequence[Node]) -> None:
     async def run() -> None:
         for kind in {type(one): None for one in records}:
-            async with open_store(kind, dir=place.root) as store:
+            async with open_store(kind, dir=project.root) as store:
                 await store.save_many([one for one in records if type(one) is kind])
 
     # Playwright has an event loop in the test's own thread.
@@ -50,7 +50,7 @@ def save(place: Place, records: Sequence[Node]) -> None:
         thread.submit(anyio.run, run).result()
 
 
-def fill(place: Place) -> None:
+def fill(project: Project) -> None:
     """Sessions of three tools in three weeks, every fifth with a plan and a verdict."""
     records = [*story(), *long_story()]
     for number in range(1, LAST + 1):
@@ -67,7 +67,7 @@ def fill(place: Place) -> None:
         ]  # fmt: skip
         if number % 5 == 0:
             records += plan(about["session_id"], task, number, began)
-    save(place, records)
+    save(project, records)
 
 
 def plan(session_id: str, task: str, number: int, when: datetime) -> list[Node]:

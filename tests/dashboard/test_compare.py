@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.dashboard.conftest import new_place
+from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import COMPARED, LAST
 from tests.server.process import Server
@@ -24,7 +24,7 @@ TWO: Final = "&metric=".join((COMPARED, *METRICS))
 
 def told_by_the_command(server: Server, *words: str) -> Any:
     """What `compare --json` answers."""
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(server.place.root)]
+    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(server.project.root)]
     done = subprocess.run(
         [*command, "compare", *words, "--json"], check=True, capture_output=True, text=True
     )
@@ -172,8 +172,8 @@ def test_without_scipy_it_says_what_to_install(
     hidden.mkdir()
     (hidden / "scipy.py").write_text("raise ModuleNotFoundError(\"no scipy\", name='scipy')\n")
     monkeypatch.setenv("PYTHONPATH", str(hidden), prepend=os.pathsep)
-    place = new_place(tmp_path / "place")
-    with Server(place, is_fork=False) as server, Opened.of(browser, server) as opened:
+    project = new_project(tmp_path / "place")
+    with Server(project, is_fork=False) as server, Opened.of(browser, server) as opened:
         opened.log_in(server.token)
         page = opened.go("#/compare?by=tool")
         expect(page.locator("main")).to_contain_text(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from khive_persist.place import Place
-from tests.dashboard.conftest import new_place
+from khive_persist.project import Project
+from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import fill
 from tests.server.process import Server
@@ -17,13 +17,13 @@ WITHOUT_TOKEN = "[server]\nrequire_token = false\n"
 
 
 @pytest.fixture
-def live_place(tmp_path: Path) -> Place:
-    return new_place(tmp_path / "live", WITHOUT_TOKEN)
+def live_project(tmp_path: Path) -> Project:
+    return new_project(tmp_path / "live", WITHOUT_TOKEN)
 
 
 @pytest.fixture
-def live(live_place: Place) -> Iterator[Server]:
-    with Server(live_place) as server:
+def live(live_project: Project) -> Iterator[Server]:
+    with Server(live_project) as server:
         yield server
 
 
@@ -73,10 +73,10 @@ def test_new_sessions_come_into_the_list_by_themselves(browser: Browser, live: S
 
 
 def test_a_server_that_is_killed_is_told_and_taken_up_again(
-    browser: Browser, live_place: Place
+    browser: Browser, live_project: Project
 ) -> None:
-    fill(live_place)
-    first = Server(live_place)
+    fill(live_project)
+    first = Server(live_project)
     port = str(first.address[1])
     with Opened.of(browser, first) as opened:
         page = opened.go("#/")
@@ -93,7 +93,7 @@ def test_a_server_that_is_killed_is_told_and_taken_up_again(
         expect(rows.first).to_contain_text("echo before")
         page.click("nav >> text=Health")
         page.click("nav >> text=Overview")
-        with Server(live_place, words=("--port", port, "--log-json")) as second:
+        with Server(live_project, words=("--port", port, "--log-json")) as second:
             expect(outage).to_have_text("")
             expect(tail.locator(".state")).to_have_text("live")
             send(second, "after")
@@ -102,8 +102,8 @@ def test_a_server_that_is_killed_is_told_and_taken_up_again(
             expect(page.locator(".totals")).to_contain_text("Sessions")
 
 
-def test_a_live_tail_goes_on_where_it_broke_off(browser: Browser, live_place: Place) -> None:
-    first = Server(live_place)
+def test_a_live_tail_goes_on_where_it_broke_off(browser: Browser, live_project: Project) -> None:
+    first = Server(live_project)
     port = str(first.address[1])
     with Opened.of(browser, first) as opened:
         page = opened.go("#/")
@@ -113,7 +113,7 @@ def test_a_live_tail_goes_on_where_it_broke_off(browser: Browser, live_place: Pl
         expect(rows).to_have_count(3)
         first.kill()
         expect(page.locator(".outage")).to_contain_text("The server does not answer")
-        with Server(live_place, words=("--port", port, "--log-json")) as second:
+        with Server(live_project, words=("--port", port, "--log-json")) as second:
             for number in range(3):
                 send(second, f"after-{number}")
             expect(rows).to_have_count(6)
@@ -124,9 +124,9 @@ def test_a_live_tail_goes_on_where_it_broke_off(browser: Browser, live_place: Pl
 def test_after_a_restart_the_login_is_asked_for_over_what_is_shown(
     browser: Browser, tmp_path: Path
 ) -> None:
-    place = new_place(tmp_path / "guarded")
-    fill(place)
-    first = Server(place)
+    project = new_project(tmp_path / "guarded")
+    fill(project)
+    first = Server(project)
     port = str(first.address[1])
     with Opened.of(browser, first) as opened:
         opened.log_in(first.token)
@@ -134,7 +134,7 @@ def test_after_a_restart_the_login_is_asked_for_over_what_is_shown(
         rows = page.locator("tbody tr[data-index]")
         expect(rows.first).to_contain_text("drainer")
         first.stop()
-        with Server(place, words=("--port", port, "--log-json")) as second:
+        with Server(project, words=("--port", port, "--log-json")) as second:
             # The cookies of the first are none of the second's, unless it keeps its secret.
             state = page.locator("dialog, .outage:has-text('does not answer')")
             expect(state.or_(rows).first).to_be_visible()

@@ -38,7 +38,7 @@ def test_a_wrong_token_is_refused_and_the_right_one_opens_the_page_that_was_aske
 
 
 def test_a_token_that_may_not_read_is_told_so(browser: Browser, filled: Server) -> None:
-    root = str(filled.place.root)
+    root = str(filled.project.root)
     words = ["--dir", root, "serve", "token", "create", "writer", "--rights", "ingest"]
     made = subprocess.run(
         [sys.executable, "-m", "khive_persist.cli", *words],

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.dashboard.conftest import new_place
+from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import COMPARED, LAST, REPORT, SESSIONS, STORY
 from tests.server.process import Server
@@ -246,11 +246,11 @@ def test_a_choice_of_colours_and_zone_is_kept(opened: Opened) -> None:
     expect(page.locator(".facts time").first).to_have_attribute("title", re.compile("09:00.* UTC"))
 
 
-def test_an_empty_place_says_what_to_do(
+def test_an_empty_project_says_what_to_do(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    place = new_place(tmp_path_factory.mktemp("empty"))
-    with Server(place) as server, Opened.of(browser, server) as opened:
+    project = new_project(tmp_path_factory.mktemp("empty"))
+    with Server(project) as server, Opened.of(browser, server) as opened:
         opened.log_in(server.token)
         for hash, text in {
             "#/": "hooks install",

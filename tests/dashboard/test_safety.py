@@ -8,13 +8,13 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
-from khive_persist.records.node import Node
-from khive_persist.records.outcome import Outcome
-from khive_persist.records.planner_session import PlannerSession
-from tests.dashboard.conftest import new_place
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
+from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import BEGAN, at, save
 from tests.server.process import Server
@@ -43,10 +43,10 @@ EVIL: Final = [
 def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        place = new_place(tmp_path_factory.mktemp("evil"))
-        save(place, [record for n, text in enumerate(EVIL) for record in everywhere(n, text)])
-        save(place, [record for n in range(MORE) for record in once_more(n)])
-        with Server(place) as server:
+        project = new_project(tmp_path_factory.mktemp("evil"))
+        save(project, [record for n, text in enumerate(EVIL) for record in everywhere(n, text)])
+        save(project, [record for n in range(MORE) for record in once_more(n)])
+        with Server(project) as server:
             yield server
 
 

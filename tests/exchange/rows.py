@@ -1,4 +1,4 @@
-"""Rows put into a place past all checks, and what an import of them does."""
+"""Rows put into a project past all checks, and what an import of them does."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -8,14 +8,14 @@ from typing import Any
 
 import anyio
 
-from khive_persist.exchange.export import Form, Part, export, parts_of
-from khive_persist.exchange.importing import Imported, import_rows
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.project import Project
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import open_writer
+from khive_persist.transfer.export import Form, Part, export, parts_of
+from khive_persist.transfer.import_ import Imported, import_rows
 
 PLANS = "planner_sessions.db"
 CLAUDE = HOOK_EVENTS["claude-code"]
@@ -23,13 +23,13 @@ METADATA = '{"lion_class":"khive_persist.records.planner_session.PlannerSession"
 LOSSLESS: tuple[Form, ...] = ("json", "jsonl", "csv", "parquet")
 
 
-def made(root: Path, *, redacts: bool = True) -> Place:
-    place = Place(root)
-    place.root.mkdir(parents=True, exist_ok=True)
-    place.make()
+def made(root: Path, *, redacts: bool = True) -> Project:
+    project = Project(root)
+    project.root.mkdir(parents=True, exist_ok=True)
+    project.make()
     if not redacts:
-        place.local_config.write_text("[redaction]\nenabled = false\n")
-    return place
+        project.local_config.write_text("[redaction]\nenabled = false\n")
+    return project
 
 
 def row(id: str, content: str | None = '{"session_id":"s","task_description":"t"}',
@@ -38,8 +38,10 @@ def row(id: str, content: str | None = '{"session_id":"s","task_description":"t"
     return id, content, metadata, created_at, embedding
 
 
-def put(place: Place, rows: Iterable[Sequence[Any]], purpose: Purpose = PLANNER_SESSIONS) -> Path:
-    path = place.database(purpose.file)
+def put(
+    project: Project, rows: Iterable[Sequence[Any]], purpose: Purpose = PLANNER_SESSIONS
+) -> Path:
+    path = project.database(purpose.file)
     with closing(open_writer(path, purpose)) as connection:
         connection.execute("BEGIN")
         connection.executemany(statements.insert_new(purpose.table), rows)
@@ -54,25 +56,27 @@ def stored(path: Path, table: str = "planner_sessions") -> dict[str, tuple[Any, 
         return {row[1]: row for row in connection.execute(f"SELECT {columns} FROM {table}")}
 
 
-def everything(place: Place) -> dict[str, dict[str, tuple[Any, ...]]]:
-    """The rows of every database of a place."""
+def everything(project: Project) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """The rows of every database of a project."""
     tables = {p.file: p.table for p in (PLANNER_SESSIONS, *HOOK_EVENTS.values())}
-    return {path.name: stored(path, tables[path.name]) for path in sorted(place.khive.glob("*.db"))}
+    return {
+        path.name: stored(path, tables[path.name]) for path in sorted(project.khive.glob("*.db"))
+    }
 
 
 def all_parts() -> list[Part]:
     return [*parts_of(PlannerSession), *parts_of(HookEvent)]
 
 
-def write(place: Place, target: Path, form: Form, parts: list[Part] | None = None) -> int:
+def write(project: Project, target: Path, form: Form, parts: list[Part] | None = None) -> int:
     async def run() -> int:
-        return await export(place, parts or parts_of(PlannerSession), target, form)
+        return await export(project, parts or parts_of(PlannerSession), target, form)
 
     return anyio.run(run)
 
 
-def read(place: Place, source: Path, **options: Any) -> Imported:
+def read(project: Project, source: Path, **options: Any) -> Imported:
     async def run() -> Imported:
-        return await import_rows(place, source, **options)
+        return await import_rows(project, source, **options)
 
     return anyio.run(run)

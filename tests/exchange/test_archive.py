@@ -13,11 +13,11 @@ import pytest
 from khive_persist import open_store
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.formats import write_document
-from khive_persist.exchange.reading import archive
 from khive_persist.mirror.document import to_document
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.project import Project
+from khive_persist.transfer.formats import write_document
+from khive_persist.transfer.reading import archive
 from tests.exchange.rows import PLANS, made, put, read, row, stored
 from tests.mirror.own import TrainingSession
 from tests.store.old_files import digest
@@ -35,20 +35,20 @@ def mirror(folder: Path) -> Path:
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 @pytest.mark.parametrize("name", ["sessions", ".", "deep/.khive/sessions"])
 def test_a_mirror_comes_in_from_an_archive(
-    place: Place, tmp_path: Path, mode: str, name: str
+    project: Project, tmp_path: Path, mode: str, name: str
 ) -> None:
     folder = mirror(tmp_path / "sessions")
     (folder / ".epochs").write_text("{}")
     path = tmp_path / "x.tgz"
     with tarfile.open(path, mode) as packed:  # type: ignore[call-overload]
         packed.add(folder, name)
-    done = read(place, path)
+    done = read(project, path)
     assert (done.purposes, done.listed) == ({"planner_sessions": (1, 0, 0)}, [])
-    assert read(place, path).purposes == {"planner_sessions": (0, 1, 0)}
-    assert os.listdir(place.khive / "staging") == []
+    assert read(project, path).purposes == {"planner_sessions": (0, 1, 0)}
+    assert os.listdir(project.khive / "staging") == []
 
 
-def test_a_kind_of_ones_own_comes_with_its_description(place: Place, tmp_path: Path) -> None:
+def test_a_kind_of_ones_own_comes_with_its_description(project: Project, tmp_path: Path) -> None:
     other = made(tmp_path / "other")
 
     async def save() -> None:
@@ -60,7 +60,7 @@ def test_a_kind_of_ones_own_comes_with_its_description(place: Place, tmp_path: P
         packed.add(other.sessions, "sessions")
         packed.add(other.khive / ".gitignore", "ignored")
         packed.add(other.khive / ".gitignore", ".gitignore")
-    done = read(place, tmp_path / "x.tgz")
+    done = read(project, tmp_path / "x.tgz")
     assert done.purposes == {"training": (1, 0, 0)}
     assert done.listed == [("ignored", "not of the mirror, left alone")]
 
@@ -111,32 +111,32 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_archive_writes_nothing_and_is_refused_in_one_line(
-    place: Place, tmp_path: Path, packed: Pack, name: str, capfd: pytest.CaptureFixture[str]
+    project: Project, tmp_path: Path, packed: Pack, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     members, said = HOSTILE[name]
     path = packed(members)
     before = digest(tmp_path)
     if not said:
         # As tarfile reads it, a file; it is none of a mirror, and named.
-        assert run(["--dir", str(place.root), "import", str(path)]) == 1
+        assert run(["--dir", str(project.root), "import", str(path)]) == 1
         assert "left alone" in capfd.readouterr().err or not said
         return
     with pytest.raises(InvalidFileError):
-        read(place, path)
-    assert run(["--dir", str(place.root), "import", str(path)]) == 1
+        read(project, path)
+    assert run(["--dir", str(project.root), "import", str(path)]) == 1
     line = capfd.readouterr().err
     assert line.count("\n") == 1
     assert said in line
     assert "tar czf mirror.tgz -C .khive sessions" in line
-    assert not place.database(PLANS).exists()
-    assert os.listdir(place.khive / "staging") == []
+    assert not project.database(PLANS).exists()
+    assert os.listdir(project.khive / "staging") == []
     after = {path: raw for path, raw in digest(tmp_path).items() if "staging" not in str(path)}
     assert {path for path in after if path not in before} == set()
     assert not Path("/tmp/khive-evil").exists()
 
 
 def test_a_member_that_claims_too_much_is_not_read(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: Pack
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: Pack
 ) -> None:
     monkeypatch.setattr(archive, "MIN_LIMIT_BYTES", 1 << 20)
     monkeypatch.setattr(archive, "MAX_RATIO", 2)
@@ -146,12 +146,12 @@ def test_a_member_that_claims_too_much_is_not_read(
     path.write_bytes(gzip.compress(raw.rstrip(b"\0") + b"\0" * (-len(raw.rstrip(b"\0")) % 512)
                                    + huge + b"\0" * 4096))  # fmt: skip
     with pytest.raises(InvalidFileError, match="unpacks to more than it may"):
-        read(place, path)
-    assert not place.database(PLANS).exists()
+        read(project, path)
+    assert not project.database(PLANS).exists()
 
 
 def test_a_bomb_of_headers_or_of_zeros_is_bounded(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "MIN_LIMIT_BYTES", 1 << 20)
     monkeypatch.setattr(archive, "MAX_RATIO", 2)
@@ -162,28 +162,28 @@ def test_a_bomb_of_headers_or_of_zeros_is_bounded(
     ):
         (tmp_path / "x.tgz").write_bytes(gzip.compress(raw))
         with pytest.raises(InvalidFileError, match=said):
-            read(place, tmp_path / "x.tgz")
+            read(project, tmp_path / "x.tgz")
 
 
-def test_an_archive_that_was_cut_is_damaged(place: Place, packed: Pack) -> None:
+def test_an_archive_that_was_cut_is_damaged(project: Project, packed: Pack) -> None:
     path = packed([member("sessions/planner_session_2026_11_02_bbbbbbbb.json", size=3000)])
     whole = path.read_bytes()
     plain = gzip.decompress(whole)
     for raw in (whole[:-20], plain[: 512 * 4], plain[: 512 * 5 + 100], plain[: 512 * 3]):
         path.write_bytes(raw)
         with pytest.raises(InvalidFileError, match=r"is damaged|no mirror"):
-            read(place, path)
-        assert not place.database(PLANS).exists()
+            read(project, path)
+        assert not project.database(PLANS).exists()
 
 
-def test_an_archive_from_a_pipe_is_named(place: Place, packed: Pack) -> None:
+def test_an_archive_from_a_pipe_is_named(project: Project, packed: Pack) -> None:
     with packed([]).open("rb") as file, pytest.raises(InvalidFileError, match="name its file"):
-        read(place, file)  # type: ignore[arg-type]
+        read(project, file)  # type: ignore[arg-type]
 
 
-def test_rows_of_a_refused_archive_are_not_there(place: Place, packed: Pack) -> None:
-    put(place, [row("b")])
-    before = stored(place.database(PLANS))
+def test_rows_of_a_refused_archive_are_not_there(project: Project, packed: Pack) -> None:
+    put(project, [row("b")])
+    before = stored(project.database(PLANS))
     with pytest.raises(InvalidFileError):
-        read(place, packed([member("sessions/l", tarfile.SYMTYPE, linkname="x")]))
-    assert stored(place.database(PLANS)) == before
+        read(project, packed([member("sessions/l", tarfile.SYMTYPE, linkname="x")]))
+    assert stored(project.database(PLANS)) == before

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from khive_persist.exchange.export import Form, export, parts_of
-from khive_persist.exchange.importing import import_rows
-from khive_persist.place import Place
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.project import Project
+from khive_persist.transfer.export import Form, export, parts_of
+from khive_persist.transfer.import_ import import_rows
 from tests.exchange.rows import made, put, row, stored
 
 ROWS = 1_500
@@ -21,10 +21,10 @@ SECONDS = 20
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Place:
-    place = made(tmp_path / "full", redacts=False)
-    put(place, (row(f"plan-{number}") for number in range(ROWS)))
-    return place
+def full(tmp_path: Path) -> Project:
+    project = made(tmp_path / "full", redacts=False)
+    put(project, (row(f"plan-{number}") for number in range(ROWS)))
+    return project
 
 
 async def cancelled(work: Coroutine[Any, Any, Any], seconds: float) -> bool:
@@ -45,7 +45,7 @@ async def until_quiet() -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet", "xlsx"])
-async def test_a_cancelled_export_leaves_nothing(full: Place, tmp_path: Path, form: Form) -> None:
+async def test_a_cancelled_export_leaves_nothing(full: Project, tmp_path: Path, form: Form) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()
     target = folder / f"plans.{form}"
@@ -63,7 +63,7 @@ async def test_a_cancelled_export_leaves_nothing(full: Place, tmp_path: Path, fo
     await until_quiet()
 
 
-async def test_a_cancelled_import_is_completed_by_the_next(full: Place, tmp_path: Path) -> None:
+async def test_a_cancelled_import_is_completed_by_the_next(full: Project, tmp_path: Path) -> None:
     target = made(tmp_path / "target")
     source = full.database("planner_sessions.db")
     chance = random.Random(1)

@@ -10,10 +10,10 @@ import openpyxl
 import pyarrow.parquet
 import pytest
 
-from khive_persist.exchange.export import parts_of
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose, purpose
+from khive_persist.project import Project
+from khive_persist.transfer.export import parts_of
 from tests.exchange.rows import put, row, write
 
 
@@ -29,14 +29,14 @@ CONTENT = (
 CELLS = {"a.b": "nested", "a_b": "flat", "x_y_z": "first", "x_y.z": "second", "plain_one": "1"}
 
 
-def test_no_field_takes_the_place_of_another(place: Place, tmp_path: Path) -> None:
-    path = put(place, [row("a", CONTENT)], Load.purpose)
+def test_no_field_takes_the_project_of_another(project: Project, tmp_path: Path) -> None:
+    path = put(project, [row("a", CONTENT)], Load.purpose)
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         shown = dict(connection.execute("SELECT * FROM loaded").fetchone())
     assert {name: shown[name] for name in shown if name not in ("id", "created_at")} == CELLS
     for form in ("csv", "parquet", "xlsx"):
-        write(place, tmp_path / f"x.{form}", form, parts_of(Load))
+        write(project, tmp_path / f"x.{form}", form, parts_of(Load))
     with (tmp_path / "x.csv").open(newline="") as file:
         (cells,) = csv.DictReader(file)
     (table,) = pyarrow.parquet.read_table(tmp_path / "x.parquet").to_pylist()

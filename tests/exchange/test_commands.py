@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 
 from khive_persist.cli.progress import progress
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.cli.conftest import Khive, khive
 from tests.exchange.rows import CLAUDE, everything, made, put, row
 from tests.store import old_files
@@ -24,10 +24,10 @@ KHIVE = [sys.executable, "-m", "khive_persist.cli"]
 
 
 @pytest.fixture(autouse=True)
-def filled(place: Place) -> None:
-    put(place, [row("a", PLAN % ("s1", "simple", 0.2), "2026-11-01 00:00:00.000000"),
+def filled(project: Project) -> None:
+    put(project, [row("a", PLAN % ("s1", "simple", 0.2), "2026-11-01 00:00:00.000000"),
                 row("b", PLAN % ("s2", "complex", 0.9), "2026-11-02 00:00:00.000000")])  # fmt: skip
-    put(place, [row("e", '{"event_type":"stop","session_id":"s1"}')], CLAUDE)
+    put(project, [row("e", '{"event_type":"stop","session_id":"s1"}')], CLAUDE)
 
 
 def ids(khive: Khive, *words: str) -> list[str]:
@@ -84,8 +84,8 @@ def test_errors_are_one_line(khive: Khive, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "xlsx", "parquet"])
-def test_a_pipe_takes_every_format(place: Place, tmp_path: Path, form: str) -> None:
-    done = subprocess.run([*KHIVE, "--dir", str(place.root), "export", "--format", form],
+def test_a_pipe_takes_every_format(project: Project, tmp_path: Path, form: str) -> None:
+    done = subprocess.run([*KHIVE, "--dir", str(project.root), "export", "--format", form],
                           capture_output=True, check=True)  # fmt: skip
     (tmp_path / "x").write_bytes(done.stdout)
     if form == "xlsx":
@@ -97,10 +97,10 @@ def test_a_pipe_takes_every_format(place: Place, tmp_path: Path, form: str) -> N
     words = [*KHIVE, "import", "--dir", str(other.root), source]
     taken = subprocess.run(words, input=sent, capture_output=True, check=True)
     assert b"2 new, 0 same, 0 changed" in taken.stdout
-    assert everything(other) == everything(place)
+    assert everything(other) == everything(project)
 
 
-def test_an_import_is_summed_up(khive: Khive, place: Place, tmp_path: Path) -> None:
+def test_an_import_is_summed_up(khive: Khive, project: Project, tmp_path: Path) -> None:
     rows = [
         old_files.OldRow("a", '{"task_description":"other"}', None, None),
         old_files.OldRow("new", '{"task_description":"\\u001b[2J"}', None, None),
@@ -112,21 +112,21 @@ def test_an_import_is_summed_up(khive: Khive, place: Place, tmp_path: Path) -> N
     assert "1 new, 0 same, 1 changed and left as they are (--update replaces them)" in done.out
     assert done.out.endswith("1 refused\n")
     assert "old.db: planner_sessions row 3: content is no JSON" in done.err
-    (kept,) = place.quarantine.iterdir()
+    (kept,) = project.quarantine.iterdir()
     assert str(kept) in done.err
     done = khive("import", "--json", "--update", str(tmp_path / "old.db"))
     assert done.json["purposes"] == {"planner_sessions": {"new": 0, "same": 1, "changed": 1}}
     assert (done.json["refused"], done.json["aside"]) == (1, str(kept))
 
 
-def test_a_missing_package_says_what_to_install(place: Place, tmp_path: Path) -> None:
+def test_a_missing_package_says_what_to_install(project: Project, tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['pyarrow'] = sys.modules['xlsxwriter'] = None\n"
         "from khive_persist.cli.root import run; sys.exit(run(sys.argv[1:]))"
     )
     for form in ("parquet", "xlsx"):
         done = subprocess.run(
-            [sys.executable, "-c", program, "--dir", str(place.root), "export",
+            [sys.executable, "-c", program, "--dir", str(project.root), "export",
              "-o", str(tmp_path / f"x.{form}")],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -136,13 +136,13 @@ def test_a_missing_package_says_what_to_install(place: Place, tmp_path: Path) ->
     assert os.listdir(tmp_path) == ["project"]
 
 
-def test_no_package_is_loaded_for_nothing(place: Place) -> None:
+def test_no_package_is_loaded_for_nothing(project: Project) -> None:
     program = (
         "import sys; from khive_persist.cli.root import run\n"
         "assert run(sys.argv[1:]) == 0\n"
         "assert not {'pyarrow', 'xlsxwriter', 'rich'} & set(sys.modules)"
     )
-    words = ["--dir", str(place.root), "export", "--format", "csv"]
+    words = ["--dir", str(project.root), "export", "--format", "csv"]
     subprocess.run([sys.executable, "-c", program, *words], check=True, capture_output=True)
 
 

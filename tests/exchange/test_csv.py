@@ -4,9 +4,9 @@ import csv
 import json
 from pathlib import Path
 
-from khive_persist.exchange.export import parts_of
-from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.project import Project
+from khive_persist.transfer.export import parts_of
 from tests.exchange.rows import CLAUDE, PLANS, made, put, read, row, stored, write
 
 HARD = {
@@ -21,10 +21,10 @@ def cells(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, strict=True))
 
 
-def test_another_reader_sees_the_same(place: Place, tmp_path: Path) -> None:
+def test_another_reader_sees_the_same(project: Project, tmp_path: Path) -> None:
     content = json.dumps(HARD)
-    put(place, [row("a", content), row("-b", "{}", "x\0y")])
-    write(place, tmp_path / "x.csv", "csv")
+    put(project, [row("a", content), row("-b", "{}", "x\0y")])
+    write(project, tmp_path / "x.csv", "csv")
     first, second = cells(tmp_path / "x.csv")
     assert first["id"] == "a"
     assert first["purpose"] == "planner_sessions"
@@ -38,19 +38,19 @@ def test_another_reader_sees_the_same(place: Place, tmp_path: Path) -> None:
     assert second["created_at"] == "x\0y"
 
 
-def test_numbers_are_bare_and_text_of_digits_is_not(place: Place, tmp_path: Path) -> None:
-    put(place, [row("a", '{"session_id":"-1.5","confidence":-1.5}'), row("b", None)])
-    write(place, tmp_path / "x.csv", "csv")
+def test_numbers_are_bare_and_text_of_digits_is_not(project: Project, tmp_path: Path) -> None:
+    put(project, [row("a", '{"session_id":"-1.5","confidence":-1.5}'), row("b", None)])
+    write(project, tmp_path / "x.csv", "csv")
     lines = (tmp_path / "x.csv").read_bytes().decode().split("\r\n")
     assert lines[1].startswith('"a","planner_sessions","2026-11-01 12:00:00.000000","\'-1.5",,')
     assert ",-1.5," in lines[1]
     assert lines[2].endswith(',,"' + row("b")[2].replace('"', '""') + '",')
 
 
-def test_a_file_that_another_program_saved_again_is_read(place: Place, tmp_path: Path) -> None:
+def test_a_file_that_another_program_saved_again_is_read(project: Project, tmp_path: Path) -> None:
     rows = [row("a", '{"session_id":"é\\n"}'), row("7", "{}", 1_793_534_400.5), row("c", None)]
-    path = put(place, rows)
-    write(place, tmp_path / "x.csv", "csv")
+    path = put(project, rows)
+    write(project, tmp_path / "x.csv", "csv")
     with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
         saved = list(csv.reader(file))
     # Quotes only where they must be, other line ends, other columns, and a byte order mark.
@@ -64,7 +64,7 @@ def test_a_file_that_another_program_saved_again_is_read(place: Place, tmp_path:
 
 
 def test_bad_records_are_listed_with_their_lines(tmp_path: Path) -> None:
-    place = made(tmp_path)
+    project = made(tmp_path)
     source = tmp_path / "x.csv"
     source.write_bytes(
         b'id,content,created_at,purpose\n'
@@ -80,8 +80,8 @@ def test_bad_records_are_listed_with_their_lines(tmp_path: Path) -> None:
         b'i,"{},2026-11-01,planner_sessions\n'
         b'j,{},2026-11-01,planner_sessions\n'
     )  # fmt: skip
-    done = read(place, source)
-    assert sorted(stored(place.database(PLANS))) == ["a", "h"]
+    done = read(project, source)
+    assert sorted(stored(project.database(PLANS))) == ["a", "h"]
     wheres = [where for where, _ in done.listed]
     assert wheres == ["lines 3 to 4", "line 5", "line 6", "line 7", "line 8", "line 9", "line 10",
                       "lines 12 to 13"]  # fmt: skip
@@ -93,9 +93,9 @@ def test_bad_records_are_listed_with_their_lines(tmp_path: Path) -> None:
         assert said in reason
 
 
-def test_events_of_all_tools_are_one_table(place: Place, tmp_path: Path) -> None:
-    put(place, [row("a", '{"event_type":"stop","success":false,"duration_ms":1.5}')], CLAUDE)
-    write(place, tmp_path / "x.csv", "csv", parts_of(HookEvent))
+def test_events_of_all_tools_are_one_table(project: Project, tmp_path: Path) -> None:
+    put(project, [row("a", '{"event_type":"stop","success":false,"duration_ms":1.5}')], CLAUDE)
+    write(project, tmp_path / "x.csv", "csv", parts_of(HookEvent))
     (only,) = cells(tmp_path / "x.csv")
     assert (only["purpose"], only["success"], only["duration_ms"]) == (
         "claude_hooks", "false", "1.5",

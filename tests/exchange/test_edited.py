@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from khive_persist.exchange.cells import Bare, says
-from khive_persist.exchange.export import parts_of
-from khive_persist.exchange.importing import Imported
-from khive_persist.place import Place
-from khive_persist.purposes import APPLICATION_SESSIONS
-from khive_persist.records.application_session import ApplicationSession
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.purposes import APPLICATION_SESSIONS
+from khive_persist.project import Project
+from khive_persist.transfer.cells import Bare, says
+from khive_persist.transfer.export import parts_of
+from khive_persist.transfer.import_ import Imported
 from tests.exchange.rows import PLANS, made, put, read, row, stored, write
 
 PLAN = {"session_id": "s1", "task_description": "t", "complexity": "simple", "confidence": 0.9,
@@ -24,9 +24,9 @@ PLAN = {"session_id": "s1", "task_description": "t", "complexity": "simple", "co
 Cells = dict[str, str]
 
 
-def exported(place: Place, path: Path, **fields: object) -> Path:
-    put(place, [row("a", json.dumps({**PLAN, **fields}))])
-    write(place, path, "csv")
+def exported(project: Project, path: Path, **fields: object) -> Path:
+    put(project, [row("a", json.dumps({**PLAN, **fields}))])
+    write(project, path, "csv")
     return path
 
 
@@ -44,8 +44,8 @@ def edited(path: Path, edit: Callable[[Cells], object]) -> Path:
     return path.with_suffix(".edited")
 
 
-def content(place: Place) -> Any:
-    return json.loads(stored(place.database(PLANS))["a"][3])
+def content(project: Project) -> Any:
+    return json.loads(stored(project.database(PLANS))["a"][3])
 
 
 def reason(done: Imported) -> str:
@@ -53,30 +53,34 @@ def reason(done: Imported) -> str:
     return done.listed[0][1]
 
 
-def test_an_edited_column_is_taken_or_refused_as_told(place: Place, tmp_path: Path) -> None:
+def test_an_edited_column_is_taken_or_refused_as_told(project: Project, tmp_path: Path) -> None:
     source = edited(
-        exported(place, tmp_path / "x.csv"),
+        exported(project, tmp_path / "x.csv"),
         lambda cells: cells.update(confidence="0.1", agent_count="", complexity="=hard"),
     )
-    before = stored(place.database(PLANS))
-    said = reason(read(place, source, update=True))
+    before = stored(project.database(PLANS))
+    said = reason(read(project, source, update=True))
     assert said.startswith("the column complexity says =hard, and content simple")
-    assert stored(place.database(PLANS)) == before
-    assert read(place, source, update=True, preference="content").purposes[PLANS[:-3]] == (0, 1, 0)
-    assert stored(place.database(PLANS)) == before
-    assert read(place, source, preference="columns").purposes[PLANS[:-3]] == (0, 0, 1)
-    assert read(place, source, update=True, preference="columns").refused == 0
+    assert stored(project.database(PLANS)) == before
+    assert read(project, source, update=True, preference="content").purposes[PLANS[:-3]] == (
+        0,
+        1,
+        0,
+    )
+    assert stored(project.database(PLANS)) == before
+    assert read(project, source, preference="columns").purposes[PLANS[:-3]] == (0, 0, 1)
+    assert read(project, source, update=True, preference="columns").refused == 0
     wanted = {**PLAN, "confidence": 0.1, "complexity": "=hard"}
     del wanted["agent_count"]
-    assert content(place) == wanted
+    assert content(project) == wanted
 
 
-def test_an_edited_content_is_no_less_edited(place: Place, tmp_path: Path) -> None:
+def test_an_edited_content_is_no_less_edited(project: Project, tmp_path: Path) -> None:
     new = json.dumps({**PLAN, "confidence": 0.1})
-    source = edited(exported(place, tmp_path / "x.csv"), lambda cells: cells.update(content=new))
-    assert "confidence says 0.9, and content 0.1" in reason(read(place, source, update=True))
-    assert read(place, source, update=True, preference="content").refused == 0
-    assert content(place)["confidence"] == 0.1
+    source = edited(exported(project, tmp_path / "x.csv"), lambda cells: cells.update(content=new))
+    assert "confidence says 0.9, and content 0.1" in reason(read(project, source, update=True))
+    assert read(project, source, update=True, preference="content").refused == 0
+    assert content(project)["confidence"] == 0.1
 
 
 @pytest.mark.parametrize(
@@ -90,12 +94,12 @@ def test_an_edited_content_is_no_less_edited(place: Place, tmp_path: Path) -> No
     ids=str,
 )
 def test_what_cannot_be_taken_is_refused(
-    place: Place, tmp_path: Path, edit: Cells, said: str
+    project: Project, tmp_path: Path, edit: Cells, said: str
 ) -> None:
-    source = edited(exported(place, tmp_path / "x.csv"), lambda cells: cells.update(note="", **edit)
+    source = edited(exported(project, tmp_path / "x.csv"), lambda cells: cells.update(note="", **edit)
                     if "note" not in edit else cells.update(edit))  # fmt: skip
-    assert said in reason(read(place, source, update=True, preference="columns"))
-    assert content(place) == PLAN
+    assert said in reason(read(project, source, update=True, preference="columns"))
+    assert content(project) == PLAN
 
 
 @pytest.mark.parametrize(
@@ -109,10 +113,10 @@ def test_what_cannot_be_taken_is_refused(
     ],
 )
 def test_what_a_spreadsheet_has_spoiled_is_refused(
-    place: Place, tmp_path: Path, created_at: str, id: str
+    project: Project, tmp_path: Path, created_at: str, id: str
 ) -> None:
     source = edited(
-        exported(place, tmp_path / "x.csv"),
+        exported(project, tmp_path / "x.csv"),
         lambda cells: cells.update(created_at=created_at, id=id),
     )
     other = made(tmp_path / "other")
@@ -122,57 +126,57 @@ def test_what_a_spreadsheet_has_spoiled_is_refused(
     assert not other.database(PLANS).exists()
 
 
-def test_a_time_without_quotes_is_no_text_of_ours(place: Place, tmp_path: Path) -> None:
-    text = exported(place, tmp_path / "x.csv").read_text()
+def test_a_time_without_quotes_is_no_text_of_ours(project: Project, tmp_path: Path) -> None:
+    text = exported(project, tmp_path / "x.csv").read_text()
     (tmp_path / "y.csv").write_text(text.replace('"2026-11-01 12:00:00.000000"', "08:38.1"))
     assert "a spreadsheet" in reason(read(made(tmp_path / "other"), tmp_path / "y.csv"))
 
 
-def test_a_time_in_a_field_is_one_still(place: Place, tmp_path: Path) -> None:
+def test_a_time_in_a_field_is_one_still(project: Project, tmp_path: Path) -> None:
     begun = {"session_id": "s", "status": "active", "version": 1,
              "started_at": "2026-11-01 12:00:00.250000"}  # fmt: skip
-    put(place, [row("s", json.dumps(begun))], APPLICATION_SESSIONS)
-    write(place, tmp_path / "x.csv", "csv", parts_of(ApplicationSession))
+    put(project, [row("s", json.dumps(begun))], APPLICATION_SESSIONS)
+    write(project, tmp_path / "x.csv", "csv", parts_of(ApplicationSession))
     for cell in ("00:00.3", "46327.5"):
         source = edited(tmp_path / "x.csv", partial(dict.update, started_at=cell))
-        assert "is no time" in reason(read(place, source, update=True, preference="columns"))
+        assert "is no time" in reason(read(project, source, update=True, preference="columns"))
 
 
-def test_what_a_spreadsheet_spells_otherwise_is_no_edit(place: Place, tmp_path: Path) -> None:
+def test_what_a_spreadsheet_spells_otherwise_is_no_edit(project: Project, tmp_path: Path) -> None:
     fields = {"confidence": 0.123456789012, "planning_cost": 1e-05, "agent_count": 12_000_000,
               "workflow_pattern": "a\r\nb", "complexity": True}  # fmt: skip
     source = edited(
-        exported(place, tmp_path / "x.csv", **fields),
+        exported(project, tmp_path / "x.csv", **fields),
         lambda cells: cells.update(
             confidence="0.123456789", planning_cost="0.00001", agent_count="1.2E+07",
             workflow_pattern="a\nb", complexity="TRUE",
         ),
     )  # fmt: skip
-    assert read(place, source).purposes[PLANS[:-3]] == (0, 1, 0)
+    assert read(project, source).purposes[PLANS[:-3]] == (0, 1, 0)
 
 
-def test_an_edited_column_of_parquet_is_no_less_edited(place: Place, tmp_path: Path) -> None:
-    put(place, [row("a", json.dumps(PLAN))])
-    write(place, tmp_path / "x.parquet", "parquet")
+def test_an_edited_column_of_parquet_is_no_less_edited(project: Project, tmp_path: Path) -> None:
+    put(project, [row("a", json.dumps(PLAN))])
+    write(project, tmp_path / "x.parquet", "parquet")
     table = pq.read_table(tmp_path / "x.parquet")
     at = table.schema.get_field_index("confidence")
     changed = table.set_column(at, "confidence", pa.array([0.1]))
     pq.write_table(changed, tmp_path / "y.parquet")
-    said = reason(read(place, tmp_path / "y.parquet", update=True))
+    said = reason(read(project, tmp_path / "y.parquet", update=True))
     assert said.startswith("the column confidence says 0.1, and content 0.9")
-    assert read(place, tmp_path / "y.parquet", update=True, preference="columns").refused == 0
-    assert content(place) == {**PLAN, "confidence": 0.1}
+    assert read(project, tmp_path / "y.parquet", update=True, preference="columns").refused == 0
+    assert content(project) == {**PLAN, "confidence": 0.1}
     # As other programs have a column of numbers in which one is missing.
     nothing = table.set_column(
         table.schema.get_field_index("planning_cost"), "planning_cost",
         pa.array([float("nan")]),
     )  # fmt: skip
     pq.write_table(nothing, tmp_path / "z.parquet")
-    assert read(place, tmp_path / "z.parquet", update=True).refused == 0
-    assert content(place) == PLAN
+    assert read(project, tmp_path / "z.parquet", update=True).refused == 0
+    assert content(project) == PLAN
     noted = table.append_column("note", pa.array(["mine"]))
     pq.write_table(noted, tmp_path / "n.parquet")
-    assert "no field takes the column 'note'" in reason(read(place, tmp_path / "n.parquet"))
+    assert "no field takes the column 'note'" in reason(read(project, tmp_path / "n.parquet"))
 
 
 @pytest.mark.parametrize(

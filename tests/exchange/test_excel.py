@@ -11,24 +11,24 @@ import pyarrow.parquet
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from khive_persist.exchange.export import parts_of
-from khive_persist.exchange.writing import Table
-from khive_persist.exchange.writing.excel import CELL_CHARACTERS, ExcelWriter, cell_text
-from khive_persist.place import Place
-from khive_persist.purposes import APPLICATION_SESSIONS, PLANNER_SESSIONS, Purpose, purpose
-from khive_persist.records.application_session import ApplicationSession
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.node import Node
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import APPLICATION_SESSIONS, PLANNER_SESSIONS, Purpose, purpose
+from khive_persist.project import Project
+from khive_persist.transfer.export import parts_of
+from khive_persist.transfer.writing import Table
+from khive_persist.transfer.writing.excel import CELL_CHARACTERS, ExcelWriter, cell_text
 from tests.exchange.rows import CLAUDE, all_parts, put, row, write
 
 
-def test_a_sheet_a_purpose_with_typed_cells(place: Place, tmp_path: Path) -> None:
+def test_a_sheet_a_purpose_with_typed_cells(project: Project, tmp_path: Path) -> None:
     content = {"session_id": "=1+1", "task_description": "a\x01é😀\n", "agent_count": 3,
                "confidence": -0.5, "planning_cost": 2**60}  # fmt: skip
-    put(place, [row("a", json.dumps(content), "2026-11-01T13:00:00.25+01:00"),
+    put(project, [row("a", json.dumps(content), "2026-11-01T13:00:00.25+01:00"),
                 row("b", None, "yesterday")])  # fmt: skip
-    put(place, [row("e", '{"event_type":"stop","success":true}')], CLAUDE)
-    assert write(place, tmp_path / "x.xlsx", "xlsx", all_parts()) == 3
+    put(project, [row("e", '{"event_type":"stop","success":true}')], CLAUDE)
+    assert write(project, tmp_path / "x.xlsx", "xlsx", all_parts()) == 3
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
     assert book.sheetnames == ["planner_sessions", "claude_hooks", "codex_hooks", "gemini_hooks"]
     sheet = book["planner_sessions"]
@@ -77,16 +77,16 @@ class Visits(Node):
     content: Visit
 
 
-def test_dates_have_their_types(place: Place, tmp_path: Path) -> None:
+def test_dates_have_their_types(project: Project, tmp_path: Path) -> None:
     started = "2026-11-01 12:00:00.250000"
     session = {"session_id": "s", "status": "active", "version": 1, "started_at": started,
                "updated_at": "soon"}  # fmt: skip
-    put(place, [row("s", json.dumps(session))], APPLICATION_SESSIONS)
+    put(project, [row("s", json.dumps(session))], APPLICATION_SESSIONS)
     visit = {"day": "2026-11-02", "begun": "2026-11-02T13:00:00+01:00", "paid": 2.5, "count": 3}
-    put(place, [row("v", json.dumps(visit)), row("w", '{"day":"1899-01-01"}')], Visits.purpose)
+    put(project, [row("v", json.dumps(visit)), row("w", '{"day":"1899-01-01"}')], Visits.purpose)
     parts = [*parts_of(ApplicationSession), *parts_of(Visits)]
-    write(place, tmp_path / "x.xlsx", "xlsx", parts)
-    write(place, tmp_path / "x.parquet", "parquet", parts)
+    write(project, tmp_path / "x.xlsx", "xlsx", parts)
+    write(project, tmp_path / "x.parquet", "parquet", parts)
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
     header, first = book["application_sessions"].iter_rows(values_only=True)
     cells = dict(zip(header, first, strict=True))
@@ -127,10 +127,10 @@ def test_sheets_whose_names_would_be_one_have_each_its_own(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("character", ["x", "😀", "="])
-def test_a_long_cell_is_cut_and_marked(place: Place, tmp_path: Path, character: str) -> None:
-    put(place, [row("a", json.dumps({"task_description": character * 70_000}))])
-    put(place, [row("b", json.dumps({"task_description": "y" * CELL_CHARACTERS}))])
-    write(place, tmp_path / "x.xlsx", "xlsx")
+def test_a_long_cell_is_cut_and_marked(project: Project, tmp_path: Path, character: str) -> None:
+    put(project, [row("a", json.dumps({"task_description": character * 70_000}))])
+    put(project, [row("b", json.dumps({"task_description": "y" * CELL_CHARACTERS}))])
+    write(project, tmp_path / "x.xlsx", "xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "x.xlsx")["planner_sessions"]
     text = sheet["D2"].value
     units = len(text.encode("utf-16-le")) // 2
@@ -160,7 +160,7 @@ def test_a_full_sheet_goes_on_in_another(tmp_path: Path) -> None:
     assert book["planner_sessions 2"].freeze_panes == "A2"
 
 
-def test_events_of_one_tool(place: Place, tmp_path: Path) -> None:
-    put(place, [row("e", '{"event_type":"stop"}')], CLAUDE)
-    write(place, tmp_path / "x.xlsx", "xlsx", parts_of(HookEvent)[:1])
+def test_events_of_one_tool(project: Project, tmp_path: Path) -> None:
+    put(project, [row("e", '{"event_type":"stop"}')], CLAUDE)
+    write(project, tmp_path / "x.xlsx", "xlsx", parts_of(HookEvent)[:1])
     assert openpyxl.load_workbook(tmp_path / "x.xlsx").sheetnames == ["claude_hooks"]

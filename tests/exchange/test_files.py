@@ -14,7 +14,7 @@ import pytest
 
 from khive_persist import CallbackMetadata, load_document, save_document
 from khive_persist.errors import InvalidFileError, InvalidRecordError
-from khive_persist.exchange.formats import FORMATS, Format
+from khive_persist.transfer.formats import FORMATS, Format
 
 DOCUMENT = {"a": [1, 2.5, None, True, "é\n😀"], "b": {"c": {}}}
 KILLS = 8

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.exchange.rows import CLAUDE, made, put
 
 MANY = 1_000_000
@@ -20,12 +20,12 @@ GROWTH_MEGABYTES = 20
 EXPORT = """
 import sys, anyio
 from pathlib import Path
-from khive_persist.exchange.export import export, parts_of
-from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.transfer.export import export, parts_of
+from khive_persist.project import Project
+from khive_persist.models.hook_event import HookEvent
 
 async def run(root, target, form):
-    return await export(Place(root), parts_of(HookEvent), Path(target), form, force=True)
+    return await export(Project(root), parts_of(HookEvent), Path(target), form, force=True)
 
 count = anyio.run(run, *sys.argv[1:])
 # Not ru_maxrss: that has the peak of whoever started the process in it.
@@ -46,8 +46,8 @@ def events(count: int) -> Iterator[tuple[Any, ...]]:
         yield f"{number:032}", json.dumps(content), "{}", f"{created_at}.000000", None
 
 
-def peak_megabytes(place: Place, target: Path, form: str, count: int) -> int:
-    words = [sys.executable, "-c", EXPORT, str(place.root), str(target), form]
+def peak_megabytes(project: Project, target: Path, form: str, count: int) -> int:
+    words = [sys.executable, "-c", EXPORT, str(project.root), str(target), form]
     done = subprocess.run(words, capture_output=True, check=True, text=True)
     exported, peak = map(int, done.stdout.split())
     assert exported == count

@@ -9,16 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.writing.parquet import GROUP_BYTES
-from khive_persist.place import Place
+from khive_persist.project import Project
+from khive_persist.transfer.writing.parquet import GROUP_BYTES
 from tests.exchange.rows import CLAUDE, all_parts, made, put, read, row, write
 
 
-def test_columns_have_their_types(place: Place, tmp_path: Path) -> None:
+def test_columns_have_their_types(project: Project, tmp_path: Path) -> None:
     content = {"session_id": "=1", "agent_count": 3, "confidence": 1, "planning_cost": "free"}
-    put(place, [row("a", json.dumps(content)), row("b", "{}", "2026-11-01T13:00:00+01:00")])
-    put(place, [row("e", '{"event_type":"stop","success":true,"duration_ms":2}')], CLAUDE)
-    write(place, tmp_path / "x.parquet", "parquet", all_parts())
+    put(project, [row("a", json.dumps(content)), row("b", "{}", "2026-11-01T13:00:00+01:00")])
+    put(project, [row("e", '{"event_type":"stop","success":true,"duration_ms":2}')], CLAUDE)
+    write(project, tmp_path / "x.parquet", "parquet", all_parts())
     table = pq.read_table(tmp_path / "x.parquet")
     types = {field.name: field.type for field in table.schema}
     assert types["created_at"] == pa.timestamp("us", tz="UTC")
@@ -37,10 +37,10 @@ def test_columns_have_their_types(place: Place, tmp_path: Path) -> None:
     )
 
 
-def test_row_groups_are_bounded_by_bytes(place: Place, tmp_path: Path) -> None:
+def test_row_groups_are_bounded_by_bytes(project: Project, tmp_path: Path) -> None:
     content = json.dumps({"task_description": "x" * 1_000_000})
-    put(place, [row(str(number), content) for number in range(30)])
-    write(place, tmp_path / "x.parquet", "parquet")
+    put(project, [row(str(number), content) for number in range(30)])
+    write(project, tmp_path / "x.parquet", "parquet")
     file = pq.ParquetFile(tmp_path / "x.parquet")
     rows = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
     assert sum(rows) == 30
@@ -48,9 +48,9 @@ def test_row_groups_are_bounded_by_bytes(place: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [100, 1])
-def test_a_damaged_file_is_refused(place: Place, tmp_path: Path, cut: int) -> None:
-    put(place, [row("a")])
-    write(place, tmp_path / "x", "parquet")
+def test_a_damaged_file_is_refused(project: Project, tmp_path: Path, cut: int) -> None:
+    put(project, [row("a")])
+    write(project, tmp_path / "x", "parquet")
     whole = (tmp_path / "x").read_bytes()
     (tmp_path / "x").write_bytes(whole[:-cut])
     with pytest.raises(InvalidFileError, match="is damaged"):

@@ -13,16 +13,16 @@ from pydantic import BaseModel
 from khive_persist import import_records
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError, InvalidQueryError
-from khive_persist.exchange.importing import Imported
-from khive_persist.exchange.reading import folder as folder_reading
-from khive_persist.exchange.reading import markdown
-from khive_persist.exchange.reading import source as source_reading
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.measurement import Measurement
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import Purpose, purpose
+from khive_persist.project import Project
+from khive_persist.transfer.import_ import Imported
+from khive_persist.transfer.reading import folder as folder_reading
+from khive_persist.transfer.reading import markdown
+from khive_persist.transfer.reading import source as source_reading
 from tests.exchange.rows import PLANS, put, row, stored, write
 
 
@@ -45,16 +45,16 @@ Take = Callable[..., Imported]
 
 
 @pytest.fixture
-def take(place: Place) -> Take:
+def take(project: Project) -> Take:
     def call(source: Path, record: type[Node] | None = Note, **options: Any) -> Imported:
-        return anyio.run(lambda: import_records(source, record, dir=place.root, **options))
+        return anyio.run(lambda: import_records(source, record, dir=project.root, **options))
 
     return call
 
 
-def rows(place: Place, kind: type[Node]) -> dict[str, tuple[Any, Any]]:
+def rows(project: Project, kind: type[Node]) -> dict[str, tuple[Any, Any]]:
     """Content and time of all records, by id."""
-    found = stored(place.database(kind.purpose.file), kind.purpose.table)
+    found = stored(project.database(kind.purpose.file), kind.purpose.table)
     return {id: (json.loads(one[3]), one[7]) for id, one in found.items()}
 
 
@@ -66,14 +66,14 @@ LAPS = [
 
 @pytest.mark.parametrize("layout", ["array", "lines", "indented"])
 def test_bare_json_is_the_content_of_records(
-    place: Place, tmp_path: Path, take: Take, layout: str
+    project: Project, tmp_path: Path, take: Take, layout: str
 ) -> None:
     texts = [json.dumps(one, indent=2 if layout == "indented" else None) for one in LAPS]
     text = "[" + ",\n".join(texts) + "]" if layout == "array" else "\n".join(texts)
     (tmp_path / "x").write_text(text)
     done = take(tmp_path / "x", id_field="lap", created_at_field="begun")
     assert done == ({"notes": (2, 0, 0)}, 0, [], "", 0)
-    assert rows(place, Note) == {
+    assert rows(project, Note) == {
         "a": (LAPS[0], "2026-11-01 09:00:00.000000"),
         "b": (LAPS[1], "2026-11-01 12:00:00.000000"),
     }
@@ -82,7 +82,7 @@ def test_bare_json_is_the_content_of_records(
 
 
 def test_csv_of_another_program_is_the_content_of_records(
-    place: Place, tmp_path: Path, take: Take
+    project: Project, tmp_path: Path, take: Take
 ) -> None:
     (tmp_path / "x.csv").write_text(
         'lap,seconds,load_heart,note,code,is_done,"=x"\n'
@@ -92,33 +92,33 @@ def test_csv_of_another_program_is_the_content_of_records(
     assert done.purposes == {"laps": (2, 0, 0)}
     assert [where for where, _ in done.listed] == ["line 4"]
     assert "content.seconds: " in done.listed[0][1]
-    found = rows(place, Lap)
+    found = rows(project, Lap)
     assert found["a"][0] == {"lap": "a", "seconds": 61.5, "load": {"heart": 120}}
     (tmp_path / "note.csv").write_text(
         'id,n,text,code,done,gone\na,5,x,007,true,\n"b","5","",1e5,False,\n'
     )
     take(tmp_path / "note.csv")
-    assert rows(place, Note)["a"][0] == {"id": "a", "n": 5, "text": "x", "code": "007",
+    assert rows(project, Note)["a"][0] == {"id": "a", "n": 5, "text": "x", "code": "007",
                                          "done": True}  # fmt: skip
-    assert rows(place, Note)["b"][0] == {"id": "b", "n": "5", "text": "", "code": "1e5",
+    assert rows(project, Note)["b"][0] == {"id": "b", "n": "5", "text": "", "code": "1e5",
                                          "done": False}  # fmt: skip
 
 
 def test_a_time_is_that_of_the_record_or_of_the_file(
-    place: Place, tmp_path: Path, take: Take
+    project: Project, tmp_path: Path, take: Take
 ) -> None:
     source = tmp_path / "x.jsonl"
     source.write_text('{"id":1,"n":1}\n{"id":"2","created_at":"2026-11-02T00:00:00Z"}\n')
     os.utime(source, ns=(0, 1_793_534_400_000_001_000))
     assert take(source).refused == 0
-    found = rows(place, Note)
+    found = rows(project, Note)
     assert found["1"][1] == "2026-11-01 12:00:00.000001"
     assert found["2"][1] == "2026-11-02 00:00:00.000000"
     assert take(source).purposes == {"notes": (0, 2, 0)}
     measured = '{"id":"m","session_id":"s","name":"hr","value":1,"measured_at":"2026-11-03"}\n'
     (tmp_path / "m.jsonl").write_text(measured)
     take(tmp_path / "m.jsonl", Measurement)
-    assert rows(place, Measurement)["m"][1] == "2026-11-03 00:00:00.000000"
+    assert rows(project, Measurement)["m"][1] == "2026-11-03 00:00:00.000000"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_time_is_that_of_the_record_or_of_the_file(
     ],
 )
 def test_what_is_no_record_is_refused(
-    place: Place, tmp_path: Path, take: Take, text: str, options: dict[str, str], said: str
+    project: Project, tmp_path: Path, take: Take, text: str, options: dict[str, str], said: str
 ) -> None:
     (tmp_path / "x").write_text(text)
     done = take(tmp_path / "x", **options)
@@ -145,29 +145,31 @@ def test_what_is_no_record_is_refused(
     assert json.loads(Path(done.aside).read_text())["raw"].strip() in text
 
 
-def test_records_are_those_of_their_class(place: Place, tmp_path: Path, take: Take) -> None:
+def test_records_are_those_of_their_class(project: Project, tmp_path: Path, take: Take) -> None:
     (tmp_path / "x").write_text('{"id":"p","session_id":"s"}')
     said = take(tmp_path / "x", PlannerSession).listed[0][1]
     assert said == "content.task_description: Field required"
     (tmp_path / "y").write_text('{"id":"p","session_id":"s","task_description":"t"}')
     assert take(tmp_path / "y", PlannerSession).refused == 0
-    metadata = json.loads(stored(place.database(PLANS))["p"][5])
+    metadata = json.loads(stored(project.database(PLANS))["p"][5])
     assert metadata["lion_class"] == PlannerSession.lion_class()
     (tmp_path / "z").write_text('{"id":"e","event_type":"stop","tool":"codex"}')
     assert take(tmp_path / "z", HookEvent).purposes == {"codex_hooks": (1, 0, 0)}
 
 
-def test_exported_records_are_themselves_still(place: Place, tmp_path: Path, take: Take) -> None:
-    put(place, [row("a")])
+def test_exported_records_are_themselves_still(
+    project: Project, tmp_path: Path, take: Take
+) -> None:
+    put(project, [row("a")])
     for form in ("csv", "jsonl"):
-        write(place, tmp_path / f"x.{form}", form)
+        write(project, tmp_path / f"x.{form}", form)
         assert take(tmp_path / f"x.{form}", PlannerSession).purposes == {
             "planner_sessions": (0, 1, 0)
         }
     forced = take(tmp_path / "x.jsonl", Note, id_field="id")
     assert forced.purposes == {"notes": (1, 0, 0)}
     with pytest.raises(InvalidFileError, match="have ids and times"):
-        take(place.khive, Note, id_field="id")
+        take(project.khive, Note, id_field="id")
     with pytest.raises(InvalidQueryError, match="whose fields"):
         take(tmp_path / "x.jsonl", None, id_field="id")
 
@@ -197,7 +199,7 @@ FIELDS = {
 
 
 def test_markdown_is_its_front_matter_and_its_text(
-    place: Place, tmp_path: Path, take: Take
+    project: Project, tmp_path: Path, take: Take
 ) -> None:
     folder = tmp_path / "notes"
     (folder / "deep").mkdir(parents=True)
@@ -208,12 +210,12 @@ def test_markdown_is_its_front_matter_and_its_text(
     (folder / ".hidden" / "no.md").write_text(NOTE)
     (folder / "link.md").symlink_to(tmp_path / "elsewhere")
     assert take(folder / "day.md").purposes == {"notes": (1, 0, 0)}
-    assert rows(place, Note)["day"][0] == FIELDS
+    assert rows(project, Note)["day"][0] == FIELDS
     assert take(folder).purposes == {"notes": (2, 1, 0)}
-    assert rows(place, Note)["t"][0] == {"id": "t", "n": 1, "body": "body"}
-    assert rows(place, Note)["deep/none"][0] == {}
+    assert rows(project, Note)["t"][0] == {"id": "t", "n": 1, "body": "body"}
+    assert rows(project, Note)["deep/none"][0] == {}
     assert take(folder / "day.md", id_field="title", created_at_field="due").refused == 0
-    assert rows(place, Note)["A day"] == (FIELDS, "2026-11-30 00:00:00.000000")
+    assert rows(project, Note)["A day"] == (FIELDS, "2026-11-30 00:00:00.000000")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ def test_markdown_is_its_front_matter_and_its_text(
     ids=lambda value: value[:30],
 )
 def test_front_matter_that_is_none_is_refused(
-    place: Place, tmp_path: Path, take: Take, text: str, said: str
+    project: Project, tmp_path: Path, take: Take, text: str, said: str
 ) -> None:
     (tmp_path / "x.md").write_text(text)
     done = take(tmp_path / "x.md")
@@ -257,16 +259,16 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut(
 
 
 def test_the_command_takes_plain_documents(
-    place: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    project: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def call(*words: str) -> int:
-        return run(["--dir", str(place.root), "import", *words])
+        return run(["--dir", str(project.root), "import", *words])
 
     source = str(tmp_path / "x.jsonl")
     Path(source).write_text('{"name":"p","at":"2026-11-01","session_id":"s","task_description":""}')
     words = ("--purpose", "planner_sessions", "--id", "name", "--created-at", "at")
     assert call(source, *words) == 0
-    assert rows(place, PlannerSession)["p"][1] == "2026-11-01 00:00:00.000000"
+    assert rows(project, PlannerSession)["p"][1] == "2026-11-01 00:00:00.000000"
     assert call(source, "--id", "name") == 2
     assert "go with --purpose" in capfd.readouterr().err
     for text in ("", "\n", "[]"):

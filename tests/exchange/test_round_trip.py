@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.exchange.export import Form
-from khive_persist.place import Place
+from khive_persist.project import Project
+from khive_persist.transfer.export import Form
 from tests.exchange.rows import (
     LOSSLESS,
     METADATA,
@@ -50,10 +50,10 @@ ODD = [
 
 @pytest.mark.parametrize("form", LOSSLESS)
 def test_odd_rows_come_back(tmp_path: Path, form: Form) -> None:
-    place = made(tmp_path / "here")
-    path = put(place, ODD)
+    project = made(tmp_path / "here")
+    path = put(project, ODD)
     target = tmp_path / f"x.{form}"
-    assert write(place, target, form) == len(ODD)
+    assert write(project, target, form) == len(ODD)
     other = made(tmp_path / "there")
     done = read(other, target)
     assert done.refused == 0, done.listed
@@ -63,10 +63,10 @@ def test_odd_rows_come_back(tmp_path: Path, form: Form) -> None:
 
 @pytest.mark.parametrize("form", LOSSLESS)
 def test_old_rows_come_back(tmp_path: Path, form: Form) -> None:
-    place = made(tmp_path / "here")
-    path = put(place, [row(r.id, r.content, r.created_at, r.node_metadata, r.embedding)
+    project = made(tmp_path / "here")
+    path = put(project, [row(r.id, r.content, r.created_at, r.node_metadata, r.embedding)
                        for r in ROWS])  # fmt: skip
-    write(place, tmp_path / "x", form)
+    write(project, tmp_path / "x", form)
     other = made(tmp_path / "there")
     assert read(other, tmp_path / "x").refused == 0
     assert stored(other.database(PLANS)) == stored(path)
@@ -93,10 +93,10 @@ ROW = st.builds(
 @given(rows=st.lists(ROW, max_size=12, unique_by=lambda row: row[0]))
 def test_any_rows_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("any")
-    place = made(folder / "here", redacts=False)
-    path = put(place, rows)
+    project = made(folder / "here", redacts=False)
+    path = put(project, rows)
     for form in LOSSLESS:
-        write(place, folder / form, form)
+        write(project, folder / form, form)
         other = made(folder / f"to {form}", redacts=False)
         assert read(other, folder / form).refused == 0
         found = stored(other.database(PLANS)) if rows else {}
@@ -105,14 +105,14 @@ def test_any_rows_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list
 
 
 @pytest.mark.parametrize("form", LOSSLESS)
-def test_everything_of_a_place_comes_back(place: Place, tmp_path: Path, form: Form) -> None:
+def test_everything_of_a_project_comes_back(project: Project, tmp_path: Path, form: Form) -> None:
     for tool in ("claude-code", "codex", "gemini-cli"):
         for payload in sample_payloads(tool)[:10]:
-            Spool(place).accept(tool, payload)
-    Spool(place).accept("codex", b'{ "no": JSON \xff}')
-    drain(place)
-    put(place, [row("plan")])
-    assert write(place, tmp_path / "x", form, all_parts()) == 32
+            Spool(project).accept(tool, payload)
+    Spool(project).accept("codex", b'{ "no": JSON \xff}')
+    drain(project)
+    put(project, [row("plan")])
+    assert write(project, tmp_path / "x", form, all_parts()) == 32
     other = made(tmp_path / "there")
     assert read(other, tmp_path / "x").refused == 0
-    assert everything(other) == everything(place)
+    assert everything(other) == everything(project)

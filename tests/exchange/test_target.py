@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from khive_persist.errors import InvalidFileError
-from khive_persist.exchange.export import FORMS, Form
-from khive_persist.exchange.target import replacing
-from khive_persist.place import Place
+from khive_persist.project import Project
+from khive_persist.transfer.export import FORMS, Form
+from khive_persist.transfer.target import replacing
 from tests.exchange.rows import put, row, write
 
 EXPORT = """
 import sys, anyio
 from pathlib import Path
-from khive_persist.exchange.export import export, parts_of
-from khive_persist.place import Place
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.transfer.export import export, parts_of
+from khive_persist.project import Project
+from khive_persist.models.planner_session import PlannerSession
 
 def wait(count):
     print(count, flush=True)
@@ -27,7 +27,7 @@ def wait(count):
 
 async def run(root, target, form):
     parts = parts_of(PlannerSession)
-    await export(Place(root), parts, Path(target), form, force=True, advance=wait)
+    await export(Project(root), parts, Path(target), form, force=True, advance=wait)
 
 anyio.run(run, *sys.argv[1:])
 """
@@ -35,13 +35,13 @@ anyio.run(run, *sys.argv[1:])
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_killed_export_leaves_the_target_as_it_was(
-    place: Place, tmp_path: Path, form: Form
+    project: Project, tmp_path: Path, form: Form
 ) -> None:
-    put(place, [row(str(number)) for number in range(300)])
+    put(project, [row(str(number)) for number in range(300)])
     target = tmp_path / "target"
     target.write_text("old")
     with subprocess.Popen(
-        [sys.executable, "-c", EXPORT, str(place.root), str(target), form],
+        [sys.executable, "-c", EXPORT, str(project.root), str(target), form],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None
@@ -52,15 +52,15 @@ def test_a_killed_export_leaves_the_target_as_it_was(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_failed_export_leaves_nothing(place: Place, tmp_path: Path, form: Form) -> None:
-    path = put(place, [row(str(number), '{"a":"%s"}' % ("x" * 5_000)) for number in range(600)])
+def test_a_failed_export_leaves_nothing(project: Project, tmp_path: Path, form: Form) -> None:
+    path = put(project, [row(str(number), '{"a":"%s"}' % ("x" * 5_000)) for number in range(600)])
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2 : -16_384] = b"\xff" * (len(damaged) // 2 - 16_384)
     path.write_bytes(damaged)
     folder = tmp_path / "out"
     folder.mkdir()
     with pytest.raises(RuntimeError):
-        write(place, folder / "target", form)
+        write(project, folder / "target", form)
     assert os.listdir(folder) == []
 
 
@@ -107,11 +107,11 @@ def test_no_device_and_no_folder_is_written_over(tmp_path: Path) -> None:
             pass
 
 
-def test_no_file_of_the_place_is_written_over(place: Place, tmp_path: Path) -> None:
-    path = put(place, [row("a")])
+def test_no_file_of_the_project_is_written_over(project: Project, tmp_path: Path) -> None:
+    path = put(project, [row("a")])
     before = path.read_bytes()
-    (tmp_path / "link").symlink_to(place.khive)
-    for target in (path, place.khive / "new.json", tmp_path / "link" / "new.json"):
+    (tmp_path / "link").symlink_to(project.khive)
+    for target in (path, project.khive / "new.json", tmp_path / "link" / "new.json"):
         with pytest.raises(InvalidFileError, match=r"is there already|is in \.khive"):
-            write(place, target, "json")
+            write(project, target, "json")
     assert path.read_bytes() == before

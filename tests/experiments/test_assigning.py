@@ -27,12 +27,12 @@ from khive_persist import (
     open_store,
     verify,
 )
+from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import ConflictError, InvalidRecordError, NotFoundError
-from khive_persist.experiments.drawing import draw
-from khive_persist.place import Place
-from khive_persist.store.begun import PURPOSES
-from khive_persist.store.begun import statement as begun_statement
+from khive_persist.project import Project
+from khive_persist.sessions.has_started import PURPOSES
+from khive_persist.sessions.has_started import statement as begun_statement
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 from tests.experiments.records import HALVES, rows, save
@@ -60,24 +60,24 @@ anyio.run(main)
 
 
 @pytest.fixture
-async def prompt(place: Place) -> Experiment:
-    return await create_experiment("prompt", HALVES, dir=place.root)
+async def prompt(project: Project) -> Experiment:
+    return await create_experiment("prompt", HALVES, dir=project.root)
 
 
-async def test_an_experiment_is_created_once(place: Place) -> None:
-    made = await create_experiment("prompt", ["control", "new"], note="n", dir=place.root)
+async def test_an_experiment_is_created_once(project: Project) -> None:
+    made = await create_experiment("prompt", ["control", "new"], note="n", dir=project.root)
     variants = [{"name": "control", "weight": 1}, {"name": "new", "weight": 1}]
     assert made.content == {"name": "prompt", "variants": variants, "note": "n"}
     assert made.id == "prompt"
     for same in (["control", "new"], {"control": 1, "new": 1.0}):
-        assert await create_experiment("prompt", same, dir=place.root) == made
+        assert await create_experiment("prompt", same, dir=project.root) == made
     others: list[Any] = [["new", "control"], {"control": 1, "new": 2}, ["control", "new", "more"]]
     for other in others:
         with pytest.raises(ConflictError, match="control=1, new=1"):
-            await create_experiment("prompt", other, dir=place.root)
+            await create_experiment("prompt", other, dir=project.root)
     with pytest.raises(ConflictError):
-        await create_experiment("prompt", HALVES, note="another", dir=place.root)
-    assert rows(place, "experiments") == {"prompt": dict(made.content)}
+        await create_experiment("prompt", HALVES, note="another", dir=project.root)
+    assert rows(project, "experiments") == {"prompt": dict(made.content)}
 
 
 @pytest.mark.parametrize(
@@ -92,53 +92,53 @@ async def test_an_experiment_is_created_once(place: Place) -> None:
         ("a/b", ["a", "b"]), ("x" * 101, ["a", "b"]), ("a\n", ["a", "b"]), (SECRET, ["a", "b"]),
     ],
 )  # fmt: skip
-async def test_what_is_no_experiment_is_refused(name: str, variants: Any, place: Place) -> None:
+async def test_what_is_no_experiment_is_refused(name: str, variants: Any, project: Project) -> None:
     with pytest.raises(InvalidRecordError):
-        await create_experiment(name, variants, dir=place.root)
-    assert rows(place, "experiments") == {}
+        await create_experiment(name, variants, dir=project.root)
+    assert rows(project, "experiments") == {}
 
 
-async def test_a_session_is_assigned_once(prompt: Experiment, place: Place) -> None:
-    first = await assign("s1", "prompt", dir=place.root)
+async def test_a_session_is_assigned_once(prompt: Experiment, project: Project) -> None:
+    first = await assign("s1", "prompt", dir=project.root)
     variants = prompt.content["variants"]
     assert first.content == {
         "session_id": "s1", "experiment": "prompt", "method": "random", "is_late": False,
         "variant": draw("prompt", "s1", variants), "variants": variants,
     }  # fmt: skip
     drawn = first.content["variant"]
-    assert await assign("s1", "prompt", dir=place.root) == first
-    assert await assign("s1", "prompt", drawn, dir=place.root) == first
+    assert await assign("s1", "prompt", dir=project.root) == first
+    assert await assign("s1", "prompt", drawn, dir=project.root) == first
     (other,) = HALVES.keys() - {drawn}
     with pytest.raises(ConflictError, match=f"has the variant '{drawn}' of 'prompt'"):
-        await assign("s1", "prompt", other, dir=place.root)
+        await assign("s1", "prompt", other, dir=project.root)
     against = "new" if draw("prompt", "s2", variants) == "control" else "control"
-    named = await assign("s2", "prompt", against, dir=place.root)
+    named = await assign("s2", "prompt", against, dir=project.root)
     assert (named.content["variant"], named.content["method"]) == (against, "named")
-    assert await assign("s2", "prompt", dir=place.root) == named
-    assert rows(place, "assignments") == {
+    assert await assign("s2", "prompt", dir=project.root) == named
+    assert rows(project, "assignments") == {
         one.id: dict(one.content) for one in (first, named)
     }  # fmt: skip
     for kind in (Experiment, Assignment):
-        assert (await verify(kind, dir=place.root)).is_equal
+        assert (await verify(kind, dir=project.root)).is_equal
 
 
-async def test_what_cannot_be_assigned_is_refused(prompt: Experiment, place: Place) -> None:
+async def test_what_cannot_be_assigned_is_refused(prompt: Experiment, project: Project) -> None:
     with pytest.raises(NotFoundError, match="experiment create"):
-        await assign("s1", "nothing", dir=place.root)
+        await assign("s1", "nothing", dir=project.root)
     with pytest.raises(NotFoundError, match="experiment create"):
-        await assign("s1", "nothing", "control", dir=place.root)
+        await assign("s1", "nothing", "control", dir=project.root)
     with pytest.raises(InvalidRecordError, match=r"no variant 'old'.*one of control, new"):
-        await assign("s1", "prompt", "old", dir=place.root)
+        await assign("s1", "prompt", "old", dir=project.root)
     for id in ("", "x" * 201, "a\0b", "\ud800", f"token={SECRET}"):
         with pytest.raises(InvalidRecordError):
-            await assign(id, "prompt", dir=place.root)
-    assert rows(place, "assignments") == {}
+            await assign(id, "prompt", dir=project.root)
+    assert rows(project, "assignments") == {}
 
 
-async def test_an_id_is_taken_as_it_is(prompt: Experiment, place: Place) -> None:
+async def test_an_id_is_taken_as_it_is(prompt: Experiment, project: Project) -> None:
     event = {"event_type": "pre_command", "session_id": "abcdef"}
-    await save(place, HookEvent, event)
-    begin = await assign("abc", "prompt", dir=place.root)
+    await save(project, HookEvent, event)
+    begin = await assign("abc", "prompt", dir=project.root)
     assert (begin.content["session_id"], begin.content["is_late"]) == ("abc", False)
 
 
@@ -173,18 +173,20 @@ async def test_what_is_recorded_before_makes_it_late(
     is_late: bool,
     variant: str | None,
     prompt: Experiment,
-    place: Place,
+    project: Project,
 ) -> None:
-    await save(place, kind, {**content, "session_id": "s1"})
-    done = await assign("s1", "prompt", variant, dir=place.root)
+    await save(project, kind, {**content, "session_id": "s1"})
+    done = await assign("s1", "prompt", variant, dir=project.root)
     assert done.content["is_late"] is is_late
-    assert (await assign("s2", "prompt", variant, dir=place.root)).content["is_late"] is False
+    assert (await assign("s2", "prompt", variant, dir=project.root)).content["is_late"] is False
 
 
-async def test_to_look_whether_it_is_late_an_index_serves(prompt: Experiment, place: Place) -> None:
+async def test_to_look_whether_it_is_late_an_index_serves(
+    prompt: Experiment, project: Project
+) -> None:
     for kind, content in LATE:
-        await save(place, kind, {**content, "session_id": "s1"})
-    reader = Reader([(place.database(one.file), one) for one in PURPOSES])
+        await save(project, kind, {**content, "session_id": "s1"})
+    reader = Reader([(project.database(one.file), one) for one in PURPOSES])
 
     def explained(source: Source) -> Statement:
         sql, values = begun_statement(source, "s1")
@@ -196,23 +198,25 @@ async def test_to_look_whether_it_is_late_an_index_serves(prompt: Experiment, pl
     assert [step for step in steps if step.startswith("SCAN f")] == []
 
 
-async def test_an_event_that_waits_in_the_spool_counts(prompt: Experiment, place: Place) -> None:
+async def test_an_event_that_waits_in_the_spool_counts(
+    prompt: Experiment, project: Project
+) -> None:
     payload = {"hook_event_name": "UserPromptSubmit", "session_id": "s1", "prompt": "go"}
-    Spool(place).accept("claude-code", json.dumps(payload).encode())
-    assert (await assign("s1", "prompt", dir=place.root)).content["is_late"] is True
+    Spool(project).accept("claude-code", json.dumps(payload).encode())
+    assert (await assign("s1", "prompt", dir=project.root)).content["is_late"] is True
 
 
-async def test_it_is_not_late_for_what_comes_after(prompt: Experiment, place: Place) -> None:
-    first = await assign("s1", "prompt", dir=place.root)
-    await save(place, Message, {"tool": "codex", "role": "user", "session_id": "s1"})
-    assert await assign("s1", "prompt", dir=place.root) == first
+async def test_it_is_not_late_for_what_comes_after(prompt: Experiment, project: Project) -> None:
+    first = await assign("s1", "prompt", dir=project.root)
+    await save(project, Message, {"tool": "codex", "role": "user", "session_id": "s1"})
+    assert await assign("s1", "prompt", dir=project.root) == first
     assert first.content["is_late"] is False
 
 
-async def test_of_many_processes_one_wins_and_all_get_the_same(place: Place) -> None:
-    await create_experiment("race", [f"v{n}" for n in range(4)], dir=place.root)
+async def test_of_many_processes_one_wins_and_all_get_the_same(project: Project) -> None:
+    await create_experiment("race", [f"v{n}" for n in range(4)], dir=project.root)
     each = 12
-    command = [sys.executable, "-c", ASSIGNER, str(place.root)]
+    command = [sys.executable, "-c", ASSIGNER, str(project.root)]
     racers = [
         subprocess.Popen([*command, f"v{n}", str(each)], text=True,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -229,19 +233,19 @@ async def test_of_many_processes_one_wins_and_all_get_the_same(place: Place) -> 
     assert [one.returncode for one in racers] == [0] * 4
     assert all(one == got[0] for one in got)
     assert len(got[0]) == each
-    stored = rows(place, "assignments").values()
+    stored = rows(project, "assignments").values()
     assert {one["session_id"]: one["variant"] for one in stored} == {
         f"s{n}": variant for n, variant in enumerate(got[0])
     }
-    assert (await verify(Assignment, dir=place.root)).is_equal
+    assert (await verify(Assignment, dir=project.root)).is_equal
 
 
 async def test_of_many_tasks_one_is_new_and_they_share_commits(
-    prompt: Experiment, place: Place
+    prompt: Experiment, project: Project
 ) -> None:
     new = []
-    async with open_store(Assignment, dir=place.root) as assignments:
-        made = await assign("s0", "prompt", dir=place.root)
+    async with open_store(Assignment, dir=project.root) as assignments:
+        made = await assign("s0", "prompt", dir=project.root)
 
         async def keep(number: int) -> None:
             content = {**made.content, "session_id": f"s{number % 5}"}
@@ -255,25 +259,27 @@ async def test_of_many_tasks_one_is_new_and_they_share_commits(
     assert Counter(new) == {True: 4, False: 46}
 
 
-async def test_callbacks_are_told_of_what_is_new_alone(prompt: Experiment, place: Place) -> None:
+async def test_callbacks_are_told_of_what_is_new_alone(
+    prompt: Experiment, project: Project
+) -> None:
     told: list[CallbackMetadata] = []
     variants = prompt.content["variants"]
     content = {"session_id": "s1", "experiment": "prompt", "variant": "new", "method": "named",
                "is_late": False, "variants": variants}  # fmt: skip
     one = Assignment.model_validate({"content": content})
-    async with open_store(Assignment, dir=place.root, on_save=told.append) as assignments:
+    async with open_store(Assignment, dir=project.root, on_save=told.append) as assignments:
         assert (await assignments.keep(one)).is_new
         assert not (await assignments.keep(one)).is_new
         assert await assignments.save(one) == one
     assert [each.items for each in told] == [1]
 
 
-async def test_no_store_changes_what_is_kept(prompt: Experiment, place: Place) -> None:
+async def test_no_store_changes_what_is_kept(prompt: Experiment, project: Project) -> None:
     async with (
-        open_store(Experiment, dir=place.root) as experiments,
-        open_store(Assignment, dir=place.root) as assignments,
+        open_store(Experiment, dir=project.root) as experiments,
+        open_store(Assignment, dir=project.root) as assignments,
     ):
-        there = await assign("s1", "prompt", dir=place.root)
+        there = await assign("s1", "prompt", dir=project.root)
         (other,) = HALVES.keys() - {there.content["variant"]}
         changed = Assignment.model_validate({"content": {**there.content, "variant": other}})
         fresh = Assignment.model_validate({"content": {**there.content, "session_id": "s2"}})
@@ -298,7 +304,7 @@ async def test_no_store_changes_what_is_kept(prompt: Experiment, place: Place) -
         assert await there.save() == there
         assert await assignments.revise(there.id, lambda _: there) == there
         assert await assignments.count() == 2
-    assert (await verify(Assignment, dir=place.root)).is_equal
+    assert (await verify(Assignment, dir=project.root)).is_equal
     for wrong in ({"id": "mine"}, {"content": {**there.content, "variant": "old"}}):
         with pytest.raises(ValueError, match=r"is made of|none of the experiment's"):
             Assignment.model_validate({"content": there.content} | wrong)

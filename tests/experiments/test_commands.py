@@ -11,36 +11,36 @@ import pytest
 from khive_persist import Assignment, Message, assign, create_experiment
 from khive_persist.cli.root import run
 from khive_persist.mirror.schema import schema
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.experiments.records import HALVES, rows, save
 
 Captured = pytest.CaptureFixture[str]
 
 
-def call(place: Place, *words: str) -> int:
-    return run(["--dir", str(place.root), "experiment", *words])
+def call(project: Project, *words: str) -> int:
+    return run(["--dir", str(project.root), "experiment", *words])
 
 
-def test_a_script_gets_the_variant_alone(place: Place, capsys: Captured) -> None:
-    assert call(place, "create", "prompt", "control=1", "new=2.5", "--note", "n") == 0
+def test_a_script_gets_the_variant_alone(project: Project, capsys: Captured) -> None:
+    assert call(project, "create", "prompt", "control=1", "new=2.5", "--note", "n") == 0
     assert capsys.readouterr() == ("prompt\n", "prompt created: control=1, new=2.5\n")
-    assert call(place, "create", "prompt", "control", "new=2.5") == 0
+    assert call(project, "create", "prompt", "control", "new=2.5") == 0
     assert capsys.readouterr().err == "prompt was there: control=1, new=2.5\n"
-    assert call(place, "assign", "s1", "prompt") == 0
+    assert call(project, "assign", "s1", "prompt") == 0
     drawn = capsys.readouterr()
     assert drawn == ("new\n", "prompt: assigned at random\n")
-    assert call(place, "assign", "s1", "prompt") == 0
+    assert call(project, "assign", "s1", "prompt") == 0
     again = capsys.readouterr()
     assert again.out == "new\n"
     assert again.err.startswith("prompt: assigned at random on 2")
     assert again.err.endswith(" UTC, and kept\n")
-    anyio.run(save, place, Message, {"tool": "codex", "role": "user", "session_id": "s2"})
-    assert call(place, "assign", "s2", "prompt", "control", "--json") == 0
+    anyio.run(save, project, Message, {"tool": "codex", "role": "user", "session_id": "s2"})
+    assert call(project, "assign", "s2", "prompt", "control", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
         "session_id": "s2", "experiment": "prompt", "variant": "control", "method": "named",
         "is_late": True, "is_new": True,
     }  # fmt: skip
-    assert call(place, "create", "prompt", "control", "new=2.5", "--json") == 0
+    assert call(project, "create", "prompt", "control", "new=2.5", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["name"], found["note"], found["is_new"]) == ("prompt", "n", False)
 
@@ -63,39 +63,39 @@ def test_a_script_gets_the_variant_alone(place: Place, capsys: Captured) -> None
     ],
 )
 def test_what_is_wrong_is_said_on_one_line(
-    words: str, code: int, said: str, place: Place, capsys: Captured
+    words: str, code: int, said: str, project: Project, capsys: Captured
 ) -> None:
-    assert call(place, "create", "half", "a", "b") == 0
-    assert call(place, "assign", "s0", "half", "a") == 0
+    assert call(project, "create", "half", "a", "b") == 0
+    assert call(project, "assign", "s0", "half", "a") == 0
     capsys.readouterr()
-    assert call(place, *words.split()) == code
+    assert call(project, *words.split()) == code
     told = capsys.readouterr()
     assert told.out == ""
     assert said in told.err
     assert told.err.count("\n") == 1
-    assert list(rows(place, "experiments")) == ["half"]
-    assert len(rows(place, "assignments")) == 1
+    assert list(rows(project, "experiments")) == ["half"]
+    assert len(rows(project, "assignments")) == 1
 
 
-def divided(place: Place, sessions: int = 60) -> None:
+def divided(project: Project, sessions: int = 60) -> None:
     async def assign_all() -> None:
-        await create_experiment("prompt", HALVES, dir=place.root)
-        await create_experiment("empty", ["a", "b"], dir=place.root)
+        await create_experiment("prompt", HALVES, dir=project.root)
+        await create_experiment("empty", ["a", "b"], dir=project.root)
         for number in range(sessions):
-            await assign(f"s{number}", "prompt", dir=place.root)
-        await save(place, Message, {"tool": "codex", "role": "user", "session_id": "tardy"})
-        await assign("tardy", "prompt", "new", dir=place.root)
-        await assign("early", "prompt", "new", dir=place.root)
+            await assign(f"s{number}", "prompt", dir=project.root)
+        await save(project, Message, {"tool": "codex", "role": "user", "session_id": "tardy"})
+        await assign("tardy", "prompt", "new", dir=project.root)
+        await assign("early", "prompt", "new", dir=project.root)
 
     anyio.run(assign_all)
 
 
-def test_counts_are_shown_against_the_weights(place: Place, capsys: Captured) -> None:
-    divided(place)
-    drawn = [one["variant"] for one in rows(place, "assignments").values()
+def test_counts_are_shown_against_the_weights(project: Project, capsys: Captured) -> None:
+    divided(project)
+    drawn = [one["variant"] for one in rows(project, "assignments").values()
              if one["method"] == "random"]  # fmt: skip
     control, new = drawn.count("control"), drawn.count("new")
-    assert call(place, "list", "--json") == 0
+    assert call(project, "list", "--json") == 0
     listed = json.loads(capsys.readouterr().out)
     assert [one["name"] for one in listed] == ["prompt", "empty"]
     none = {"named": 0, "late_random": 0, "late_named": 0, "weight": 1}
@@ -104,79 +104,79 @@ def test_counts_are_shown_against_the_weights(place: Place, capsys: Captured) ->
         {"name": "new", "random": new, **none, "named": 2, "late_named": 1},
     ]
     assert listed[1]["variants"][0] == {"name": "a", "random": 0, **none}
-    assert call(place, "show", "prompt", "--json") == 0
+    assert call(project, "show", "prompt", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["variants"] == listed[0]["variants"]
     assert found["ratio"]["expected"] == [30, 30]
     chi_square = (control - 30) ** 2 / 30 + (new - 30) ** 2 / 30
     assert found["ratio"]["chi_square"] == pytest.approx(chi_square)
     assert not found["ratio"]["is_mismatch"]
-    assert call(place, "show", "prompt") == 0
+    assert call(project, "show", "prompt") == 0
     told = capsys.readouterr().out
     assert "The sessions drawn fit the weights" in told
-    assert call(place, "list") == 0
+    assert call(project, "list") == 0
     assert "control" in capsys.readouterr().out
-    assert call(place, "show", "empty") == 0
+    assert call(project, "show", "empty") == 0
     assert "Too few sessions were drawn to check" in capsys.readouterr().out
 
 
-def test_a_ratio_that_does_not_fit_is_said(place: Place, capsys: Captured) -> None:
-    divided(place)
-    ids = [id for id, one in rows(place, "assignments").items()
+def test_a_ratio_that_does_not_fit_is_said(project: Project, capsys: Captured) -> None:
+    divided(project)
+    ids = [id for id, one in rows(project, "assignments").items()
            if (one["method"], one["variant"]) == ("random", "new")]  # fmt: skip
 
     async def lose() -> None:
         from khive_persist import open_store
 
-        async with open_store(Assignment, dir=place.root) as assignments:
+        async with open_store(Assignment, dir=project.root) as assignments:
             for id in ids[:-3]:
                 assert await assignments.delete(id)
 
     anyio.run(lose)
-    assert call(place, "show", "prompt") == 0
+    assert call(project, "show", "prompt") == 0
     told = capsys.readouterr().out
     assert "The sessions drawn do not fit the weights (chi-square " in told
     assert "something loses sessions" in told
-    assert call(place, "show", "prompt", "--json") == 0
+    assert call(project, "show", "prompt", "--json") == 0
     ratio = json.loads(capsys.readouterr().out)["ratio"]
     assert ratio["is_mismatch"]
     assert ratio["p"] < 0.001
 
 
-def test_without_any_there_is_a_line_and_an_empty_list(place: Place, capsys: Captured) -> None:
-    assert call(place, "list") == 0
+def test_without_any_there_is_a_line_and_an_empty_list(project: Project, capsys: Captured) -> None:
+    assert call(project, "list") == 0
     assert capsys.readouterr() == ("", "no experiments\n")
-    assert call(place, "list", "--json") == 0
+    assert call(project, "list", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
-    assert not list(place.khive.glob("*.db"))
+    assert not list(project.khive.glob("*.db"))
 
 
 def test_one_that_was_written_past_the_store_is_counted_and_not_assigned(
-    place: Place, capsys: Captured
+    project: Project, capsys: Captured
 ) -> None:
     import sqlite3
 
-    divided(place, 2)
-    with sqlite3.connect(place.database("experiments.db")) as connection:
+    divided(project, 2)
+    with sqlite3.connect(project.database("experiments.db")) as connection:
         for id, text in (("odd", '{"name": "odd", "variants": [1]}'), ("bare", "null")):
             insert = "INSERT INTO experiments (id, content, created_at) VALUES (?, ?, '2026')"
             connection.execute(insert, (id, text))
     connection.close()
-    assert call(place, "list", "--json") == 0
+    assert call(project, "list", "--json") == 0
     found = {one["name"]: one["variants"] for one in json.loads(capsys.readouterr().out)}
     assert (found["odd"], found["bare"], len(found["prompt"])) == ([], [], 2)
     for name in ("odd", "bare"):
-        assert call(place, "assign", "s1", name) == 1
-        assert call(place, "show", name) == 0
-    assert len(rows(place, "assignments")) == 4
+        assert call(project, "assign", "s1", name) == 1
+        assert call(project, "show", name) == 0
+    assert len(rows(project, "assignments")) == 4
 
 
-def test_both_records_are_as_any_other(place: Place, capsys: Captured, tmp_path: Any) -> None:
-    divided(place, 3)
-    root = ["--dir", str(place.root)]
-    before = {name: rows(place, name) for name in ("experiments", "assignments")}
+def test_both_records_are_as_any_other(project: Project, capsys: Captured, tmp_path: Any) -> None:
+    divided(project, 3)
+    root = ["--dir", str(project.root)]
+    before = {name: rows(project, name) for name in ("experiments", "assignments")}
     validator = jsonschema.Draft202012Validator(schema())
-    for path in (place.khive / "sessions").glob("*.json"):
+    for path in (project.khive / "sessions").glob("*.json"):
         document = json.loads(path.read_text("utf-8"))
         validator.validate(document)
         document["content"]["variants"] = [{"name": "a", "weight": 1}]
@@ -184,7 +184,7 @@ def test_both_records_are_as_any_other(place: Place, capsys: Captured, tmp_path:
     for form in ("jsonl", "parquet"):
         file = tmp_path / f"out.{form}"
         assert run([*root, "export", "-o", str(file)]) == 0
-        other = Place(tmp_path / form)
+        other = Project(tmp_path / form)
         other.root.mkdir()
         other.make()
         assert run(["--dir", str(other.root), "import", str(file)]) == 0
@@ -196,15 +196,15 @@ def test_both_records_are_as_any_other(place: Place, capsys: Captured, tmp_path:
         for id, content in before[name].items()
     ]
     lines.write_text("\n".join(map(json.dumps, some)))
-    third = Place(tmp_path / "third")
+    third = Project(tmp_path / "third")
     third.root.mkdir()
     third.make()
     assert run(["--dir", str(third.root), "import", str(lines)]) == 0
     assert {name: rows(third, name) for name in before} == before
     for name in before:
-        place.database(f"{name}.db").unlink()
+        project.database(f"{name}.db").unlink()
     assert run([*root, "rebuild", "--from-mirror"]) == 0
-    assert {name: rows(place, name) for name in before} == before
+    assert {name: rows(project, name) for name in before} == before
     capsys.readouterr()
     sql = "SELECT variant, method, is_late FROM assignments.assigned WHERE session_id = 'tardy'"
     assert run([*root, "query", sql, "--jsonl"]) == 0
@@ -213,23 +213,23 @@ def test_both_records_are_as_any_other(place: Place, capsys: Captured, tmp_path:
     assert run([*root, "show", "tardy"]) == 0
     assert "variant new of prompt assigned by name, late" in capsys.readouterr().out
     assert run([*root, "purge", "--session", "tardy", "--yes"]) == 0
-    assert {one["session_id"] for one in rows(place, "assignments").values()} == {
+    assert {one["session_id"] for one in rows(project, "assignments").values()} == {
         "s0", "s1", "s2", "early"
     }  # fmt: skip
     assert run([*root, "verify"]) == 0
 
 
 def test_what_was_assigned_elsewhere_does_not_change_what_is_here(
-    place: Place, tmp_path: Any, capsys: Captured
+    project: Project, tmp_path: Any, capsys: Captured
 ) -> None:
-    divided(place, 1)
-    other = Place(tmp_path / "other")
+    divided(project, 1)
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
-    here = rows(place, "assignments")
+    here = rows(project, "assignments")
     (drawn,) = {one["variant"] for one in here.values() if one["session_id"] == "s0"}
     (against,) = HALVES.keys() - {drawn}
     anyio.run(partial(create_experiment, "prompt", HALVES, dir=other.root))
     anyio.run(partial(assign, "s0", "prompt", against, dir=other.root))
-    assert run(["--dir", str(place.root), "import", str(other.khive)]) in (0, 1)
-    assert rows(place, "assignments") == here
+    assert run(["--dir", str(project.root), "import", str(other.khive)]) in (0, 1)
+    assert rows(project, "assignments") == here

@@ -11,8 +11,8 @@ import pytest
 
 from khive_persist import Assignment, Score, assign, create_experiment, open_store
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.query import field
+from khive_persist.models.query import field
+from khive_persist.project import Project
 from tests.experiments.records import HALVES, rows, save
 
 EACH = 12
@@ -20,45 +20,45 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def tried(place: Place) -> Place:
+def tried(project: Project) -> Project:
     """Sessions that drew their variant, some named ones, late ones, and others."""
 
     async def make() -> None:
-        await create_experiment("prompt", HALVES, dir=place.root)
-        await create_experiment("other", ["x", "y"], dir=place.root)
+        await create_experiment("prompt", HALVES, dir=project.root)
+        await create_experiment("other", ["x", "y"], dir=project.root)
         for number in range(2 * EACH):
-            drawn = await assign(f"s{number:02}", "prompt", dir=place.root)
-            await assign(f"s{number:02}", "other", dir=place.root)
+            drawn = await assign(f"s{number:02}", "prompt", dir=project.root)
+            await assign(f"s{number:02}", "other", dir=project.root)
             value = number + 100 * (drawn.content["variant"] == "new")
             await score(f"s{number:02}", value)
-        await assign("named", "prompt", "new", dir=place.root)
+        await assign("named", "prompt", "new", dir=project.root)
         for session in ("named", "late1", "late2", "late3", "none"):
             await score(session, 1_000)
         for session in ("late1", "late2"):
-            await assign(session, "prompt", "new", dir=place.root)
-        await assign("late3", "prompt", dir=place.root)
-        await assign("unseen", "prompt", dir=place.root)
+            await assign(session, "prompt", "new", dir=project.root)
+        await assign("late3", "prompt", dir=project.root)
+        await assign("unseen", "prompt", dir=project.root)
 
     async def score(session: str, value: float) -> None:
-        await save(place, Score, {"session_id": session, "name": "points", "value": value})
+        await save(project, Score, {"session_id": session, "name": "points", "value": value})
 
     anyio.run(make)
-    return place
+    return project
 
 
-def compare(place: Place, *words: str) -> int:
+def compare(project: Project, *words: str) -> int:
     named = ["--by", "experiment:prompt", "--metric", "score:points"]
-    return run(["--dir", str(place.root), "compare", *named, *words])
+    return run(["--dir", str(project.root), "compare", *named, *words])
 
 
-def drawn(place: Place) -> dict[str, int]:
-    found = [one["variant"] for one in rows(place, "assignments").values()
+def drawn(project: Project) -> dict[str, int]:
+    found = [one["variant"] for one in rows(project, "assignments").values()
              if one["experiment"] == "prompt" and one["method"] == "random"
              and one["session_id"] != "unseen"]  # fmt: skip
     return {variant: found.count(variant) for variant in HALVES}
 
 
-def test_late_ones_are_left_out_and_counted(tried: Place, capsys: Captured) -> None:
+def test_late_ones_are_left_out_and_counted(tried: Project, capsys: Captured) -> None:
     assert compare(tried, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     control, new = drawn(tried).values()
@@ -78,7 +78,7 @@ def test_late_ones_are_left_out_and_counted(tried: Place, capsys: Captured) -> N
     assert found["experiment"]["with_late"]
 
 
-def test_every_report_says_so(tried: Place, tmp_path: Path, capsys: Captured) -> None:
+def test_every_report_says_so(tried: Project, tmp_path: Path, capsys: Captured) -> None:
     page, text, folder = tmp_path / "r.html", tmp_path / "r.txt", tmp_path / "tables"
     assert compare(tried, "--html", str(page), "--text", str(text), "--csv", str(folder)) == 0
     said = [
@@ -112,7 +112,9 @@ def test_every_report_says_so(tried: Place, tmp_path: Path, capsys: Captured) ->
         assert {row["session_id"] for row in csv.DictReader(file)} == {*sessions, "late1", "late2"}
 
 
-def test_variants_come_in_their_order_or_as_they_are_named(tried: Place, capsys: Captured) -> None:
+def test_variants_come_in_their_order_or_as_they_are_named(
+    tried: Project, capsys: Captured
+) -> None:
     assert compare(tried, "new", "control", "--json") == 0
     assert list(json.loads(capsys.readouterr().out)["groups"]) == ["new", "control"]
     assert compare(tried, "--by", "experiment:other", "--json") in (0, 1)
@@ -121,7 +123,7 @@ def test_variants_come_in_their_order_or_as_they_are_named(tried: Place, capsys:
     assert (sum(found["groups"].values()), found["experiment"]["late_named"]) == (2 * EACH, 0)
 
 
-def test_groups_that_lost_sessions_are_told(tried: Place, capsys: Captured) -> None:
+def test_groups_that_lost_sessions_are_told(tried: Project, capsys: Captured) -> None:
     async def lose() -> None:
         async with open_store(Assignment, dir=tried.root) as assignments:
             wanted: list[Any] = [field("experiment") == "prompt", field("variant") == "control"]
@@ -144,13 +146,13 @@ def test_groups_that_lost_sessions_are_told(tried: Place, capsys: Captured) -> N
     ],
 )
 def test_what_is_wrong_is_said(
-    words: list[str], code: int, said: str, tried: Place, capsys: Captured
+    words: list[str], code: int, said: str, tried: Project, capsys: Captured
 ) -> None:
     assert run(["--dir", str(tried.root), "compare", *words]) == code
     assert said in capsys.readouterr().err
 
 
-def test_other_comparisons_do_not_see_them(tried: Place, capsys: Captured) -> None:
+def test_other_comparisons_do_not_see_them(tried: Project, capsys: Captured) -> None:
     words = ["compare", "--by", "tool", "--metric", "score:points", "--json"]
     assert run(["--dir", str(tried.root), *words]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -160,7 +162,7 @@ def test_other_comparisons_do_not_see_them(tried: Place, capsys: Captured) -> No
 
 
 def test_of_several_assignments_of_one_session_the_first_counts(
-    tried: Place, capsys: Captured
+    tried: Project, capsys: Captured
 ) -> None:
     # As another program could write it, past the store.
     async def write() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khive_persist.experiments.drawing import draw, fraction
-from khive_persist.records.assignment import assignment_id
-from khive_persist.records.experiment import Variant
+from khive_persist.analytics.experiments.random_assignment import draw, fraction
+from khive_persist.models.assignment import assignment_id
+from khive_persist.models.experiment import Variant
 
 IDS = 10_000
 # Of a chi-square with two degrees of freedom, 1 in 1,000 is larger.
@@ -41,19 +41,19 @@ def test_what_was_drawn_once_is_drawn_in_every_version(
 
 
 def by_hand(experiment: str, session: str, weights: list[int]) -> int:
-    """By the docstring, in whole numbers alone: the place of the variant."""
+    """By the docstring, in whole numbers alone: the project of the variant."""
     text = b"khive-persist draw" + b"\0" + experiment.encode() + b"\0" + session.encode()
     n = int(hashlib.sha256(text).hexdigest()[:16], 16)
-    for place in range(len(weights)):
-        if n * sum(weights) < sum(weights[: place + 1]) * 2**64:
-            return place
+    for project in range(len(weights)):
+        if n * sum(weights) < sum(weights[: project + 1]) * 2**64:
+            return project
     raise AssertionError
 
 
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1), WEIGHTS)
 def test_anybody_can_draw_again(session: str, weights: list[int]) -> None:
     variants: list[Variant] = [
-        {"name": f"v{place}", "weight": weight} for place, weight in enumerate(weights)
+        {"name": f"v{project}", "weight": weight} for project, weight in enumerate(weights)
     ]
     assert draw("again", session, variants) == f"v{by_hand('again', session, weights)}"
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.server.tokens import Right, Tokens
+from khive_persist.project import Project
+from khive_persist.server.http.tokens import Right, Tokens
 from tests.experiments.records import rows
 from tests.server.process import Server
 
@@ -21,8 +21,8 @@ ASSIGN = f"{PATH}/prompt/assignments"
 
 
 @pytest.fixture
-def server(place: Place) -> Iterator[Server]:
-    with Server(place) as running:
+def server(project: Project) -> Iterator[Server]:
+    with Server(project) as running:
         yield running
 
 
@@ -37,7 +37,7 @@ def error(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-def test_an_experiment_is_created_once(client: httpx.Client, place: Place) -> None:
+def test_an_experiment_is_created_once(client: httpx.Client, project: Project) -> None:
     weighed = [{"name": "control", "weight": 1}, {"name": "new", "weight": 1.0}]
     again = client.post(PATH, json=HALVES | {"variants": weighed})
     assert (again.status_code, again.headers["location"]) == (200, f"{PATH}/prompt")
@@ -54,12 +54,12 @@ def test_an_experiment_is_created_once(client: httpx.Client, place: Place) -> No
         assert error(client.post(PATH, json=body)) == (422, "invalid_record"), body
     json_type = {"content-type": "application/json"}
     assert error(client.post(PATH, content=b"{", headers=json_type)) == (400, "not_json")
-    assert list(rows(place, "experiments")) == ["prompt"]
+    assert list(rows(project, "experiments")) == ["prompt"]
     (listed,) = client.get(PATH).json()["items"]
     assert (listed["name"], listed["variants"]) == ("prompt", again.json()["variants"])
 
 
-def test_a_session_is_assigned_once(client: httpx.Client, place: Place) -> None:
+def test_a_session_is_assigned_once(client: httpx.Client, project: Project) -> None:
     first = client.post(ASSIGN, json={"session_id": "s1"})
     found = first.json()
     assert first.status_code == 201
@@ -93,13 +93,13 @@ def test_a_session_is_assigned_once(client: httpx.Client, place: Place) -> None:
     named = {one["name"]: (one["named"], one["late_named"]) for one in counted["variants"]}
     assert named == {"control": (0, 0), "new": (1, 1)}
     assert client.get(f"{PATH}/none").status_code == 404
-    assert len(rows(place, "assignments")) == 2
+    assert len(rows(project, "assignments")) == 2
     # It is read as any record, and cannot be written past what assigns.
     (read,) = client.get("/v1/assignments", params={"session": "s2"}).json()["items"]
     assert read["content"]["variant"] == "new"
     content = {"content": {**read["content"], "session_id": "s3"}}
     assert client.post("/v1/assignments", json=content).status_code == 404
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert run(["--dir", str(project.root), "verify"]) == 0
 
 
 def test_of_many_at_once_one_wins_and_all_are_told(server: Server, client: httpx.Client) -> None:
@@ -120,12 +120,12 @@ def test_of_many_at_once_one_wins_and_all_are_told(server: Server, client: httpx
         got = list(pool.map(ask, range(count)))
     assert Counter(status for status, _ in got) == {201: 1, 200: count - 1}
     assert len({variant for _, variant in got}) == 1
-    (stored,) = rows(server.place, "assignments").values()
+    (stored,) = rows(server.project, "assignments").values()
     assert stored["variant"] == got[0][1]
 
 
 def test_each_token_may_do_what_it_is_for(server: Server, client: httpx.Client) -> None:
-    tokens = Tokens(server.place)
+    tokens = Tokens(server.project)
     may: list[tuple[Right, int, int]] = [("ingest", 200, 403), ("read", 403, 200)]
     for right, create, read in may:
         with server.client(tokens.create(right, [right])) as own:
@@ -136,19 +136,19 @@ def test_each_token_may_do_what_it_is_for(server: Server, client: httpx.Client) 
             assert own.get(f"{PATH}/prompt").status_code == read
 
 
-def test_a_kill_takes_no_assignment_that_was_answered(place: Place) -> None:
+def test_a_kill_takes_no_assignment_that_was_answered(project: Project) -> None:
     answered: dict[str, str] = {}
-    server = Server(place)
+    server = Server(project)
     with server.client() as client:
         client.post(PATH, json=HALVES)
         for number in range(10):
             answer = client.post(ASSIGN, json={"session_id": f"s{number}"})
             answered[f"s{number}"] = answer.json()["variant"]
         server.kill()
-    stored = rows(place, "assignments").values()
+    stored = rows(project, "assignments").values()
     assert {one["session_id"]: one["variant"] for one in stored} == answered
-    with Server(place) as again, again.client() as client:
+    with Server(project) as again, again.client() as client:
         for id, variant in answered.items():
             answer = client.post(ASSIGN, json={"session_id": id})
             assert (answer.status_code, answer.json()["variant"]) == (200, variant)
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert run(["--dir", str(project.root), "verify"]) == 0

@@ -9,27 +9,27 @@ import anyio
 import pytest
 
 from khive_persist import save_planning_session
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.capture import drain as drain_of
 from khive_persist.capture import drainer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAINER_LOCK, Spool
 from khive_persist.copies import mirrored, rebuild
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.retention.purge import purge
+from khive_persist.maintenance.retention.rescan import rescan_waiting
 from khive_persist.mirror.packing import pack_if_due
-from khive_persist.mirror.session import PURPOSES, compare_session
+from khive_persist.mirror.session_copies import PURPOSES, compare_session
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place, make_directory
-from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS
-from khive_persist.records.application_session import ApplicationSession
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
+from khive_persist.project import Project, make_directory
 from khive_persist.redaction import Redactor
-from khive_persist.retention.purge import purge
-from khive_persist.retention.rescan import rescan_waiting
-from khive_persist.server.tokens import Tokens
+from khive_persist.server.http.tokens import Tokens
 from khive_persist.settings import Settings
-from khive_persist.staging import staging, sweep
-from khive_persist.store.sqlite import connection, lock, switch
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite import atomic_switch, connection, write_lock
+from khive_persist.store.sqlite.sync_writer import FileWriter
+from khive_persist.store.staging import staging, sweep
 from khive_persist.trust import marks
 from tests.backup.records import restored
 from tests.guards.locked import Taken, locks_taken
@@ -39,112 +39,114 @@ PLANS = "planner_sessions.db"
 PLAN = {"session_id": "s", "task_description": "t"}
 
 
-def stored(place: Place) -> None:
-    save(place, plan("p1", session_id="session-1"))
-    save(place, event("e1", "session-1"))
+def stored(project: Project) -> None:
+    save(project, plan("p1", session_id="session-1"))
+    save(project, event("e1", "session-1"))
 
 
-def drained(place: Place) -> None:
-    Spool(place).make()
-    Spool(place).accept("codex", b'{"session_id": "s1"}')
-    drain(place)
+def drained(project: Project) -> None:
+    Spool(project).make()
+    Spool(project).accept("codex", b'{"session_id": "s1"}')
+    drain(project)
 
 
-def purged(place: Place) -> None:
-    stored(place)
-    (place.database(PLANS)).unlink()
-    Spool(place).accept("codex", b'{"session_id": "session-1"')
-    (place.sessions / ".hook_events_2026_11_01_x.jsonl.claude_hooks.tmp").write_bytes(b"")
+def purged(project: Project) -> None:
+    stored(project)
+    (project.database(PLANS)).unlink()
+    Spool(project).accept("codex", b'{"session_id": "session-1"')
+    (project.sessions / ".hook_events_2026_11_01_x.jsonl.claude_hooks.tmp").write_bytes(b"")
     # The database of the event cannot be opened: it waits.
-    place.database("codex_hooks.db").mkdir()
+    project.database("codex_hooks.db").mkdir()
     try:
-        purge(place, "session-1", [p for p in BUILT_IN if p.file != "codex_hooks.db"], Settings())
+        purge(project, "session-1", [p for p in BUILT_IN if p.file != "codex_hooks.db"], Settings())
     finally:
-        place.database("codex_hooks.db").rmdir()
+        project.database("codex_hooks.db").rmdir()
 
 
-def rescanned(place: Place) -> None:
-    with spooled(place):
-        assert rescan_waiting(place, Redactor(b"key"), 5) == 0
+def rescanned(project: Project) -> None:
+    with spooled(project):
+        assert rescan_waiting(project, Redactor(b"key"), 5) == 0
 
 
-def damaged(place: Place) -> None:
+def damaged(project: Project) -> None:
     """One file of each kind that is not as it was, and the mirror made anew."""
-    stored(place)
-    for name in files(place):
-        path = place.sessions / name
+    stored(project)
+    for name in files(project):
+        path = project.sessions / name
         path.write_bytes(path.read_bytes()[:-20])
-    anyio.run(lambda: rebuild("database", dir=place.root))
+    anyio.run(lambda: rebuild("database", dir=project.root))
 
 
-def differing(place: Place) -> None:
-    stored(place)
-    for name in files(place):
-        path = place.sessions / name
+def differing(project: Project) -> None:
+    stored(project)
+    for name in files(project):
+        path = project.sessions / name
         path.write_bytes(path.read_bytes().replace(b"session-1", b"session-2"))
-    with compared(place, mirrored(place)) as comparison:
+    with compared(project, mirrored(project)) as comparison:
         assert not comparison.is_equal
-    anyio.run(lambda: rebuild("database", dir=place.root))
+    anyio.run(lambda: rebuild("database", dir=project.root))
 
 
-def compared_session(place: Place) -> None:
+def compared_session(project: Project) -> None:
     session = ApplicationSession(content={"session_id": "session-1", "name": "a run"})
-    save(place, session)
-    for name in files(place):
-        path = place.sessions / name
+    save(project, session)
+    for name in files(project):
+        path = project.sessions / name
         path.write_bytes(path.read_bytes().replace(b"a run", b"another"))
-    compare_session(place, "session-1", Settings())
+    compare_session(project, "session-1", Settings())
 
 
-def packed(place: Place) -> None:
-    stored(place)
-    for path in place.sessions.glob("*.jsonl"):
+def packed(project: Project) -> None:
+    stored(project)
+    for path in project.sessions.glob("*.jsonl"):
         os.utime(path, (1, 1))
-    pack_if_due(place, Settings())
+    pack_if_due(project, Settings())
 
 
-def tokens(place: Place) -> None:
-    known = Tokens(place)
+def tokens(project: Project) -> None:
+    known = Tokens(project)
     known.create("one", ("read",))
     known.revoke("one")
     known.local()
 
 
-def settled(place: Place) -> None:
+def settled(project: Project) -> None:
     """A switch that somebody began and did not live to end."""
-    stored(place)
+    stored(project)
     for folder in ("staging", "staging/in", "quarantine", "quarantine/out"):
-        make_directory(place.khive / folder)
-    switch._write(place.khive, switch.Switch("staging/in", "quarantine/out", (PLANS,), (), ()))
-    switch.settle(place.khive)
+        make_directory(project.khive / folder)
+    atomic_switch._write(
+        project.khive, atomic_switch.Switch("staging/in", "quarantine/out", (PLANS,), (), ())
+    )
+    atomic_switch.settle(project.khive)
 
 
-def resident(place: Place) -> None:
+def resident(project: Project) -> None:
     reading, writing = os.pipe()
-    with drain_of.Drain(place) as draining:
+    with drain_of.Drain(project) as draining:
         drainer._serve(draining, reading, drainer._Syncing(draining))
     os.close(reading)
     os.close(writing)
 
 
-def set_aside(place: Place) -> None:
-    stored(place)
-    place.quarantine.mkdir()
-    connection.set_aside(place.database(PLANS), place.quarantine)
+def set_aside(project: Project) -> None:
+    stored(project)
+    project.quarantine.mkdir()
+    connection.set_aside(project.database(PLANS), project.quarantine)
 
 
-def restored_there(place: Place) -> None:
-    stored(place)
-    folder = Folder(place.root / "backups")
-    create_backup(place, folder)
-    restored(place, folder)
-    sweep(place)
+def restored_there(project: Project) -> None:
+    stored(project)
+    folder = Folder(project.root / "backups")
+    create_backup(project, folder)
+    restored(project, folder)
+    sweep(project)
 
 
-def tidied(place: Place) -> None:
+def tidied(project: Project) -> None:
     """A log that has grown large, as somebody read."""
-    stored(place)
-    path = place.database(PLANS)
+    stored(project)
+    path = project.database(PLANS)
     with FileWriter(path, PLANNER_SESSIONS, 5, None) as writer:
         for number in range(3):
             with writer.transaction() as writing:
@@ -153,94 +155,94 @@ def tidied(place: Place) -> None:
         writer.tidy()
 
 
-def killed(place: Place) -> None:
+def killed(project: Project) -> None:
     """What was committed and not copied, by somebody who is dead."""
-    stored(place)
-    with FileWriter(place.database(PLANS), PLANNER_SESSIONS, 5, None) as writer:
+    stored(project)
+    with FileWriter(project.database(PLANS), PLANNER_SESSIONS, 5, None) as writer:
         with writer.transaction() as writing:
             writing.upsert([("late", '{"session_id":"s"}', "{}", "2026", None)])
-    save(place, plan("p2"))
+    save(project, plan("p2"))
 
 
 @contextmanager
-def spooled(place: Place) -> Iterator[None]:
+def spooled(project: Project) -> Iterator[None]:
     """A plan waits that its database could not take."""
-    save(place, plan("p1"))
-    place.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
-    Spool(place).make()
+    save(project, plan("p1"))
+    project.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
+    Spool(project).make()
     # Or the drainer that is started could be first.
-    with lock.held(place.spool / DRAINER_LOCK, 1):
-        with lock.held(lock.lock_path(place.database(PLANS)), 1):
-            anyio.run(partial(save_planning_session, PLAN, dir=place.root))
-        assert Spool(place).records()
+    with write_lock.held(project.spool / DRAINER_LOCK, 1):
+        with write_lock.held(write_lock.lock_path(project.database(PLANS)), 1):
+            anyio.run(partial(save_planning_session, PLAN, dir=project.root))
+        assert Spool(project).records()
         yield
 
 
-def waited(place: Place) -> None:
+def waited(project: Project) -> None:
     """It comes in."""
-    with spooled(place):
-        save(place, plan("p2"))
+    with spooled(project):
+        save(project, plan("p2"))
 
 
-def marked(place: Place) -> None:
-    (place.khive / marks.ID).unlink()
-    marks.mark(place.khive)
-    other = Place(place.root / "inner")
+def marked(project: Project) -> None:
+    (project.khive / marks.ID).unlink()
+    marks.mark(project.khive)
+    other = Project(project.root / "inner")
     other.root.mkdir()
     other.make()
 
 
-ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
+ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
     (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
     (purged, [
-        ("retention/waiting.py:remove_waiting", "drain.lock"),
-        ("mirror/revise.py:revise", "claude_hooks.db.lock"),
-        ("mirror/revise.py:revise", "claude_hooks.db.gate.lock"),
-        ("mirror/revise.py:remove_unfinished", "claude_hooks.db.lock"),
-        ("store/sqlite/shrink.py:_shrink", "claude_hooks.db.lock"),
+        ("maintenance/retention/spooled.py:remove_waiting", "drain.lock"),
+        ("mirror/rewrite.py:revise", "claude_hooks.db.lock"),
+        ("mirror/rewrite.py:revise", "claude_hooks.db.gate.lock"),
+        ("mirror/rewrite.py:remove_unfinished", "claude_hooks.db.lock"),
+        ("store/sqlite/vacuum.py:_shrink", "claude_hooks.db.lock"),
         ("tombstones.py:note", "tombstones.lock"),
     ]),
-    (rescanned, [("retention/rescan.py:rescan_waiting", "drain.lock")]),
+    (rescanned, [("maintenance/retention/rescan.py:rescan_waiting", "drain.lock")]),
     (damaged, [("mirror/rebuild.py:_Aside.take_damaged", f"{PLANS}.lock")]),
     (differing, [
         ("mirror/verify.py:Comparison._look_again", f"{PLANS}.lock"),
         ("mirror/verify.py:Comparison._catch_up", "claude_hooks.db.lock"),
         ("mirror/rebuild.py:_Copying.run", f"{PLANS}.lock"),
     ]),
-    (compared_session, [("mirror/session.py:compare_session", f"{PURPOSES[0].file}.lock")]),
+    (compared_session, [("mirror/session_copies.py:compare_session", f"{PURPOSES[0].file}.lock")]),
     (packed, [
         ("mirror/packing.py:pack_if_due", ".packed.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.gate.lock"),
     ]),
     (stored, [
-        ("mirror/documents.py:Documents.follow", ".names.lock"),
-        ("mirror/follower.py:MirrorFollower.set_epoch", ".names.lock"),
-        ("mirror/streams.py:Streams._stream", ".names.lock"),
+        ("mirror/json_files.py:Documents.follow", ".names.lock"),
+        ("mirror/consumer.py:MirrorFollower.set_epoch", ".names.lock"),
+        ("mirror/jsonl_files.py:Streams._stream", ".names.lock"),
         ("mirror/stream_file.py:take", "hook_events_2026_11_01_session-.jsonl"),
         ("store/sqlite/connection.py:open_writer", f"{PLANS}.lock"),
-        ("store/sqlite/file_writer.py:FileWriter.commit", f"{PLANS}.lock"),
+        ("store/sqlite/sync_writer.py:FileWriter.commit", f"{PLANS}.lock"),
         ("store/sqlite/mirror_progress.py:MirrorProgress.batches", f"{PLANS}.gate.lock"),
-        ("store/sqlite/file_writer.py:FileWriter.close", f"{PLANS}.lock"),
+        ("store/sqlite/sync_writer.py:FileWriter.close", f"{PLANS}.lock"),
     ]),
-    (tidied, [("store/sqlite/file_writer.py:FileWriter.tidy", f"{PLANS}.lock")]),
+    (tidied, [("store/sqlite/sync_writer.py:FileWriter.tidy", f"{PLANS}.lock")]),
     (killed, [
         ("store/sqlite/mirror_progress.py:MirrorProgress.acknowledge", f"{PLANS}.gate.lock"),
     ]),
     (waited, [("capture/drain.py:Drain.run_records", "drain.lock")]),
-    (settled, [("store/sqlite/switch.py:settle", f"{PLANS}.lock")]),
+    (settled, [("store/sqlite/atomic_switch.py:settle", f"{PLANS}.lock")]),
     (resident, [("capture/drainer.py:_serve", "drainer.lock")]),
     (tokens, [
-        ("server/tokens.py:Tokens.create", "server.tokens.lock"),
-        ("server/tokens.py:Tokens.revoke", "server.tokens.lock"),
-        ("server/tokens.py:Tokens.local", "server.tokens.lock"),
+        ("server/http/tokens.py:Tokens.create", "server.tokens.lock"),
+        ("server/http/tokens.py:Tokens.revoke", "server.tokens.lock"),
+        ("server/http/tokens.py:Tokens.local", "server.tokens.lock"),
     ]),
     (set_aside, [("store/sqlite/connection.py:set_aside", f"{PLANS}.lock")]),
     (restored_there, [
         ("staging.py:staging", "staging"),
         ("staging.py:sweep", "staging"),
-        ("store/sqlite/switch.py:perform", f"{PLANS}.lock"),
-        ("store/sqlite/switch.py:perform", f"{PLANS}.gate.lock"),
+        ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.lock"),
+        ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.gate.lock"),
     ]),
     (marked, [("trust/marks.py:mark", "marks.lock"), ("trust/marks.py:make_khive", "marks.lock")]),
 ]  # fmt: skip
@@ -248,18 +250,18 @@ ACTS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
 
 @pytest.mark.parametrize(("act", "expected"), ACTS, ids=[act.__name__ for act, _ in ACTS])
 def test_the_lock_is_taken(
-    place: Place, act: Callable[[Place], None], expected: list[tuple[str, str]]
+    project: Project, act: Callable[[Project], None], expected: list[tuple[str, str]]
 ) -> None:
     with locks_taken() as taken:
-        act(place)
+        act(project)
     lacking = {Taken(*each) for each in expected} - taken
     assert not lacking, sorted(taken)
 
 
-def test_a_folder_that_somebody_uses_is_no_left_over(place: Place) -> None:
-    with staging(place) as first:
-        with staging(place) as second:
+def test_a_folder_that_somebody_uses_is_no_left_over(project: Project) -> None:
+    with staging(project) as first:
+        with staging(project) as second:
             assert first.is_dir()
         assert not second.exists()
-        sweep(place)
+        sweep(project)
         assert first.is_dir()

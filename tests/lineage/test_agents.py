@@ -14,10 +14,10 @@ from khive_persist import clock
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import NotFoundError
-from khive_persist.lineage.agents import Agent, Agents
-from khive_persist.lineage.lineage import Lineage, read_lineage
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
+from khive_persist.project import Project
+from khive_persist.sessions.lineage.agents import Agent, Agents
+from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.settings import Settings
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.sync import Sync
@@ -32,13 +32,13 @@ SETS = {name: SCENARIOS / name for name in ALL} | {
 DEEP: Tree = {"a5": "a4", "a3": "a2", "b1": None, "a1": None, "a4": "a3", "a2": "a1"}
 
 
-def read(place: Place, session: str = SESSION, prices: PriceTable = PRICES) -> Lineage:
-    return anyio.run(read_lineage, place, session, prices)
+def read(project: Project, session: str = SESSION, prices: PriceTable = PRICES) -> Lineage:
+    return anyio.run(read_lineage, project, session, prices)
 
 
-def synced(place: Place, tool: str, paths: list[Path]) -> None:
+def synced(project: Project, tool: str, paths: list[Path]) -> None:
     for path in paths:
-        Sync(place, Settings(), None).run(path, tool)
+        Sync(project, Settings(), None).run(path, tool)
 
 
 def numbers(agent: Agent) -> tuple[int, ...]:
@@ -153,95 +153,95 @@ def gemini(paths: list[Path]) -> Said:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_each_agents_counts_are_those_of_its_transcript(place: Place, name: str) -> None:
+def test_each_agents_counts_are_those_of_its_transcript(project: Project, name: str) -> None:
     tool = name.split("/")[0]
     paths = sorted(SETS[name].rglob("*.jsonl"))
-    synced(place, tool, paths)
+    synced(project, tool, paths)
     told = counted(tool, paths)
     found = {
         (session, agent.agent_id): numbers(agent)
         for session in {session for session, _ in told}
-        for agent in read(place, session).agents
+        for agent in read(project, session).agents
     }
     assert {key: value for key, value in found.items() if value[0]} == told
 
 
-def test_claude_code_agents_are_as_deep_as_the_client_says(place: Place) -> None:
+def test_claude_code_agents_are_as_deep_as_the_client_says(project: Project) -> None:
     paths = sorted((SCENARIOS / "claude-code/deep").rglob("*.jsonl"))
-    synced(place, "claude-code", paths[::-1])
+    synced(project, "claude-code", paths[::-1])
     said = {
         path.stem.removeprefix("agent-"): json.loads(beside.read_text())["spawnDepth"]
         for path in paths
         if (beside := path.with_suffix(".meta.json")).exists()
     }
     (session,) = [path.stem for path in paths if not path.stem.startswith("agent-")]
-    agents = read(place, session).agents
+    agents = read(project, session).agents
     assert {agent.agent_id: agent.depth for agent in agents if agent.agent_id} == said
     assert sorted(said.values()) == [1, 1, 2, 3, 4, 5]
     assert all(agent.parent_is_recorded for agent in agents)
     assert {agent.agent_type for agent in agents} == {None, "general-purpose"}
 
 
-def test_codex_agents_are_as_deep_as_the_client_says(place: Place) -> None:
+def test_codex_agents_are_as_deep_as_the_client_says(project: Project) -> None:
     paths = sorted((SCENARIOS / "codex/deep").rglob("*.jsonl"))
-    synced(place, "codex", paths[::-1])
+    synced(project, "codex", paths[::-1])
     metas = [next(lines(path))["payload"] for path in paths]
     said = {
         meta["id"]: meta["source"]["subagent"]["thread_spawn"]["depth"]
         for meta in metas
         if isinstance(meta["source"], dict)
     }
-    agents = read(place, metas[0]["session_id"]).agents
+    agents = read(project, metas[0]["session_id"]).agents
     assert {agent.agent_id: agent.depth for agent in agents if agent.agent_id} == said
     assert sorted(said.values()) == [1, 2, 3, 4]
 
 
-def test_who_reviews_for_codex_is_an_agent_of_the_session(place: Place) -> None:
+def test_who_reviews_for_codex_is_an_agent_of_the_session(project: Project) -> None:
     paths = sorted((SCENARIOS / "codex/guardian").rglob("*.jsonl"))
-    synced(place, "codex", paths)
-    own, guardian = read(place, next(lines(paths[0]))["payload"]["session_id"]).agents
+    synced(project, "codex", paths)
+    own, guardian = read(project, next(lines(paths[0]))["payload"]["session_id"]).agents
     assert (guardian.agent_type, guardian.depth, guardian.parent_is_recorded) == (
         "guardian", 1, True,
     )  # fmt: skip
     assert own.total.messages == own.own.messages + guardian.own.messages
 
 
-def test_what_a_codex_agent_inherits_is_its_parents(place: Place) -> None:
+def test_what_a_codex_agent_inherits_is_its_parents(project: Project) -> None:
     paths = sorted((SCENARIOS / "codex/inherited").rglob("*.jsonl"))
-    synced(place, "codex", paths[::-1])
-    own, child = read(place, next(lines(paths[0]))["payload"]["session_id"]).agents
+    synced(project, "codex", paths[::-1])
+    own, child = read(project, next(lines(paths[0]))["payload"]["session_id"]).agents
     assert (own.own.tool_calls, child.own.tool_calls) == (3, 0)
     # Two lines from before its history begins say to the child what it is.
     assert (own.own.messages, child.own.messages) == (13, 5)
 
 
-def test_gemini_cli_says_what_kind_an_agent_is_where_it_starts_it(place: Place) -> None:
+def test_gemini_cli_says_what_kind_an_agent_is_where_it_starts_it(project: Project) -> None:
     paths = sorted((SCENARIOS / "gemini-cli/subagent").rglob("*.jsonl"))
-    synced(place, "gemini-cli", paths)
-    own, child = read(place, next(lines(paths[-1]))["sessionId"]).agents
+    synced(project, "gemini-cli", paths)
+    own, child = read(project, next(lines(paths[-1]))["sessionId"]).agents
     assert (child.agent_type, child.depth, child.parent_is_recorded) == (
         "codebase_investigator", 1, True,
     )  # fmt: skip
     assert (own.own.failures, child.own.failures) == (1, 0)
 
 
-def test_a_teammate_is_under_who_called_it(place: Place) -> None:
+def test_a_teammate_is_under_who_called_it(project: Project) -> None:
     paths = sorted((SCENARIOS / "claude-code/terminal").rglob("*.jsonl"))
-    synced(place, "claude-code", paths)
+    synced(project, "claude-code", paths)
     (session,) = {path.parent.parent.name for path in paths if path.stem.startswith("agent-")}
-    _, mate = read(place, session).agents
+    _, mate = read(project, session).agents
     assert (mate.agent_type, mate.depth, mate.parent_is_recorded) == ("mate1", 1, True)
 
 
 @pytest.mark.parametrize("tool", WRITERS)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_tree_of_five_levels_whatever_file_is_read_first(
-    place: Place, tmp_path: Path, tool: str, seed: int
+    project: Project, tmp_path: Path, tool: str, seed: int
 ) -> None:
     paths = WRITERS[tool](tmp_path / "t", DEEP)
     random.Random(seed).shuffle(paths)
-    synced(place, tool, paths)
-    agents = {agent.agent_id: agent for agent in read(place).agents}
+    synced(project, tool, paths)
+    agents = {agent.agent_id: agent for agent in read(project).agents}
     assert {id: agent.depth for id, agent in agents.items()} == {
         None: 0, "a1": 1, "a2": 2, "a3": 3, "a4": 4, "a5": 5, "b1": 1,
     }  # fmt: skip
@@ -257,19 +257,19 @@ def test_a_tree_of_five_levels_whatever_file_is_read_first(
     assert agents["a5"].total == agents["a5"].own
     below_a1 = [agent for id, agent in agents.items() if id not in (None, "b1")]
     assert agents["a1"].total.messages == sum(agent.own.messages for agent in below_a1)
-    order = [agent.agent_id for agent in read(place).agents]
+    order = [agent.agent_id for agent in read(project).agents]
     assert order == [None, "a1", "a2", "a3", "a4", "a5", "b1"]
 
 
-def test_costs_add_up_and_what_has_no_price_is_said(place: Place, tmp_path: Path) -> None:
-    synced(place, "claude-code", WRITERS["claude-code"](tmp_path / "t", {"a": None}))
-    own, child = read(place).agents
+def test_costs_add_up_and_what_has_no_price_is_said(project: Project, tmp_path: Path) -> None:
+    synced(project, "claude-code", WRITERS["claude-code"](tmp_path / "t", {"a": None}))
+    own, child = read(project).agents
     # Two answers, of 100 tokens and 10.
     assert own.own.spent.cost == pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
     assert own.total.spent.cost == pytest.approx(3 * (100 * 1 + 10 * 10) / 10**6)
     assert (own.total.spent.unpriced, child.total.spent.unpriced) == (0, 0)
     other = PriceTable(["claude-opus-4-8 from=2030-01-01 input=1"])
-    own, child = read(place, prices=other).agents
+    own, child = read(project, prices=other).agents
     assert own.own.spent.cost != pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
     unknown = Agents(PriceTable())
     content = {"tool": "codex", "model": "x", "tokens": {"input": 1}, "role": "assistant"}
@@ -278,14 +278,14 @@ def test_costs_add_up_and_what_has_no_price_is_said(place: Place, tmp_path: Path
     assert (one.own.spent.cost, one.own.spent.unpriced) == (None, 1)
 
 
-def test_a_parent_that_is_not_recorded_is_not_guessed(place: Place, tmp_path: Path) -> None:
+def test_a_parent_that_is_not_recorded_is_not_guessed(project: Project, tmp_path: Path) -> None:
     """Without the transcript that started it, and with one that names who has none."""
     paths = WRITERS["claude-code"](tmp_path / "c", {"a": None})
-    synced(place, "claude-code", [path for path in paths if path.stem == "agent-a"])
-    own, child = read(place).agents
+    synced(project, "claude-code", [path for path in paths if path.stem == "agent-a"])
+    own, child = read(project).agents
     assert (child.parent_is_recorded, child.parent_agent_id, child.depth) == (False, None, 1)
     assert own.total.tool_calls == child.own.tool_calls == 1
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
     paths = WRITERS["codex"](tmp_path / "x", {"a": "gone", "b": "a"})
@@ -296,7 +296,7 @@ def test_a_parent_that_is_not_recorded_is_not_guessed(place: Place, tmp_path: Pa
 
 
 def test_a_call_that_never_ended_is_named_beside_the_transcript(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     """Without a result, what Claude Code writes beside it says which call it was."""
     paths = WRITERS["claude-code"](tmp_path / "t", {"a": None})
@@ -306,18 +306,18 @@ def test_a_call_that_never_ended_is_named_beside_the_transcript(
     call = said[2]["message"]["content"][0]["id"]
     beside = {"agentType": "Explore", "toolUseId": call, "spawnDepth": 1}
     (tmp_path / "t" / "agent-a.meta.json").write_text(json.dumps(beside))
-    synced(place, "claude-code", paths)
-    _, child = read(place).agents
+    synced(project, "claude-code", paths)
+    _, child = read(project).agents
     assert (child.agent_type, child.parent_is_recorded) == ("Explore", True)
 
 
 @pytest.mark.parametrize("parents", [{"a": "b", "b": "a"}, {"a": "a"},
                                      {"a": "c", "b": "a", "c": "b", "d": "c"}])  # fmt: skip
 def test_agents_below_themselves_are_listed_once(
-    place: Place, tmp_path: Path, parents: Tree
+    project: Project, tmp_path: Path, parents: Tree
 ) -> None:
-    synced(place, "codex", WRITERS["codex"](tmp_path / "t", parents))
-    agents = read(place).agents
+    synced(project, "codex", WRITERS["codex"](tmp_path / "t", parents))
+    agents = read(project).agents
     assert sorted(agent.agent_id for agent in agents if agent.agent_id) == sorted(parents)
     assert agents[0].total.tool_calls == 1 + len(parents)
     assert [agent for agent in agents if not agent.parent_is_recorded] != []
@@ -336,7 +336,7 @@ def test_a_chain_of_thousands_is_no_recursion() -> None:
     assert found[2_500].total.messages == 2_501
 
 
-def test_hook_events_alone_tell_of_agents_too(place: Place) -> None:
+def test_hook_events_alone_tell_of_agents_too(project: Project) -> None:
     events: list[dict[str, Any]] = [
         {"hook_event_name": "SessionStart", "source": "startup"},
         {"hook_event_name": "PreToolUse", "tool_name": "Agent", "tool_use_id": "t0"},
@@ -352,9 +352,9 @@ def test_hook_events_alone_tell_of_agents_too(place: Place) -> None:
         {"hook_event_name": "SessionStart", "source": "resume"},
     ]  # fmt: skip
     for event in events:
-        Spool(place).accept("claude-code", json.dumps({"session_id": SESSION} | event).encode())
-    drain(place)
-    found = read(place)
+        Spool(project).accept("claude-code", json.dumps({"session_id": SESSION} | event).encode())
+    drain(project)
+    found = read(project)
     own, child = found.agents
     assert (child.agent_id, child.agent_type, child.parent_is_recorded) == ("a", "Explore", True)
     assert (own.own.tool_calls, own.own.failures) == (1, 0)
@@ -364,43 +364,43 @@ def test_hook_events_alone_tell_of_agents_too(place: Place) -> None:
     assert own.own.duration_seconds is not None
 
 
-def test_events_and_messages_of_one_call_count_once(place: Place, tmp_path: Path) -> None:
+def test_events_and_messages_of_one_call_count_once(project: Project, tmp_path: Path) -> None:
     """And for the agent that the messages name; what began and has not ended does not count."""
-    synced(place, "claude-code", WRITERS["claude-code"](tmp_path / "t", {"a": None}))
-    before = [agent.own.tool_calls for agent in read(place).agents]
+    synced(project, "claude-code", WRITERS["claude-code"](tmp_path / "t", {"a": None}))
+    before = [agent.own.tool_calls for agent in read(project).agents]
     for name in ("PreToolUse", "PostToolUse"):
         event = {"session_id": SESSION, "hook_event_name": name, "tool_name": "Bash",
                  "tool_use_id": "toolu None done", "agent_id": "a"}  # fmt: skip
-        Spool(place).accept("claude-code", json.dumps(event).encode())
+        Spool(project).accept("claude-code", json.dumps(event).encode())
     for name, id in (("PreToolUse", "running"), ("PostToolUse", "only-an-event")):
         event = {"session_id": SESSION, "hook_event_name": name, "tool_name": "Bash",
                  "tool_use_id": id, "agent_id": "a"}  # fmt: skip
-        Spool(place).accept("claude-code", json.dumps(event).encode())
-    drain(place)
+        Spool(project).accept("claude-code", json.dumps(event).encode())
+    drain(project)
     # The events came after the messages were read.
-    recount(place, Settings(), None, SESSION)
-    assert [agent.own.tool_calls for agent in read(place).agents] == [before[0], before[1] + 1]
+    recount(project, Settings(), None, SESSION)
+    assert [agent.own.tool_calls for agent in read(project).agents] == [before[0], before[1] + 1]
 
 
-def test_damaged_fields_do_not_stop_it(place: Place, tmp_path: Path) -> None:
+def test_damaged_fields_do_not_stop_it(project: Project, tmp_path: Path) -> None:
     path = written(tmp_path / "t.jsonl", [
         {"type": "user", "uuid": "1", "sessionId": SESSION, "agentId": 7, "message": {}},
         {"type": "user", "uuid": "2", "sessionId": SESSION, "agentId": "x", "toolUseResult": [1],
          "message": {"content": [{"type": "tool_result", "content": ["agentId: y"]}]}},
     ])  # fmt: skip
-    synced(place, "claude-code", [path])
-    assert [agent.agent_id for agent in read(place).agents] == [None, "x"]
+    synced(project, "claude-code", [path])
+    assert [agent.agent_id for agent in read(project).agents] == [None, "x"]
 
 
-def test_a_session_is_found_by_how_its_id_begins(place: Place, tmp_path: Path) -> None:
-    synced(place, "claude-code", WRITERS["claude-code"](tmp_path / "t", {}))
-    assert read(place, "s-tr").session_id == SESSION
+def test_a_session_is_found_by_how_its_id_begins(project: Project, tmp_path: Path) -> None:
+    synced(project, "claude-code", WRITERS["claude-code"](tmp_path / "t", {}))
+    assert read(project, "s-tr").session_id == SESSION
     with pytest.raises(NotFoundError):
-        read(place, "nobody")
+        read(project, "nobody")
     path = written(tmp_path / "o.jsonl", [
         {"type": "user", "uuid": "9", "sessionId": "s-trunk", "message": {"content": "x"}}
     ])  # fmt: skip
-    synced(place, "claude-code", [path])
+    synced(project, "claude-code", [path])
     with pytest.raises(NotFoundError, match="several"):
-        read(place, "s-tr")
-    assert read(place, SESSION).session_id == SESSION
+        read(project, "s-tr")
+    assert read(project, SESSION).session_id == SESSION

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose, purpose
 
 
 class TrainingSession(Node):

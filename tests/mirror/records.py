@@ -1,4 +1,4 @@
-"""Records in a place, and both copies of them read in the plainest way there is."""
+"""Records in a project, and both copies of them read in the plainest way there is."""
 
 import json
 import os
@@ -13,20 +13,20 @@ import anyio
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
-from khive_persist.definitions import SUFFIX
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
 from khive_persist.mirror.verify import Comparison, compared
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_file import SUFFIX
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.opening import open_store
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.register import known_purposes
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import Batch
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 CODEX = HOOK_EVENTS["codex"]
@@ -47,55 +47,55 @@ def event(id: str, session_id: str | None = "s1", created_at: str = DAY, **conte
     return HookEvent.model_validate({"id": id, "content": content, "created_at": created_at})
 
 
-def save(place: Place, *records: Node) -> None:
+def save(project: Project, *records: Node) -> None:
     """Each in a commit of its own."""
 
     async def run() -> None:
-        async with open_store(type(records[0]), dir=place.root) as store:
+        async with open_store(type(records[0]), dir=project.root) as store:
             for record in records:
                 await store.save(record)
 
     anyio.run(run)
 
 
-def save_many(place: Place, records: list[Node]) -> None:
+def save_many(project: Project, records: list[Node]) -> None:
     async def run() -> None:
-        async with open_store(type(records[0]), dir=place.root) as store:
+        async with open_store(type(records[0]), dir=project.root) as store:
             await store.save_many(records)
 
     anyio.run(run)
 
 
-def delete(place: Place, record: type[Node], *ids: str) -> list[bool]:
+def delete(project: Project, record: type[Node], *ids: str) -> list[bool]:
     async def run() -> list[bool]:
-        async with open_store(record, dir=place.root) as store:
+        async with open_store(record, dir=project.root) as store:
             return [await store.delete(id) for id in ids]
 
     return anyio.run(run)
 
 
-def hook(place: Place, session: str | None, number: int, tool: str = "claude-code") -> str:
+def hook(project: Project, session: str | None, number: int, tool: str = "claude-code") -> str:
     """An event in the spool, as the hook leaves it; its id."""
     payload = {"hook_event_name": "Stop", "number": number}
     if session is not None:
         payload["session_id"] = session
-    return Spool(place).accept(tool, json.dumps(payload).encode()).id
+    return Spool(project).accept(tool, json.dumps(payload).encode()).id
 
 
-def drained(place: Place) -> None:
-    result = drain(place)
+def drained(project: Project) -> None:
+    result = drain(project)
     assert (result.left, result.errors) == (0, ())
 
 
-def recovered(place: Place) -> None:
+def recovered(project: Project) -> None:
     """Open every file for writing, as the next one does who writes to it."""
-    assert recover(place, known_purposes(place), Settings()) == []
+    assert recover(project, known_purposes(project), Settings()) == []
 
 
-def committed_only(place: Place, purpose: Purpose, *ids: str) -> None:
+def committed_only(project: Project, purpose: Purpose, *ids: str) -> None:
     """Commit as a process does that is killed before it copies."""
-    mirror = Mirror(place, Settings()).follower(purpose)
-    path = place.database(purpose.file)
+    mirror = Mirror(project, Settings()).follower(purpose)
+    path = project.database(purpose.file)
     writer = FileWriter(path, purpose, 5, mirror)
     batches: list[Batch] = []
     with writer.commit(batches) as writing:
@@ -112,43 +112,45 @@ def committed_only(place: Place, purpose: Purpose, *ids: str) -> None:
     writer._connection.close()
 
 
-def copies_of(place: Place, id: str) -> int:
+def copies_of(project: Project, id: str) -> int:
     """How many files of the mirror have a record."""
     word = f'"{id}"'.encode()
-    return sum(word in (place.sessions / name).read_bytes() for name in files(place))
+    return sum(word in (project.sessions / name).read_bytes() for name in files(project))
 
 
-def files(place: Place) -> list[str]:
+def files(project: Project) -> list[str]:
     """The names in sessions/, but for hidden ones and definitions."""
-    if not place.sessions.exists():
+    if not project.sessions.exists():
         return []
-    names = [path.name for path in place.sessions.iterdir()]
+    names = [path.name for path in project.sessions.iterdir()]
     return sorted(name for name in names if name[0] != "." and not name.endswith(SUFFIX))
 
 
-def unfinished(place: Place) -> list[str]:
-    return [path.name for path in place.sessions.glob(".*.tmp")]
+def unfinished(project: Project) -> list[str]:
+    return [path.name for path in project.sessions.glob(".*.tmp")]
 
 
-def document(place: Place, name: str) -> Any:
-    return json.loads((place.sessions / name).read_bytes())
+def document(project: Project, name: str) -> Any:
+    return json.loads((project.sessions / name).read_bytes())
 
 
-def lines(place: Place, name: str) -> list[Any]:
-    content = (place.sessions / name).read_bytes()
+def lines(project: Project, name: str) -> list[Any]:
+    content = (project.sessions / name).read_bytes()
     assert content.endswith(b"\n")
     return [json.loads(line) for line in content.splitlines()]
 
 
-def set_row(place: Place, sql: str, *values: object, purpose: Purpose = PLANNER_SESSIONS) -> None:
+def set_row(
+    project: Project, sql: str, *values: object, purpose: Purpose = PLANNER_SESSIONS
+) -> None:
     """Change a database past all of our code."""
-    with closing(sqlite3.connect(place.database(purpose.file))) as connection, connection:
+    with closing(sqlite3.connect(project.database(purpose.file))) as connection, connection:
         connection.execute(sql.replace("TABLE", purpose.table), values)
 
 
-def rows(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[tuple[Any, ...]]:
+def rows(project: Project, purpose: Purpose = PLANNER_SESSIONS) -> list[tuple[Any, ...]]:
     """Every column of every row with its type, by id."""
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as connection:
@@ -162,14 +164,14 @@ def rows(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[tuple[Any, .
         ).fetchall()
 
 
-def everything(place: Place) -> dict[str, list[tuple[Any, ...]]]:
+def everything(project: Project) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of all databases."""
-    return {purpose.name: rows(place, purpose) for purpose in known_purposes(place)}
+    return {purpose.name: rows(project, purpose) for purpose in known_purposes(project)}
 
 
-def ids(place: Place, purpose: Purpose = PLANNER_SESSIONS) -> list[str]:
+def ids(project: Project, purpose: Purpose = PLANNER_SESSIONS) -> list[str]:
     """In the order of storing."""
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as connection:
@@ -183,15 +185,15 @@ def content_of(document: Any) -> Any:
     return json.loads(texts["content"]) if "content" in texts else document["content"]
 
 
-def copied(place: Place) -> dict[tuple[str, str], Any]:
+def copied(project: Project) -> dict[tuple[str, str], Any]:
     """Content and created_at of every record of the mirror, by purpose and id; each is there once.
 
     Of several lines in one file the last counts, as its documentation says.
     """
     found: dict[tuple[str, str], Any] = {}
-    for name in files(place):
+    for name in files(project):
         here: dict[tuple[str, str], Any] = {}
-        for one in lines(place, name) if name.endswith(".jsonl") else [document(place, name)]:
+        for one in lines(project, name) if name.endswith(".jsonl") else [document(project, name)]:
             key = one["purpose"], one["id"]
             here.pop(key, None)
             if not one.get("deleted"):
@@ -201,32 +203,32 @@ def copied(place: Place) -> dict[tuple[str, str], Any]:
     return found
 
 
-def recorded(place: Place) -> dict[tuple[str, str], Any]:
+def recorded(project: Project) -> dict[tuple[str, str], Any]:
     """The same of the databases."""
     return {
         (name, row[1]): (json.loads(row[3]), row[7])
-        for name, found in everything(place).items()
+        for name, found in everything(project).items()
         for row in found
     }
 
 
-def assert_equal(place: Place) -> None:
+def assert_equal(project: Project) -> None:
     """Both copies have the same, by what is in them and by what `verify` says."""
-    assert copied(place) == recorded(place)
-    with compared(place, mirrored(place)) as comparison:
+    assert copied(project) == recorded(project)
+    with compared(project, mirrored(project)) as comparison:
         assert list(comparison.differences()) == []
         assert comparison.is_equal
 
 
 @contextmanager
-def comparing(place: Place) -> Iterator[Comparison]:
-    with compared(place, mirrored(place)) as comparison:
+def comparing(project: Project) -> Iterator[Comparison]:
+    with compared(project, mirrored(project)) as comparison:
         yield comparison
 
 
-def found(place: Place) -> list[tuple[str, str]]:
+def found(project: Project) -> list[tuple[str, str]]:
     """Kind and id, or file where there is none, of each difference that `verify` finds."""
-    with comparing(place) as comparison:
+    with comparing(project) as comparison:
         return sorted((one.kind, one.id or one.file) for one in comparison.differences())
 
 

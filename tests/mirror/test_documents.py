@@ -13,11 +13,11 @@ import jsonschema
 import pytest
 
 from khive_persist import PlannerSession, open_store, save_planning_session
-from khive_persist.exchange.importing import import_rows
 from khive_persist.mirror import names
 from khive_persist.mirror.schema import schema
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.project import Project
+from khive_persist.transfer.import_ import import_rows
 from tests.mirror.records import (
     NOON,
     assert_equal,
@@ -41,12 +41,12 @@ def valid(found: Any) -> None:
     jsonschema.Draft202012Validator(schema()).validate(found)
 
 
-async def test_the_file_is_there_when_the_save_returns(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def test_the_file_is_there_when_the_save_returns(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         saved = await plans.save(plan("0123456789ab", complexity="complex", confidence=0.5))
-        (name,) = files(place)
+        (name,) = files(project)
         assert name == "planner_session_2026_11_01_01234567.json"
-        assert document(place, name) == {
+        assert document(project, name) == {
             "dataModelVersion": 1,
             "id": saved.id,
             "purpose": "planner_sessions",
@@ -55,24 +55,24 @@ async def test_the_file_is_there_when_the_save_returns(place: Place) -> None:
             "node_metadata": {"lion_class": PlannerSession.lion_class()},
             "embedding": None,
         }
-        text = (place.sessions / name).read_text()
+        text = (project.sessions / name).read_text()
         assert text == json.dumps(json.loads(text), indent=2) + "\n", "readable, and plain"
         valid(json.loads(text))
 
 
-async def test_the_name_has_the_day_in_utc(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def test_the_name_has_the_day_in_utc(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save(plan("late0000", created_at="2026-11-01T23:30:00-01:00"))
         await plans.save(plan("early000", created_at="0033-04-03T15:00:00Z"))
-    assert files(place) == [
+    assert files(project) == [
         "planner_session_0033_04_03_early000.json",
         "planner_session_2026_11_02_late0000.json",
     ]
-    assert_equal(place)
+    assert_equal(project)
 
 
-def test_every_way_to_save_writes_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KHIVE_DIR", str(place.root))
+def test_every_way_to_save_writes_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KHIVE_DIR", str(project.root))
 
     async def run() -> None:
         async with open_store(PlannerSession) as plans:
@@ -80,40 +80,40 @@ def test_every_way_to_save_writes_it(place: Place, monkeypatch: pytest.MonkeyPat
             assert await plans.save_many(plan(f"many{n}") for n in range(300)) == 300
         await plan("node").save()
         await save_planning_session(session_id="s", task_description="verb")
-        source = place.root / "plans.jsonl"
+        source = project.root / "plans.jsonl"
         rows = [{"id": f"import{n}", "content": plan("x").content} for n in range(3)]
         source.write_text("\n".join(map(json.dumps, rows)))
-        assert (await import_rows(place, source)).refused == 0
+        assert (await import_rows(project, source)).refused == 0
 
     anyio.run(run)
-    assert len(files(place)) == 1 + 300 + 1 + 1 + 3
-    assert sum(bool(NAME.match(name)) for name in files(place)) == 1, "the one with an id of ours"
-    for name in files(place):
-        valid(document(place, name))
-    assert_equal(place)
-    assert unfinished(place) == []
+    assert len(files(project)) == 1 + 300 + 1 + 1 + 3
+    assert sum(bool(NAME.match(name)) for name in files(project)) == 1, "the one with an id of ours"
+    for name in files(project):
+        valid(document(project, name))
+    assert_equal(project)
+    assert unfinished(project) == []
 
 
-def test_all_is_private_whatever_the_umask(place: Place) -> None:
+def test_all_is_private_whatever_the_umask(project: Project) -> None:
     program = """
 import os, sys, anyio
 os.umask(0)
 from tests.mirror.records import *
-place = Place(sys.argv[1])
-save(place, plan("a"), plan("a", complexity="simple"))
-save(place, event("e"))
-hook(place, "s2", 1)
-drained(place)
+project = Project(sys.argv[1])
+save(project, plan("a"), plan("a", complexity="simple"))
+save(project, event("e"))
+hook(project, "s2", 1)
+drained(project)
 """
     subprocess.run(
-        [sys.executable, "-c", program, str(place.root)],
+        [sys.executable, "-c", program, str(project.root)],
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    modes = {path.name: path.stat().st_mode & 0o777 for path in place.sessions.iterdir()}
-    assert modes.keys() >= {*files(place), ".epochs", ".names.lock"}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in project.sessions.iterdir()}
+    assert modes.keys() >= {*files(project), ".epochs", ".names.lock"}
     assert set(modes.values()) == {0o600}
-    assert place.sessions.stat().st_mode & 0o777 == 0o700
+    assert project.sessions.stat().st_mode & 0o777 == 0o700
 
 
 def operations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
@@ -145,44 +145,44 @@ def operations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("is_there", [False, True], ids=["new", "replaced"])
 def test_it_survives_a_power_loss(
-    place: Place, monkeypatch: pytest.MonkeyPatch, is_there: bool
+    project: Project, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
     """Its bytes are synced before it has its name, and its name before the save returns."""
     # From then on the folder is followed.
-    save(place, plan("0123456789ab" if is_there else "another"))
+    save(project, plan("0123456789ab" if is_there else "another"))
     name = "planner_session_2026_11_01_01234567.json"
     asked = operations(monkeypatch)
-    save(place, plan("0123456789ab", again=True))
+    save(project, plan("0123456789ab", again=True))
     assert asked == [
         ("sync", names.unfinished(name, PLANNER_SESSIONS)), ("name", name), ("sync", "sessions"),
     ]  # fmt: skip
     asked.clear()
-    delete(place, PlannerSession, "0123456789ab")
+    delete(project, PlannerSession, "0123456789ab")
     assert asked == [("sync", "sessions")]
 
 
-def test_saved_again_it_is_replaced_and_keeps_its_time(place: Place) -> None:
-    save(place, plan("0123456789ab", complexity="simple"))
-    (name,) = files(place)
-    save(place, plan("0123456789ab", created_at="2030-01-01T00:00:00Z", complexity="complex"))
-    assert files(place) == [name]
-    assert document(place, name)["content"]["complexity"] == "complex"
-    assert document(place, name)["created_at"] == NOON
-    assert_equal(place)
+def test_saved_again_it_is_replaced_and_keeps_its_time(project: Project) -> None:
+    save(project, plan("0123456789ab", complexity="simple"))
+    (name,) = files(project)
+    save(project, plan("0123456789ab", created_at="2030-01-01T00:00:00Z", complexity="complex"))
+    assert files(project) == [name]
+    assert document(project, name)["content"]["complexity"] == "complex"
+    assert document(project, name)["created_at"] == NOON
+    assert_equal(project)
 
 
-def test_deleted_it_is_gone(place: Place) -> None:
-    save(place, plan("first"), plan("second"))
-    assert delete(place, PlannerSession, "first", "never there") == [True, False]
-    assert files(place) == ["planner_session_2026_11_01_second.json"]
-    assert_equal(place)
+def test_deleted_it_is_gone(project: Project) -> None:
+    save(project, plan("first"), plan("second"))
+    assert delete(project, PlannerSession, "first", "never there") == [True, False]
+    assert files(project) == ["planner_session_2026_11_01_second.json"]
+    assert_equal(project)
 
 
-def test_what_becomes_of_it_in_one_commit_is_what_the_file_says(place: Place) -> None:
+def test_what_becomes_of_it_in_one_commit_is_what_the_file_says(project: Project) -> None:
     """Concurrent calls share a commit, in which a plan may come, go, and come at another time."""
 
     async def run() -> None:
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             await plans.save(plan("there before"))
             async with anyio.create_task_group() as tasks:
                 for step in (
@@ -196,8 +196,8 @@ def test_what_becomes_of_it_in_one_commit_is_what_the_file_says(place: Place) ->
                     tasks.start_soon(step)
 
     anyio.run(run)
-    assert len(files(place)) == 2
-    assert_equal(place)
+    assert len(files(project)) == 2
+    assert_equal(project)
 
 
 ODD = [
@@ -210,22 +210,22 @@ ODD = [
 ]  # fmt: skip
 
 
-def test_no_id_leads_out_of_the_folder_or_over_another(place: Place) -> None:
-    before = tree(place.root.parent)
-    save_many(place, [plan(id, note=str(n)) for n, id in enumerate(ODD)])
-    assert len(files(place)) == len(ODD)
-    assert {id: content["note"] for (_, id), (content, _) in copied(place).items()} == {
+def test_no_id_leads_out_of_the_folder_or_over_another(project: Project) -> None:
+    before = tree(project.root.parent)
+    save_many(project, [plan(id, note=str(n)) for n, id in enumerate(ODD)])
+    assert len(files(project)) == len(ODD)
+    assert {id: content["note"] for (_, id), (content, _) in copied(project).items()} == {
         id: str(n) for n, id in enumerate(ODD)
     }
-    changed = tree(place.root.parent).keys() - before.keys()
-    assert all(name.startswith(f"{place.root.name}/.khive/") for name in changed)
-    assert_equal(place)
+    changed = tree(project.root.parent).keys() - before.keys()
+    assert all(name.startswith(f"{project.root.name}/.khive/") for name in changed)
+    assert_equal(project)
     # One by one, and in another order, each is found again by its own name.
-    save(place, *(plan(id, note=f"again {n}") for n, id in reversed(list(enumerate(ODD)))))
-    assert len(files(place)) == len(ODD)
-    assert_equal(place)
-    assert all(delete(place, PlannerSession, *ODD))
-    assert files(place) == []
+    save(project, *(plan(id, note=f"again {n}") for n, id in reversed(list(enumerate(ODD)))))
+    assert len(files(project)) == len(ODD)
+    assert_equal(project)
+    assert all(delete(project, PlannerSession, *ODD))
+    assert files(project) == []
 
 
 # Each is, or begins with, what is left of a name for another one of them.
@@ -238,108 +238,108 @@ ALIKE = [
 
 
 @pytest.mark.parametrize("order", ["forwards", "backwards", "together"])
-def test_ids_that_begin_alike_all_stay(place: Place, order: str) -> None:
+def test_ids_that_begin_alike_all_stay(project: Project, order: str) -> None:
     alike = list(dict.fromkeys(ALIKE))
     if order == "together":
-        save_many(place, [plan(id) for id in alike])
+        save_many(project, [plan(id) for id in alike])
     else:
         for id in alike if order == "forwards" else reversed(alike):
-            save(place, plan(id))
-    assert len(files(place)) == len(alike)
-    assert_equal(place)
+            save(project, plan(id))
+    assert len(files(project)) == len(alike)
+    assert_equal(project)
 
 
-def test_a_name_that_becomes_free_is_not_taken_beside_the_old_one(place: Place) -> None:
-    save(place, plan("abcdefgh-1"), plan("abcdefgh-2"))
-    assert files(place) == [
+def test_a_name_that_becomes_free_is_not_taken_beside_the_old_one(project: Project) -> None:
+    save(project, plan("abcdefgh-1"), plan("abcdefgh-2"))
+    assert files(project) == [
         "planner_session_2026_11_01_abcdefgh-2.json",
         "planner_session_2026_11_01_abcdefgh.json",
     ]
-    delete(place, PlannerSession, "abcdefgh-1")
-    save(place, plan("abcdefgh-2", complexity="simple"))
-    assert files(place) == ["planner_session_2026_11_01_abcdefgh-2.json"]
-    assert_equal(place)
-    delete(place, PlannerSession, "abcdefgh-2")
-    assert files(place) == []
+    delete(project, PlannerSession, "abcdefgh-1")
+    save(project, plan("abcdefgh-2", complexity="simple"))
+    assert files(project) == ["planner_session_2026_11_01_abcdefgh-2.json"]
+    assert_equal(project)
+    delete(project, PlannerSession, "abcdefgh-2")
+    assert files(project) == []
 
 
-def test_a_row_that_others_deleted_comes_again_in_its_own_file(place: Place) -> None:
-    save(place, plan("abcdefgh-1"), plan("abcdefgh-2"))
-    delete(place, PlannerSession, "abcdefgh-1")
-    set_row(place, "DELETE FROM TABLE WHERE id = 'abcdefgh-2'")
-    save(place, plan("abcdefgh-2", complexity="simple"))
-    assert files(place) == ["planner_session_2026_11_01_abcdefgh-2.json"]
-    assert_equal(place)
+def test_a_row_that_others_deleted_comes_again_in_its_own_file(project: Project) -> None:
+    save(project, plan("abcdefgh-1"), plan("abcdefgh-2"))
+    delete(project, PlannerSession, "abcdefgh-1")
+    set_row(project, "DELETE FROM TABLE WHERE id = 'abcdefgh-2'")
+    save(project, plan("abcdefgh-2", complexity="simple"))
+    assert files(project) == ["planner_session_2026_11_01_abcdefgh-2.json"]
+    assert_equal(project)
 
 
-def test_what_is_in_the_way_and_not_ours_is_left_alone(place: Place, tmp_path: Path) -> None:
-    place.sessions.mkdir(mode=0o700)
+def test_what_is_in_the_way_and_not_ours_is_left_alone(project: Project, tmp_path: Path) -> None:
+    project.sessions.mkdir(mode=0o700)
     outside = tmp_path / "outside.json"
     outside.write_text("{}")
     begin = "planner_session_2026_11_01_"
-    (place.sessions / f"{begin}note0000.json").write_text("a note of mine\n")
-    (place.sessions / f"{begin}other000.json").write_text('{"id": "other000", "purpose": "x"}')
-    (place.sessions / f"{begin}folder00.json").mkdir()
-    (place.sessions / f"{begin}link0000.json").symlink_to(outside)
-    (place.sessions / f"{begin}nowhere0.json").symlink_to(tmp_path / "nowhere")
-    os.mkfifo(place.sessions / f"{begin}pipe0000.json")
-    before = tree(place.sessions)
+    (project.sessions / f"{begin}note0000.json").write_text("a note of mine\n")
+    (project.sessions / f"{begin}other000.json").write_text('{"id": "other000", "purpose": "x"}')
+    (project.sessions / f"{begin}folder00.json").mkdir()
+    (project.sessions / f"{begin}link0000.json").symlink_to(outside)
+    (project.sessions / f"{begin}nowhere0.json").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(project.sessions / f"{begin}pipe0000.json")
+    before = tree(project.sessions)
     in_the_way = ["note0000", "other000", "folder00", "link0000", "nowhere0", "pipe0000"]
-    save(place, *(plan(id) for id in in_the_way))
-    save(place, *(plan(f"{id}-2") for id in in_the_way))
-    assert {name: tree(place.sessions)[name] for name in before} == before
+    save(project, *(plan(id) for id in in_the_way))
+    save(project, *(plan(f"{id}-2") for id in in_the_way))
+    assert {name: tree(project.sessions)[name] for name in before} == before
     assert outside.read_text() == "{}"
-    assert len(files(place)) == 3 * len(in_the_way)
-    delete(place, PlannerSession, *in_the_way)
-    assert {name: tree(place.sessions)[name] for name in before} == before
-    assert len(files(place)) == 2 * len(in_the_way)
+    assert len(files(project)) == 3 * len(in_the_way)
+    delete(project, PlannerSession, *in_the_way)
+    assert {name: tree(project.sessions)[name] for name in before} == before
+    assert len(files(project)) == 2 * len(in_the_way)
 
 
-def test_names_that_are_all_taken_are_said_and_the_row_is_there(place: Place) -> None:
+def test_names_that_are_all_taken_are_said_and_the_row_is_there(project: Project) -> None:
     from khive_persist.errors import MirrorError
 
-    place.sessions.mkdir(mode=0o700)
+    project.sessions.mkdir(mode=0o700)
     for ending in names.endings("abcdefghi", PLANNER_SESSIONS.name):
-        (place.sessions / f"planner_session_2026_11_01_{ending}.json").write_text("mine")
+        (project.sessions / f"planner_session_2026_11_01_{ending}.json").write_text("mine")
     with pytest.raises(MirrorError, match="move it away"):
-        save(place, plan("abcdefghi"))
-    assert [row[1] for row in everything(place)["planner_sessions"]] == ["abcdefghi"]
-    assert delete(place, PlannerSession, "abcdefghi") == [True], "there is nothing to remove"
+        save(project, plan("abcdefghi"))
+    assert [row[1] for row in everything(project)["planner_sessions"]] == ["abcdefghi"]
+    assert delete(project, PlannerSession, "abcdefghi") == [True], "there is nothing to remove"
 
 
-def test_what_a_killed_writer_left_does_not_change_what_is_there(place: Place) -> None:
+def test_what_a_killed_writer_left_does_not_change_what_is_there(project: Project) -> None:
     """Killed after it had given the file its name, and before the other name was gone."""
-    save(place, plan("0123456789ab"))
-    (name,) = files(place)
-    path = place.sessions / name
-    temporary = place.sessions / names.unfinished(name, PLANNER_SESSIONS)
+    save(project, plan("0123456789ab"))
+    (name,) = files(project)
+    path = project.sessions / name
+    temporary = project.sessions / names.unfinished(name, PLANNER_SESSIONS)
     os.link(path, temporary)
-    kept = place.root / "kept"
+    kept = project.root / "kept"
     os.link(path, kept)
     before = kept.read_bytes()
-    save(place, plan("0123456789ab", complexity="simple"))
+    save(project, plan("0123456789ab", complexity="simple"))
     assert kept.read_bytes() == before, "the finished file was not written into"
-    assert unfinished(place) == []
-    assert_equal(place)
+    assert unfinished(project) == []
+    assert_equal(project)
 
 
-def test_turned_off_it_is_not_written(place: Place) -> None:
-    place.local_config.write_text('[mirror]\noff = ["planner_sessions"]\n')
-    save(place, plan("a"))
-    assert files(place) == []
+def test_turned_off_it_is_not_written(project: Project) -> None:
+    project.local_config.write_text('[mirror]\noff = ["planner_sessions"]\n')
+    save(project, plan("a"))
+    assert files(project) == []
     from tests.mirror.records import event
 
-    save(place, event("e"))
-    assert len(files(place)) == 1, "of what is not turned off"
+    save(project, event("e"))
+    assert len(files(project)) == 1, "of what is not turned off"
 
 
-async def test_a_file_that_is_named_has_no_mirror(place: Place, tmp_path: Path) -> None:
+async def test_a_file_that_is_named_has_no_mirror(project: Project, tmp_path: Path) -> None:
     url = f"sqlite:{tmp_path / 'elsewhere.db'}"
-    async with open_store(PlannerSession, url, dir=place.root) as plans:
+    async with open_store(PlannerSession, url, dir=project.root) as plans:
         await plans.save(plan("a"))
-        assert not place.sessions.exists()
+        assert not project.sessions.exists()
         await plans.delete("a")
-    assert not place.sessions.exists()
+    assert not project.sessions.exists()
     assert sorted(path.name for path in tmp_path.glob("elsewhere*")) == [
         "elsewhere.db",
         "elsewhere.db.lock",

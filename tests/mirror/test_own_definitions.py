@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 import pytest
 
-from khive_persist import definitions
 from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror.verify import compared
+from khive_persist.models import purpose_file
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes, mirrored_purposes, remember
+from khive_persist.models.purposes import BUILT_IN, Purpose, purpose
 from khive_persist.opening import open_store
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, Purpose, purpose
-from khive_persist.records.node import Node
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.register import known_purposes, mirrored_purposes, remember
+from khive_persist.project import Project
 from tests.mirror.own import Heartbeat, TrainingSession
 from tests.mirror.records import DAY, assert_equal, everything, found, plan, save
 
@@ -38,39 +38,39 @@ def made(record: type[Node], id: str, **content: Any) -> Node:
 
 
 @pytest.fixture
-def own(place: Place) -> Place:
-    save(place, *(made(TrainingSession, f"session{n}", athlete=f"a{n}") for n in range(3)))
-    save(place, *(made(Heartbeat, f"beat{n}", session_id="run") for n in range(3)))
-    save(place, *(made(Order, f"order{n}", by=n, limit=n) for n in range(3)))
-    save(place, plan("a"))
-    return place
+def own(project: Project) -> Project:
+    save(project, *(made(TrainingSession, f"session{n}", athlete=f"a{n}") for n in range(3)))
+    save(project, *(made(Heartbeat, f"beat{n}", session_id="run") for n in range(3)))
+    save(project, *(made(Order, f"order{n}", by=n, limit=n) for n in range(3)))
+    save(project, plan("a"))
+    return project
 
 
 @pytest.fixture
-def bare(own: Place, tmp_path: Path) -> Place:
-    """A place that has nothing but a copy of another one's `sessions/`."""
-    place = Place(tmp_path / "bare")
-    place.root.mkdir()
-    place.make()
-    shutil.copytree(own.sessions, place.sessions)
-    return place
+def bare(own: Project, tmp_path: Path) -> Project:
+    """A project that has nothing but a copy of another one's `sessions/`."""
+    project = Project(tmp_path / "bare")
+    project.root.mkdir()
+    project.make()
+    shutil.copytree(own.sessions, project.sessions)
+    return project
 
 
-def definition(place: Place, name: str) -> Path:
-    return place.sessions / f"{name}{definitions.SUFFIX}"
+def definition(project: Project, name: str) -> Path:
+    return project.sessions / f"{name}{purpose_file.SUFFIX}"
 
 
-def test_the_definition_lies_beside_the_records(own: Place) -> None:
+def test_the_definition_lies_beside_the_records(own: Project) -> None:
     for kind in (TrainingSession, Heartbeat, Order):
         path = definition(own, kind.purpose.name)
-        assert definitions.read(path) == kind.purpose
+        assert purpose_file.read(path) == kind.purpose
         assert path.stat().st_mode & 0o777 == 0o600
     assert not definition(own, "planner_sessions").exists()
     assert_equal(own)
 
 
 def test_a_bare_mirror_gives_the_databases_back(
-    own: Place, bare: Place, capsys: pytest.CaptureFixture[str]
+    own: Project, bare: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert known_purposes(bare) == BUILT_IN
     assert {p.name for p in mirrored_purposes(bare)} > {"training", "heartbeats", "order"}
@@ -88,25 +88,25 @@ def test_a_bare_mirror_gives_the_databases_back(
     assert run(["--dir", str(bare.root), "verify"]) == 0
 
 
-def test_of_other_records_alone_they_are_no_difference(bare: Place) -> None:
+def test_of_other_records_alone_they_are_no_difference(bare: Project) -> None:
     with compared(bare, mirrored(bare, [PlannerSession])) as comparison:
         kinds = {difference.kind for difference in comparison.differences()}
     assert kinds == {"missing_in_database"}
 
 
-def test_a_definition_comes_back_with_the_mirror(own: Place) -> None:
+def test_a_definition_comes_back_with_the_mirror(own: Project) -> None:
     shutil.rmtree(own.sessions)
     assert run(["--dir", str(own.root), "rebuild", "--from-database"]) == 0
-    assert definitions.read(definition(own, "training")) == TrainingSession.purpose
+    assert purpose_file.read(definition(own, "training")) == TrainingSession.purpose
 
 
-def test_without_a_mirror_there_is_no_definition(place: Place) -> None:
-    place.local_config.write_text('[mirror]\noff = ["training"]\n')
-    save(place, made(TrainingSession, "session0", athlete="a"))
-    assert not place.sessions.exists()
+def test_without_a_mirror_there_is_no_definition(project: Project) -> None:
+    project.local_config.write_text('[mirror]\noff = ["training"]\n')
+    save(project, made(TrainingSession, "session0", athlete="a"))
+    assert not project.sessions.exists()
 
 
-GOOD = json.loads(definitions.to_bytes(TrainingSession.purpose))
+GOOD = json.loads(purpose_file.to_bytes(TrainingSession.purpose))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,9 @@ GOOD = json.loads(definitions.to_bytes(TrainingSession.purpose))
     ],
     ids=str,
 )
-def test_a_hostile_definition_is_left_alone_and_named(bare: Place, change: dict[str, Any]) -> None:
+def test_a_hostile_definition_is_left_alone_and_named(
+    bare: Project, change: dict[str, Any]
+) -> None:
     definition(bare, "training").write_text(json.dumps(GOOD | change))
     assert "training" not in {purpose.name for purpose in mirrored_purposes(bare)}
     differences = found(bare)
@@ -139,32 +141,32 @@ def test_a_hostile_definition_is_left_alone_and_named(bare: Place, change: dict[
     assert sorted(os.listdir(bare.root.parent)) == before
 
 
-def test_what_is_no_file_is_no_definition(bare: Place, tmp_path: Path) -> None:
+def test_what_is_no_file_is_no_definition(bare: Project, tmp_path: Path) -> None:
     path = definition(bare, "training")
     elsewhere = tmp_path / "elsewhere.json"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    assert definitions.definition_in(path) is None
+    assert purpose_file.definition_in(path) is None
     path.unlink()
     os.mkfifo(path)
-    assert definitions.definition_in(path) is None
+    assert purpose_file.definition_in(path) is None
     path.unlink()
     path.write_bytes(b" " * (1 << 20))
     with pytest.raises(InvalidRecordError, match="larger than"):
-        definitions.read(path)
+        purpose_file.read(path)
     path.write_bytes(b"[" * 200_000)
-    assert definitions.definition_in(path) is None
+    assert purpose_file.definition_in(path) is None
 
 
-def test_kinds_that_differ_in_case_only_are_refused(place: Place) -> None:
-    remember(place, purpose("training"))
+def test_kinds_that_differ_in_case_only_are_refused(project: Project) -> None:
+    remember(project, purpose("training"))
     with pytest.raises(InvalidRecordError, match="'Training' differs from 'training' only in"):
-        remember(place, purpose("Training", table="other", document="other"))
+        remember(project, purpose("Training", table="other", document="other"))
     with pytest.raises(InvalidRecordError, match="the document 'TRAINING' differs"):
-        remember(place, purpose("other", document="TRAINING"))
-    remember(place, purpose("training", indexes=(("athlete",),)))
-    (place.khive / "purposes" / "bad.json").write_text("{")
-    remember(place, purpose("another"))
+        remember(project, purpose("other", document="TRAINING"))
+    remember(project, purpose("training", indexes=(("athlete",),)))
+    (project.khive / "purposes" / "bad.json").write_text("{")
+    remember(project, purpose("another"))
 
 
 @pytest.mark.parametrize(
@@ -177,12 +179,12 @@ def test_kinds_that_differ_in_case_only_are_refused(place: Place) -> None:
     ],
 )
 async def test_a_purpose_that_was_not_checked_is_refused_at_the_opening(
-    place: Place, names: tuple[str, str]
+    project: Project, names: tuple[str, str]
 ) -> None:
     class Unchecked(Node):
         purpose: ClassVar[Purpose] = Purpose(*names, document="notes")
 
     with pytest.raises(InvalidRecordError):
-        async with open_store(Unchecked, dir=place.root):
+        async with open_store(Unchecked, dir=project.root):
             pass
-    assert not [path for path in place.khive.iterdir() if path.suffix == ".db"]
+    assert not [path for path in project.khive.iterdir() if path.suffix == ".db"]

@@ -7,13 +7,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
 from khive_persist.copies import mirrored
-from khive_persist.doctor import examine
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.doctor import examine
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.backup.records import elsewhere, restored
 from tests.exchange.rows import read, stored
 from tests.mirror.records import event, plan, save, save_many
@@ -21,13 +21,13 @@ from tests.mirror.test_packing import PACKED, STREAM, are_equal, packed
 
 
 @pytest.fixture
-def filled(place: Place) -> Place:
+def filled(project: Project) -> Project:
     """A session that is packed, with one late event beside; and a plan."""
-    save_many(place, [event(f"e{number}", text="x" * 400 * number) for number in range(40)])
-    save(place, plan("p1"))
-    packed(place)
-    save(place, event("late"))
-    return place
+    save_many(project, [event(f"e{number}", text="x" * 400 * number) for number in range(40)])
+    save(project, plan("p1"))
+    packed(project)
+    save(project, event("late"))
+    return project
 
 
 def damage_by_cut(path: Path) -> None:
@@ -59,15 +59,15 @@ DAMAGES = [
 ]  # fmt: skip
 
 
-def problems(place: Place) -> list[tuple[str, str]]:
-    with compared(place, mirrored(place)) as comparison:
+def problems(project: Project) -> list[tuple[str, str]]:
+    with compared(project, mirrored(project)) as comparison:
         assert not comparison.is_equal
         return [(one.kind, one.file) for one in comparison.problems()]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_named_and_mended_from_the_database(
-    damage: Callable[[Path], None], filled: Place
+    damage: Callable[[Path], None], filled: Project
 ) -> None:
     damage(filled.sessions / PACKED)
     assert ("damaged", STREAM) in problems(filled)
@@ -84,7 +84,7 @@ def test_damage_is_named_and_mended_from_the_database(
     assert are_equal(filled)
 
 
-def test_databases_are_made_anew_from_both_forms(filled: Place) -> None:
+def test_databases_are_made_anew_from_both_forms(filled: Project) -> None:
     for path in filled.khive.glob("claude_hooks.db*"):
         path.unlink()
     done = rebuild_databases(filled, mirrored(filled))
@@ -92,7 +92,7 @@ def test_databases_are_made_anew_from_both_forms(filled: Place) -> None:
     assert done.tallies["claude_hooks"].rows == 41
 
 
-def test_a_backup_has_both_forms(filled: Place, tmp_path: Path) -> None:
+def test_a_backup_has_both_forms(filled: Project, tmp_path: Path) -> None:
     folder = Folder(filled.khive / "backups")
     assert create_backup(filled, folder).mirror_files == 3
     other = elsewhere(tmp_path)
@@ -101,7 +101,7 @@ def test_a_backup_has_both_forms(filled: Place, tmp_path: Path) -> None:
     assert are_equal(other)
 
 
-def test_the_mirror_of_another_place_is_imported(filled: Place, tmp_path: Path) -> None:
+def test_the_mirror_of_another_project_is_imported(filled: Project, tmp_path: Path) -> None:
     save(filled, event("e3", text="the late one counts"))
     other = elsewhere(tmp_path)
     assert read(other, filled.sessions).purposes["claude_hooks"].new == 41
@@ -109,7 +109,7 @@ def test_the_mirror_of_another_place_is_imported(filled: Place, tmp_path: Path) 
     assert rows == stored(filled.database("claude_hooks.db"), "hook_events")
 
 
-def test_a_packed_file_is_imported_by_itself(filled: Place, tmp_path: Path) -> None:
+def test_a_packed_file_is_imported_by_itself(filled: Project, tmp_path: Path) -> None:
     other = elsewhere(tmp_path)
     assert read(other, filled.sessions / PACKED).purposes["claude_hooks"].new == 40
     broken = tmp_path / PACKED
@@ -120,7 +120,7 @@ def test_a_packed_file_is_imported_by_itself(filled: Place, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("damage", [damage_by_cut, damage_by_garbage])
 def test_a_damaged_session_without_late_events_is_mended(
-    damage: Callable[[Path], None], filled: Place
+    damage: Callable[[Path], None], filled: Project
 ) -> None:
     packed(filled)
     damage(filled.sessions / PACKED)
@@ -129,7 +129,7 @@ def test_a_damaged_session_without_late_events_is_mended(
     assert [path.name for path in filled.sessions.glob("hook_events*")] == [STREAM]
 
 
-def test_an_event_that_comes_to_a_damaged_session_is_kept(filled: Place) -> None:
+def test_an_event_that_comes_to_a_damaged_session_is_kept(filled: Project) -> None:
     packed(filled)
     damage_by_garbage(filled.sessions / PACKED)
     save(filled, event("latest"))

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from khive_persist.copies import mirrored
-from khive_persist.mirror import forms, packing
+from khive_persist.mirror import packed_streams, packing
 from khive_persist.mirror.packing import MARKER, Packed, pack, pack_if_due
 from khive_persist.mirror.stream_file import Appending, Entry, opened
-from khive_persist.mirror.turn import turn
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.mirror.write_locks import turn
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.capture.test_drain import until
 from tests.mirror.records import (
     CLAUDE,
@@ -38,20 +38,20 @@ PACKED = f"{STREAM}.gz"
 LATER = "2026-11-09T12:00:00Z"
 
 
-def grow_old(place: Place, days: float = 2) -> None:
+def grow_old(project: Project, days: float = 2) -> None:
     """As if nothing had been written to the mirror for so long."""
     at = time.time() - days * 86_400
-    for path in place.sessions.glob("*.json*"):
+    for path in project.sessions.glob("*.json*"):
         os.utime(path, (at, at), follow_symlinks=False)
 
 
-def packed(place: Place) -> Packed:
-    grow_old(place)
-    return pack(place, 1.0)
+def packed(project: Project) -> Packed:
+    grow_old(project)
+    return pack(project, 1.0)
 
 
-def names_in(place: Place) -> list[str]:
-    return sorted(path.name for path in place.sessions.iterdir() if path.name[0] != ".")
+def names_in(project: Project) -> list[str]:
+    return sorted(path.name for path in project.sessions.iterdir() if path.name[0] != ".")
 
 
 def ids_in(path: Path) -> list[str]:
@@ -60,19 +60,19 @@ def ids_in(path: Path) -> list[str]:
     return [json.loads(line)["id"] for line in lines.splitlines()]
 
 
-def are_equal(place: Place) -> bool:
-    with compared(place, mirrored(place)) as comparison:
+def are_equal(project: Project) -> bool:
+    with compared(project, mirrored(project)) as comparison:
         return comparison.is_equal
 
 
 @pytest.fixture
-def filled(place: Place) -> Place:
-    save_many(place, [event(f"e{number}", number=number) for number in range(5)])
-    save(place, plan("p1"))
-    return place
+def filled(project: Project) -> Project:
+    save_many(project, [event(f"e{number}", number=number) for number in range(5)])
+    save(project, plan("p1"))
+    return project
 
 
-def test_a_session_that_is_over_is_packed_and_a_plan_never(filled: Place) -> None:
+def test_a_session_that_is_over_is_packed_and_a_plan_never(filled: Project) -> None:
     before = (filled.sessions / STREAM).read_bytes()
     assert pack(filled, 1.0) == Packed(0, True)
     assert packed(filled) == Packed(1, True)
@@ -86,14 +86,14 @@ def test_a_session_that_is_over_is_packed_and_a_plan_never(filled: Place) -> Non
 
 
 @pytest.mark.parametrize("program", ["zgrep", "zcat"])
-def test_it_is_read_by_the_usual_programs(program: str, filled: Place) -> None:
+def test_it_is_read_by_the_usual_programs(program: str, filled: Project) -> None:
     packed(filled)
     words = [program, "e3"] if program == "zgrep" else [program]
     done = subprocess.run([*words, filled.sessions / PACKED], capture_output=True, check=True)
     assert b'"id":"e3"' in done.stdout
 
 
-def test_late_events_go_to_a_plain_file_beside_and_are_merged(filled: Place) -> None:
+def test_late_events_go_to_a_plain_file_beside_and_are_merged(filled: Project) -> None:
     packed(filled)
     save(filled, event("late", created_at=LATER), event("e1", number="again"))
     assert names_in(filled)[:2] == [STREAM, PACKED]
@@ -105,7 +105,7 @@ def test_late_events_go_to_a_plain_file_beside_and_are_merged(filled: Place) -> 
     assert are_equal(filled)
 
 
-def test_an_event_of_a_packed_session_is_deleted(filled: Place) -> None:
+def test_an_event_of_a_packed_session_is_deleted(filled: Project) -> None:
     packed(filled)
     assert delete(filled, HookEvent, "e2") == [True]
     assert are_equal(filled)
@@ -113,7 +113,7 @@ def test_an_event_of_a_packed_session_is_deleted(filled: Place) -> None:
     assert are_equal(filled)
 
 
-def test_a_session_whose_name_begins_alike_gets_another_file(filled: Place) -> None:
+def test_a_session_whose_name_begins_alike_gets_another_file(filled: Project) -> None:
     long = ["12345678-a", "12345678-b"]
     save(filled, event("a", long[0]))
     packed(filled)
@@ -123,7 +123,7 @@ def test_a_session_whose_name_begins_alike_gets_another_file(filled: Place) -> N
     assert are_equal(filled)
 
 
-def test_a_torn_or_foreign_stream_is_left_as_it_is(filled: Place) -> None:
+def test_a_torn_or_foreign_stream_is_left_as_it_is(filled: Project) -> None:
     path = filled.sessions / STREAM
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
@@ -138,7 +138,7 @@ def test_a_torn_or_foreign_stream_is_left_as_it_is(filled: Place) -> None:
     assert path.read_bytes() == whole
 
 
-def test_what_a_killed_pass_left_in_both_forms_is_not_doubled(filled: Place) -> None:
+def test_what_a_killed_pass_left_in_both_forms_is_not_doubled(filled: Project) -> None:
     plain = (filled.sessions / STREAM).read_bytes()
     packed(filled)
     (filled.sessions / STREAM).write_bytes(plain)
@@ -151,7 +151,7 @@ def test_what_a_killed_pass_left_in_both_forms_is_not_doubled(filled: Place) -> 
     assert ids_in(filled.sessions / PACKED) == ["e0", "e1", "e2", "e3", "e4", "late", "e4"]
 
 
-def test_a_writer_in_between_is_not_lost(filled: Place) -> None:
+def test_a_writer_in_between_is_not_lost(filled: Project) -> None:
     grow_old(filled)
     with ThreadPoolExecutor(1) as threads:
         with turn(filled, [CLAUDE]):
@@ -170,7 +170,7 @@ def test_a_writer_in_between_is_not_lost(filled: Place) -> None:
     assert ids_in(filled.sessions / STREAM)[-1] == "x"
 
 
-def test_a_pass_comes_once_an_hour_and_looks_at_the_folder_only_then(filled: Place) -> None:
+def test_a_pass_comes_once_an_hour_and_looks_at_the_folder_only_then(filled: Project) -> None:
     grow_old(filled)
     assert pack_if_due(filled, Settings(mirror_pack_after_days=0)) is None
     assert not (filled.sessions / MARKER).exists()
@@ -183,10 +183,10 @@ def test_a_pass_comes_once_an_hour_and_looks_at_the_folder_only_then(filled: Pla
     assert pack_if_due(filled, Settings()) == Packed(1, True)
 
 
-def test_one_pass_runs_at_a_time(filled: Place) -> None:
+def test_one_pass_runs_at_a_time(filled: Project) -> None:
     grow_old(filled)
     marker = filled.sessions / MARKER
-    held = lock.try_acquire(marker)
+    held = write_lock.try_acquire(marker)
     assert held is not None
     os.utime(marker, (0, 0))
     assert pack_if_due(filled, Settings()) is None
@@ -194,7 +194,7 @@ def test_one_pass_runs_at_a_time(filled: Place) -> None:
     assert pack_if_due(filled, Settings()) == Packed(1, True)
 
 
-def test_a_pass_without_time_goes_on_soon(filled: Place) -> None:
+def test_a_pass_without_time_goes_on_soon(filled: Project) -> None:
     grow_old(filled)
     assert pack_if_due(filled, Settings(), pass_seconds=0) == Packed(0, False)
     marker = filled.sessions / MARKER
@@ -202,12 +202,12 @@ def test_a_pass_without_time_goes_on_soon(filled: Place) -> None:
     assert 30 < soon <= packing.SOON_SECONDS
 
 
-def test_where_there_is_no_mirror_nothing_is_made(place: Place) -> None:
-    assert pack_if_due(place, Settings()) is None
-    assert not place.sessions.exists()
+def test_where_there_is_no_mirror_nothing_is_made(project: Project) -> None:
+    assert pack_if_due(project, Settings()) is None
+    assert not project.sessions.exists()
 
 
-def test_a_link_in_place_of_the_mirror_is_not_followed(filled: Place, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_mirror_is_not_followed(filled: Project, tmp_path: Path) -> None:
     grow_old(filled)
     elsewhere = tmp_path / "elsewhere"
     filled.sessions.rename(elsewhere)
@@ -218,22 +218,22 @@ def test_a_link_in_place_of_the_mirror_is_not_followed(filled: Place, tmp_path: 
     assert (elsewhere / STREAM).exists()
 
 
-def test_a_stream_is_read_from_where_it_was_left(filled: Place) -> None:
+def test_a_stream_is_read_from_where_it_was_left(filled: Project) -> None:
     packed(filled)
     save(filled, event("late"))
     path = filled.sessions / STREAM
-    first = list(forms.lines(path))
+    first = list(packed_streams.lines(path))
     assert [line.end for line in first] == [0, 0, 0, 0, 0, path.stat().st_size]
     save(filled, event("later"))
-    assert [json.loads(line.content)["id"] for line in forms.lines(path, first[-1].end)] == [
-        "later"
-    ]
+    assert [
+        json.loads(line.content)["id"] for line in packed_streams.lines(path, first[-1].end)
+    ] == ["later"]
 
 
 STEPS = """
 import os, signal, sys
 from khive_persist.mirror.packing import pack
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 left = int(sys.argv[2])
 
@@ -249,12 +249,12 @@ def counted(name):
 
 for name in ("open", "fsync", "replace", "unlink", "fchmod"):
     counted(name)
-print(pack(Place(sys.argv[1]), 1.0).streams)
+print(pack(Project(sys.argv[1]), 1.0).streams)
 """
 
 
 @pytest.mark.parametrize("is_merge", [False, True])
-def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: Place) -> None:
+def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: Project) -> None:
     expected = ["e0", "e1", "e2", "e3", "e4"]
     if is_merge:
         packed(filled)
@@ -269,7 +269,7 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
             break
         assert done.returncode == -9, done.stderr
         kills += 1
-        lines = list(forms.lines(filled.sessions / STREAM))
+        lines = list(packed_streams.lines(filled.sessions / STREAM))
         assert {json.loads(line.content)["id"] for line in lines} == set(expected)
         if kills % 5 == 0:
             assert are_equal(filled)
@@ -282,8 +282,8 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
 
 ORDER = """
 import os, sys
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.project import Project
+from khive_persist.models.purposes import HOOK_EVENTS
 
 def report(name):
     call = getattr(os, name)
@@ -295,20 +295,20 @@ def report(name):
 
 for name in ("fsync", "replace", "unlink"):
     report(name)
-place, purpose = Place(sys.argv[1]), HOOK_EVENTS["claude-code"]
+project, purpose = Project(sys.argv[1]), HOOK_EVENTS["claude-code"]
 PROGRAM
 """
 
 
-def calls_in_order(program: str, place: Place) -> list[str]:
+def calls_in_order(program: str, project: Project) -> list[str]:
     """What a program syncs, renames and unlinks, in order."""
-    words = [sys.executable, "-c", ORDER.replace("PROGRAM", program), str(place.root)]
+    words = [sys.executable, "-c", ORDER.replace("PROGRAM", program), str(project.root)]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Place) -> None:
+def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Project) -> None:
     grow_old(filled)
-    program = "from khive_persist.mirror.packing import pack; pack(place, 1.0)"
+    program = "from khive_persist.mirror.packing import pack; pack(project, 1.0)"
     assert calls_in_order(program, filled)[:5] == [
         f"fsync .{PACKED}.claude_hooks.tmp",
         f"replace .{PACKED}.claude_hooks.tmp {PACKED}",
@@ -320,14 +320,14 @@ def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Place) -
 
 LATE = """
 from khive_persist.mirror.stream_file import Appending, Entry, opened
-appending = Appending(place.sessions, is_together=False)
-with opened(place.sessions / "STREAM") as stream:
+appending = Appending(project.sessions, is_together=False)
+with opened(project.sessions / "STREAM") as stream:
     appending.add(stream, [Entry("x", b'{"id":"x"}\\n', None)], may_be_there=False)
 appending.finish()
 """
 
 
-def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Place) -> None:
+def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Project) -> None:
     packed(filled)
     assert calls_in_order(LATE.replace("STREAM", STREAM), filled) == [
         f"fsync {STREAM}",
@@ -336,12 +336,12 @@ def test_a_late_event_s_file_is_on_the_disk_with_its_folder(filled: Place) -> No
 
 
 REVISION = """
-from khive_persist.mirror.revise import revise_both
-revise_both(place, purpose, lambda row: None if row[0] == "e1" else row, 10.0)
+from khive_persist.mirror.rewrite import revise_both
+revise_both(project, purpose, lambda row: None if row[0] == "e1" else row, 10.0)
 """
 
 
-def test_a_revised_stream_is_on_the_disk_before_its_late_lines_go(filled: Place) -> None:
+def test_a_revised_stream_is_on_the_disk_before_its_late_lines_go(filled: Project) -> None:
     packed(filled)
     save(filled, event("late"))
     assert calls_in_order(REVISION, filled) == [
@@ -356,11 +356,11 @@ def test_a_revised_stream_is_on_the_disk_before_its_late_lines_go(filled: Place)
 MENDING = """
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_mirror
-rebuild_mirror(place, mirrored(place))
+rebuild_mirror(project, mirrored(project))
 """
 
 
-def test_a_mended_stream_is_on_the_disk_before_its_damaged_file_goes(filled: Place) -> None:
+def test_a_mended_stream_is_on_the_disk_before_its_damaged_file_goes(filled: Project) -> None:
     packed(filled)
     path = filled.sessions / PACKED
     path.write_bytes(path.read_bytes()[:-4])
@@ -373,7 +373,7 @@ def test_a_mended_stream_is_on_the_disk_before_its_damaged_file_goes(filled: Pla
     ]
 
 
-def test_a_drainer_packs_before_it_leaves(filled: Place, hook: Hook) -> None:
+def test_a_drainer_packs_before_it_leaves(filled: Project, hook: Hook) -> None:
     filled.config.write_text("[capture]\nlinger_seconds = 0.1\n")
     grow_old(filled)
     assert hook(b'{"hook_event_name":"Stop","session_id":"other"}').returncode == 0

@@ -19,17 +19,17 @@ from khive_persist.errors import (
     InvalidQueryError,
     MirrorError,
     NotFoundError,
-    PlaceError,
+    ProjectError,
     StoreNewerError,
 )
 from khive_persist.mirror import scan
-from khive_persist.mirror.follower import EPOCHS
+from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock, switch
+from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.store.sqlite.rows import read_ids
 from tests.exchange.rows import everything as typed_rows
 from tests.mirror.records import (
@@ -62,86 +62,86 @@ RENAMES = """
 import os, sys
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 def look(event, arguments):
     if event == "os.rename":
         print(os.path.basename(os.fsdecode(arguments[1])))
 
-place = Place(sys.argv[1])
+project = Project(sys.argv[1])
 sys.addaudithook(look)
-rebuild_databases(place, mirrored(place))
+rebuild_databases(project, mirrored(project))
 """
 
 
-def make_anew(place: Place, *, discard: bool = False) -> Rebuilt:
-    return rebuild_databases(place, mirrored(place), may_discard=lambda _: discard)
+def make_anew(project: Project, *, discard: bool = False) -> Rebuilt:
+    return rebuild_databases(project, mirrored(project), may_discard=lambda _: discard)
 
 
 @pytest.fixture
-def both(place: Place) -> Place:
+def both(project: Project) -> Project:
     """Plans, events of two tools that came through the spool, and of some saved from Python."""
-    save_many(place, [plan(f"plan{n:04}", number=n, text="x" * 2_000) for n in range(60)])
+    save_many(project, [plan(f"plan{n:04}", number=n, text="x" * 2_000) for n in range(60)])
     for number in range(60):
-        hook(place, f"session-{number % 3}", number, ("claude-code", "codex")[number % 2])
-    drained(place)
-    save(place, event("moved", "session-1"), event("moved", "session-0"), event("gone", "s"))
-    delete(place, HookEvent, "gone")
-    return place
+        hook(project, f"session-{number % 3}", number, ("claude-code", "codex")[number % 2])
+    drained(project)
+    save(project, event("moved", "session-1"), event("moved", "session-0"), event("gone", "s"))
+    delete(project, HookEvent, "gone")
+    return project
 
 
-def sidecars(place: Place, file: str) -> list[Path]:
-    return [place.khive / (file + suffix) for suffix in ("", "-wal", "-shm")]
+def sidecars(project: Project, file: str) -> list[Path]:
+    return [project.khive / (file + suffix) for suffix in ("", "-wal", "-shm")]
 
 
-def deleted(place: Place, file: str) -> None:
-    for path in sidecars(place, file):
+def deleted(project: Project, file: str) -> None:
+    for path in sidecars(project, file):
         path.unlink(missing_ok=True)
 
 
-def emptied(place: Place, file: str) -> None:
-    os.truncate(place.database(file), 0)
+def emptied(project: Project, file: str) -> None:
+    os.truncate(project.database(file), 0)
 
 
-def truncated(place: Place, file: str) -> None:
-    path = place.database(file)
+def truncated(project: Project, file: str) -> None:
+    path = project.database(file)
     os.truncate(path, path.stat().st_size // 3)
 
 
-def garbage(place: Place, file: str) -> None:
-    place.database(file).write_bytes(os.urandom(50_000))
+def garbage(project: Project, file: str) -> None:
+    project.database(file).write_bytes(os.urandom(50_000))
 
 
-def flipped(place: Place, file: str) -> None:
+def flipped(project: Project, file: str) -> None:
     """A bit in each of many pages, but for the header's: what it says is no damage to SQLite."""
-    path = place.database(file)
+    path = project.database(file)
     content = bytearray(path.read_bytes())
     for at in range(16_384, len(content), 1_811):
         content[at] ^= 1 << at % 8
     path.write_bytes(content)
 
 
-def other_program(place: Place, file: str) -> None:
-    deleted(place, file)
-    with closing(sqlite3.connect(place.database(file))) as connection:
+def other_program(project: Project, file: str) -> None:
+    deleted(project, file)
+    with closing(sqlite3.connect(project.database(file))) as connection:
         connection.execute("CREATE TABLE somebody (elses)")
 
 
-def other_columns(place: Place, file: str) -> None:
-    deleted(place, file)
-    with closing(sqlite3.connect(place.database(file))) as connection:
+def other_columns(project: Project, file: str) -> None:
+    deleted(project, file)
+    with closing(sqlite3.connect(project.database(file))) as connection:
         for table in ("planner_sessions", "hook_events"):
             connection.execute(f"CREATE TABLE {table} (id, text)")
 
 
-def old_wal(place: Place, file: str) -> None:
+def old_wal(project: Project, file: str) -> None:
     """The database gone, and the log of it, with other rows, left beside the name."""
-    path = place.database(file)
+    path = project.database(file)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE more (a)")
         connection.commit()
-        kept = {side: side.read_bytes() for side in sidecars(place, file)[1:]}
+        kept = {side: side.read_bytes() for side in sidecars(project, file)[1:]}
     for side, content in kept.items():
         side.write_bytes(content)
     path.unlink()
@@ -153,7 +153,7 @@ def old_wal(place: Place, file: str) -> None:
     [deleted, emptied, truncated, garbage, flipped, other_program, other_columns, old_wal],
 )
 def test_what_was_destroyed_comes_back(
-    both: Place, file: str, damage: Callable[[Place, str], None]
+    both: Project, file: str, damage: Callable[[Project, str], None]
 ) -> None:
     before = everything(both)
     others = {name: (both.khive / name).read_bytes() for name in (PLANS, EVENTS, "codex_hooks.db")
@@ -186,7 +186,7 @@ def test_what_was_destroyed_comes_back(
     assert (both.khive / file).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_indexes_the_view_and_the_order_are_there(both: Place) -> None:
+def test_the_indexes_the_view_and_the_order_are_there(both: Project) -> None:
     def schema(file: str) -> list[tuple[str, ...]]:
         with closing(sqlite3.connect(both.database(file))) as connection:
             sql = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
@@ -216,12 +216,12 @@ def test_the_indexes_the_view_and_the_order_are_there(both: Place) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def _events_of(place: Place, session: str) -> list[HookEvent]:
-    async with open_store(HookEvent, dir=place.root) as events:
+async def _events_of(project: Project, session: str) -> list[HookEvent]:
+    async with open_store(HookEvent, dir=project.root) as events:
         return await events.get_by_session(session)
 
 
-def test_a_second_run_changes_nothing(both: Place) -> None:
+def test_a_second_run_changes_nothing(both: Project) -> None:
     deleted(both, PLANS)
     make_anew(both)
     databases = {p.name: (p.stat().st_ino, p.read_bytes()) for p in both.khive.glob("*.db")}
@@ -232,7 +232,7 @@ def test_a_second_run_changes_nothing(both: Place) -> None:
     assert (tree(both.quarantine) if both.quarantine.exists() else {}) == quarantine
 
 
-def test_what_the_mirror_has_not_is_not_thrown_away(both: Place) -> None:
+def test_what_the_mirror_has_not_is_not_thrown_away(both: Project) -> None:
     (both.sessions / "planner_session_2026_11_01_plan0007.json").unlink()
     before = tree(both.khive)
     with pytest.raises(MirrorError, match="1 records are in a database and not in"):
@@ -252,7 +252,7 @@ def without_sidecars(found: dict[str, bytes]) -> dict[str, bytes]:
     return {n: c for n, c in found.items() if not n.endswith(("-wal", "-shm", ".lock"))}
 
 
-def test_a_purpose_without_a_mirror_is_left_as_it_is(both: Place) -> None:
+def test_a_purpose_without_a_mirror_is_left_as_it_is(both: Project) -> None:
     for name in files(both):
         if name.startswith("planner"):
             (both.sessions / name).unlink()
@@ -264,7 +264,7 @@ def test_a_purpose_without_a_mirror_is_left_as_it_is(both: Place) -> None:
     assert both.database(PLANS).read_bytes() == before
 
 
-def test_without_a_mirror_nothing_is_done(both: Place) -> None:
+def test_without_a_mirror_nothing_is_done(both: Project) -> None:
     shutil.rmtree(both.sessions)
     before = everything(both)
     with pytest.raises(NotFoundError, match="no record"):
@@ -272,7 +272,7 @@ def test_without_a_mirror_nothing_is_done(both: Place) -> None:
     assert everything(both) == before
 
 
-def test_a_newer_database_is_not_replaced(both: Place) -> None:
+def test_a_newer_database_is_not_replaced(both: Project) -> None:
     set_row(both, "PRAGMA user_version = 999")
     set_row(both, "DELETE FROM TABLE WHERE id = 'plan0001'")
     before = both.database(PLANS).read_bytes()
@@ -281,20 +281,20 @@ def test_a_newer_database_is_not_replaced(both: Place) -> None:
     assert both.database(PLANS).read_bytes() == before
 
 
-def test_an_event_that_moved_is_where_it_moved_to(place: Place) -> None:
+def test_an_event_that_moved_is_where_it_moved_to(project: Project) -> None:
     """Whichever of the two files is read first: the old line and its deletion are in the other."""
-    save(place, event("up", "aaaa"), event("up", "zzzz"), event("down", "zzzz"))
-    save(place, event("down", "aaaa"), event("back", "aaaa"), event("back", "zzzz"))
-    save(place, event("back", "aaaa"), event("gone", "aaaa"), event("gone", "zzzz"))
-    delete(place, HookEvent, "gone")
-    before = everything(place)
-    deleted(place, EVENTS)
-    make_anew(place)
-    assert everything(place) == before
-    assert_equal(place)
+    save(project, event("up", "aaaa"), event("up", "zzzz"), event("down", "zzzz"))
+    save(project, event("down", "aaaa"), event("back", "aaaa"), event("back", "zzzz"))
+    save(project, event("back", "aaaa"), event("gone", "aaaa"), event("gone", "zzzz"))
+    delete(project, HookEvent, "gone")
+    before = everything(project)
+    deleted(project, EVENTS)
+    make_anew(project)
+    assert everything(project) == before
+    assert_equal(project)
 
 
-def test_damage_in_the_mirror_costs_only_what_is_damaged(both: Place) -> None:
+def test_damage_in_the_mirror_costs_only_what_is_damaged(both: Project) -> None:
     (name,) = [name for name in files(both) if name.endswith("plan0003.json")]
     (both.sessions / name).write_text("{")
     streams = both.sessions.glob("*.jsonl")
@@ -312,7 +312,7 @@ def test_damage_in_the_mirror_costs_only_what_is_damaged(both: Place) -> None:
     assert {kind for kind, _ in found(both)} == {"damaged", "torn"}
 
 
-def test_what_waited_in_the_spool_comes_in_afterwards(both: Place) -> None:
+def test_what_waited_in_the_spool_comes_in_afterwards(both: Project) -> None:
     garbage(both, EVENTS)
     waiting = [hook(both, "session-0", n) for n in range(5)]
     assert drain(both).left == 5
@@ -325,7 +325,7 @@ def test_what_waited_in_the_spool_comes_in_afterwards(both: Place) -> None:
     assert_equal(both)
 
 
-async def test_from_python(both: Place, tmp_path: Path) -> None:
+async def test_from_python(both: Project, tmp_path: Path) -> None:
     before = everything(both)
     deleted(both, PLANS)
     deleted(both, EVENTS)
@@ -342,11 +342,11 @@ async def test_from_python(both: Place, tmp_path: Path) -> None:
     assert (done.only_there, done.is_equal) == (1, True)
     with pytest.raises(InvalidQueryError):
         await rebuild("backup", dir=both.root)  # type: ignore[arg-type]
-    with pytest.raises(PlaceError, match="is not there"):
+    with pytest.raises(ProjectError, match="is not there"):
         await rebuild("mirror", dir=tmp_path)
 
 
-async def test_a_store_that_is_open_goes_on_with_the_new_file(both: Place) -> None:
+async def test_a_store_that_is_open_goes_on_with_the_new_file(both: Project) -> None:
     async with (
         open_store(PlannerSession, dir=both.root) as plans,
         open_store(HookEvent, dir=both.root) as events,
@@ -366,10 +366,10 @@ async def test_a_store_that_is_open_goes_on_with_the_new_file(both: Place) -> No
     assert_equal(both)
 
 
-def test_old_rows_whose_content_is_no_json_come_back(place: Place) -> None:
+def test_old_rows_whose_content_is_no_json_come_back(project: Project) -> None:
     """A file of another program without our indexes: with such a row they cannot be made."""
-    save(place, plan("a"))
-    with closing(sqlite3.connect(place.database(PLANS))) as connection:
+    save(project, plan("a"))
+    with closing(sqlite3.connect(project.database(PLANS))) as connection:
         for (name,) in connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%json_extract%'"
         ).fetchall():
@@ -381,34 +381,34 @@ def test_old_rows_whose_content_is_no_json_come_back(place: Place) -> None:
         connection.commit()
     from khive_persist.mirror.rebuild import rebuild_mirror
 
-    assert rebuild_mirror(place, mirrored(place)).is_equal
-    before = typed_rows(place)
-    deleted(place, PLANS)
-    assert make_anew(place).is_equal
-    assert typed_rows(place) == before
+    assert rebuild_mirror(project, mirrored(project)).is_equal
+    before = typed_rows(project)
+    deleted(project, PLANS)
+    assert make_anew(project).is_equal
+    assert typed_rows(project) == before
 
 
 PAUSED = """
 import os, sys
 from khive_persist.copies import mirrored
-from khive_persist.mirror import building
+from khive_persist.mirror import database_builder
 from khive_persist.mirror.rebuild import rebuild_databases
-from khive_persist.place import Place
+from khive_persist.project import Project
 
-read = building.Building.read
+read = database_builder.Building.read
 
 def read_and_wait(self):
     read(self)
     print("read", flush=True)
     sys.stdin.readline()
 
-building.Building.read = read_and_wait
-place = Place(sys.argv[1])
-assert rebuild_databases(place, mirrored(place), may_discard=lambda _: True).is_equal
+database_builder.Building.read = read_and_wait
+project = Project(sys.argv[1])
+assert rebuild_databases(project, mirrored(project), may_discard=lambda _: True).is_equal
 """
 
 
-def test_what_changes_while_it_reads_is_taken_in_at_the_end(both: Place) -> None:
+def test_what_changes_while_it_reads_is_taken_in_at_the_end(both: Project) -> None:
     """Saved, changed, deleted, moved and begun anew between the reading and the switch."""
     set_row(both, "DELETE FROM TABLE WHERE id = 'plan0001'")
     set_row(both, "DELETE FROM TABLE WHERE id = 'moved'", purpose=CLAUDE)
@@ -453,11 +453,11 @@ def test_what_changes_while_it_reads_is_taken_in_at_the_end(both: Place) -> None
 
 
 def test_an_event_that_moves_while_both_its_files_are_read(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its new line is read, then its old one, and only then the line that takes that out."""
-    save(place, event("moved", "zzz"), event("stays", "aaa"), event("stays too", "zzz"))
-    set_row(place, "DELETE FROM TABLE WHERE id = 'stays'", purpose=CLAUDE)
+    save(project, event("moved", "zzz"), event("stays", "aaa"), event("stays too", "zzz"))
+    set_row(project, "DELETE FROM TABLE WHERE id = 'stays'", purpose=CLAUDE)
     lookahead = scan.deletions
     seen: list[str] = []
 
@@ -468,25 +468,25 @@ def test_an_event_that_moves_while_both_its_files_are_read(
             mirror.removed(CLAUDE, [old])
         return found
 
-    (old,) = read_ids(place.database(EVENTS), CLAUDE.table, ["moved"])
+    (old,) = read_ids(project.database(EVENTS), CLAUDE.table, ["moved"])
     new = (old[0], (old[1] or "").replace("zzz", "aaa"), *old[2:])
-    mirror = Mirror(place, Settings())
+    mirror = Mirror(project, Settings())
     mirror.written(CLAUDE, [new])
-    set_row(place, "UPDATE TABLE SET content = ? WHERE id = 'moved'", new[1], purpose=CLAUDE)
+    set_row(project, "UPDATE TABLE SET content = ? WHERE id = 'moved'", new[1], purpose=CLAUDE)
     monkeypatch.setattr(scan, "deletions", meanwhile)
-    assert make_anew(place).is_equal
+    assert make_anew(project).is_equal
     assert len(seen) > 2
-    assert ids(place, CLAUDE) == ["stays", "moved", "stays too"]
-    assert_equal(place)
+    assert ids(project, CLAUDE) == ["stays", "moved", "stays too"]
+    assert_equal(project)
 
 
-def test_the_writers_wait_only_for_the_end(both: Place) -> None:
+def test_the_writers_wait_only_for_the_end(both: Project) -> None:
     """While it reads, the lock of the writers is free."""
     set_row(both, "DELETE FROM TABLE WHERE id = 'plan0001'")
     held: list[bool] = []
 
     def look(_count: int) -> None:
-        descriptor = lock.try_acquire(lock.lock_path(both.database(PLANS)))
+        descriptor = write_lock.try_acquire(write_lock.lock_path(both.database(PLANS)))
         held.append(descriptor is None)
         if descriptor is not None:
             os.close(descriptor)
@@ -496,7 +496,7 @@ def test_the_writers_wait_only_for_the_end(both: Place) -> None:
     assert len(rows(both)) == 60
 
 
-def test_an_empty_stream_and_strange_files_do_not_matter(both: Place) -> None:
+def test_an_empty_stream_and_strange_files_do_not_matter(both: Project) -> None:
     (both.sessions / "hook_events_2026_11_01_empty.jsonl").touch()
     (both.sessions / "hook_events_2026_11_01_folder.jsonl").mkdir()
     (both.sessions / "planner_session_2026_11_01_link0000.json").symlink_to("/etc/passwd")
@@ -509,13 +509,16 @@ def test_an_empty_stream_and_strange_files_do_not_matter(both: Place) -> None:
         assert comparison.is_equal
 
 
-def test_the_mirror_follows_the_new_file_before_anybody_can_write_to_it(place: Place) -> None:
+def test_the_mirror_follows_the_new_file_before_anybody_can_write_to_it(project: Project) -> None:
     """Or whoever is first finds a mirror that belongs to another file, and leaves it behind."""
-    save(place, plan("p1"), plan("p2"))
-    set_row(place, "DELETE FROM TABLE WHERE id = 'p1'")
+    save(project, plan("p1"), plan("p2"))
+    set_row(project, "DELETE FROM TABLE WHERE id = 'p1'")
     done = subprocess.run(
-        [sys.executable, "-c", RENAMES, str(place.root)], capture_output=True, check=True, text=True
+        [sys.executable, "-c", RENAMES, str(project.root)],
+        capture_output=True,
+        check=True,
+        text=True,
     )
     renamed = done.stdout.split()
-    assert renamed.index(EPOCHS) < renamed.index(switch.JOURNAL)
-    assert EPOCHS not in renamed[renamed.index(switch.JOURNAL) :]
+    assert renamed.index(EPOCHS) < renamed.index(atomic_switch.JOURNAL)
+    assert EPOCHS not in renamed[renamed.index(atomic_switch.JOURNAL) :]

@@ -13,9 +13,9 @@ from khive_persist.copies import mirrored, rebuild
 from khive_persist.errors import NotFoundError
 from khive_persist.mirror import names
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_mirror
-from khive_persist.mirror.revise import remove_unfinished
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS, Purpose
+from khive_persist.mirror.rewrite import remove_unfinished
+from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
+from khive_persist.project import Project
 from tests.mirror.records import (
     CLAUDE,
     assert_equal,
@@ -40,11 +40,11 @@ PLAN = "planner_session_2026_11_01_plan0003.json"
 STREAM = "hook_events_2026_11_01_s1.jsonl"
 
 
-def make_anew(place: Place) -> Rebuilt:
-    before = everything(place)
-    done = rebuild_mirror(place, mirrored(place))
-    assert everything(place) == before, "the databases are what is right"
-    assert list((place.khive / "staging").iterdir()) == []
+def make_anew(project: Project) -> Rebuilt:
+    before = everything(project)
+    done = rebuild_mirror(project, mirrored(project))
+    assert everything(project) == before, "the databases are what is right"
+    assert list((project.khive / "staging").iterdir()) == []
     return done
 
 
@@ -53,15 +53,15 @@ def aside(done: Rebuilt) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def both(place: Place) -> Place:
-    save_many(place, [plan(f"plan{n:04}", number=n) for n in range(60)])
-    save_many(place, [event(f"e{n}", f"s{n % 3}") for n in range(60)])
-    hook(place, "s3", 1)
-    drained(place)
-    return place
+def both(project: Project) -> Project:
+    save_many(project, [plan(f"plan{n:04}", number=n) for n in range(60)])
+    save_many(project, [event(f"e{n}", f"s{n % 3}") for n in range(60)])
+    hook(project, "s3", 1)
+    drained(project)
+    return project
 
 
-def test_all_of_it_comes_back(both: Place) -> None:
+def test_all_of_it_comes_back(both: Project) -> None:
     before = tree(both.sessions)
     shutil.rmtree(both.sessions)
     done = make_anew(both)
@@ -75,20 +75,20 @@ def test_all_of_it_comes_back(both: Place) -> None:
     assert_equal(both)
 
 
-def test_the_lines_come_in_the_order_of_storing(place: Place) -> None:
+def test_the_lines_come_in_the_order_of_storing(project: Project) -> None:
     """Ids of our own do not sort by time; what a drain brought in between stays between."""
     stored = [f"{(n * 7919) % 10_000:05}" for n in range(5_000)]
-    save_many(place, [event(id, f"s{n % 4}") for n, id in enumerate(stored)])
-    before = tree(place.sessions)
-    for name in files(place):
-        (place.sessions / name).unlink()
-    make_anew(place)
-    assert {n: c for n, c in tree(place.sessions).items() if n[0] != "."} == {
+    save_many(project, [event(id, f"s{n % 4}") for n, id in enumerate(stored)])
+    before = tree(project.sessions)
+    for name in files(project):
+        (project.sessions / name).unlink()
+    make_anew(project)
+    assert {n: c for n, c in tree(project.sessions).items() if n[0] != "."} == {
         n: c for n, c in before.items() if n[0] != "."
     }
 
 
-def test_only_what_differs_is_written(both: Place) -> None:
+def test_only_what_differs_is_written(both: Project) -> None:
     (both.sessions / PLAN).unlink()
     before = {path.name: path.stat() for path in both.sessions.iterdir()}
     done = make_anew(both)
@@ -102,7 +102,7 @@ def test_only_what_differs_is_written(both: Place) -> None:
     assert (again.rebuilt, again.is_equal, again.set_aside) == ((), True, None)
 
 
-def test_what_was_edited_and_damaged_goes_to_quarantine(both: Place) -> None:
+def test_what_was_edited_and_damaged_goes_to_quarantine(both: Project) -> None:
     edited, damaged, cut, newer, stray = (
         both.sessions / f"planner_session_2026_11_01_plan{n:04}.json" for n in (1, 2, 3, 4, 99)
     )
@@ -122,7 +122,7 @@ def test_what_was_edited_and_damaged_goes_to_quarantine(both: Place) -> None:
     assert_equal(both)
 
 
-def test_a_stream_with_damage_in_its_midst_keeps_its_sound_lines(both: Place) -> None:
+def test_a_stream_with_damage_in_its_midst_keeps_its_sound_lines(both: Project) -> None:
     path = both.sessions / STREAM
     before = path.read_bytes()
     kept = before.splitlines(keepends=True)
@@ -139,7 +139,7 @@ def test_a_stream_with_damage_in_its_midst_keeps_its_sound_lines(both: Place) ->
     assert_equal(both)
 
 
-def test_a_stream_of_which_nothing_is_left_goes(both: Place) -> None:
+def test_a_stream_of_which_nothing_is_left_goes(both: Project) -> None:
     path = both.sessions / "hook_events_2026_11_01_none.jsonl"
     path.write_bytes(b'{"dataModelVersion":1,"id":"x')
     done = make_anew(both)
@@ -147,7 +147,7 @@ def test_a_stream_of_which_nothing_is_left_goes(both: Place) -> None:
     assert not path.exists()
 
 
-def test_lines_that_differ_are_settled(both: Place) -> None:
+def test_lines_that_differ_are_settled(both: Project) -> None:
     """Missing, changed, deleted, in another session and in two of them."""
     set_row(both, "DELETE FROM TABLE WHERE id = 'e1'", purpose=CLAUDE)
     change = "UPDATE TABLE SET content = json_set(content, '$.{}', '{}') WHERE id = '{}'"
@@ -166,7 +166,7 @@ def test_lines_that_differ_are_settled(both: Place) -> None:
     assert [one["id"] for one in lines(both, "hook_events_2026_11_01_new.jsonl")] == ["e10"]
 
 
-def test_a_second_copy_goes(both: Place) -> None:
+def test_a_second_copy_goes(both: Project) -> None:
     save(both, plan("long-name-of-a-plan"))
     begin = "planner_session_2026_11_01_long-nam"
     shutil.copy(both.sessions / f"{begin}.json", both.sessions / f"{begin}e-of-a-plan.json")
@@ -181,7 +181,7 @@ def test_a_second_copy_goes(both: Place) -> None:
     assert_equal(both)
 
 
-def test_what_is_not_ours_is_left_alone(both: Place, tmp_path: Path) -> None:
+def test_what_is_not_ours_is_left_alone(both: Project, tmp_path: Path) -> None:
     outside = tmp_path / "outside.json"
     outside.write_text("{}")
     sessions = both.sessions
@@ -202,7 +202,7 @@ def test_what_is_not_ours_is_left_alone(both: Place, tmp_path: Path) -> None:
     assert outside.read_text() == "{}"
 
 
-def test_what_killed_writers_left_goes(both: Place) -> None:
+def test_what_killed_writers_left_goes(both: Project) -> None:
     for purpose, name in ((PLANNER_SESSIONS, PLAN), (CLAUDE, STREAM)):
         (both.sessions / names.unfinished(name, purpose)).write_text("{")
     assert len(unfinished(both)) == 2
@@ -210,7 +210,7 @@ def test_what_killed_writers_left_goes(both: Place) -> None:
     assert unfinished(both) == []
 
 
-def test_without_a_database_the_mirror_is_left_as_it_is(both: Place) -> None:
+def test_without_a_database_the_mirror_is_left_as_it_is(both: Project) -> None:
     """It is all that there is then: to take its absence for the truth would set it all aside."""
     before = tree(both.sessions)
     both.database(PLANNER_SESSIONS.file).unlink()
@@ -222,7 +222,7 @@ def test_without_a_database_the_mirror_is_left_as_it_is(both: Place) -> None:
     assert tree(both.sessions) == before
 
 
-def test_a_damaged_database_is_not_what_the_mirror_is_made_from(both: Place) -> None:
+def test_a_damaged_database_is_not_what_the_mirror_is_made_from(both: Project) -> None:
     path = both.database(PLANNER_SESSIONS.file)
     path.write_bytes(os.urandom(50_000))
     (both.sessions / PLAN).unlink()
@@ -233,15 +233,15 @@ def test_a_damaged_database_is_not_what_the_mirror_is_made_from(both: Place) -> 
 
 
 def test_what_changed_since_it_looked_is_not_taken_for_what_it_was(
-    both: Place, monkeypatch: pytest.MonkeyPatch
+    both: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look and the turn of a file its name may have gone to another record."""
     set_row(both, "DELETE FROM TABLE WHERE id IN ('plan0003', 'plan0004')")
     (both.sessions / "planner_session_2026_11_01_plan0005.json").write_text("{")
     calls: list[Purpose] = []
 
-    def meanwhile(place: Place, purpose: Purpose, timeout_seconds: float) -> None:
-        remove_unfinished(place, purpose, timeout_seconds)
+    def meanwhile(project: Project, purpose: Purpose, timeout_seconds: float) -> None:
+        remove_unfinished(project, purpose, timeout_seconds)
         if not calls:
             (both.sessions / PLAN).unlink()
             save(both, plan("plan0003-and-more"), plan("plan0004"))
@@ -259,7 +259,7 @@ def test_what_changed_since_it_looked_is_not_taken_for_what_it_was(
     assert {"plan0003-and-more", "plan0004", "plan0005"} <= set(ids(both))
 
 
-async def test_from_python(both: Place) -> None:
+async def test_from_python(both: Project) -> None:
     for name in files(both):
         (both.sessions / name).unlink()
     done = await rebuild("database", PlannerSession, dir=both.root)
@@ -270,7 +270,7 @@ async def test_from_python(both: Place) -> None:
     assert len(ids(both, CLAUDE)) == 62
 
 
-def test_deleted_in_the_meantime_it_stays_deleted(both: Place) -> None:
+def test_deleted_in_the_meantime_it_stays_deleted(both: Project) -> None:
     (both.sessions / STREAM).unlink()
     delete(both, HookEvent, "e1", "e4")
     delete(both, PlannerSession, "plan0003")
@@ -279,8 +279,8 @@ def test_deleted_in_the_meantime_it_stays_deleted(both: Place) -> None:
     assert anyio.run(_count, both) == 59
 
 
-async def _count(place: Place) -> int:
+async def _count(project: Project) -> int:
     from khive_persist import open_store
 
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         return await plans.count()

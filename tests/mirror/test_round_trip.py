@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 from tests.exchange.test_round_trip import ODD
 from tests.mirror.records import CLAUDE, CODEX, comparing, everything, rows, tree
@@ -72,29 +72,29 @@ ROWS_OF_A_FILE = st.lists(
 )
 
 
-def put(place: Place, purpose: Purpose, some: list[tuple[Any, ...]]) -> None:
+def put(project: Project, purpose: Purpose, some: list[tuple[Any, ...]]) -> None:
     """As another program left them: without our indexes, which not all of them can have."""
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     with closing(open_writer(path, purpose._replace(indexes=(), view=""))) as connection:
         connection.execute("BEGIN")
         connection.executemany(f"INSERT INTO {purpose.table} VALUES (?, ?, ?, ?, ?)", some)
         connection.execute("COMMIT")
 
 
-def comes_back(place: Place) -> None:
-    before = everything(place)
-    assert rebuild_mirror(place, mirrored(place)).is_equal
-    mirror = tree(place.sessions) if place.sessions.exists() else {}
-    assert rebuild_mirror(place, mirrored(place)).rebuilt == ()
-    assert mirror == (tree(place.sessions) if place.sessions.exists() else {})
+def comes_back(project: Project) -> None:
+    before = everything(project)
+    assert rebuild_mirror(project, mirrored(project)).is_equal
+    mirror = tree(project.sessions) if project.sessions.exists() else {}
+    assert rebuild_mirror(project, mirrored(project)).rebuilt == ()
+    assert mirror == (tree(project.sessions) if project.sessions.exists() else {})
     for purpose in (PLANNER_SESSIONS, *HOOK_EVENTS.values()):
         # What has no record has nothing to come back from.
         if before[purpose.name]:
-            place.database(purpose.file).unlink()
+            project.database(purpose.file).unlink()
     if any(before.values()):
-        assert rebuild_databases(place, mirrored(place)).is_equal
-    assert everything(place) == before
-    with comparing(place) as comparison:
+        assert rebuild_databases(project, mirrored(project)).is_equal
+    assert everything(project) == before
+    with comparing(project) as comparison:
         assert list(comparison.differences()) == []
 
 
@@ -104,30 +104,30 @@ def test_whatever_the_rows_are(
     plans: list[tuple[Any, ...]], claude: list[tuple[Any, ...]], codex: list[tuple[Any, ...]]
 ) -> None:
     with tempfile.TemporaryDirectory() as root:
-        place = Place(root)
-        place.make()
+        project = Project(root)
+        project.make()
         for purpose, some in ((PLANNER_SESSIONS, plans), (CLAUDE, claude), (CODEX, codex)):
-            put(place, purpose, some)
-        comes_back(place)
+            put(project, purpose, some)
+        comes_back(project)
 
 
 @pytest.mark.parametrize("purpose", [PLANNER_SESSIONS, CLAUDE], ids=["documents", "streams"])
-def test_odd_and_old_rows(place: Place, purpose: Purpose) -> None:
+def test_odd_and_old_rows(project: Project, purpose: Purpose) -> None:
     old = [(r.id, r.content, r.node_metadata, r.created_at, r.embedding) for r in ROWS]
     odd = [(f"sample{n}", text, text, None, text) for n, text in enumerate(SAMPLES)]
-    put(place, purpose, [*old, *odd, *((f"odd {r[0]}", *r[1:]) for r in ODD)])
-    assert len(rows(place, purpose)) == len(old) + len(odd) + len(ODD)
-    comes_back(place)
+    put(project, purpose, [*old, *odd, *((f"odd {r[0]}", *r[1:]) for r in ODD)])
+    assert len(rows(project, purpose)) == len(old) + len(odd) + len(ODD)
+    comes_back(project)
 
 
 @pytest.mark.parametrize("purpose", [PLANNER_SESSIONS, CLAUDE], ids=["documents", "streams"])
-def test_what_is_no_text_to_json_becomes_text(place: Place, purpose: Purpose) -> None:
+def test_what_is_no_text_to_json_becomes_text(project: Project, purpose: Purpose) -> None:
     """The one thing that JSON has no spelling for: the text of a blob is kept, and its type not."""
-    put(place, purpose, [("a", b'{"a":1}', b"\xff", None, b"")])
-    assert rebuild_mirror(place, mirrored(place)).is_equal
-    place.database(purpose.file).unlink()
-    assert rebuild_databases(place, mirrored(place)).is_equal
-    with closing(sqlite3.connect(place.database(purpose.file))) as connection:
+    put(project, purpose, [("a", b'{"a":1}', b"\xff", None, b"")])
+    assert rebuild_mirror(project, mirrored(project)).is_equal
+    project.database(purpose.file).unlink()
+    assert rebuild_databases(project, mirrored(project)).is_equal
+    with closing(sqlite3.connect(project.database(purpose.file))) as connection:
         found = connection.execute(f"SELECT * FROM {purpose.table}").fetchall()
     assert found == [("a", '{"a":1}', "/w==", None, "")]
-    assert Path(place.sessions).is_dir()
+    assert Path(project.sessions).is_dir()

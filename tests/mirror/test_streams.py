@@ -16,12 +16,12 @@ from khive_persist import HookEvent, open_store
 from khive_persist.capture.drain import Drain, drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import MirrorError, StoreBusyError
-from khive_persist.mirror import forms, names
+from khive_persist.mirror import names, packed_streams
+from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.schema import schema
-from khive_persist.mirror.streams import Streams
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.store.sqlite import lock
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -53,73 +53,73 @@ def valid(found: Any) -> None:
     jsonschema.Draft202012Validator(schema()).validate(found)
 
 
-def test_real_events_are_lines_of_the_schema(place: Place) -> None:
+def test_real_events_are_lines_of_the_schema(project: Project) -> None:
     for tool in HOOK_EVENTS:
         for payload in sample_payloads(tool):
-            Spool(place).accept(tool, payload)
-    drained(place)
+            Spool(project).accept(tool, payload)
+    drained(project)
     sessions = {
-        (name, content.get("session_id")) for (name, _), (content, _) in recorded(place).items()
+        (name, content.get("session_id")) for (name, _), (content, _) in recorded(project).items()
     }
-    assert len(files(place)) == len(sessions)
-    for name in files(place):
-        for line in lines(place, name):
+    assert len(files(project)) == len(sessions)
+    for name in files(project):
+        for line in lines(project, name):
             valid(line)
-            assert len({one["content"]["session_id"] for one in lines(place, name)}) == 1
-    assert_equal(place)
+            assert len({one["content"]["session_id"] for one in lines(project, name)}) == 1
+    assert_equal(project)
 
 
-def test_the_order_is_that_of_arrival(place: Place) -> None:
-    arrived = [hook(place, f"session-{n % 3}", n) for n in range(300)]
-    drained(place)
-    by_session = [[one["id"] for one in lines(place, name)] for name in files(place)]
+def test_the_order_is_that_of_arrival(project: Project) -> None:
+    arrived = [hook(project, f"session-{n % 3}", n) for n in range(300)]
+    drained(project)
+    by_session = [[one["id"] for one in lines(project, name)] for name in files(project)]
     assert sorted(by_session) == sorted([arrived[at::3] for at in range(3)])
 
 
-def test_a_line_survives_a_power_loss(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_survives_a_power_loss(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is synced, and a new file's name is, before its event leaves the spool."""
-    hook(place, "s0", 1)
-    drained(place)
-    before = files(place)
+    hook(project, "s0", 1)
+    drained(project)
+    before = files(project)
     asked = operations(monkeypatch)
-    hook(place, "s1", 1)
-    drained(place)
-    (name,) = {*files(place)}.difference(before)
+    hook(project, "s1", 1)
+    drained(project)
+    (name,) = {*files(project)}.difference(before)
     assert asked == [("sync", name), ("sync", "sessions")]
     asked.clear()
-    hook(place, "s1", 2)
-    drained(place)
+    hook(project, "s1", 2)
+    drained(project)
     assert asked == [("sync", name)]
 
 
-def test_the_order_is_that_of_saving(place: Place) -> None:
+def test_the_order_is_that_of_saving(project: Project) -> None:
     """Ids of our own do not sort by time."""
     saved = [f"{(n * 7919) % 1000:03}" for n in range(600)]
-    save_many(place, [event(id, "s1") for id in saved])
-    assert [one["id"] for one in lines(place, S1)] == saved == ids(place, CLAUDE)
+    save_many(project, [event(id, "s1") for id in saved])
+    assert [one["id"] for one in lines(project, S1)] == saved == ids(project, CLAUDE)
 
 
-def test_a_session_is_one_file_over_days_drains_and_processes(place: Place) -> None:
-    save(place, event("a", created_at="2026-11-01T23:59:59Z"))
-    save(place, event("b", created_at="2026-11-02T00:00:01Z"))
-    hook(place, "s1", 1)
-    drained(place)
-    assert files(place) == [S1]
-    assert len(lines(place, S1)) == 3
-    assert_equal(place)
+def test_a_session_is_one_file_over_days_drains_and_processes(project: Project) -> None:
+    save(project, event("a", created_at="2026-11-01T23:59:59Z"))
+    save(project, event("b", created_at="2026-11-02T00:00:01Z"))
+    hook(project, "s1", 1)
+    drained(project)
+    assert files(project) == [S1]
+    assert len(lines(project, S1)) == 3
+    assert_equal(project)
 
 
-def test_two_tools_with_one_session_have_a_file_each(place: Place) -> None:
+def test_two_tools_with_one_session_have_a_file_each(project: Project) -> None:
     for number in range(3):
-        hook(place, "shared-session", number, "claude-code")
-        hook(place, "shared-session", number, "codex")
-        hook(place, "shared-session", number, "gemini-cli")
-        drained(place)
-    assert len(files(place)) == 3
-    for name in files(place):
-        assert len({one["purpose"] for one in lines(place, name)}) == 1
-        assert len(lines(place, name)) == 3
-    assert_equal(place)
+        hook(project, "shared-session", number, "claude-code")
+        hook(project, "shared-session", number, "codex")
+        hook(project, "shared-session", number, "gemini-cli")
+        drained(project)
+    assert len(files(project)) == 3
+    for name in files(project):
+        assert len({one["purpose"] for one in lines(project, name)}) == 1
+        assert len(lines(project, name)) == 3
+    assert_equal(project)
 
 
 ODD = [
@@ -129,80 +129,80 @@ ODD = [
 ]  # fmt: skip
 
 
-def test_no_session_leads_out_of_the_folder_or_into_anothers_file(place: Place) -> None:
-    before = tree(place.root.parent).keys()
+def test_no_session_leads_out_of_the_folder_or_into_anothers_file(project: Project) -> None:
+    before = tree(project.root.parent).keys()
     for number, session in enumerate([*ODD, None, 5, "", ["x"]]):
         for _ in range(2):
             payload = json.dumps({"hook_event_name": "Stop", "session_id": session, "n": number})
-            Spool(place).accept("claude-code", payload.encode())
-        drained(place)
+            Spool(project).accept("claude-code", payload.encode())
+        drained(project)
     # What names no session shares a file, and so does the session of that very name.
-    assert len(files(place)) == len(ODD)
-    for name in files(place):
-        numbers = {content_of(one)["payload"]["n"] for one in lines(place, name)}
+    assert len(files(project)) == len(ODD)
+    for name in files(project):
+        numbers = {content_of(one)["payload"]["n"] for one in lines(project, name)}
         assert len(numbers) == 1 or "no-sessi" in name
-    changed = tree(place.root.parent).keys() - before
-    assert all(name.startswith(f"{place.root.name}/.khive/") for name in changed)
-    assert_equal(place)
+    changed = tree(project.root.parent).keys() - before
+    assert all(name.startswith(f"{project.root.name}/.khive/") for name in changed)
+    assert_equal(project)
 
 
 @pytest.mark.parametrize("number", ["1" * 30, "1e400", '"\\ud800"', "1.0", "[" * 600 + "]" * 600])
 def test_content_that_python_spells_otherwise_stays_in_its_session(
-    place: Place, number: str
+    project: Project, number: str
 ) -> None:
     """Only its text can be written then; which session it belongs to is in it all the same."""
     payload = f'{{"hook_event_name": "Stop", "session_id": "s1", "n": {number}}}'
-    Spool(place).accept("claude-code", payload.encode())
-    drained(place)
-    (id,) = ids(place, CLAUDE)
-    (name,) = files(place)
+    Spool(project).accept("claude-code", payload.encode())
+    drained(project)
+    (id,) = ids(project, CLAUDE)
+    (name,) = files(project)
     assert name.endswith("_s1.jsonl")
-    (line,) = lines(place, name)
+    (line,) = lines(project, name)
     valid(line)
-    assert line["text"]["content"] == everything(place)["claude_hooks"][0][3]
-    assert found(place) == []
-    assert delete(place, HookEvent, id) == [True]
-    assert found(place) == []
-    assert files(place) == [name]
-    valid(lines(place, name)[-1])
+    assert line["text"]["content"] == everything(project)["claude_hooks"][0][3]
+    assert found(project) == []
+    assert delete(project, HookEvent, id) == [True]
+    assert found(project) == []
+    assert files(project) == [name]
+    valid(lines(project, name)[-1])
 
 
 @pytest.mark.parametrize("levels", [250, 251, 252, 253, 254, 255, 256])
-def test_content_of_as_many_levels_as_can_be_saved_is_copied(place: Place, levels: int) -> None:
+def test_content_of_as_many_levels_as_can_be_saved_is_copied(project: Project, levels: int) -> None:
     nested: Any = 0
     for _ in range(levels):
         nested = [nested]
     try:
-        save(place, event("a", nested=nested))
+        save(project, event("a", nested=nested))
     except ValueError:
         assert levels > 252, "that many can be saved"
-    assert found(place) == []
+    assert found(project) == []
 
 
-def test_saved_again_deleted_and_moved_between_sessions(place: Place) -> None:
-    save(place, event("a", "s1"), event("b", "s1"), event("c", "s2"))
-    save(place, event("a", "s1", command="again"))
-    assert_equal(place)
-    save(place, event("b", "s2"))
-    assert_equal(place)
-    assert {key[1]: content["session_id"] for key, (content, _) in copied(place).items()} == {
+def test_saved_again_deleted_and_moved_between_sessions(project: Project) -> None:
+    save(project, event("a", "s1"), event("b", "s1"), event("c", "s2"))
+    save(project, event("a", "s1", command="again"))
+    assert_equal(project)
+    save(project, event("b", "s2"))
+    assert_equal(project)
+    assert {key[1]: content["session_id"] for key, (content, _) in copied(project).items()} == {
         "a": "s1", "b": "s2", "c": "s2",
     }  # fmt: skip
-    save(place, event("b", "s1"), event("b", "s0"))
-    assert_equal(place)
-    assert delete(place, HookEvent, "a", "c", "nobody") == [True, True, False]
-    assert_equal(place)
-    assert {key[1] for key in copied(place)} == {"b"}
-    save(place, event("a", "s2"))
-    assert_equal(place)
-    for name in files(place):
-        for line in lines(place, name):
+    save(project, event("b", "s1"), event("b", "s0"))
+    assert_equal(project)
+    assert delete(project, HookEvent, "a", "c", "nobody") == [True, True, False]
+    assert_equal(project)
+    assert {key[1] for key in copied(project)} == {"b"}
+    save(project, event("a", "s2"))
+    assert_equal(project)
+    for name in files(project):
+        for line in lines(project, name):
             valid(line)
 
 
-def test_what_becomes_of_an_event_in_one_commit(place: Place) -> None:
+def test_what_becomes_of_an_event_in_one_commit(project: Project) -> None:
     async def run() -> None:
-        async with open_store(HookEvent, dir=place.root) as events:
+        async with open_store(HookEvent, dir=project.root) as events:
             await events.save(event("there before", "s1"))
             async with anyio.create_task_group() as tasks:
                 for step in (
@@ -217,98 +217,98 @@ def test_what_becomes_of_an_event_in_one_commit(place: Place) -> None:
                     tasks.start_soon(step)
 
     anyio.run(run)
-    assert_equal(place)
+    assert_equal(project)
 
 
 @pytest.mark.parametrize(
     "torn", [b'{"dataModelVersion":1,"id":"x', b'{"da', b"{", b"\xff" * 70_000]
 )
-def test_a_torn_last_line_is_cut_off_at_the_next_append(place: Place, torn: bytes) -> None:
-    save(place, event("a"))
-    path = place.sessions / S1
+def test_a_torn_last_line_is_cut_off_at_the_next_append(project: Project, torn: bytes) -> None:
+    save(project, event("a"))
+    path = project.sessions / S1
     whole = path.read_bytes()
     with path.open("ab") as file:
         file.write(torn)
-    assert found(place) == [("torn", S1)]
-    save(place, event("b"))
+    assert found(project) == [("torn", S1)]
+    save(project, event("b"))
     assert path.read_bytes().startswith(whole)
-    assert [one["id"] for one in lines(place, S1)] == ["a", "b"]
-    assert_equal(place)
+    assert [one["id"] for one in lines(project, S1)] == ["a", "b"]
+    assert_equal(project)
 
 
-def test_a_torn_first_line_is_cut_off_with_the_first_event(place: Place) -> None:
+def test_a_torn_first_line_is_cut_off_with_the_first_event(project: Project) -> None:
     """Killed in the very first append, whose event is in the spool still."""
-    place.sessions.mkdir(mode=0o700)
+    project.sessions.mkdir(mode=0o700)
     for torn in (b"", b"{", b'{"dataModelVersion":1,"id":"x'):
-        (place.sessions / S1).write_bytes(torn)
-        save(place, event("a"))
-        assert files(place) == [S1]
-        assert_equal(place)
-        delete(place, HookEvent, "a")
-        (place.sessions / S1).unlink()
+        (project.sessions / S1).write_bytes(torn)
+        save(project, event("a"))
+        assert files(project) == [S1]
+        assert_equal(project)
+        delete(project, HookEvent, "a")
+        (project.sessions / S1).unlink()
 
 
-def test_a_last_line_that_an_editor_took_the_end_from_stays(place: Place) -> None:
-    save(place, event("a"), event("b"))
-    path = place.sessions / S1
+def test_a_last_line_that_an_editor_took_the_end_from_stays(project: Project) -> None:
+    save(project, event("a"), event("b"))
+    path = project.sessions / S1
     path.write_bytes(path.read_bytes().rstrip(b"\n"))
-    assert found(place) == []
-    save(place, event("c"))
-    assert [one["id"] for one in lines(place, S1)] == ["a", "b", "c"]
-    assert_equal(place)
+    assert found(project) == []
+    save(project, event("c"))
+    assert [one["id"] for one in lines(project, S1)] == ["a", "b", "c"]
+    assert_equal(project)
 
 
-def test_what_is_in_the_way_and_not_ours_is_left_alone(place: Place, tmp_path: Path) -> None:
-    place.sessions.mkdir(mode=0o700)
+def test_what_is_in_the_way_and_not_ours_is_left_alone(project: Project, tmp_path: Path) -> None:
+    project.sessions.mkdir(mode=0o700)
     outside = tmp_path / "outside.jsonl"
     outside.write_text("")
-    begin = place.sessions / "hook_events_2026_11_01_"
+    begin = project.sessions / "hook_events_2026_11_01_"
     Path(f"{begin}note.jsonl").write_text("a note of mine, without an end")
     Path(f"{begin}folder.jsonl").mkdir()
     Path(f"{begin}link.jsonl").symlink_to(outside)
     Path(f"{begin}nowhere.jsonl").symlink_to(tmp_path / "nowhere")
     os.mkfifo(f"{begin}pipe.jsonl")
-    before = tree(place.sessions)
+    before = tree(project.sessions)
     in_the_way = ["note", "folder", "link", "nowhere", "pipe"]
     for number in range(2):
-        save(place, *(event(f"{session}{number}", session) for session in in_the_way))
-    assert {name: tree(place.sessions)[name] for name in before} == before
+        save(project, *(event(f"{session}{number}", session) for session in in_the_way))
+    assert {name: tree(project.sessions)[name] for name in before} == before
     assert outside.read_text() == ""
     assert not (tmp_path / "nowhere").exists()
-    assert len(list(place.sessions.glob("*.jsonl"))) == 2 * len(in_the_way)
+    assert len(list(project.sessions.glob("*.jsonl"))) == 2 * len(in_the_way)
     # A file of text under a name of ours may be one of ours that was damaged.
-    assert found(place) == [
+    assert found(project) == [
         *(("not_ours", f"{begin.name}{session}.jsonl") for session in sorted(in_the_way[1:])),
         ("torn", f"{begin.name}note.jsonl"),
     ]
 
 
-def test_an_event_that_is_drained_again_has_one_line(place: Place) -> None:
-    spool = Spool(place)
-    hook(place, "s1", 1)
+def test_an_event_that_is_drained_again_has_one_line(project: Project) -> None:
+    spool = Spool(project)
+    hook(project, "s1", 1)
     (waiting,) = spool.events()
     payload = spool.read(waiting)
-    drained(place)
-    hook(place, "s1", 2)
+    drained(project)
+    hook(project, "s1", 2)
     (spool.path / waiting.name).write_bytes(payload)
-    drained(place)
-    (name,) = files(place)
-    assert len(lines(place, name)) == 2
-    assert_equal(place)
+    drained(project)
+    (name,) = files(project)
+    assert len(lines(project, name)) == 2
+    assert_equal(project)
 
 
-def test_what_another_process_began_is_gone_on_with(place: Place) -> None:
+def test_what_another_process_began_is_gone_on_with(project: Project) -> None:
     """Found within the few milliseconds, too, in which the folder's time may stand still."""
-    one, other = Streams(place.sessions, CLAUDE), Streams(place.sessions, CLAUDE)
+    one, other = Streams(project.sessions, CLAUDE), Streams(project.sessions, CLAUDE)
     one.write([line_of("id", "session")])
     for number in range(100):
         session = f"session-{number}"
-        os.utime(place.sessions, ns=(0, 0))
+        os.utime(project.sessions, ns=(0, 0))
         assert other.path(session) is None
         one.write([line_of(f"id{number}", session)])
-        os.utime(place.sessions, ns=(0, 0))
+        os.utime(project.sessions, ns=(0, 0))
         other.write([line_of(f"id{number}", session)])
-    assert len(files(place)) == 101
+    assert len(files(project)) == 101
 
 
 def line_of(id: str, session: str) -> tuple[str, str, None, str, None]:
@@ -316,9 +316,9 @@ def line_of(id: str, session: str) -> tuple[str, str, None, str, None]:
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced", "packed"])
-def test_a_file_that_another_takes_the_place_of_is_noticed(place: Place, how: str) -> None:
+def test_a_file_that_another_takes_the_project_of_is_noticed(project: Project, how: str) -> None:
     """Whoever has appended to it before knows its name, and not what became of it."""
-    streams = Streams(place.sessions, CLAUDE)
+    streams = Streams(project.sessions, CLAUDE)
     streams.write([line_of("a", "one"), line_of("b", "two")])
     one, two = streams.path("one"), streams.path("two")
     assert one is not None
@@ -326,7 +326,7 @@ def test_a_file_that_another_takes_the_place_of_is_noticed(place: Place, how: st
     streams.write([line_of("a2", "one")])
     before = two.read_bytes()
     if how == "packed":
-        packed = forms.packed_path(one)
+        packed = packed_streams.packed_path(one)
         packed.write_bytes(gzip.compress(one.read_bytes()))
         one.unlink()
     elif how == "replaced":
@@ -338,12 +338,12 @@ def test_a_file_that_another_takes_the_place_of_is_noticed(place: Place, how: st
         assert one.read_bytes() == before
     found = streams.path("one")
     assert found is not None
-    ids = [json.loads(line.content)["id"] for line in forms.lines(found)]
+    ids = [json.loads(line.content)["id"] for line in packed_streams.lines(found)]
     assert ids == (["a", "a2", "c"] if how == "packed" else ["c"])
 
 
-def test_an_append_takes_a_mode_that_others_may_read_away(place: Place) -> None:
-    streams = Streams(place.sessions, CLAUDE)
+def test_an_append_takes_a_mode_that_others_may_read_away(project: Project) -> None:
+    streams = Streams(project.sessions, CLAUDE)
     streams.write([line_of("a", "one")])
     path = streams.path("one")
     assert path is not None
@@ -353,25 +353,25 @@ def test_an_append_takes_a_mode_that_others_may_read_away(place: Place) -> None:
 
 
 def test_a_new_name_is_chosen_by_one_at_a_time(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each purpose has a lock of its own, and both may want one name."""
-    monkeypatch.setattr("khive_persist.mirror.streams._LOCK_SECONDS", 0.2)
-    streams = Streams(place.sessions, CODEX)
+    monkeypatch.setattr("khive_persist.mirror.jsonl_files._LOCK_SECONDS", 0.2)
+    streams = Streams(project.sessions, CODEX)
     streams.write([line_of("a", "old")])
-    with lock.held(place.sessions / names.LOCK, 1):
+    with write_lock.held(project.sessions / names.LOCK, 1):
         with pytest.raises(StoreBusyError):
             streams.write([line_of("b", "new")])
         streams.write([line_of("c", "old")])
     streams.write([line_of("b", "new")])
-    assert len(copied(place)) == 3
+    assert len(copied(project)) == 3
 
 
-def test_a_place_with_many_sessions_is_listed_once(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+def test_a_project_with_many_sessions_is_listed_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else each new session would look at all that are there."""
-    streams = Streams(place.sessions, CLAUDE)
+    streams = Streams(project.sessions, CLAUDE)
     rows = [(f"{n}", json.dumps({"session_id": f"n{n}"}), None, None, None) for n in range(400)]
     streams.write(rows[:1])
     listed: list[str] = []
@@ -384,16 +384,16 @@ def test_a_place_with_many_sessions_is_listed_once(
     with monkeypatch.context() as patched:
         patched.setattr(os, "listdir", counting)
         streams.write(rows[1:])
-    assert len(files(place)) == 400
+    assert len(files(project)) == 400
     assert len(listed) <= 2
 
 
-def test_threads_of_two_tools_that_want_the_same_names(place: Place) -> None:
+def test_threads_of_two_tools_that_want_the_same_names(project: Project) -> None:
     """Each purpose has a lock of its own; the names are one matter for both."""
     failed: list[BaseException] = []
 
     def write(purpose: Any, kind: str) -> None:
-        streams = Streams(place.sessions, purpose)
+        streams = Streams(project.sessions, purpose)
         try:
             for number in range(200):
                 content = json.dumps({"session_id": f"session-{number}"})
@@ -407,48 +407,48 @@ def test_threads_of_two_tools_that_want_the_same_names(place: Place) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    assert len(files(place)) == 400
-    assert len(copied(place)) == 400
+    assert len(files(project)) == 400
+    assert len(copied(project)) == 400
 
 
 @pytest.mark.parametrize("in_the_way", ["file", "link"])
 def test_a_folder_that_cannot_be_written_is_said(
-    place: Place, tmp_path: Path, in_the_way: str
+    project: Project, tmp_path: Path, in_the_way: str
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     if in_the_way == "file":
-        place.sessions.write_text("mine")
+        project.sessions.write_text("mine")
     else:
-        place.sessions.symlink_to(elsewhere)
+        project.sessions.symlink_to(elsewhere)
     with pytest.raises(MirrorError, match=r"has it, but not its second copy .*sessions is "):
-        save(place, event("a"))
-    assert ids(place, CLAUDE) == ["a"]
-    waiting = [hook(place, "s1", n) for n in range(3)]
-    result = drain(place)
+        save(project, event("a"))
+    assert ids(project, CLAUDE) == ["a"]
+    waiting = [hook(project, "s1", n) for n in range(3)]
+    result = drain(project)
     assert (result.stored, result.left) == (3, 0)
     (error,) = result.errors
     assert isinstance(error, MirrorError)
-    assert ids(place, CLAUDE) == ["a", *waiting], "they are in the database, and in its log"
+    assert ids(project, CLAUDE) == ["a", *waiting], "they are in the database, and in its log"
     assert list(elsewhere.iterdir()) == []
     with pytest.raises(MirrorError):
-        found(place)
-    place.sessions.unlink()
-    save(place, event("b"))
-    recovered(place)
-    assert len(copied(place)) == 5
-    assert_equal(place)
+        found(project)
+    project.sessions.unlink()
+    save(project, event("b"))
+    recovered(project)
+    assert len(copied(project)) == 5
+    assert_equal(project)
 
 
-def test_an_append_that_fails_half_way_leaves_no_line_twice(place: Place) -> None:
+def test_an_append_that_fails_half_way_leaves_no_line_twice(project: Project) -> None:
     """Two sessions in one batch, of which the second cannot be written: all come again, once."""
-    hook(place, "s1", 0)
-    hook(place, "s2", 0)
-    drained(place)
-    broken = place.sessions / files(place)[1]
-    with Drain(place) as draining:
-        hook(place, "s1", 1)
-        hook(place, "s2", 1)
+    hook(project, "s1", 0)
+    hook(project, "s2", 0)
+    drained(project)
+    broken = project.sessions / files(project)[1]
+    with Drain(project) as draining:
+        hook(project, "s1", 1)
+        hook(project, "s2", 1)
         assert draining.run().left == 0
         before = broken.read_bytes()
         done = subprocess.run(["chattr", "+i", str(broken)], check=False, capture_output=True)
@@ -456,14 +456,14 @@ def test_an_append_that_fails_half_way_leaves_no_line_twice(place: Place) -> Non
             pytest.skip("this file system knows no file that even root cannot write to")
         try:
             for number in (2, 3):
-                hook(place, "s1", number)
-                hook(place, "s2", number)
+                hook(project, "s1", number)
+                hook(project, "s2", number)
                 result = draining.run()
                 assert isinstance(result.errors[0], MirrorError)
                 assert result.left == 0, "they are in the database, and in its log"
             assert broken.read_bytes() == before
         finally:
             subprocess.run(["chattr", "-i", str(broken)], check=True)
-    recovered(place)
-    assert [len(lines(place, name)) for name in files(place)] == [4, 4]
-    assert_equal(place)
+    recovered(project)
+    assert [len(lines(project, name)) for name in files(project)] == [4, 4]
+    assert_equal(project)

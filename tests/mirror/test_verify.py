@@ -16,14 +16,14 @@ from khive_persist import HookEvent, PlannerSession
 from khive_persist.copies import LISTED, verify
 from khive_persist.errors import (
     MirrorError,
-    PlaceError,
+    ProjectError,
     StoreNewerError,
     StoreUnavailableError,
 )
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.store.sqlite import lock
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import make
 from tests.mirror.records import (
     CLAUDE,
@@ -48,11 +48,11 @@ STREAM = "hook_events_2026_11_01_s1.jsonl"
 
 
 @pytest.fixture
-def both(place: Place) -> Place:
+def both(project: Project) -> Project:
     """Three plans, and three events of each of two sessions."""
-    save(place, *(plan(f"plan000{n}") for n in range(3)))
-    save(place, *(event(f"e{n}", f"s{n % 2 + 1}") for n in range(6)))
-    return place
+    save(project, *(plan(f"plan000{n}") for n in range(3)))
+    save(project, *(event(f"e{n}", f"s{n % 2 + 1}") for n in range(6)))
+    return project
 
 
 def change(path: Path, old: bytes, new: bytes) -> None:
@@ -61,7 +61,7 @@ def change(path: Path, old: bytes, new: bytes) -> None:
     path.write_bytes(content.replace(old, new))
 
 
-def test_equal(both: Place) -> None:
+def test_equal(both: Project) -> None:
     hook(both, "s3", 1)
     drained(both)
     with comparing(both) as comparison:
@@ -74,131 +74,133 @@ def test_equal(both: Place) -> None:
         assert list(comparison.differences()) == []
 
 
-def test_a_place_without_anything_is_equal(place: Place) -> None:
-    assert found(place) == []
+def test_a_project_without_anything_is_equal(project: Project) -> None:
+    assert found(project) == []
 
 
-def remove_plan(place: Place) -> None:
-    (place.sessions / PLAN).unlink()
+def remove_plan(project: Project) -> None:
+    (project.sessions / PLAN).unlink()
 
 
-def remove_line(place: Place) -> None:
-    path = place.sessions / STREAM
+def remove_line(project: Project) -> None:
+    path = project.sessions / STREAM
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
 
 
-def remove_row(place: Place) -> None:
-    set_row(place, "DELETE FROM TABLE WHERE id = 'plan0001'")
+def remove_row(project: Project) -> None:
+    set_row(project, "DELETE FROM TABLE WHERE id = 'plan0001'")
 
 
-def remove_event(place: Place) -> None:
-    set_row(place, "DELETE FROM TABLE WHERE id = 'e2'", purpose=CLAUDE)
+def remove_event(project: Project) -> None:
+    set_row(project, "DELETE FROM TABLE WHERE id = 'e2'", purpose=CLAUDE)
 
 
-def edit_plan(place: Place) -> None:
-    change(place.sessions / PLAN, b'"do it"', b'"do IT"')
+def edit_plan(project: Project) -> None:
+    change(project.sessions / PLAN, b'"do it"', b'"do IT"')
 
 
-def edit_time(place: Place) -> None:
-    change(place.sessions / PLAN, b"12:00:00.000000", b"12:00:00.000001")
+def edit_time(project: Project) -> None:
+    change(project.sessions / PLAN, b"12:00:00.000000", b"12:00:00.000001")
 
 
-def edit_metadata(place: Place) -> None:
-    change(place.sessions / PLAN, b"PlannerSession", b"plannerSession")
+def edit_metadata(project: Project) -> None:
+    change(project.sessions / PLAN, b"PlannerSession", b"plannerSession")
 
 
-def edit_embedding(place: Place) -> None:
-    change(place.sessions / PLAN, b'"embedding": null', b'"embedding": [1.0]')
+def edit_embedding(project: Project) -> None:
+    change(project.sessions / PLAN, b'"embedding": null', b'"embedding": [1.0]')
 
 
-def edit_line(place: Place) -> None:
+def edit_line(project: Project) -> None:
     begin = b'"id":"e2","purpose":"claude_hooks","created_at":"2026-11-0'
-    change(place.sessions / STREAM, begin + b"1", begin + b"2")
+    change(project.sessions / STREAM, begin + b"1", begin + b"2")
 
 
-def edit_row(place: Place) -> None:
+def edit_row(project: Project) -> None:
     sql = "UPDATE TABLE SET content = json_set(content, '$.complexity', 'simple')"
-    set_row(place, f"{sql} WHERE id = 'plan0001'")
+    set_row(project, f"{sql} WHERE id = 'plan0001'")
 
 
-def null_is_no_text(place: Place) -> None:
-    set_row(place, "UPDATE TABLE SET embedding = 'null' WHERE id = 'plan0001'")
+def null_is_no_text(project: Project) -> None:
+    set_row(project, "UPDATE TABLE SET embedding = 'null' WHERE id = 'plan0001'")
 
 
-def null_is_not_empty(place: Place) -> None:
-    set_row(place, "UPDATE TABLE SET embedding = '' WHERE id = 'plan0001'")
+def null_is_not_empty(project: Project) -> None:
+    set_row(project, "UPDATE TABLE SET embedding = '' WHERE id = 'plan0001'")
 
 
-def number_is_no_text(place: Place) -> None:
-    set_row(place, "UPDATE TABLE SET created_at = 1793534400.25 WHERE id = 'plan0001'")
+def number_is_no_text(project: Project) -> None:
+    set_row(project, "UPDATE TABLE SET created_at = 1793534400.25 WHERE id = 'plan0001'")
 
 
-def copy_under_its_long_name(place: Place) -> None:
-    save(place, plan("long-name-of-a-plan"))
+def copy_under_its_long_name(project: Project) -> None:
+    save(project, plan("long-name-of-a-plan"))
     shutil.copy(
-        place.sessions / "planner_session_2026_11_01_long-nam.json",
-        place.sessions / "planner_session_2026_11_01_long-name-of-a-plan.json",
+        project.sessions / "planner_session_2026_11_01_long-nam.json",
+        project.sessions / "planner_session_2026_11_01_long-name-of-a-plan.json",
     )
 
 
-def copy_to_another_day(place: Place) -> None:
-    shutil.copy(place.sessions / STREAM, place.sessions / "hook_events_2027_11_01_s1.jsonl")
+def copy_to_another_day(project: Project) -> None:
+    shutil.copy(project.sessions / STREAM, project.sessions / "hook_events_2027_11_01_s1.jsonl")
 
 
-def flip_to_no_json(place: Place) -> None:
-    change(place.sessions / PLAN, b'"content": {', b'"content": [')
+def flip_to_no_json(project: Project) -> None:
+    change(project.sessions / PLAN, b'"content": {', b'"content": [')
 
 
-def cut(place: Place) -> None:
-    os.truncate(place.sessions / PLAN, 50)
+def cut(project: Project) -> None:
+    os.truncate(project.sessions / PLAN, 50)
 
 
-def empty(place: Place) -> None:
-    os.truncate(place.sessions / PLAN, 0)
+def empty(project: Project) -> None:
+    os.truncate(project.sessions / PLAN, 0)
 
 
-def newer(place: Place) -> None:
-    change(place.sessions / PLAN, b'"dataModelVersion": 1', b'"dataModelVersion": 2')
+def newer(project: Project) -> None:
+    change(project.sessions / PLAN, b'"dataModelVersion": 1', b'"dataModelVersion": 2')
 
 
-def damage_line(place: Place) -> None:
+def damage_line(project: Project) -> None:
     change(
-        place.sessions / STREAM,
+        project.sessions / STREAM,
         b'{"dataModelVersion":1,"id":"e2"',
         b'{"dataModelVersion":1,"id":"e2',
     )
 
 
-def binary_line(place: Place) -> None:
-    change(place.sessions / STREAM, b'"e2"', b'"e\xff"')
+def binary_line(project: Project) -> None:
+    change(project.sessions / STREAM, b'"e2"', b'"e\xff"')
 
 
-def tear(place: Place) -> None:
-    path = place.sessions / STREAM
+def tear(project: Project) -> None:
+    path = project.sessions / STREAM
     os.truncate(path, path.stat().st_size - 1)
     os.truncate(path, path.stat().st_size - 9)
 
 
-def other_class(place: Place) -> None:
-    change(place.sessions / PLAN, b'"purpose": "planner_sessions"', b'"purpose": "planner_session"')
+def other_class(project: Project) -> None:
+    change(
+        project.sessions / PLAN, b'"purpose": "planner_sessions"', b'"purpose": "planner_session"'
+    )
 
 
-def add_damage(place: Place) -> None:
-    with (place.sessions / STREAM).open("a") as file:
+def add_damage(project: Project) -> None:
+    with (project.sessions / STREAM).open("a") as file:
         file.write("{}\n")
 
 
-def add_half_a_line(place: Place) -> None:
-    with (place.sessions / STREAM).open("a") as file:
+def add_half_a_line(project: Project) -> None:
+    with (project.sessions / STREAM).open("a") as file:
         file.write('{"dataModelVersion":1,')
 
 
-def add_strange_class(place: Place) -> None:
-    content = (place.sessions / PLAN).read_text().replace("planner_sessions", "who_knows")
-    (place.sessions / "who_knows_2026_11_01_plan0001.json").write_text(content)
+def add_strange_class(project: Project) -> None:
+    content = (project.sessions / PLAN).read_text().replace("planner_sessions", "who_knows")
+    (project.sessions / "who_knows_2026_11_01_plan0001.json").write_text(content)
 
 
-KINDS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
+KINDS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
     (remove_plan, [("missing_in_mirror", "plan0001")]),
     (remove_line, [("missing_in_mirror", "e0")]),
     (remove_row, [("missing_in_database", "plan0001")]),
@@ -230,7 +232,7 @@ KINDS: list[tuple[Callable[[Place], None], list[tuple[str, str]]]] = [
 
 @pytest.mark.parametrize(("act", "expected"), KINDS, ids=[act.__name__ for act, _ in KINDS])
 def test_each_kind_of_difference_is_named(
-    both: Place, act: Callable[[Place], None], expected: list[tuple[str, str]]
+    both: Project, act: Callable[[Project], None], expected: list[tuple[str, str]]
 ) -> None:
     act(both)
     before = {**tree(both.sessions), **tree(both.khive / "purposes")}
@@ -251,7 +253,7 @@ def tally_kinds() -> set[str]:
     return {"missing_in_mirror", "missing_in_database", "differs", "twice_in_mirror"}
 
 
-def test_a_difference_names_its_line(both: Place) -> None:
+def test_a_difference_names_its_line(both: Project) -> None:
     damage_line(both)
     with comparing(both) as comparison:
         (damaged,) = [one for one in comparison.differences() if one.kind == "damaged"]
@@ -278,7 +280,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_what_is_no_document_is_damage_and_never_a_traceback(both: Place, text: str) -> None:
+def test_what_is_no_document_is_damage_and_never_a_traceback(both: Project, text: str) -> None:
     (both.sessions / PLAN).write_text(text)
     assert found(both) == [("damaged", PLAN), ("missing_in_mirror", "plan0001")]
     (both.sessions / PLAN).unlink()
@@ -287,7 +289,7 @@ def test_what_is_no_document_is_damage_and_never_a_traceback(both: Place, text: 
     assert found(both) == [("damaged", STREAM), ("missing_in_mirror", "plan0001")]
 
 
-def test_what_is_not_ours_is_named_once_and_is_no_fault(both: Place, tmp_path: Path) -> None:
+def test_what_is_not_ours_is_named_once_and_is_no_fault(both: Project, tmp_path: Path) -> None:
     sessions = both.sessions
     outside = tmp_path / "outside"
     outside.write_text("{}")
@@ -318,7 +320,7 @@ def test_what_is_not_ours_is_named_once_and_is_no_fault(both: Place, tmp_path: P
 
 
 @pytest.mark.parametrize("folder", ["file", "link"])
-def test_a_mirror_that_is_no_folder_is_said(both: Place, tmp_path: Path, folder: str) -> None:
+def test_a_mirror_that_is_no_folder_is_said(both: Project, tmp_path: Path, folder: str) -> None:
     shutil.move(both.sessions, tmp_path / "elsewhere")
     if folder == "file":
         both.sessions.write_text("")
@@ -329,7 +331,9 @@ def test_a_mirror_that_is_no_folder_is_said(both: Place, tmp_path: Path, folder:
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut", "zeros", "page"])
-def test_a_damaged_database_is_named_and_the_others_are_compared(both: Place, damage: str) -> None:
+def test_a_damaged_database_is_named_and_the_others_are_compared(
+    both: Project, damage: str
+) -> None:
     path = both.database(PLANNER_SESSIONS.file)
     save(both, *(plan(f"more{n:04}", text="x" * 2_000) for n in range(30)))
     whole = path.read_bytes()
@@ -349,7 +353,7 @@ def test_a_damaged_database_is_named_and_the_others_are_compared(both: Place, da
     assert path.read_bytes() == before
 
 
-def test_an_index_that_says_something_else_than_its_table_is_damage(both: Place) -> None:
+def test_an_index_that_says_something_else_than_its_table_is_damage(both: Project) -> None:
     """Every row can be read; and a query would not find it."""
     path = both.database(PLANNER_SESSIONS.file)
     with closing(sqlite3.connect(path)) as connection:
@@ -362,18 +366,18 @@ def test_an_index_that_says_something_else_than_its_table_is_damage(both: Place)
     assert found(both) == [("damaged", path.name)]
 
 
-def test_a_missing_database_has_no_rows(both: Place) -> None:
+def test_a_missing_database_has_no_rows(both: Project) -> None:
     for path in both.khive.glob("planner_sessions.db*"):
         path.unlink()
     assert found(both) == [("missing_in_database", f"plan000{n}") for n in range(3)]
 
 
-def test_a_database_that_is_just_being_made_has_no_rows(place: Place) -> None:
-    make(place.database(PLANNER_SESSIONS.file))
-    assert found(place) == []
+def test_a_database_that_is_just_being_made_has_no_rows(project: Project) -> None:
+    make(project.database(PLANNER_SESSIONS.file))
+    assert found(project) == []
 
 
-def test_other_reasons_are_not_taken_for_damage(both: Place, tmp_path: Path) -> None:
+def test_other_reasons_are_not_taken_for_damage(both: Project, tmp_path: Path) -> None:
     path = both.database(PLANNER_SESSIONS.file)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 999")
@@ -385,10 +389,10 @@ def test_other_reasons_are_not_taken_for_damage(both: Place, tmp_path: Path) -> 
         found(both)
 
 
-def test_old_rows_are_compared_as_they_are(place: Place) -> None:
+def test_old_rows_are_compared_as_they_are(project: Project) -> None:
     """Written before there was a mirror: naive times, numbers, what is no JSON."""
-    save(place, plan("new"))
-    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as old, old:
+    save(project, plan("new"))
+    with closing(sqlite3.connect(project.database("planner_sessions.db"))) as old, old:
         old.execute("DROP TABLE planner_sessions")
         old.execute(
             "CREATE TABLE planner_sessions (id VARCHAR NOT NULL PRIMARY KEY, content JSON,"
@@ -404,11 +408,11 @@ def test_old_rows_are_compared_as_they_are(place: Place) -> None:
                     " WHERE id = 'no utf-8'")  # fmt: skip
     expected = [("missing_in_database", "new")]
     expected += [("missing_in_mirror", id) for id in ("no json", "no utf-8", *(r.id for r in ROWS))]
-    assert found(place) == sorted(expected)
-    assert delete(place, PlannerSession, "no json", "no utf-8") == [True, True]
+    assert found(project) == sorted(expected)
+    assert delete(project, PlannerSession, "no json", "no utf-8") == [True, True]
 
 
-def test_a_tombstone_takes_out_what_is_above_it_only(both: Place) -> None:
+def test_a_tombstone_takes_out_what_is_above_it_only(both: Project) -> None:
     delete(both, HookEvent, "e0")
     save(both, event("e0", "s1"))
     assert found(both) == []
@@ -418,7 +422,7 @@ def test_a_tombstone_takes_out_what_is_above_it_only(both: Place) -> None:
     assert found(both) == [("missing_in_mirror", "e0")]
 
 
-def test_nothing_is_left_and_nothing_is_written_elsewhere(both: Place) -> None:
+def test_nothing_is_left_and_nothing_is_written_elsewhere(both: Project) -> None:
     def names() -> set[str]:
         # Whoever reads a database has its sidecars beside it for as long.
         found = both.root.parent.rglob("*")
@@ -438,39 +442,39 @@ def test_nothing_is_left_and_nothing_is_written_elsewhere(both: Place) -> None:
     assert names() - before <= {str(staged)}
 
 
-def test_a_name_that_goes_to_another_record_meanwhile_is_no_difference(place: Place) -> None:
+def test_a_name_that_goes_to_another_record_meanwhile_is_no_difference(project: Project) -> None:
     """Both had been read; then one went, and another, which is looked at again, got its name."""
-    save(place, plan("sharedxx-a"), plan("sharedxx-z"))
+    save(project, plan("sharedxx-a"), plan("sharedxx-z"))
     looked: list[int] = []
 
     def meanwhile(count: int) -> None:
         looked.append(count)
         if len(looked) == 1:
             # The rows were read, and no file.
-            save(place, plan("sharedxx-z", changed=True))
+            save(project, plan("sharedxx-z", changed=True))
         elif len(looked) == 1 + 2:
-            delete(place, PlannerSession, "sharedxx-a", "sharedxx-z")
-            save(place, plan("sharedxx-z"), plan("sharedxx-w"))
+            delete(project, PlannerSession, "sharedxx-a", "sharedxx-z")
+            save(project, plan("sharedxx-z"), plan("sharedxx-w"))
 
-    with compared(place, [PLANNER_SESSIONS], meanwhile) as comparison:
+    with compared(project, [PLANNER_SESSIONS], meanwhile) as comparison:
         assert list(comparison.differences()) == []
         assert comparison.is_equal
     assert len(looked) >= 3
 
 
 def test_writers_that_do_not_give_up_their_turn_are_not_waited_for_without_end(
-    both: Place, monkeypatch: pytest.MonkeyPatch
+    both: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from khive_persist.errors import StoreBusyError
-    from khive_persist.mirror import turn
+    from khive_persist.mirror import write_locks
 
-    monkeypatch.setattr(turn, "LOCK_SECONDS", 0.2)
-    with lock.held(lock.lock_path(both.database(CODEX.file)), 1):
+    monkeypatch.setattr(write_locks, "LOCK_SECONDS", 0.2)
+    with write_lock.held(write_lock.lock_path(both.database(CODEX.file)), 1):
         with pytest.raises(StoreBusyError):
             found(both)
 
 
-async def test_from_python(both: Place) -> None:
+async def test_from_python(both: Project) -> None:
     done = await verify(dir=both.root)
     assert (done.is_equal, done.differences) == (True, [])
     edit_plan(both)
@@ -485,34 +489,37 @@ async def test_from_python(both: Place) -> None:
     assert [one.id for one in events.differences] == ["e0"]
 
 
-async def test_from_python_what_waits_in_the_spool_is_brought_in(place: Place) -> None:
-    hook(place, "s1", 1)
-    done = await verify(dir=place.root)
+async def test_from_python_what_waits_in_the_spool_is_brought_in(project: Project) -> None:
+    hook(project, "s1", 1)
+    done = await verify(dir=project.root)
     assert (done.is_equal, done.tallies["claude_hooks"][:2]) == (True, (1, 1))
 
 
 async def test_from_python_where_nothing_is(tmp_path: Path) -> None:
-    with pytest.raises(PlaceError, match="is not there"):
+    with pytest.raises(ProjectError, match="is not there"):
         await verify(dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_the_first_thousand_are_kept_in_memory(place: Place) -> None:
-    save(place, plan("a"))
+def test_only_the_first_thousand_are_kept_in_memory(project: Project) -> None:
+    save(project, plan("a"))
     rows: list[Any] = [(f"{n}", '{"session_id":"s","task_description":""}') for n in range(1_500)]
-    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as connection, connection:
+    with (
+        closing(sqlite3.connect(project.database("planner_sessions.db"))) as connection,
+        connection,
+    ):
         connection.executemany("INSERT INTO planner_sessions (id, content) VALUES (?, ?)", rows)
 
     async def run() -> None:
         # It brings them into the mirror; then somebody takes the files away.
-        assert (await verify(dir=place.root)).is_equal
-        for name in files(place):
+        assert (await verify(dir=project.root)).is_equal
+        for name in files(project):
             if not name.endswith("_a.json"):
-                (place.sessions / name).unlink()
-        done = await verify(dir=place.root)
+                (project.sessions / name).unlink()
+        done = await verify(dir=project.root)
         assert len(done.differences) == LISTED
         assert done.tallies["planner_sessions"].missing_in_mirror == 1_500
 
     anyio.run(run)
-    assert document(place, "planner_session_2026_11_01_a.json")["id"] == "a"
-    assert json.dumps(found(place)[:1]) == '[["missing_in_mirror", "0"]]'
+    assert document(project, "planner_session_2026_11_01_a.json")["id"] == "a"
+    assert json.dumps(found(project)[:1]) == '[["missing_in_mirror", "0"]]'

@@ -4,7 +4,7 @@ from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.backup.writers import Writer
 
 # Each of its ids has a number that grows. Some are deleted now and then, and come again.
@@ -52,11 +52,11 @@ anyio.run(main)
 RECORDER = """
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
-place = Place(sys.argv[1])
-spool = Spool(place)
-with Drain(place) as drain:
+project = Project(sys.argv[1])
+spool = Spool(project)
+with Drain(project) as drain:
     for number in numbers():
         session = b"session-%d" % (number % 7) if number % 20 else b"new-%d" % number
         payload = b'{"hook_event_name":"Stop","session_id":"%s","number":%d}' % (session, number)
@@ -69,19 +69,19 @@ ALL = ((PLANS, "a"), (EVENTS, "b"), (RECORDER, "claude-code"), (RECORDER, "codex
 
 
 @contextmanager
-def writing(place: Place, most: int, programs: tuple[tuple[str, str], ...] = ALL
+def writing(project: Project, most: int, programs: tuple[tuple[str, str], ...] = ALL
             ) -> Iterator[list[Writer]]:  # fmt: skip
     """Processes at work, which are killed in the end.
 
     Args:
-        place: Where.
+        project: Where.
         most: How much each of them may write before it is told to go on.
         programs: Each with a word of its own.
     """
     with ExitStack() as stack:
         writers = []
         for program, word in programs:
-            writers.append(Writer(program, str(place.root), word))
+            writers.append(Writer(program, str(project.root), word))
             stack.callback(writers[-1].stop)
         for writer in writers:
             writer.go_on(most)

@@ -7,9 +7,9 @@ from typing import Any
 
 import anyio
 
-from khive_persist.periodic.report import read_report
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.analytics.periodic_report.report import read_report
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.project import Project
 from tests.server.filling import Row, event, message, row, store
 
 # A Monday; the week before begins on the 9th.
@@ -32,29 +32,29 @@ def call(session: str, at: datetime, name: str = "Bash", **fields: Any) -> list[
     return [begun, ended]
 
 
-def events(place: Place, rows: Sequence[Row], tool: str = "claude-code") -> None:
-    store(place, HOOK_EVENTS[tool], rows)
+def events(project: Project, rows: Sequence[Row], tool: str = "claude-code") -> None:
+    store(project, HOOK_EVENTS[tool], rows)
 
 
-def messages(place: Place, *rows: Row) -> None:
-    store(place, CONVERSATIONS, rows)
+def messages(project: Project, *rows: Row) -> None:
+    store(project, CONVERSATIONS, rows)
 
 
 def said(session: str, at: datetime, model: str | None = "m", **tokens: int) -> Row:
     return message(session, at, model=model, cwd="/p", tokens=tokens)
 
 
-def plans(place: Place, *rows: Row) -> None:
-    store(place, PLANNER_SESSIONS, rows)
+def plans(project: Project, *rows: Row) -> None:
+    store(project, PLANNER_SESSIONS, rows)
 
 
 def plan(session: str, at: datetime, **content: Any) -> Row:
     return row({"session_id": session, "task_description": "t", **content}, at)
 
 
-def verdicts(place: Place, *given: tuple[str, datetime, str, str]) -> None:
+def verdicts(project: Project, *given: tuple[str, datetime, str, str]) -> None:
     store(
-        place,
+        project,
         OUTCOMES,
         [
             row({"session_id": session, "verdict": verdict, "source": source}, at)
@@ -64,9 +64,9 @@ def verdicts(place: Place, *given: tuple[str, datetime, str, str]) -> None:
 
 
 def report(
-    place: Place, kind: Any = "week", at: datetime | None = MONDAY, now: datetime = AFTER
+    project: Project, kind: Any = "week", at: datetime | None = MONDAY, now: datetime = AFTER
 ) -> dict[str, Any]:
-    return anyio.run(partial(read_report, place, kind, at, now))
+    return anyio.run(partial(read_report, project, kind, at, now))
 
 
 def totals(found: dict[str, Any], which: str = "now") -> dict[str, Any]:

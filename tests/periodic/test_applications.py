@@ -1,4 +1,4 @@
-"""What a report says of application sessions, and of a place with a file of every kind."""
+"""What a report says of application sessions, and of a project with a file of every kind."""
 
 import json
 import math
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from khive_persist.analytics.periodic_report.page import page
+from khive_persist.analytics.periodic_report.text import text
 from khive_persist.cli.root import run
-from khive_persist.periodic.page import page
-from khive_persist.periodic.text import text
-from khive_persist.place import Place
-from khive_persist.purposes import (
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     BUILT_IN,
     MEASUREMENTS,
@@ -18,7 +18,7 @@ from khive_persist.purposes import (
     SCORES,
     purpose,
 )
-from khive_persist.register import remember
+from khive_persist.project import Project
 from khive_persist.store.reader import Reader
 from tests.periodic.records import AFTER, day, plan, plans, report, totals
 from tests.server.filling import Row, row, store
@@ -35,7 +35,7 @@ def value(session_id: str, at: float, name: str, number: Any, **content: Any) ->
 
 
 @pytest.fixture
-def applied(place: Place) -> Place:
+def applied(project: Project) -> Project:
     """Six sessions of the week before and six of this one, of which five passed more than then."""
     sessions, scores, measured = [], [], []
     for week in (-7, 0):
@@ -46,13 +46,13 @@ def applied(place: Place) -> Place:
             scores.append(value(id, at, "triage", 10 + week + number / 10))
             measured += [value(id, at, "heart_rate", 60 + n, unit="bpm") for n in (0, number)]
     sessions += [session("odd", 3, outcome={"of": 1}), session("yes", 3, outcome=True)]
-    store(place, APPLICATION_SESSIONS, sessions)
-    store(place, SCORES, scores)
-    store(place, MEASUREMENTS, measured)
-    return place
+    store(project, APPLICATION_SESSIONS, sessions)
+    store(project, SCORES, scores)
+    store(project, MEASUREMENTS, measured)
+    return project
 
 
-def test_outcomes_scores_and_measurements_are_counted(applied: Place) -> None:
+def test_outcomes_scores_and_measurements_are_counted(applied: Project) -> None:
     found = report(applied)
     now, before = totals(found), totals(found, "before")
     assert (now["application_sessions"], now["completed"]) == (8, 6)
@@ -75,7 +75,7 @@ def test_outcomes_scores_and_measurements_are_counted(applied: Place) -> None:
     ) in found["sentences"]
 
 
-def test_they_are_compared_with_those_before(applied: Place) -> None:
+def test_they_are_compared_with_those_before(applied: Project) -> None:
     compared = {one["metric"]["name"]: one for one in report(applied)["comparison"]}
     score = compared["score:triage"]
     assert [group["description"]["n"] for group in score["groups"]] == [6, 6]
@@ -87,7 +87,7 @@ def test_they_are_compared_with_those_before(applied: Place) -> None:
     assert compared["application:outcome=true"]["groups"][1]["description"]["mean"] == 1 / 8
 
 
-def test_they_stand_on_the_page_and_in_the_text(applied: Place) -> None:
+def test_they_stand_on_the_page_and_in_the_text(applied: Project) -> None:
     found = report(applied)
     for written in (page(found, AFTER), text(found, AFTER)):
         assert "Outcomes of application sessions" in written
@@ -95,58 +95,58 @@ def test_they_stand_on_the_page_and_in_the_text(applied: Place) -> None:
         assert "triage" in written
 
 
-def test_a_name_that_no_metric_can_have_is_shown_and_not_compared(place: Place) -> None:
-    store(place, SCORES, [value("a", 1, "a=b", 2), value("a", 1, "", 2)])
-    found = report(place)
+def test_a_name_that_no_metric_can_have_is_shown_and_not_compared(project: Project) -> None:
+    store(project, SCORES, [value("a", 1, "a=b", 2), value("a", 1, "", 2)])
+    found = report(project)
     assert [one["name"] for one in found["series"]] == ["a=b"]
     assert not any(":" in one["metric"]["name"] for one in found["comparison"])
 
 
-def test_what_was_scored_only_before_is_shown_too(place: Place) -> None:
-    store(place, SCORES, [value("a", -1, "old", 2), value("a", 1, "new", 3)])
-    new, old = report(place)["series"]
+def test_what_was_scored_only_before_is_shown_too(project: Project) -> None:
+    store(project, SCORES, [value("a", -1, "old", 2), value("a", 1, "new", 3)])
+    new, old = report(project)["series"]
     assert (new["name"], new["values"], new["mean_before"]) == ("new", 1, None)
     assert (old["name"], old["values"], old["mean"], old["mean_before"]) == ("old", 0, None, 2)
 
 
-def test_a_place_with_every_kind_of_record_is_reported_on(
-    place: Place, capsys: pytest.CaptureFixture[str]
+def test_a_project_with_every_kind_of_record_is_reported_on(
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = purpose("training")
-    remember(place, own)
+    remember(project, own)
     for kind in (*BUILT_IN, own):
-        store(place, kind, [row({"session_id": "a", "name": "n", "value": 1}, day(1))])
-    assert len(list(place.khive.glob("*.db"))) == 13
-    assert run(["--dir", str(place.root), "report", "--at", "2026-11-17"]) == 0
+        store(project, kind, [row({"session_id": "a", "name": "n", "value": 1}, day(1))])
+    assert len(list(project.khive.glob("*.db"))) == 13
+    assert run(["--dir", str(project.root), "report", "--at", "2026-11-17"]) == 0
     told = capsys.readouterr()
     assert told.err == ""
     assert "Scores and measurements" in told.out
-    assert run(["--dir", str(place.root), "compare", "--by", "tool"]) in (0, 1)
+    assert run(["--dir", str(project.root), "compare", "--by", "tool"]) in (0, 1)
     assert capsys.readouterr().err == ""
 
 
-def test_a_record_of_an_own_kind_fills_a_period(place: Place) -> None:
+def test_a_record_of_an_own_kind_fills_a_period(project: Project) -> None:
     own = purpose("training")
-    remember(place, own)
-    store(place, own, [row({"session_id": "a"}, day(1))])
-    assert not report(place)["is_empty"]
+    remember(project, own)
+    store(project, own, [row({"session_id": "a"}, day(1))])
+    assert not report(project)["is_empty"]
 
 
-def test_more_files_than_sqlite_attaches_are_refused_at_once(place: Place) -> None:
-    files = [(place.database(kind.file), kind) for kind in BUILT_IN]
+def test_more_files_than_sqlite_attaches_are_refused_at_once(project: Project) -> None:
+    files = [(project.database(kind.file), kind) for kind in BUILT_IN]
     assert len(files) > 10
     with pytest.raises(ValueError, match="12 files cannot be read together"):
         Reader(files)
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1e308", "1" + "0" * 400])
-def test_a_number_beyond_all_sums_is_in_none(place: Place, number: str) -> None:
+def test_a_number_beyond_all_sums_is_in_none(project: Project, number: str) -> None:
     odd = row({"session_id": "b", "name": "n", "value": 0, "planning_cost": 0}, day(1))
     spelled = odd[1].replace(": 0", f": {number}")
-    plans(place, plan("a", day(1), planning_cost=2))
-    store(place, PLANNER_SESSIONS, [(odd[0], spelled, *odd[2:])])
-    store(place, SCORES, [(odd[0], spelled, *odd[2:]), value("a", 1, "n", 3)])
-    found = report(place)
+    plans(project, plan("a", day(1), planning_cost=2))
+    store(project, PLANNER_SESSIONS, [(odd[0], spelled, *odd[2:])])
+    store(project, SCORES, [(odd[0], spelled, *odd[2:]), value("a", 1, "n", 3)])
+    found = report(project)
     assert totals(found)["planning_cost"] == 2
     assert totals(found)["plans"] == 2
     (series,) = found["series"]

@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.periodic.records import MONDAY, call, day, events
 from tests.server.filling import event
 
@@ -26,20 +26,20 @@ sys.exit(run(sys.argv[1:]))
 
 
 @pytest.fixture
-def filled(place: Place) -> Place:
-    events(place, [*call("a", day(1), success=False, error="no"), *call("b", day(-2))])
-    return place
+def filled(project: Project) -> Project:
+    events(project, [*call("a", day(1), success=False, error="no"), *call("b", day(-2))])
+    return project
 
 
-def without(names: str, place: Place, *words: str) -> "subprocess.CompletedProcess[str]":
+def without(names: str, project: Project, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT, names, "--dir", str(place.root), "report", *words],
+        [sys.executable, "-c", WITHOUT, names, "--dir", str(project.root), "report", *words],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
 
 def test_it_prints_writes_and_ends_well(
-    filled: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    filled: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page, text = tmp_path / "week.html", tmp_path / "week.txt"
     words = ["--dir", str(filled.root), "report", "--at", "2026-11-20", "--text", str(text)]
@@ -60,7 +60,7 @@ def test_it_prints_writes_and_ends_well(
     "at", ["2026-11-16", "2026-11-22T23:59:59.999999", "2026-11-23T00:30:00+01:00", "{age}s"]
 )
 def test_at_takes_any_time_of_the_period(
-    filled: Place, at: str, capsys: pytest.CaptureFixture[str]
+    filled: Project, at: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     age = int((clock.now() - MONDAY - timedelta(hours=1)).total_seconds())
     given = at.format(age=age)
@@ -71,10 +71,10 @@ def test_at_takes_any_time_of_the_period(
 
 
 def test_without_a_time_it_is_the_last_that_is_over(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    events(place, [event("a", clock.now() - timedelta(days=1))])
-    assert run(["--dir", str(place.root), "report", "--period", "day", "--json"]) == 0
+    events(project, [event("a", clock.now() - timedelta(days=1))])
+    assert run(["--dir", str(project.root), "report", "--period", "day", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["until"] <= clock.to_text(clock.now())
     assert found["totals"][1]["now"] == 1
@@ -86,14 +86,14 @@ def test_without_a_time_it_is_the_last_that_is_over(
      (["--at", "9999-12-31"], "there is no week"), (["--period", "month"], "'month'")],
 )  # fmt: skip
 def test_wrong_use_is_told_from_failure(
-    filled: Place, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    filled: Project, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--dir", str(filled.root), "report", *words]) == 2
     assert said in capsys.readouterr().err
 
 
 def test_nothing_recorded_is_no_success(
-    filled: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    filled: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "old.txt"
     target.write_text("last week's")
@@ -106,14 +106,14 @@ def test_nothing_recorded_is_no_success(
     assert "Nothing was recorded in 2020-W01." in target.read_text()
 
 
-def test_a_place_that_is_not_there_is_told_from_an_empty_one(
+def test_a_project_that_is_not_there_is_told_from_an_empty_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--dir", str(tmp_path), "report"]) == 1
     assert "khive-persist init" in capsys.readouterr().err
 
 
-def test_without_scipy_the_rest_is_told(filled: Place) -> None:
+def test_without_scipy_the_rest_is_told(filled: Project) -> None:
     done = without("scipy", filled, "--at", "2026-11-16", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -122,7 +122,7 @@ def test_without_scipy_the_rest_is_told(filled: Place) -> None:
     assert found["totals"][1]["now"] == 2
 
 
-def test_without_matplotlib_the_page_says_what_to_install(filled: Place, tmp_path: Path) -> None:
+def test_without_matplotlib_the_page_says_what_to_install(filled: Project, tmp_path: Path) -> None:
     target = tmp_path / "week.html"
     done = without("scipy,matplotlib", filled, "--at", "2026-11-16", "--html", str(target))
     assert done.returncode == 1

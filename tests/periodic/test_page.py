@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Request
 
-from khive_persist.periodic.page import page
-from khive_persist.periodic.tables import tables
-from khive_persist.periodic.text import text
-from khive_persist.place import Place
+from khive_persist.analytics.periodic_report.page import page
+from khive_persist.analytics.periodic_report.tables import tables
+from khive_persist.analytics.periodic_report.text import text
+from khive_persist.project import Project
 from tests.chromium import chromium
 from tests.periodic.records import (
     AFTER,
@@ -39,10 +39,10 @@ EVIL = (
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A report of a place in which every name and text is hostile."""
-    place = Place(tmp_path_factory.mktemp("hostile"))
-    place.make()
-    place.config.write_text(PRICES)
+    """A report of a project in which every name and text is hostile."""
+    project = Project(tmp_path_factory.mktemp("hostile"))
+    project.make()
+    project.config.write_text(PRICES)
     rows = []
     for number, evil in enumerate(EVIL):
         for week in (0, -7):
@@ -51,14 +51,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         asked = event(evil, day(number), event_type="prompt_submitted", payload={"prompt": evil})
         rows.append(asked)
         messages(
-            place,
+            project,
             said(evil, day(number), input=1_000_000),
             message(evil, day(number), model=evil, cwd=evil, tokens={"input": 5}),
         )
-        plans(place, plan(evil, day(number), confidence=0.5, complexity=evil))
-        verdicts(place, (evil, day(number), "success", "person"))
-    events(place, rows)
-    return report(place)
+        plans(project, plan(evil, day(number), confidence=0.5, complexity=evil))
+        verdicts(project, (evil, day(number), "success", "person"))
+    events(project, rows)
+    return report(project)
 
 
 def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path, hostile: dict[str, Any]) -> None:
@@ -105,8 +105,8 @@ def test_the_text_moves_no_cursor(hostile: dict[str, Any]) -> None:
         assert f"\n{one.title}\n" in made
 
 
-def test_a_report_of_nothing_says_so(place: Place) -> None:
-    found = report(place)
+def test_a_report_of_nothing_says_so(project: Project) -> None:
+    found = report(project)
     for made in (page(found, AFTER), text(found, AFTER)):
         assert "Nothing was recorded in 2026-W47." in made
         assert "In all" not in made

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from khive_persist.analytics.periodic_report.period import Period, chosen, containing
 from khive_persist.errors import InvalidQueryError
-from khive_persist.periodic.period import Period, chosen, containing
 from tests.periodic.records import MONDAY, TICK
 
 WEEK = timedelta(weeks=1)

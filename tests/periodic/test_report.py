@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.periodic.records import (
     AFTER,
     MONDAY,
@@ -27,13 +27,13 @@ from tests.server.filling import event
 
 
 @pytest.fixture
-def priced(place: Place) -> Place:
-    place.config.write_text(PRICES)
-    return place
+def priced(project: Project) -> Project:
+    project.config.write_text(PRICES)
+    return project
 
 
-def test_events_and_calls_count_once(place: Place) -> None:
-    events(place, [
+def test_events_and_calls_count_once(project: Project) -> None:
+    events(project, [
         event("a", day(0), event_type="prompt_submitted"),
         *call("a", day(0)), *call("a", day(1), success=False, error="no\nmore"),
         *call("b", day(6.5)),
@@ -44,8 +44,8 @@ def test_events_and_calls_count_once(place: Place) -> None:
         event("b", day(2), event_type="pre_edit", tool_name="Edit"),
         *call("c", day(-3), success=False), event(None, day(3), event_type="notification"),
     ])  # fmt: skip
-    events(place, call("d", day(1), tool="codex"), "codex")
-    found = report(place)
+    events(project, call("d", day(1), tool="codex"), "codex")
+    found = report(project)
     now, before = totals(found), totals(found, "before")
     assert (now["sessions"], now["events"], now["tool_calls"], now["failures"]) == (3, 13, 5, 2)
     assert (before["sessions"], before["events"], before["failures"]) == (1, 2, 1)
@@ -66,23 +66,23 @@ def test_events_and_calls_count_once(place: Place) -> None:
     assert by == {"claude-code": 2, "codex": 1}
 
 
-def test_a_record_at_a_border_is_of_the_period_that_begins(place: Place) -> None:
+def test_a_record_at_a_border_is_of_the_period_that_begins(project: Project) -> None:
     for at in (MONDAY - TICK, MONDAY, day(7) - TICK, day(7), day(-7), day(-7) - TICK):
-        events(place, [event(f"{at}", at)])
-        messages(place, said(f"{at}", at, input=1))
-        plans(place, plan(f"{at}", at))
-    verdicts(place, *((f"{number}", day(number), "success", "person") for number in (-7, 0, 7)))
-    found = report(place)
+        events(project, [event(f"{at}", at)])
+        messages(project, said(f"{at}", at, input=1))
+        plans(project, plan(f"{at}", at))
+    verdicts(project, *((f"{number}", day(number), "success", "person") for number in (-7, 0, 7)))
+    found = report(project)
     for which in ("now", "before"):
         sums = totals(found, which)
         assert [sums[name] for name in ("sessions", "events", "messages", "plans")] == [2] * 4
         assert sums["verdict_success"] == 1
-    one = report(place, "day", MONDAY)
+    one = report(project, "day", MONDAY)
     assert totals(one)["events"] == totals(one, "before")["events"] == 1
     assert one["last_record"] == "2026-11-16 00:00:00.000000"
 
 
-def test_tokens_and_costs_are_of_the_day_on_which_they_were_used(priced: Place) -> None:
+def test_tokens_and_costs_are_of_the_day_on_which_they_were_used(priced: Project) -> None:
     messages(
         priced,
         said("a", day(0), input=1_000_000, output=500_000),
@@ -114,7 +114,7 @@ def test_tokens_and_costs_are_of_the_day_on_which_they_were_used(priced: Place) 
     )
 
 
-def test_only_the_first_groups_and_sessions_are_named(priced: Place) -> None:
+def test_only_the_first_groups_and_sessions_are_named(priced: Project) -> None:
     messages(priced, *(said(f"s{number:02}", day(1), input=1_000 * number) for number in range(14)))
     events(priced, [event(f"s{n:02}", day(1), cwd=f"/p{n}", model="m") for n in range(14)])
     events(priced, [event("s13", day(0), event_type="prompt_submitted",
@@ -140,14 +140,14 @@ def test_only_the_first_groups_and_sessions_are_named(priced: Place) -> None:
      (list(range(100, 0, -1)), 50, 95), (list(range(1, 102)), 51, 96)],
 )  # fmt: skip
 def test_percentiles_are_lengths_that_were_measured(
-    place: Place, lengths: list[float], median: float, p95: float
+    project: Project, lengths: list[float], median: float, p95: float
 ) -> None:
     rows = [one for length in lengths for one in call("a", day(1), "T", duration_ms=length)]
     # Without a length, with none that is a number, and one of the week before.
     rows += [*call("a", day(1), "T"), *call("a", day(1), "T", duration_ms="long")]
     rows += call("a", day(-1), "T", duration_ms=7.5)
-    events(place, [*rows, *call("a", day(2), "none", success=False)])
-    tool, none = report(place)["tools"]
+    events(project, [*rows, *call("a", day(2), "none", success=False)])
+    tool, none = report(project)["tools"]
     assert (tool["tool_name"], tool["calls"], tool["failures"]) == ("T", len(lengths) + 2, 0)
     assert (tool["median_ms"], tool["p95_ms"]) == (median, p95)
     assert (tool["longest_ms"], tool["total_ms"]) == (max(lengths), sum(lengths))
@@ -155,7 +155,7 @@ def test_percentiles_are_lengths_that_were_measured(
     assert (none["tool_name"], none["calls"], none["total_ms"]) == ("none", 1, None)
 
 
-def test_failures_are_counted_by_tool_with_the_latest_error(place: Place) -> None:
+def test_failures_are_counted_by_tool_with_the_latest_error(project: Project) -> None:
     rows = []
     for number in range(12):
         for times in range(number + 1):
@@ -164,36 +164,36 @@ def test_failures_are_counted_by_tool_with_the_latest_error(place: Place) -> Non
     rows += call("a", day(-1), "T11", success=False, error="old")
     rows += call("a", day(-1), "only before", success=False, error="old")
     rows += call("a", day(1), "mute", success=False)
-    events(place, [*rows, *call("a", day(1), "long", success=False, error="x" * 5_000)])
-    found = report(place)["failures"]
+    events(project, [*rows, *call("a", day(1), "long", success=False, error="x" * 5_000)])
+    found = report(project)["failures"]
     assert [one["tool_name"] for one in found] == [f"T{number}" for number in range(11, 1, -1)]
     first = found[0]
     assert (first["count"], first["before"], first["example"]) == (12, 1, "error 11")
     again = call("b", day(2), "long", success=False, error="x" * 5_000)
     again += call("b", day(2), "mute", success=False)
     for _ in range(30):
-        events(place, [(f"{uuid.uuid4()}", *one[1:]) for one in again])
-    long, mute = report(place)["failures"][:2]
+        events(project, [(f"{uuid.uuid4()}", *one[1:]) for one in again])
+    long, mute = report(project)["failures"][:2]
     assert (len(long["example"]), mute["example"]) == (200, None)
 
 
-def test_plans_verdicts_and_calibration(place: Place) -> None:
+def test_plans_verdicts_and_calibration(project: Project) -> None:
     plans(
-        place,
+        project,
         plan("a", day(0), confidence=0.8, planning_cost=0.5),
         plan("b", day(1), confidence=0.6, planning_cost=0.25),
         plan("c", day(2), confidence=0.9, planning_cost="much"),
         plan("d", day(-1), planning_cost=2),
     )
     verdicts(
-        place,
+        project,
         ("a", day(1), "success", "person"), ("b", day(1), "failure", "person"),
         # A person's goes before a rule's, the later before the earlier one.
         ("b", day(2), "success", "rule"), ("c", day(1), "success", "person"),
         ("c", day(2), "partial", "person"), ("d", day(-1), "failure", "rule"),
         ("e", day(9), "success", "person"),
     )  # fmt: skip
-    found = report(place)
+    found = report(project)
     now, before = totals(found), totals(found, "before")
     assert (now["plans"], now["planning_cost"]) == (3, 0.75)
     assert (before["plans"], before["planning_cost"]) == (1, 2)
@@ -204,17 +204,17 @@ def test_plans_verdicts_and_calibration(place: Place) -> None:
     assert found["calibration"]["brier"]["score"] == pytest.approx(score)
 
 
-def test_sessions_are_compared_with_those_before(place: Place) -> None:
+def test_sessions_are_compared_with_those_before(project: Project) -> None:
     for number in range(6):
         for week, failures in ((0, 3 + number % 2), (-7, number % 2)):
             at = day(week + number / 2)
             rows = [one for _ in range(failures) for one in call("", at, success=False)]
             rows = [event(f"{week}.{number}", at, event_type="post_command", success=False)
                     for _ in range(failures)] or [event(f"{week}.{number}", at)]  # fmt: skip
-            events(place, rows)
+            events(project, rows)
     # It began before both weeks, and so is of none.
-    events(place, [event("old", day(-8)), event("old", day(1)), event("old", day(-3))])
-    found = report(place)
+    events(project, [event("old", day(-8)), event("old", day(1)), event("old", day(-3))])
+    found = report(project)
     (failures_entry,) = [one for one in found["comparison"] if one["metric"]["name"] == "failures"]
     before, now = failures_entry["groups"]
     assert (before["name"], now["name"]) == ("2026-W46", "2026-W47")
@@ -224,43 +224,43 @@ def test_sessions_are_compared_with_those_before(place: Place) -> None:
     assert failures_entry["sentence"] in found["sentences"]
 
 
-def test_a_period_without_records_says_so(place: Place) -> None:
-    found = report(place)
+def test_a_period_without_records_says_so(project: Project) -> None:
+    found = report(project)
     assert found["is_empty"]
     assert found["last_record"] is None
     assert found["sentences"] == ["Nothing was recorded in 2026-W47."]
     assert {one for one in totals(found).values() if one is not None} == {0}
     assert found["tools"] == found["failures"] == found["sessions"] == []
-    events(place, [event("a", day(-2)), event("a", day(7))])
-    found = report(place)
+    events(project, [event("a", day(-2)), event("a", day(7))])
+    found = report(project)
     assert found["is_empty"]
     assert found["last_record"] == "2026-11-14 00:00:00.000000"
     assert totals(found, "before")["events"] == 1
 
 
-def test_another_record_than_an_event_fills_a_period(place: Place) -> None:
-    verdicts(place, ("a", day(1), "success", "person"))
-    assert not report(place)["is_empty"]
+def test_another_record_than_an_event_fills_a_period(project: Project) -> None:
+    verdicts(project, ("a", day(1), "success", "person"))
+    assert not report(project)["is_empty"]
 
 
-def test_a_period_that_runs_has_no_days_to_come(place: Place) -> None:
-    events(place, [event("a", day(0.5)), event("a", day(-7))])
-    found: dict[str, Any] = report(place, now=day(1.5))
+def test_a_period_that_runs_has_no_days_to_come(project: Project) -> None:
+    events(project, [event("a", day(0.5)), event("a", day(-7))])
+    found: dict[str, Any] = report(project, now=day(1.5))
     assert found["is_running"]
     assert found["days"][-1]["day"] == "2026-11-17"
     assert len(found["days"]) == 9
     assert found["sentences"][0].startswith("This week is not over")
-    assert not report(place, now=AFTER)["is_running"]
+    assert not report(project, now=AFTER)["is_running"]
 
 
-def test_times_of_old_files_are_read_as_they_are(place: Place) -> None:
+def test_times_of_old_files_are_read_as_they_are(project: Project) -> None:
     """Epoch seconds, ISO text with an offset, and no time at all."""
     spelled = [
         str((day(1)).timestamp()), (day(2) + timedelta(hours=9)).strftime("%Y-%m-%dT%H:%M:%S+09:00")
     ]  # fmt: skip
     rows = [(f"{number}", event("a", day(0))[1], "{}", at, None)
             for number, at in enumerate(spelled)]  # fmt: skip
-    events(place, rows)
-    found = report(place)
+    events(project, rows)
+    found = report(project)
     assert totals(found)["events"] == 2
     assert [one["day"] for one in found["days"] if one["events"]] == ["2026-11-17", "2026-11-18"]

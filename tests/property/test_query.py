@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.query import Field, Filter, field
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose, purpose
+from khive_persist.models.query import Field, Filter, field
 from khive_persist.store.store import Store
 from tests.hypotheses import examples
 

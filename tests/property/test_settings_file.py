@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from khive_persist.capture.registration import install, settings_path, status, uninstall
-from khive_persist.capture.registration.command import is_ours
-from khive_persist.capture.registration.http_hook import is_our_http_hook
-from khive_persist.capture.registration.json_text import JsonText
-from khive_persist.capture.tools import TOOLS
+from khive_persist.capture.hook_config import install, settings_path, status, uninstall
+from khive_persist.capture.hook_config.command import is_ours
+from khive_persist.capture.hook_config.http_hook import is_our_http_hook
+from khive_persist.capture.hook_config.json_edit import JsonText
+from khive_persist.tools import TOOLS
 
 EVENTS = sorted({hook.event for tool in TOOLS.values() for hook in tool.registration.hooks})
 WHITE_SPACE = st.sampled_from(["", " ", "\n", "\t", "\r\n", "\n  ", "\r\n\t\t", " \n\n    "])

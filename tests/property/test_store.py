@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.query import column, field
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose, purpose
+from khive_persist.models.query import column, field
 from khive_persist.store import codec
 from khive_persist.store.store import Store
 from tests.hypotheses import examples

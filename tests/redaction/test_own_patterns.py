@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist import doctor, settings
+from khive_persist import settings
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.maintenance import doctor
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor, own_patterns
 
 KEY = b"the key of these tests"
@@ -107,8 +108,8 @@ def test_a_wrong_expression_is_named(
         settings.load(config)
 
 
-async def test_the_drain_goes_on_and_doctor_names_the_expression(place: Place) -> None:
-    place.local_config.write_text(f"[redaction]\ndeny = ['x', '{ENDLESS}']\n")
+async def test_the_drain_goes_on_and_doctor_names_the_expression(project: Project) -> None:
+    project.local_config.write_text(f"[redaction]\ndeny = ['x', '{ENDLESS}']\n")
     for command in (LETTERS, "echo hello"):
         payload: dict[str, object] = {
             "hook_event_name": "PreToolUse",
@@ -116,10 +117,10 @@ async def test_the_drain_goes_on_and_doctor_names_the_expression(place: Place) -
             "tool_name": "Bash",
         }
         payload["tool_input"] = {"command": command}
-        Spool(place).accept("claude-code", json.dumps(payload).encode())
-    drained = drain(place)
+        Spool(project).accept("claude-code", json.dumps(payload).encode())
+    drained = drain(project)
     assert (drained.left, drained.errors) == (0, ())
-    contents = place.database("claude_hooks.db").read_bytes()
+    contents = project.database("claude_hooks.db").read_bytes()
     assert LETTERS.encode() not in contents
-    problems = (await doctor.examine(place)).problems
+    problems = (await doctor.examine(project)).problems
     assert any("expression 2 of redaction.deny ran out of time on 1 rows" in p for p in problems)

@@ -5,10 +5,10 @@ from typing import Any
 
 import anyio
 
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
 from khive_persist.opening import open_store
-from khive_persist.place import Place
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
+from khive_persist.project import Project
 
 SESSION = "played"
 MORNING = "2026-11-21T09:00"
@@ -37,11 +37,11 @@ def event(second: int, event_type: str, **content: Any) -> HookEvent:
     return HookEvent.model_validate({"content": content, "created_at": f"{MORNING}:{second:02}Z"})
 
 
-def save(place: Place, messages: list[Message], events: list[HookEvent] | None = None) -> None:
+def save(project: Project, messages: list[Message], events: list[HookEvent] | None = None) -> None:
     async def run() -> None:
-        async with open_store(Message, dir=place.root) as store:
+        async with open_store(Message, dir=project.root) as store:
             await store.save_many(messages)
-        async with open_store(HookEvent, dir=place.root) as store:
+        async with open_store(HookEvent, dir=project.root) as store:
             await store.save_many(events or [])
 
     # Playwright has an event loop in the test's own thread.
@@ -49,10 +49,10 @@ def save(place: Place, messages: list[Message], events: list[HookEvent] | None =
         thread.submit(anyio.run, run).result()
 
 
-def six(place: Place) -> None:
+def six(project: Project) -> None:
     """A session of six entries in half a minute; the third and the fifth fail."""
     save(
-        place,
+        project,
         [
             message(0, text="please do"),
             message(5, "assistant", text="I begin", model="m"),

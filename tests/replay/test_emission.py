@@ -20,9 +20,9 @@ from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import field
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import field
+from khive_persist.project import Project
 from khive_persist.replay.emission import emit, target_of
 from khive_persist.replay.originals import RECONSTRUCTED, Original
 from khive_persist.replay.originals import originals as stored
@@ -32,44 +32,44 @@ from tests.replay.sessions import SESSION, event, save
 HOOK = f"{sys.executable} -I -S {hook_path()} --tool {{tool}} --dir"
 
 
-def rows(place: Place, tool: str) -> list[tuple[Any, Any]]:
+def rows(project: Project, tool: str) -> list[tuple[Any, Any]]:
     """What is in the database but for ids and times, in order of arrival, as plain SQL has it."""
-    path = place.database(HOOK_EVENTS[tool].file)
+    path = project.database(HOOK_EVENTS[tool].file)
     sql = "SELECT content, node_metadata FROM hook_events ORDER BY created_at, id"
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(sql).fetchall()
 
 
-def sessions(place: Place, tool: str) -> set[str]:
-    return {json.loads(content)["session_id"] for content, _ in rows(place, tool)}
+def sessions(project: Project, tool: str) -> set[str]:
+    return {json.loads(content)["session_id"] for content, _ in rows(project, tool)}
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Place:
-    """An empty place beside the test's own."""
-    made = Place(tmp_path / "other")
+def other(tmp_path: Path) -> Project:
+    """An empty project beside the test's own."""
+    made = Project(tmp_path / "other")
     made.root.mkdir()
     made.make()
     made.config.write_text("[capture]\nlinger_seconds = 0.2\n")
     return made
 
 
-def replay(place: Place, *words: str) -> int:
-    return run(["--dir", str(place.root), "replay", *words])
+def replay(project: Project, *words: str) -> int:
+    return run(["--dir", str(project.root), "replay", *words])
 
 
 @pytest.mark.parametrize("tool", list(HOOK_EVENTS))
-def test_what_is_emitted_into_an_empty_place_gives_the_same_rows(
-    tool: str, place: Place, other: Place
+def test_what_is_emitted_into_an_empty_project_gives_the_same_rows(
+    tool: str, project: Project, other: Project
 ) -> None:
-    spool = Spool(place)
+    spool = Spool(project)
     for payload in sample_payloads(tool):
         spool.accept(tool, payload)
-    drain(place)
-    sent = rows(place, tool)
+    drain(project)
+    sent = rows(project, tool)
     assert len(sent) > 5
-    for session in sorted(sessions(place, tool)):
-        assert replay(place, session, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 0
+    for session in sorted(sessions(project, tool)):
+        assert replay(project, session, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 0
     drain(other)
     # Sessions overlap in time, and are sent one after the other.
     assert sorted(rows(other, tool)) == sorted(sent)
@@ -83,42 +83,42 @@ ODD = [
 ]
 
 
-def test_odd_payloads_are_sent_as_they_came(place: Place, other: Place) -> None:
-    spool = Spool(place)
+def test_odd_payloads_are_sent_as_they_came(project: Project, other: Project) -> None:
+    spool = Spool(project)
     for payload in ODD:
         spool.accept("claude-code", payload.encode())
     spool.accept("claude-code", ODD[1].encode("utf-16"))
-    drain(place)
-    assert replay(place, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 0
+    drain(project)
+    assert replay(project, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 0
     drain(other)
-    sent, again = rows(place, "claude-code"), rows(other, "claude-code")
+    sent, again = rows(project, "claude-code"), rows(other, "claude-code")
     assert len(sent) == 4
     assert [content for content, _ in again] == [content for content, _ in sent]
 
 
 def test_what_was_not_kept_whole_is_not_sent_and_said(
-    place: Place, other: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, other: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     payload = {"session_id": SESSION, "hook_event_name": "Stop"}
     made = event(3, "stop", payload=payload, metadata={"reconstructed": True})
-    save(place, [], [event(0, "stop", payload=payload), made])
-    assert replay(place, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 0
+    save(project, [], [event(0, "stop", payload=payload), made])
+    assert replay(project, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 0
     said = capsys.readouterr().err
     assert "1 of 2 payloads sent" in said
     assert f"1 not sent: {RECONSTRUCTED}" in said
     drain(other)
     assert len(rows(other, "claude-code")) == 1
-    save(place, [], [event(5, "stop", payload={"truncated": {}}, metadata={"truncated": True})])
-    assert replay(place, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 1
+    save(project, [], [event(5, "stop", payload={"truncated": {}}, metadata={"truncated": True})])
+    assert replay(project, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 1
     assert "1 not sent: longer than the limit" in capsys.readouterr().err
 
 
-def test_bytes_that_are_no_json_are_sent_as_they_are(place: Place) -> None:
+def test_bytes_that_are_no_json_are_sent_as_they_are(project: Project) -> None:
     # They name no session: one is given to them by hand, as `import` may have.
     texts = {"encoding": "utf-8", "data": "no json é"}
     raw = {"encoding": "base64", "data": "/wA="}
-    save(place, [], [event(n, "unparsed", payload=one) for n, one in enumerate((texts, raw))])
-    found = anyio.run(stored, place, field("session_id") == SESSION)
+    save(project, [], [event(n, "unparsed", payload=one) for n, one in enumerate((texts, raw))])
+    found = anyio.run(stored, project, field("session_id") == SESSION)
     assert [one.payload for one in found] == ["no json é".encode(), b"\xff\x00"]
 
 
@@ -200,10 +200,10 @@ def test_the_pace_is_that_of_the_session() -> None:
     ],
 )
 def test_a_target_that_takes_nothing_is_one_line(
-    place: Place, where: str, said: str, capsys: pytest.CaptureFixture[str]
+    project: Project, where: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(place, [], [event(0, "stop", payload={"a": 1})])
-    assert replay(place, SESSION, "--emit", where) in (1, 2)
+    save(project, [], [event(0, "stop", payload={"a": 1})])
+    assert replay(project, SESSION, "--emit", where) in (1, 2)
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
@@ -211,25 +211,25 @@ def test_a_target_that_takes_nothing_is_one_line(
 
 
 def test_a_command_that_fails_is_counted_and_the_rest_goes_on(
-    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(place, [], [event(n, "stop", payload={"n": n}) for n in range(3)])
+    save(project, [], [event(n, "stop", payload={"n": n}) for n in range(3)])
     script = tmp_path / "hook"
     script.write_text("#!/bin/sh\nread line\ncase $line in *1*) echo bad luck >&2; exit 3;; esac\n")
     script.chmod(0o700)
-    assert replay(place, SESSION, "--speed", "max", "--emit", str(script)) == 1
+    assert replay(project, SESSION, "--speed", "max", "--emit", str(script)) == 1
     error = capsys.readouterr().err
     assert "2 of 3 payloads sent" in error
     assert "khive-persist: 1 not taken: exit 3: bad luck" in error
 
 
-def test_no_shell_reads_the_command(place: Place, tmp_path: Path) -> None:
-    save(place, [], [event(0, "stop", payload={"n": 1})])
+def test_no_shell_reads_the_command(project: Project, tmp_path: Path) -> None:
+    save(project, [], [event(0, "stop", payload={"n": 1})])
     assert shutil.which("cat")
-    replay(place, SESSION, "--emit", f"cat; touch {tmp_path}/made")
+    replay(project, SESSION, "--emit", f"cat; touch {tmp_path}/made")
     assert not os.path.exists(tmp_path / "made")
     done = subprocess.run(
-        [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root), "replay", SESSION,
+        [sys.executable, "-m", "khive_persist.cli", "--dir", str(project.root), "replay", SESSION,
          "--emit", "cat"],
         capture_output=True, check=False,
     )  # fmt: skip

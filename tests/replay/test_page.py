@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.replay.page import page as made_page
-from khive_persist.story.entry import Entry
+from khive_persist.sessions.timeline.entry import Entry
 from tests.chromium import chromium, scrubbing_seconds
 from tests.replay.sessions import SESSION, call, message, result, save, six
 
@@ -61,17 +61,17 @@ def opened(browser: Browser) -> Iterator[Opened]:
     context.close()
 
 
-def write(place: Place, target: Path) -> None:
-    words = ["--dir", str(place.root), "replay", SESSION, "--to-html", str(target)]
+def write(project: Project, target: Path) -> None:
+    words = ["--dir", str(project.root), "replay", SESSION, "--to-html", str(target)]
     subprocess.run([sys.executable, "-m", "khive_persist.cli", *words], check=True)
 
 
 def test_it_plays_steps_seeks_and_finds_failures(
-    place: Place, tmp_path: Path, opened: Opened
+    project: Project, tmp_path: Path, opened: Opened
 ) -> None:
-    six(place)
+    six(project)
     target = tmp_path / "session.html"
-    write(place, target)
+    write(project, target)
     opened.open(target)
     page = opened.page
     assert page.title() == f"Session {SESSION}"
@@ -118,11 +118,11 @@ EVIL = [
 
 
 def test_no_script_of_a_payload_runs_and_nothing_leaves_the_page(
-    place: Place, tmp_path: Path, opened: Opened
+    project: Project, tmp_path: Path, opened: Opened
 ) -> None:
     for number, text in enumerate(EVIL):
         save(
-            place,
+            project,
             [
                 message(number, text=text, id=text, agent_id=text, model=text),
                 message(number, "assistant", text=text, **call(f"t{number}", text)),
@@ -130,7 +130,7 @@ def test_no_script_of_a_payload_runs_and_nothing_leaves_the_page(
             ],
         )
     target = tmp_path / "evil.html"
-    write(place, target)
+    write(project, target)
     opened.open(target)
     page = opened.page
     for number in range(3 * len(EVIL)):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.replay.sessions import SESSION, six
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -66,9 +66,9 @@ class Terminal:
 
 
 @contextmanager
-def replaying(place: Place, *words: str) -> Iterator[Terminal]:
+def replaying(project: Project, *words: str) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root), "replay"]
+    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(project.root), "replay"]
     process = subprocess.Popen(
         [*command, SESSION, *words],
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
@@ -92,9 +92,9 @@ def is_usual(terminal: Terminal) -> bool:
     return flags & wanted == wanted
 
 
-def test_keys_pause_step_seek_and_change_the_speed(place: Place) -> None:
-    six(place)
-    with replaying(place) as terminal:
+def test_keys_pause_step_seek_and_change_the_speed(project: Project) -> None:
+    six(project)
+    with replaying(project) as terminal:
         terminal.read_until("please do")
         terminal.press(b"n")
         terminal.read_until("I begin")
@@ -126,9 +126,9 @@ def test_keys_pause_step_seek_and_change_the_speed(place: Place) -> None:
         assert terminal.ended() == 0
 
 
-def test_it_goes_to_the_next_failure_and_back(place: Place) -> None:
-    six(place)
-    with replaying(place) as terminal:
+def test_it_goes_to_the_next_failure_and_back(project: Project) -> None:
+    six(project)
+    with replaying(project) as terminal:
         terminal.press(b"e")
         terminal.read_until("0:10 of 0:30  3/6  2 failed")
         terminal.press(b"e")
@@ -146,9 +146,9 @@ def test_it_goes_to_the_next_failure_and_back(place: Place) -> None:
         assert terminal.ended() == 0
 
 
-def test_it_ends_by_itself_and_leaves_the_terminal_as_it_was(place: Place) -> None:
-    six(place)
-    with replaying(place, "--speed", "60") as terminal:
+def test_it_ends_by_itself_and_leaves_the_terminal_as_it_was(project: Project) -> None:
+    six(project)
+    with replaying(project, "--speed", "60") as terminal:
         text = terminal.read_until("the end")
         assert terminal.ended() == 0
         assert is_usual(terminal)
@@ -156,9 +156,9 @@ def test_it_ends_by_itself_and_leaves_the_terminal_as_it_was(place: Place) -> No
     assert [text.index(word) for word in told] == sorted(text.index(word) for word in told)
 
 
-def test_an_interrupt_ends_it_and_leaves_the_terminal_as_it_was(place: Place) -> None:
-    six(place)
-    with replaying(place) as terminal:
+def test_an_interrupt_ends_it_and_leaves_the_terminal_as_it_was(project: Project) -> None:
+    six(project)
+    with replaying(project) as terminal:
         terminal.read_until("[1x]")
         assert not is_usual(terminal)
         terminal.process.send_signal(signal.SIGINT)
@@ -166,9 +166,9 @@ def test_an_interrupt_ends_it_and_leaves_the_terminal_as_it_was(place: Place) ->
         assert is_usual(terminal)
 
 
-def test_into_a_pipe_it_plays_by_itself(place: Place) -> None:
-    six(place)
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root), "replay"]
+def test_into_a_pipe_it_plays_by_itself(project: Project) -> None:
+    six(project)
+    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(project.root), "replay"]
     command += [SESSION, "--speed", "10"]
     start = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Events and plans of several sessions and ages, in a place."""
+"""Events and plans of several sessions and ages, in a project."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ import anyio
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FAT = "fat " * 1_000
@@ -35,51 +35,51 @@ def event(age_days: float, **content: Any) -> HookEvent:
     )
 
 
-def put_events(place: Place, *ages_days: float, **content: Any) -> list[str]:
+def put_events(project: Project, *ages_days: float, **content: Any) -> list[str]:
     """Store an event of each age; their ids."""
-    return put(place, [event(age, **content) for age in ages_days])
+    return put(project, [event(age, **content) for age in ages_days])
 
 
-def put(place: Place, events: list[HookEvent]) -> list[str]:
+def put(project: Project, events: list[HookEvent]) -> list[str]:
     async def save() -> None:
-        async with open_store(HookEvent, dir=place.root) as store:
+        async with open_store(HookEvent, dir=project.root) as store:
             await store.save_many(events)
 
     anyio.run(save)
     return [event.id for event in events]
 
 
-def put_plans(place: Place, session_ids: Iterable[str]) -> None:
+def put_plans(project: Project, session_ids: Iterable[str]) -> None:
     plans = [
         PlannerSession(content={"session_id": id, "task_description": f"of {id}"})
         for id in session_ids
     ]
 
     async def put() -> None:
-        async with open_store(PlannerSession, dir=place.root) as store:
+        async with open_store(PlannerSession, dir=project.root) as store:
             await store.save_many(plans)
 
     anyio.run(put)
 
 
-def contents(place: Place, file: str = "codex_hooks.db") -> dict[str, Any]:
+def contents(project: Project, file: str = "codex_hooks.db") -> dict[str, Any]:
     """The content of each row, by id."""
     tables = {"planner_sessions.db": "planner_sessions", "conversations.db": "messages"}
     table = tables.get(file, "hook_events")
-    with closing(sqlite3.connect(place.database(file))) as connection:
+    with closing(sqlite3.connect(project.database(file))) as connection:
         rows = connection.execute(f"SELECT id, content FROM {table} ORDER BY created_at")
         return {id: json.loads(content) for id, content in rows}
 
 
-def are_equal(place: Place) -> bool:
-    with compared(place, mirrored(place)) as comparison:
+def are_equal(project: Project) -> bool:
+    with compared(project, mirrored(project)) as comparison:
         return comparison.is_equal
 
 
-def files_with(place: Place, needle: bytes) -> list[str]:
+def files_with(project: Project, needle: bytes) -> list[str]:
     """The files of .khive that have these bytes; nobody has a database open."""
     found: list[str] = []
-    for path in sorted(place.khive.rglob("*")):
+    for path in sorted(project.khive.rglob("*")):
         if path.is_file() and needle in Path(path).read_bytes():
             found.append(path.name)
     return found

@@ -7,9 +7,9 @@ import pytest
 
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidRecordError
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
-from khive_persist.retention.purge import Purged, purge
+from khive_persist.maintenance.retention.purge import Purged, purge
+from khive_persist.models.purposes import BUILT_IN
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from tests.retention.events import (
     are_equal,
@@ -24,27 +24,27 @@ from tests.retention.events import (
 SESSION = "5f2b9a51-session-to-go"
 
 
-def run(place: Place, session_id: str = SESSION, *, dry_run: bool = False) -> Purged:
-    return purge(place, session_id, BUILT_IN, Settings(), dry_run=dry_run)
+def run(project: Project, session_id: str = SESSION, *, dry_run: bool = False) -> Purged:
+    return purge(project, session_id, BUILT_IN, Settings(), dry_run=dry_run)
 
 
 @pytest.fixture
-def mixed(place: Place) -> Place:
+def mixed(project: Project) -> Project:
     """Two sessions, interleaved in the same pages and the same batches."""
     interleaved = [
         event(9 - number / 10, session_id=session, command=f"{word}-{number}")
         for number in range(30)
         for session, word in ((SESSION, "SECRET"), ("stays-here", "open"))
     ]
-    put(place, interleaved)
-    put_events(place, 1, tool="claude-code", session_id=SESSION, command="SECRET")
-    put_plans(place, [SESSION, "stays-here"])
-    spool = Spool(place)
+    put(project, interleaved)
+    put_events(project, 1, tool="claude-code", session_id=SESSION, command="SECRET")
+    put_plans(project, [SESSION, "stays-here"])
+    spool = Spool(project)
     spool.accept("codex", b'{"session_id": "' + SESSION.encode() + b'", "SECRET": cut off')
-    return place
+    return project
 
 
-def test_nothing_of_a_session_is_left(mixed: Place) -> None:
+def test_nothing_of_a_session_is_left(mixed: Project) -> None:
     assert files_with(mixed, b"SECRET")
     done = run(mixed)
     assert done.removed == {"planner_sessions": 1, "claude_hooks": 1, "codex_hooks": 31}
@@ -56,14 +56,16 @@ def test_nothing_of_a_session_is_left(mixed: Place) -> None:
     assert are_equal(mixed)
 
 
-def test_a_dry_run_only_counts(mixed: Place) -> None:
+def test_a_dry_run_only_counts(mixed: Project) -> None:
     done = run(mixed, dry_run=True)
     assert sum(done.removed.values()) == 33
     assert len(contents(mixed)) == 61
     assert are_equal(mixed)
 
 
-def test_nothing_is_left_of_rows_that_went_before_the_pages_were_written_anew(mixed: Place) -> None:
+def test_nothing_is_left_of_rows_that_went_before_the_pages_were_written_anew(
+    mixed: Project,
+) -> None:
     """As after a purge that was killed: the rows are gone, their bytes are not."""
     connection = sqlite3.connect(mixed.database("codex_hooks.db"))
     connection.execute("PRAGMA secure_delete = OFF")
@@ -75,17 +77,17 @@ def test_nothing_is_left_of_rows_that_went_before_the_pages_were_written_anew(mi
     assert files_with(mixed, b"SECRET") == []
 
 
-def test_events_that_wait_in_the_spool_go(place: Place) -> None:
-    place.database("codex_hooks.db").write_bytes(b"no database at all " * 100)
-    spool = Spool(place)
+def test_events_that_wait_in_the_spool_go(project: Project) -> None:
+    project.database("codex_hooks.db").write_bytes(b"no database at all " * 100)
+    spool = Spool(project)
     spool.accept("codex", b'{"session_id":"' + SESSION.encode() + b'"}')
     spool.accept("codex", b'{"session_id":"another"}')
-    done = purge(place, SESSION, BUILT_IN[:1], Settings())
+    done = purge(project, SESSION, BUILT_IN[:1], Settings())
     assert done.spooled == 1
     assert len(spool.events()) == 1
 
 
-def test_what_lies_in_quarantine_is_named(mixed: Place) -> None:
+def test_what_lies_in_quarantine_is_named(mixed: Project) -> None:
     mixed.quarantine.mkdir(mode=0o700)
     kept = mixed.quarantine / "old.jsonl"
     kept.write_bytes(b'{"session_id":"' + SESSION.encode() + b'"}\n')
@@ -93,21 +95,21 @@ def test_what_lies_in_quarantine_is_named(mixed: Place) -> None:
     assert kept.exists()
 
 
-def test_unfinished_files_of_the_mirror_go(mixed: Place) -> None:
+def test_unfinished_files_of_the_mirror_go(mixed: Project) -> None:
     unfinished = mixed.sessions / ".planner_session_2026_11_21_aaaaaaaa.json.planner_sessions.tmp"
     unfinished.write_bytes(SESSION.encode())
     run(mixed)
     assert files_with(mixed, SESSION.encode()) == []
 
 
-def test_a_session_that_is_not_there_changes_nothing(mixed: Place) -> None:
+def test_a_session_that_is_not_there_changes_nothing(mixed: Project) -> None:
     before = contents(mixed)
     assert run(mixed, "nobody") == Purged({}, 0, [], [], [], 0)
     assert contents(mixed).items() >= before.items()
 
 
 @pytest.mark.parametrize("session_id", ["", "a", "%", "'; DROP TABLE hook_events; --"])
-def test_an_id_is_taken_for_what_it_is(mixed: Place, session_id: str) -> None:
+def test_an_id_is_taken_for_what_it_is(mixed: Project, session_id: str) -> None:
     if not session_id:
         with pytest.raises(InvalidRecordError):
             run(mixed, session_id)
@@ -116,7 +118,7 @@ def test_an_id_is_taken_for_what_it_is(mixed: Place, session_id: str) -> None:
     assert len(contents(mixed)) >= 60
 
 
-def test_a_reader_that_stays_keeps_the_log_and_that_is_said(mixed: Place) -> None:
+def test_a_reader_that_stays_keeps_the_log_and_that_is_said(mixed: Project) -> None:
     run(mixed, "nobody")
     connection = sqlite3.connect(mixed.database("codex_hooks.db"))
     connection.execute("BEGIN")
@@ -129,7 +131,7 @@ def test_a_reader_that_stays_keeps_the_log_and_that_is_said(mixed: Place) -> Non
     assert files_with(mixed, b"SECRET") == []
 
 
-def test_a_store_that_is_open_goes_on(mixed: Place) -> None:
+def test_a_store_that_is_open_goes_on(mixed: Project) -> None:
     from khive_persist import PlannerSession, open_store
 
     async def work() -> int:

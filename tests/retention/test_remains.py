@@ -13,14 +13,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import rebuild
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
-from khive_persist.retention.purge import Purged, purge
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.retention.purge import Purged, purge
+from khive_persist.models.purposes import BUILT_IN
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import set_aside
 from tests.cli.conftest import Khive
@@ -31,19 +31,23 @@ SESSION = "5f2b9a51-session-to-go"
 SECRET = b"SECRET words"
 
 
-def run(place: Place, settings: Settings | None = None, *, with_quarantine: bool = False) -> Purged:
-    return purge(place, SESSION, BUILT_IN, settings or Settings(), with_quarantine=with_quarantine)
+def run(
+    project: Project, settings: Settings | None = None, *, with_quarantine: bool = False
+) -> Purged:
+    return purge(
+        project, SESSION, BUILT_IN, settings or Settings(), with_quarantine=with_quarantine
+    )
 
 
 @pytest.fixture
-def filled(place: Place) -> Place:
-    put(place, [event(1, session_id=s, command=SECRET.decode()) for s in (SESSION, "stays-here")])
-    put_plans(place, [SESSION, "stays-here"])
-    return place
+def filled(project: Project) -> Project:
+    put(project, [event(1, session_id=s, command=SECRET.decode()) for s in (SESSION, "stays-here")])
+    put_plans(project, [SESSION, "stays-here"])
+    return project
 
 
 def test_backups_wherever_the_settings_name_them(
-    filled: Place, tmp_path: Path, khive: Khive
+    filled: Project, tmp_path: Path, khive: Khive
 ) -> None:
     configured = tmp_path / "configured"
     filled.local_config.write_text(f'[backup]\ndestination = "{configured}"\n')
@@ -65,7 +69,7 @@ def test_backups_wherever_the_settings_name_them(
     assert khive("purge", "--session", SESSION, "--yes", "--json").json["backups"] == []
 
 
-def test_a_destination_that_cannot_be_read_is_named(filled: Place, khive: Khive) -> None:
+def test_a_destination_that_cannot_be_read_is_named(filled: Project, khive: Khive) -> None:
     filled.local_config.write_text('[backup]\ndestination = "s3://"\n')
     done = khive("purge", "--session", SESSION, "--yes")
     assert done.code == 1
@@ -73,16 +77,16 @@ def test_a_destination_that_cannot_be_read_is_named(filled: Place, khive: Khive)
     assert done.err.count("\n") == 1
 
 
-def in_quarantine(place: Place) -> list[Path]:
+def in_quarantine(project: Project) -> list[Path]:
     """Set aside: a database and a damaged one, files of the mirror, events, what was not ours."""
-    folder = set_aside(place.database("codex_hooks.db"), place.quarantine)
+    folder = set_aside(project.database("codex_hooks.db"), project.quarantine)
     found = [folder / "codex_hooks.db"]
-    shutil.copy(place.database("planner_sessions.db"), folder / "damaged.db")
+    shutil.copy(project.database("planner_sessions.db"), folder / "damaged.db")
     with (folder / "damaged.db").open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * 2_000)
     found.append(folder / "damaged.db")
-    stream = next(place.sessions.glob("hook_events*5f2b9a51.jsonl"))
+    stream = next(project.sessions.glob("hook_events*5f2b9a51.jsonl"))
     found.append(Path(shutil.copy(stream, folder / stream.name)))
     (folder / f"{stream.name[:-6]}-2.jsonl.gz").write_bytes(gzip.compress(stream.read_bytes()))
     found.append(folder / f"{stream.name[:-6]}-2.jsonl.gz")
@@ -96,7 +100,7 @@ def in_quarantine(place: Place) -> list[Path]:
     }.items():
         (folder / name).write_bytes(content)
         found.append(folder / name)
-    others = next(place.sessions.glob("hook_events*stays-he.jsonl"))
+    others = next(project.sessions.glob("hook_events*stays-he.jsonl"))
     shutil.copy(others, folder / others.name)
     (folder / "3.event").write_bytes(
         json.dumps({"session_id": "stays-here", "prompt": f"show {SESSION}"}).encode()
@@ -105,7 +109,7 @@ def in_quarantine(place: Place) -> list[Path]:
     return sorted(found)
 
 
-def test_what_lies_in_quarantine_is_named_and_deleted_on_a_word(filled: Place) -> None:
+def test_what_lies_in_quarantine_is_named_and_deleted_on_a_word(filled: Project) -> None:
     make_quarantine(filled)
     expected = in_quarantine(filled)
     kept = {path for path in filled.quarantine.rglob("*") if path.is_file()} - {*expected}
@@ -118,12 +122,12 @@ def test_what_lies_in_quarantine_is_named_and_deleted_on_a_word(filled: Place) -
     assert run(filled, with_quarantine=True).quarantined == 0
 
 
-def make_quarantine(place: Place) -> None:
-    place.quarantine.mkdir(mode=0o700)
+def make_quarantine(project: Project) -> None:
+    project.quarantine.mkdir(mode=0o700)
 
 
 def test_the_command_deletes_in_quarantine_and_leaves_it_otherwise(
-    filled: Place, khive: Khive
+    filled: Project, khive: Khive
 ) -> None:
     make_quarantine(filled)
     kept = filled.quarantine / "old.jsonl"
@@ -135,15 +139,15 @@ def test_the_command_deletes_in_quarantine_and_leaves_it_otherwise(
     assert not kept.exists()
 
 
-def test_what_waits_in_the_homes_spool_and_cannot_be_moved(filled: Place, home: Path) -> None:
+def test_what_waits_in_the_homes_spool_and_cannot_be_moved(filled: Project, home: Path) -> None:
     """As where the project's spool cannot be written to, or is another user's."""
-    state = Spool(Place(home))
+    state = Spool(Project(home))
     state.make()
     names = []
     for session in (SESSION, "stays-here"):
-        name = arrival.file_name("codex", True).removesuffix(".event") + ".away"
+        name = spool_writer.file_name("codex", True).removesuffix(".event") + ".away"
         payload = json.dumps({"session_id": session, "prompt": f"show {SESSION}"}).encode()
-        os.close(arrival.keep(str(home), name, os.fsencode(filled.root) + b"\0" + payload))
+        os.close(spool_writer.keep(str(home), name, os.fsencode(filled.root) + b"\0" + payload))
         names.append(name)
     shutil.rmtree(filled.spool, ignore_errors=True)
     # No spool can be made in place of a file.
@@ -155,7 +159,7 @@ def test_what_waits_in_the_homes_spool_and_cannot_be_moved(filled: Place, home: 
     assert [contents(filled)[id]["session_id"] for id in contents(filled)] == ["stays-here"] * 2
 
 
-def test_copies_that_a_person_made_beside_are_named(filled: Place) -> None:
+def test_copies_that_a_person_made_beside_are_named(filled: Project) -> None:
     stream = next(filled.sessions.glob("hook_events*5f2b9a51.jsonl"))
     plan = next(p for p in filled.sessions.glob("planner*") if SESSION.encode() in p.read_bytes())
     shutil.copy(plan, filled.sessions / "copy.json")
@@ -171,15 +175,15 @@ def test_copies_that_a_person_made_beside_are_named(filled: Place) -> None:
 
 
 @contextmanager
-def reading(place: Place) -> Iterator[sqlite3.Connection]:
-    uri = f"file:{place.database('codex_hooks.db')}?mode=ro"
+def reading(project: Project) -> Iterator[sqlite3.Connection]:
+    uri = f"file:{project.database('codex_hooks.db')}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as connection:
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM hook_events").fetchone()
         yield connection
 
 
-def test_a_log_is_waited_for_while_others_write(filled: Place) -> None:
+def test_a_log_is_waited_for_while_others_write(filled: Project) -> None:
     """A long reader leaves once somebody else has committed: nobody had to wait for it."""
     with reading(filled) as connection:
 
@@ -199,7 +203,7 @@ def test_a_log_is_waited_for_while_others_write(filled: Place) -> None:
     assert len(contents(filled)) == 2
 
 
-def test_a_log_that_others_write_to_is_not_accused(filled: Place) -> None:
+def test_a_log_that_others_write_to_is_not_accused(filled: Project) -> None:
     from khive_persist import HookEvent, open_store
 
     async def work() -> Purged:
@@ -222,7 +226,7 @@ def test_a_log_that_others_write_to_is_not_accused(filled: Place) -> None:
 
 
 def test_a_damaged_database_is_named_and_keeps_nothing_in_the_others(
-    filled: Place, khive: Khive
+    filled: Project, khive: Khive
 ) -> None:
     path = filled.database("planner_sessions.db")
     path.write_bytes(b"no database at all " * 1_000)

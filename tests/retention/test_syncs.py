@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.retention.events import are_equal, contents, event, put, put_plans
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
@@ -17,37 +17,37 @@ KHIVE = Path(sys.executable).with_name("khive-persist")
 _SYNC = re.compile(r"\b(?:fsync|fdatasync|sync_file_range|syncfs|sync)\(")
 
 
-def syncs(place: Place, trace: Path, *words: str) -> int:
+def syncs(project: Project, trace: Path, *words: str) -> int:
     """How often a command syncs."""
     calls = "trace=fsync,fdatasync,sync_file_range,syncfs,sync"
     command = ["strace", "-f", "-e", calls, "-o", str(trace)]
-    command += [str(KHIVE), "--dir", str(place.root), *words]
+    command += [str(KHIVE), "--dir", str(project.root), *words]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return len(_SYNC.findall(trace.read_text()))
 
 
-def test_a_purge_of_one_of_1000_sessions(place: Place, tmp_path: Path) -> None:
+def test_a_purge_of_one_of_1000_sessions(project: Project, tmp_path: Path) -> None:
     sessions = [f"session-{number}-of-many" for number in range(1_000)]
-    put(place, [event(9, session_id=s, payload={}) for _ in range(3) for s in sessions])
-    put_plans(place, sessions)
-    assert syncs(place, tmp_path / "trace", "purge", "--session", sessions[500], "--yes") <= 20
-    assert len(contents(place)) == 2_997
-    assert len(contents(place, "planner_sessions.db")) == 999
+    put(project, [event(9, session_id=s, payload={}) for _ in range(3) for s in sessions])
+    put_plans(project, sessions)
+    assert syncs(project, tmp_path / "trace", "purge", "--session", sessions[500], "--yes") <= 20
+    assert len(contents(project)) == 2_997
+    assert len(contents(project, "planner_sessions.db")) == 999
 
 
-def test_a_prune_of_one_row_among_2000_session_files(place: Place, tmp_path: Path) -> None:
-    put(place, [event(1, session_id=f"s-{number}", payload={}) for number in range(2_000)])
-    put(place, [event(400, session_id="s-700", payload={})])
+def test_a_prune_of_one_row_among_2000_session_files(project: Project, tmp_path: Path) -> None:
+    put(project, [event(1, session_id=f"s-{number}", payload={}) for number in range(2_000)])
+    put(project, [event(400, session_id="s-700", payload={})])
     words = ("prune", "--keep-age", "200d", "--tool", "codex", "--yes")
-    assert syncs(place, tmp_path / "trace", *words) <= 20
-    assert len(contents(place)) == 2_000
-    assert are_equal(place)
+    assert syncs(project, tmp_path / "trace", *words) <= 20
+    assert len(contents(project)) == 2_000
+    assert are_equal(project)
 
 
-def test_a_rescan_that_finds_one_among_2000_session_files(place: Place, tmp_path: Path) -> None:
-    place.local_config.write_text("[redaction]\nenabled = false\n")
+def test_a_rescan_that_finds_one_among_2000_session_files(project: Project, tmp_path: Path) -> None:
+    project.local_config.write_text("[redaction]\nenabled = false\n")
     events = [event(1, session_id=f"s-{number}", payload={}) for number in range(2_000)]
-    put(place, [*events, event(1, session_id="s-700", command="ghp_" + "A1b2C3d4" * 4 + "E5f6")])
-    assert syncs(place, tmp_path / "trace", "redact", "--rescan", "--yes") <= 20
-    assert are_equal(place)
+    put(project, [*events, event(1, session_id="s-700", command="ghp_" + "A1b2C3d4" * 4 + "E5f6")])
+    assert syncs(project, tmp_path / "trace", "redact", "--rescan", "--yes") <= 20
+    assert are_equal(project)

@@ -10,21 +10,21 @@ import anyio
 import pytest
 
 from khive_persist import FocusChain, clock, open_store, tombstones
-from khive_persist.backup.catalogue import read_catalogue
-from khive_persist.backup.create import create_backup
-from khive_persist.backup.folder import Folder
-from khive_persist.backup.restore import restore_backup
 from khive_persist.copies import Source, rebuild
-from khive_persist.exchange.importing import import_rows
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN, CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS
-from khive_persist.retention.prune import prune
-from khive_persist.retention.purge import Purged, purge
-from khive_persist.retention.rules import Rule
+from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.create import create_backup
+from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.backup.restore import restore_backup
+from khive_persist.maintenance.retention.prune import prune
+from khive_persist.maintenance.retention.purge import Purged, purge
+from khive_persist.maintenance.retention.rules import Rule
+from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, FOCUS_CHAINS, HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.tombstones import FILE, Tombstones
-from khive_persist.transcripts.accounting import backfill
+from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
+from khive_persist.transfer.import_ import import_rows
 from tests.retention.events import are_equal, contents, event, files_with, put, put_plans
 from tests.retention.transcripts import SESSION, line, sync, texts, write
 
@@ -32,27 +32,27 @@ OTHER = "aaaaaaaa-2222-4222-8222-000000000002"
 SECRET = "SECRET words"
 
 
-def purged(place: Place, session_id: str = SESSION) -> Purged:
-    return purge(place, session_id, BUILT_IN, Settings())
+def purged(project: Project, session_id: str = SESSION) -> Purged:
+    return purge(project, session_id, BUILT_IN, Settings())
 
 
 @pytest.fixture
-def synced(place: Place) -> Place:
+def synced(project: Project) -> Project:
     """Two sessions with messages, an event and a plan each."""
-    write(place, SESSION, SECRET, "more")
-    write(place, OTHER, "open words")
-    assert sum(one.new for _, one in sync(place).transcripts) == 3
-    put(place, [event(1, session_id=s, tool="claude-code") for s in (SESSION, OTHER)])
-    put_plans(place, [SESSION, OTHER])
-    return place
+    write(project, SESSION, SECRET, "more")
+    write(project, OTHER, "open words")
+    assert sum(one.new for _, one in sync(project).transcripts) == 3
+    put(project, [event(1, session_id=s, tool="claude-code") for s in (SESSION, OTHER)])
+    put_plans(project, [SESSION, OTHER])
+    return project
 
 
-def kept(place: Place) -> tuple[list[str], int, int]:
-    plans = contents(place, "planner_sessions.db")
-    return texts(place), len(contents(place, "claude_hooks.db")), len(plans)
+def kept(project: Project) -> tuple[list[str], int, int]:
+    plans = contents(project, "planner_sessions.db")
+    return texts(project), len(contents(project, "claude_hooks.db")), len(plans)
 
 
-def test_a_purged_transcript_is_not_read_in_again(synced: Place) -> None:
+def test_a_purged_transcript_is_not_read_in_again(synced: Project) -> None:
     assert files_with(synced, SESSION.encode())
     assert purged(synced).removed == {
         "planner_sessions": 1, "claude_hooks": 1, "conversations": 2,
@@ -65,29 +65,29 @@ def test_a_purged_transcript_is_not_read_in_again(synced: Place) -> None:
     assert files_with(synced, SECRET.encode()) == []
 
 
-def test_a_session_that_was_never_read_can_be_purged_before(place: Place) -> None:
-    write(place, SESSION, SECRET)
-    assert purged(place).removed == {}
-    sync(place)
-    assert texts(place) == []
-    assert files_with(place, SESSION.encode()) == []
+def test_a_session_that_was_never_read_can_be_purged_before(project: Project) -> None:
+    write(project, SESSION, SECRET)
+    assert purged(project).removed == {}
+    sync(project)
+    assert texts(project) == []
+    assert files_with(project, SESSION.encode()) == []
 
 
-def test_lines_before_the_first_that_names_it_are_its_own(place: Place) -> None:
+def test_lines_before_the_first_that_names_it_are_its_own(project: Project) -> None:
     """What is damaged, or of an unknown kind, says no session."""
-    path = write(place, SESSION, "words")
-    odd = {"type": "odd", "cwd": str(place.root), "text": SECRET}
+    path = write(project, SESSION, "words")
+    odd = {"type": "odd", "cwd": str(project.root), "text": SECRET}
     path.write_bytes(json.dumps(odd).encode() + b"\nno JSON: " + SECRET.encode() + b"\n"
                      + path.read_bytes())  # fmt: skip
-    sync(place)
-    assert files_with(place, SECRET.encode())
-    assert purged(place).removed == {"conversations": 3}
-    sync(place)
-    assert files_with(place, SECRET.encode()) == []
-    assert files_with(place, SESSION.encode()) == []
+    sync(project)
+    assert files_with(project, SECRET.encode())
+    assert purged(project).removed == {"conversations": 3}
+    sync(project)
+    assert files_with(project, SECRET.encode()) == []
+    assert files_with(project, SESSION.encode()) == []
 
 
-def test_what_it_says_after_the_purge_is_read(synced: Place) -> None:
+def test_what_it_says_after_the_purge_is_read(synced: Project) -> None:
     """A person resumes the session: its new lines are kept, and those of before stay out."""
     purged(synced)
     path = next(Path.home().rglob(f"{SESSION}.jsonl"))
@@ -104,7 +104,7 @@ def test_what_it_says_after_the_purge_is_read(synced: Place) -> None:
         assert sorted(texts(synced)) == ["open words", "resumed"]
 
 
-def test_lines_of_it_in_another_sessions_transcript_stay_out(synced: Place) -> None:
+def test_lines_of_it_in_another_sessions_transcript_stay_out(synced: Project) -> None:
     """A session that was forked begins with those of the one before."""
     purged(synced)
     fork = "bbbbbbbb-3333-4333-8333-000000000003"
@@ -116,12 +116,12 @@ def test_lines_of_it_in_another_sessions_transcript_stay_out(synced: Place) -> N
     assert sorted(texts(synced)) == ["forked words", "open words"]
 
 
-def rebuilt(place: Place, source: Source) -> None:
-    assert anyio.run(lambda: rebuild(source, dir=place.root, discard_unmirrored=True)).is_equal
+def rebuilt(project: Project, source: Source) -> None:
+    assert anyio.run(lambda: rebuild(source, dir=project.root, discard_unmirrored=True)).is_equal
 
 
 @pytest.mark.parametrize("is_lost", ["databases", "mirror"])
-def test_a_rebuild_brings_nothing_of_it_back(synced: Place, is_lost: str, tmp_path: Path) -> None:
+def test_a_rebuild_brings_nothing_of_it_back(synced: Project, is_lost: str, tmp_path: Path) -> None:
     """Somebody has put back a copy of before, and then one of the copies is lost."""
     before = tmp_path / "before"
     shutil.copytree(synced.khive, before, symlinks=True)
@@ -144,7 +144,7 @@ def test_a_rebuild_brings_nothing_of_it_back(synced: Place, is_lost: str, tmp_pa
     assert files_with(synced, SECRET.encode()) == []
 
 
-def test_a_restore_brings_nothing_of_it_back(synced: Place, tmp_path: Path) -> None:
+def test_a_restore_brings_nothing_of_it_back(synced: Project, tmp_path: Path) -> None:
     destination = Folder(tmp_path / "backups")
     manifest = create_backup(synced, destination)
     purged(synced)
@@ -158,7 +158,7 @@ def test_a_restore_brings_nothing_of_it_back(synced: Place, tmp_path: Path) -> N
     assert files_with(synced, SESSION.encode()) == []
 
 
-def test_an_import_brings_nothing_of_it_back(synced: Place, tmp_path: Path) -> None:
+def test_an_import_brings_nothing_of_it_back(synced: Project, tmp_path: Path) -> None:
     before = tmp_path / "before"
     shutil.copytree(synced.khive, before, symlinks=True)
     purged(synced)
@@ -169,28 +169,28 @@ def test_an_import_brings_nothing_of_it_back(synced: Place, tmp_path: Path) -> N
     assert kept(synced) == (["open words"], 1, 1)
 
 
-def test_the_file_names_nobody(synced: Place) -> None:
+def test_the_file_names_nobody(synced: Project) -> None:
     purged(synced)
     said = json.loads((synced.khive / FILE).read_text())
     assert SESSION not in str(said)
     assert len(said["sessions"]) == 1
-    other = Place(synced.root / "other")
+    other = Project(synced.root / "other")
     other.root.mkdir()
     other.make()
     purge(other, SESSION, BUILT_IN, Settings())
     assert not said["sessions"].keys() & json.loads((other.khive / FILE).read_text())["sessions"]
 
 
-def test_it_holds_where_the_folder_was_moved(synced: Place, tmp_path: Path) -> None:
+def test_it_holds_where_the_folder_was_moved(synced: Project, tmp_path: Path) -> None:
     from khive_persist.cli.root import run
 
     purged(synced)
-    moved = Place(synced.root.rename(tmp_path / "moved"))
+    moved = Project(synced.root.rename(tmp_path / "moved"))
     assert run(["--dir", str(moved.root), "trust", "--yes", "--keep"]) == 0
     assert Tombstones.load(moved).purged_until(SESSION)
 
 
-def test_one_that_is_not_ours_says_nothing_and_is_kept_aside(synced: Place) -> None:
+def test_one_that_is_not_ours_says_nothing_and_is_kept_aside(synced: Project) -> None:
     purged(synced, OTHER)
     content = (synced.khive / FILE).read_text()
     (synced.khive / FILE).write_text(content.replace('"mac": "', '"mac": "0'))
@@ -200,18 +200,18 @@ def test_one_that_is_not_ours_says_nothing_and_is_kept_aside(synced: Place) -> N
     assert Tombstones.load(synced).purged_until(SESSION)
 
 
-def test_those_of_several_at_once_are_all_there(place: Place) -> None:
+def test_those_of_several_at_once_are_all_there(project: Project) -> None:
     import threading
 
     def note(number: int) -> None:
-        tombstones.note(place, lambda stones: stones.with_purge(f"s{number}"))
+        tombstones.note(project, lambda stones: stones.with_purge(f"s{number}"))
 
     threads = [threading.Thread(target=note, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    stones = Tombstones.load(place)
+    stones = Tombstones.load(project)
     assert all(stones.purged_until(f"s{number}") for number in range(8))
 
 
@@ -220,20 +220,20 @@ AGE = timedelta(days=30)
 
 
 @pytest.fixture
-def pruned(place: Place) -> Place:
+def pruned(project: Project) -> Project:
     """A session of which the older messages were pruned."""
-    path = write(place, SESSION, "old words", at="2026-01-20T10:00:0{}.000Z")
+    path = write(project, SESSION, "old words", at="2026-01-20T10:00:0{}.000Z")
     with path.open("ab") as file:
-        file.write(line(place, SESSION, 1, "new words", "2026-11-20T10:00:00.000Z"))
-    sync(place)
-    assert sorted(texts(place)) == ["new words", "old words"]
-    done = prune(place, CONVERSATIONS, Rule(keep_age=AGE), Settings(), now=NOW)
+        file.write(line(project, SESSION, 1, "new words", "2026-11-20T10:00:00.000Z"))
+    sync(project)
+    assert sorted(texts(project)) == ["new words", "old words"]
+    done = prune(project, CONVERSATIONS, Rule(keep_age=AGE), Settings(), now=NOW)
     assert done.removed == 1
-    return place
+    return project
 
 
 @pytest.mark.parametrize("how", ["rebuild", "lost", "rewritten"])
-def test_pruned_messages_do_not_come_back_by_a_sync(pruned: Place, how: str) -> None:
+def test_pruned_messages_do_not_come_back_by_a_sync(pruned: Project, how: str) -> None:
     if how == "rebuild":
         (pruned.database(CONVERSATIONS.file)).unlink()
         rebuilt(pruned, "mirror")
@@ -250,7 +250,7 @@ def test_pruned_messages_do_not_come_back_by_a_sync(pruned: Place, how: str) -> 
 
 
 def test_pruned_messages_do_not_come_back_by_a_sync_after_a_restore(
-    pruned: Place, tmp_path: Path
+    pruned: Project, tmp_path: Path
 ) -> None:
     destination = Folder(tmp_path / "backups")
     manifest = create_backup(pruned, destination)
@@ -259,56 +259,56 @@ def test_pruned_messages_do_not_come_back_by_a_sync_after_a_restore(
     assert texts(pruned) == ["new words"]
 
 
-def test_where_all_was_pruned_what_comes_later_is_read(place: Place) -> None:
-    write(place, SESSION, "old words")
-    sync(place)
-    prune(place, CONVERSATIONS, Rule(keep_count=0), Settings())
+def test_where_all_was_pruned_what_comes_later_is_read(project: Project) -> None:
+    write(project, SESSION, "old words")
+    sync(project)
+    prune(project, CONVERSATIONS, Rule(keep_count=0), Settings())
     later = clock.now() + timedelta(seconds=5)
-    path = write(place, SESSION, "old words")
+    path = write(project, SESSION, "old words")
     with path.open("ab") as file:
-        file.write(line(place, SESSION, 1, "later words", later.isoformat()))
-    shutil.rmtree(place.khive / "sync")
-    sync(place)
-    assert texts(place) == ["later words"]
+        file.write(line(project, SESSION, 1, "later words", later.isoformat()))
+    shutil.rmtree(project.khive / "sync")
+    sync(project)
+    assert texts(project) == ["later words"]
 
 
-def test_a_payload_that_was_pruned_stays_out(place: Place) -> None:
-    path = write(place, SESSION, "words", at="2026-01-20T10:00:0{}.000Z")
-    odd = {"type": "odd", "sessionId": SESSION, "cwd": str(place.root), "fat": "FAT " * 1_000,
+def test_a_payload_that_was_pruned_stays_out(project: Project) -> None:
+    path = write(project, SESSION, "words", at="2026-01-20T10:00:0{}.000Z")
+    odd = {"type": "odd", "sessionId": SESSION, "cwd": str(project.root), "fat": "FAT " * 1_000,
            "timestamp": "2026-01-20T10:00:05.000Z"}  # fmt: skip
     with path.open("ab") as file:
         file.write(json.dumps(odd).encode() + b"\n")
-    sync(place)
-    done = prune(place, CONVERSATIONS, Rule(keep_payload_age=AGE), Settings(), now=NOW)
+    sync(project)
+    done = prune(project, CONVERSATIONS, Rule(keep_payload_age=AGE), Settings(), now=NOW)
     assert done.payloads == 1
-    shutil.rmtree(place.khive / "sync")
-    sync(place)
-    assert files_with(place, b"FAT FAT") == []
+    shutil.rmtree(project.khive / "sync")
+    sync(project)
+    assert files_with(project, b"FAT FAT") == []
 
 
-def test_pruned_events_are_not_reconstructed(place: Place) -> None:
-    path = write(place, SESSION, "words", at="2026-01-20T10:00:0{}.000Z")
+def test_pruned_events_are_not_reconstructed(project: Project) -> None:
+    path = write(project, SESSION, "words", at="2026-01-20T10:00:0{}.000Z")
     call = {
-        "type": "assistant", "uuid": "a1", "sessionId": SESSION, "cwd": str(place.root),
+        "type": "assistant", "uuid": "a1", "sessionId": SESSION, "cwd": str(project.root),
         "timestamp": "2026-01-20T10:00:05.000Z",
         "message": {"id": "m1", "role": "assistant", "model": "c", "content": [
             {"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "ls"}}]},
     }  # fmt: skip
     with path.open("ab") as file:
         file.write(json.dumps(call).encode() + b"\n")
-    sync(place)
-    assert anyio.run(backfill, place, SESSION) > 0
+    sync(project)
+    assert anyio.run(backfill, project, SESSION) > 0
     claude = HOOK_EVENTS["claude-code"]
-    assert prune(place, claude, Rule(keep_age=AGE), Settings(), now=NOW).removed > 0
-    assert anyio.run(backfill, place, SESSION) == 0
-    assert contents(place, "claude_hooks.db") == {}
+    assert prune(project, claude, Rule(keep_age=AGE), Settings(), now=NOW).removed > 0
+    assert anyio.run(backfill, project, SESSION) == 0
+    assert contents(project, "claude_hooks.db") == {}
 
 
-def test_pruned_to_do_lists_do_not_come_back(place: Place) -> None:
+def test_pruned_to_do_lists_do_not_come_back(project: Project) -> None:
     """Neither from the messages of a transcript nor from hook events."""
-    path = write(place, SESSION, "words", at="2026-01-20T10:00:0{}.000Z")
+    path = write(project, SESSION, "words", at="2026-01-20T10:00:0{}.000Z")
     todos = [{"content": "old task", "status": "pending", "activeForm": "old"}]
-    common = {"sessionId": SESSION, "cwd": str(place.root)}
+    common = {"sessionId": SESSION, "cwd": str(project.root)}
     call = {
         **common, "type": "assistant", "uuid": "a1", "timestamp": "2026-01-20T10:00:05.000Z",
         "message": {"id": "m1", "role": "assistant", "model": "c", "content": [
@@ -322,25 +322,25 @@ def test_pruned_to_do_lists_do_not_come_back(place: Place) -> None:
     with path.open("ab") as file:
         for document in (call, result):
             file.write(json.dumps(document).encode() + b"\n")
-    sync(place)
+    sync(project)
     told = event(
         300, session_id=SESSION, tool="claude-code", event_type="post_tool_use",
         tool_name="TodoWrite", payload={"tool_name": "TodoWrite", "tool_input": {"todos": todos}},
     )  # fmt: skip
-    put(place, [told])
+    put(project, [told])
 
     async def history() -> int:
-        async with open_store(FocusChain, dir=place.root) as lists:
+        async with open_store(FocusChain, dir=project.root) as lists:
             return len(await lists.get_history(SESSION))
 
     assert anyio.run(history) > 0
-    prune(place, FOCUS_CHAINS, Rule(keep_age=AGE), Settings(), now=NOW)
-    shutil.rmtree(place.khive / "sync")
-    sync(place)
+    prune(project, FOCUS_CHAINS, Rule(keep_age=AGE), Settings(), now=NOW)
+    shutil.rmtree(project.khive / "sync")
+    sync(project)
     assert anyio.run(history) == 0
 
 
-def test_a_sync_that_goes_on_heeds_a_purge(synced: Place) -> None:
+def test_a_sync_that_goes_on_heeds_a_purge(synced: Project) -> None:
     """As the drainer's, which reads many transcripts one after the other."""
     path = next(Path.home().rglob(f"{SESSION}.jsonl"))
     syncing = Sync(synced, Settings(), None)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.purposes import BUILT_IN
-from khive_persist.retention.purge import purge
+from khive_persist.maintenance.retention.purge import purge
+from khive_persist.models.purposes import BUILT_IN
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from tests.mirror.records import assert_equal, drained, recorded, recovered
 from tests.mirror.writers import acknowledged, writing
@@ -23,17 +23,17 @@ import json
 import anyio
 from khive_persist import HookEvent, PlannerSession, open_store
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 async def main():
-    place = Place(sys.argv[1])
-    opened = open_store(PlannerSession, dir=place.root), open_store(HookEvent, dir=place.root)
+    project = Project(sys.argv[1])
+    opened = open_store(PlannerSession, dir=project.root), open_store(HookEvent, dir=project.root)
     async with opened[0] as plans, opened[1] as events:
         for number in numbers():
             session = f"live-{sys.argv[2]}-{number % 7}"
             text = f"like to-go-{number}" if number % 2 else "x" * 300
             if number % 3 == 0:
-                id = Spool(place).accept("codex", json.dumps(
+                id = Spool(project).accept("codex", json.dumps(
                     {"session_id": session, "prompt": text}).encode()).id
             elif number % 3 == 1:
                 content = {"session_id": session, "task_description": text}
@@ -48,10 +48,10 @@ anyio.run(main)
 """
 
 
-def left(place: Place, needle: bytes) -> list[str]:
+def left(project: Project, needle: bytes) -> list[str]:
     """Files of `.khive` with these bytes. Databases are looked at when nobody has them open."""
     found = []
-    for folder, _, files in os.walk(place.khive):
+    for folder, _, files in os.walk(project.khive):
         for name in files:
             path = Path(folder) / name
             content = path.read_bytes() if path.is_file() else b""
@@ -66,27 +66,27 @@ def left(place: Place, needle: bytes) -> list[str]:
 @pytest.mark.parametrize(
     "times", [pytest.param(4, id="quick"), pytest.param(200, id="long", marks=pytest.mark.long)]
 )
-def test_a_session_goes_and_nobody_elses_record(place: Place, times: int) -> None:
+def test_a_session_goes_and_nobody_elses_record(project: Project, times: int) -> None:
     """Each session has a mark that no other record has."""
     marks = []
     words = ((PROGRAM, "a"), (PROGRAM, "b"), (PROGRAM, "c"))
-    with writing(place, MORE, words) as writers:
+    with writing(project, MORE, words) as writers:
         for number in range(times):
             before = [writer.go_on(MORE) for writer in writers]
             session, mark = f"to-go-{number}", f"MARK-{number}-"
-            put(place, [event(1, session_id=session, command=mark) for _ in range(5)])
-            put_plans(place, [session])
+            put(project, [event(1, session_id=session, command=mark) for _ in range(5)])
+            put_plans(project, [session])
             payload = {"session_id": session, "prompt": mark}
-            Spool(place).accept("codex", json.dumps(payload).encode())
-            done = purge(place, session, BUILT_IN, Settings())
+            Spool(project).accept("codex", json.dumps(payload).encode())
+            done = purge(project, session, BUILT_IN, Settings())
             assert sum(done.removed.values()) + done.spooled == 7
             assert done.is_complete, done
             marks.append(mark.encode())
             for writer, count in zip(writers, before, strict=True):
                 writer.wait_until(count + 1)
     assert [writer.errors for writer in writers] == [""] * 3
-    recovered(place)
-    drained(place)
-    assert acknowledged(writers).keys() - {id for _, id in recorded(place)} == set()
-    assert_equal(place)
-    assert {mark for mark in marks if left(place, mark)} == set()
+    recovered(project)
+    drained(project)
+    assert acknowledged(writers).keys() - {id for _, id in recorded(project)} == set()
+    assert_equal(project)
+    assert {mark for mark in marks if left(project, mark)} == set()

@@ -1,4 +1,4 @@
-"""Transcripts of Claude Code as small files, where the tool keeps them for a place."""
+"""Transcripts of Claude Code as small files, where the tool keeps them for a project."""
 
 import json
 from pathlib import Path
@@ -6,21 +6,21 @@ from typing import Any
 
 import anyio
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.transcripts.collection import Collected, collect
 from tests.retention.events import contents
 
 SESSION = "0d3f8a11-1111-4111-8111-000000000001"
 
 
-def folder(place: Place) -> Path:
-    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in str(place.root))
+def folder(project: Project) -> Path:
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in str(project.root))
     path = Path.home() / ".claude" / "projects" / name
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def line(place: Place, session_id: str, number: int, text: str, at: str) -> bytes:
+def line(project: Project, session_id: str, number: int, text: str, at: str) -> bytes:
     document: dict[str, Any] = {
         "type": "user",
         "message": {"role": "user", "content": text},
@@ -28,31 +28,31 @@ def line(place: Place, session_id: str, number: int, text: str, at: str) -> byte
         "parentUuid": f"{session_id}-u{number - 1}" if number else None,
         "timestamp": at,
         "sessionId": session_id,
-        "cwd": str(place.root),
+        "cwd": str(project.root),
     }
     return json.dumps(document).encode() + b"\n"
 
 
 def write(
-    place: Place, session_id: str, *texts: str, at: str = "2026-11-20T10:00:0{}.000Z"
+    project: Project, session_id: str, *texts: str, at: str = "2026-11-20T10:00:0{}.000Z"
 ) -> Path:
     """A transcript of so many prompts, a second apart."""
-    path = folder(place) / f"{session_id}.jsonl"
-    lines = [line(place, session_id, n, text, at.format(n)) for n, text in enumerate(texts)]
+    path = folder(project) / f"{session_id}.jsonl"
+    lines = [line(project, session_id, n, text, at.format(n)) for n, text in enumerate(texts)]
     path.write_bytes(b"".join(lines))
     return path
 
 
-def sync(place: Place, *paths: Path) -> Collected:
+def sync(project: Project, *paths: Path) -> Collected:
     async def run() -> Collected:
-        return await collect(place, list(paths))
+        return await collect(project, list(paths))
 
     return anyio.run(run)
 
 
-def texts(place: Place) -> list[str]:
+def texts(project: Project) -> list[str]:
     """What the messages say that are stored."""
-    path = place.database("conversations.db")
+    path = project.database("conversations.db")
     if not path.exists():
         return []
-    return [content["text"] for content in contents(place, "conversations.db").values()]
+    return [content["text"] for content in contents(project, "conversations.db").values()]

@@ -1,20 +1,20 @@
-"""A server of the test's own place."""
+"""A server of the test's own project."""
 
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from khive_persist.place import Place
-from tests.homes import known_places
+from khive_persist.project import Project
+from tests.homes import known_projects
 from tests.server.process import Server
 
-__all__ = ["known_places"]
+__all__ = ["known_projects"]
 
 
 @pytest.fixture
-def server(place: Place) -> Iterator[Server]:
-    with Server(place) as running:
+def server(project: Project) -> Iterator[Server]:
+    with Server(project) as running:
         yield running
 
 

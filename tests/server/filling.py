@@ -1,4 +1,4 @@
-"""Rows for a place, as the recorder stores them, written without a server."""
+"""Rows for a project, as the recorder stores them, written without a server."""
 
 import json
 import random
@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from khive_persist import clock
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
+from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.store.sqlite.statements import replace
 
@@ -17,9 +17,9 @@ BEGIN = datetime(2026, 11, 1, 10, 30, tzinfo=UTC)
 Row = tuple[str, str, str, str, None]
 
 
-def store(place: Place, purpose: Purpose, rows: Sequence[Row]) -> None:
+def store(project: Project, purpose: Purpose, rows: Sequence[Row]) -> None:
     """Store rows, those that are there already anew."""
-    connection = open_writer(place.database(purpose.file), purpose)
+    connection = open_writer(project.database(purpose.file), purpose)
     try:
         connection.execute("BEGIN")
         connection.executemany(replace(purpose.table), rows)
@@ -28,9 +28,9 @@ def store(place: Place, purpose: Purpose, rows: Sequence[Row]) -> None:
         connection.close()
 
 
-def delete(place: Place, purpose: Purpose, where: str, *values: Any) -> None:
+def delete(project: Project, purpose: Purpose, where: str, *values: Any) -> None:
     """Delete rows."""
-    connection = open_writer(place.database(purpose.file), purpose)
+    connection = open_writer(project.database(purpose.file), purpose)
     try:
         connection.execute(f"DELETE FROM {purpose.table} WHERE {where}", values)
     finally:
@@ -54,7 +54,7 @@ def message(session: str, at: datetime, tool: str = "claude-code", **fields: Any
     return row({"tool": tool, "role": "assistant", "session_id": session, **fields}, at)
 
 
-def fill(place: Place, sessions: int = 12, seed: int = 1) -> list[str]:
+def fill(project: Project, sessions: int = 12, seed: int = 1) -> list[str]:
     """Some sessions of all tools over some days, with prompts, failures and tokens; their ids."""
     some = random.Random(seed)
     events: dict[str, list[Row]] = {tool: [] for tool in HOOK_EVENTS}
@@ -76,8 +76,8 @@ def fill(place: Place, sessions: int = 12, seed: int = 1) -> list[str]:
             tokens = {"input": some.randrange(1_000), "output": some.randrange(1_000)}
             messages.append(message(id, at, tool, tokens=tokens, **fields))
     for tool, rows in events.items():
-        store(place, HOOK_EVENTS[tool], rows)
-    store(place, CONVERSATIONS, messages)
+        store(project, HOOK_EVENTS[tool], rows)
+    store(project, CONVERSATIONS, messages)
     return ids
 
 

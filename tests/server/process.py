@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.server.warm import ROOT as ROOT
 from tests.server.warm import Forked
 
@@ -25,26 +25,26 @@ COMMAND = "from khive_persist.cli.root import main; main()"
 PROGRAM = """
 import json, sys
 from khive_persist.capture.drain import usable_settings
-from khive_persist.place import Place
-from khive_persist.server import logs
-from khive_persist.server.limits import Limits
-from khive_persist.server.running import Options, serve
-from khive_persist.server.upkeep import Rhythm
+from khive_persist.project import Project
+from khive_persist.recorder import logs
+from khive_persist.server.http.limits import Limits
+from khive_persist.server.run import Options, serve
+from khive_persist.server.background_tasks import Rhythm
 
-place = Place(sys.argv[1])
+project = Project(sys.argv[1])
 limits, rhythm = json.loads(sys.argv[2])
 logs.set_up(as_json=True)
 options = Options(port=0, limits=Limits(**limits), rhythm=Rhythm(**rhythm))
-serve(place, usable_settings(place), options, lambda url: print(url, flush=True))
+serve(project, usable_settings(project), options, lambda url: print(url, flush=True))
 """
 QUICK = {"settings": 0.05, "spool": 0.1, "backup": 0.2, "sync": 0.1}
 
 
 class Server:
-    """A running server of a place.
+    """A running server of a project.
 
     Args:
-        place: Where it records.
+        project: Where it records.
         words: What `serve` is told.
         limits: Other limits.
         rhythm: Other rhythms.
@@ -54,19 +54,19 @@ class Server:
 
     def __init__(
         self,
-        place: Place,
+        project: Project,
         *,
         words: tuple[str, ...] = ("--port", "0", "--log-json"),
         limits: Mapping[str, float] | None = None,
         rhythm: Mapping[str, float] | None = None,
         is_fork: bool = True,
     ) -> None:
-        self.place = place
-        program, arguments = COMMAND, ["--dir", str(place.root), "serve", *words]
+        self.project = project
+        program, arguments = COMMAND, ["--dir", str(project.root), "serve", *words]
         if limits is not None or rhythm is not None:
             options = json.dumps([limits or {}, QUICK if rhythm is None else rhythm])
-            program, arguments = PROGRAM, [str(place.root), options]
-        self._log = (place.root / "server.log").open("ab")
+            program, arguments = PROGRAM, [str(project.root), options]
+        self._log = (project.root / "server.log").open("ab")
         self.process: Forked | subprocess.Popen[str]
         if is_fork:
             self.process = Forked(program, arguments, self._log)
@@ -83,7 +83,7 @@ class Server:
     @property
     def log(self) -> str:
         """What it has said on stderr by now."""
-        return (self.place.root / "server.log").read_text("utf-8")
+        return (self.project.root / "server.log").read_text("utf-8")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -94,7 +94,7 @@ class Server:
     @property
     def token(self) -> str:
         """The local token, with every right."""
-        return (self.place.khive / "server.token").read_text().strip()
+        return (self.project.khive / "server.token").read_text().strip()
 
     def client(self, token: str | None = None, **headers: str) -> httpx.Client:
         """A client that sends a token; the local one unless another is given, none for ''."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 PATH = "/v1/application_sessions"
 KINDS = ("messages", "measurements", "scores")
@@ -36,12 +36,12 @@ def one_of(name: str) -> dict[str, Any]:
     return dict(_ONE[name])
 
 
-def contents(place: Place, name: str) -> dict[str, Any]:
+def contents(project: Project, name: str) -> dict[str, Any]:
     """The content of each row, by its id."""
     file, table = _FILES[name]
-    if not place.database(file).exists():
+    if not project.database(file).exists():
         return {}
-    with closing(sqlite3.connect(place.database(file))) as connection:
+    with closing(sqlite3.connect(project.database(file))) as connection:
         found = connection.execute(f"SELECT id, content FROM {table}").fetchall()
     assert len({id for id, _ in found}) == len(found)
     return {id: json.loads(content) for id, content in found}

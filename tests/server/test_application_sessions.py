@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.server.tokens import Tokens
+from khive_persist.project import Project
+from khive_persist.server.http.tokens import Tokens
 from tests.server.process import Server
 from tests.server.sessions import KINDS, PATH, begin, contents, one_of
 
@@ -24,7 +24,7 @@ def error(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-def test_a_session_from_its_start_to_its_end(client: httpx.Client, place: Place) -> None:
+def test_a_session_from_its_start_to_its_end(client: httpx.Client, project: Project) -> None:
     fields = {"participant": "ann", "scenario": "fire", "group": "a", "own": {"x": [1, None]}}
     made = client.post(PATH, json=fields)
     assert (made.status_code, made.headers["etag"]) == (201, '"1"')
@@ -52,14 +52,14 @@ def test_a_session_from_its_start_to_its_end(client: httpx.Client, place: Place)
     last = client.get(found.url).json()
     assert (last["outcome"], last["summary"]) == ("passed", "well done")
     assert "own" not in last
-    assert contents(place, "sessions") == {id: last}
+    assert contents(project, "sessions") == {id: last}
     for name in KINDS:
-        (stored,) = contents(place, name).values()
+        (stored,) = contents(project, name).values()
         assert stored.items() >= {**one_of(name), "session_id": id}.items()
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert run(["--dir", str(project.root), "verify"]) == 0
 
 
-def test_a_session_begun_twice_is_one(client: httpx.Client, place: Place) -> None:
+def test_a_session_begun_twice_is_one(client: httpx.Client, project: Project) -> None:
     fields = {"session_id": "..", "group": "a"}
     assert error(client.post(PATH, json=fields)) == (422, "invalid_record")
     fields["session_id"] = "case 7/ä"
@@ -75,7 +75,7 @@ def test_a_session_begun_twice_is_one(client: httpx.Client, place: Place) -> Non
     other = client.post(PATH, json=fields | {"group": "b"})
     assert error(other) == (409, "conflict")
     assert (other.json()["error"]["version"], other.headers["etag"]) == (2, '"2"')
-    assert len(contents(place, "sessions")) == 1
+    assert len(contents(project, "sessions")) == 1
 
 
 def test_a_session_begun_again_after_its_updates_is_the_same(client: httpx.Client) -> None:
@@ -109,11 +109,11 @@ def test_a_session_begun_again_after_its_updates_is_the_same(client: httpx.Clien
         {"group": ["a"]},
     ],
 )
-def test_what_is_no_session_is_refused(fields: Any, client: httpx.Client, place: Place) -> None:
+def test_what_is_no_session_is_refused(fields: Any, client: httpx.Client, project: Project) -> None:
     body = json.dumps(fields)
     answer = client.post(PATH, content=body, headers={"content-type": "application/json"})
     assert error(answer) == (422, "invalid_record")
-    assert contents(place, "sessions") == {}
+    assert contents(project, "sessions") == {}
 
 
 def test_bodies_that_are_no_json_are_refused(client: httpx.Client) -> None:
@@ -158,7 +158,7 @@ def test_an_update_names_the_version_that_it_is_for(client: httpx.Client) -> Non
 
 
 def test_a_completed_session_takes_no_more_until_it_is_active(
-    client: httpx.Client, place: Place
+    client: httpx.Client, project: Project
 ) -> None:
     id = begin(client)
     url = f"{PATH}/{id}"
@@ -173,7 +173,7 @@ def test_a_completed_session_takes_no_more_until_it_is_active(
         answer = client.post(f"{url}/{name}", json=one_of(name))
         assert error(answer) == (409, "completed")
         assert answer.json()["error"]["version"] == 2
-        assert contents(place, name) == {}
+        assert contents(project, name) == {}
     assert client.patch(url, json={"version": 2, "status": "active"}).status_code == 200
     for name in KINDS:
         assert client.post(f"{url}/{name}", json=one_of(name)).json()["counts"] == {"new": 1}
@@ -182,7 +182,7 @@ def test_a_completed_session_takes_no_more_until_it_is_active(
 
 @pytest.mark.parametrize("name", KINDS)
 def test_what_is_added_is_stored_once_with_a_result_for_each(
-    name: str, client: httpx.Client, place: Place
+    name: str, client: httpx.Client, project: Project
 ) -> None:
     url = f"{PATH}/{begin(client)}/{name}"
     good = [{**one_of(name), "id": f"{name}-{n}", "own": n} for n in range(3)]
@@ -196,7 +196,7 @@ def test_what_is_added_is_stored_once_with_a_result_for_each(
     assert [one["result"] for one in results] == ["same"] * 3 + ["changed", "refused"]
     single = client.post(url, json=one_of(name)).json()["results"]
     assert [one["result"] for one in single] == ["new"]
-    stored = contents(place, name)
+    stored = contents(project, name)
     assert {id: one.get("own") for id, one in stored.items()} == {
         **{f"{name}-{n}": n for n in range(3)},
         single[0]["id"]: None,
@@ -205,7 +205,7 @@ def test_what_is_added_is_stored_once_with_a_result_for_each(
 
 
 def test_the_time_of_what_is_added_is_its_sender_s_where_he_says_so(
-    client: httpx.Client, place: Place
+    client: httpx.Client, project: Project
 ) -> None:
     url = f"{PATH}/{begin(client)}"
     fields = {"messages": "sent_at", "measurements": "measured_at", "scores": "scored_at"}
@@ -219,7 +219,7 @@ def test_the_time_of_what_is_added_is_its_sender_s_where_he_says_so(
             for one in client.post(f"{url}/{name}", json=[late, wrong, untimed]).json()["results"]
         ]
         assert words == ["new", "refused", "new", "same", "refused", "same"]
-        stored = contents(place, name)
+        stored = contents(project, name)
         assert stored["late"][time] == "2026-11-01 09:00:00.000000"
         assert time not in stored["now"]
         found = client.get(f"{url}/{name}").json()["items"]
@@ -227,15 +227,15 @@ def test_the_time_of_what_is_added_is_its_sender_s_where_he_says_so(
         assert found[1]["created_at"] == "2026-11-01 09:00:00.000000"
 
 
-def test_messages_of_an_application_are_messages(client: httpx.Client, place: Place) -> None:
+def test_messages_of_an_application_are_messages(client: httpx.Client, project: Project) -> None:
     url = f"{PATH}/{begin(client, session_id='training-1')}/messages"
     message = {"role": "user", "text": "hello", "model": "m", "tokens": {"input": 7, "output": 2}}
     call = {"role": "assistant", "tool_calls": [{"tool_use_id": "t1", "name": "Order", "input": 1}]}
     other = {"role": "user", "tool": "codex"}
     answer = client.post(url, json=[message, call, other]).json()
     assert answer["counts"] == {"new": 2, "refused": 1}
-    assert {one["tool"] for one in contents(place, "messages").values()} == {"application"}
-    base = ["--dir", str(place.root)]
+    assert {one["tool"] for one in contents(project, "messages").values()} == {"application"}
+    base = ["--dir", str(project.root)]
     for words in (
         ["stats"],
         ["sessions"],
@@ -250,13 +250,13 @@ def test_messages_of_an_application_are_messages(client: httpx.Client, place: Pl
         assert run([*base, *words]) in (0, 1), words
     assert run([*base, "purge", "--session", "training-1", "--yes"]) == 0
     for name in ("sessions", *KINDS):
-        assert contents(place, name) == {}
+        assert contents(project, name) == {}
 
 
 def test_who_may_write_is_told_nothing_that_he_has_not_sent(
     server: Server, client: httpx.Client
 ) -> None:
-    tokens = Tokens(server.place)
+    tokens = Tokens(server.project)
     with (
         server.client(tokens.create("writer", ["ingest"])) as writer,
         server.client(tokens.create("reader", ["read"])) as reader,
@@ -338,7 +338,9 @@ def test_a_series_can_be_read_by_its_name(client: httpx.Client) -> None:
         assert client.get(f"{PATH}/none/{name}").status_code == 404
 
 
-def test_the_check_says_what_is_there_and_what_is_not(client: httpx.Client, place: Place) -> None:
+def test_the_check_says_what_is_there_and_what_is_not(
+    client: httpx.Client, project: Project
+) -> None:
     id = begin(client)
     url = f"{PATH}/{id}/check"
     sent = [{"name": "pulse", "value": n, "id": f"m{n}"} for n in range(5)]
@@ -349,7 +351,7 @@ def test_the_check_says_what_is_there_and_what_is_not(client: httpx.Client, plac
     assert found["counts"] == {"messages": 1, "measurements": 5, "scores": 0}
     assert (found["last_saved"]["kind"], found["last_saved"]["id"]) == ("messages", "last")
     assert (found["status"], found["version"]) == ("active", 1)
-    (stream,) = (place.khive / "sessions").glob("measurements_*.jsonl")
+    (stream,) = (project.khive / "sessions").glob("measurements_*.jsonl")
     lines = stream.read_bytes().splitlines(keepends=True)
     stream.write_bytes(b"".join(lines[:2] + lines[3:]).replace(b'"value":4', b'"value":5'))
     found = client.get(url).json()
@@ -361,17 +363,17 @@ def test_the_check_says_what_is_there_and_what_is_not(client: httpx.Client, plac
     assert client.get(f"{PATH}/none/check").status_code == 404
 
 
-def test_the_check_finds_what_only_the_mirror_has(client: httpx.Client, place: Place) -> None:
+def test_the_check_finds_what_only_the_mirror_has(client: httpx.Client, project: Project) -> None:
     id = begin(client)
     url = f"{PATH}/{id}/check"
-    (document,) = (place.khive / "sessions").glob("application_session_*.json")
+    (document,) = (project.khive / "sessions").glob("application_session_*.json")
     kept = document.read_bytes()
     document.unlink()
     assert client.get(url).json()["is_restorable"] is False
     document.write_bytes(kept)
     assert client.get(url).json()["is_restorable"] is True
-    lost = Path(place.database("application_sessions.db"))
-    lost.rename(place.root / "lost.db")
+    lost = Path(project.database("application_sessions.db"))
+    lost.rename(project.root / "lost.db")
     found = client.get(url).json()
     assert (found["exists"], found["version"]) == (False, None)
     assert [one["kind"] for one in found["differences"]] == ["missing_in_database"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from starlette.requests import Request
 
-from khive_persist.server import dashboard
+from khive_persist.server.routes import dashboard
 
 
 @pytest.fixture

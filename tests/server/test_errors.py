@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 
 from khive_persist import errors
 from khive_persist.errors import KhiveError
-from khive_persist.server.errors import STATUSES, Errors, Refused, error_response
-from khive_persist.server.limits import Limits
+from khive_persist.server.http.errors import STATUSES, Errors, Refused, error_response
+from khive_persist.server.http.limits import Limits
 
 
 def subclasses(of: type[KhiveError]) -> list[type[KhiveError]]:
@@ -45,7 +45,7 @@ def test_what_is_no_error_of_ours_says_nothing_of_itself() -> None:
     assert b"secret" not in bytes(answer.body)
 
 
-async def test_the_log_has_the_place_of_a_mistake_and_not_its_text(
+async def test_the_log_has_the_project_of_a_mistake_and_not_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def mistake(*_: Any) -> None:

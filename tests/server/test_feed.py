@@ -8,13 +8,13 @@ from typing import Any
 import anyio
 import pytest
 
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import field
-from khive_persist.server.reading import feed as feeds
-from khive_persist.server.reading.feed import FILES, Batch, Feed, Stands
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import field
+from khive_persist.project import Project
+from khive_persist.server import event_feed as feeds
+from khive_persist.server.event_feed import FILES, Batch, Feed, Stands
+from khive_persist.store.insertion_cursor import Stored, Wish, following
 from khive_persist.store.reader import Reader
-from khive_persist.store.sequence import Stored, Wish, following
 from tests.server.filling import BEGIN, delete, event, store
 
 CLAUDE, CODEX = HOOK_EVENTS["claude-code"], HOOK_EVENTS["codex"]
@@ -34,13 +34,13 @@ def events(first: int, count: int, **fields: Any) -> list[Any]:
     ]
 
 
-def reader(place: Place, *purposes: Any) -> Reader:
-    return Reader([(place.database(one.file), one) for one in purposes])
+def reader(project: Project, *purposes: Any) -> Reader:
+    return Reader([(project.database(one.file), one) for one in purposes])
 
 
 @asynccontextmanager
-async def following_feed(place: Place) -> AsyncIterator[Feed]:
-    feed = Feed([reader(place, one) for one in FILES], reader(place, *FILES))
+async def following_feed(project: Project) -> AsyncIterator[Feed]:
+    feed = Feed([reader(project, one) for one in FILES], reader(project, *FILES))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(feed.keep, anyio.Event())
         try:
@@ -71,7 +71,7 @@ def ids(stored: Sequence[Stored]) -> list[bytes]:
 
 
 async def test_a_row_is_spelled_once_for_all_wishes_and_joined_once_for_all_who_have_one(
-    place: Place,
+    project: Project,
 ) -> None:
     spelled: list[bytes] = []
 
@@ -79,19 +79,19 @@ async def test_a_row_is_spelled_once_for_all_wishes_and_joined_once_for_all_who_
         spelled.append(stored.row[0].encode())
         return spelled[-1]
 
-    async with following_feed(place) as feed:
+    async with following_feed(project) as feed:
         feed.join("all", ALL)
         feed.join("all", ALL)
         feed.join("stops", STOPS)
         begin = await stands(feed)
-        store(place, CLAUDE, events(0, 60))
+        store(project, CLAUDE, events(0, 60))
         batch = await next_batch(feed, begin)
         found = batch.chunks("all", spell, list)
         assert found is not None
         assert batch.chunks("all", spell, list) is found
         stops = batch.chunks("stops", spell, list)
         assert len(spelled) == len(set(spelled)) == len(found) == 60
-        async with reader(place, *FILES) as own:
+        async with reader(project, *FILES) as own:
             for chunks, wish in ((found, ALL), (stops, STOPS)):
                 alone, after = await following(own, FILES, begin, [wish], "payload")
                 assert chunks == ids(alone)
@@ -100,31 +100,33 @@ async def test_a_row_is_spelled_once_for_all_wishes_and_joined_once_for_all_who_
         assert batch.chunks("another", spell, list) is None
 
 
-async def test_what_was_read_before_somebody_came_is_not_taken(place: Place) -> None:
-    async with following_feed(place) as feed:
+async def test_what_was_read_before_somebody_came_is_not_taken(project: Project) -> None:
+    async with following_feed(project) as feed:
         feed.join("all", ALL)
         begin = await stands(feed)
-        store(place, CLAUDE, events(0, 3))
+        store(project, CLAUDE, events(0, 3))
         batch = await next_batch(feed, begin)
         assert feed.batch(begin, batch.number) is batch
         assert feed.batch(begin, feed.count) is None
 
 
-async def test_no_more_is_kept_than_may_be(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_is_kept_than_may_be(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(feeds, "KEPT_CHARACTERS", 5_000)
-    async with following_feed(place) as feed:
+    async with following_feed(project) as feed:
         feed.join("all", ALL)
         first = begin = await stands(feed)
         batches = []
         for number in range(4):
-            store(place, CLAUDE, events(number, 1, output="x" * 2_000))
+            store(project, CLAUDE, events(number, 1, output="x" * 2_000))
             batches.append(await next_batch(feed, begin))
             begin = batches[-1].after
         assert feed.batch(first, 0) is None
         assert feed.batch(batches[-2].after, 0) is batches[-1]
         assert sum(one.size for one in batches) > 5_000
         # What is larger than all that may be kept is told, too.
-        store(place, CLAUDE, events(9, 1, output="x" * 9_000))
+        store(project, CLAUDE, events(9, 1, output="x" * 9_000))
         last = await next_batch(feed, begin)
         assert feed.batch(batches[-2].after, 0) is None
         assert last.size > 5_000
@@ -135,20 +137,20 @@ async def test_no_more_is_kept_than_may_be(place: Place, monkeypatch: pytest.Mon
         assert feed.batch(begin, 0) is None
 
 
-async def test_a_place_that_is_gone_is_a_loss_and_nothing_is_kept(place: Place) -> None:
-    async with following_feed(place) as feed:
+async def test_a_project_that_is_gone_is_a_loss_and_nothing_is_kept(project: Project) -> None:
+    async with following_feed(project) as feed:
         feed.join("all", ALL)
         begin = await stands(feed)
-        store(place, CLAUDE, events(0, 3))
-        store(place, CODEX, events(3, 3))
+        store(project, CLAUDE, events(0, 3))
+        store(project, CODEX, events(3, 3))
         await next_batch(feed, begin)
         before = feed.losses
-        delete(place, CLAUDE, "1")
+        delete(project, CLAUDE, "1")
         with anyio.fail_after(20):
             while feed.losses == before:
                 await feed.next().wait()
         assert feed.batch(begin, 0) is None
         last = await stands(feed)
-        store(place, CLAUDE, events(50, 2))
+        store(project, CLAUDE, events(50, 2))
         batch = await next_batch(feed, last)
         assert batch.chunks("all", lambda one: one.row[0].encode(), list)

@@ -7,11 +7,11 @@ import anyio
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.hosts import allowed_hosts
-from khive_persist.server.limits import Limits
-from khive_persist.server.serving import begin_serving, end_serving
+from khive_persist.server.context import begin_serving, end_serving
+from khive_persist.server.http.hosts import allowed_hosts
+from khive_persist.server.http.limits import Limits
 from tests.server.process import Server, read_answer
 
 # What stands in the place of PORT is the server's own.
@@ -74,19 +74,19 @@ SLOW = ("/v1/compare", "/v1/report")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = Place(tmp_path_factory.mktemp("hosts"))
-    place.make()
-    place.local_config.write_text(
+    project = Project(tmp_path_factory.mktemp("hosts"))
+    project.make()
+    project.local_config.write_text(
         "[server]\nallowed_hosts = ['Recorder.test']\n"
         "allowed_origins = ['https://tools.test:8443']\n"
     )
-    with Server(place) as running:
+    with Server(project) as running:
         yield running
 
 
 async def _listed(root: Path) -> list[BaseRoute]:
-    place = Place(root)
-    serving = await begin_serving(place, "127.0.0.1", Limits())
+    project = Project(root)
+    serving = await begin_serving(project, "127.0.0.1", Limits())
     try:
         return routes(serving)
     finally:

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from khive_persist.capture.registration import install, settings_path, status
-from khive_persist.place import Place
-from khive_persist.server.tokens import Right, Tokens
+from khive_persist.capture.hook_config import install, settings_path, status
+from khive_persist.project import Project
+from khive_persist.server.http.tokens import Right, Tokens
 from tests.cli.conftest import Khive, khive
 from tests.server.process import Server
 
@@ -18,8 +18,8 @@ __all__ = ["khive"]
 CLAUDE = "claude-code"
 
 
-def problems(place: Place) -> list[str]:
-    return [*status(CLAUDE, "project", place.root).problems]
+def problems(project: Project) -> list[str]:
+    return [*status(CLAUDE, "project", project.root).problems]
 
 
 def sent_as_the_tool_does(root: Path, event: str, payload: bytes, token: str) -> httpx.Response:
@@ -32,28 +32,28 @@ def sent_as_the_tool_does(root: Path, event: str, payload: bytes, token: str) ->
         )
 
 
-def token_of(place: Place, *rights: Right) -> str:
-    return Tokens(place).create("hooks", rights)
+def token_of(project: Project, *rights: Right) -> str:
+    return Tokens(project).create("hooks", rights)
 
 
 def test_what_is_installed_records(server: Server, khive: Khive) -> None:
-    place = server.place
-    token = token_of(place, "ingest")
+    project = server.project
+    token = token_of(project, "ingest")
     assert khive("hooks", "install", CLAUDE, "--transport", "http").code == 0
     payload = b'{"hook_event_name":"Stop","session_id":"over-http"}'
-    assert sent_as_the_tool_does(place.root, "Stop", payload, token).status_code == 200
+    assert sent_as_the_tool_does(project.root, "Stop", payload, token).status_code == 200
     (event,) = khive("events", "--jsonl").lines
     assert event["content"]["session_id"] == "over-http"
-    assert token not in settings_path(CLAUDE, "project", place.root).read_text()
+    assert token not in settings_path(CLAUDE, "project", project.root).read_text()
 
 
 def test_a_server_that_takes_events_is_no_problem(
     server: Server, khive: Khive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = server.place
-    install(CLAUDE, "project", place.root, server=server.url)
-    monkeypatch.setenv("KHIVE_TOKEN", token_of(place, "ingest"))
-    assert problems(place) == []
+    project = server.project
+    install(CLAUDE, "project", project.root, server=server.url)
+    monkeypatch.setenv("KHIVE_TOKEN", token_of(project, "ingest"))
+    assert problems(project) == []
     done = khive("hooks", "status")
     assert done.code == 0
     assert "http" in next(line for line in done.out.splitlines() if "claude-code  project" in line)
@@ -63,15 +63,15 @@ def test_a_server_that_takes_events_is_no_problem(
 
 
 def test_a_wrong_token_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = server.place
-    install(CLAUDE, "project", place.root, server=server.url)
-    (problem,) = problems(place)
+    project = server.project
+    install(CLAUDE, "project", project.root, server=server.url)
+    (problem,) = problems(project)
     assert "KHIVE_TOKEN is not set here" in problem
     monkeypatch.setenv("KHIVE_TOKEN", "khive_nobody")
-    (problem,) = problems(place)
+    (problem,) = problems(project)
     assert "does not know the token" in problem
-    monkeypatch.setenv("KHIVE_TOKEN", token_of(place, "read"))
-    (problem,) = problems(place)
+    monkeypatch.setenv("KHIVE_TOKEN", token_of(project, "read"))
+    (problem,) = problems(project)
     assert "no right to record" in problem
 
 
@@ -89,21 +89,21 @@ def test_a_server_that_is_down_is_told(
 
 
 def test_the_server_does_not_ask_itself(server: Server, client: httpx.Client) -> None:
-    install(CLAUDE, "project", server.place.root, server=server.url)
+    install(CLAUDE, "project", server.project.root, server=server.url)
     found = client.get("/v1/doctor").json()
     assert found["problems"] == []
     assert {"http"} == {one["transport"] for one in found["hooks"] if one["state"] == "installed"}
 
 
-def test_the_url_is_the_servers_or_that_of_the_settings(place: Place, khive: Khive) -> None:
+def test_the_url_is_the_servers_or_that_of_the_settings(project: Project, khive: Khive) -> None:
     def url() -> str:
-        settings = json.loads(settings_path(CLAUDE, "project", place.root).read_text())
+        settings = json.loads(settings_path(CLAUDE, "project", project.root).read_text())
         found: str = settings["hooks"]["Stop"][0]["hooks"][0]["url"]
         return found
 
     khive("hooks", "install", CLAUDE, "--transport", "http")
     assert url() == "http://127.0.0.1:8423/hooks/claude-code"
-    place.local_config.write_text('[server]\naddress = "::1"\nport = 8500\n')
+    project.local_config.write_text('[server]\naddress = "::1"\nport = 8500\n')
     khive("hooks", "install", CLAUDE, "--transport", "http")
     assert url() == "http://[::1]:8500/hooks/claude-code"
     khive("hooks", "install", CLAUDE, "--transport", "http", "--url", "http://localhost:1")
@@ -124,9 +124,9 @@ def test_the_url_is_the_servers_or_that_of_the_settings(place: Place, khive: Khi
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_written(
-    place: Place, khive: Khive, words: tuple[str, ...], code: int, said: str
+    project: Project, khive: Khive, words: tuple[str, ...], code: int, said: str
 ) -> None:
     done = khive("hooks", "install", *words)
     assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
     assert said in done.err
-    assert not [*place.root.glob(".*/*.json")]
+    assert not [*project.root.glob(".*/*.json")]

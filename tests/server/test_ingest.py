@@ -20,19 +20,19 @@ from backports import zstd
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.purposes import purpose
-from khive_persist.register import remember
-from khive_persist.server.tokens import Tokens
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import purpose
+from khive_persist.project import Project
+from khive_persist.server.http.tokens import Tokens
 from tests.payloads import sample_payloads
 from tests.server.process import Server, event, recorder_of, until
 
 JSON = {"content-type": "application/json"}
 
 
-def rows(place: Place, file: str, table: str) -> dict[str, Any]:
+def rows(project: Project, file: str, table: str) -> dict[str, Any]:
     """The content of each row, by its id."""
-    connection = sqlite3.connect(place.database(file))
+    connection = sqlite3.connect(project.database(file))
     sql = f"SELECT id, content FROM {table} ORDER BY created_at"
     try:
         found = connection.execute(sql).fetchall()
@@ -42,21 +42,23 @@ def rows(place: Place, file: str, table: str) -> dict[str, Any]:
     return {id: json.loads(content) for id, content in found}
 
 
-def hook_rows(place: Place, tool: str = "claude") -> dict[str, Any]:
+def hook_rows(project: Project, tool: str = "claude") -> dict[str, Any]:
     # On a slow machine the spool has some: each is durable, and they are told apart by nothing.
-    assert not drain(place).left
-    return rows(place, f"{tool}_hooks.db", "hook_events")
+    assert not drain(project).left
+    return rows(project, f"{tool}_hooks.db", "hook_events")
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
 def test_what_a_tool_sends_is_stored_as_the_command_hook_stores_it(
     tool: str, server: Server, client: httpx.Client, tmp_path: Path
 ) -> None:
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
     # The tags of placeholders are made with the key.
-    (other.khive / "redaction.key").write_bytes((server.place.khive / "redaction.key").read_bytes())
+    (other.khive / "redaction.key").write_bytes(
+        (server.project.khive / "redaction.key").read_bytes()
+    )
     payloads = sample_payloads(tool)
     for payload in payloads:
         answer = client.post(f"/hooks/{tool}", content=payload.rstrip(b"\n"), headers=JSON)
@@ -64,7 +66,7 @@ def test_what_a_tool_sends_is_stored_as_the_command_hook_stores_it(
         Spool(other).accept(tool, payload.rstrip(b"\n"))
     drain(other)
     name = tool.partition("-")[0]
-    stored, by_hook = hook_rows(server.place, name), hook_rows(other, name)
+    stored, by_hook = hook_rows(server.project, name), hook_rows(other, name)
     assert list(stored.values()) == list(by_hook.values())
     assert len(stored) == len(payloads)
 
@@ -77,7 +79,7 @@ def test_a_tool_loses_no_event_whatever_its_bytes_are(
     body: bytes, server: Server, client: httpx.Client
 ) -> None:
     assert client.post("/hooks/codex", content=body, headers=JSON).status_code == 200
-    (content,) = hook_rows(server.place, "codex").values()
+    (content,) = hook_rows(server.project, "codex").values()
     if content["event_type"] == "unparsed":
         kept = content["payload"]
         data = kept["data"].encode()
@@ -91,7 +93,7 @@ def test_secrets_are_taken_out_and_large_payloads_cut(server: Server, client: ht
     sent = {"hook_event_name": "Stop", "session_id": "s", "text": secret}
     client.post("/hooks/claude-code", json=sent)
     client.post("/hooks/claude-code", content=event(1, size=5_000_000), headers=JSON)
-    small, large = hook_rows(server.place).values()
+    small, large = hook_rows(server.project).values()
     assert small["payload"]["text"].startswith("[REDACTED:github_token:")
     assert large["payload"]["truncated"]["bytes"] > 5_000_000
     assert secret not in server.log
@@ -152,11 +154,11 @@ def test_a_batch_has_a_result_for_each_and_may_be_sent_again(
 
     assert send() == expected
     assert send() == [{"new": "same"}.get(word, word) for word in expected]
-    stored = hook_rows(server.place, "codex")
+    stored = hook_rows(server.project, "codex")
     assert stored["a"]["payload"]["n"] == 1
     assert stored["f"]["payload"] == 2**70
     assert set(stored) == {"a", "f"}
-    connection = sqlite3.connect(server.place.database("codex_hooks.db"))
+    connection = sqlite3.connect(server.project.database("codex_hooks.db"))
     (created,) = connection.execute("SELECT created_at FROM hook_events WHERE id = 'f'").fetchone()
     connection.close()
     assert created == "2026-11-01 09:00:00.000000"
@@ -185,8 +187,8 @@ KINDS: list[tuple[str, dict[str, Any], str, str]] = [
 def test_records_of_each_kind_are_stored_once_and_replaced_when_asked(
     kind: str, content: dict[str, Any], file: str, table: str, server: Server, client: httpx.Client
 ) -> None:
-    remember(server.place, purpose("sailings"))
-    remember(server.place, purpose("order", "select", indexes=(("by",),)))
+    remember(server.project, purpose("sailings"))
+    remember(server.project, purpose("order", "select", indexes=(("by",),)))
     record = {"id": "r1", "content": content}
 
     def send(one: Any, **params: str) -> str:
@@ -199,21 +201,21 @@ def test_records_of_each_kind_are_stored_once_and_replaced_when_asked(
     assert send(record) == "same"
     other = {"id": "r1", "content": content | {"metadata": {"more": 1}}}
     assert send(other) == "changed"
-    assert "more" not in rows(server.place, file, table)["r1"].get("metadata", {})
-    adding = Tokens(server.place).create("adding", ["ingest"])
+    assert "more" not in rows(server.project, file, table)["r1"].get("metadata", {})
+    adding = Tokens(server.project).create("adding", ["ingest"])
     with server.client(adding) as adds:
         refused = adds.post(f"/v1/{kind}", json=other, params={"update": "true"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "right")
         assert adds.post(f"/v1/{kind}", json=other).json()["counts"] == {"changed": 1}
-    assert "more" not in rows(server.place, file, table)["r1"].get("metadata", {})
+    assert "more" not in rows(server.project, file, table)["r1"].get("metadata", {})
     assert send(other, update="true") == "changed"
-    assert rows(server.place, file, table)["r1"]["metadata"] == {"more": 1}
+    assert rows(server.project, file, table)["r1"]["metadata"] == {"more": 1}
     assert send({"id": "r1"}) == "refused"
     assert send({"id": "", "content": content}) == "refused"
     (listed,) = client.get(f"/v1/{kind}").json()["items"]
     assert (listed["id"], listed["content"]["metadata"]) == ("r1", {"more": 1})
     server.stop()
-    assert run(["--dir", str(server.place.root), "verify"]) == 0
+    assert run(["--dir", str(server.project.root), "verify"]) == 0
 
 
 def test_what_breaks_a_records_contract_is_refused_with_its_field(client: httpx.Client) -> None:
@@ -233,7 +235,7 @@ def test_a_kind_that_is_not_known_is_not_found(client: httpx.Client) -> None:
     assert client.post("/v1/outcomes?update=maybe", json=[]).status_code == 400
 
 
-def test_a_stopped_session_has_its_transcript_read(place: Place, tmp_path: Path) -> None:
+def test_a_stopped_session_has_its_transcript_read(project: Project, tmp_path: Path) -> None:
     transcript = tmp_path / "t.jsonl"
     line = {
         "type": "user", "uuid": "u1", "sessionId": "s9", "timestamp": "2026-11-21T10:00:00Z",
@@ -241,9 +243,9 @@ def test_a_stopped_session_has_its_transcript_read(place: Place, tmp_path: Path)
     }  # fmt: skip
     transcript.write_text(json.dumps(line) + "\n")
     stop = {"hook_event_name": "Stop", "session_id": "s9", "transcript_path": str(transcript)}
-    with Server(place, rhythm={"sync": 0.05}) as server, server.client() as client:
+    with Server(project, rhythm={"sync": 0.05}) as server, server.client() as client:
         client.post("/hooks/claude-code", json=stop)
-        command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root)]
+        command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(project.root)]
         for _ in range(200):
             done = subprocess.run(
                 [*command, "query", "SELECT text FROM conversation", "--jsonl"],
@@ -264,7 +266,9 @@ def rounds() -> list[object]:
 
 @pytest.mark.parametrize("kills", rounds())
 @pytest.mark.timeout(3600)
-def test_killed_in_the_midst_of_load_nothing_acknowledged_is_lost(place: Place, kills: int) -> None:
+def test_killed_in_the_midst_of_load_nothing_acknowledged_is_lost(
+    project: Project, kills: int
+) -> None:
     acknowledged: set[str] = set()
     sent: dict[str, dict[str, Any]] = {}
     hooked: set[int] = set()
@@ -298,7 +302,7 @@ def test_killed_in_the_midst_of_load_nothing_acknowledged_is_lost(place: Place, 
     some = random.Random(4)
     recorders = set()
     for number in range(kills):
-        server = Server(place)
+        server = Server(project)
         recorders.add(recorder_of(server.process.pid))
         answered = threading.Semaphore(0)
         threads = [threading.Thread(target=load, args=(server, answered)) for _ in range(8)]
@@ -316,19 +320,19 @@ def test_killed_in_the_midst_of_load_nothing_acknowledged_is_lost(place: Place, 
                 thread.join()
     # Each leaves when its server is gone, whatever was on its way between them.
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in recorders))
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         told = [
             client.post("/v1/events", json=[sent[id] for id in list(sent)[at : at + 500]]).json()
             for at in range(0, len(sent), 500)
         ]
     words = {one["id"]: one["result"] for batch in told for one in batch["results"]}
     assert set(words.values()) <= {"new", "same"}
-    drain(place)
-    stored = hook_rows(place)
+    drain(project)
+    stored = hook_rows(project)
     numbers = [content["payload"]["number"] for content in stored.values()]
     assert len(acknowledged) > 5 * kills
     assert {words[id] for id in acknowledged} == {"same"}
     assert set(sent) <= set(stored)
     assert hooked <= set(numbers)
     assert len(numbers) == len(set(numbers))
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert run(["--dir", str(project.root), "verify"]) == 0

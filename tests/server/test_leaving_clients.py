@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 PIPELINED = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 30
 
 
 @pytest.fixture
-def address(place: Place) -> Iterator[tuple[str, int]]:
-    words = ["--dir", str(place.root), "serve", "--port", "0"]
+def address(project: Project) -> Iterator[tuple[str, int]]:
+    words = ["--dir", str(project.root), "serve", "--port", "0"]
     command = [sys.executable, "-m", "khive_persist.cli", *words]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=place.root
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=project.root
     ) as server:
         assert server.stdout is not None
         host, _, port = server.stdout.readline().strip().rpartition("//")[2].rpartition(":")

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from backports import zstd
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.server.process import ROOT, Server, children, event, memory_bytes, read_answer
 
 SHORT = {
@@ -30,9 +30,9 @@ JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
-def server(place: Place) -> Iterator[Server]:
-    place.local_config.write_text(f"server.max_body_bytes = {MOST_BYTES}\n")
-    with Server(place, limits=SHORT) as running:
+def server(project: Project) -> Iterator[Server]:
+    project.local_config.write_text(f"server.max_body_bytes = {MOST_BYTES}\n")
+    with Server(project, limits=SHORT) as running:
         yield running
 
 
@@ -81,9 +81,9 @@ def by_httpx(server: Server, headers: dict[str, str], content: bytes) -> int:
 
 @pytest.mark.parametrize("send", [by_http_client, by_httpx])
 def test_who_sends_too_much_is_told_so(
-    send: Callable[[Server, dict[str, str], bytes], int], place: Place
+    send: Callable[[Server, dict[str, str], bytes], int], project: Project
 ) -> None:
-    with Server(place) as server:
+    with Server(project) as server:
         headers = JSON | {"authorization": f"Bearer {server.token}"}
         for size in (8_388_609, 9_000_000, 50_000_000):
             content = b"[" + b" " * size + b"]"
@@ -115,10 +115,10 @@ def test_a_body_counts_as_large_as_it_unpacks(
             assert answer.status_code == 415
 
 
-def test_a_bomb_is_refused_long_before_the_limit(place: Place) -> None:
-    place.local_config.write_text("server.max_body_bytes = 100_000_000\n")
+def test_a_bomb_is_refused_long_before_the_limit(project: Project) -> None:
+    project.local_config.write_text("server.max_body_bytes = 100_000_000\n")
     bomb = gzip.compress(bytes(90_000_000))
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         headers = JSON | {"content-encoding": "gzip"}
         answer = client.post("/hooks/codex", content=bomb, headers=headers)
         assert answer.status_code == 413
@@ -240,8 +240,8 @@ def test_a_drop_at_a_time_is_too_slow_too(server: Server) -> None:
     assert drip(server, trailers, b"X: y\r\n") < 15
 
 
-def test_one_connection_too_many_closes_the_one_that_waits_longest(place: Place) -> None:
-    with Server(place, limits={"connections": 8}) as server, server.client() as client:
+def test_one_connection_too_many_closes_the_one_that_waits_longest(project: Project) -> None:
+    with Server(project, limits={"connections": 8}) as server, server.client() as client:
         assert client.get("/healthz").status_code == 200
         idle = [server.connect() for _ in range(20)]
         try:
@@ -254,13 +254,13 @@ def test_one_connection_too_many_closes_the_one_that_waits_longest(place: Place)
                 one.close()
 
 
-def test_strangers_with_slow_bodies_give_way_and_do_not_last(place: Place) -> None:
+def test_strangers_with_slow_bodies_give_way_and_do_not_last(project: Project) -> None:
     slow = b"\r\n".join([
         b"POST /login HTTP/1.1", b"Host: 127.0.0.1", b"Content-Type: application/json",
         b"Content-Length: 100", b"", b"{",
     ])  # fmt: skip
     limits = {"connections": 8, "stranger_body_seconds": 1000}
-    with Server(place, limits=limits) as server, ExitStack() as stack:
+    with Server(project, limits=limits) as server, ExitStack() as stack:
         strangers = [stack.enter_context(server.connect()) for _ in range(20)]
         for one in strangers:
             one.sendall(slow)
@@ -268,14 +268,14 @@ def test_strangers_with_slow_bodies_give_way_and_do_not_last(place: Place) -> No
             with server.client() as client:
                 assert client.get("/v1/whoami").status_code == 200
         assert all(closed_within(one, 5) for one in strangers[:5])
-    with Server(place, limits={"stranger_body_seconds": 0.2}) as server:
+    with Server(project, limits={"stranger_body_seconds": 0.2}) as server:
         assert sent(server, slow)[0] == 408
         large = slow.replace(b"100", b"100000") + b"x" * 99_999
         assert sent(server, large)[0] == 413
 
 
-def test_who_may_send_does_not_give_way_to_strangers(place: Place) -> None:
-    with Server(place, limits={"connections": 4}) as server, ExitStack() as stack:
+def test_who_may_send_does_not_give_way_to_strangers(project: Project) -> None:
+    with Server(project, limits={"connections": 4}) as server, ExitStack() as stack:
         sending = stack.enter_context(server.connect())
         sending.sendall(head(server, "Content-Length: 2", "Expect: 100-continue"))
         assert sending.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -332,9 +332,9 @@ def crowds() -> list[object]:
 @pytest.mark.parametrize(("count", "each", "bound"), crowds())
 @pytest.mark.timeout(600)
 def test_hostile_connections_do_not_starve_the_others(
-    count: int, each: int, bound: float, place: Place
+    count: int, each: int, bound: float, project: Project
 ) -> None:
-    with Server(place, is_fork=False) as server:
+    with Server(project, is_fork=False) as server:
         latencies(server, each=10)
         alone = latencies(server, each)
         with hostile(server, count):

@@ -1,4 +1,4 @@
-"""Server-sent events: each event once, in order, from any place on, and an end that is said."""
+"""Server-sent events: each event once, in order, from any project on, and an end that is said."""
 
 import json
 import signal
@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.server.reading import live_events
-from khive_persist.server.tokens import Tokens
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
+from khive_persist.server.http.tokens import Tokens
+from khive_persist.server.routes.read import live_events
 from tests.server import process
 from tests.server.filling import BEGIN, delete, event, store
 from tests.server.process import Server
@@ -62,15 +62,15 @@ def events(first: int, count: int, tool: str = "claude-code", **fields: Any) -> 
     ]
 
 
-def test_what_is_stored_by_whoever_is_told_once_and_without_its_payload(place: Place) -> None:
-    store(place, CLAUDE, events(0, 5))
-    with Server(place) as server, server.client() as client:
+def test_what_is_stored_by_whoever_is_told_once_and_without_its_payload(project: Project) -> None:
+    store(project, CLAUDE, events(0, 5))
+    with Server(project) as server, server.client() as client:
         with client.stream("GET", "/v1/live") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             stream = told(response)
             begin(stream)
-            store(place, CLAUDE, events(5, 700))
-            store(place, CODEX, events(705, 3, "codex"))
+            store(project, CLAUDE, events(5, 700))
+            store(project, CODEX, events(705, 3, "codex"))
             found = take(stream, 703)
             assert sorted(numbers(found)) == list(range(5, 708))
             item = json.loads(found[0]["data"])
@@ -79,8 +79,8 @@ def test_what_is_stored_by_whoever_is_told_once_and_without_its_payload(place: P
             assert {one["event"] for one in found} == {"hook_event"}
 
 
-def test_who_comes_back_with_its_last_id_misses_and_repeats_nothing(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_who_comes_back_with_its_last_id_misses_and_repeats_nothing(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         seen: list[int] = []
         last = ""
         stop = threading.Event()
@@ -88,8 +88,8 @@ def test_who_comes_back_with_its_last_id_misses_and_repeats_nothing(place: Place
         def write() -> None:
             first = 0
             while not stop.is_set():
-                store(place, CLAUDE, events(first, 20))
-                store(place, CODEX, events(first + 20, 5, "codex"))
+                store(project, CLAUDE, events(first, 20))
+                store(project, CODEX, events(first + 20, 5, "codex"))
                 first += 25
 
         headers: dict[str, str] = {}
@@ -117,44 +117,44 @@ def test_who_comes_back_with_its_last_id_misses_and_repeats_nothing(place: Place
         assert of_codex == [n for n in range(max(of_codex, default=-1) + 1) if n % 25 >= 20]
 
 
-def test_a_server_that_was_killed_goes_on_after_the_last_id(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_a_server_that_was_killed_goes_on_after_the_last_id(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
-            store(place, CLAUDE, events(0, 10))
+            store(project, CLAUDE, events(0, 10))
             found = take(stream, 4)
         server.kill()
-    store(place, CLAUDE, events(10, 5))
-    with Server(place) as server:
+    store(project, CLAUDE, events(10, 5))
+    with Server(project) as server:
         headers = {"last-event-id": found[-1]["id"]}
         with server.client() as client, client.stream("GET", "/v1/live", headers=headers) as again:
             assert numbers(take(told(again), 11)) == list(range(4, 15))
 
 
-def test_only_what_was_asked_for_is_told(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_only_what_was_asked_for_is_told(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         query = {"tool": "claude-code", "session": "s1", "type": "stop"}
         with client.stream("GET", "/v1/live", params=query) as response:
             stream = told(response)
             begin(stream)
-            store(place, CODEX, events(0, 9, "codex", event_type="stop"))
-            store(place, CLAUDE, events(9, 9))
-            store(place, CLAUDE, events(18, 9, event_type="stop"))
+            store(project, CODEX, events(0, 9, "codex", event_type="stop"))
+            store(project, CLAUDE, events(9, 9))
+            store(project, CLAUDE, events(18, 9, event_type="stop"))
             assert numbers(take(stream, 3)) == [19, 22, 25]
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
-def test_an_id_that_is_not_known_any_more_is_said_to_be_a_gap(how: str, place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_an_id_that_is_not_known_any_more_is_said_to_be_a_gap(how: str, project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
-            store(place, CLAUDE, events(0, 3))
+            store(project, CLAUDE, events(0, 3))
             last = take(stream, 3)[-1]["id"]
-        delete(place, CLAUDE, "1")
+        delete(project, CLAUDE, "1")
         if how == "replaced":
-            store(place, CLAUDE, events(50, 9))
+            store(project, CLAUDE, events(50, 9))
         headers = {"last-event-id": last}
         with client.stream("GET", "/v1/live", headers=headers) as response:
             stream = told(response)
@@ -162,14 +162,14 @@ def test_an_id_that_is_not_known_any_more_is_said_to_be_a_gap(how: str, place: P
             (gap,) = take(stream, 1)
             assert gap["event"] == "gap"
             assert json.loads(gap["data"])["reason"]
-            store(place, CLAUDE, events(100, 2))
+            store(project, CLAUDE, events(100, 2))
             assert numbers(take(stream, 2)) == [100, 101]
         wrong = client.get("/v1/live", headers={"last-event-id": "WzEsMl0"})
         assert wrong.status_code == 400
 
 
-def test_a_graceful_stop_ends_the_streams(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_a_graceful_stop_ends_the_streams(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
@@ -181,51 +181,51 @@ def test_a_graceful_stop_ends_the_streams(place: Place) -> None:
 
 
 @pytest.fixture
-def quick(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def quick(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server whose heart beats fast, and that takes a client for slow soon."""
     settings = (
-        "from khive_persist.server.reading import live_events\n"
+        "from khive_persist.server.routes.read import live_events\n"
         "live_events.HEARTBEAT_SECONDS = 0.2\nlive_events.SLOW_SECONDS = 0.5\n"
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
-    with Server(place, rhythm=process.QUICK) as running:
+    with Server(project, rhythm=process.QUICK) as running:
         yield running
 
 
-def test_a_token_that_is_revoked_ends_its_streams(quick: Server, place: Place) -> None:
-    tokens = Tokens(place)
+def test_a_token_that_is_revoked_ends_its_streams(quick: Server, project: Project) -> None:
+    tokens = Tokens(project)
     token = tokens.create("reader", ["read"])
     with quick.client(token) as client:
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
             tokens.revoke("reader")
-            # Beats until then bear the place that is reached, and no event.
+            # Beats until then bear the project that is reached, and no event.
             assert {one.keys() == {"id"} for one in stream} <= {True}
 
 
 def test_a_token_that_is_revoked_ends_a_stream_that_is_never_silent(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than the machine keeps the writer waiting.
     settings = (
-        "from khive_persist.server.reading import live_events\n"
+        "from khive_persist.server.routes.read import live_events\n"
         "live_events.HEARTBEAT_SECONDS = 2.0\n"
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
-    tokens = Tokens(place)
+    tokens = Tokens(project)
     token = tokens.create("reader", ["read"])
     stop = threading.Event()
 
     def write() -> None:
         first = 0
         while not stop.wait(0.02):
-            store(place, CLAUDE, events(first, 1))
+            store(project, CLAUDE, events(first, 1))
             first += 1
 
     writer = threading.Thread(target=write)
     with (
-        Server(place, rhythm=process.QUICK) as server,
+        Server(project, rhythm=process.QUICK) as server,
         server.client(token) as client,
         client.stream("GET", "/v1/live") as response,
     ):
@@ -243,7 +243,7 @@ def test_a_token_that_is_revoked_ends_a_stream_that_is_never_silent(
             writer.join()
 
 
-def test_who_listens_to_different_things_is_told_of_those(place: Place) -> None:
+def test_who_listens_to_different_things_is_told_of_those(project: Project) -> None:
     queries = [
         {},
         {"tool": "codex"},
@@ -254,22 +254,22 @@ def test_who_listens_to_different_things_is_told_of_those(place: Place) -> None:
         {"session": "none"},
     ]
     # One session is known when they come: what is asked for is it alone, not s10.
-    store(place, CLAUDE, [event("s1", BEGIN), event("s2", BEGIN)])
+    store(project, CLAUDE, [event("s1", BEGIN), event("s2", BEGIN)])
     some = [
         event(f"s{n % 11}", BEGIN + timedelta(seconds=n), number=n,
               event_type="stop" if n % 2 else "post_command")
         for n in range(700)
     ]  # fmt: skip
     others = events(1_000, 9, "codex")
-    with Server(place) as server, ExitStack() as stack:
+    with Server(project) as server, ExitStack() as stack:
         streams = []
         for query in queries:
             client = stack.enter_context(server.client())
             response = stack.enter_context(client.stream("GET", "/v1/live", params=query))
             streams.append(told(response))
             begin(streams[-1])
-        store(place, CLAUDE, some)
-        store(place, CODEX, others)
+        store(project, CLAUDE, some)
+        store(project, CODEX, others)
         stops = [n for n in range(700) if n % 2]
         wanted = [
             {*range(700), *range(1_000, 1_009)},
@@ -283,18 +283,18 @@ def test_who_listens_to_different_things_is_told_of_those(place: Place) -> None:
             found = numbers(take(stream, len(numbered)))
             assert sorted(found) == sorted(numbered)
         last = event("none", BEGIN + timedelta(days=1), number=5_000)
-        store(place, CLAUDE, [last])
+        store(project, CLAUDE, [last])
         assert numbers(take(streams[-1], 1)) == [5_000]
         assert numbers(take(streams[0], 1)) == [5_000]
 
 
 def test_all_who_have_caught_up_share_one_reading(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marker = place.root / "nobody reads for itself"
+    marker = project.root / "nobody reads for itself"
     fault = f"""
 from pathlib import Path
-from khive_persist.server.reading import live_events
+from khive_persist.server.routes.read import live_events
 own = live_events.following
 
 async def following(*words):
@@ -304,7 +304,7 @@ async def following(*words):
 live_events.following = following
 """
     monkeypatch.setattr(process, "PROGRAM", fault + process.PROGRAM)
-    with Server(place, rhythm=process.QUICK) as server, ExitStack() as stack:
+    with Server(project, rhythm=process.QUICK) as server, ExitStack() as stack:
         streams = []
         for number in range(6):
             client = stack.enter_context(server.client())
@@ -312,13 +312,13 @@ live_events.following = following
             response = stack.enter_context(client.stream("GET", "/v1/live", params=query))
             streams.append(told(response))
             begin(streams[-1])
-        store(place, CLAUDE, events(0, 30))
+        store(project, CLAUDE, events(0, 30))
         for stream in streams[:4]:
             assert len(take(stream, 30)) == 30
         for stream in streams[4:]:
             assert len(take(stream, 10)) == 10
         marker.touch()
-        store(place, CLAUDE, events(30, 600))
+        store(project, CLAUDE, events(30, 600))
         for stream in streams[:4]:
             assert numbers(take(stream, 600)) == list(range(30, 630))
         for stream in streams[4:]:
@@ -326,16 +326,16 @@ live_events.following = following
 
 
 def test_who_is_behind_what_is_kept_reads_on_for_itself(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of a thousand characters at most: the newest batch alone.
     settings = (
-        "from khive_persist.server.reading import feed\nfeed.KEPT_CHARACTERS = 1_000\n"
+        "from khive_persist.server import event_feed\nevent_feed.KEPT_CHARACTERS = 1_000\n"
         "feed.BEAT_SECONDS = 0.005\n"
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
     large = "x" * 2_000
-    with Server(place, rhythm=process.QUICK) as server, ExitStack() as stack:
+    with Server(project, rhythm=process.QUICK) as server, ExitStack() as stack:
         streams = []
         for _ in range(2):
             client = stack.enter_context(server.client())
@@ -343,35 +343,35 @@ def test_who_is_behind_what_is_kept_reads_on_for_itself(
             streams.append(told(response))
             begin(streams[-1])
         for first in range(0, 9_000, 300):
-            store(place, CLAUDE, events(first, 300, output=large))
+            store(project, CLAUDE, events(first, 300, output=large))
         # 18 MB: the second has not read any of it while the first is told.
         for stream in streams:
             assert numbers(take(stream, 9_000)) == list(range(9_000))
 
 
-def test_a_place_that_goes_while_one_listens_is_said_to_be_a_gap(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_a_project_that_goes_while_one_listens_is_said_to_be_a_gap(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
-            store(place, CLAUDE, events(0, 3))
+            store(project, CLAUDE, events(0, 3))
             take(stream, 3)
-            delete(place, CLAUDE, "1")
+            delete(project, CLAUDE, "1")
             # They get the numbers of those that are gone.
-            store(place, CLAUDE, events(50, 3))
+            store(project, CLAUDE, events(50, 3))
             gap = next(stream)
             assert gap["event"] == "gap"
             assert json.loads(gap["data"])["reason"]
-            store(place, CLAUDE, events(100, 2))
+            store(project, CLAUDE, events(100, 2))
             found: list[int] = []
             while found[-1:] != [101]:
                 found += numbers(take(stream, 1))
             assert found[-2:] == [100, 101]
 
 
-def test_those_who_listen_are_counted_when_they_are_accepted(place: Place) -> None:
-    store(place, CLAUDE, events(0, 3))
-    with Server(place) as server, ExitStack() as stack:
+def test_those_who_listen_are_counted_when_they_are_accepted(project: Project) -> None:
+    store(project, CLAUDE, events(0, 3))
+    with Server(project) as server, ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(100)]
         head = (
             "GET /v1/live?session=s1 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -393,7 +393,9 @@ def test_those_who_listen_are_counted_when_they_are_accepted(place: Place) -> No
             process.until(is_accepted)
 
 
-def test_a_client_that_reads_too_slowly_is_cut_off_and_told_so(quick: Server, place: Place) -> None:
+def test_a_client_that_reads_too_slowly_is_cut_off_and_told_so(
+    quick: Server, project: Project
+) -> None:
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         slow.connect(quick.address)
@@ -408,12 +410,12 @@ def test_a_client_that_reads_too_slowly_is_cut_off_and_told_so(quick: Server, pl
         # More than the buffers between the two can hold.
         large = "x" * 20_000
         for first in range(0, 900, 100):
-            store(place, CLAUDE, events(first, 100, output=large))
+            store(project, CLAUDE, events(first, 100, output=large))
         with quick.client() as client, client.stream("GET", "/v1/live") as response:
             other = told(response)
             begin(other)
             until = time.monotonic() + 1.5
-            store(place, CLAUDE, events(2_000, 5))
+            store(project, CLAUDE, events(2_000, 5))
             # Another is told all the same, while that one does not read.
             assert numbers(take(other, 5)) == list(range(2_000, 2_005))
             while time.monotonic() < until:
@@ -425,8 +427,8 @@ def test_a_client_that_reads_too_slowly_is_cut_off_and_told_so(quick: Server, pl
     assert received.count(b"event: hook_event") < 905
 
 
-def test_more_streams_than_there_may_be_are_refused(place: Place) -> None:
-    with Server(place) as server:
+def test_more_streams_than_there_may_be_are_refused(project: Project) -> None:
+    with Server(project) as server:
         clients = [server.client() for _ in range(live_events.AT_ONCE)]
         streams = [client.stream("GET", "/v1/live") for client in clients]
         told_by = []

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from khive_persist import PlannerSession, open_store
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.server.process import Server
 
 BIG = 340282366920938463463374607431768211455
@@ -27,11 +27,11 @@ def refuse(word: str) -> Any:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = Place(tmp_path_factory.mktemp("odd"))
-    place.make()
+    project = Project(tmp_path_factory.mktemp("odd"))
+    project.make()
 
     async def save() -> None:
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             plan: Any = {"session_id": "s1", "task_description": "t", "execution_plan": [BIG],
                          "planning_cost": "n/a", "confidence": float("inf")}  # fmt: skip
             await plans.save(PlannerSession(content=plan))
@@ -39,13 +39,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             await plans.save(PlannerSession(content=plan))
 
     anyio.run(save)
-    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as connection:
+    with closing(sqlite3.connect(project.database("planner_sessions.db"))) as connection:
         # SQLite makes `Inf` of it, which it does not read itself.
         content = '{"session_id":"s3","confidence":1e400,"planning_cost":-1e400}'
         connection.execute("INSERT INTO planner_sessions (id, content, created_at) VALUES"
                            " ('old', ?, '2026-11-01 10:00:00.000000')", (content,))  # fmt: skip
         connection.commit()
-    with Server(place) as server:
+    with Server(project) as server:
         yield server
 
 

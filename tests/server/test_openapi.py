@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import checks
 from starlette.routing import Route
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.limits import Limits
+from khive_persist.server.context import begin_serving, end_serving
+from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
-from khive_persist.server.serving import begin_serving, end_serving
 from tests.server.filling import fill
 from tests.server.process import Server
 
@@ -37,10 +37,10 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = Place(tmp_path_factory.mktemp("openapi"))
-    place.make()
-    fill(place)
-    with Server(place) as running:
+    project = Project(tmp_path_factory.mktemp("openapi"))
+    project.make()
+    fill(project)
+    with Server(project) as running:
         yield running
 
 
@@ -50,8 +50,8 @@ def document(server: Server) -> Any:
         return client.get("/v1/openapi.json").json()
 
 
-async def test_every_route_is_described(place: Place) -> None:
-    serving = await begin_serving(place, "127.0.0.1", Limits())
+async def test_every_route_is_described(project: Project) -> None:
+    serving = await begin_serving(project, "127.0.0.1", Limits())
     try:
         every = [route for route in routes(serving) if isinstance(route, Route)]
         paths = openapi(serving, every)["paths"]

@@ -13,8 +13,8 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.purposes import (
+from khive_persist.models.purpose_registry import remember
+from khive_persist.models.purposes import (
     CONVERSATIONS,
     FOCUS_CHAINS,
     HOOK_EVENTS,
@@ -22,8 +22,8 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     purpose,
 )
-from khive_persist.register import remember
-from khive_persist.server.tokens import Tokens
+from khive_persist.project import Project
+from khive_persist.server.http.tokens import Tokens
 from tests.server.filling import BEGIN, delete, event, fill, message, pages, row, store
 from tests.server.process import Server, until
 
@@ -32,20 +32,20 @@ CODEX = HOOK_EVENTS["codex"]
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[str]]]:
-    place = Place(tmp_path_factory.mktemp("reading"))
-    place.make()
-    ids = fill(place, sessions=30)
+    project = Project(tmp_path_factory.mktemp("reading"))
+    project.make()
+    ids = fill(project, sessions=30)
     plans = [
         {"session_id": id, "task_description": f"Task {n}", "complexity": "complex" if n % 2 else
          "simple", "confidence": n / 10, "planning_cost": float(n), "agent_count": n}
         for n, id in enumerate(ids[:10])
     ]  # fmt: skip
     store(
-        place, PLANNER_SESSIONS, [row(p, BEGIN + timedelta(hours=n)) for n, p in enumerate(plans)]
+        project, PLANNER_SESSIONS, [row(p, BEGIN + timedelta(hours=n)) for n, p in enumerate(plans)]
     )
     verdicts = [{"session_id": id, "verdict": "success", "source": "person"} for id in ids[:5]]
-    store(place, OUTCOMES, [row(verdict, BEGIN) for verdict in verdicts])
-    with Server(place) as server:
+    store(project, OUTCOMES, [row(verdict, BEGIN) for verdict in verdicts])
+    with Server(project) as server:
         yield server, ids
 
 
@@ -57,7 +57,7 @@ def reader(filled: tuple[Server, list[str]]) -> Iterator[httpx.Client]:
 
 def cli(server: Server, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     """What a command prints as JSON."""
-    assert run(["--dir", str(server.place.root), *words]) == 0
+    assert run(["--dir", str(server.project.root), *words]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -119,18 +119,18 @@ def test_events_that_failed_and_those_with_their_payload(
 
 
 def test_pages_stay_as_they_are_while_rows_are_stored_and_deleted(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [event("s", BEGIN + timedelta(seconds=n // 3), n=n) for n in range(60)]
-    store(place, HOOK_EVENTS["claude-code"], rows)
-    with Server(place) as server, server.client() as client:
+    store(project, HOOK_EVENTS["claude-code"], rows)
+    with Server(project) as server, server.client() as client:
         seen = []
         for number, page in enumerate(pages(client, "/v1/events", limit=7)):
             seen += [item["content"]["n"] for item in page if "n" in item["content"]]
             later = BEGIN + timedelta(days=1, seconds=number)
-            store(place, CODEX, [event("later", later, "codex")])
+            store(project, CODEX, [event("later", later, "codex")])
             # The very row that the next page begins after.
-            delete(place, HOOK_EVENTS["claude-code"], "id = ?", page[-1]["id"])
+            delete(project, HOOK_EVENTS["claude-code"], "id = ?", page[-1]["id"])
     assert sorted(seen) == list(range(60))
     assert len(set(seen)) == 60
 
@@ -221,8 +221,8 @@ def test_an_overview_sums_up_what_the_events_and_messages_are(
     assert clock.from_column(found["series"][0]["at"]) is not None
 
 
-def test_an_overview_has_what_was_sent_just_now(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_an_overview_has_what_was_sent_just_now(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         before = client.get("/v1/overview").json()
         assert (before["totals"]["events"], before["is_complete"]) == (0, True)
         body = json.dumps({"session_id": "s1", "hook_event_name": "Stop"})
@@ -298,27 +298,27 @@ def test_the_doctor_says_what_the_command_says(
 ) -> None:
     server, ids = filled
     found = reader.get("/v1/doctor").json()
-    run(["--dir", str(server.place.root), "doctor", "--json"])
+    run(["--dir", str(server.project.root), "doctor", "--json"])
     printed = json.loads(capsys.readouterr().out)
     assert found.keys() == printed.keys()
     assert found["databases"] == printed["databases"]
     assert found["unmatched_calls"] == printed["unmatched_calls"]
     of_session = reader.get("/v1/doctor", params={"session": ids[1]}).json()
-    run(["--dir", str(server.place.root), "doctor", "--session", ids[1], "--json"])
+    run(["--dir", str(server.project.root), "doctor", "--session", ids[1], "--json"])
     assert of_session == json.loads(capsys.readouterr().out)
 
 
 def test_to_do_lists_and_own_records_are_read(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     items = [{"text": "one", "status": "in_progress"}]
     chain = {"session_id": "s1", "tool": "codex", "position": 1, "items": items, "added": ["one"]}
-    store(place, FOCUS_CHAINS, [row(chain, BEGIN)])
-    store(place, CODEX, [event("s1", BEGIN, "codex")])
+    store(project, FOCUS_CHAINS, [row(chain, BEGIN)])
+    store(project, CODEX, [event("s1", BEGIN, "codex")])
     own = purpose("diets", indexes=(("session_id",),))
-    remember(place, own)
-    store(place, own, [row({"session_id": "s1", "meal": n}, BEGIN, f"d{n}") for n in range(3)])
-    with Server(place) as server, server.client() as client:
+    remember(project, own)
+    store(project, own, [row({"session_id": "s1", "meal": n}, BEGIN, f"d{n}") for n in range(3)])
+    with Server(project) as server, server.client() as client:
         found = client.get("/v1/sessions/s1/focus").json()
         assert found == cli(server, capsys, "focus", "s1", "--json")
         assert [i["text"] for i in found["agents"][0]["current"]] == ["one"]
@@ -326,9 +326,9 @@ def test_to_do_lists_and_own_records_are_read(
         assert [one["content"]["meal"] for one in meals] == [2, 1, 0]
         assert client.get("/v1/focus_chains").json()["items"][0]["content"] == chain
         assert client.get("/v1/nothing").status_code == 404
-        place_told = client.get("/v1/place").json()
-        assert place_told["name"] == place.root.name
-        assert place_told["since"] == clock.to_text(BEGIN)
+        project_told = client.get("/v1/place").json()
+        assert project_told["name"] == project.root.name
+        assert project_told["since"] == clock.to_text(BEGIN)
 
 
 @pytest.mark.parametrize(
@@ -355,32 +355,32 @@ def test_csv_is_the_rows_that_export_makes(
     filled: tuple[Server, list[str]], reader: httpx.Client, capsysbinary: Any
 ) -> None:
     words = ["export", "--purpose", "planner_sessions", "--format", "csv"]
-    assert run(["--dir", str(filled[0].place.root), *words]) == 0
+    assert run(["--dir", str(filled[0].project.root), *words]) == 0
     exported = capsysbinary.readouterr().out.splitlines()
     answered = reader.get("/v1/plans", headers={"accept": "text/csv"}).content.splitlines()
     assert answered[0] == exported[0]
     assert sorted(answered[1:]) == sorted(exported[1:])
 
 
-def test_text_that_a_spreadsheet_would_run_is_neutralised(place: Place) -> None:
+def test_text_that_a_spreadsheet_would_run_is_neutralised(project: Project) -> None:
     prompt = {"event_type": "prompt_submitted", "payload": {"prompt": "=1+1"}}
-    store(place, CODEX, [event("@SUM(1)", BEGIN, "codex", cwd="+x", **prompt)])
-    with Server(place) as server, server.client(accept="text/csv") as client:
+    store(project, CODEX, [event("@SUM(1)", BEGIN, "codex", cwd="+x", **prompt)])
+    with Server(project) as server, server.client(accept="text/csv") as client:
         for path in ("/v1/sessions", "/v1/events"):
             cells = [c for line in csv.reader(io.StringIO(client.get(path).text)) for c in line]
             assert not [c for c in cells if c[:1] in ("=", "+", "-", "@")]
 
 
-def test_who_has_an_answer_already_is_told_so(place: Place) -> None:
-    fill(place, sessions=3)
-    with Server(place) as server, server.client() as client:
+def test_who_has_an_answer_already_is_told_so(project: Project) -> None:
+    fill(project, sessions=3)
+    with Server(project) as server, server.client() as client:
         for path in ("/v1/overview", "/v1/sessions", "/v1/events", "/v1/place", "/v1/stats"):
             first = client.get(path)
             tag = first.headers["etag"]
             again = client.get(path, headers={"if-none-match": f'"x", W/{tag}'})
             assert (again.status_code, again.content) == (304, b""), path
             assert again.headers["etag"] == tag
-        store(place, CODEX, [event("more", BEGIN, "codex")])
+        store(project, CODEX, [event("more", BEGIN, "codex")])
         tag = first.headers["etag"]
         assert client.get("/v1/stats", headers={"if-none-match": tag}).status_code == 200
 
@@ -418,7 +418,7 @@ def test_a_parameter_that_is_wrong_is_named(path: str, name: str, reader: httpx.
 
 def test_reading_needs_the_right_to_read(filled: tuple[Server, list[str]]) -> None:
     server, ids = filled
-    token = Tokens(server.place).create("writer", ["ingest"])
+    token = Tokens(server.project).create("writer", ["ingest"])
     names = ("events", "sessions", f"sessions/{ids[0]}/story", "overview", "live", "openapi.json",
              "place", "doctor", "messages", "stats")  # fmt: skip
     paths = [f"/v1/{name}" for name in names]
@@ -429,11 +429,11 @@ def test_reading_needs_the_right_to_read(filled: tuple[Server, list[str]]) -> No
         assert {client.get(path).status_code for path in paths} == {403}
 
 
-def test_rows_of_megabytes_make_short_pages_and_lose_none(place: Place) -> None:
+def test_rows_of_megabytes_make_short_pages_and_lose_none(project: Project) -> None:
     rows = [event("s", BEGIN + timedelta(seconds=n), payload={"x": "y" * 400_000, "n": n})
             for n in range(120)]  # fmt: skip
-    store(place, HOOK_EVENTS["gemini-cli"], rows)
-    with Server(place) as server, server.client() as client:
+    store(project, HOOK_EVENTS["gemini-cli"], rows)
+    with Server(project) as server, server.client() as client:
         found = list(pages(client, "/v1/events", limit=1000, payload="true"))
         assert len(found) > 1
         numbers = [item["content"]["payload"]["n"] for page in found for item in page]
@@ -442,12 +442,12 @@ def test_rows_of_megabytes_make_short_pages_and_lose_none(place: Place) -> None:
         assert len(light) == 120
 
 
-def test_what_is_no_json_is_shown_as_it_is(place: Place) -> None:
-    store(place, CONVERSATIONS, [message("s", BEGIN)])
+def test_what_is_no_json_is_shown_as_it_is(project: Project) -> None:
+    store(project, CONVERSATIONS, [message("s", BEGIN)])
     broken = [("b", '{"half', "[", clock.to_text(BEGIN), None)]
     import sqlite3
 
-    connection = sqlite3.connect(place.database(CONVERSATIONS.file))
+    connection = sqlite3.connect(project.database(CONVERSATIONS.file))
     for name, *_ in connection.execute(
         "SELECT name FROM sqlite_schema WHERE sql LIKE '%json_extract%' AND type = 'index'"
     ).fetchall():
@@ -455,7 +455,7 @@ def test_what_is_no_json_is_shown_as_it_is(place: Place) -> None:
     connection.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", broken)
     connection.commit()
     connection.close()
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         items = client.get("/v1/messages").json()["items"]
         assert {item["id"]: item["content"] for item in items}["b"] == '{"half'
         assert client.get("/v1/overview").json()["totals"]["messages"] == 2

@@ -17,11 +17,11 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.server.errors import Refused
-from khive_persist.server.reading import reporter
-from khive_persist.server.reading.reporter import REPORTING, Reporter
-from khive_persist.server.reading.reports import POLICY
+from khive_persist.project import Project
+from khive_persist.server.http.errors import Refused
+from khive_persist.server.routes.read import report_client
+from khive_persist.server.routes.read.compare_and_report import POLICY
+from khive_persist.server.routes.read.report_client import REPORTING, Reporter
 from tests.periodic.records import MONDAY, call, day, events, plan, plans
 from tests.server.process import Server, children, memory_bytes, until
 
@@ -30,21 +30,21 @@ QUESTION = {"what": "report", "as_page": False, "period": "day", "at": clock.to_
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("reports"))
-    place.make()
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("reports"))
+    project.make()
     rows = []
     for number in range(12):
         pattern = "parallel" if number % 2 else "<b>serial</b>"
         at = day(number / 2 - 3)
         rows += call(f"s{number}", at, success=number % 3 > 0, duration_ms=5)
-        plans(place, plan(f"s{number}", at, workflow_pattern=pattern, planning_cost=number))
-    events(place, rows)
-    return place
+        plans(project, plan(f"s{number}", at, workflow_pattern=pattern, planning_cost=number))
+    events(project, rows)
+    return project
 
 
 @pytest.fixture(scope="module")
-def server(filled: Place, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(filled: Project, request: pytest.FixtureRequest) -> Iterator[Server]:
     with Server(filled, is_fork=getattr(request, "param", True)) as running:
         yield running
 
@@ -68,14 +68,14 @@ def computing(pid: int) -> list[int]:
     return found
 
 
-def told(place: Place, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+def told(project: Project, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     capsys.readouterr()
-    assert run(["--dir", str(place.root), *words, "--json"]) == 0
+    assert run(["--dir", str(project.root), *words, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
 def test_a_comparison_is_that_of_the_command(
-    filled: Place, client: httpx.Client, capsys: pytest.CaptureFixture[str]
+    filled: Project, client: httpx.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     query = {
         "by": "workflow_pattern",
@@ -101,7 +101,7 @@ def test_a_comparison_is_that_of_the_command(
 
 
 def test_a_report_is_that_of_the_command_until_more_is_recorded(
-    filled: Place, client: httpx.Client, capsys: pytest.CaptureFixture[str]
+    filled: Project, client: httpx.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     query = {"period": "week", "at": "2026-11-18"}
     answer = client.get("/v1/report", params=query)
@@ -198,7 +198,7 @@ def test_who_leaves_ends_what_is_computed(server: Server, client: httpx.Client) 
     assert not Path(f"/proc/{held}").exists()
 
 
-def test_it_ends_with_the_server(filled: Place) -> None:
+def test_it_ends_with_the_server(filled: Project) -> None:
     """The server's end of its stdin closes when the server is gone, however it went."""
     command = [sys.executable, "-m", REPORTING, str(filled.root)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -214,9 +214,11 @@ class _Here:
         raise AssertionError
 
 
-async def test_what_takes_too_long_is_ended(filled: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporter, "LIMIT_SECONDS", 0.05)
-    monkeypatch.setattr(reporter, "PATIENCE_SECONDS", 0.01)
+async def test_what_takes_too_long_is_ended(
+    filled: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_client, "LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr(report_client, "PATIENCE_SECONDS", 0.01)
     one = Reporter(filled, anyio.Event())
     codes = []
 
@@ -233,7 +235,7 @@ async def test_what_takes_too_long_is_ended(filled: Place, monkeypatch: pytest.M
     assert not computing(os.getpid())
 
 
-async def test_a_server_that_stops_waits_for_nothing(filled: Place) -> None:
+async def test_a_server_that_stops_waits_for_nothing(filled: Project) -> None:
     stopping = anyio.Event()
     one = Reporter(filled, stopping)
     stopping.set()
@@ -243,15 +245,15 @@ async def test_a_server_that_stops_waits_for_nothing(filled: Place) -> None:
 
 
 def test_without_scipy_a_comparison_says_what_to_install(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server needs none: its processes find no scipy, as where the extra is missing."""
     hiding = tmp_path / "hiding" / "scipy"
     hiding.mkdir(parents=True)
     (hiding / "__init__.py").write_text("raise ModuleNotFoundError('no scipy', name='scipy')\n")
     monkeypatch.setenv("PYTHONPATH", str(hiding.parent))
-    events(place, call("a", MONDAY))
-    with Server(place) as own, own.client() as client:
+    events(project, call("a", MONDAY))
+    with Server(project) as own, own.client() as client:
         answer = client.get("/v1/compare")
         found = client.get("/v1/report?at=2026-11-18").json()
     assert (answer.status_code, answer.json()["error"]["code"]) == (501, "missing_extra")

@@ -1,4 +1,4 @@
-"""The process: one a place, stopped gracefully, with its settings, spool and backups in hand."""
+"""The process: one a project, stopped gracefully, with its settings, spool and backups in hand."""
 
 import itertools
 import json
@@ -23,10 +23,10 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.mirror.packing import MARKER
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, OUTCOMES
-from khive_persist.server.listening import check_exposure
-from khive_persist.store.sqlite import lock
+from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES
+from khive_persist.project import Project
+from khive_persist.server.http.listening import check_exposure
+from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import committed_only, copies_of
 from tests.server.process import Server, event, recorder_of, until
 
@@ -34,9 +34,9 @@ JSON = {"content-type": "application/json"}
 DISK_BYTES = 4_000_000
 
 
-def stored(place: Place) -> set[int]:
+def stored(project: Project) -> set[int]:
     """The numbers of the stored events; each is there once."""
-    path = place.database("claude_hooks.db")
+    path = project.database("claude_hooks.db")
     if not path.exists():
         return set()
     connection = sqlite3.connect(path)
@@ -55,7 +55,7 @@ def stored(place: Place) -> set[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_graceful_stop_answers_what_it_has_begun(place: Place, number: int) -> None:
+def test_a_graceful_stop_answers_what_it_has_begun(project: Project, number: int) -> None:
     answered: set[int] = set()
     wrong: list[object] = []
     going = threading.Semaphore(0)
@@ -79,7 +79,7 @@ def test_a_graceful_stop_answers_what_it_has_begun(place: Place, number: int) ->
                 answered.add(number)
                 going.release()
 
-    server = Server(place, is_fork=False)
+    server = Server(project, is_fork=False)
     threads = [threading.Thread(target=load, args=(at * 1_000_000,)) for at in range(8)]
     for thread in threads:
         thread.start()
@@ -92,16 +92,16 @@ def test_a_graceful_stop_answers_what_it_has_begun(place: Place, number: int) ->
         thread.join()
     assert not wrong
     assert len(answered) >= 80
-    assert answered <= stored(place)
-    assert not (place.khive / "server.url").exists()
-    assert Spool(place).is_empty()
+    assert answered <= stored(project)
+    assert not (project.khive / "server.url").exists()
+    assert Spool(project).is_empty()
     events = [json.loads(line)["event"] for line in server.log.splitlines()]
     assert (events[0], events[-1]) == ("started", "stopped")
     assert "recorder_ended" not in events
 
 
-def test_a_stop_does_not_wait_for_who_is_slow(place: Place) -> None:
-    with Server(place) as server, ExitStack() as stack:
+def test_a_stop_does_not_wait_for_who_is_slow(project: Project) -> None:
+    with Server(project) as server, ExitStack() as stack:
         head = (
             "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             f"Authorization: Bearer {server.token}\r\n"
@@ -119,8 +119,8 @@ def test_a_stop_does_not_wait_for_who_is_slow(place: Place) -> None:
         assert time.monotonic() - began < 10
 
 
-def test_a_second_server_of_a_place_says_so(server: Server) -> None:
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(server.place.root)]
+def test_a_second_server_of_a_project_says_so(server: Server) -> None:
+    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(server.project.root)]
     done = subprocess.run(
         [*command, "serve", "--port", "0"], capture_output=True, text=True, check=False, timeout=60
     )
@@ -130,21 +130,21 @@ def test_a_second_server_of_a_place_says_so(server: Server) -> None:
     assert server.url in line
 
 
-def test_a_killed_server_leaves_nothing_that_holds_up_the_next(place: Place) -> None:
-    first = Server(place)
+def test_a_killed_server_leaves_nothing_that_holds_up_the_next(project: Project) -> None:
+    first = Server(project)
     recorder = recorder_of(first.process.pid)
     first.kill()
-    with Server(place) as second, second.client() as client:
+    with Server(project) as second, second.client() as client:
         assert client.post("/hooks/claude-code", json={"number": 1}).status_code == 200
         # The old recorder leaves once its server is gone.
         until(lambda: not Path(f"/proc/{recorder}").exists())
-    assert stored(place) == {1}
+    assert stored(project) == {1}
 
 
-def test_a_port_that_is_taken_is_one_line(place: Place) -> None:
+def test_a_port_that_is_taken_is_one_line(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(place.root)]
+        command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(project.root)]
         done = subprocess.run(
             [*command, "serve", "--port", port], capture_output=True, text=True, check=False
         )
@@ -183,15 +183,17 @@ def test_others_are_let_in_only_with_a_token_and_tls(
             check()
 
 
-def test_the_command_refuses_to_be_open(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    root = str(place.root)
+def test_the_command_refuses_to_be_open(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(project.root)
     assert run(["--dir", root, "serve", "--address", "0.0.0.0", "--port", "0"]) == 1
     assert "--insecure" in capsys.readouterr().err
-    assert run(["--dir", root, "serve", "--tls-cert", str(place.config)]) == 2
+    assert run(["--dir", root, "serve", "--tls-cert", str(project.config)]) == 2
 
 
-def test_over_tls(place: Place) -> None:
-    cert, key = place.root / "cert.pem", place.root / "key.pem"
+def test_over_tls(project: Project) -> None:
+    cert, key = project.root / "cert.pem", project.root / "key.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
@@ -201,7 +203,7 @@ def test_over_tls(place: Place) -> None:
     if made.returncode:
         pytest.skip("no openssl here")
     words = ("--port", "0", "--tls-cert", str(cert), "--tls-key", str(key))
-    with Server(place, words=words, is_fork=False) as server:
+    with Server(project, words=words, is_fork=False) as server:
         assert server.url.startswith("https://127.0.0.1:")
         trusted = ssl.create_default_context(cafile=str(cert))
         with httpx.Client(base_url=server.url, verify=trusted, trust_env=False) as client:
@@ -210,21 +212,21 @@ def test_over_tls(place: Place) -> None:
             assert "Secure" in answer.headers["set-cookie"]
 
 
-def test_config_toml_is_followed_and_a_wrong_one_changes_nothing(place: Place) -> None:
+def test_config_toml_is_followed_and_a_wrong_one_changes_nothing(project: Project) -> None:
     def takes(count: int) -> bool:
         return client.post("/hooks/codex", json="x" * count).status_code == 200
 
-    with Server(place, rhythm={"settings": 0.05}) as server, server.client() as client:
-        place.config.unlink()
+    with Server(project, rhythm={"settings": 0.05}) as server, server.client() as client:
+        project.config.unlink()
         until(lambda: "settings_changed" in server.log)
         assert takes(100_000)
-        place.local_config.write_text("server.max_body_bytes = 70_000\n")
+        project.local_config.write_text("server.max_body_bytes = 70_000\n")
         until(lambda: not takes(100_000))
-        place.local_config.write_text("server.max_body_bytes = 'many'\n")
+        project.local_config.write_text("server.max_body_bytes = 'many'\n")
         until(lambda: "settings_wrong" in server.log)
         assert not takes(100_000)
         assert takes(60_000)
-        place.local_config.unlink()
+        project.local_config.unlink()
         until(lambda: takes(100_000))
     events = [json.loads(line) for line in server.log.splitlines()]
     assert [one["names"] for one in events if one["event"] == "settings_changed"] == [
@@ -232,19 +234,19 @@ def test_config_toml_is_followed_and_a_wrong_one_changes_nothing(place: Place) -
     ]  # fmt: skip
 
 
-def test_what_is_redacted_follows_config_toml_too(place: Place) -> None:
+def test_what_is_redacted_follows_config_toml_too(project: Project) -> None:
     secret = "ghp" + "_" + "A1b2" * 9
 
     sent = itertools.count()
 
     def texts(number: int) -> list[str]:
-        if not place.database("codex_hooks.db").exists():
+        if not project.database("codex_hooks.db").exists():
             return []
         sql = (
             "SELECT json_extract(content, '$.payload.text') FROM hook_events"
             " WHERE json_extract(content, '$.payload.number') = ?"
         )
-        with closing(sqlite3.connect(place.database("codex_hooks.db"))) as found:
+        with closing(sqlite3.connect(project.database("codex_hooks.db"))) as found:
             # It may be just being made.
             with suppress(sqlite3.OperationalError):
                 return [text for (text,) in found.execute(sql, [number])]
@@ -258,47 +260,47 @@ def test_what_is_redacted_follows_config_toml_too(place: Place) -> None:
         return texts(number) == [secret]
 
     with (
-        Server(place, rhythm={"settings": 3600, "spool": 0.1}) as server,
+        Server(project, rhythm={"settings": 3600, "spool": 0.1}) as server,
         server.client() as client,
     ):
         assert not kept()
-        place.local_config.write_text(f"redaction.allow = ['{secret}']\n")
+        project.local_config.write_text(f"redaction.allow = ['{secret}']\n")
         assert not kept()
         server.process.send_signal(signal.SIGHUP)
         until(kept)
 
 
-def test_what_lies_in_the_spool_is_drained_while_it_runs(place: Place) -> None:
-    Spool(place).accept("claude-code", event(1))
-    with Server(place, rhythm={"spool": 0.05}):
-        until(lambda: stored(place) == {1})
-        Spool(place).accept("claude-code", event(2))
-        until(lambda: stored(place) == {1, 2})
+def test_what_lies_in_the_spool_is_drained_while_it_runs(project: Project) -> None:
+    Spool(project).accept("claude-code", event(1))
+    with Server(project, rhythm={"spool": 0.05}):
+        until(lambda: stored(project) == {1})
+        Spool(project).accept("claude-code", event(2))
+        until(lambda: stored(project) == {1, 2})
 
 
-def test_backups_are_made_by_the_schedule(place: Place) -> None:
-    place.local_config.write_text("backup.every_hours = 1\n")
-    with Server(place, rhythm={"backup": 0.1}) as server, server.client() as client:
+def test_backups_are_made_by_the_schedule(project: Project) -> None:
+    project.local_config.write_text("backup.every_hours = 1\n")
+    with Server(project, rhythm={"backup": 0.1}) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(1), headers=JSON)
         until(lambda: "backup_made" in server.log, 60)
     assert server.log.count("backup_made") == 1
-    assert any(place.backups.iterdir())
+    assert any(project.backups.iterdir())
 
 
-def test_a_backup_that_fails_is_in_the_log(place: Place) -> None:
-    place.local_config.write_text("backup.every_hours = 1\nbackup.recipients = ['nonsense']\n")
-    with Server(place, rhythm={"backup": 0.1}) as server:
+def test_a_backup_that_fails_is_in_the_log(project: Project) -> None:
+    project.local_config.write_text("backup.every_hours = 1\nbackup.recipients = ['nonsense']\n")
+    with Server(project, rhythm={"backup": 0.1}) as server:
         until(lambda: "backup_failed" in server.log, 60)
 
 
 def test_a_locked_database_sends_events_to_the_spool_and_records_back(server: Server) -> None:
-    place = server.place
+    project = server.project
     with server.client() as client:
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
         client.post("/v1/outcomes", json={"content": {"session_id": "s", "verdict": "success"}})
         with (
-            lock.held(lock.lock_path(place.database("claude_hooks.db")), 10),
-            lock.held(lock.lock_path(place.database("outcomes.db")), 10),
+            write_lock.held(write_lock.lock_path(project.database("claude_hooks.db")), 10),
+            write_lock.held(write_lock.lock_path(project.database("outcomes.db")), 10),
         ):
             for number in (1, 2, 3):
                 began = time.monotonic()
@@ -323,30 +325,30 @@ def test_a_locked_database_sends_events_to_the_spool_and_records_back(server: Se
         assert counted is not None
         assert int(counted[1]) >= 3
     server.stop()
-    assert run(["--dir", str(place.root), "events", "--jsonl"]) == 0
-    assert stored(place) == {0, 1, 2, 3}
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert run(["--dir", str(project.root), "events", "--jsonl"]) == 0
+    assert stored(project) == {0, 1, 2, 3}
+    assert run(["--dir", str(project.root), "verify"]) == 0
 
 
 def test_a_commit_that_comes_after_the_spool_has_the_event_stores_it_once(server: Server) -> None:
-    place = server.place
+    project = server.project
     with server.client() as client:
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
-        with lock.held(lock.lock_path(place.database("claude_hooks.db")), 10):
+        with write_lock.held(write_lock.lock_path(project.database("claude_hooks.db")), 10):
             assert client.post("/hooks/claude-code", content=event(1), headers=JSON).is_success
         # It was not answered by a commit, and the recorder goes on with it now.
-        until(lambda: stored(place) == {0, 1})
+        until(lambda: stored(project) == {0, 1})
         until(lambda: client.get("/readyz").status_code == 200)
-    assert run(["--dir", str(place.root), "events", "--jsonl"]) == 0
-    assert stored(place) == {0, 1}
-    assert Spool(place).is_empty()
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert run(["--dir", str(project.root), "events", "--jsonl"]) == 0
+    assert stored(project) == {0, 1}
+    assert Spool(project).is_empty()
+    assert run(["--dir", str(project.root), "verify"]) == 0
 
 
-def test_a_damaged_database_loses_no_event(place: Place) -> None:
-    path = place.database("claude_hooks.db")
+def test_a_damaged_database_loses_no_event(project: Project) -> None:
+    path = project.database("claude_hooks.db")
     path.write_bytes(b"no database at all" * 1_000)
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         answer = client.post("/hooks/claude-code", content=event(1), headers=JSON)
         assert answer.status_code == 200
         batch = {"id": "own", "tool": "claude-code", "payload": {}}
@@ -356,34 +358,34 @@ def test_a_damaged_database_loses_no_event(place: Place) -> None:
         batch["id"] = "00000000-0000-4000-8000-000000000007"
         (told,) = client.post("/v1/events", json=batch).json()["results"]
         assert told == {"id": batch["id"], "result": "spooled"}
-    assert len(Spool(place).events()) == 2
+    assert len(Spool(project).events()) == 2
     assert path.read_bytes() == b"no database at all" * 1_000
 
 
-def test_a_killed_recorders_last_commit_gets_its_second_copy(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_a_killed_recorders_last_commit_gets_its_second_copy(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         for number in range(3):
             client.post("/hooks/claude-code", content=event(number), headers=JSON)
         client.post("/v1/outcomes", json={"content": {"session_id": "s", "verdict": "success"}})
         os.kill(recorder_of(server.process.pid), signal.SIGKILL)
         server.kill()
     # Killed between a commit and its copy.
-    committed_only(place, HOOK_EVENTS["claude-code"], "an-event")
-    committed_only(place, OUTCOMES, "a-verdict")
-    with Server(place) as again, again.client() as client:
+    committed_only(project, HOOK_EVENTS["claude-code"], "an-event")
+    committed_only(project, OUTCOMES, "a-verdict")
+    with Server(project) as again, again.client() as client:
         until(lambda: client.get("/readyz").status_code == 200)
-        until(lambda: copies_of(place, "an-event") == copies_of(place, "a-verdict") == 1)
-    with Server(place) as again, again.client() as client:
+        until(lambda: copies_of(project, "an-event") == copies_of(project, "a-verdict") == 1)
+    with Server(project) as again, again.client() as client:
         assert client.post("/hooks/claude-code", content=event(3), headers=JSON).is_success
         until(lambda: client.get("/readyz").status_code == 200)
-    assert not (place.khive / "server.recording").exists()
-    assert run(["--dir", str(place.root), "events", "--jsonl"]) == 0
-    assert stored(place) == {*range(4), None}
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert not (project.khive / "server.recording").exists()
+    assert run(["--dir", str(project.root), "events", "--jsonl"]) == 0
+    assert stored(project) == {*range(4), None}
+    assert run(["--dir", str(project.root), "verify"]) == 0
 
 
-def test_a_recorder_that_ends_is_started_anew(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_a_recorder_that_ends_is_started_anew(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
         for number in (1, 2):
             recorder = recorder_of(server.process.pid)
@@ -394,8 +396,8 @@ def test_a_recorder_that_ends_is_started_anew(place: Place) -> None:
             until(lambda pid=recorder: not Path(f"/proc/{pid}").exists())  # type: ignore[misc]
             until(lambda: client.get("/readyz").status_code == 200)
         assert client.post("/hooks/claude-code", content=event(3), headers=JSON).status_code == 200
-    assert run(["--dir", str(place.root), "events", "--jsonl"]) == 0
-    assert stored(place) == {0, 1, 2, 3}
+    assert run(["--dir", str(project.root), "events", "--jsonl"]) == 0
+    assert stored(project) == {0, 1, 2, 3}
 
 
 @pytest.fixture
@@ -423,9 +425,9 @@ def fill_up(disk: Path) -> Path:
 
 
 def test_on_a_full_disk_the_home_directory_takes_events(disk: Path, home: Path) -> None:
-    place = Place(disk / "project")
-    place.root.mkdir()
-    with Server(place) as server, server.client() as client:
+    project = Project(disk / "project")
+    project.root.mkdir()
+    with Server(project) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
         ballast = fill_up(disk)
         for number in range(1, 6):
@@ -435,19 +437,19 @@ def test_on_a_full_disk_the_home_directory_takes_events(disk: Path, home: Path) 
             "/v1/outcomes", json={"content": {"session_id": "s", "verdict": "failure"}}
         )
         assert answer.status_code == 503
-        assert any(one.away for one in Spool(Place(home)).events())
+        assert any(one.away for one in Spool(Project(home)).events())
         ballast.unlink()
-    assert run(["--dir", str(place.root), "events", "--jsonl"]) == 0
-    assert stored(place) == set(range(6))
+    assert run(["--dir", str(project.root), "events", "--jsonl"]) == 0
+    assert stored(project) == set(range(6))
 
 
 def test_where_nothing_can_take_an_event_the_answer_says_so(
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(disk))
-    place = Place(disk / "project")
-    place.root.mkdir()
-    with Server(place) as server, server.client() as client:
+    project = Project(disk / "project")
+    project.root.mkdir()
+    with Server(project) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(0), headers=JSON)
         fill_up(disk)
         for number in range(1, 60):
@@ -462,10 +464,10 @@ def test_where_nothing_can_take_an_event_the_answer_says_so(
         assert client.get("/healthz").status_code == 200
 
 
-def test_the_log_holds_nothing_of_what_was_sent(place: Place) -> None:
-    place.config.write_text("server.colour = 'a\\u001b[31m\\nb'\n")
+def test_the_log_holds_nothing_of_what_was_sent(project: Project) -> None:
+    project.config.write_text("server.colour = 'a\\u001b[31m\\nb'\n")
     for words in (("--port", "0", "--log-json"), ("--port", "0")):
-        with Server(place, words=words) as server, server.client() as client:
+        with Server(project, words=words) as server, server.client() as client:
             client.post("/hooks/claude-code", json={"text": "payload\n\x1b[31mtext"})
             client.get("/%1bpayload", headers={"x": "payload"})
             client.post("/v1/payload", json={})
@@ -474,7 +476,7 @@ def test_the_log_holds_nothing_of_what_was_sent(place: Place) -> None:
     assert " error settings_wrong " in server.log
 
 
-def test_without_its_packages_the_command_says_what_to_install(place: Place) -> None:
+def test_without_its_packages_the_command_says_what_to_install(project: Project) -> None:
     program = """
 import sys
 sys.modules["uvicorn"] = None
@@ -482,7 +484,7 @@ from khive_persist.cli.root import run
 sys.exit(run(["--dir", sys.argv[1], "serve"]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, str(place.root)],
+        [sys.executable, "-c", program, str(project.root)],
         capture_output=True,
         text=True,
         check=False,
@@ -516,18 +518,21 @@ def test_metrics_count_by_route_and_not_by_path(server: Server, client: httpx.Cl
     assert "<path>" not in text
 
 
-def test_old_streams_are_packed_while_a_server_runs(place: Place) -> None:
-    with Server(place, rhythm={"packing": 1.0, "spool": 0.1}) as server, server.client() as client:
+def test_old_streams_are_packed_while_a_server_runs(project: Project) -> None:
+    with (
+        Server(project, rhythm={"packing": 1.0, "spool": 0.1}) as server,
+        server.client() as client,
+    ):
         # Each wake makes a drainer stay for so long: it has to be less than the time between them.
-        place.config.write_text("[capture]\nlinger_seconds = 0.05\n")
+        project.config.write_text("[capture]\nlinger_seconds = 0.05\n")
         answer = client.post("/hooks/claude-code", content=event(1, 100), headers=JSON)
         assert answer.status_code == 200
         # On a slow machine it comes by the spool.
-        until(lambda: any(place.sessions.glob("hook_events_*.jsonl")))
-        (stream,) = place.sessions.glob("hook_events_*.jsonl")
+        until(lambda: any(project.sessions.glob("hook_events_*.jsonl")))
+        (stream,) = project.sessions.glob("hook_events_*.jsonl")
         yesterday = time.time() - 2 * 86_400
         os.utime(stream, (yesterday, yesterday))
         # It may have looked before there was anything to pack.
-        (place.sessions / MARKER).unlink(missing_ok=True)
+        (project.sessions / MARKER).unlink(missing_ok=True)
         until(lambda: not stream.exists())
         assert stream.with_name(stream.name + ".gz").exists()

@@ -9,11 +9,15 @@ import pytest
 
 from khive_persist import ApplicationSession, open_store
 from khive_persist.errors import NotFoundError, StoreBusyError, VersionError
-from khive_persist.place import Place
-from khive_persist.server.limits import Limits
-from khive_persist.server.serving import Serving, begin_serving, end_serving
-from khive_persist.server.sessions.cache import KEPT_SECONDS, MOST_BYTES, SessionCache
-from khive_persist.server.sessions.retries import PAUSES_SECONDS, retried
+from khive_persist.project import Project
+from khive_persist.server.context import Serving, begin_serving, end_serving
+from khive_persist.server.http.limits import Limits
+from khive_persist.server.routes.application_sessions.cache import (
+    KEPT_SECONDS,
+    MOST_BYTES,
+    SessionCache,
+)
+from khive_persist.server.routes.application_sessions.retries import PAUSES_SECONDS, retried
 from khive_persist.store.application_sessions import ApplicationSessionStore
 
 
@@ -27,8 +31,8 @@ class Clock:
 
 
 @pytest.fixture
-async def serving(place: Place) -> AsyncIterator[Serving]:
-    made = await begin_serving(place, "127.0.0.1", Limits())
+async def serving(project: Project) -> AsyncIterator[Serving]:
+    made = await begin_serving(project, "127.0.0.1", Limits())
     yield made
     await end_serving(made)
 
@@ -97,7 +101,7 @@ async def test_a_read_that_others_overtake_is_not_kept(serving: Serving) -> None
     await begin(cache, "s1")
     await cache.get("s1")
     with cache._doubted("s1") as reading:
-        async with open_store(ApplicationSession, dir=serving.place.root) as other:
+        async with open_store(ApplicationSession, dir=serving.project.root) as other:
             await other.update("s1", {"step": 1}, 1)
         assert (await cache.get("s1")).version == 2
         assert reading.is_doubtful
@@ -120,7 +124,7 @@ async def test_what_was_there_before_a_write_is_not_kept_beside_others(
         elif others == "another session":
             await cache.write("s2", lambda own: own.update("s2", {"step": 1}, 1))
         else:
-            async with open_store(ApplicationSession, dir=serving.place.root) as other:
+            async with open_store(ApplicationSession, dir=serving.project.root) as other:
                 await other.update("s1", {"step": 2}, 2)
             await cache.get("s2")
         return written
@@ -169,7 +173,7 @@ async def test_it_gives_what_the_file_has_whoever_writes(serving: Serving) -> No
     cache = SessionCache(serving)
     await begin(cache, "s1")
     written = {"s1": 1}
-    async with open_store(ApplicationSession, dir=serving.place.root) as other:
+    async with open_store(ApplicationSession, dir=serving.project.root) as other:
 
         async def write(*, past: bool) -> None:
             for _ in range(40):

@@ -2,8 +2,8 @@
 
 import httpx
 
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, SCORES
+from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, SCORES
+from khive_persist.project import Project
 from tests.server.filling import BEGIN, row, store
 from tests.server.process import Server
 
@@ -12,14 +12,14 @@ def sessions(client: httpx.Client, path: str) -> list[str]:
     return sorted(one["content"]["session_id"] for one in client.get(path).json()["items"])
 
 
-def test_an_exact_id_wins_over_those_that_begin_so(place: Place) -> None:
-    place.make()
+def test_an_exact_id_wins_over_those_that_begin_so(project: Project) -> None:
+    project.make()
     ids = ("task-1", "task-10", "task-100")
     plans = [row({"session_id": id, "task_description": ""}, BEGIN) for id in ids]
-    store(place, PLANNER_SESSIONS, plans)
+    store(project, PLANNER_SESSIONS, plans)
     stops = [row({"event_type": "stop", "session_id": id}, BEGIN) for id in ids[1:]]
-    store(place, HOOK_EVENTS["codex"], stops)
-    with Server(place) as server, server.client() as client:
+    store(project, HOOK_EVENTS["codex"], stops)
+    with Server(project) as server, server.client() as client:
         assert sessions(client, "/v1/plans?session=task-1") == ["task-1"]
         assert sessions(client, "/v1/plans?session=task-") == [*ids]
         assert sessions(client, "/v1/events?session=task-1") == []
@@ -29,15 +29,15 @@ def test_an_exact_id_wins_over_those_that_begin_so(place: Place) -> None:
         assert [one["session_id"] for one in outcomes] == ["task-1"]
 
 
-def test_no_route_takes_another_session_for_one_that_is_known(place: Place) -> None:
-    place.make()
+def test_no_route_takes_another_session_for_one_that_is_known(project: Project) -> None:
+    project.make()
     other = [row({"session_id": "task-10", "task_description": "", "event_type": "stop"}, BEGIN)]
-    store(place, PLANNER_SESSIONS, other)
-    store(place, HOOK_EVENTS["codex"], other)
-    store(place, SCORES, [row({"session_id": "task-1", "name": "exam", "value": 1}, BEGIN)])
-    store(place, OUTCOMES, [row({"session_id": "task-2", "verdict": "success"}, BEGIN)])
-    store(place, OUTCOMES, [row({"session_id": "task-20", "verdict": "success"}, BEGIN)])
-    with Server(place) as server, server.client() as client:
+    store(project, PLANNER_SESSIONS, other)
+    store(project, HOOK_EVENTS["codex"], other)
+    store(project, SCORES, [row({"session_id": "task-1", "name": "exam", "value": 1}, BEGIN)])
+    store(project, OUTCOMES, [row({"session_id": "task-2", "verdict": "success"}, BEGIN)])
+    store(project, OUTCOMES, [row({"session_id": "task-20", "verdict": "success"}, BEGIN)])
+    with Server(project) as server, server.client() as client:
         for path in ("", "/story", "/lineage", "/focus"):
             assert client.get(f"/v1/sessions/task-1{path}").status_code == 404, path
             assert client.get(f"/v1/sessions/task-10{path}").status_code in (200, 404), path

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 from tests.server.process import Server, children
 from tests.server.sessions import KINDS, PATH, begin, contents, one_of
 
@@ -123,7 +123,7 @@ def test_no_update_of_the_server_s_clients_and_of_another_process_is_lost(
                     break
 
     other = subprocess.Popen(
-        [sys.executable, "-c", UPDATES, str(server.place.root), id, str(each)],
+        [sys.executable, "-c", UPDATES, str(server.project.root), id, str(each)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert other.stdout is not None
@@ -139,11 +139,11 @@ def test_no_update_of_the_server_s_clients_and_of_another_process_is_lost(
     for name in (*map(str, range(clients)), "python"):
         own = [one for one in session["took"] if one.split()[0] == name]
         assert own == [f"{name} {step}" for step in range(each)]
-    assert run(["--dir", str(server.place.root), "verify"]) == 0
+    assert run(["--dir", str(server.project.root), "verify"]) == 0
 
 
-def test_a_restarted_server_goes_on(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_a_restarted_server_goes_on(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         id = begin(client, session_id="s1", participant="ann")
         client.patch(f"{PATH}/{id}", json={"step": 1, "version": 1})
         sent = {name: [{**one_of(name), "id": f"{name}{n}"} for n in range(3)] for name in KINDS}
@@ -154,7 +154,7 @@ def test_a_restarted_server_goes_on(place: Place) -> None:
         for pid in (*children(server.process.pid), server.process.pid):
             os.kill(pid, signal.SIGKILL)
         server.end()
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         assert client.get(f"{PATH}/{id}").json() == before
         assert client.get(f"{PATH}/{id}/check").json()["is_restorable"]
         # Who does not know whether he was heard says it again.
@@ -163,7 +163,7 @@ def test_a_restarted_server_goes_on(place: Place) -> None:
         for name in KINDS:
             answer = client.post(f"{PATH}/{id}/{name}", json=sent[name])
             assert answer.json()["counts"] == {"same": 3}
-            assert len(contents(place, name)) == 3
+            assert len(contents(project, name)) == 3
         late = client.patch(f"{PATH}/{id}", json={"step": 2, "version": 1})
         assert late.status_code == 409
         assert client.patch(f"{PATH}/{id}", json={"step": 2, "version": 2}).status_code == 200
@@ -172,12 +172,12 @@ def test_a_restarted_server_goes_on(place: Place) -> None:
 @pytest.mark.parametrize("told", ["read", "added to", "begun again", "completed again"])
 @pytest.mark.parametrize("left", ["nothing", "the version before"])
 def test_a_commit_whose_copy_was_not_made_is_copied_before_it_is_told(
-    told: str, left: str, place: Place
+    told: str, left: str, project: Project
 ) -> None:
     fields = {"session_id": "s1", "group": "a"}
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         begin(client, **fields)
-        (copy,) = (place.khive / "sessions").glob("application_session_*.json")
+        (copy,) = (project.khive / "sessions").glob("application_session_*.json")
         before = copy.read_bytes()
         if told == "completed again":
             client.post(f"{PATH}/s1/complete", json={"outcome": 1})
@@ -187,7 +187,7 @@ def test_a_commit_whose_copy_was_not_made_is_copied_before_it_is_told(
     copy.unlink()
     if left != "nothing":
         copy.write_bytes(before)
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         match told:
             case "read":
                 assert client.get(f"{PATH}/s1").json()["step"] == 1
@@ -199,7 +199,7 @@ def test_a_commit_whose_copy_was_not_made_is_copied_before_it_is_told(
             case "completed again":
                 answer = client.post(f"{PATH}/s1/complete", json={"outcome": 1})
                 assert answer.json()["version"] == 2
-    assert run(["--dir", str(place.root), "verify"]) == 0
+    assert run(["--dir", str(project.root), "verify"]) == 0
 
 
 def test_a_session_is_read_from_the_file_once(server: Server, client: httpx.Client) -> None:
@@ -219,37 +219,37 @@ def test_a_session_is_read_from_the_file_once(server: Server, client: httpx.Clie
     assert lookups(client) == {"hit": 17, "miss": 1}
 
 
-def test_a_session_that_is_not_known_yet_is_read(place: Place) -> None:
-    with Server(place) as server, server.client() as client:
+def test_a_session_that_is_not_known_yet_is_read(project: Project) -> None:
+    with Server(project) as server, server.client() as client:
         id = begin(client)
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         for _ in range(3):
             assert client.get(f"{PATH}/{id}").status_code == 200
         assert lookups(client) == {"hit": 2, "miss": 1}
 
 
-def write_by_python(place: Place, id: str) -> None:
-    python(UPDATE, str(place.root), id)
+def write_by_python(project: Project, id: str) -> None:
+    python(UPDATE, str(project.root), id)
 
 
-def write_by_sql(place: Place, id: str) -> None:
-    path = place.database("application_sessions.db")
+def write_by_sql(project: Project, id: str) -> None:
+    path = project.database("application_sessions.db")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             "UPDATE application_sessions SET content = json_set(content, '$.by', 'sql')"
         )
 
 
-def write_by_import(place: Place, id: str) -> None:
-    document = contents(place, "sessions")[id] | {"by": "import"}
-    source = place.root / "sessions.jsonl"
+def write_by_import(project: Project, id: str) -> None:
+    document = contents(project, "sessions")[id] | {"by": "import"}
+    source = project.root / "sessions.jsonl"
     row = {"id": id, "purpose": "application_sessions", "content": document}
     source.write_text(json.dumps({"dataModelVersion": 1, "created_at": None, **row}) + "\n")
-    assert run(["--dir", str(place.root), "import", str(source), "--update"]) == 0
+    assert run(["--dir", str(project.root), "import", str(source), "--update"]) == 0
 
 
-def remove_by_purge(place: Place, id: str) -> None:
-    assert run(["--dir", str(place.root), "purge", "--session", id, "--yes"]) == 0
+def remove_by_purge(project: Project, id: str) -> None:
+    assert run(["--dir", str(project.root), "purge", "--session", id, "--yes"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -262,11 +262,11 @@ def remove_by_purge(place: Place, id: str) -> None:
     ],
 )
 def test_what_others_write_is_seen_at_once(
-    write: Callable[[Place, str], None], by: str | None, server: Server, client: httpx.Client
+    write: Callable[[Project, str], None], by: str | None, server: Server, client: httpx.Client
 ) -> None:
     id = begin(client)
     client.get(f"{PATH}/{id}")
-    write(server.place, id)
+    write(server.project, id)
     found = client.get(f"{PATH}/{id}")
     assert (found.json().get("by") if found.status_code == 200 else None) == by
     assert found.status_code == (200 if by else 404)
@@ -281,7 +281,7 @@ def test_a_session_that_others_complete_takes_no_more(server: Server, client: ht
         "complete(session.id, {})",
     )
     assert program != UPDATE
-    python(program, str(server.place.root), id)
+    python(program, str(server.project.root), id)
     assert client.post(f"{PATH}/{id}/scores", json=one_of("scores")).status_code == 409
 
 
@@ -297,7 +297,7 @@ def test_once_a_session_is_completed_nothing_comes_after(
         while not refused:
             if number == 0 and stored == 5:
                 assert own.post(f"{PATH}/{id}/complete", json={}).status_code == 200
-                at_completion.append(len(contents(server.place, "messages")))
+                at_completion.append(len(contents(server.project, "messages")))
             answer = own.post(f"{PATH}/{id}/messages", json=one_of("messages"))
             stored += answer.status_code == 200
             refused += answer.status_code == 409
@@ -306,7 +306,7 @@ def test_once_a_session_is_completed_nothing_comes_after(
     counts = at_once(server, append, 16)
     total = sum(stored for stored, _ in counts)
     assert total >= 5
-    assert at_completion == [total] == [len(contents(server.place, "messages"))]
+    assert at_completion == [total] == [len(contents(server.project, "messages"))]
 
 
 def test_completion_is_answered_once_what_was_begun_has_ended(
@@ -314,8 +314,8 @@ def test_completion_is_answered_once_what_was_begun_has_ended(
 ) -> None:
     id = begin(client)
     client.post(f"{PATH}/{id}/messages", json=one_of("messages"))
-    path = lock.lock_path(server.place.database("conversations.db"))
-    held = lock.acquire(path, 5)
+    path = write_lock.lock_path(server.project.database("conversations.db"))
+    held = write_lock.acquire(path, 5)
     with ThreadPoolExecutor(2) as pool, server.client() as one, server.client() as other:
         added = pool.submit(one.post, f"{PATH}/{id}/messages", json=one_of("messages"))
         while "khive_waiting 1.0" not in client.get("/metrics").text:
@@ -330,23 +330,23 @@ def test_completion_is_answered_once_what_was_begun_has_ended(
         os.close(held)
         assert added.result(20).json()["counts"] == {"new": 1}
         assert done.result(20).status_code == 200
-    assert len(contents(server.place, "messages")) == 2
+    assert len(contents(server.project, "messages")) == 2
 
 
 @pytest.fixture
-def impatient(place: Place) -> Place:
-    """A place whose writers do not wait long for others."""
-    place.config.write_text("[store]\nbusy_timeout_seconds = 0.2\n")
-    return place
+def impatient(project: Project) -> Project:
+    """A project whose writers do not wait long for others."""
+    project.config.write_text("[store]\nbusy_timeout_seconds = 0.2\n")
+    return project
 
 
-def test_a_locked_file_is_a_503_that_says_when_to_come_again(impatient: Place) -> None:
+def test_a_locked_file_is_a_503_that_says_when_to_come_again(impatient: Project) -> None:
     with Server(impatient) as server, server.client() as client:
         id = begin(client)
         client.post(f"{PATH}/{id}/measurements", json=one_of("measurements"))
         files = ["application_sessions.db", "measurements.db"]
         for file in files:
-            with lock.held(lock.lock_path(impatient.database(file)), 5):
+            with write_lock.held(write_lock.lock_path(impatient.database(file)), 5):
                 if file == "measurements.db":
                     answer = client.post(f"{PATH}/{id}/measurements", json=one_of("measurements"))
                 else:
@@ -362,11 +362,11 @@ def test_a_locked_file_is_a_503_that_says_when_to_come_again(impatient: Place) -
         assert len(contents(impatient, "measurements")) == 2
 
 
-def test_a_file_that_is_locked_for_a_moment_is_waited_for(impatient: Place) -> None:
+def test_a_file_that_is_locked_for_a_moment_is_waited_for(impatient: Project) -> None:
     with Server(impatient) as server, server.client() as client:
         id = begin(client)
-        path = lock.lock_path(impatient.database("application_sessions.db"))
-        held = lock.acquire(path, 5)
+        path = write_lock.lock_path(impatient.database("application_sessions.db"))
+        held = write_lock.acquire(path, 5)
         # Longer than one try waits, and shorter than all of them.
         threading.Timer(1.0, os.close, [held]).start()
         assert client.patch(f"{PATH}/{id}", json={"step": 1, "version": 1}).status_code == 200
@@ -394,29 +394,29 @@ def test_a_recorder_that_ends_loses_nothing(server: Server, client: httpx.Client
 
     answers = [one for some in at_once(server, append, 5) for one in some]
     assert Counter(status for _, status in answers) == {200: 80}
-    assert contents(server.place, "measurements").keys() == {id for id, _ in answers}
+    assert contents(server.project, "measurements").keys() == {id for id, _ in answers}
     # A commit whose copy the recorder had no time to make was answered by another try.
     assert client.get(f"{PATH}/{id}/check").json()["is_restorable"]
 
 
-def test_the_cache_outlives_a_change_of_the_settings(place: Place) -> None:
-    with Server(place, rhythm={"settings": 0.01}) as server, server.client() as client:
+def test_the_cache_outlives_a_change_of_the_settings(project: Project) -> None:
+    with Server(project, rhythm={"settings": 0.01}) as server, server.client() as client:
         id = begin(client)
         for version in range(1, 20):
-            place.config.write_text(f"[store]\nbusy_timeout_seconds = {version}\n")
+            project.config.write_text(f"[store]\nbusy_timeout_seconds = {version}\n")
             change = {"step": version, "version": version}
             assert client.patch(f"{PATH}/{id}", json=change).status_code == 200
             assert client.get(f"{PATH}/{id}").json()["step"] == version
-        python(UPDATE, str(place.root), id)
+        python(UPDATE, str(project.root), id)
         assert client.get(f"{PATH}/{id}").json()["by"] == "python"
         assert "settings_changed" in server.log
 
 
-def test_the_place_s_files_stay_private(client: httpx.Client, place: Place) -> None:
+def test_the_project_s_files_stay_private(client: httpx.Client, project: Project) -> None:
     id = begin(client)
     for name in KINDS:
         client.post(f"{PATH}/{id}/{name}", json=one_of(name))
-    found = [path for path in Path(place.khive).rglob("*") if path.is_file()]
-    found.remove(place.config)
+    found = [path for path in Path(project.khive).rglob("*") if path.is_file()]
+    found.remove(project.config)
     assert len(found) > 8
     assert {path.stat().st_mode & 0o077 for path in found} == {0}

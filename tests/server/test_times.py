@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 import pytest
 from starlette.requests import Request
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.errors import Refused
-from khive_persist.server.limits import Limits
+from khive_persist.server.context import begin_serving, end_serving
+from khive_persist.server.http.errors import Refused
+from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
-from khive_persist.server.reading.parameters import SINCE, TIME, parsed
-from khive_persist.server.serving import begin_serving, end_serving
+from khive_persist.server.routes.read.parameters import SINCE, TIME, parsed
 
 PATTERN = re.compile(f"^({TIME})$")
 
@@ -28,8 +28,8 @@ def is_taken(text: str) -> bool:
     return True
 
 
-async def test_the_document_says_it(place: Place) -> None:
-    serving = await begin_serving(place, "127.0.0.1", Limits())
+async def test_the_document_says_it(project: Project) -> None:
+    serving = await begin_serving(project, "127.0.0.1", Limits())
     try:
         document: Any = openapi(serving, routes(serving))
     finally:

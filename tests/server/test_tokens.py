@@ -12,12 +12,12 @@ from starlette.routing import Route
 
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError
-from khive_persist.place import Place
-from khive_persist.server.access import Guarded
+from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.limits import Limits
-from khive_persist.server.serving import begin_serving, end_serving
-from khive_persist.server.tokens import RIGHTS, Right, Tokens
+from khive_persist.server.context import begin_serving, end_serving
+from khive_persist.server.http.limits import Limits
+from khive_persist.server.http.tokens import RIGHTS, Right, Tokens
+from khive_persist.server.request.auth import Guarded
 from khive_persist.trust import signed
 from tests.server.process import Server
 
@@ -26,7 +26,7 @@ OPEN = {"/healthz", "/readyz", "/login", "/logout", "/", "/assets/x"}
 
 
 async def _guarded(root: Path) -> list[tuple[str, str, Right | None]]:
-    serving = await begin_serving(Place(root), "127.0.0.1", Limits())
+    serving = await begin_serving(Project(root), "127.0.0.1", Limits())
     try:
         found: list[tuple[str, str, Right | None]] = []
         for route in routes(serving):
@@ -41,7 +41,7 @@ async def _guarded(root: Path) -> list[tuple[str, str, Right | None]]:
 
 
 def test_each_route_asks_for_its_right(server: Server, tmp_path: Path) -> None:
-    tokens = Tokens(server.place)
+    tokens = Tokens(server.project)
     made = {right: tokens.create(f"only-{right}", [right]) for right in RIGHTS}
     listed = anyio.run(_guarded, tmp_path)
     assert {path for _, path, right in listed if right is None} == OPEN
@@ -78,8 +78,8 @@ def test_other_ways_to_say_a_token_are_none(server: Server) -> None:
 
 
 def test_a_revoked_token_opens_nothing_at_once(server: Server, capsys: object) -> None:
-    root = str(server.place.root)
-    tokens = Tokens(server.place)
+    root = str(server.project.root)
+    tokens = Tokens(server.project)
     token = tokens.create("ci", ["read"])
     with server.client(token) as client:
         assert client.get("/v1/whoami").json() == {"name": "ci", "rights": ["read"]}
@@ -113,7 +113,7 @@ def test_the_login_changes_a_token_for_a_cookie(server: Server) -> None:
             headers = {"cookie": f"{name}={wrong}"}
             client.cookies.clear()
             assert client.get("/v1/whoami", headers=headers).status_code == 401, wrong
-        Tokens(server.place).revoke("local")
+        Tokens(server.project).revoke("local")
         assert client.get("/v1/whoami", headers={"cookie": f"{name}={value}"}).status_code == 401
 
 
@@ -160,9 +160,11 @@ def test_no_type_of_a_body_but_json_is_taken(server: Server, client: httpx.Clien
     assert client.post("/hooks/codex", content=b"{}", headers=headers).status_code == 200
 
 
-def test_without_the_need_of_a_token_everybody_of_this_machine_is_answered(place: Place) -> None:
-    place.local_config.write_text("server.require_token = false\n")
-    with Server(place) as server, server.client("") as client:
+def test_without_the_need_of_a_token_everybody_of_this_machine_is_answered(
+    project: Project,
+) -> None:
+    project.local_config.write_text("server.require_token = false\n")
+    with Server(project) as server, server.client("") as client:
         assert client.post("/hooks/codex", json={}).status_code == 200
         assert client.get("/v1/whoami").json()["rights"] == ["admin"]
         assert client.get("/healthz", headers={"host": "evil.test"}).status_code == 421
@@ -189,37 +191,37 @@ def test_a_token_stands_in_no_log_answer_or_error(server: Server) -> None:
     assert token not in server.log
 
 
-def test_the_files_are_private_and_hold_digests(place: Place) -> None:
-    tokens = Tokens(place)
+def test_the_files_are_private_and_hold_digests(project: Project) -> None:
+    tokens = Tokens(project)
     local = tokens.local()
     made = tokens.create("ci", ["ingest", "read"])
     assert tokens.local() == local
-    for path in (place.khive / "server.token", place.khive / "server.tokens"):
+    for path in (project.khive / "server.token", project.khive / "server.tokens"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    text = (place.khive / "server.tokens").read_text()
+    text = (project.khive / "server.tokens").read_text()
     assert local not in text
     assert made not in text
-    found = Tokens(place).find(made)
+    found = Tokens(project).find(made)
     assert found is not None
     assert (found.name, found.rights) == ("ci", ("ingest", "read"))
-    assert Tokens(place).find("") is None
-    assert Tokens(place).find("\ud800") is None
+    assert Tokens(project).find("") is None
+    assert Tokens(project).find("\ud800") is None
 
 
-def test_a_lost_local_token_is_made_anew_and_the_old_one_is_none(place: Place) -> None:
-    tokens = Tokens(place)
+def test_a_lost_local_token_is_made_anew_and_the_old_one_is_none(project: Project) -> None:
+    tokens = Tokens(project)
     old = tokens.local()
-    (place.khive / "server.token").unlink()
+    (project.khive / "server.token").unlink()
     new = tokens.local()
     assert new != old
     assert tokens.find(old) is None
     tokens.revoke("local")
     assert tokens.find(new) is None
-    assert not (place.khive / "server.token").exists()
+    assert not (project.khive / "server.token").exists()
 
 
-def test_what_is_no_name_right_or_file_is_refused(place: Place) -> None:
-    tokens = Tokens(place)
+def test_what_is_no_name_right_or_file_is_refused(project: Project) -> None:
+    tokens = Tokens(project)
     tokens.create("ci", ["read"])
     for name in ("ci", "", "a b", "../x", "A", "x" * 64, "a.b"):
         with pytest.raises(InvalidRecordError):
@@ -228,17 +230,17 @@ def test_what_is_no_name_right_or_file_is_refused(place: Place) -> None:
         tokens.create("none", [])
     with pytest.raises(NotFoundError):
         tokens.revoke("nobody")
-    content = signed.dump(place.khive, "server.tokens", {"tokens": [{"name": 1}]})
-    (place.khive / "server.tokens").write_bytes(content)
+    content = signed.dump(project.khive, "server.tokens", {"tokens": [{"name": 1}]})
+    (project.khive / "server.tokens").write_bytes(content)
     with pytest.raises(InvalidFileError):
-        Tokens(place).list()
+        Tokens(project).list()
 
 
-def test_the_commands(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    root = str(place.root)
+def test_the_commands(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(project.root)
     assert run(["--dir", root, "serve", "token", "create", "ci", "--rights", "ingest"]) == 0
     token = capsys.readouterr().out.strip()
-    assert Tokens(place).find(token) is not None
+    assert Tokens(project).find(token) is not None
     assert run(["serve", "token", "list", "--dir", root, "--json"]) == 0
     (listed,) = json.loads(capsys.readouterr().out)
     assert (listed["name"], listed["rights"]) == ("ci", ["ingest"])

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.server.url_file import server_url
 from khive_persist.settings import Settings
 
@@ -24,27 +24,27 @@ from khive_persist.settings import Settings
         (b"http://127.0.0.1/" + b"a" * 5_000, "http://10.0.0.7:9000"),
     ],
 )
-def test_where_it_listens(place: Place, written: bytes, url: str) -> None:
-    place.server_url.write_bytes(written)
+def test_where_it_listens(project: Project, written: bytes, url: str) -> None:
+    project.server_url.write_bytes(written)
     settings = Settings(server_address="10.0.0.7", server_port=9000)
-    assert server_url(place, settings) == url
+    assert server_url(project, settings) == url
 
 
-def test_a_pipe_or_a_link_says_nothing(place: Place) -> None:
-    os.mkfifo(place.server_url)
-    assert server_url(place, Settings()).startswith("http://127.0.0.1:")
-    place.server_url.unlink()
-    (place.root / "other").write_text("http://127.0.0.1:1\n")
-    place.server_url.symlink_to(place.root / "other")
-    assert server_url(place, Settings()) != "http://127.0.0.1:1"
+def test_a_pipe_or_a_link_says_nothing(project: Project) -> None:
+    os.mkfifo(project.server_url)
+    assert server_url(project, Settings()).startswith("http://127.0.0.1:")
+    project.server_url.unlink()
+    (project.root / "other").write_text("http://127.0.0.1:1\n")
+    project.server_url.symlink_to(project.root / "other")
+    assert server_url(project, Settings()) != "http://127.0.0.1:1"
 
 
 def test_events_are_not_sent_where_a_pull_says(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.server_url.write_text("http://evil.example:8787\n")
-    monkeypatch.chdir(place.root)
+    project.server_url.write_text("http://evil.example:8787\n")
+    monkeypatch.chdir(project.root)
     assert run(["hooks", "install", "claude-code", "--transport", "http"]) == 0
-    settings = (place.root / ".claude" / "settings.json").read_text()
+    settings = (project.root / ".claude" / "settings.json").read_text()
     assert "http://127.0.0.1:" in json.dumps(json.loads(settings))
     assert "evil.example" not in settings

@@ -14,8 +14,8 @@ import sys
 from contextlib import suppress
 from typing import Any, Final
 
-import khive_persist.cli.serve
-import khive_persist.server.running  # noqa: F401 - what is imported here is not in each fork
+import khive_persist.cli.commands.serve
+import khive_persist.server.run  # noqa: F401 - what is imported here is not in each fork
 
 _LARGEST: Final = 1 << 17
 _FILES: Final = 3

@@ -9,9 +9,7 @@ from typing import Any, Final, NamedTuple
 from hypothesis import strategies as st
 
 from khive_persist import clock
-from khive_persist.place import Place
-from khive_persist.prices import PriceTable
-from khive_persist.purposes import (
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     CONVERSATIONS,
     HOOK_EVENTS,
@@ -19,6 +17,8 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
+from khive_persist.prices import PriceTable
+from khive_persist.project import Project
 from khive_persist.sessions import definitions
 from khive_persist.sessions.definitions import ModelUse, Spent
 from tests.server.filling import row, store
@@ -155,20 +155,22 @@ class Told(NamedTuple):
     verdict: str | None
 
 
-def put(place: Place, records: list[Record]) -> None:
+def put(project: Project, records: list[Record]) -> None:
     """Store records, under ids whose order is not that of time."""
     rows: dict[Purpose, list[Any]] = {}
     for number, (purpose, at, content) in enumerate(records):
         id = f"{number * 7919 % 1000:03}"
         rows.setdefault(purpose, []).append(row(content, at, id))
     for purpose, some in rows.items():
-        store(place, purpose, some)
+        store(project, purpose, some)
 
 
-def read(place: Place, *purposes: Purpose) -> Iterator[tuple[Purpose, str, str, dict[str, Any]]]:
+def read(
+    project: Project, *purposes: Purpose
+) -> Iterator[tuple[Purpose, str, str, dict[str, Any]]]:
     """Each row: purpose, id, time and content, read with nothing of ours."""
     for purpose in purposes:
-        path = place.database(purpose.file)
+        path = project.database(purpose.file)
         if path.exists():
             connection = sqlite3.connect(path)
             found = connection.execute(f"SELECT id, created_at, content FROM {purpose.table}")
@@ -177,7 +179,7 @@ def read(place: Place, *purposes: Purpose) -> Iterator[tuple[Purpose, str, str, 
             connection.close()
 
 
-def expected(place: Place, rule: float | None) -> dict[str, Told]:
+def expected(project: Project, rule: float | None) -> dict[str, Told]:
     """What is to be said of each session, by the Python definitions, row by row."""
     prices = PriceTable(PRICES)
     events: dict[str, list[Any]] = {}
@@ -185,14 +187,14 @@ def expected(place: Place, rule: float | None) -> dict[str, Told]:
     plans: dict[str, list[Any]] = {}
     verdicts: dict[str, list[Any]] = {}
     clients = {purpose: client for client, purpose in HOOK_EVENTS.items()}
-    for purpose, _, at, content in read(place, *HOOK_EVENTS.values()):
+    for purpose, _, at, content in read(project, *HOOK_EVENTS.values()):
         tool = definitions.tool_of(content, clients[purpose])
         events.setdefault(definitions.session_of(content), []).append((at, tool, content))
-    for _, _, at, content in read(place, CONVERSATIONS):
+    for _, _, at, content in read(project, CONVERSATIONS):
         messages.setdefault(definitions.session_of(content), []).append((at, content))
-    for _, id, at, content in read(place, PLANNER_SESSIONS):
+    for _, id, at, content in read(project, PLANNER_SESSIONS):
         plans.setdefault(definitions.plan_session(content), []).append((at, id, content))
-    for _, id, at, content in read(place, OUTCOMES):
+    for _, id, at, content in read(project, OUTCOMES):
         order = definitions.verdict_order(content, at, id)
         verdicts.setdefault(definitions.session_of(content), []).append((order, content["verdict"]))
     found = {}

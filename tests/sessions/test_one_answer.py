@@ -12,25 +12,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from khive_persist.analysis.outcomes import PlanOutcome, calibration, outcomes
+from khive_persist.analytics.outcomes import PlanOutcome, calibration, outcomes
+from khive_persist.analytics.periodic_report.period import chosen
+from khive_persist.analytics.periodic_report.totals import add_up
 from khive_persist.cli.root import run
-from khive_persist.comparison.session_facts import SessionFacts, session_facts
 from khive_persist.errors import NotFoundError
-from khive_persist.lineage.lineage import read_lineage
-from khive_persist.periodic.period import chosen
-from khive_persist.periodic.sums import add_up
-from khive_persist.place import Place
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
-from khive_persist.session import read_session
+from khive_persist.project import Project
 from khive_persist.sessions import definitions
 from khive_persist.sessions.definitions import PLAN_FIELDS
+from khive_persist.sessions.facts import SessionFacts, session_facts
+from khive_persist.sessions.lineage.lineage import read_lineage
+from khive_persist.sessions.read import read_session
+from khive_persist.sessions.rollup.follower import Follower
+from khive_persist.sessions.rollup.hours import BY, Hours
+from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.sessions.rollup.sessions import SessionsWanted, sessions
+from khive_persist.sessions.timeline.build import tell
 from khive_persist.store.reader import Reader
-from khive_persist.store.rollup.follower import Follower
-from khive_persist.store.rollup.hours import BY, Hours
-from khive_persist.store.rollup.rollup import Rollup
-from khive_persist.store.rollup.sessions import SessionsWanted, sessions
-from khive_persist.story.telling import tell
 from tests.hypotheses import examples
 from tests.server.filling import pages
 from tests.server.process import Server
@@ -43,25 +43,25 @@ Command = Callable[..., Any]
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command on a place, and read its JSON."""
+    """Run a command on a project, and read its JSON."""
 
-    def call(place: Place, *words: str) -> Any:
+    def call(project: Project, *words: str) -> Any:
         capsys.readouterr()
-        assert run(["--dir", str(place.root), *words, "--json"]) == 0
+        assert run(["--dir", str(project.root), *words, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     return call
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[Place]:
-    """New places, one after the other."""
+def places(tmp_path: Path) -> Iterator[Project]:
+    """New projects, one after the other."""
 
-    def new() -> Iterator[Place]:
+    def new() -> Iterator[Project]:
         number = 0
         while True:
             number += 1
-            made = Place(tmp_path / f"project{number}")
+            made = Project(tmp_path / f"project{number}")
             made.root.mkdir()
             made.make()
             yield made
@@ -69,20 +69,22 @@ def places(tmp_path: Path) -> Iterator[Place]:
     return new()
 
 
-def made(places: Iterator[Place], records: list[Record], rule: float | None) -> Place:
-    place = next(places)
+def made(places: Iterator[Project], records: list[Record], rule: float | None) -> Project:
+    project = next(places)
     prices = ", ".join(f'"{price}"' for price in PRICES)
     judged = "" if rule is None else f'rule = "failures"\nfailure_rate = {rule}\n'
-    place.config.write_text(f"[cost]\nprices = [{prices}]\n[outcomes]\n{judged}")
-    put(place, records)
-    return place
+    project.config.write_text(f"[cost]\nprices = [{prices}]\n[outcomes]\n{judged}")
+    put(project, records)
+    return project
 
 
-async def listed(place: Place, rule: float | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+async def listed(
+    project: Project, rule: float | None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What the server says: its sessions, and its overview by each kind of group."""
     rollup, prices = Rollup(rule), PriceTable(PRICES)
     follower = Follower(
-        lambda purpose: Reader([(place.database(purpose.file), purpose)]), rollup, prices
+        lambda purpose: Reader([(project.database(purpose.file), purpose)]), rollup, prices
     )
     try:
         await follower.settle()
@@ -104,13 +106,13 @@ async def listed(place: Place, rule: float | None) -> tuple[list[dict[str, Any]]
         rollup.close()
 
 
-async def compared(place: Place) -> dict[str, SessionFacts]:
-    async with aclosing(session_facts(place)) as found:
+async def compared(project: Project) -> dict[str, SessionFacts]:
+    async with aclosing(session_facts(project)) as found:
         return {one.session_id: one async for one in found}
 
 
-async def planned(place: Place) -> list[PlanOutcome]:
-    async with aclosing(outcomes(dir=place.root)) as found:
+async def planned(project: Project) -> list[PlanOutcome]:
+    async with aclosing(outcomes(dir=project.root)) as found:
         return [one async for one in found]
 
 
@@ -175,10 +177,10 @@ def check_plans(told: dict[str, Told], plans: list[dict[str, Any]]) -> None:
     assert sorted(latest) == sorted(session for session, one in told.items() if one.plans)
 
 
-def check_overview(told: dict[str, Told], place: Place, overviews: dict[str, Any]) -> None:
+def check_overview(told: dict[str, Told], project: Project, overviews: dict[str, Any]) -> None:
     """Groups and steps add up to the whole, and the whole to the sessions and what has none."""
     worked = [one for one in told.values() if one.duration_seconds is not None]
-    rows = [*read(place, *HOOK_EVENTS.values())]
+    rows = [*read(project, *HOOK_EVENTS.values())]
     for by, found in overviews.items():
         totals = found["totals"]
         assert totals["sessions"] == len(worked)
@@ -198,12 +200,12 @@ def check_overview(told: dict[str, Told], place: Place, overviews: dict[str, Any
                 assert named[model] == sum(one.model == model for one in worked)
 
 
-async def check_whole(told: dict[str, Told], place: Place, by_type: dict[str, Any]) -> None:
+async def check_whole(told: dict[str, Told], project: Project, by_type: dict[str, Any]) -> None:
     """Counts over all, reports, lineages and stories say the same."""
     prices = PriceTable(PRICES)
-    sums = await add_up(place, chosen("week", BEGIN, BEGIN + timedelta(days=30)), prices, 10)
+    sums = await add_up(project, chosen("week", BEGIN, BEGIN + timedelta(days=30)), prices, 10)
     worked = {id: one for id, one in told.items() if one.duration_seconds is not None}
-    rest = await _without_session(place)
+    rest = await _without_session(project)
     assert sums.now.sessions == len(worked) == sum(day.sessions for day in sums.days.values())
     assert sums.now.calls == sum(one.calls for one in worked.values()) + rest[0]
     assert sums.now.failures == sum(one.failures for one in worked.values()) + rest[1]
@@ -218,7 +220,7 @@ async def check_whole(told: dict[str, Told], place: Place, by_type: dict[str, An
         assert (dear.cost, dear.unpriced) == (one.spent.cost, one.spent.unpriced)
         assert (dear.failures, dear.first, dear.last) == (one.failures, one.started, one.last)
     of_messages = sum(
-        content.get("unreported_failures", 0) for *_, content in read(place, CONVERSATIONS)
+        content.get("unreported_failures", 0) for *_, content in read(project, CONVERSATIONS)
     )
     assert sum(row["failures"] for row in by_type["events"]) == sums.now.failures - of_messages
     by_session = {row["session"]: row for row in by_type["tokens"]}
@@ -227,7 +229,7 @@ async def check_whole(told: dict[str, Told], place: Place, by_type: dict[str, An
         assert sum(row[name] for name in CLASSES) == one.spent.tokens
         assert (row["cost"], row["unpriced"]) == (one.spent.cost, one.spent.unpriced)
         try:
-            agents = (await read_lineage(place, id, prices)).agents
+            agents = (await read_lineage(project, id, prices)).agents
         except NotFoundError as error:
             raise AssertionError(id) from error
         assert sum(agent.own.tool_calls for agent in agents) == one.calls
@@ -235,21 +237,21 @@ async def check_whole(told: dict[str, Told], place: Place, by_type: dict[str, An
         assert sum(agent.own.messages for agent in agents) == one.messages
         assert sum(agent.own.spent.tokens for agent in agents) == one.spent.tokens
         assert sum(agent.own.spent.picodollars for agent in agents) == one.spent.picodollars
-        entries = tell(await read_session(place.root, id), prices)
+        entries = tell(await read_session(project.root, id), prices)
         if entries:
             last = entries[-1]
             assert (last.tokens, last.cost, last.unpriced) == (
                 one.spent.tokens, one.spent.cost, one.spent.unpriced,
             )  # fmt: skip
-    counted = await calibration(dir=place.root)
+    counted = await calibration(dir=project.root)
     assert counted.plans == sum(one.plans > 0 for one in told.values())
 
 
-async def _without_session(place: Place) -> tuple[int, int]:
+async def _without_session(project: Project) -> tuple[int, int]:
     """Calls and failures of events that have no session: of the whole, and of no session."""
     rest = [
         content
-        for *_, content in read(place, *HOOK_EVENTS.values())
+        for *_, content in read(project, *HOOK_EVENTS.values())
         if not definitions.session_of(content)
     ]
     calls = sum(map(definitions.is_call_end, rest))
@@ -259,27 +261,27 @@ async def _without_session(place: Place) -> tuple[int, int]:
 @settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
 @given(records=RECORDS, rule=RULES)
 def test_all_say_the_same_of_random_sessions(
-    records: list[Record], rule: float | None, places: Iterator[Place], command: Command
+    records: list[Record], rule: float | None, places: Iterator[Project], command: Command
 ) -> None:
-    place = made(places, records, rule)
-    told = expected(place, rule)
-    check_command(told, command(place, "sessions"))
-    items, overviews = anyio.run(listed, place, rule)
+    project = made(places, records, rule)
+    told = expected(project, rule)
+    check_command(told, command(project, "sessions"))
+    items, overviews = anyio.run(listed, project, rule)
     check_listed(told, items)
-    check_overview(told, place, overviews)
-    check_facts(told, anyio.run(compared, place))
-    check_plans(told, [one._asdict() for one in anyio.run(planned, place)])
-    anyio.run(check_whole, told, place, command(place, "stats", "--by", "session"))
+    check_overview(told, project, overviews)
+    check_facts(told, anyio.run(compared, project))
+    check_plans(told, [one._asdict() for one in anyio.run(planned, project)])
+    anyio.run(check_whole, told, project, command(project, "stats", "--by", "session"))
 
 
 @settings(max_examples=examples(8), suppress_health_check=list(HealthCheck))
 @given(records=RECORDS, rule=RULES)
 def test_http_says_the_same(
-    records: list[Record], rule: float | None, places: Iterator[Place], command: Command
+    records: list[Record], rule: float | None, places: Iterator[Project], command: Command
 ) -> None:
-    place = made(places, records, rule)
-    told = expected(place, rule)
-    with Server(place) as server, server.client() as client:
+    project = made(places, records, rule)
+    told = expected(project, rule)
+    with Server(project) as server, server.client() as client:
         items = [item for page in pages(client, "/v1/sessions") for item in page]
         check_listed(told, items)
         check_listed(told, [client.get(f"/v1/sessions/{id}").json() for id in told])
@@ -292,17 +294,17 @@ def test_http_says_the_same(
         overviews: dict[str, Any] = {
             by: client.get("/v1/overview", params={"by": by, "bucket": "day"}).json() for by in BY
         }
-        check_overview(told, place, overviews)
+        check_overview(told, project, overviews)
         plans = [plan for page in pages(client, "/v1/plans/outcomes") for plan in page]
         check_plans(told, plans)
         assert client.get("/v1/stats", params={"by": "session"}).json() == command(
-            place, "stats", "--by", "session"
+            project, "stats", "--by", "session"
         )
-    assert plans == command(place, "outcomes")
+    assert plans == command(project, "outcomes")
 
 
 def test_two_plans_a_failed_turn_and_a_rule_after_a_person(
-    places: Iterator[Place], command: Command
+    places: Iterator[Project], command: Command
 ) -> None:
     at = BEGIN
     records: list[Record] = [
@@ -322,25 +324,25 @@ def test_two_plans_a_failed_turn_and_a_rule_after_a_person(
         (OUTCOMES, at + timedelta(minutes=10),
          {"session_id": "s1", "verdict": "failure", "source": "rule"}),
     ]  # fmt: skip
-    place = made(places, records, None)
+    project = made(places, records, None)
     names = ("session_id", "confidence", "failures", "verdict")
     wanted = {"session_id": "s1", "confidence": 0.9, "failures": 1, "verdict": "success"}
-    (row,) = command(place, "sessions")
+    (row,) = command(project, "sessions")
     assert {name: row[name] for name in names} == wanted
     assert row["plans"] == 2
-    items, _ = anyio.run(listed, place, None)
+    items, _ = anyio.run(listed, project, None)
     assert [{name: item[name] for name in names} for item in items] == [wanted]
-    latest, earlier = command(place, "outcomes")
+    latest, earlier = command(project, "outcomes")
     assert {name: latest[name] for name in names} == wanted
     assert (earlier["is_superseded"], earlier["failures"]) == (True, 1)
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         (item,) = client.get("/v1/sessions", params={"verdict": "success"}).json()["items"]
         assert {name: item[name] for name in names} == wanted
         assert client.get("/v1/sessions", params={"verdict": "failure"}).json()["items"] == []
 
 
 def test_a_planners_own_session_leads_to_that_which_carried_its_plan_out(
-    places: Iterator[Place], command: Command
+    places: Iterator[Project], command: Command
 ) -> None:
     records: list[Record] = [
         (PLANNER_SESSIONS, BEGIN,
@@ -348,12 +350,12 @@ def test_a_planners_own_session_leads_to_that_which_carried_its_plan_out(
         (OUTCOMES, BEGIN, {"session_id": "planner", "verdict": "partial"}),
         (HOOK_EVENTS["codex"], BEGIN, {"session_id": "agent", "event_type": "stop"}),
     ]  # fmt: skip
-    place = made(places, records, None)
+    project = made(places, records, None)
     for words in ([], ["--session", "planner"], ["--session", "agent"]):
-        (row,) = command(place, "sessions", *words)
+        (row,) = command(project, "sessions", *words)
         assert (row["session_id"], row["verdict"]) == ("agent", "partial")
         assert row["task_description"] == "mend it"
-    with Server(place) as server, server.client() as client:
+    with Server(project) as server, server.client() as client:
         for id in ("agent", "planner"):
             item = client.get(f"/v1/sessions/{id}").json()
             assert (item["session_id"], item["verdict"]) == ("agent", "partial")

@@ -28,11 +28,11 @@ from khive_persist import (
     outcomes,
     similar_plans,
 )
-from khive_persist.comparison.session_facts import session_facts
-from khive_persist.exchange.export import export, parts_of
-from khive_persist.place import Place
-from khive_persist.session import read_session
+from khive_persist.project import Project
+from khive_persist.sessions.facts import session_facts
+from khive_persist.sessions.read import read_session
 from khive_persist.store.store import Store
+from khive_persist.transfer.export import export, parts_of
 
 ROWS = 400
 LONGEST_SECONDS = 0.012
@@ -80,13 +80,13 @@ async def followed(store: Store[Any]) -> None:
 
 
 def reads(root: Path, plans: Store[Any], events: Store[Any], chance: random.Random) -> list[Read]:
-    place = Place(root)
+    project = Project(root)
     newest = -field("task_description")
 
     async def exported() -> None:
         target = root / f"export-{chance.random()}.jsonl"
         try:
-            await export(place, parts_of(PlannerSession), target, "jsonl")
+            await export(project, parts_of(PlannerSession), target, "jsonl")
         finally:
             target.unlink(missing_ok=True)
 
@@ -97,7 +97,7 @@ def reads(root: Path, plans: Store[Any], events: Store[Any], chance: random.Rand
         lambda: drained(events.stream()),
         lambda: followed(events),
         lambda: drained(outcomes(dir=root)),
-        lambda: drained(session_facts(place)),
+        lambda: drained(session_facts(project)),
         lambda: similar_plans("fix", dir=root),
         lambda: read_session(root, f"s{chance.randrange(40)}"),
         exported,

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from tests.store.records import event_store, opened, plan_store
 
 
 @pytest.fixture
-def folder(place: Place) -> Path:
-    return place.khive
+def folder(project: Project) -> Path:
+    return project.khive
 
 
 @pytest.fixture

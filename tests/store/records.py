@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.store import Store

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from khive_persist.errors import InvalidQueryError, StoreDamagedError
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS
-from khive_persist.store.counts import count_events
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.sessions.event_counts import count_events
+from khive_persist.sessions.listing import SessionFilter, list_sessions
+from khive_persist.sessions.open_tool_calls import find_unmatched
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
-from khive_persist.store.sessions import SessionFilter, list_sessions
-from khive_persist.store.sqlite.adhoc import AdHoc
-from khive_persist.store.unmatched import find_unmatched
+from khive_persist.store.sqlite.readonly_query import AdHoc
 from tests.store import old_files
 from tests.store.records import event, plan
 

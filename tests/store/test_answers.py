@@ -14,12 +14,12 @@ import pytest
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import verify
 from khive_persist.errors import InvalidQueryError, NotFoundError
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.models.query import Field, column, field
 from khive_persist.opening import open_store, save_planning_session
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
-from khive_persist.query import Field, column, field
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.project import Project
 from khive_persist.store.aggregates import Aggregate
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
@@ -194,9 +194,9 @@ async def test_first_and_exists(plans: PlannerSessionStore) -> None:
 
 @pytest.mark.parametrize("record", [PlannerSession, HookEvent])
 async def test_deleting_by_filters_deletes_both_copies(
-    place: Place, record: type[PlannerSession] | type[HookEvent]
+    project: Project, record: type[PlannerSession] | type[HookEvent]
 ) -> None:
-    async with open_store(record, dir=place.root) as store:
+    async with open_store(record, dir=project.root) as store:
         await store.save_many(
             [
                 plan(f"s{n % 3}", planning_cost=n) if record is PlannerSession else
@@ -209,11 +209,11 @@ async def test_deleting_by_filters_deletes_both_copies(
         assert await store.delete_where(field("session_id") == "s1") == 4
         assert await store.delete_where(field("session_id") == "s1") == 0
         assert await store.count() == 8
-        assert (await verify(record, dir=place.root)).is_equal
+        assert (await verify(record, dir=project.root)).is_equal
         assert await store.clear() == 8
         assert await store.count() == 0
         assert await store.clear() == 0
-    done = await verify(record, dir=place.root)
+    done = await verify(record, dir=project.root)
     assert done.is_equal
     assert {tally.copies for tally in done.tallies.values()} == {0}
 
@@ -244,41 +244,41 @@ async def test_old_rows_are_deleted_by_their_time_and_fields(folder: Path) -> No
         assert {one.id for one in await plans.find()} == {"damaged"}
 
 
-async def test_clearing_takes_what_waits_in_the_spool(place: Place) -> None:
-    Spool(place).accept("codex", b'{"hook_event_name": "Stop"}')
-    async with open_store(HookEvent, dir=place.root) as events:
+async def test_clearing_takes_what_waits_in_the_spool(project: Project) -> None:
+    Spool(project).accept("codex", b'{"hook_event_name": "Stop"}')
+    async with open_store(HookEvent, dir=project.root) as events:
         assert await events.clear() == 1
         assert await events.count() == 0
 
 
-async def test_paths_name_both_copies(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def test_paths_name_both_copies(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         saved = await plans.save(plan("s1"))
         paths = await plans.paths_of(saved.id)
-        assert paths.database == place.database("planner_sessions.db")
+        assert paths.database == project.database("planner_sessions.db")
         assert paths.mirror is not None
         assert json.loads(paths.mirror.read_text("utf-8"))["id"] == saved.id
         assert await saved.paths() == paths
         with pytest.raises(NotFoundError):
             await plans.paths_of("nobody")
-    async with open_store(HookEvent, dir=place.root) as events:
+    async with open_store(HookEvent, dir=project.root) as events:
         one = await events.save(event("stop", session_id="s1", tool="codex"))
         paths = await events.paths_of(one.id)
         assert paths.database.name == "codex_hooks.db"
         assert paths.mirror is not None
         assert one.id in paths.mirror.read_text("utf-8")
-    single = await save_planning_session(dir=place.root, session_id="s", task_description="t")
-    async with open_store(PlannerSession, dir=place.root):
+    single = await save_planning_session(dir=project.root, session_id="s", task_description="t")
+    async with open_store(PlannerSession, dir=project.root):
         assert (await single.paths()).mirror is not None
 
 
-async def test_without_a_mirror_there_is_no_second_path(place: Place) -> None:
-    url = f"sqlite:{place.root / 'apart.db'}"
-    async with open_store(PlannerSession, url, dir=place.root) as plans:
+async def test_without_a_mirror_there_is_no_second_path(project: Project) -> None:
+    url = f"sqlite:{project.root / 'apart.db'}"
+    async with open_store(PlannerSession, url, dir=project.root) as plans:
         saved = await plans.save(plan("s1"))
-        assert await plans.paths_of(saved.id) == (place.root / "apart.db", None)
-    place.local_config.write_text(f'[mirror]\noff = ["{PLANNER_SESSIONS.name}"]\n')
-    async with open_store(PlannerSession, dir=place.root) as plans:
+        assert await plans.paths_of(saved.id) == (project.root / "apart.db", None)
+    project.local_config.write_text(f'[mirror]\noff = ["{PLANNER_SESSIONS.name}"]\n')
+    async with open_store(PlannerSession, dir=project.root) as plans:
         saved = await plans.save(plan("s1"))
         assert (await plans.paths_of(saved.id)).mirror is None
 

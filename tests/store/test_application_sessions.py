@@ -24,11 +24,11 @@ from khive_persist.errors import (
     StoreBusyError,
     VersionError,
 )
-from khive_persist.place import Place
-from khive_persist.records.node import Node
+from khive_persist.models.node import Node
+from khive_persist.project import Project
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.hook_events import HookEventStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 
 FIELDS = {"session_id": "s1", "participant": "ann", "scenario": "fire", "group": "a"}
 AT_ONCE = 50
@@ -58,8 +58,8 @@ anyio.run(main)
 
 
 @pytest.fixture
-async def sessions(place: Place) -> AsyncIterator[ApplicationSessionStore]:
-    async with open_store(ApplicationSession, dir=place.root) as store:
+async def sessions(project: Project) -> AsyncIterator[ApplicationSessionStore]:
+    async with open_store(ApplicationSession, dir=project.root) as store:
         yield store
 
 
@@ -192,13 +192,13 @@ async def test_of_fifty_updates_of_a_version_one_makes_the_next(
 
 
 async def test_no_update_of_two_processes_is_lost(
-    sessions: ApplicationSessionStore, place: Place
+    sessions: ApplicationSessionStore, project: Project
 ) -> None:
     await sessions.start(FIELDS)
     each = 20
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(place.root), name, str(each)],
+            [sys.executable, "-c", WRITER, str(project.root), name, str(each)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for name in "ab"
@@ -214,7 +214,7 @@ async def test_no_update_of_two_processes_is_lost(
     took = fields_of(session)["took"]
     for name in "ab":
         assert [one for one in took if one[0] == name] == [f"{name} {n}" for n in range(each)]
-    assert (await verify(ApplicationSession, dir=place.root)).is_equal
+    assert (await verify(ApplicationSession, dir=project.root)).is_equal
 
 
 async def test_a_completed_session_takes_no_more_until_it_is_active_again(
@@ -285,7 +285,7 @@ async def test_an_id_that_is_a_secret_is_refused(sessions: ApplicationSessionSto
 
 
 async def test_what_a_change_raises_leaves_all_as_it_was(
-    sessions: ApplicationSessionStore, place: Place
+    sessions: ApplicationSessionStore, project: Project
 ) -> None:
     begun = (await sessions.start(FIELDS)).session
 
@@ -298,7 +298,7 @@ async def test_what_a_change_raises_leaves_all_as_it_was(
     assert await sessions.revise("s1", lambda _: None) == begun
     assert await sessions.revise("none", lambda _: None) is None
     assert await sessions.find() == [begun]
-    assert (await verify(ApplicationSession, dir=place.root)).is_equal
+    assert (await verify(ApplicationSession, dir=project.root)).is_equal
 
 
 async def test_a_record_of_several_files_has_no_revision(events: HookEventStore) -> None:
@@ -306,10 +306,13 @@ async def test_a_record_of_several_files_has_no_revision(events: HookEventStore)
         await events.revise("e1", lambda there: there)
 
 
-async def test_a_locked_file_refuses_an_update_in_time(place: Place) -> None:
-    async with open_store(ApplicationSession, dir=place.root, busy_timeout_seconds=0.2) as store:
+async def test_a_locked_file_refuses_an_update_in_time(project: Project) -> None:
+    async with open_store(ApplicationSession, dir=project.root, busy_timeout_seconds=0.2) as store:
         begun = (await store.start(FIELDS)).session
-        with lock.held(lock.lock_path(store.paths[0]), 5), pytest.raises(StoreBusyError):
+        with (
+            write_lock.held(write_lock.lock_path(store.paths[0]), 5),
+            pytest.raises(StoreBusyError),
+        ):
             await store.update("s1", {"step": 1}, 1)
         assert await store.get("s1") == begun
 
@@ -329,7 +332,7 @@ async def test_the_record_s_own_calls(sessions: ApplicationSessionStore) -> None
 
 
 async def test_others_changes_are_told_from_ones_own(
-    sessions: ApplicationSessionStore, place: Place
+    sessions: ApplicationSessionStore, project: Project
 ) -> None:
     await sessions.start(FIELDS)
     anybody, others = sessions.changes(), await sessions.changes_of_others()
@@ -338,7 +341,7 @@ async def test_others_changes_are_told_from_ones_own(
     assert sessions.changes() != anybody
     assert await sessions.changes_of_others() == others
     anybody = sessions.changes()
-    async with open_store(ApplicationSession, dir=place.root) as second:
+    async with open_store(ApplicationSession, dir=project.root) as second:
         await second.update("s1", {"step": 2}, 2)
     assert sessions.changes() != anybody
     assert await sessions.changes_of_others() != others
@@ -362,9 +365,9 @@ async def test_a_replaced_file_is_a_change_of_others(
 
 @pytest.mark.parametrize(("record", "time"), [(Measurement, "measured_at"), (Score, "scored_at")])
 async def test_a_series_is_in_order_of_its_own_times(
-    record: type[Measurement] | type[Score], time: str, place: Place
+    record: type[Measurement] | type[Score], time: str, project: Project
 ) -> None:
-    async with open_store(record, dir=place.root) as store:
+    async with open_store(record, dir=project.root) as store:
         for value, at in ((2, "2026-11-01T11:00:00+01:00"), (1.5, "2026-11-01 09:00"), (3, None)):
             content = {"session_id": "s1", "name": "pulse", "value": value}
             content |= {} if at is None else {time: at}
@@ -379,7 +382,7 @@ async def test_a_series_is_in_order_of_its_own_times(
         assert fields_of(series[1])[time] == "2026-11-01 10:00:00.000000"
         assert len(await store.get_by_session("s1")) == 4
         assert await store.get_by_session("s2") == []
-    assert (await verify(record, dir=place.root)).is_equal
+    assert (await verify(record, dir=project.root)).is_equal
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "72", True, None, [1]])

@@ -13,12 +13,12 @@ import anyio
 import pytest
 
 from khive_persist import Autosave, CallbackMetadata, HookEvent, Node, PlannerSession
-from khive_persist.callbacks import Callbacks
 from khive_persist.errors import InvalidRecordError
+from khive_persist.store.callbacks import Callbacks
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.store.records import event, opened, plan, plan_store
 from tests.store.test_group_commit import commits
 
@@ -224,7 +224,7 @@ async def test_the_save_at_the_end_goes_on_when_cancelled_again(
 ) -> None:
     ending = anyio.Event()
     watch.on_row = ending.set
-    held = lock.try_acquire(lock.lock_path(plans.paths[0]))
+    held = write_lock.try_acquire(write_lock.lock_path(plans.paths[0]))
     assert held is not None
 
     async def program() -> None:
@@ -299,7 +299,7 @@ async def test_what_was_not_saved_is_saved_later_unchanged(folder: Path) -> None
     async with opened(plan_store(folder, busy_timeout_seconds=0.1)) as plans:
         async with Autosave(plans, every_seconds=NEVER, on_error=on_error) as autosave:
             autosave.track(plan("one"))
-            held = lock.try_acquire(lock.lock_path(plans.paths[0]))
+            held = write_lock.try_acquire(write_lock.lock_path(plans.paths[0]))
             assert held is not None
             try:
                 assert (await autosave.save_now()).saved == ()

@@ -16,7 +16,7 @@ from khive_persist.errors import (
     StoreNewerError,
     StoreUnavailableError,
 )
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader

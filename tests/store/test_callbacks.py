@@ -14,7 +14,6 @@ import anyio
 import pytest
 
 from khive_persist import CallbackMetadata, HookEvent, PlannerSession, field, open_store
-from khive_persist.callbacks import Callbacks
 from khive_persist.errors import (
     InvalidQueryError,
     InvalidRecordError,
@@ -22,9 +21,10 @@ from khive_persist.errors import (
     StoreBusyError,
     StoreDamagedError,
 )
-from khive_persist.place import Place
+from khive_persist.project import Project
+from khive_persist.store.callbacks import Callbacks
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.store.records import event, opened, plan
 
 PAGE_ROWS = 64
@@ -83,14 +83,14 @@ def is_just_now(instant: datetime) -> bool:
     return instant.tzinfo is UTC and abs((datetime.now(UTC) - instant).total_seconds()) < 60
 
 
-async def test_open_store_tells_of_a_save_that_is_committed(place: Place) -> None:
-    database = place.database("planner_sessions.db")
+async def test_open_store_tells_of_a_save_that_is_committed(project: Project) -> None:
+    database = project.database("planner_sessions.db")
     seen: list[tuple[CallbackMetadata, int]] = []
 
     def on_save(told: CallbackMetadata) -> None:
         seen.append((told, stored_bytes(database)))
 
-    async with open_store(PlannerSession, dir=place.root, on_save=on_save) as plans:
+    async with open_store(PlannerSession, dir=project.root, on_save=on_save) as plans:
         saved = plan(complexity="é😀", metadata={"key": "AKIAQWERTYUIOPASDFGH"})
         saved.embedding = [0.5]
         await plans.save(saved)
@@ -103,9 +103,9 @@ async def test_open_store_tells_of_a_save_that_is_committed(place: Place) -> Non
         assert len(seen) == 1
 
 
-async def test_calls_of_a_record_tell_too(place: Place, notebook: Notebook) -> None:
+async def test_calls_of_a_record_tell_too(project: Project, notebook: Notebook) -> None:
     async with open_store(
-        PlannerSession, dir=place.root, on_save=notebook.on_save, on_load=notebook.on_load
+        PlannerSession, dir=project.root, on_save=notebook.on_save, on_load=notebook.on_load
     ):
         saved = await plan().save()
         await PlannerSession.get(saved.id)
@@ -123,9 +123,9 @@ async def test_many_that_are_saved_at_once_are_told_at_once(
 
 
 async def test_many_of_several_files_are_told_a_file_at_a_time(
-    place: Place, notebook: Notebook
+    project: Project, notebook: Notebook
 ) -> None:
-    async with open_store(HookEvent, dir=place.root, on_save=notebook.on_save) as events:
+    async with open_store(HookEvent, dir=project.root, on_save=notebook.on_save) as events:
         await events.save_many([event(tool="codex"), event(), event(tool="codex")])
     assert {(told.path.name, told.items) for told in notebook.saved} == {
         ("claude_hooks.db", 1),
@@ -189,13 +189,13 @@ async def test_what_is_followed_is_told(
 
 
 async def test_a_read_of_several_files_has_the_path_of_their_folder(
-    place: Place, notebook: Notebook
+    project: Project, notebook: Notebook
 ) -> None:
-    async with open_store(HookEvent, dir=place.root, on_load=notebook.on_load) as events:
+    async with open_store(HookEvent, dir=project.root, on_load=notebook.on_load) as events:
         await events.save_many([event(tool="codex"), event()])
         await events.find()
     (told,) = notebook.loaded
-    assert (told.path, told.items) == (place.khive, 2)
+    assert (told.path, told.items) == (project.khive, 2)
 
 
 async def test_an_error_is_told_and_raised(
@@ -215,7 +215,7 @@ async def test_an_error_is_told_and_raised(
     await fails(told_plans.save_many([plan(), bad]), InvalidRecordError)
     await fails(told_plans.find(limit=-1), InvalidQueryError)
     await fails(anext(told_plans.stream(limit=-1)), InvalidQueryError)
-    held = lock.try_acquire(lock.lock_path(database))
+    held = write_lock.try_acquire(write_lock.lock_path(database))
     assert held is not None
     try:
         await fails(told_plans.save(plan()), StoreBusyError)
@@ -226,20 +226,20 @@ async def test_an_error_is_told_and_raised(
     assert notebook.saved == []
 
 
-async def test_a_database_that_cannot_be_read_is_told(place: Place, notebook: Notebook) -> None:
-    place.database("codex_hooks.db").write_bytes(b"garbage " * 1_000)
-    async with open_store(HookEvent, dir=place.root, on_error=notebook.on_error) as events:
+async def test_a_database_that_cannot_be_read_is_told(project: Project, notebook: Notebook) -> None:
+    project.database("codex_hooks.db").write_bytes(b"garbage " * 1_000)
+    async with open_store(HookEvent, dir=project.root, on_error=notebook.on_error) as events:
         for ask in (events.find, events.count, lambda: anext(events.stream())):
             with pytest.raises(StoreDamagedError):
                 await ask()
     told = [(type(error), told.path) for error, told in notebook.failed]
-    assert told == [(StoreDamagedError, place.khive)] * 3
+    assert told == [(StoreDamagedError, project.khive)] * 3
 
 
 async def test_a_cancellation_is_no_error(
     told_plans: PlannerSessionStore, notebook: Notebook, database: Path
 ) -> None:
-    held = lock.try_acquire(lock.lock_path(database))
+    held = write_lock.try_acquire(write_lock.lock_path(database))
     assert held is not None
     try:
         saving = asyncio.create_task(told_plans.save(plan()))
@@ -267,10 +267,10 @@ async def breaking_later(*_: object) -> None:
 
 @pytest.mark.parametrize("broken", [breaking, breaking_later])
 async def test_a_callback_that_raises_stops_nothing_and_is_told_to_on_error(
-    broken: Any, place: Place, notebook: Notebook, caplog: pytest.LogCaptureFixture
+    broken: Any, project: Project, notebook: Notebook, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_store(
-        PlannerSession, dir=place.root, on_save=broken, on_load=broken, on_error=notebook.on_error
+        PlannerSession, dir=project.root, on_save=broken, on_load=broken, on_error=notebook.on_error
     ) as plans:
         saved = await plans.save(plan())
         await plans.save_many([plan(), plan()])
@@ -283,9 +283,9 @@ async def test_a_callback_that_raises_stops_nothing_and_is_told_to_on_error(
 
 @pytest.mark.parametrize("broken", [breaking, breaking_later])
 async def test_a_callback_that_raises_without_on_error_is_logged(
-    broken: Any, place: Place, caplog: pytest.LogCaptureFixture
+    broken: Any, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_store(PlannerSession, dir=place.root, on_save=broken) as plans:
+    async with open_store(PlannerSession, dir=project.root, on_save=broken) as plans:
         await plans.save(plan())
         assert await plans.count() == 1
     (logged,) = caplog.records
@@ -297,9 +297,11 @@ async def test_a_callback_that_raises_without_on_error_is_logged(
 
 @pytest.mark.parametrize("broken", [breaking, breaking_later])
 async def test_an_on_error_that_raises_does_not_hide_the_error(
-    broken: Any, place: Place, caplog: pytest.LogCaptureFixture
+    broken: Any, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_store(PlannerSession, dir=place.root, on_save=broken, on_error=broken) as plans:
+    async with open_store(
+        PlannerSession, dir=project.root, on_save=broken, on_error=broken
+    ) as plans:
         await plans.save(plan())
         with pytest.raises(InvalidQueryError):
             await plans.find(field("complexity") == "x", limit=-1)
@@ -307,7 +309,7 @@ async def test_an_on_error_that_raises_does_not_hide_the_error(
     assert [logged.exc_info[0] for logged in caplog.records if logged.exc_info] == [Broken] * 2
 
 
-async def test_another_callback_is_refused(place: Place) -> None:
+async def test_another_callback_is_refused(project: Project) -> None:
     with pytest.raises(TypeError, match="on_delete"):
-        async with open_store(PlannerSession, dir=place.root, on_delete=print):  # type: ignore[call-overload]
+        async with open_store(PlannerSession, dir=project.root, on_delete=print):  # type: ignore[call-overload]
             pass

@@ -1,4 +1,4 @@
-"""Snapshots that a program saves: their place in the chain, and what changed."""
+"""Snapshots that a program saves: their project in the chain, and what changed."""
 
 import json
 import sqlite3
@@ -11,9 +11,9 @@ import pytest
 
 from khive_persist.copies import verify
 from khive_persist.errors import InvalidRecordError
+from khive_persist.models.query import column
 from khive_persist.opening import FocusChain, HookEvent, open_store
-from khive_persist.place import Place
-from khive_persist.query import column
+from khive_persist.project import Project
 from khive_persist.store.focus_chains import FocusChainStore
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -34,8 +34,8 @@ async def current(lists: FocusChainStore, *words: str) -> str | None:
     return None if found is None else found.id
 
 
-async def test_a_saved_snapshot_says_what_changed(place: Place) -> None:
-    async with open_store(FocusChain, dir=place.root) as lists:
+async def test_a_saved_snapshot_says_what_changed(project: Project) -> None:
+    async with open_store(FocusChain, dir=project.root) as lists:
         await lists.save(snapshot(1, ("a", "pending"), ("b", "in_progress")))
         second = await lists.save(
             snapshot(2, ("a", "in_progress"), ("c", "blocked"), explanation="x")
@@ -49,11 +49,11 @@ async def test_a_saved_snapshot_says_what_changed(place: Place) -> None:
         assert await current(lists, "s") == second.id
         assert await lists.get_current("s", "agent") is None
         assert await lists.get_current("other") is None
-    assert (await verify(dir=place.root)).differences == []
+    assert (await verify(dir=project.root)).differences == []
 
 
-async def test_one_that_comes_late_is_put_where_it_belongs(place: Place) -> None:
-    async with open_store(FocusChain, dir=place.root) as lists:
+async def test_one_that_comes_late_is_put_where_it_belongs(project: Project) -> None:
+    async with open_store(FocusChain, dir=project.root) as lists:
         await lists.save(snapshot(1, ("a", "pending")))
         await lists.save(snapshot(3, ("a", "completed")))
         late = await lists.save(snapshot(2, ("a", "in_progress")))
@@ -67,11 +67,11 @@ async def test_one_that_comes_late_is_put_where_it_belongs(place: Place) -> None
         assert [one.content.get("added") for one in await lists.get_history("s")] == [
             ["a"], None, ["a"],
         ]  # fmt: skip
-    assert (await verify(dir=place.root)).differences == []
+    assert (await verify(dir=project.root)).differences == []
 
 
-async def test_sessions_and_agents_have_chains_of_their_own(place: Place) -> None:
-    async with open_store(FocusChain, dir=place.root) as lists:
+async def test_sessions_and_agents_have_chains_of_their_own(project: Project) -> None:
+    async with open_store(FocusChain, dir=project.root) as lists:
         made = [
             snapshot(1, ("a", "pending")),
             snapshot(2, ("a", "pending"), agent_id="x"),
@@ -84,24 +84,24 @@ async def test_sessions_and_agents_have_chains_of_their_own(place: Place) -> Non
         assert [one.id for one in await lists.get_history("s")] == [made[n].id for n in (0, 1, 3)]
 
 
-async def test_writers_at_once_get_a_position_each(place: Place) -> None:
+async def test_writers_at_once_get_a_position_each(project: Project) -> None:
     async def write(number: int) -> None:
-        async with open_store(FocusChain, dir=place.root) as lists:
+        async with open_store(FocusChain, dir=project.root) as lists:
             for step in range(5):
                 await lists.save(snapshot(step, (f"{number} {step}", "pending")))
 
     async with anyio.create_task_group() as tasks:
         for number in range(4):
             tasks.start_soon(write, number)
-    async with open_store(FocusChain, dir=place.root) as lists:
+    async with open_store(FocusChain, dir=project.root) as lists:
         found = await lists.get_history("s")
     assert [one.content["position"] for one in found] == list(range(1, 21))
     assert sum(len(one.content.get("added", [])) for one in found) == 20
-    assert (await verify(dir=place.root)).differences == []
+    assert (await verify(dir=project.root)).differences == []
 
 
-async def test_calls_of_the_class_itself(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KHIVE_DIR", str(place.root))
+async def test_calls_of_the_class_itself(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KHIVE_DIR", str(project.root))
     saved = await snapshot(1, ("a", "pending")).save()
     assert saved.content["position"] == 1
     (found,) = await FocusChain.get_history("s")
@@ -109,8 +109,8 @@ async def test_calls_of_the_class_itself(place: Place, monkeypatch: pytest.Monke
     assert await FocusChain.get_current("s") == found
 
 
-async def test_what_is_refused_changes_nothing(place: Place) -> None:
-    async with open_store(FocusChain, dir=place.root) as lists:
+async def test_what_is_refused_changes_nothing(project: Project) -> None:
+    async with open_store(FocusChain, dir=project.root) as lists:
         await lists.save(snapshot(1, ("a", "pending")))
         with pytest.raises(InvalidRecordError):
             await lists.save_many(
@@ -119,19 +119,19 @@ async def test_what_is_refused_changes_nothing(place: Place) -> None:
         assert await lists.count() == 1
 
 
-async def test_a_secret_that_a_program_saves_is_taken_out(place: Place) -> None:
+async def test_a_secret_that_a_program_saves_is_taken_out(project: Project) -> None:
     key = "AKIA" + "Q3EGRIRR7WJXKLM4"
-    async with open_store(FocusChain, dir=place.root) as lists:
+    async with open_store(FocusChain, dir=project.root) as lists:
         await lists.save(snapshot(1, (key, "pending")))
         await lists.save(snapshot(2, (key, "pending")))
         first, second = await lists.get_history("s")
         assert "[REDACTED:aws_access_key" in first.content["added"][0]
         assert "added" not in second.content
-    files = [path for path in place.khive.rglob("*") if path.is_file()]
+    files = [path for path in project.khive.rglob("*") if path.is_file()]
     assert [path for path in files if key.encode() in path.read_bytes()] == []
 
 
-async def test_rows_that_another_program_wrote_are_no_obstacle(place: Place) -> None:
+async def test_rows_that_another_program_wrote_are_no_obstacle(project: Project) -> None:
     odd: list[dict[str, Any]] = [
         {"items": "none", "position": "first", "metadata": 1},
         {"items": [1, {"text": [], "status": "x"}, {"text": "a", "status": "done", "id": []}]},
@@ -144,9 +144,9 @@ async def test_rows_that_another_program_wrote_are_no_obstacle(place: Place) -> 
         {"metadata": {"change": 5}},
     ]
     later = (NOON + timedelta(seconds=10)).timestamp()
-    async with open_store(FocusChain, dir=place.root) as lists:
+    async with open_store(FocusChain, dir=project.root) as lists:
         await lists.save(snapshot(0, ("a", "pending")))
-        with closing(sqlite3.connect(place.database("focus_chains.db"))) as connection:
+        with closing(sqlite3.connect(project.database("focus_chains.db"))) as connection:
             for number, content in enumerate(odd):
                 values = (str(number), json.dumps({"session_id": "s"} | content), later)
                 sql = "INSERT INTO focus_chains (id, content, created_at) VALUES (?, ?, ?)"
@@ -159,23 +159,23 @@ async def test_rows_that_another_program_wrote_are_no_obstacle(place: Place) -> 
         assert len(await lists.get_history("s")) == 8
 
 
-async def test_callbacks_are_told(place: Place) -> None:
+async def test_callbacks_are_told(project: Project) -> None:
     told: list[int] = []
     async with open_store(
-        FocusChain, dir=place.root, on_save=lambda one: told.append(one.items)
+        FocusChain, dir=project.root, on_save=lambda one: told.append(one.items)
     ) as lists:
         await lists.save_many([snapshot(1, ("a", "pending")), snapshot(2, ("b", "pending"))])
     assert told == [2]
 
 
-async def test_events_during_an_item_are_those_between_its_snapshots(place: Place) -> None:
+async def test_events_during_an_item_are_those_between_its_snapshots(project: Project) -> None:
     def event(seconds: int, session_id: str = "s", **content: Any) -> HookEvent:
         return HookEvent(
             content={"event_type": "post_command", "session_id": session_id, **content},
             created_at=NOON + timedelta(seconds=seconds),
         )
 
-    async with open_store(HookEvent, dir=place.root) as events:
+    async with open_store(HookEvent, dir=project.root) as events:
         made = [event(n) for n in range(5)]
         sub = event(2, agent_id="x", tool="codex")
         await events.save_many([*made, sub, event(2, "t")])

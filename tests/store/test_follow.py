@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-from khive_persist.query import field
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.query import field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from tests.store.records import costs, event, plan
@@ -56,7 +56,7 @@ async def test_what_another_program_stores_comes_too(
     assert [one.id for one in await take(1, new)] == ["theirs"]
 
 
-async def test_a_row_that_takes_the_place_of_a_deleted_one_is_not_passed_over(
+async def test_a_row_that_takes_the_project_of_a_deleted_one_is_not_passed_over(
     plans: PlannerSessionStore,
 ) -> None:
     """SQLite gives the rowid of a deleted last row again."""

@@ -15,11 +15,11 @@ import anyio
 import pytest
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.codec import StoredRow, to_row
 from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.write_request import WriteRequest
 from tests.store.records import opened, plan, plan_store, refused_by_sqlite
@@ -182,16 +182,16 @@ def test_parts_of_a_bulk_share_a_commit_until_they_are_many(folder: Path) -> Non
 
 def test_a_bulk_gives_way_to_who_waits_for_the_lock(folder: Path) -> None:
     held = Held(folder / "planner_sessions.db")
-    path = lock.lock_path(held.path)
-    assert not lock.is_awaited(path)
+    path = write_lock.lock_path(held.path)
+    assert not write_lock.is_awaited(path)
     with ThreadPoolExecutor(1) as another:
 
         def look() -> int:
-            with lock.held(path, 30):
+            with write_lock.held(path, 30):
                 return count(held.path)
 
         found = another.submit(look)
-        while not lock.is_awaited(path):
+        while not write_lock.is_awaited(path):
             time.sleep(0.001)
         held.add(to_row(plan()))
         held.end()
@@ -319,7 +319,7 @@ def test_what_comes_after_something_that_is_not_written_is_not_written_either(
     group = GroupCommit(path, PLANNER_SESSIONS, None)
     rows = [to_row(plan()) for _ in range(4)]
     group.submit([rows[0]], 5).reply.result()
-    with lock.held(lock.lock_path(path), 5):
+    with write_lock.held(write_lock.lock_path(path), 5):
         # Waits for the lock: what comes after it is taken up in turn.
         waiting = group.submit([rows[1]], 30)
         after_cancelled = group.submit([rows[2]], 30, after=waiting)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.store.hook_events import HookEventStore
 from tests.store.records import event
 

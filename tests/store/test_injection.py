@@ -1,4 +1,4 @@
-"""Text from anywhere in every place that it can reach: an error, or plain data; never SQL."""
+"""Text from anywhere in every project that it can reach: an error, or plain data; never SQL."""
 
 from collections.abc import AsyncIterator
 from functools import reduce
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveError, NotFoundError
-from khive_persist.purposes import purpose
-from khive_persist.query import column, field
+from khive_persist.models.purposes import purpose
+from khive_persist.models.query import column, field
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from tests.store.records import plan
 

@@ -15,7 +15,7 @@ import pytest
 
 from khive_persist.errors import StoreBusyError
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.store import old_files
 from tests.store.records import opened, plan, plan_store
 
@@ -51,9 +51,9 @@ def release(process: "subprocess.Popen[str]") -> None:
 
 
 async def waits(database: Path) -> None:
-    """Return once a writer of ours has begun to wait: it holds its place in the queue."""
+    """Return once a writer of ours has begun to wait: it holds its project in the queue."""
     with anyio.fail_after(10):
-        while (descriptor := lock.try_acquire(lock.lock_path(database))) is not None:
+        while (descriptor := write_lock.try_acquire(write_lock.lock_path(database))) is not None:
             os.close(descriptor)
             await anyio.lowlevel.checkpoint()
 
@@ -126,7 +126,7 @@ async def test_a_writer_of_ours_that_holds_its_place_too_long_is_an_error_in_tim
     folder: Path, database: Path
 ) -> None:
     async with opened(plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)) as store:
-        with lock.held(lock.lock_path(database), 1):
+        with write_lock.held(write_lock.lock_path(database), 1):
             start = time.monotonic()
             with pytest.raises(StoreBusyError, match="held by other writers"):
                 await store.save(plan())
@@ -142,21 +142,21 @@ async def test_a_store_closes_also_while_another_holds_its_place(
 ) -> None:
     async with opened(plan_store(folder, busy_timeout_seconds=SHORT_SECONDS)) as store:
         await store.save(plan())
-        with lock.held(lock.lock_path(database), 1):
+        with write_lock.held(write_lock.lock_path(database), 1):
             await store.close()
     async with opened(plan_store(folder)) as again:
         assert await again.count() == 1
 
 
 async def test_only_one_at_a_time_is_at_the_head_of_the_queue(database: Path) -> None:
-    path = lock.lock_path(database)
+    path = write_lock.lock_path(database)
     inside: list[int] = []
     most = 0
 
     def take_often(number: int) -> None:
         nonlocal most
         for _ in range(50):
-            with lock.held(path, 20):
+            with write_lock.held(path, 20):
                 inside.append(number)
                 most = max(most, len(inside))
                 inside.remove(number)

@@ -12,8 +12,8 @@ import pytest
 
 from khive_persist import column
 from khive_persist.errors import StoreFullError
-from khive_persist.place import Place
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
+from khive_persist.project import Project
 from khive_persist.store import pages as long_reads
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
@@ -26,8 +26,8 @@ ALL = partial(select, filters=(), order_by=-column("id"))
 
 
 @pytest.fixture
-def filled(place: Place) -> Path:
-    return put(place, (row(id, '{"session_id":"s","odd":"\\ud800 é"}') for id in IDS))
+def filled(project: Project) -> Path:
+    return put(project, (row(id, '{"session_id":"s","odd":"\\ud800 é"}') for id in IDS))
 
 
 @pytest.fixture

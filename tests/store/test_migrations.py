@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from khive_persist.errors import InvalidRecordError, StoreBusyError, StoreUnavailableError
-from khive_persist.purposes import BUILT_IN, PLANNER_SESSIONS, Purpose, purpose
+from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS, Purpose, purpose
 from khive_persist.store.sqlite import connection as sqlite
-from khive_persist.store.sqlite import lock, migrations, statements
+from khive_persist.store.sqlite import migrations, statements, write_lock
 from khive_persist.store.sqlite.words import KEYWORDS, quoted
 from tests.store import old_files
 
@@ -187,7 +187,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
 
 def test_a_file_is_opened_only_at_the_head_of_the_queue(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
-    with lock.held(lock.lock_path(path), 1), pytest.raises(StoreBusyError):
+    with write_lock.held(write_lock.lock_path(path), 1), pytest.raises(StoreBusyError):
         sqlite.open_writer(path, NOTES, 0.1)
     assert not path.exists()
 

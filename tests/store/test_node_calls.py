@@ -13,8 +13,8 @@ import pytest
 from khive_persist import HookEvent, Node, PlannerSession, field, open_store, purpose
 from khive_persist import save_planning_session as save_in_one_call
 from khive_persist.errors import InvalidRecordError, NotFoundError
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project
 from tests.store.records import event, plan
 
 
@@ -34,9 +34,9 @@ class Nameless(Node):
 
 
 @pytest.fixture(autouse=True)
-def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("KHIVE_DIR", str(place.root))
-    return place
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("KHIVE_DIR", str(project.root))
+    return project
 
 
 async def all_calls_of_a_plan() -> None:
@@ -109,7 +109,7 @@ async def test_a_call_in_the_midst_of_a_stream_does_not_end_with_it(steps: int) 
     assert await count == 1
 
 
-async def test_stores_of_several_classes_are_open_at_once(here: Place) -> None:
+async def test_stores_of_several_classes_are_open_at_once(here: Project) -> None:
     async with (
         open_store(PlannerSession) as plans,
         open_store(HookEvent) as events,
@@ -126,7 +126,7 @@ async def test_stores_of_several_classes_are_open_at_once(here: Place) -> None:
     }
 
 
-async def test_a_class_of_ones_own_has_its_own_file_table_view_and_index(here: Place) -> None:
+async def test_a_class_of_ones_own_has_its_own_file_table_view_and_index(here: Project) -> None:
     saved = await TrainingSession(content={"athlete": "kim", "load": {"weekly": 7}}).save()
     (found,) = await TrainingSession.find(field("load.weekly") == 7)
     assert type(found) is TrainingSession
@@ -151,7 +151,7 @@ async def test_a_class_without_a_file_says_so() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["sqlite:", "sqlite://"])
-async def test_a_store_is_opened_by_url(scheme: str, tmp_path: Path, here: Place) -> None:
+async def test_a_store_is_opened_by_url(scheme: str, tmp_path: Path, here: Project) -> None:
     path = tmp_path / "my plans?#%20 é.db"
     async with open_store(PlannerSession, f"{scheme}{path}") as plans:
         await plans.save(plan())

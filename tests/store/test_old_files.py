@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
-from khive_persist.query import Filter, column, field
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.query import Filter, column, field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader

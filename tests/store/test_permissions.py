@@ -87,7 +87,7 @@ from pathlib import Path
 import anyio
 
 from khive_persist.errors import KhiveError
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
 from tests.store.records import opened, plan, plan_store

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.query import Filter, field
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.query import Filter, field
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from tests.store.records import costs, plan
 

@@ -10,7 +10,7 @@ import pytest
 
 from khive_persist import HookEvent, PlannerSession, column, open_store
 from khive_persist.errors import StoreUnavailableError
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.exchange.rows import put, row
 from tests.read_only import ROOT, read_only, run, without_powers
 from tests.store.records import plan
@@ -18,28 +18,28 @@ from tests.store.records import plan
 LARGE = '{"session_id":"s","task_description":"' + "x" * 2_000 + '"}'
 
 
-def names(place: Place) -> set[str]:
-    """What lies in a place, but for what SQLite's own readers make."""
-    return {p.name for p in place.khive.iterdir() if not p.name.endswith(("-wal", "-shm"))}
+def names(project: Project) -> set[str]:
+    """What lies in a project, but for what SQLite's own readers make."""
+    return {p.name for p in project.khive.iterdir() if not p.name.endswith(("-wal", "-shm"))}
 
 
-async def test_what_is_stored_is_read_and_nothing_is_made(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def test_what_is_stored_is_read_and_nothing_is_made(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save_many(plan(f"s{n}") for n in range(3))
-    before = names(place)
-    async with open_store(PlannerSession, dir=place.root, read_only=True) as plans:
+    before = names(project)
+    async with open_store(PlannerSession, dir=project.root, read_only=True) as plans:
         assert len(await plans.find(order_by=column("created_at"))) == 3
         assert len([record async for record in plans.stream()]) == 3
         assert await plans.count() == await PlannerSession.count() == 3
         for writing in (plans.save(plan()), plans.save_many([plan()]), plan().save()):
             with pytest.raises(StoreUnavailableError, match="reading only"):
                 await writing
-    async with open_store(HookEvent, dir=place.root, read_only=True) as events:
+    async with open_store(HookEvent, dir=project.root, read_only=True) as events:
         assert await events.count() == 0
-    assert names(place) == before
+    assert names(project) == before
 
 
-async def test_a_place_that_is_missing_is_read_as_an_empty_one(tmp_path: Path) -> None:
+async def test_a_project_that_is_missing_is_read_as_an_empty_one(tmp_path: Path) -> None:
     async with open_store(PlannerSession, dir=tmp_path, read_only=True) as plans:
         assert await plans.get_recent() == []
     assert not any(tmp_path.iterdir())
@@ -53,7 +53,7 @@ from pathlib import Path
 import anyio
 
 from khive_persist.errors import KhiveError
-from khive_persist.purposes import PLANNER_SESSIONS
+from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import frozen_version
 from khive_persist.store.sqlite.statements import select
@@ -79,9 +79,9 @@ anyio.run(main)
 """
 
 
-def test_a_frozen_file_that_is_changed_all_the_same_is_read_anew(place: Place) -> None:
-    path = put(place, (row(f"plan-{n}", LARGE) for n in range(300)))
-    with read_only(place.khive):
+def test_a_frozen_file_that_is_changed_all_the_same_is_read_anew(project: Project) -> None:
+    path = put(project, (row(f"plan-{n}", LARGE) for n in range(300)))
+    with read_only(project.khive):
         with subprocess.Popen(
             without_powers("-c", READING, str(path)),
             cwd=ROOT,
@@ -92,12 +92,12 @@ def test_a_frozen_file_that_is_changed_all_the_same_is_read_anew(place: Place) -
             assert reading.stdin is not None
             assert reading.stdout is not None
             assert [reading.stdout.readline() for _ in range(2)] == ["300\n", "begun\n"]
-            place.khive.chmod(0o700)
-            for file in place.khive.iterdir():
+            project.khive.chmod(0o700)
+            for file in project.khive.iterdir():
                 if not file.is_symlink():
                     file.chmod(0o700 if file.is_dir() else 0o600)
-            put(place, [row("another", LARGE)])
-            place.khive.chmod(0o500)
+            put(project, [row("another", LARGE)])
+            project.khive.chmod(0o500)
             out, _ = reading.communicate("\n", timeout=30)
     assert (reading.returncode, out.split()) == (0, ["store_busy", "301"])
 
@@ -118,9 +118,9 @@ except StoreUnavailableError as error:
 
 
 def test_a_log_that_cannot_be_read_is_an_error_with_the_way_out(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
-    path = put(place, [row("stored")])
+    path = put(project, [row("stored")])
     copy = tmp_path / "copy" / path.name
     copy.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection, connection:

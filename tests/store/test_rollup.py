@@ -17,9 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from khive_persist import clock
-from khive_persist.place import Place
-from khive_persist.prices import PriceTable
-from khive_persist.purposes import (
+from khive_persist.models.purposes import (
     BUILT_IN,
     CONVERSATIONS,
     HOOK_EVENTS,
@@ -27,14 +25,16 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
+from khive_persist.prices import PriceTable
+from khive_persist.project import Project
 from khive_persist.sessions.definitions import spent
 from khive_persist.sessions.event_types import POST
+from khive_persist.sessions.rollup import follower as following
+from khive_persist.sessions.rollup.follower import Follower
+from khive_persist.sessions.rollup.hours import BY, Hours, Overview
+from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.sessions.rollup.sessions import SessionItem, SessionsWanted, session, sessions
 from khive_persist.store.reader import Reader
-from khive_persist.store.rollup import follower as following
-from khive_persist.store.rollup.follower import Follower
-from khive_persist.store.rollup.hours import BY, Hours, Overview
-from khive_persist.store.rollup.rollup import Rollup
-from khive_persist.store.rollup.sessions import SessionItem, SessionsWanted, session, sessions
 from khive_persist.store.sqlite.connection import open_writer
 from tests.server.filling import BEGIN, delete, event, fill, message, row, store
 
@@ -47,10 +47,10 @@ SESSIONS = ("ß", "ß", None)
 
 
 @asynccontextmanager
-async def following_place(place: Place) -> AsyncIterator[Follower]:
+async def following_project(project: Project) -> AsyncIterator[Follower]:
     rollup = Rollup()
     follower = Follower(
-        lambda purpose: Reader([(place.database(purpose.file), purpose)]), rollup, PRICES
+        lambda purpose: Reader([(project.database(purpose.file), purpose)]), rollup, PRICES
     )
     try:
         yield follower
@@ -59,9 +59,9 @@ async def following_place(place: Place) -> AsyncIterator[Follower]:
         rollup.close()
 
 
-def rows_of(place: Place, purpose: Purpose) -> list[tuple[str, str, dict[str, Any]]]:
+def rows_of(project: Project, purpose: Purpose) -> list[tuple[str, str, dict[str, Any]]]:
     """Id, time and content of each row, read with nothing of ours."""
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     if not path.exists():
         return []
     connection = sqlite3.connect(path)
@@ -72,12 +72,12 @@ def rows_of(place: Place, purpose: Purpose) -> list[tuple[str, str, dict[str, An
         connection.close()
 
 
-def recounted(place: Place, by: str) -> dict[tuple[str, str | None], list[Any]]:
+def recounted(project: Project, by: str) -> dict[tuple[str, str | None], list[Any]]:
     """The sums by hour and group, counted row by row."""
     sums: dict[tuple[str, str | None], list[Any]] = {}
     field = {"project": "cwd"}.get(by, by)
     for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS):
-        for _, at, content in rows_of(place, purpose):
+        for _, at, content in rows_of(project, purpose):
             one = sums.setdefault(
                 (at[:13], content.get(field) or None), [0, 0, 0, 0, 0, 0, 0, 0, None, 0]
             )
@@ -103,11 +103,11 @@ def told(found: Overview) -> dict[tuple[str, str | None], list[Any]]:
     return {(at[:13], group): list(sums) for at, group, sums in found.series}
 
 
-def recounted_sessions(place: Place) -> dict[str, dict[str, Any]]:
+def recounted_sessions(project: Project) -> dict[str, dict[str, Any]]:
     """What is known of each session, gathered row by row."""
     found: dict[str, dict[str, Any]] = {}
     for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS):
-        for row_id, at, content in rows_of(place, purpose):
+        for row_id, at, content in rows_of(project, purpose):
             id = content.get("session_id")
             if purpose == PLANNER_SESSIONS:
                 id = content.get("agent_session_id") or id
@@ -133,7 +133,7 @@ def recounted_sessions(place: Place) -> dict[str, dict[str, Any]]:
                 one["events"] += 1
                 one["failures"] += content["event_type"] in POST and content.get("success") is False
     given: dict[str, list[Any]] = {}
-    for row_id, at, content in rows_of(place, OUTCOMES):
+    for row_id, at, content in rows_of(project, OUTCOMES):
         if id := content.get("session_id"):
             order = (content.get("source") != "rule", at, row_id)
             given.setdefault(id, []).append((*order, content["verdict"]))
@@ -158,11 +158,11 @@ def summed(one: dict[str, Any], id: str, given: dict[str, list[Any]]) -> dict[st
     }
 
 
-def check(place: Place, follower: Follower, hours: Hours) -> None:
+def check(project: Project, follower: Follower, hours: Hours) -> None:
     assert follower.problems == []
     assert follower.progress.is_complete
     for by in BY:
-        expected = recounted(place, by)
+        expected = recounted(project, by)
         overview = hours.overview(None, None, "hour", by)
         found = told(overview)
         # A session is counted once, and may be of a model that did nothing in that hour.
@@ -173,7 +173,7 @@ def check(place: Place, follower: Follower, hours: Hours) -> None:
             more = [*sums[:2], 0, *sums[3:]]
             assert more == pytest.approx(expected.pop(key, NOTHING), abs=1e-9), (by, key)
         assert not expected
-        expected = recounted(place, by)
+        expected = recounted(project, by)
         days: dict[tuple[str, str | None], int] = {}
         for (hour, group), sums in expected.items():
             days[hour[:10], group] = days.get((hour[:10], group), 0) + sums[0]
@@ -192,7 +192,7 @@ def check(place: Place, follower: Follower, hours: Hours) -> None:
             assert sum(sums.events for _, sums in some.groups) == sum(within)
     everything, rest = sessions(follower.rollup, SessionsWanted(), None, 10_000)
     assert rest is None
-    expected_sessions = recounted_sessions(place)
+    expected_sessions = recounted_sessions(project)
     assert {one.session_id for one in everything} == expected_sessions.keys()
     for one in everything:
         known = {name: getattr(one, name) for name in expected_sessions[one.session_id]}
@@ -200,7 +200,7 @@ def check(place: Place, follower: Follower, hours: Hours) -> None:
     worked = {
         content["session_id"]
         for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
-        for *_, content in rows_of(place, purpose)
+        for *_, content in rows_of(project, purpose)
         if content.get("session_id")
     }
     assert hours.overview(None, None, "day", "model").totals.sessions == len(worked)
@@ -255,27 +255,27 @@ STEPS = st.lists(
 )
 
 
-def apply(place: Place, kept: Path, step: str, value: Any) -> None:
+def apply(project: Project, kept: Path, step: str, value: Any) -> None:
     if step == "store":
         for one in value:
-            _store(place, dict(one))
+            _store(project, dict(one))
     elif step == "delete":
         for purpose in BUILT_IN:
-            if place.database(purpose.file).exists():
+            if project.database(purpose.file).exists():
                 marks = ", ".join("?" * len(value))
-                delete(place, purpose, f"id IN ({marks})", *value)
+                delete(project, purpose, f"id IN ({marks})", *value)
     elif step == "keep":
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir()
         for purpose in BUILT_IN:
-            if (path := place.database(purpose.file)).exists():
+            if (path := project.database(purpose.file)).exists():
                 connection = open_writer(path, purpose)
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.close()
                 shutil.copy(path, kept / path.name)
     elif step == "restore" and kept.exists():
         for purpose in BUILT_IN:
-            path = place.database(purpose.file)
+            path = project.database(purpose.file)
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             if (copy := kept / path.name).exists():
@@ -283,17 +283,17 @@ def apply(place: Place, kept: Path, step: str, value: Any) -> None:
     elif step == "prune":
         before = BEGIN + timedelta(hours=13, minutes=20)
         for purpose in HOOK_EVENTS.values():
-            if place.database(purpose.file).exists():
-                delete(place, purpose, "created_at < ?", clock.to_text(before))
+            if project.database(purpose.file).exists():
+                delete(project, purpose, "created_at < ?", clock.to_text(before))
     elif step == "vacuum":
         for purpose in BUILT_IN:
-            if (path := place.database(purpose.file)).exists():
+            if (path := project.database(purpose.file)).exists():
                 connection = open_writer(path, purpose)
                 connection.execute("VACUUM")
                 connection.close()
 
 
-def _store(place: Place, one: dict[str, Any]) -> None:
+def _store(project: Project, one: dict[str, Any]) -> None:
     kind, id, at = one.pop("kind"), one.pop("id"), one.pop("at")
     named = {name: value for name, value in one.items() if value is not None and name != "session"}
     if one["session"] is not None:
@@ -310,7 +310,7 @@ def _store(place: Place, one: dict[str, Any]) -> None:
         case _:
             purpose = OUTCOMES
             content = {"verdict": named.pop("word"), "session_id": "s1", **named}
-    store(place, purpose, [row(content, at, id)])
+    store(project, purpose, [row(content, at, id)])
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
@@ -319,19 +319,19 @@ def test_it_equals_a_recount_after_whatever_is_done_to_the_files(
     steps: list[tuple[str, Any]], few_rows: int
 ) -> None:
     async def run(root: Path) -> None:
-        place = Place(root)
-        place.make()
-        async with following_place(place) as follower:
+        project = Project(root)
+        project.make()
+        async with following_project(project) as follower:
             hours = Hours(follower.rollup)
             for step, value in steps:
-                apply(place, root / "kept", step, value)
+                apply(project, root / "kept", step, value)
                 if step == "look":
                     await follower.look()
                 elif step == "settle":
                     await follower.settle()
-                    check(place, follower, hours)
+                    check(project, follower, hours)
             await follower.settle()
-            check(place, follower, hours)
+            check(project, follower, hours)
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(following, "CHUNK_ROWS", few_rows)
@@ -339,45 +339,47 @@ def test_it_equals_a_recount_after_whatever_is_done_to_the_files(
         anyio.run(run, Path(folder))
 
 
-async def test_what_is_new_and_changes_at_the_end_are_seen_at_the_next_look(place: Place) -> None:
-    fill(place)
-    async with following_place(place) as follower:
+async def test_what_is_new_and_changes_at_the_end_are_seen_at_the_next_look(
+    project: Project,
+) -> None:
+    fill(project)
+    async with following_project(project) as follower:
         hours = Hours(follower.rollup)
         await follower.settle()
-        check(place, follower, hours)
+        check(project, follower, hours)
         at = BEGIN + timedelta(days=20)
         new = message("s-new", at, tokens={"input": 3}, model="priced")
-        store(place, CONVERSATIONS, [new])
-        store(place, HOOK_EVENTS["codex"], [event("s-new", at, "codex", success=False)])
+        store(project, CONVERSATIONS, [new])
+        store(project, HOOK_EVENTS["codex"], [event("s-new", at, "codex", success=False)])
         await follower.look()
-        check(place, follower, hours)
+        check(project, follower, hours)
         content = json.loads(new[1]) | {"tokens": {"input": 9, "output": 1}}
-        store(place, CONVERSATIONS, [(new[0], json.dumps(content), "{}", new[3], None)])
+        store(project, CONVERSATIONS, [(new[0], json.dumps(content), "{}", new[3], None)])
         await follower.look()
-        check(place, follower, hours)
-        delete(place, HOOK_EVENTS["codex"], "rowid = (SELECT max(rowid) FROM hook_events)")
-        store(place, HOOK_EVENTS["codex"], [event("another", at, "codex")])
+        check(project, follower, hours)
+        delete(project, HOOK_EVENTS["codex"], "rowid = (SELECT max(rowid) FROM hook_events)")
+        store(project, HOOK_EVENTS["codex"], [event("another", at, "codex")])
         await follower.look()
-        check(place, follower, hours)
+        check(project, follower, hours)
 
 
 async def test_the_newest_rows_are_counted_first(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "CHUNK_ROWS", 10)
     events = [
         event(f"s{number}", datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number))
         for number in range(25)
     ]
-    store(place, HOOK_EVENTS["claude-code"], events)
-    async with following_place(place) as follower:
+    store(project, HOOK_EVENTS["claude-code"], events)
+    async with following_project(project) as follower:
         assert await follower.look()
         assert follower.progress == (False, 0, 25)
         assert await follower.look()
         assert follower.progress == (False, 10, 25)
         assert session(follower.rollup, "s24")
         assert not session(follower.rollup, "s14")
-        store(place, HOOK_EVENTS["claude-code"], [event("new", BEGIN)])
+        store(project, HOOK_EVENTS["claude-code"], [event("new", BEGIN)])
         assert await follower.look()
         assert session(follower.rollup, "new")
         assert not session(follower.rollup, "s4")
@@ -386,74 +388,74 @@ async def test_the_newest_rows_are_counted_first(
 
 
 async def test_more_new_rows_than_a_chunk_are_counted_while_the_old_ones_are_read(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "CHUNK_ROWS", 3)
     purpose = HOOK_EVENTS["codex"]
-    store(place, purpose, [event("old", BEGIN, "codex") for _ in range(12)])
-    async with following_place(place) as follower:
+    store(project, purpose, [event("old", BEGIN, "codex") for _ in range(12)])
+    async with following_project(project) as follower:
         assert await follower.look()
-        store(place, purpose, [event("new", BEGIN, "codex") for _ in range(10)])
+        store(project, purpose, [event("new", BEGIN, "codex") for _ in range(10)])
         while await follower.look():
             continue
-        check(place, follower, Hours(follower.rollup))
+        check(project, follower, Hours(follower.rollup))
 
 
 async def test_rows_that_are_gone_are_noticed_without_a_recount_being_due(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "TAIL_ROWS", 3)
-    fill(place)
-    async with following_place(place) as follower:
+    fill(project)
+    async with following_project(project) as follower:
         while await follower.look():
             continue
         for file in follower._files:
             # Long after this test: only their number can tell.
             file.recount_at += 1_000
-        delete(place, HOOK_EVENTS["claude-code"], "rowid = 1")
+        delete(project, HOOK_EVENTS["claude-code"], "rowid = 1")
         while await follower.look():
             continue
-        check(place, follower, Hours(follower.rollup))
+        check(project, follower, Hours(follower.rollup))
 
 
-async def test_numbers_of_deleted_rows_that_are_given_again_are_new(place: Place) -> None:
+async def test_numbers_of_deleted_rows_that_are_given_again_are_new(project: Project) -> None:
     purpose = HOOK_EVENTS["codex"]
-    store(place, purpose, [event("s", BEGIN, "codex") for _ in range(5)])
-    async with following_place(place) as follower:
+    store(project, purpose, [event("s", BEGIN, "codex") for _ in range(5)])
+    async with following_project(project) as follower:
         hours = Hours(follower.rollup)
         await follower.settle()
-        delete(place, purpose, "1")
+        delete(project, purpose, "1")
         await follower.settle()
-        check(place, follower, hours)
-        store(place, purpose, [event("t", BEGIN, "codex")])
+        check(project, follower, hours)
+        store(project, purpose, [event("t", BEGIN, "codex")])
         await follower.look()
-        check(place, follower, hours)
+        check(project, follower, hours)
 
 
 async def test_what_changes_while_a_file_is_counted_anew_is_not_undone_by_it(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "CHUNK_ROWS", 2)
     purpose = HOOK_EVENTS["codex"]
     rows = [event(f"s{n}", BEGIN, "codex", success=True) for n in range(9)]
-    store(place, purpose, rows)
-    async with following_place(place) as follower:
+    store(project, purpose, rows)
+    async with following_project(project) as follower:
         hours = Hours(follower.rollup)
         await follower.settle()
         (file,) = [one for one in follower._files if one.purpose == purpose]
         file.has_changed, file.recount_at = True, 0.0
         assert await follower.look()
         content = json.loads(rows[0][1]) | {"success": False}
-        store(place, purpose, [(rows[0][0], json.dumps(content), *rows[0][2:])])
+        store(project, purpose, [(rows[0][0], json.dumps(content), *rows[0][2:])])
         while file.recounted is not None:
             await follower.look()
-        check(place, follower, hours)
+        check(project, follower, hours)
 
 
-async def test_a_damaged_file_keeps_the_others_and_says_so(place: Place) -> None:
-    fill(place)
-    place.database(HOOK_EVENTS["codex"].file).write_bytes(b"no database" * 1_000)
-    async with following_place(place) as follower:
+async def test_a_damaged_file_keeps_the_others_and_says_so(project: Project) -> None:
+    fill(project)
+    project.database(HOOK_EVENTS["codex"].file).write_bytes(b"no database" * 1_000)
+    async with following_project(project) as follower:
         for _ in range(5):
             await follower.look()
         assert len(follower.problems) == 1
@@ -464,9 +466,9 @@ async def test_a_damaged_file_keeps_the_others_and_says_so(place: Place) -> None
         }
 
 
-async def test_pages_of_sessions_together_are_all_of_them_in_any_order(place: Place) -> None:
-    ids = fill(place, sessions=30)
-    async with following_place(place) as follower:
+async def test_pages_of_sessions_together_are_all_of_them_in_any_order(project: Project) -> None:
+    ids = fill(project, sessions=30)
+    async with following_project(project) as follower:
         await follower.settle()
         for sort in ("last", "started", "events", "failures", "cost", "duration"):
             for descending in (True, False):
@@ -486,14 +488,14 @@ async def test_pages_of_sessions_together_are_all_of_them_in_any_order(place: Pl
                 assert keys == sorted(keys, reverse=descending)
 
 
-async def test_words_are_looked_for_in_titles_tasks_and_projects_and_ids(place: Place) -> None:
+async def test_words_are_looked_for_in_titles_tasks_and_projects_and_ids(project: Project) -> None:
     prompt = {"event_type": "prompt_submitted", "payload": {"prompt": "Größe ändern"}}
     store(
-        place, HOOK_EVENTS["codex"], [event("abc-1", BEGIN, "codex", cwd="/src/Parser", **prompt)]
+        project, HOOK_EVENTS["codex"], [event("abc-1", BEGIN, "codex", cwd="/src/Parser", **prompt)]
     )
     plan = {"session_id": "abc-2", "task_description": "Write the parser", "complexity": "simple"}
-    store(place, PLANNER_SESSIONS, [row(plan, BEGIN)])
-    async with following_place(place) as follower:
+    store(project, PLANNER_SESSIONS, [row(plan, BEGIN)])
+    async with following_project(project) as follower:
         await follower.settle()
 
         def found(*words: str) -> set[str]:
@@ -506,7 +508,7 @@ async def test_words_are_looked_for_in_titles_tasks_and_projects_and_ids(place: 
         assert found("bc-2") == found("parser", "nothing") == set()
 
 
-async def test_what_a_tool_tells_in_the_users_name_is_no_title(place: Place) -> None:
+async def test_what_a_tool_tells_in_the_users_name_is_no_title(project: Project) -> None:
     texts = (
         "<environment_context>\n<cwd>/src</cwd>", "<session_context>\nToday is",
         "<user_instructions>\nBe brief", "<subagent_notification>\n{}",
@@ -517,46 +519,46 @@ async def test_what_a_tool_tells_in_the_users_name_is_no_title(place: Place) -> 
         message("s", BEGIN + timedelta(seconds=n), role="user", text=text)
         for n, text in enumerate(texts)
     ]
-    store(place, CONVERSATIONS, said)
-    async with following_place(place) as follower:
+    store(project, CONVERSATIONS, said)
+    async with following_project(project) as follower:
         await follower.settle()
         assert session(follower.rollup, "s")[0].title == "<b> is drawn wrong"
 
 
 async def test_words_that_many_sessions_have_are_found_in_the_same_order(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(place, sessions=40)
-    async with following_place(place) as follower:
+    fill(project, sessions=40)
+    async with following_project(project) as follower:
         await follower.settle()
         for words in (("page",), ("write", "3"), ("write", "project1")):
             wanted = SessionsWanted(words=words, sort="events")
             assert follower.rollup.find(words) is not None
             in_all, _ = sessions(follower.rollup, wanted, None, 100)
             with monkeypatch.context() as patch:
-                patch.setattr("khive_persist.store.rollup.rollup._ONE_IN", 1_000_000)
+                patch.setattr("khive_persist.sessions.rollup.rollup._ONE_IN", 1_000_000)
                 assert follower.rollup.find(words) is None
                 one_by_one, _ = sessions(follower.rollup, wanted, None, 100)
             assert in_all == one_by_one
             assert in_all
 
 
-async def test_the_latest_plan_and_verdict_are_those_that_are_told(place: Place) -> None:
-    async with following_place(place) as follower:
+async def test_the_latest_plan_and_verdict_are_those_that_are_told(project: Project) -> None:
+    async with following_project(project) as follower:
         for minute, word in ((5, "middle"), (9, "last"), (1, "first")):
             at = BEGIN + timedelta(minutes=minute)
             plan = {"session_id": "s", "task_description": word, "complexity": "simple"}
-            store(place, PLANNER_SESSIONS, [row(plan, at)])
-            store(place, OUTCOMES, [row({"session_id": "s", "verdict": word}, at)])
+            store(project, PLANNER_SESSIONS, [row(plan, at)])
+            store(project, OUTCOMES, [row({"session_id": "s", "verdict": word}, at)])
             await follower.look()
         found = session(follower.rollup, "s")[0]
         assert (found.task_description, found.verdict) == ("last", "last")
         assert found.started == clock.to_text(BEGIN + timedelta(minutes=1))
 
 
-async def test_prices_that_change_are_those_of_all_messages_then(place: Place) -> None:
-    store(place, CONVERSATIONS, [message("s", BEGIN, model="dear", tokens={"input": 1_000_000})])
-    async with following_place(place) as follower:
+async def test_prices_that_change_are_those_of_all_messages_then(project: Project) -> None:
+    store(project, CONVERSATIONS, [message("s", BEGIN, model="dear", tokens={"input": 1_000_000})])
+    async with following_project(project) as follower:
         await follower.settle()
         assert session(follower.rollup, "s")[0].cost is None
         follower.set_prices(PriceTable(["dear input=7"]))
@@ -564,13 +566,13 @@ async def test_prices_that_change_are_those_of_all_messages_then(place: Place) -
         assert session(follower.rollup, "s")[0].cost == 7.0
 
 
-async def test_the_time_of_an_old_file_counts_as_it_is_read(place: Place) -> None:
+async def test_the_time_of_an_old_file_counts_as_it_is_read(project: Project) -> None:
     odd = [
         (str(uuid.uuid4()), '{"event_type":"stop","session_id":"old"}', "{}", at, None)
         for at in ("2026-11-02T10:00:00+02:00", 1_762_000_000.5, "never")
     ]
-    store(place, HOOK_EVENTS["claude-code"], odd)  # type: ignore[arg-type]
-    async with following_place(place) as follower:
+    store(project, HOOK_EVENTS["claude-code"], odd)  # type: ignore[arg-type]
+    async with following_project(project) as follower:
         await follower.settle()
         found = session(follower.rollup, "old")[0]
         # What cannot be read is no time of the session.

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.models.query import Field, Filter, Order, column, field
 from khive_persist.opening import save_planning_session
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS
-from khive_persist.query import Field, Filter, Order, column, field
+from khive_persist.project import Project
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
@@ -268,8 +268,8 @@ async def test_a_question_about_plans_uses_an_index_and_sorts_nothing(
     assert f"USING INDEX planner_sessions_{index}" in steps[0]
 
 
-async def test_two_plans_take_few_pages(place: Place) -> None:
+async def test_two_plans_take_few_pages(project: Project) -> None:
     for session in ("s1", "s2"):
-        await save_planning_session(session_id=session, task_description="x", dir=place.root)
-    files = (path.lstat() for path in place.khive.rglob("*"))
+        await save_planning_session(session_id=session, task_description="x", dir=project.root)
+    files = (path.lstat() for path in project.khive.rglob("*"))
     assert sum(file.st_blocks * 512 for file in files) <= 140_000

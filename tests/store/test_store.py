@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import InvalidRecordError, NotFoundError, StoreClosedError
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import Field, Order, column, field
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import Field, Order, column, field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 from tests.store.records import (
     costs,
     event,
@@ -318,7 +318,7 @@ async def test_a_save_that_closing_overtakes_is_refused_and_opens_nothing(
             await store.save(event(tool=tool))
         wal = folder / f"{HOOK_EVENTS[middle].file}-wal"
         assert wal.exists()
-        with lock.held(lock.lock_path(folder / HOOK_EVENTS[last].file), 1):
+        with write_lock.held(write_lock.lock_path(folder / HOOK_EVENTS[last].file), 1):
             some = [event(tool=tool) for tool in (last, middle, first)]
             saving = asyncio.create_task(store.save_many(some))
             await asyncio.sleep(0)

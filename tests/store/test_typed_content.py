@@ -18,14 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from typing_extensions import TypedDict
 
 from khive_persist import open_store
-from khive_persist.autosave import Autosave
 from khive_persist.copies import rebuild, verify
 from khive_persist.errors import InvalidRecordError
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose, purpose
-from khive_persist.query import field
-from khive_persist.records.document import document
-from khive_persist.records.node import Node
+from khive_persist.models.as_document import document
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose, purpose
+from khive_persist.models.query import field
+from khive_persist.project import Project
+from khive_persist.store.autosave import Autosave
 from khive_persist.store.store import Store
 from tests.hypotheses import examples
 from tests.store.records import opened
@@ -150,9 +150,9 @@ async def test_a_model_comes_back_as_it_was(folder: Path, content: Training) -> 
     assert set(found.node_metadata) == {"lion_class"}
 
 
-async def test_typed_content_is_typed(place: Place) -> None:
+async def test_typed_content_is_typed(project: Project) -> None:
     """mypy checks this file: the content of a found record is the model."""
-    async with open_store(TrainingSession, dir=place.root) as store:
+    async with open_store(TrainingSession, dir=project.root) as store:
         saved = await training(lifts=[Lift(weight=80)]).save()
         found = await store.get(saved.id)
         reps: int = found.content.lifts[0].reps
@@ -440,20 +440,20 @@ def test_a_model_is_refused_where_its_content_is_wrong() -> None:
         training(day="yesterday")
 
 
-async def test_both_copies_hold_typed_records(place: Place) -> None:
+async def test_both_copies_hold_typed_records(project: Project) -> None:
     """The mirror, verify, rebuild and Autosave work on rows of any class."""
-    async with open_store(TrainingSession, dir=place.root) as store:
+    async with open_store(TrainingSession, dir=project.root) as store:
         saved = training(fee=Decimal("0.12345678901234567890"), lifts=[Lift(weight=1, reps=2**70)])
         async with Autosave(store, every_seconds=1e9) as autosave:
             autosave.track(saved)
             saved.content.lifts.append(Lift(weight=2))
-    async with open_store(Athlete, dir=place.root) as athletes:
+    async with open_store(Athlete, dir=project.root) as athletes:
         athlete = await Athlete(athlete="ada", content=["x"]).save()
-    assert (await verify(dir=place.root)).is_equal
+    assert (await verify(dir=project.root)).is_equal
     for record in (TrainingSession, Athlete):
-        place.database(record.purpose.file).unlink()
-    await rebuild("mirror", dir=place.root)
-    async with open_store(TrainingSession, dir=place.root) as store:
+        project.database(record.purpose.file).unlink()
+    await rebuild("mirror", dir=project.root)
+    async with open_store(TrainingSession, dir=project.root) as store:
         assert (await store.get(saved.id)).content == saved.content
-    async with open_store(Athlete, dir=place.root) as athletes:
+    async with open_store(Athlete, dir=project.root) as athletes:
         assert (await athletes.get(athlete.id)).athlete == "ada"

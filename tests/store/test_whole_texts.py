@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.capture.spool import Event
-from khive_persist.capture.tools import TOOLS
-from khive_persist.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS
+from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS
 from khive_persist.settings import Settings
 from khive_persist.store.codec import Row
-from khive_persist.store.sqlite.adhoc import AdHoc
 from khive_persist.store.sqlite.connection import open_writer
+from khive_persist.store.sqlite.readonly_query import AdHoc
 from khive_persist.store.sqlite.statements import insert_new
-from khive_persist.transcripts.reconstruction import event as reconstructed
+from khive_persist.tools import TOOLS
+from khive_persist.transcripts.backfill import event as reconstructed
 from tests.payloads import sample_payloads
 
 LONG = 'a "quoted" word, größe, \\back\\slash and 日本語 🚀\n\n' * 40

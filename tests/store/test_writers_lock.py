@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 
 HELD_SECONDS = 0.02
 WAITS = 10
@@ -33,7 +33,7 @@ class Writer:
 
     def _run(self) -> None:
         while not self.end.is_set():
-            with lock.held(self.path, 30):
+            with write_lock.held(self.path, 30):
                 self.times += 1
                 self.is_held.set()
                 # What a transaction takes, not a wait for anything.
@@ -44,7 +44,7 @@ def wait_once(path: Path) -> None:
     with Writer(path) as writer:
         assert writer.is_held.wait(10)
         writer.end.set()
-        with lock.held(path, 30):
+        with write_lock.held(path, 30):
             pass
 
 
@@ -54,7 +54,7 @@ def test_a_waiting_writer_is_next(tmp_path: Path) -> None:
             writer.is_held.clear()
             assert writer.is_held.wait(10)
             before = writer.times
-            with lock.held(writer.path, 30):
+            with write_lock.held(writer.path, 30):
                 # One that was under way, and one that began before this one had asked.
                 assert writer.times - before <= 2
 
@@ -63,18 +63,18 @@ def test_the_lock_is_waited_for_where_there_is_no_turnstile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on macOS, and on file systems without locks of ranges."""
-    monkeypatch.setattr(lock, "_OFD_SETLK", None)
+    monkeypatch.setattr(write_lock, "_OFD_SETLK", None)
     wait_once(tmp_path / "x.lock")
-    monkeypatch.setattr(lock, "_OFD_SETLK", 99_999)
+    monkeypatch.setattr(write_lock, "_OFD_SETLK", 99_999)
     wait_once(tmp_path / "y.lock")
 
 
 def test_who_gives_up_leaves_the_turnstile(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
-    with lock.held(path, 30):
+    with write_lock.held(path, 30):
         with pytest.raises(TimeoutError):
-            lock.acquire(path, 0)
+            write_lock.acquire(path, 0)
         with open(path, "rb+") as file:
-            assert lock.take_range(file.fileno(), 0)
+            assert write_lock.take_range(file.fileno(), 0)
     with open(path, "rb+") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

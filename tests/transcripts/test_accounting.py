@@ -13,12 +13,12 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
-from khive_persist.lineage.endings import ending_of
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
+from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.settings import Settings
-from khive_persist.transcripts.accounting import Account, account, backfill, sessions_of
+from khive_persist.transcripts.reconciliation import Account, account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync
 from tests.payloads import sample_payloads
 from tests.transcripts.test_counts import transcripts
@@ -28,36 +28,36 @@ TOOLS = ("claude-code", "codex", "gemini-cli")
 
 
 @pytest.fixture
-def synced(place: Place) -> Place:
+def synced(project: Project) -> Project:
     """The transcripts of all three tools, and some of the events that came with them."""
-    spool = Spool(place)
+    spool = Spool(project)
     for tool in TOOLS:
         for payload in sample_payloads(tool):
             spool.accept(tool, payload)
         for path in transcripts(tool):
-            Sync(place, Settings(), None).run(path, tool)
-    drain(place)
-    return place
+            Sync(project, Settings(), None).run(path, tool)
+    drain(project)
+    return project
 
 
-def of(place: Place, session_id: str = CLAUDE) -> Account:
-    return anyio.run(account, place, session_id)
+def of(project: Project, session_id: str = CLAUDE) -> Account:
+    return anyio.run(account, project, session_id)
 
 
-def sessions(place: Place) -> list[str]:
-    return anyio.run(sessions_of, place, [str(path) for t in TOOLS for path in transcripts(t)])
+def sessions(project: Project) -> list[str]:
+    return anyio.run(sessions_of, project, [str(path) for t in TOOLS for path in transcripts(t)])
 
 
-def events(place: Place) -> Iterator[Any]:
+def events(project: Project) -> Iterator[Any]:
     for purpose in HOOK_EVENTS.values():
-        if not place.database(purpose.file).exists():
+        if not project.database(purpose.file).exists():
             continue
-        with closing(sqlite3.connect(place.database(purpose.file))) as connection:
+        with closing(sqlite3.connect(project.database(purpose.file))) as connection:
             rows = connection.execute("SELECT content FROM hook_events").fetchall()
             yield from (json.loads(content) for (content,) in rows)
 
 
-def test_events_and_backfill_together_cover_every_call(synced: Place) -> None:
+def test_events_and_backfill_together_cover_every_call(synced: Project) -> None:
     assert len(sessions(synced)) == 9
     before = {session: of(synced, session) for session in sessions(synced)}
     assert sum(len(one.incomplete) for one in before.values()) > 5
@@ -74,14 +74,14 @@ def test_events_and_backfill_together_cover_every_call(synced: Place) -> None:
         assert comparison.is_equal
 
 
-def test_backfill_again_writes_nothing(synced: Place) -> None:
+def test_backfill_again_writes_nothing(synced: Project) -> None:
     assert anyio.run(backfill, synced, CLAUDE) > 0
     count = len(list(events(synced)))
     assert anyio.run(backfill, synced, CLAUDE) == 0
     assert len(list(events(synced))) == count
 
 
-def test_a_reconstructed_event_goes_when_the_real_one_comes(synced: Place) -> None:
+def test_a_reconstructed_event_goes_when_the_real_one_comes(synced: Project) -> None:
     lacking = next(call for call in of(synced).incomplete if not call.has_pre)
     anyio.run(backfill, synced, CLAUDE)
     made = of(synced).reconstructed
@@ -98,7 +98,7 @@ def test_a_reconstructed_event_goes_when_the_real_one_comes(synced: Place) -> No
     assert of(synced).incomplete == []
 
 
-def test_what_is_reconstructed_says_what_a_real_event_says(synced: Place) -> None:
+def test_what_is_reconstructed_says_what_a_real_event_says(synced: Project) -> None:
     anyio.run(backfill, synced, CLAUDE)
     made = [event for event in events(synced) if event.get("metadata", {}).get("reconstructed")]
     (command,) = [e for e in made if e.get("event_type") == "post_command" and e.get("success")][:1]
@@ -108,26 +108,26 @@ def test_what_is_reconstructed_says_what_a_real_event_says(synced: Place) -> Non
     assert command["payload"]["tool_response"]
 
 
-def test_without_ids_calls_and_events_are_matched_by_name_and_input(place: Place) -> None:
+def test_without_ids_calls_and_events_are_matched_by_name_and_input(project: Project) -> None:
     """As in Gemini CLI; two equal calls want two events."""
-    path = place.root / "session-x.jsonl"
+    path = project.root / "session-x.jsonl"
     call = {"name": "read_file", "args": {"file_path": "/a"}, "result": []}
     message = {"id": "m", "type": "gemini", "content": "", "timestamp": "2026-11-21T01:00:00Z"}
     document = message | {"toolCalls": [call | {"id": "1"}, call | {"id": "2"}]}
     header = {"sessionId": "s-1", "projectHash": "x"}
     path.write_text(json.dumps(header) + "\n" + json.dumps(document) + "\n")
-    Sync(place, Settings(), None).run(path, "gemini-cli")
+    Sync(project, Settings(), None).run(path, "gemini-cli")
     event = {"session_id": "s-1", "tool_name": "read_file", "tool_input": {"file_path": "/a"}}
     for name in ("BeforeTool", "AfterTool"):
         payload = event | {"hook_event_name": name}
-        Spool(place).accept("gemini-cli", json.dumps(payload).encode())
-    drain(place)
-    found = of(place, "s-1")
+        Spool(project).accept("gemini-cli", json.dumps(payload).encode())
+    drain(project)
+    found = of(project, "s-1")
     assert [(c.has_pre, c.has_post) for c in found.calls] == [(True, True), (False, False)]
 
 
-def test_reasons_and_events_after_the_end(place: Place) -> None:
-    path = place.root / "t.jsonl"
+def test_reasons_and_events_after_the_end(project: Project) -> None:
+    path = project.root / "t.jsonl"
     results = {"a": ("The user doesn't want to proceed", True), "b": ("Interrupted by user", True),
                "c": ("broken", True)}  # fmt: skip
     blocks = [{"type": "tool_use", "id": id, "name": "Bash", "input": {}} for id in "abcd"]
@@ -139,12 +139,12 @@ def test_reasons_and_events_after_the_end(place: Place) -> None:
         for id, (text, failed) in results.items()
     ]  # fmt: skip
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    Sync(place, Settings(), None).run(path, "claude-code")
+    Sync(project, Settings(), None).run(path, "claude-code")
     for name in ("SessionEnd", "Notification"):
         payload = {"session_id": "s-2", "hook_event_name": name}
-        Spool(place).accept("claude-code", json.dumps(payload).encode())
-    drain(place)
-    found = of(place, "s-2")
+        Spool(project).accept("claude-code", json.dumps(payload).encode())
+    drain(project)
+    found = of(project, "s-2")
     assert [call.reason for call in found.calls] == [
         "it was denied", "it was interrupted", "it failed",
         "the transcript has no result: it was interrupted, or still runs",
@@ -155,32 +155,32 @@ def test_reasons_and_events_after_the_end(place: Place) -> None:
 INPUTS = Path(__file__).parent / "identity"
 
 
-def made_up(place: Place) -> list[Any]:
-    return [event for event in events(place) if event.get("metadata", {}).get("reconstructed")]
+def made_up(project: Project) -> list[Any]:
+    return [event for event in events(project) if event.get("metadata", {}).get("reconstructed")]
 
 
-def test_calls_that_no_hook_tells_of_are_no_gaps_and_nothing_is_invented(place: Place) -> None:
+def test_calls_that_no_hook_tells_of_are_no_gaps_and_nothing_is_invented(project: Project) -> None:
     """What the model's server runs by itself, and what only speaks to the client."""
     for path in sorted((INPUTS / "server_tools").iterdir()):
         tool = "codex" if path.name.startswith("rollout") else "claude-code"
-        Sync(place, Settings(), None).run(path, tool)
-    ids = anyio.run(sessions_of, place)
+        Sync(project, Settings(), None).run(path, tool)
+    ids = anyio.run(sessions_of, project)
     assert len(ids) == 2
     for session in ids:
-        assert of(place, session).incomplete == []
-        assert anyio.run(backfill, place, session) == 0
-    assert sorted(call.name for id in ids for call in of(place, id).calls) == [
+        assert of(project, session).incomplete == []
+        assert anyio.run(backfill, project, session) == 0
+    assert sorted(call.name for id in ids for call in of(project, id).calls) == [
         "advisor", "update_plan", "web_search",
     ]  # fmt: skip
-    assert {call.ending for id in ids for call in of(place, id).calls} == {"done"}
-    assert made_up(place) == []
+    assert {call.ending for id in ids for call in of(project, id).calls} == {"done"}
+    assert made_up(project) == []
 
 
 REJECTED = "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if"
 NO_TOOL = "<tool_use_error>Error: No such tool available: Glob</tool_use_error>"
 
 
-def claude_session(place: Place, texts: dict[str, str], failed: bool = True) -> None:
+def claude_session(project: Project, texts: dict[str, str], failed: bool = True) -> None:
     blocks = [{"type": "tool_use", "id": id, "name": "Bash", "input": {"command": id}}
               for id in texts]  # fmt: skip
     lines: list[Any] = [{"type": "assistant", "uuid": "1", "sessionId": "s",
@@ -192,49 +192,49 @@ def claude_session(place: Place, texts: dict[str, str], failed: bool = True) -> 
                                   "is_error": failed}]}}
         for id, text in texts.items()
     ]  # fmt: skip
-    path = place.root / "t.jsonl"
+    path = project.root / "t.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    Sync(place, Settings(), None).run(path, "claude-code")
+    Sync(project, Settings(), None).run(path, "claude-code")
 
 
-def send(place: Place, name: str, **fields: Any) -> None:
+def send(project: Project, name: str, **fields: Any) -> None:
     payload = {"session_id": "s", "hook_event_name": name, "tool_name": "Bash"} | fields
-    Spool(place).accept("claude-code", json.dumps(payload).encode())
+    Spool(project).accept("claude-code", json.dumps(payload).encode())
 
 
-def test_denied_interrupted_refused_and_failed_are_told_apart(place: Place) -> None:
+def test_denied_interrupted_refused_and_failed_are_told_apart(project: Project) -> None:
     texts = {
         "denied": REJECTED, "stopped": REJECTED, "rule": "Permission to use Bash has been denied.",
         "escaped": "[Request interrupted by user for tool use]", "unknown": NO_TOOL,
         "broken": "Exit code 1", "says so": "grep: permission denied, interrupted, rejected",
     }  # fmt: skip
-    claude_session(place, texts)
+    claude_session(project, texts)
     for id in texts:
         if id != "unknown":
-            send(place, "PreToolUse", tool_use_id=id, tool_input={"command": id})
+            send(project, "PreToolUse", tool_use_id=id, tool_input={"command": id})
     for id in ("broken", "says so"):
-        send(place, "PostToolUseFailure", tool_use_id=id, error=texts[id])
-    send(place, "PermissionRequest", tool_input={"command": "denied"})
-    drain(place)
-    found = of(place, "s")
+        send(project, "PostToolUseFailure", tool_use_id=id, error=texts[id])
+    send(project, "PermissionRequest", tool_input={"command": "denied"})
+    drain(project)
+    found = of(project, "s")
     assert {call.tool_use_id: call.ending for call in found.calls} == {
         "denied": "denied", "stopped": "interrupted", "rule": "denied", "escaped": "interrupted",
         "unknown": "invalid", "broken": "failed", "says so": "failed",
     }  # fmt: skip
     assert found.endings == {"denied": 2, "interrupted": 2, "invalid": 1, "failed": 2}
     assert found.incomplete == []
-    assert anyio.run(backfill, place, "s") == 0
+    assert anyio.run(backfill, project, "s") == 0
 
 
-def test_a_command_that_succeeded_is_done_whatever_it_wrote(place: Place) -> None:
-    claude_session(place, {"a": REJECTED, "b": NO_TOOL}, failed=False)
-    assert of(place, "s").endings == {"done": 2}
+def test_a_command_that_succeeded_is_done_whatever_it_wrote(project: Project) -> None:
+    claude_session(project, {"a": REJECTED, "b": NO_TOOL}, failed=False)
+    assert of(project, "s").endings == {"done": 2}
 
 
-def test_of_a_call_that_was_denied_no_end_is_made_up(place: Place) -> None:
-    claude_session(place, {"a": REJECTED, "b": "Exit code 1", "c": NO_TOOL})
-    assert anyio.run(backfill, place, "s") == 3
-    assert sorted((e["tool_use_id"], e["hook_event_name"]) for e in made_up(place)) == [
+def test_of_a_call_that_was_denied_no_end_is_made_up(project: Project) -> None:
+    claude_session(project, {"a": REJECTED, "b": "Exit code 1", "c": NO_TOOL})
+    assert anyio.run(backfill, project, "s") == 3
+    assert sorted((e["tool_use_id"], e["hook_event_name"]) for e in made_up(project)) == [
         ("a", "PreToolUse"), ("b", "PostToolUseFailure"), ("b", "PreToolUse"),
     ]  # fmt: skip
 

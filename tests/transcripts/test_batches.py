@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from khive_persist.transcripts.batches import LINES_AT_ONCE, batches
-from khive_persist.transcripts.lines import START, GrowingFile
+from khive_persist.transcripts.growing_file import START, GrowingFile
 
 
 def test_a_batch_remembers_what_was_known_at_its_end(tmp_path: Path) -> None:

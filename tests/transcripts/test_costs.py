@@ -9,25 +9,25 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist.analytics.stats import read_stats
 from khive_persist.cli.root import run
-from khive_persist.cli.story_lines import StoryLines
+from khive_persist.cli.timeline_lines import StoryLines
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS
-from khive_persist.query import field
-from khive_persist.session import read_session
-from khive_persist.settings import Settings
-from khive_persist.stats import read_stats
-from khive_persist.story.telling import tell
-from khive_persist.transcripts.reported import (
+from khive_persist.project import Project
+from khive_persist.sessions.read import read_session
+from khive_persist.sessions.reported_costs import (
     DIFFERENCE,
     ReportedCost,
     reported_costs,
     session_cost,
 )
+from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.token_totals import token_totals
+from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
-from khive_persist.transcripts.totals import token_totals
 from tests.transcripts.test_counts import lines, transcripts
 
 DATA = Path(__file__).parent / "reported"
@@ -47,10 +47,10 @@ PRICES = {
 }
 
 
-def synced(place: Place, tool: str, paths: list[Path]) -> Place:
+def synced(project: Project, tool: str, paths: list[Path]) -> Project:
     for path in paths:
-        Sync(place, Settings(), None).run(path, tool)
-    return place
+        Sync(project, Settings(), None).run(path, tool)
+    return project
 
 
 def raw(tool: str, paths: list[Path]) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -84,7 +84,7 @@ def raw(tool: str, paths: list[Path]) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_costs_are_those_of_the_raw_lines(place: Place, tool: str) -> None:
+def test_costs_are_those_of_the_raw_lines(project: Project, tool: str) -> None:
     costs: Counter[str] = Counter()
     unpriced: Counter[str] = Counter()
     for model, counts in raw(tool, transcripts(tool)):
@@ -93,10 +93,10 @@ def test_costs_are_those_of_the_raw_lines(place: Place, tool: str) -> None:
             costs[model] += sum(n * p for n, p in zip(counts, prices, strict=True)) / 1e6  # type: ignore[assignment]
         elif any(counts):
             unpriced[model] += 1
-    synced(place, tool, transcripts(tool))
+    synced(project, tool, transcripts(tool))
 
     async def read() -> dict[str | None, tuple[float | None, int]]:
-        async with reading(place, CONVERSATIONS) as reader:
+        async with reading(project, CONVERSATIONS) as reader:
             totals = await token_totals(reader, "model", PriceTable())
         return {one.group: (one.cost, one.unpriced) for one in totals if one.cost or one.unpriced}
 
@@ -105,10 +105,10 @@ def test_costs_are_those_of_the_raw_lines(place: Place, tool: str) -> None:
     assert {model: one[1] for model, one in found.items() if one[1]} == unpriced
 
 
-def reported(place: Place, *sessions: str) -> dict[str, ReportedCost]:
+def reported(project: Project, *sessions: str) -> dict[str, ReportedCost]:
     async def read() -> list[ReportedCost]:
         filters = [field("session_id").in_(sessions)] if sessions else []
-        async with reading(place, CONVERSATIONS) as reader:
+        async with reading(project, CONVERSATIONS) as reader:
             return await reported_costs(reader, PriceTable(), *filters)
 
     return {one.session_id: one for one in anyio.run(read)}
@@ -116,47 +116,47 @@ def reported(place: Place, *sessions: str) -> dict[str, ReportedCost]:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_session_that_was_resumed_and_one_that_was_forked_cost_what_the_client_says(
-    place: Place, order: int
+    project: Project, order: int
 ) -> None:
     """Its total goes on over both: 4 answers of 0.0006 USD in one, one more in the fork."""
-    synced(place, "claude-code", sorted(FORK.glob("*.jsonl"))[::order])
-    found = reported(place)
+    synced(project, "claude-code", sorted(FORK.glob("*.jsonl"))[::order])
+    found = reported(project)
     assert found[ORIGINAL].reported == pytest.approx(0.0024)
     assert found[FORKED].reported == pytest.approx(0.0006)
     for one in found.values():
         assert one.computed == pytest.approx(one.reported)
         assert one.difference == pytest.approx(0)
-    assert reported(place, FORKED) == {FORKED: found[FORKED]}
+    assert reported(project, FORKED) == {FORKED: found[FORKED]}
 
 
-def test_what_stands_in_no_transcript_is_the_difference(place: Place) -> None:
+def test_what_stands_in_no_transcript_is_the_difference(project: Project) -> None:
     """The request of a compaction: the client counts it, and writes no line of it."""
-    synced(place, "claude-code", [DATA / "compact.jsonl"])
+    synced(project, "claude-code", [DATA / "compact.jsonl"])
     states = [line for line in lines(DATA / "compact.jsonl") if line["type"] == "cost-state"]
-    (one,) = reported(place).values()
+    (one,) = reported(project).values()
     assert one.reported == states[-1]["totalCostUSD"] == 0.0062416
     assert one.computed == pytest.approx(states[1]["totalCostUSD"])
     assert one.difference == pytest.approx(0.0015594)
 
 
-def test_stats_and_one_session_show_the_difference(place: Place) -> None:
-    synced(place, "claude-code", [DATA / "compact.jsonl", *FORK.glob("*.jsonl")])
-    whole = anyio.run(read_stats, place, [], [], "session", PriceTable(), [])
+def test_stats_and_one_session_show_the_difference(project: Project) -> None:
+    synced(project, "claude-code", [DATA / "compact.jsonl", *FORK.glob("*.jsonl")])
+    whole = anyio.run(read_stats, project, [], [], "session", PriceTable(), [])
     assert {one["session_id"]: one["difference"] for one in whole["reported"]} == pytest.approx(
         {COMPACTED: 0.0015594, ORIGINAL: 0, FORKED: 0}
     )
-    assert anyio.run(read_stats, place, [], [], "day", PriceTable(), None)["reported"] == []
-    cost = anyio.run(session_cost, place, COMPACTED)
+    assert anyio.run(read_stats, project, [], [], "day", PriceTable(), None)["reported"] == []
+    cost = anyio.run(session_cost, project, COMPACTED)
     assert cost == {
         "computed": pytest.approx(0.0046822), "unpriced": 0, "reported": 0.0062416,
         "difference": pytest.approx(0.0015594),
     }  # fmt: skip
 
 
-def test_a_session_that_no_client_reports_has_a_computed_cost_alone(place: Place) -> None:
-    synced(place, "codex", transcripts("codex"))
-    assert reported(place) == {}
-    cost = anyio.run(session_cost, place, "01a1fba8-5999-72e2-af3b-725dbe705173")
+def test_a_session_that_no_client_reports_has_a_computed_cost_alone(project: Project) -> None:
+    synced(project, "codex", transcripts("codex"))
+    assert reported(project) == {}
+    cost = anyio.run(session_cost, project, "01a1fba8-5999-72e2-af3b-725dbe705173")
     assert (cost["computed"], cost["reported"], cost["difference"]) == (None, None, None)
     assert cost["unpriced"] > 0
 
@@ -165,14 +165,14 @@ def test_a_session_that_no_client_reports_has_a_computed_cost_alone(place: Place
     "command", [["stats"], ["show", COMPACTED], ["doctor", "--session", COMPACTED]]
 )
 def test_a_difference_is_explained(
-    place: Place, command: list[str], capsys: pytest.CaptureFixture[str]
+    project: Project, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    synced(place, "claude-code", [DATA / "compact.jsonl"])
-    run(["--dir", str(place.root), *command])
+    synced(project, "claude-code", [DATA / "compact.jsonl"])
+    run(["--dir", str(project.root), *command])
     assert DIFFERENCE in capsys.readouterr().out
 
 
-def test_show_says_how_much_has_no_price(place: Place, tmp_path: Path) -> None:
+def test_show_says_how_much_has_no_price(project: Project, tmp_path: Path) -> None:
     used = {"input_tokens": 1_000_000, "output_tokens": 0}
     path = tmp_path / "s.jsonl"
     path.write_text("".join(
@@ -184,8 +184,8 @@ def test_show_says_how_much_has_no_price(place: Place, tmp_path: Path) -> None:
         }) + "\n"
         for n, model in enumerate(["claude-opus-4-8", "nobody-knows"])
     ))  # fmt: skip
-    synced(place, "claude-code", [path])
-    entries = tell(anyio.run(read_session, place.root, "s"), PriceTable())
+    synced(project, "claude-code", [path])
+    entries = tell(anyio.run(read_session, project.root, "s"), PriceTable())
     assert [(entry.cost, entry.unpriced) for entry in entries] == [(5, 0), (5, 1)]
     story = StoryLines()
     last = [line for entry in entries for line in story.of(entry)][-1]

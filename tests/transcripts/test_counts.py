@@ -13,9 +13,9 @@ import jsonschema
 import pytest
 
 from khive_persist.mirror.schema import schema
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.transcripts.finding import tool_of
+from khive_persist.transcripts.discovery import tool_of
 from khive_persist.transcripts.sync import Sync
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -29,27 +29,27 @@ def lines(path: Path) -> Iterator[Any]:
     yield from map(json.loads, path.read_text("utf-8").splitlines())
 
 
-def synced(place: Place, tool: str) -> None:
-    sync = Sync(place, Settings(), None)
+def synced(project: Project, tool: str) -> None:
+    sync = Sync(project, Settings(), None)
     for path in transcripts(tool):
         sync.run(path, tool)
 
 
-def rows(place: Place, sql: str) -> list[Any]:
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+def rows(project: Project, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         return connection.execute(sql).fetchall()
 
 
-def stored_calls(place: Place) -> list[tuple[str, str]]:
+def stored_calls(project: Project) -> list[tuple[str, str]]:
     return rows(
-        place,
+        project,
         "SELECT json_extract(value, '$.tool_use_id'), json_extract(value, '$.name')"
         " FROM messages, json_each(content, '$.tool_calls') ORDER BY 1",
     )
 
 
-def stored_tokens(place: Place) -> Counter[str]:
-    found = rows(place, "SELECT json_extract(content, '$.usage') FROM messages")
+def stored_tokens(project: Project) -> Counter[str]:
+    found = rows(project, "SELECT json_extract(content, '$.usage') FROM messages")
     return added(json.loads(usage) for (usage,) in found if usage)
 
 
@@ -60,8 +60,8 @@ def added(usages: Any) -> Counter[str]:
     return total
 
 
-def test_claude_code(place: Place) -> None:
-    synced(place, "claude-code")
+def test_claude_code(project: Project) -> None:
+    synced(project, "claude-code")
     usages, calls, users = {}, {}, set()
     for path in transcripts("claude-code"):
         for line in lines(path):
@@ -73,15 +73,15 @@ def test_claude_code(place: Place) -> None:
                         calls[block["id"]] = block["name"]
             elif line["type"] == "user":
                 users.add(line["uuid"])
-    assert stored_tokens(place) == added(usages.values())
-    assert stored_calls(place) == sorted(calls.items())
-    roles = dict(rows(place, "SELECT role, count(*) FROM conversation GROUP BY role"))
+    assert stored_tokens(project) == added(usages.values())
+    assert stored_calls(project) == sorted(calls.items())
+    roles = dict(rows(project, "SELECT role, count(*) FROM conversation GROUP BY role"))
     assert roles["assistant"] == len(usages)
     assert roles["user"] + roles["tool"] == len(users)
 
 
-def test_codex(place: Place) -> None:
-    synced(place, "codex")
+def test_codex(project: Project) -> None:
+    synced(project, "codex")
     usages, calls, items = [], {}, set()
     for path in transcripts("codex"):
         for line in lines(path):
@@ -92,13 +92,13 @@ def test_codex(place: Place) -> None:
                 items.add(payload["id"])
                 if payload["type"] == "function_call":
                     calls[payload["call_id"]] = payload["name"]
-    assert stored_tokens(place) == added(usages)
-    assert stored_calls(place) == sorted(calls.items())
-    assert rows(place, "SELECT count(*) FROM messages") == [(len(items),)]
+    assert stored_tokens(project) == added(usages)
+    assert stored_calls(project) == sorted(calls.items())
+    assert rows(project, "SELECT count(*) FROM messages") == [(len(items),)]
 
 
-def test_gemini_cli(place: Place) -> None:
-    synced(place, "gemini-cli")
+def test_gemini_cli(project: Project) -> None:
+    synced(project, "gemini-cli")
     last: dict[tuple[str, str], Any] = {}
     for path in transcripts("gemini-cli"):
         chat = ""
@@ -108,10 +108,10 @@ def test_gemini_cli(place: Place) -> None:
                 # On resume the client says the results of a message's calls under one more id.
                 if "id" in message and not message["id"].endswith("_response"):
                     last[chat, message["id"]] = {**last.get((chat, message["id"]), {}), **message}
-    assert rows(place, "SELECT count(*) FROM messages") == [(len(last),)]
-    assert stored_tokens(place) == added(m["tokens"] for m in last.values() if "tokens" in m)
+    assert rows(project, "SELECT count(*) FROM messages") == [(len(last),)]
+    assert stored_tokens(project) == added(m["tokens"] for m in last.values() if "tokens" in m)
     calls = [(call["id"], call["name"]) for m in last.values() for call in m.get("toolCalls", [])]
-    assert stored_calls(place) == sorted(calls)
+    assert stored_calls(project) == sorted(calls)
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
@@ -121,30 +121,30 @@ def test_the_tool_is_told_from_the_lines(tool: str) -> None:
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
 def test_read_again_and_from_other_files_a_message_is_one(
-    place: Place, tmp_path: Path, tool: str
+    project: Project, tmp_path: Path, tool: str
 ) -> None:
-    synced(place, tool)
-    before = rows(place, "SELECT * FROM messages ORDER BY id")
-    synced(place, tool)
-    shutil.rmtree(place.khive / "sync")
-    synced(place, tool)
+    synced(project, tool)
+    before = rows(project, "SELECT * FROM messages ORDER BY id")
+    synced(project, tool)
+    shutil.rmtree(project.khive / "sync")
+    synced(project, tool)
     for path in transcripts(tool):
         copy = tmp_path / "copies" / path.relative_to(SAMPLES)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
-        Sync(place, Settings(), None).run(copy, tool)
-    assert rows(place, "SELECT * FROM messages ORDER BY id") == before
+        Sync(project, Settings(), None).run(copy, tool)
+    assert rows(project, "SELECT * FROM messages ORDER BY id") == before
 
 
-def test_no_token_is_in_two_classes(place: Place) -> None:
+def test_no_token_is_in_two_classes(project: Project) -> None:
     for tool in ("claude-code", "codex", "gemini-cli"):
-        synced(place, tool)
+        synced(project, tool)
     classes = ["input", "cache_read", "cache_write", "cache_write_1h", "output"]
     columns = " + ".join(f"coalesce(sum(tokens_{name}), 0)" for name in classes)
-    found = dict(rows(place, f"SELECT tool, {columns} FROM conversation GROUP BY tool"))
+    found = dict(rows(project, f"SELECT tool, {columns} FROM conversation GROUP BY tool"))
     totals: Counter[str] = Counter()
     for (usage, tool) in rows(
-        place, "SELECT json_extract(content, '$.usage'), json_extract(content, '$.tool')"
+        project, "SELECT json_extract(content, '$.usage'), json_extract(content, '$.tool')"
         " FROM messages"
     ):  # fmt: skip
         said = json.loads(usage) if usage else {}
@@ -156,11 +156,11 @@ def test_no_token_is_in_two_classes(place: Place) -> None:
     assert found == dict(totals)
 
 
-def test_subagents_are_under_their_parents(place: Place) -> None:
+def test_subagents_are_under_their_parents(project: Project) -> None:
     for tool in ("claude-code", "codex", "gemini-cli"):
-        synced(place, tool)
+        synced(project, tool)
     found = rows(
-        place, "SELECT DISTINCT tool, session_id, agent_id FROM conversation"
+        project, "SELECT DISTINCT tool, session_id, agent_id FROM conversation"
         " WHERE agent_id IS NOT NULL ORDER BY tool"
     )  # fmt: skip
     assert found == [
@@ -171,11 +171,11 @@ def test_subagents_are_under_their_parents(place: Place) -> None:
     ]  # fmt: skip
 
 
-def test_the_mirror_of_messages_is_as_the_schema_says(place: Place) -> None:
+def test_the_mirror_of_messages_is_as_the_schema_says(project: Project) -> None:
     validator = jsonschema.Draft202012Validator(schema())
     for tool in ("claude-code", "codex", "gemini-cli"):
-        synced(place, tool)
-    files = [path for path in place.sessions.iterdir() if path.suffix == ".jsonl"]
+        synced(project, tool)
+    files = [path for path in project.sessions.iterdir() if path.suffix == ".jsonl"]
     assert {path.name.split("_")[0] for path in files} == {"messages", "focus"}
     for path in files:
         for line in lines(path):

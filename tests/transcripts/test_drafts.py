@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from khive_persist.mirror.document import to_line
-from khive_persist.purposes import CONVERSATIONS
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
+from khive_persist.tools.message_part import Piece, row_id
 from khive_persist.transcripts.batches import Batch
-from khive_persist.transcripts.drafts import Draft, Drafting
-from khive_persist.transcripts.piece import Piece, row_id
+from khive_persist.transcripts.message_rows import Draft, Drafting
 from tests.transcripts.test_counts import SAMPLES
 
 KEY = Redactor(b"key")

@@ -14,9 +14,9 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.transcripts.accounting import Account, account, backfill
+from khive_persist.transcripts.reconciliation import Account, account, backfill
 from khive_persist.transcripts.sync import Sync
 
 SESSION = "s-http"
@@ -60,7 +60,7 @@ def call(id: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def outage(place: Place) -> Place:
+def outage(project: Project) -> Project:
     """A first turn that was recorded, and a second in which no server answered."""
     told = Transcript()
     told.prompt("p1", "first")
@@ -78,41 +78,41 @@ def outage(place: Place) -> Place:
     told.failed("PostToolBatch")
     told.said("m4", {"type": "text", "text": "Second done."})
     told.failed("Stop")
-    synced(place, told)
-    send(place, "SessionStart")
-    send(place, "UserPromptSubmit", prompt_id="p1")
+    synced(project, told)
+    send(project, "SessionStart")
+    send(project, "UserPromptSubmit", prompt_id="p1")
     for name in ("PreToolUse", "PostToolUse"):
-        send(place, name, prompt_id="p1", tool_use_id="a", tool_name="Bash")
-    send(place, "PostToolBatch", prompt_id="p1", tool_calls=[{"tool_use_id": "a"}])
-    send(place, "Stop", prompt_id="p1")
-    send(place, "SessionEnd")
-    return place
+        send(project, name, prompt_id="p1", tool_use_id="a", tool_name="Bash")
+    send(project, "PostToolBatch", prompt_id="p1", tool_calls=[{"tool_use_id": "a"}])
+    send(project, "Stop", prompt_id="p1")
+    send(project, "SessionEnd")
+    return project
 
 
-def synced(place: Place, told: Transcript) -> None:
-    Sync(place, Settings(), None).run(write(place, told), "claude-code")
+def synced(project: Project, told: Transcript) -> None:
+    Sync(project, Settings(), None).run(write(project, told), "claude-code")
 
 
-def write(place: Place, told: Transcript) -> Path:
-    path = place.root / "transcript.jsonl"
+def write(project: Project, told: Transcript) -> Path:
+    path = project.root / "transcript.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in told.lines))
     return path
 
 
-def send(place: Place, name: str, **fields: Any) -> None:
+def send(project: Project, name: str, **fields: Any) -> None:
     payload = {"session_id": SESSION, "hook_event_name": name} | fields
-    Spool(place).accept("claude-code", json.dumps(payload).encode())
-    drain(place)
+    Spool(project).accept("claude-code", json.dumps(payload).encode())
+    drain(project)
 
 
-def of(place: Place) -> Account:
-    return anyio.run(account, place, SESSION)
+def of(project: Project) -> Account:
+    return anyio.run(account, project, SESSION)
 
 
-def events(place: Place) -> dict[tuple[str, bool], list[dict[str, Any]]]:
+def events(project: Project) -> dict[tuple[str, bool], list[dict[str, Any]]]:
     """The payloads by the event's name, and whether it was reconstructed."""
     found: dict[tuple[str, bool], list[dict[str, Any]]] = {}
-    with closing(sqlite3.connect(place.database("claude_hooks.db"))) as connection:
+    with closing(sqlite3.connect(project.database("claude_hooks.db"))) as connection:
         rows = connection.execute("SELECT content FROM hook_events ORDER BY created_at").fetchall()
     for content in (json.loads(text) for (text,) in rows):
         made = content.get("metadata", {}).get("reconstructed", False)
@@ -121,7 +121,7 @@ def events(place: Place) -> dict[tuple[str, bool], list[dict[str, Any]]]:
     return found
 
 
-def test_hooks_that_failed_are_counted(outage: Place) -> None:
+def test_hooks_that_failed_are_counted(outage: Project) -> None:
     found = of(outage)
     assert found.failed_hooks == 7
     assert [one.event for one in found.lost] == [
@@ -133,7 +133,7 @@ def test_hooks_that_failed_are_counted(outage: Place) -> None:
     assert "payload" not in found.as_document()["lost"][0]
 
 
-def test_all_that_failed_comes_back(outage: Place) -> None:
+def test_all_that_failed_comes_back(outage: Project) -> None:
     assert anyio.run(backfill, outage, SESSION) == 7
     found = of(outage)
     assert (found.failed_hooks, found.lost, found.incomplete) == (7, [], [])
@@ -161,39 +161,39 @@ def test_all_that_failed_comes_back(outage: Place) -> None:
         assert comparison.is_equal
 
 
-def test_the_sync_that_reads_of_a_failure_brings_its_event_back(place: Place) -> None:
+def test_the_sync_that_reads_of_a_failure_brings_its_event_back(project: Project) -> None:
     told = Transcript()
     told.prompt("p1", "hello")
     told.failed("UserPromptSubmit")
     told.said("m1", call("a"))
     told.result("a", "p1")
-    path = write(place, told)
-    send(place, "SessionEnd")
-    assert run(["--dir", str(place.root), "sync", str(path)]) == 0
-    assert [name for name, is_made in events(place) if is_made] == [
+    path = write(project, told)
+    send(project, "SessionEnd")
+    assert run(["--dir", str(project.root), "sync", str(path)]) == 0
+    assert [name for name, is_made in events(project) if is_made] == [
         "UserPromptSubmit", "PreToolUse", "PostToolUse",
     ]  # fmt: skip
 
 
-def test_a_sync_makes_no_event_where_none_was_lost(place: Place) -> None:
+def test_a_sync_makes_no_event_where_none_was_lost(project: Project) -> None:
     told = Transcript()
     told.prompt("p1", "hello")
     told.failed("UserPromptSubmit")
     told.said("m1", call("a"))
     told.result("a", "p1")
-    send(place, "UserPromptSubmit", prompt_id="p1")
-    assert run(["--dir", str(place.root), "sync", str(write(place, told))]) == 0
-    assert list(events(place)) == [("UserPromptSubmit", False)]
+    send(project, "UserPromptSubmit", prompt_id="p1")
+    assert run(["--dir", str(project.root), "sync", str(write(project, told))]) == 0
+    assert list(events(project)) == [("UserPromptSubmit", False)]
 
 
-def test_again_nothing_is_written(outage: Place) -> None:
+def test_again_nothing_is_written(outage: Project) -> None:
     anyio.run(backfill, outage, SESSION)
     before = events(outage)
     assert anyio.run(backfill, outage, SESSION) == 0
     assert events(outage) == before
 
 
-def test_an_event_that_came_after_all_takes_the_place(outage: Place) -> None:
+def test_an_event_that_came_after_all_takes_the_project(outage: Project) -> None:
     """As one that the server had stored before its answer was lost."""
     anyio.run(backfill, outage, SESSION)
     send(outage, "UserPromptSubmit", prompt_id="p2")
@@ -205,40 +205,40 @@ def test_an_event_that_came_after_all_takes_the_place(outage: Place) -> None:
     assert len(found["Stop", True]) == 1
 
 
-def test_a_failure_of_anothers_hook_is_none_of_ours(place: Place) -> None:
+def test_a_failure_of_anothers_hook_is_none_of_ours(project: Project) -> None:
     told = Transcript()
     told.prompt("p1", "hello")
     told.failed("UserPromptSubmit")
     told.failed("Stop", command="/opt/notify.sh", stderr="no such host")
     told.failed("SubagentStop")
-    synced(place, told)
-    send(place, "UserPromptSubmit", prompt_id="p1")
-    found = of(place)
+    synced(project, told)
+    send(project, "UserPromptSubmit", prompt_id="p1")
+    found = of(project)
     # The first may have been ours, but its event is there.
     assert (found.failed_hooks, found.lost) == (1, [])
 
 
-def test_a_command_of_ours_that_failed_counts_and_so_does_a_late_answer(place: Place) -> None:
+def test_a_command_of_ours_that_failed_counts_and_so_does_a_late_answer(project: Project) -> None:
     told = Transcript()
     told.prompt("p1", "hello")
     command = "/usr/bin/python3 -I -S /x/khive_persist/capture/hook.py --tool claude-code || exit 1"
     told.failed("UserPromptSubmit", command=command, stderr="no space left")
     late = {"type": "hook_cancelled", "hookEvent": "Stop", "toolUseID": "1", "timedOut": True}
     told.add("attachment", attachment=late)
-    synced(place, told)
-    assert [(one.event, one.reason) for one in of(place).lost] == [
+    synced(project, told)
+    assert [(one.event, one.reason) for one in of(project).lost] == [
         ("UserPromptSubmit", "no space left"), ("Stop", "it did not end in time"),
     ]  # fmt: skip
 
 
-def test_what_subagents_say_is_not_taken_for_the_main_agents(place: Place) -> None:
+def test_what_subagents_say_is_not_taken_for_the_main_agents(project: Project) -> None:
     told = Transcript()
     told.prompt("p1", "hello")
     told.said("m1", {"type": "text", "text": "Mine."})
     told.add("assistant", agentId="x", isSidechain=True,
              message={"id": "m2", "content": [{"type": "text", "text": "Its own."}]})  # fmt: skip
     told.failed("Stop")
-    synced(place, told)
-    anyio.run(backfill, place, SESSION)
-    ((stop,),) = [payloads for (name, _), payloads in events(place).items() if name == "Stop"]
+    synced(project, told)
+    anyio.run(backfill, project, SESSION)
+    ((stop,),) = [payloads for (name, _), payloads in events(project).items() if name == "Stop"]
     assert stop["last_assistant_message"] == "Mine."

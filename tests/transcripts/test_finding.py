@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from khive_persist.transcripts.finding import find, in_folder, of_agents, tool_of
-from khive_persist.transcripts.heads import documents
+from khive_persist.transcripts.discovery import find, in_folder, of_agents, tool_of
+from khive_persist.transcripts.head import documents
 from khive_persist.transcripts.project import folder_name
 from tests.transcripts.packed import pack
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
+from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
+from khive_persist.capture.todo_lists.tool_calls import Told, completed, created, told
 from khive_persist.copies import verify
-from khive_persist.focus.calls import Told, completed, created, told
-from khive_persist.focus.snapshots import snapshot_row
+from khive_persist.models.todo_list import Work, changes, status_of, updated, work
 from khive_persist.opening import FocusChain, open_store
-from khive_persist.place import Place
-from khive_persist.records.focus_list import Work, changes, status_of, updated, work
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
@@ -256,13 +256,13 @@ def transcript(tmp_path: Path) -> Path:
 
 
 def sync(
-    place: Place, path: Path, tool: str = "claude-code", redactor: Redactor | None = None
+    project: Project, path: Path, tool: str = "claude-code", redactor: Redactor | None = None
 ) -> None:
-    Sync(place, Settings(), redactor).run(path, tool)
+    Sync(project, Settings(), redactor).run(path, tool)
 
 
-def rows_of(place: Place) -> list[Any]:
-    path = place.database("focus_chains.db")
+def rows_of(project: Project) -> list[Any]:
+    path = project.database("focus_chains.db")
     if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as connection:
@@ -271,23 +271,23 @@ def rows_of(place: Place) -> list[Any]:
         ).fetchall()
 
 
-def contents_of(place: Place) -> list[dict[str, Any]]:
-    return [json.loads(row[1]) for row in rows_of(place)]
+def contents_of(project: Project) -> list[dict[str, Any]]:
+    return [json.loads(row[1]) for row in rows_of(project)]
 
 
-def mirrored(place: Place) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in place.sessions.glob("focus_chains*")}
+def mirrored(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in project.sessions.glob("focus_chains*")}
 
 
-def test_the_three_tools_own_transcripts(place: Place, transcript: Path) -> None:
-    sync(place, CLAUDE)
-    sync(place, GEMINI, "gemini-cli")
+def test_the_three_tools_own_transcripts(project: Project, transcript: Path) -> None:
+    sync(project, CLAUDE)
+    sync(project, GEMINI, "gemini-cli")
     plan = [{"step": "look", "status": "completed"}, {"step": "do", "status": "in_progress"}]
     transcript.write_text(to_do_lines.text(codex(plan)))
-    sync(place, transcript, "codex")
+    sync(project, transcript, "codex")
     codex_said, gemini, made, done = (
         {name: value for name, value in content.items() if name != "metadata"}
-        for content in contents_of(place)
+        for content in contents_of(project)
     )
     # The TodoWrite before them failed: it is no snapshot.
     assert made | {"turn_id": ""} == {
@@ -304,40 +304,42 @@ def test_the_three_tools_own_transcripts(place: Place, transcript: Path) -> None
     assert (codex_said["added"], codex_said["completed"]) == (["look", "do"], ["look"])
 
 
-def test_a_plan_that_codex_refused_is_no_snapshot(place: Place, transcript: Path) -> None:
+def test_a_plan_that_codex_refused_is_no_snapshot(project: Project, transcript: Path) -> None:
     refused = "update_plan is a TODO/checklist tool and is not allowed in Plan mode"
     transcript.write_text(to_do_lines.text(codex([{"step": "a"}], refused)))
-    sync(place, transcript, "codex")
-    assert rows_of(place) == []
+    sync(project, transcript, "codex")
+    assert rows_of(project) == []
 
 
-async def test_read_again_from_the_beginning_nothing_changes(place: Place) -> None:
+async def test_read_again_from_the_beginning_nothing_changes(project: Project) -> None:
     def read() -> None:
-        sync(place, CLAUDE)
-        sync(place, GEMINI, "gemini-cli")
+        sync(project, CLAUDE)
+        sync(project, GEMINI, "gemini-cli")
 
     read()
-    before, copy = rows_of(place), mirrored(place)
+    before, copy = rows_of(project), mirrored(project)
     assert len(before) == 3
     assert len(copy) == 2
-    for path in (place.khive / "sync").iterdir():
+    for path in (project.khive / "sync").iterdir():
         path.unlink()
     read()
-    assert (rows_of(place), mirrored(place)) == (before, copy)
+    assert (rows_of(project), mirrored(project)) == (before, copy)
     # Killed between the messages and the snapshots: the messages are there, the snapshots come.
-    for path in place.khive.glob("focus_chains.db*"):
+    for path in project.khive.glob("focus_chains.db*"):
         path.unlink()
-    for path in [*(place.khive / "sync").iterdir(), *place.sessions.glob("focus_chains*")]:
+    for path in [*(project.khive / "sync").iterdir(), *project.sessions.glob("focus_chains*")]:
         path.unlink()
     read()
-    assert rows_of(place) == before
-    assert (await verify(dir=place.root)).differences == []
+    assert rows_of(project) == before
+    assert (await verify(dir=project.root)).differences == []
 
 
-async def test_a_lost_file_is_told_anew_by_the_next_sync(place: Place, transcript: Path) -> None:
+async def test_a_lost_file_is_told_anew_by_the_next_sync(
+    project: Project, transcript: Path
+) -> None:
     def read(*, expected: int) -> None:
         done = [
-            Sync(place, Settings(), None).run(path, tool)
+            Sync(project, Settings(), None).run(path, tool)
             for path, tool in (
                 (CLAUDE, "claude-code"),
                 (GEMINI, "gemini-cli"),
@@ -348,43 +350,45 @@ async def test_a_lost_file_is_told_anew_by_the_next_sync(place: Place, transcrip
 
     transcript.write_text(to_do_lines.text(claude("u1", "Bash", {"command": "ls"}, "12:00:00")))
     read(expected=3)
-    before = rows_of(place)
+    before = rows_of(project)
     assert len(before) == 3
     read(expected=0)
-    for path in place.khive.glob("focus_chains.db*"):
+    for path in project.khive.glob("focus_chains.db*"):
         path.unlink()
     # One that brought no list has lost none.
     read(expected=2)
-    assert rows_of(place) == before
+    assert rows_of(project) == before
     read(expected=0)
-    for path in place.khive.glob("focus_chains.db*"):
+    for path in project.khive.glob("focus_chains.db*"):
         path.unlink()
     # Who opens it first makes it anew, without any.
-    async with open_store(FocusChain, dir=place.root) as lists:
+    async with open_store(FocusChain, dir=project.root) as lists:
         assert await lists.count() == 0
     read(expected=2)
-    assert rows_of(place) == before
-    assert (await verify(dir=place.root)).differences == []
+    assert rows_of(project) == before
+    assert (await verify(dir=project.root)).differences == []
 
 
-def test_a_call_counts_once_its_result_is_there(place: Place, transcript: Path) -> None:
+def test_a_call_counts_once_its_result_is_there(project: Project, transcript: Path) -> None:
     call, result = claude("u1", "TodoWrite", {"todos": [{"content": "walk"}]}, "12:00:00")
     transcript.write_text(to_do_lines.text([call]))
-    sync(place, transcript)
-    assert rows_of(place) == []
+    sync(project, transcript)
+    assert rows_of(project) == []
     transcript.write_text(to_do_lines.text([call, result]))
-    sync(place, transcript)
-    (content,) = contents_of(place)
+    sync(project, transcript)
+    (content,) = contents_of(project)
     assert content["added"] == ["walk"]
-    (memory,) = (place.khive / "sync").iterdir()
+    (memory,) = (project.khive / "sync").iterdir()
     assert "focus_pending" not in memory.read_text()
     failed = claude("u2", "TodoWrite", {"todos": []}, "12:00:01", is_error=True)
     transcript.write_text(to_do_lines.text([call, result, *failed]))
-    sync(place, transcript)
-    assert contents_of(place) == [content]
+    sync(project, transcript)
+    assert contents_of(project) == [content]
 
 
-def test_calls_of_one_instant_keep_the_order_of_their_lines(place: Place, transcript: Path) -> None:
+def test_calls_of_one_instant_keep_the_order_of_their_lines(
+    project: Project, transcript: Path
+) -> None:
     words = [f"u{number}" for number in range(8)]
     documents = [
         line
@@ -392,12 +396,12 @@ def test_calls_of_one_instant_keep_the_order_of_their_lines(place: Place, transc
         for line in claude(word, "TodoWrite", {"todos": [{"content": word}]}, "12:00:01")
     ]
     transcript.write_text(to_do_lines.text(documents))
-    sync(place, transcript)
-    found = sorted(contents_of(place), key=lambda content: int(content["position"]))
+    sync(project, transcript)
+    found = sorted(contents_of(project), key=lambda content: int(content["position"]))
     assert [content["added"] for content in found] == [[word] for word in words]
 
 
-def test_each_agent_has_its_own_chain(place: Place, transcript: Path) -> None:
+def test_each_agent_has_its_own_chain(project: Project, transcript: Path) -> None:
     def todos(*words: str) -> dict[str, Any]:
         return {"todos": [{"content": word, "status": "pending"} for word in words]}
 
@@ -408,10 +412,10 @@ def test_each_agent_has_its_own_chain(place: Place, transcript: Path) -> None:
         *claude("u4", "TodoWrite", todos(), "12:00:04", agent_id="a395"),
     ]
     transcript.write_text(to_do_lines.text(documents))
-    sync(place, transcript)
+    sync(project, transcript)
     found = [
         (c.get("agent_id"), c["position"], c.get("added"), c.get("dropped"))
-        for c in contents_of(place)
+        for c in contents_of(project)
     ]
     assert found == [
         (None, 1, ["a"], None), ("a395", 1, ["sub"], None),
@@ -420,7 +424,7 @@ def test_each_agent_has_its_own_chain(place: Place, transcript: Path) -> None:
 
 
 def test_tasks_are_the_sessions_whichever_agent_touches_them(
-    place: Place, transcript: Path
+    project: Project, transcript: Path
 ) -> None:
     """As the client keeps them; a list that TodoWrite makes is its agent's own."""
     documents = [
@@ -433,8 +437,8 @@ def test_tasks_are_the_sessions_whichever_agent_touches_them(
                 agent_id="a395", result={"success": False, "error": "Task not found"}),
     ]  # fmt: skip
     transcript.write_text(to_do_lines.text(documents))
-    sync(place, transcript)
-    contents = contents_of(place)
+    sync(project, transcript)
+    contents = contents_of(project)
     assert [(c.get("agent_id"), c["position"]) for c in contents] == [
         (None, 1),
         (None, 2),
@@ -446,113 +450,113 @@ def test_tasks_are_the_sessions_whichever_agent_touches_them(
     ]  # fmt: skip
 
 
-def test_no_secret_of_an_item_is_written_anywhere(place: Place, transcript: Path) -> None:
+def test_no_secret_of_an_item_is_written_anywhere(project: Project, transcript: Path) -> None:
     todos = {"todos": [{"content": f"deploy with {AWS_KEY}", "status": "pending"}]}
     call, result = claude("u1", "TodoWrite", todos, "12:00:01")
     again = claude("u2", "TodoWrite", todos, "12:00:02")
     redactor = Redactor(b"k" * 32)
     # The call without its result is remembered for the next time: not with its text.
     transcript.write_text(to_do_lines.text([call]))
-    sync(place, transcript, redactor=redactor)
+    sync(project, transcript, redactor=redactor)
     transcript.write_text(to_do_lines.text([call, result, *again]))
-    sync(place, transcript, redactor=redactor)
-    first, second = contents_of(place)
+    sync(project, transcript, redactor=redactor)
+    first, second = contents_of(project)
     assert "[REDACTED:aws_access_key" in first["added"][0]
     assert second.keys() & CHANGES == set()
-    files = [path for path in place.khive.rglob("*") if path.is_file()]
+    files = [path for path in project.khive.rglob("*") if path.is_file()]
     assert [path for path in files if AWS_KEY.encode() in path.read_bytes()] == []
 
 
 async def test_what_was_stored_without_redaction_gets_into_no_list(
-    place: Place, transcript: Path
+    project: Project, transcript: Path
 ) -> None:
     todos = {"todos": [{"content": f"deploy with {AWS_KEY}", "status": "pending"}]}
     call, result = claude("u1", "TodoWrite", todos, "12:00:01")
     transcript.write_text(to_do_lines.text([call]))
-    sync(place, transcript)
+    sync(project, transcript)
     transcript.write_text(to_do_lines.text([call, result]))
-    sync(place, transcript, redactor=Redactor(b"k" * 32))
-    on = place.config.read_text()
-    place.local_config.write_text(on + "[redaction]\nenabled = false\n")
+    sync(project, transcript, redactor=Redactor(b"k" * 32))
+    on = project.config.read_text()
+    project.local_config.write_text(on + "[redaction]\nenabled = false\n")
     payload = {
         "session_id": "s", "hook_event_name": "PostToolUse", "tool_name": "TodoWrite",
         "tool_input": todos, "tool_use_id": "u2",
     }  # fmt: skip
-    accept(place, "claude-code", [json.dumps(payload).encode()])
-    drain(place)
-    place.local_config.write_text(on)
-    assert len(await history(place, "s")) == 1
-    assert len(rows_of(place)) == 2
-    files = [*place.khive.glob("focus_chains.db*"), *place.sessions.glob("focus_chains*")]
+    accept(project, "claude-code", [json.dumps(payload).encode()])
+    drain(project)
+    project.local_config.write_text(on)
+    assert len(await history(project, "s")) == 1
+    assert len(rows_of(project)) == 2
+    files = [*project.khive.glob("focus_chains.db*"), *project.sessions.glob("focus_chains*")]
     assert [path for path in files if AWS_KEY.encode() in path.read_bytes()] == []
 
 
-def accept(place: Place, tool: str, payloads: Sequence[bytes]) -> None:
-    spool = Spool(place)
+def accept(project: Project, tool: str, payloads: Sequence[bytes]) -> None:
+    spool = Spool(project)
     for payload in payloads:
         spool.accept(tool, payload)
 
 
-async def history(place: Place, session: str) -> list[FocusChain]:
-    async with open_store(FocusChain, dir=place.root) as lists:
+async def history(project: Project, session: str) -> list[FocusChain]:
+    async with open_store(FocusChain, dir=project.root) as lists:
         return await lists.get_history(session)
 
 
-async def test_without_a_transcript_hook_events_tell(place: Place) -> None:
-    accept(place, "claude-code", sample_payloads("claude-code"))
-    accept(place, "gemini-cli", sample_payloads("gemini-cli"))
-    made, done = await history(place, CLAUDE_SESSION)
+async def test_without_a_transcript_hook_events_tell(project: Project) -> None:
+    accept(project, "claude-code", sample_payloads("claude-code"))
+    accept(project, "gemini-cli", sample_payloads("gemini-cli"))
+    made, done = await history(project, CLAUDE_SESSION)
     assert (made.content["added"], done.content["completed"]) == (["Do the thing"],) * 2
-    (both,) = await history(place, GEMINI_SESSION)
+    (both,) = await history(project, GEMINI_SESSION)
     assert (both.content["added"], both.content["started"]) == (["a", "b"], ["b"])
-    before, copy = rows_of(place), mirrored(place)
-    await history(place, CLAUDE_SESSION)
-    await history(place, GEMINI_SESSION)
-    assert (rows_of(place), mirrored(place)) == (before, copy)
-    assert (await verify(dir=place.root)).differences == []
+    before, copy = rows_of(project), mirrored(project)
+    await history(project, CLAUDE_SESSION)
+    await history(project, GEMINI_SESSION)
+    assert (rows_of(project), mirrored(project)) == (before, copy)
+    assert (await verify(dir=project.root)).differences == []
 
 
 @pytest.mark.parametrize("is_transcript_first", [True, False])
 async def test_what_transcript_and_hooks_tell_is_there_once(
-    place: Place, is_transcript_first: bool
+    project: Project, is_transcript_first: bool
 ) -> None:
     for step in (is_transcript_first, not is_transcript_first):
         if step:
-            sync(place, CLAUDE)
-            sync(place, GEMINI, "gemini-cli")
+            sync(project, CLAUDE)
+            sync(project, GEMINI, "gemini-cli")
         else:
-            accept(place, "claude-code", sample_payloads("claude-code"))
-            accept(place, "gemini-cli", sample_payloads("gemini-cli"))
-            await history(place, CLAUDE_SESSION)
-            await history(place, GEMINI_SESSION)
-    made, done = await history(place, CLAUDE_SESSION)
+            accept(project, "claude-code", sample_payloads("claude-code"))
+            accept(project, "gemini-cli", sample_payloads("gemini-cli"))
+            await history(project, CLAUDE_SESSION)
+            await history(project, GEMINI_SESSION)
+    made, done = await history(project, CLAUDE_SESSION)
     assert [made.content["position"], done.content["position"]] == [1, 2]
     assert set(made.content["metadata"]["told_by"]) == {"transcript", "hooks", "task_events"}
-    (both,) = await history(place, GEMINI_SESSION)
+    (both,) = await history(project, GEMINI_SESSION)
     assert set(both.content["metadata"]["told_by"]) == {"transcript", "hooks"}
     assert both.content["tool_use_id"] == "write_todos__fc-0136"
-    before = rows_of(place)
-    sync(place, CLAUDE)
-    await history(place, CLAUDE_SESSION)
-    assert rows_of(place) == before
+    before = rows_of(project)
+    sync(project, CLAUDE)
+    await history(project, CLAUDE_SESSION)
+    assert rows_of(project) == before
 
 
-async def test_events_of_tasks_tell_where_no_call_does(place: Place) -> None:
+async def test_events_of_tasks_tell_where_no_call_does(project: Project) -> None:
     words = (b'"TaskCreated"', b'"TaskCompleted"')
     told_by_tasks = [p for p in sample_payloads("claude-code") if any(w in p for w in words)]
-    accept(place, "claude-code", told_by_tasks)
-    made, done = await history(place, CLAUDE_SESSION)
+    accept(project, "claude-code", told_by_tasks)
+    made, done = await history(project, CLAUDE_SESSION)
     assert (made.content["added"], done.content["completed"]) == (["Do the thing"],) * 2
 
 
-async def test_the_same_list_twice_is_two_snapshots_from_either_source(place: Place) -> None:
+async def test_the_same_list_twice_is_two_snapshots_from_either_source(project: Project) -> None:
     (payload,) = (
         p for p in sample_payloads("gemini-cli") if b"write_todos" in p and b"AfterTool" in p
     )
-    accept(place, "gemini-cli", [payload, payload])
-    assert len(await history(place, GEMINI_SESSION)) == 2
-    sync(place, GEMINI, "gemini-cli")
-    found = await history(place, GEMINI_SESSION)
+    accept(project, "gemini-cli", [payload, payload])
+    assert len(await history(project, GEMINI_SESSION)) == 2
+    sync(project, GEMINI, "gemini-cli")
+    found = await history(project, GEMINI_SESSION)
     assert [set(one.content["metadata"]["told_by"]) for one in found] == [
         {"hooks", "transcript"}, {"hooks"},
     ]  # fmt: skip

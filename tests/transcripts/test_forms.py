@@ -10,17 +10,17 @@ from typing import Any
 import anyio
 import pytest
 
-from khive_persist.lineage.lineage import read_lineage
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS
+from khive_persist.project import Project
+from khive_persist.sessions.lineage.lineage import read_lineage
+from khive_persist.sessions.listing import SessionFilter, list_sessions
+from khive_persist.sessions.rollup.groups import Span, read_groups
 from khive_persist.settings import Settings
-from khive_persist.store.rollup.groups import Span, read_groups
-from khive_persist.store.sessions import SessionFilter, list_sessions
 from khive_persist.transcripts import packed_lines
-from khive_persist.transcripts.accounting import account
-from khive_persist.transcripts.lines import START
+from khive_persist.transcripts.growing_file import START
+from khive_persist.transcripts.reconciliation import account
 from khive_persist.transcripts.source import opened
 from khive_persist.transcripts.sync import Sync, Synced
 from tests.transcripts.packed import pack
@@ -31,18 +31,18 @@ UNENDED = Path(__file__).parent / "identity" / "unended"
 YEAR = "2026-11-20 10:00:"
 
 
-def run(place: Place, path: Path, tool: str = "claude-code") -> Synced:
-    return Sync(place, Settings(), None).run(path, tool)
+def run(project: Project, path: Path, tool: str = "claude-code") -> Synced:
+    return Sync(project, Settings(), None).run(path, tool)
 
 
-def rows(place: Place, columns: str) -> list[Any]:
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+def rows(project: Project, columns: str) -> list[Any]:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         sql = f"SELECT {columns} FROM conversation ORDER BY created_at, id"
         return connection.execute(sql).fetchall()
 
 
-def contents(place: Place) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+def contents(project: Project) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         return [json.loads(one) for (one,) in connection.execute("SELECT content FROM messages")]
 
 
@@ -57,72 +57,72 @@ def line(number: int, text: str = "hi") -> dict[str, Any]:
 
 
 def test_a_last_line_without_a_newline_is_read_and_no_line_twice(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     (source,) = UNENDED.iterdir()
     path = Path(shutil.copy(source, tmp_path / "t.jsonl"))
-    assert run(place, path).lines == 4
-    assert [text for (text,) in rows(place, "text")] == ["one", "two", "three", "four"]
-    assert run(place, path).lines == 0
+    assert run(project, path).lines == 4
+    assert [text for (text,) in rows(project, "text")] == ["one", "two", "three", "four"]
+    assert run(project, path).lines == 0
     with path.open("a") as file:
         file.write("\n")
-    done = run(place, path)
+    done = run(project, path)
     assert (done.lines, done.is_restarted) == (0, False)
     with path.open("a") as file:
         file.write(json.dumps(line(5, "five")) + "\n")
-    done = run(place, path)
+    done = run(project, path)
     assert (done.lines, done.new, done.is_restarted) == (1, 1, False)
-    numbers = {one["text"]: one["line"] for one in contents(place)}
+    numbers = {one["text"]: one["line"] for one in contents(project)}
     assert numbers == {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 
 
 @pytest.mark.parametrize("rest", ["{", '{"a": {}', '"text"', "12", "{}x", "\0\0"])
 def test_a_last_line_that_is_no_whole_object_is_waited_for(
-    place: Place, tmp_path: Path, rest: str
+    project: Project, tmp_path: Path, rest: str
 ) -> None:
     path = transcript(tmp_path / "t.jsonl", line(1))
     with path.open("a") as file:
         file.write(rest)
-    done = run(place, path)
+    done = run(project, path)
     assert (done.lines, done.damaged) == (1, 0)
 
 
-def test_a_rollout_that_was_compressed(place: Place, tmp_path: Path) -> None:
-    run(place, CODEX, "codex")
-    before = rows(place, "*")
+def test_a_rollout_that_was_compressed(project: Project, tmp_path: Path) -> None:
+    run(project, CODEX, "codex")
+    before = rows(project, "*")
     path = pack(tmp_path / "rollout-x.jsonl.zst", CODEX.read_bytes())
-    done = run(place, path, "codex")
+    done = run(project, path, "codex")
     assert (done.new, done.changed, done.damaged) == (0, 0, 0)
     assert done.lines == len(CODEX.read_bytes().splitlines())
-    assert rows(place, "*") == before
-    assert run(place, path, "codex").lines == 0
+    assert rows(project, "*") == before
+    assert run(project, path, "codex").lines == 0
 
 
-def test_a_compressed_rollout_alone(place: Place, tmp_path: Path) -> None:
-    other = Place(tmp_path / "other")
+def test_a_compressed_rollout_alone(project: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
     run(other, CODEX, "codex")
-    run(place, pack(tmp_path / "rollout-x.jsonl.zst", CODEX.read_bytes()), "codex")
+    run(project, pack(tmp_path / "rollout-x.jsonl.zst", CODEX.read_bytes()), "codex")
     columns = "id, role, text, tokens_input, created_at"
-    assert rows(place, columns) == rows(other, columns)
+    assert rows(project, columns) == rows(other, columns)
 
 
 @pytest.mark.parametrize("cut", ["middle", "garbage"])
 def test_of_a_damaged_stream_the_sound_lines_are_kept_and_the_damage_is_counted(
-    place: Place, tmp_path: Path, cut: str
+    project: Project, tmp_path: Path, cut: str
 ) -> None:
     content = b"".join(json.dumps(line(n, f"{n} " * 50_000)).encode() + b"\n" for n in range(20))
     path = pack(tmp_path / "s.jsonl.zst", content)
     packed = path.read_bytes()
     path.write_bytes(packed[: len(packed) * 3 // 4] + (b"" if cut == "middle" else b"x" * 500))
-    done = run(place, path)
+    done = run(project, path)
     assert done.damaged == 1
     assert 0 < done.new - 1 < 20
-    (payload,) = [one["payload"] for one in contents(place) if "payload" in one]
+    (payload,) = [one["payload"] for one in contents(project) if "payload" in one]
     assert payload.startswith("the rest cannot be unpacked: ")
     path.write_bytes(packed)
-    assert run(place, path).new + done.new - 1 == 20
+    assert run(project, path).new + done.new - 1 == 20
 
 
 def test_a_compressed_line_without_end_is_not_held(
@@ -150,98 +150,102 @@ SAID = {
 MORE = ASKED | {"id": "m3", "content": "and more", "timestamp": "2026-01-01T10:00:03.000Z"}
 
 
-def test_gemini_sessions_that_are_one_document(place: Place, tmp_path: Path) -> None:
+def test_gemini_sessions_that_are_one_document(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "session-x.json"
-    done = run(place, gemini(path, ASKED, SAID), "gemini-cli")
+    done = run(project, gemini(path, ASKED, SAID), "gemini-cli")
     assert (done.new, done.unknown, done.damaged) == (2, {}, 0)
-    assert rows(place, "session_id, role, text, tokens_input, tokens_output") == [
+    assert rows(project, "session_id, role, text, tokens_input, tokens_output") == [
         ("s-1", "user", "do it", None, None), ("s-1", "assistant", "done", 6, 2),
     ]  # fmt: skip
-    assert run(place, path, "gemini-cli").lines == 0
+    assert run(project, path, "gemini-cli").lines == 0
     # It goes on: the client writes all of it anew.
-    done = run(place, gemini(path, ASKED, SAID, MORE), "gemini-cli")
+    done = run(project, gemini(path, ASKED, SAID, MORE), "gemini-cli")
     assert (done.new, done.changed, done.is_restarted) == (1, 0, False)
     # A newer client goes on in lines.
-    run(place, transcript(tmp_path / "s.jsonl", {"sessionId": "s-1", "projectHash": "h"}, MORE),
+    run(project, transcript(tmp_path / "s.jsonl", {"sessionId": "s-1", "projectHash": "h"}, MORE),
         "gemini-cli")  # fmt: skip
-    assert [text for (text,) in rows(place, "text")] == ["do it", "done", "and more"]
+    assert [text for (text,) in rows(project, "text")] == ["do it", "done", "and more"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"messages": 7}'])
-def test_a_document_that_is_none(place: Place, tmp_path: Path, content: str) -> None:
+def test_a_document_that_is_none(project: Project, tmp_path: Path, content: str) -> None:
     path = tmp_path / "session-x.json"
     path.write_text(content)
-    done = run(place, path, "gemini-cli")
+    done = run(project, path, "gemini-cli")
     assert done.damaged + sum(done.unknown.values()) == (1 if content else 0)
-    assert run(place, path, "gemini-cli").lines == 0
+    assert run(project, path, "gemini-cli").lines == 0
 
 
 def test_all_transcripts_are_read_anew_when_the_database_was_lost(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     paths = [transcript(tmp_path / f"{n}.jsonl", line(n)) for n in range(1, 6)]
     for path in paths:
-        run(place, path)
-    before = rows(place, "*")
-    for file in place.khive.glob("conversations.db*"):
+        run(project, path)
+    before = rows(project, "*")
+    for file in project.khive.glob("conversations.db*"):
         file.unlink()
-    assert [run(place, path).new for path in paths] == [1] * 5
-    assert rows(place, "*") == before
-    assert [run(place, path).lines for path in paths] == [0] * 5
+    assert [run(project, path).new for path in paths] == [1] * 5
+    assert rows(project, "*") == before
+    assert [run(project, path).lines for path in paths] == [0] * 5
 
 
-def test_lines_without_a_time_have_that_of_their_neighbours(place: Place, tmp_path: Path) -> None:
+def test_lines_without_a_time_have_that_of_their_neighbours(
+    project: Project, tmp_path: Path
+) -> None:
     unknown = [{"type": f"new-{n}", "sessionId": "s", "x": n} for n in range(5)]
     path = transcript(
         tmp_path / "t.jsonl", unknown[0], line(1), unknown[1],
         {"type": "queue-operation", "operation": "x", "timestamp": "2026-11-20T10:00:07.000Z"},
         unknown[2], unknown[3] | {"timestamp": 1_795_168_809_000}, unknown[4] | {"ts": 5},
     )  # fmt: skip
-    done = run(place, path)
+    done = run(project, path)
     assert done.unknown == {f"new-{n}": 1 for n in range(5)}
-    at = dict(rows(place, "kind, substr(created_at, 1, 19)"))
+    at = dict(rows(project, "kind, substr(created_at, 1, 19)"))
     assert at.pop("message") == YEAR + "01"
     assert at == {"new-0": YEAR + "01", "new-1": YEAR + "01", "new-2": YEAR + "07",
                   "new-3": YEAR + "09", "new-4": YEAR + "09"}  # fmt: skip
     # The neighbour may have been read by an earlier sync.
     with path.open("a") as file:
         file.write(json.dumps({"type": "later"}) + "\n")
-    run(place, path)
-    assert dict(rows(place, "kind, substr(created_at, 1, 19)"))["later"] == YEAR + "09"
+    run(project, path)
+    assert dict(rows(project, "kind, substr(created_at, 1, 19)"))["later"] == YEAR + "09"
 
 
-def test_where_no_line_has_a_time_it_is_that_of_the_file(place: Place, tmp_path: Path) -> None:
+def test_where_no_line_has_a_time_it_is_that_of_the_file(project: Project, tmp_path: Path) -> None:
     path = transcript(tmp_path / "t.jsonl", {"type": "new", "sessionId": "s"}, [1])
-    run(place, path)
-    assert len({at for (at,) in rows(place, "created_at")}) == 1
-    ((at,), _) = rows(place, "strftime('%s', created_at)")
+    run(project, path)
+    assert len({at for (at,) in rows(project, "created_at")}) == 1
+    ((at,), _) = rows(project, "strftime('%s', created_at)")
     assert int(at) == int(path.stat().st_mtime)
 
 
-def test_the_bookkeeping_of_the_newest_client_is_no_message(place: Place, tmp_path: Path) -> None:
+def test_the_bookkeeping_of_the_newest_client_is_no_message(
+    project: Project, tmp_path: Path
+) -> None:
     kinds = ("api-request", "api-request-blob", "api-request-shape", "atis-latch", "tools-used")
-    done = run(place, transcript(tmp_path / "t.jsonl", line(1), *({"type": k} for k in kinds)))
+    done = run(project, transcript(tmp_path / "t.jsonl", line(1), *({"type": k} for k in kinds)))
     assert (done.new, done.unknown) == (1, {})
 
 
 def test_lines_that_are_not_known_are_kept_and_are_no_messages(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     unknown = {"type": "new", "sessionId": "s"}
     path = transcript(tmp_path / "t.jsonl", line(1), unknown, unknown | {"uuid": "u2"}, line(3))
     with path.open("a") as file:
         file.write("{torn\n")
-    done = run(place, path)
+    done = run(project, path)
     assert (done.unknown, done.damaged) == ({"new": 2}, 1)
-    assert sorted(role for (role,) in rows(place, "role")) == [*["none"] * 3, *["user"] * 2]
-    assert anyio.run(account, place, "s").messages == 2
-    assert anyio.run(counts, place) == [2, 2, 2]
+    assert sorted(role for (role,) in rows(project, "role")) == [*["none"] * 3, *["user"] * 2]
+    assert anyio.run(account, project, "s").messages == 2
+    assert anyio.run(counts, project) == [2, 2, 2]
 
 
-async def counts(place: Place) -> list[int]:
+async def counts(project: Project) -> list[int]:
     """The messages of the session, as its lineage, a list of sessions and the sums have them."""
-    tree = await read_lineage(place, "s", PriceTable())
-    async with reading(place, CONVERSATIONS) as reader:
+    tree = await read_lineage(project, "s", PriceTable())
+    async with reading(project, CONVERSATIONS) as reader:
         (listed,) = await list_sessions(reader, SessionFilter())
         groups = await read_groups(reader, CONVERSATIONS, Span(0, 1 << 62, "s"), PriceTable())
     summed = sum(group.rows - group.others for group in groups)

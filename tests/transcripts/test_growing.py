@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync, Synced
@@ -24,12 +24,12 @@ def transcript(tmp_path: Path) -> Path:
     return tmp_path / "t.jsonl"
 
 
-def run(place: Place, path: Path, redactor: Redactor | None = None) -> Synced:
-    return Sync(place, Settings(), redactor).run(path, "claude-code")
+def run(project: Project, path: Path, redactor: Redactor | None = None) -> Synced:
+    return Sync(project, Settings(), redactor).run(path, "claude-code")
 
 
-def stored(place: Place) -> list[Any]:
-    path = place.database("conversations.db")
+def stored(project: Project) -> list[Any]:
+    path = project.database("conversations.db")
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT id, content FROM messages ORDER BY id").fetchall()
 
@@ -37,72 +37,74 @@ def stored(place: Place) -> list[Any]:
 @pytest.fixture
 def whole(tmp_path: Path, transcript: Path) -> list[Any]:
     """The rows of the sample read at once."""
-    place = Place(tmp_path / "whole")
-    place.root.mkdir()
-    place.make()
+    project = Project(tmp_path / "whole")
+    project.root.mkdir()
+    project.make()
     transcript.write_bytes(SAMPLE.read_bytes())
-    run(place, transcript)
+    run(project, transcript)
     transcript.unlink()
-    return stored(place)
+    return stored(project)
 
 
 def test_cut_at_any_byte_of_its_end_and_grown_again_nothing_is_lost_or_doubled(
-    place: Place, transcript: Path, whole: list[Any]
+    project: Project, transcript: Path, whole: list[Any]
 ) -> None:
     content = SAMPLE.read_bytes()
     for end in range(len(content) - 4_096, len(content), 61):
         transcript.write_bytes(content[:end])
-        run(place, transcript)
+        run(project, transcript)
     transcript.write_bytes(content)
-    run(place, transcript)
-    assert stored(place) == whole
+    run(project, transcript)
+    assert stored(project) == whole
 
 
 @pytest.mark.long
-def test_cut_at_each_byte_of_its_end(place: Place, transcript: Path, whole: list[Any]) -> None:
+def test_cut_at_each_byte_of_its_end(project: Project, transcript: Path, whole: list[Any]) -> None:
     content = SAMPLE.read_bytes()
     for end in range(len(content) - 4_096, len(content) + 1):
         transcript.write_bytes(content[:end])
-        run(place, transcript)
-    assert stored(place) == whole
+        run(project, transcript)
+    assert stored(project) == whole
 
 
-def test_only_what_is_new_is_read(place: Place, transcript: Path) -> None:
+def test_only_what_is_new_is_read(project: Project, transcript: Path) -> None:
     lines = SAMPLE.read_bytes().splitlines(keepends=True)
     transcript.write_bytes(b"".join(lines[:20]))
-    assert run(place, transcript).lines == 20
+    assert run(project, transcript).lines == 20
     with transcript.open("ab") as file:
         file.write(b"".join(lines[20:]))
-    done = run(place, transcript)
+    done = run(project, transcript)
     assert (done.lines, done.is_restarted) == (len(lines) - 20, False)
     assert done.bytes == len(b"".join(lines[20:]))
-    assert run(place, transcript).lines == 0
+    assert run(project, transcript).lines == 0
 
 
 def test_a_file_that_was_rewritten_is_noticed_and_read_anew(
-    place: Place, transcript: Path, whole: list[Any]
+    project: Project, transcript: Path, whole: list[Any]
 ) -> None:
     content = SAMPLE.read_bytes()
     other = content.replace(b'"gitBranch":"master"', b'"gitBranch":"mister"')
     transcript.write_bytes(other)
-    run(place, transcript)
+    run(project, transcript)
     transcript.write_bytes(content)
-    assert run(place, transcript).is_restarted
-    assert [id for id, _ in stored(place)] == [id for id, _ in whole]
+    assert run(project, transcript).is_restarted
+    assert [id for id, _ in stored(project)] == [id for id, _ in whole]
 
 
 def test_a_torn_tail_of_nuls_is_waited_for(
-    place: Place, transcript: Path, whole: list[Any]
+    project: Project, transcript: Path, whole: list[Any]
 ) -> None:
     content = SAMPLE.read_bytes()
     middle = content.index(b"\n", len(content) // 2) + 1
     transcript.write_bytes(content[:middle] + b"\0" * 5_000)
-    run(place, transcript)
+    run(project, transcript)
     transcript.write_bytes(content[:middle] + b"\0" * 5_000 + content[middle:])
-    done = run(place, transcript)
+    done = run(project, transcript)
     assert done.damaged == 0
     strip = {"line"}
-    assert [without(row, strip) for row in stored(place)] == [without(row, strip) for row in whole]
+    assert [without(row, strip) for row in stored(project)] == [
+        without(row, strip) for row in whole
+    ]
 
 
 def without(row: Any, names: set[str]) -> Any:
@@ -110,50 +112,52 @@ def without(row: Any, names: set[str]) -> Any:
 
 
 def test_lines_that_are_damaged_or_unknown_are_kept_and_counted(
-    place: Place, transcript: Path
+    project: Project, transcript: Path
 ) -> None:
     transcript.write_bytes(
         b'{"type":"brand-new","uuid":"u1","sessionId":"s"}\n{"type":"newer still","x":1}\n'
         b'{"cut": \n\n[1,2]\n\xff\xfe\n{"type":"user"}\n'
     )
-    done = run(place, transcript)
+    done = run(project, transcript)
     assert done.unknown == {"brand-new": 1, "newer still": 1, "list": 1, "user": 1}
     assert done.damaged == 2
-    kinds = sorted(json.loads(content)["kind"] for _, content in stored(place))
+    kinds = sorted(json.loads(content)["kind"] for _, content in stored(project))
     assert kinds == ["brand-new", "damaged", "damaged", "list", "newer still", "user"]
-    assert any("newer still" in content and '"x":1' in content for _, content in stored(place))
+    assert any("newer still" in content and '"x":1' in content for _, content in stored(project))
 
 
-def test_a_line_of_fifty_megabytes(place: Place, transcript: Path) -> None:
+def test_a_line_of_fifty_megabytes(project: Project, transcript: Path) -> None:
     text = "x" * (50 << 20)
     line = {"type": "user", "uuid": "u", "sessionId": "s", "message": {"content": text}}
     transcript.write_text(json.dumps(line) + "\n")
-    assert run(place, transcript).new == 1
-    assert len(json.loads(stored(place)[0][1])["text"]) == 50 << 20
+    assert run(project, transcript).new == 1
+    assert len(json.loads(stored(project)[0][1])["text"]) == 50 << 20
 
 
-def test_secrets_are_taken_out_of_messages_and_their_mirror(place: Place, transcript: Path) -> None:
+def test_secrets_are_taken_out_of_messages_and_their_mirror(
+    project: Project, transcript: Path
+) -> None:
     token = "ghp_" + "A1b2C3d4" * 4 + "E5f6"
     line = {"type": "user", "uuid": "u", "sessionId": "s", "message": {"content": f"use {token}"}}
     transcript.write_text(json.dumps(line) + "\n")
-    run(place, transcript, Redactor(b"key"))
-    files = [path for path in place.khive.rglob("*") if path.is_file()]
+    run(project, transcript, Redactor(b"key"))
+    files = [path for path in project.khive.rglob("*") if path.is_file()]
     assert not any(token.encode() in path.read_bytes() for path in files)
-    (mirrored,) = place.sessions.glob("messages_*.jsonl")
+    (mirrored,) = project.sessions.glob("messages_*.jsonl")
     assert b"[REDACTED:github_token:" in mirrored.read_bytes()
 
 
-def test_swapped_for_another_file_between_two_reads(place: Place, tmp_path: Path) -> None:
+def test_swapped_for_another_file_between_two_reads(project: Project, tmp_path: Path) -> None:
     one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
     samples = sorted((SAMPLES / "claude-code" / "-home-dev-src-proj").glob("*.jsonl"))
     one.write_bytes(samples[0].read_bytes())
     other.write_bytes(samples[1].read_bytes())
-    run(place, one)
-    run(place, other)
-    before = stored(place)
+    run(project, one)
+    run(project, other)
+    before = stored(project)
     os.rename(one, tmp_path / "tmp")
     os.rename(other, one)
     os.rename(tmp_path / "tmp", other)
-    assert run(place, one).is_restarted
-    run(place, other)
-    assert stored(place) == before
+    assert run(project, one).is_restarted
+    run(project, other)
+    assert stored(project) == before

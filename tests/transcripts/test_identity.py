@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.transcripts.claude_inheritance import end_of_original
+from khive_persist.tools.claude_code.inheritance import end_of_original
 from khive_persist.transcripts.sync import Sync
 
 INPUTS = Path(__file__).parent / "identity"
@@ -19,20 +19,20 @@ FIRST, SECOND = "99999999-9999-4999-8999-999999999999", "11111111-1111-4111-8111
 Lines = list[dict[str, Any]]
 
 
-def read(place: Place, *paths: Path) -> None:
-    sync = Sync(place, Settings(), None)
+def read(project: Project, *paths: Path) -> None:
+    sync = Sync(project, Settings(), None)
     for path in paths:
         sync.run(path, "claude-code")
 
 
-def rows(place: Place, columns: str) -> list[Any]:
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+def rows(project: Project, columns: str) -> list[Any]:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         sql = f"SELECT {columns} FROM conversation ORDER BY created_at, id"
         return connection.execute(sql).fetchall()
 
 
-def tokens(place: Place, by: str) -> dict[Any, Any]:
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+def tokens(project: Project, by: str) -> dict[Any, Any]:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         found = connection.execute(
             f"SELECT {by}, count(*), sum(tokens_input), sum(tokens_output) FROM conversation"
             f" WHERE tokens_output IS NOT NULL GROUP BY {by}"
@@ -64,27 +64,29 @@ def line(number: int, kind: str, content: Any, parent: int | None = None, **more
 
 @pytest.mark.parametrize("order", list(itertools.permutations([FIRST, SECOND])))
 def test_what_a_session_in_the_background_repeats_is_the_originals(
-    place: Place, order: tuple[str, ...]
+    project: Project, order: tuple[str, ...]
 ) -> None:
-    read(place, *(INPUTS / "copies" / f"{name}.jsonl" for name in order))
-    assert tokens(place, "session_id") == {FIRST: [2, 3000, 300], SECOND: [1, 3000, 300]}
-    assert len(rows(place, "id")) == 6
-    instants = {str(at) for (at,) in rows(place, "created_at")}
+    read(project, *(INPUTS / "copies" / f"{name}.jsonl" for name in order))
+    assert tokens(project, "session_id") == {FIRST: [2, 3000, 300], SECOND: [1, 3000, 300]}
+    assert len(rows(project, "id")) == 6
+    instants = {str(at) for (at,) in rows(project, "created_at")}
     assert min(instants) == "2026-11-20 10:00:01.000000"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([FIRST, SECOND])))
 def test_a_relay_gives_one_id_to_the_answers_of_all_sessions(
-    place: Place, order: tuple[str, ...]
+    project: Project, order: tuple[str, ...]
 ) -> None:
-    read(place, *(INPUTS / "relay" / f"{name}.jsonl" for name in order))
-    assert tokens(place, "session_id") == {FIRST: [1, 2000, 200], SECOND: [1, 1000, 100]}
-    assert [text for (text,) in rows(place, "text")] == [
+    read(project, *(INPUTS / "relay" / f"{name}.jsonl" for name in order))
+    assert tokens(project, "session_id") == {FIRST: [1, 2000, 200], SECOND: [1, 1000, 100]}
+    assert [text for (text,) in rows(project, "text")] == [
         "question 0", "answer of session 0", "question 1", "answer of session 1",
     ]  # fmt: skip
 
 
-def test_a_relay_gives_one_id_to_the_answers_of_one_session(place: Place, tmp_path: Path) -> None:
+def test_a_relay_gives_one_id_to_the_answers_of_one_session(
+    project: Project, tmp_path: Path
+) -> None:
     call = [{"type": "tool_use", "id": "t1", "name": "Bash", "input": {}}]
     result = [{"type": "tool_result", "tool_use_id": "t1", "content": "ok"}]
     lines = [
@@ -100,14 +102,14 @@ def test_a_relay_gives_one_id_to_the_answers_of_one_session(place: Place, tmp_pa
     path = transcript(tmp_path / "s.jsonl", lines)
     for end in range(1, len(lines) + 1):
         transcript(path, lines[:end])
-        read(place, path)
-    assert tokens(place, "session_id") == {"s": [3, 30, 3]}
-    answers = [text for role, text in rows(place, "role, text") if role == "assistant"]
+        read(project, path)
+    assert tokens(project, "session_id") == {"s": [3, 30, 3]}
+    answers = [text for role, text in rows(project, "role, text") if role == "assistant"]
     assert answers == ["yes", "yes", "done"]
 
 
 def test_an_answer_goes_on_after_the_results_of_its_first_calls(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     """Its server gives true ids; its tools run while it is still being said."""
     blocks = [{"type": "tool_use", "id": f"t{n}", "name": "Bash", "input": {}} for n in (1, 2)]
@@ -121,8 +123,8 @@ def test_an_answer_goes_on_after_the_results_of_its_first_calls(
             line(4, "assistant", blocks[1:], 3, message=said, **request),
         ]
         named = [one | {"sessionId": session, "uuid": session + one["uuid"]} for one in lines]
-        read(place, transcript(tmp_path / f"{session}.jsonl", named))
-    assert tokens(place, "session_id") == {"s0": [1, 10, 1], "s1": [1, 10, 1]}
+        read(project, transcript(tmp_path / f"{session}.jsonl", named))
+    assert tokens(project, "session_id") == {"s0": [1, 10, 1], "s1": [1, 10, 1]}
 
 
 def _same(number: int, inherited: Any) -> Any:
@@ -140,7 +142,7 @@ def _other_requests(number: int, inherited: Any) -> Any:
 @pytest.mark.parametrize("is_agent_first", [False, True])
 @pytest.mark.parametrize("change", [_same, _other_uuids, _other_requests])
 def test_an_agent_begins_with_the_lines_of_its_session(
-    place: Place, tmp_path: Path, change: Any, is_agent_first: bool
+    project: Project, tmp_path: Path, change: Any, is_agent_first: bool
 ) -> None:
     session = INPUTS / "inherited" / f"{FIRST}.jsonl"
     (agent,) = (INPUTS / "inherited").rglob("agent-*.jsonl")
@@ -151,9 +153,12 @@ def test_an_agent_begins_with_the_lines_of_its_session(
         transcript(tmp_path / session.name, lines_of(session)),
         transcript(tmp_path / FIRST / "subagents" / agent.name, lines),
     ]
-    read(place, *(reversed(paths) if is_agent_first else paths))
-    assert tokens(place, "coalesce(agent_id, '')") == {"": [1, 1000, 100], "fork1": [1, 2000, 300]}
-    assert rows(place, "role, agent_id, text") == [
+    read(project, *(reversed(paths) if is_agent_first else paths))
+    assert tokens(project, "coalesce(agent_id, '')") == {
+        "": [1, 1000, 100],
+        "fork1": [1, 2000, 300],
+    }
+    assert rows(project, "role, agent_id, text") == [
         ("user", None, "count the sheep"), ("assistant", None, "I count"),
         ("tool", None, None), ("assistant", "fork1", "agent says"),
     ]  # fmt: skip
@@ -161,7 +166,7 @@ def test_an_agent_begins_with_the_lines_of_its_session(
 
 @pytest.mark.parametrize("is_agent_first", [False, True])
 def test_what_an_agent_repeats_is_its_sessions_wherever_that_lies(
-    place: Place, tmp_path: Path, is_agent_first: bool
+    project: Project, tmp_path: Path, is_agent_first: bool
 ) -> None:
     session = INPUTS / "inherited" / f"{FIRST}.jsonl"
     (agent,) = (INPUTS / "inherited").rglob("agent-*.jsonl")
@@ -169,8 +174,11 @@ def test_what_an_agent_repeats_is_its_sessions_wherever_that_lies(
         transcript(tmp_path / "one" / session.name, lines_of(session)),
         transcript(tmp_path / "other" / agent.name, lines_of(agent)),
     ]
-    read(place, *(reversed(paths) if is_agent_first else paths))
-    assert tokens(place, "coalesce(agent_id, '')") == {"": [1, 1000, 100], "fork1": [1, 2000, 300]}
+    read(project, *(reversed(paths) if is_agent_first else paths))
+    assert tokens(project, "coalesce(agent_id, '')") == {
+        "": [1, 1000, 100],
+        "fork1": [1, 2000, 300],
+    }
 
 
 def test_a_line_is_found_wherever_it_lies_in_a_long_file(tmp_path: Path) -> None:
@@ -188,38 +196,38 @@ def test_a_line_is_found_wherever_it_lies_in_a_long_file(tmp_path: Path) -> None
     assert end_of_original(tmp_path / "none", 0, lines[0]) is None
 
 
-def test_the_larger_usage_of_a_message_counts(place: Place, tmp_path: Path) -> None:
+def test_the_larger_usage_of_a_message_counts(project: Project, tmp_path: Path) -> None:
     path = INPUTS / "smaller_usage" / f"{FIRST}.jsonl"
-    read(place, path)
-    assert tokens(place, "session_id") == {FIRST: [1, 10, 159]}
+    read(project, path)
+    assert tokens(project, "session_id") == {FIRST: [1, 10, 159]}
     # In another order, and with the line that has it said again, it is the same.
     first, *parts = lines_of(path)
-    read(place, transcript(tmp_path / "t.jsonl", [first, *reversed(parts), parts[0]]))
-    assert tokens(place, "session_id") == {FIRST: [1, 10, 159]}
+    read(project, transcript(tmp_path / "t.jsonl", [first, *reversed(parts), parts[0]]))
+    assert tokens(project, "session_id") == {FIRST: [1, 10, 159]}
 
 
-def test_what_the_client_says_in_the_place_of_a_model_is_of_no_model(
-    place: Place, tmp_path: Path
+def test_what_the_client_says_in_the_project_of_a_model_is_of_no_model(
+    project: Project, tmp_path: Path
 ) -> None:
     said = {"model": "<synthetic>", "id": "8f14"}
     text = [{"type": "text", "text": "API Error"}]
-    read(place, transcript(tmp_path / "t.jsonl", [line(1, "assistant", text, message=said)]))
-    assert rows(place, "role, text, model, tokens_output") == [
+    read(project, transcript(tmp_path / "t.jsonl", [line(1, "assistant", text, message=said)]))
+    assert rows(project, "role, text, model, tokens_output") == [
         ("assistant", "API Error", None, None)
     ]
 
 
-def prompts(place: Place) -> list[str]:
+def prompts(project: Project) -> list[str]:
     return [
-        text for role, kind, text in rows(place, "role, kind, text")
+        text for role, kind, text in rows(project, "role, kind, text")
         if (role, kind) == ("user", "message")
     ]  # fmt: skip
 
 
-def test_prompts_that_were_typed_while_the_agent_worked(place: Place) -> None:
-    read(place, INPUTS / "queued" / f"{FIRST}.jsonl")
-    assert prompts(place) == ["start the build", "lint it as well", "and push when green"]
-    said_at = dict(rows(place, "text, created_at"))
+def test_prompts_that_were_typed_while_the_agent_worked(project: Project) -> None:
+    read(project, INPUTS / "queued" / f"{FIRST}.jsonl")
+    assert prompts(project) == ["start the build", "lint it as well", "and push when green"]
+    said_at = dict(rows(project, "text, created_at"))
     assert said_at["lint it as well"] == "2026-11-20 10:00:03.000000"
 
 
@@ -260,16 +268,18 @@ NOTICE = "<task-notification>\n<task-id>b</task-id>"
     ],
 )
 def test_the_queue_of_prompts(
-    place: Place, tmp_path: Path, lines: Lines, wanted: list[str]
+    project: Project, tmp_path: Path, lines: Lines, wanted: list[str]
 ) -> None:
     for end in range(1, len(lines) + 1):
-        read(place, transcript(tmp_path / "t.jsonl", lines[:end]))
-    assert prompts(place) == wanted
+        read(project, transcript(tmp_path / "t.jsonl", lines[:end]))
+    assert prompts(project) == wanted
 
 
-def test_nothing_of_a_prompt_that_waits_is_in_the_bookmark(place: Place, tmp_path: Path) -> None:
-    read(place, transcript(tmp_path / "t.jsonl", [_queue(1, "enqueue", "my password is x")]))
-    assert not any(b"password" in path.read_bytes() for path in (place.khive / "sync").iterdir())
+def test_nothing_of_a_prompt_that_waits_is_in_the_bookmark(
+    project: Project, tmp_path: Path
+) -> None:
+    read(project, transcript(tmp_path / "t.jsonl", [_queue(1, "enqueue", "my password is x")]))
+    assert not any(b"password" in path.read_bytes() for path in (project.khive / "sync").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -292,10 +302,10 @@ def test_nothing_of_a_prompt_that_waits_is_in_the_bookmark(place: Place, tmp_pat
     ],
 )  # fmt: skip
 def test_what_the_client_says_in_the_users_name_is_no_prompt(
-    place: Place, tmp_path: Path, fields: Any, content: Any, kind: str
+    project: Project, tmp_path: Path, fields: Any, content: Any, kind: str
 ) -> None:
-    read(place, transcript(tmp_path / "t.jsonl", [line(1, "user", content) | fields]))
-    assert rows(place, "role, kind") == [("user", kind)]
+    read(project, transcript(tmp_path / "t.jsonl", [line(1, "user", content) | fields]))
+    assert rows(project, "role, kind") == [("user", kind)]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +319,9 @@ def test_what_the_client_says_in_the_users_name_is_no_prompt(
         ("gemini-cli", "This is the Gemini CLI. We are setting up the context for our chat.\n"),
     ],
 )
-def test_so_it_is_with_the_other_tools(place: Place, tmp_path: Path, tool: str, begin: str) -> None:
+def test_so_it_is_with_the_other_tools(
+    project: Project, tmp_path: Path, tool: str, begin: str
+) -> None:
     at = "2026-11-20T10:00:01.000Z"
     said: list[Any]
     lines: list[dict[str, Any]]
@@ -324,6 +336,6 @@ def test_so_it_is_with_the_other_tools(place: Place, tmp_path: Path, tool: str, 
             {"id": str(number), "type": "user", "content": content, "timestamp": at}
             for number, content in enumerate(said)
         ]
-    Sync(place, Settings(), None).run(transcript(tmp_path / "t.jsonl", lines), tool)
-    assert prompts(place) == ["do it"]
-    assert len(rows(place, "id")) == 2
+    Sync(project, Settings(), None).run(transcript(tmp_path / "t.jsonl", lines), tool)
+    assert prompts(project) == ["do it"]
+    assert len(rows(project, "id")) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import conversations
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
@@ -31,15 +31,15 @@ sys.exit(code)
 """
 
 
-def made(folder: Path) -> Place:
-    place = Place(folder)
-    place.root.mkdir()
-    place.make()
-    return place
+def made(folder: Path) -> Project:
+    project = Project(folder)
+    project.root.mkdir()
+    project.make()
+    return project
 
 
-def peak_megabytes(place: Place, transcript: Path) -> int:
-    words = [sys.executable, "-c", COMMAND, str(place.root), str(transcript)]
+def peak_megabytes(project: Project, transcript: Path) -> int:
+    words = [sys.executable, "-c", COMMAND, str(project.root), str(transcript)]
     done = subprocess.run(words, capture_output=True, check=True, text=True)
     return int(done.stderr.splitlines()[-1])
 
@@ -71,26 +71,26 @@ def test_a_gigabyte(tmp_path: Path, tool: str) -> None:
     conversations.write(transcript, tool, MUCH)
     little = peak_megabytes(made(tmp_path / "much"), transcript)
     lines = conversations.write(transcript, tool, HUGE)
-    place = made(tmp_path / "huge")
-    peak = peak_megabytes(place, transcript)
+    project = made(tmp_path / "huge")
+    peak = peak_megabytes(project, transcript)
     print(tool, little, peak)
     assert peak <= LIMIT_MEGABYTES
     assert peak - little <= GROWTH_MEGABYTES
-    again = Sync(place, Settings(), None).run(transcript, tool)
+    again = Sync(project, Settings(), None).run(transcript, tool)
     assert (again.lines, again.bytes) == (0, 0)
     with transcript.open("ab") as file:
         file.write(b"{}\n")
-    assert Sync(place, Settings(), None).run(transcript, tool).lines == 1
+    assert Sync(project, Settings(), None).run(transcript, tool).lines == 1
     assert lines > 100_000
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
-def test_only_what_is_new_is_read_of_any_file(tmp_path: Path, place: Place, tool: str) -> None:
+def test_only_what_is_new_is_read_of_any_file(tmp_path: Path, project: Project, tool: str) -> None:
     """Of the transcript, the database and the mirror together."""
     transcript, grown = tmp_path / "t.jsonl", tmp_path / "grown.jsonl"
     conversations.write(transcript, tool, LITTLE)
     conversations.write(grown, tool, LITTLE + 100_000)
-    sync = Sync(place, Settings(), Redactor(b"key"))
+    sync = Sync(project, Settings(), Redactor(b"key"))
     sync.run(transcript, tool)
     more = grown.read_bytes()[transcript.stat().st_size :]
     with transcript.open("ab") as file:
@@ -108,7 +108,7 @@ def read_bytes() -> int:
     return int(told["rchar"])
 
 
-def test_parts_of_a_message_far_apart_are_one(place: Place, tmp_path: Path) -> None:
+def test_parts_of_a_message_far_apart_are_one(project: Project, tmp_path: Path) -> None:
     """The two lines of it are batches apart; it counts once, with both of its parts."""
     transcript = tmp_path / "t.jsonl"
     conversations.write(transcript, "claude-code", LITTLE)
@@ -119,9 +119,9 @@ def test_parts_of_a_message_far_apart_are_one(place: Place, tmp_path: Path) -> N
         line = {"type": "assistant", "uuid": f"u{number}", "requestId": "r", "sessionId": "s"}
         parts.append(json.dumps(line | {"message": message}).encode() + b"\n")
     transcript.write_bytes(parts[0] + transcript.read_bytes() + parts[1])
-    done = Sync(place, Settings(), Redactor(b"key")).run(transcript, "claude-code")
+    done = Sync(project, Settings(), Redactor(b"key")).run(transcript, "claude-code")
     assert done.changed >= 1
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         found = connection.execute("SELECT content FROM messages WHERE content LIKE '%part 0%'")
         (message,) = (json.loads(row[0]) for row in found)
     assert message["text"] == "part 0\npart 1"

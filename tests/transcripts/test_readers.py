@@ -10,18 +10,18 @@ from typing import Any
 import anyio
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.transcripts.accounting import account, backfill, sessions_of
+from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync
 from tests.transcripts.test_counts import SAMPLES
 from tests.transcripts.test_scenarios import contents, lines, transcripts
 
 
-def synced(place: Place, scenario: str) -> list[dict[str, Any]]:
+def synced(project: Project, scenario: str) -> list[dict[str, Any]]:
     for path in transcripts(scenario):
-        Sync(place, Settings(), None).run(path, scenario.split("/")[0])
-    return contents(place)
+        Sync(project, Settings(), None).run(path, scenario.split("/")[0])
+    return contents(project)
 
 
 def written(path: Path, documents: list[Any]) -> Path:
@@ -29,9 +29,9 @@ def written(path: Path, documents: list[Any]) -> Path:
     return path
 
 
-def test_gemini_resume_changes_nothing_of_what_was_said(place: Place) -> None:
+def test_gemini_resume_changes_nothing_of_what_was_said(project: Project) -> None:
     """It says the conversation anew: thoughts among the text, results once more, no tokens."""
-    messages = synced(place, "gemini-cli/resume")
+    messages = synced(project, "gemini-cli/resume")
     (asked,) = [m for m in messages if m.get("text") == "Let me look."]
     assert asked["thinking"] == "Looking around"
     assert asked["tokens"]["output"] > 0
@@ -43,38 +43,38 @@ def test_gemini_resume_changes_nothing_of_what_was_said(place: Place) -> None:
     assert not any(m["message_id"].endswith("_response") for m in messages)
 
 
-def test_gemini_resume_alone_still_tells_the_conversation(place: Place, tmp_path: Path) -> None:
+def test_gemini_resume_alone_still_tells_the_conversation(project: Project, tmp_path: Path) -> None:
     """Where the client has taken the first file away, or a resume began another one."""
     (path,) = transcripts("gemini-cli/resume")
     documents = list(lines(path))
     resumed = next(n for n, one in enumerate(documents) if "sessionId" in one.get("$set", {}))
     late = written(tmp_path / "session-late.jsonl", [documents[0], *documents[resumed:]])
-    Sync(place, Settings(), None).run(late, "gemini-cli")
-    messages = contents(place)
+    Sync(project, Settings(), None).run(late, "gemini-cli")
+    messages = contents(project)
     (asked,) = [m for m in messages if m.get("text") == "Let me look."]
     assert asked["thinking"] == "**Looking** around"
     assert [call["name"] for call in asked["tool_calls"]] == ["run_shell_command"]
-    Sync(place, Settings(), None).run(path, "gemini-cli")
-    (asked,) = [m for m in contents(place) if m.get("text") == "Let me look."]
+    Sync(project, Settings(), None).run(path, "gemini-cli")
+    (asked,) = [m for m in contents(project) if m.get("text") == "Let me look."]
     assert asked["thinking"] == "Looking around"
     assert asked["tool_calls"][0]["status"] == "success"
 
 
-def test_results_that_stand_nowhere_else_are_kept(place: Place, tmp_path: Path) -> None:
+def test_results_that_stand_nowhere_else_are_kept(project: Project, tmp_path: Path) -> None:
     answer = {"functionResponse": {"id": "c", "name": "x", "response": {"output": "only here"}}}
     listed = [{"id": "m", "type": "gemini", "content": []},
               {"id": "m_response", "type": "user", "content": [answer]}]  # fmt: skip
     header = {"sessionId": "s", "projectHash": "x"}
     path = written(tmp_path / "session-x.jsonl", [header, {"$set": {"messages": listed}}])
-    Sync(place, Settings(), None).run(path, "gemini-cli")
-    assert [m["message_id"] for m in contents(place)] == ["m", "m_response"]
+    Sync(project, Settings(), None).run(path, "gemini-cli")
+    assert [m["message_id"] for m in contents(project)] == ["m", "m_response"]
 
 
-def test_codex_tells_a_failure_in_words(place: Place) -> None:
+def test_codex_tells_a_failure_in_words(project: Project) -> None:
     failed = {
         str(result["output"]).splitlines()[-1][:30]: result.get("exit_code")
         for scenario in ("resume", "patch", "interrupt", "fork")
-        for message in synced(place, f"codex/{scenario}")
+        for message in synced(project, f"codex/{scenario}")
         for result in message.get("tool_results", ())
         if result.get("is_error")
     }
@@ -93,23 +93,23 @@ def test_codex_tells_a_failure_in_words(place: Place) -> None:
     "Chunk ID: a1\nWall time: 0.1 seconds\nProcess exited with code 0\nOutput:\nExit code: 1\n",
     "echoed: unsupported call: x", "the patch was not aborted by user",
 ])  # fmt: skip
-def test_what_a_command_wrote_is_no_failure(place: Place, tmp_path: Path, output: str) -> None:
+def test_what_a_command_wrote_is_no_failure(project: Project, tmp_path: Path, output: str) -> None:
     item = {"type": "function_call_output", "id": "o", "call_id": "c", "output": output}
     path = written(tmp_path / "rollout-x.jsonl", [
         {"type": "session_meta", "payload": {"id": "s", "session_id": "s"}},
         {"type": "response_item", "payload": item},
     ])  # fmt: skip
-    Sync(place, Settings(), None).run(path, "codex")
-    (message,) = contents(place)
+    Sync(project, Settings(), None).run(path, "codex")
+    (message,) = contents(project)
     assert not message["tool_results"][0].get("is_error")
 
 
-def test_a_plan_that_codex_refused_is_no_snapshot(place: Place) -> None:
+def test_a_plan_that_codex_refused_is_no_snapshot(project: Project) -> None:
     """Refused for a tool that is off, for words that are no plan, and in Plan mode."""
-    synced(place, "codex/resume")
-    assert not place.database("focus_chains.db").exists()
-    synced(place, "codex/fork")
-    with closing(sqlite3.connect(place.database("focus_chains.db"))) as connection:
+    synced(project, "codex/resume")
+    assert not project.database("focus_chains.db").exists()
+    synced(project, "codex/fork")
+    with closing(sqlite3.connect(project.database("focus_chains.db"))) as connection:
         found = connection.execute(
             "SELECT json_extract(content, '$.items') FROM focus_chains ORDER BY created_at"
         ).fetchall()
@@ -118,14 +118,14 @@ def test_a_plan_that_codex_refused_is_no_snapshot(place: Place) -> None:
     ]  # fmt: skip
 
 
-def test_codex_compaction_is_a_message(place: Place) -> None:
-    messages = synced(place, "codex/compact")
+def test_codex_compaction_is_a_message(project: Project) -> None:
+    messages = synced(project, "codex/compact")
     (path,) = transcripts("codex/compact")
     said = [line["payload"]["message"] for line in lines(path) if line["type"] == "compacted"]
     assert [m["text"] for m in messages if m["kind"] == "compaction"] == said != []
 
 
-def test_older_codex_without_ids_loses_no_message(place: Place, tmp_path: Path) -> None:
+def test_older_codex_without_ids_loses_no_message(project: Project, tmp_path: Path) -> None:
     """Versions before ordinals and ids; two equal lines of one instant are one."""
 
     def item(text: str, at: int) -> dict[str, Any]:
@@ -137,12 +137,12 @@ def test_older_codex_without_ids_loses_no_message(place: Place, tmp_path: Path) 
     path = written(
         tmp_path / "rollout-x.jsonl", [meta, item("a", 1), item("b", 2), item("a", 3), item("a", 3)]
     )
-    Sync(place, Settings(), None).run(path, "codex")
-    assert sorted(m["text"] for m in contents(place)) == ["a", "a", "b"]
+    Sync(project, Settings(), None).run(path, "codex")
+    assert sorted(m["text"] for m in contents(project)) == ["a", "a", "b"]
 
 
 def test_a_codex_agent_that_inherits_from_an_agent_stays_itself(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     """The parent's first line stands after its own."""
     own = {"id": "child", "session_id": "s", "parent_thread_id": "agent", "cwd": "/p",
@@ -154,14 +154,14 @@ def test_a_codex_agent_that_inherits_from_an_agent_stays_itself(
         *({"ordinal": n, "type": "response_item",
            "payload": {"type": "message", "role": "user", "id": f"m{n}"}} for n in (2, 3)),
     ]  # fmt: skip
-    Sync(place, Settings(), None).run(written(tmp_path / "rollout-c.jsonl", documents), "codex")
+    Sync(project, Settings(), None).run(written(tmp_path / "rollout-c.jsonl", documents), "codex")
     parents_own = [{"ordinal": 0, "type": "session_meta", "payload": parents}, documents[2]]
-    Sync(place, Settings(), None).run(written(tmp_path / "rollout-p.jsonl", parents_own), "codex")
-    found = {m["message_id"]: (m["agent_id"], m.get("parent_agent_id")) for m in contents(place)}
+    Sync(project, Settings(), None).run(written(tmp_path / "rollout-p.jsonl", parents_own), "codex")
+    found = {m["message_id"]: (m["agent_id"], m.get("parent_agent_id")) for m in contents(project)}
     assert found == {"m2": ("agent", None), "m3": ("child", "agent")}
 
 
-def test_a_branch_that_gives_new_ids_repeats_no_message(place: Place, tmp_path: Path) -> None:
+def test_a_branch_that_gives_new_ids_repeats_no_message(project: Project, tmp_path: Path) -> None:
     """As the client's library makes one."""
 
     def said(session: str, uuid: str, **more: Any) -> dict[str, Any]:
@@ -174,13 +174,13 @@ def test_a_branch_that_gives_new_ids_repeats_no_message(place: Place, tmp_path: 
         written(tmp_path / "b.jsonl", [said("b", "7", **origin), said("b", "8")]),
     ]
     for path in reversed(paths):
-        Sync(place, Settings(), None).run(path, "claude-code")
-    found = {(m["session_id"], m["message_id"]) for m in contents(place)}
+        Sync(project, Settings(), None).run(path, "claude-code")
+    found = {(m["session_id"], m["message_id"]) for m in contents(project)}
     assert found == {("a", "1"), ("b", "8")}
 
 
 def test_a_fork_that_does_not_say_so_changes_nothing_of_what_it_repeats(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     """As one that was begun in the terminal: its lines are those of the other session."""
 
@@ -190,14 +190,14 @@ def test_a_fork_that_does_not_say_so_changes_nothing_of_what_it_repeats(
 
     for session, uuids in (("b", "1"), ("a", "12")):
         path = written(tmp_path / f"{session}.jsonl", [said(session, uuid) for uuid in uuids])
-        Sync(place, Settings(), None).run(path, "claude-code")
-    found = {m["message_id"]: m for m in contents(place)}
+        Sync(project, Settings(), None).run(path, "claude-code")
+    found = {m["message_id"]: m for m in contents(project)}
     assert (found["1"]["session_id"], found["2"]["session_id"]) == ("b", "a")
     assert found["1"]["payload"]["sessionId"] == "b"
     assert found["1"]["metadata"]["sessions"] == ["a"]
 
 
-def test_what_is_not_known_belongs_to_its_session(place: Place, tmp_path: Path) -> None:
+def test_what_is_not_known_belongs_to_its_session(project: Project, tmp_path: Path) -> None:
     for number, (tool, first, odd) in enumerate([
         ("claude-code", {"type": "mode", "sessionId": "s"}, {"type": "odd", "sessionId": "s"}),
         ("codex", {"type": "session_meta", "payload": {"id": "s"}}, {"type": "odd"}),
@@ -206,28 +206,28 @@ def test_what_is_not_known_belongs_to_its_session(place: Place, tmp_path: Path) 
         path = written(tmp_path / f"{number}.jsonl", [first, odd])
         with path.open("a") as file:
             file.write("no json\n")
-        done = Sync(place, Settings(), None).run(path, tool)
+        done = Sync(project, Settings(), None).run(path, tool)
         assert (sum(done.unknown.values()), done.damaged) == (1, 1)
-    assert [m["session_id"] for m in contents(place)] == ["s"] * 6
+    assert [m["session_id"] for m in contents(project)] == ["s"] * 6
 
 
-def test_backfill_also_covers_sessions_whose_transcripts_are_gone(place: Place) -> None:
+def test_backfill_also_covers_sessions_whose_transcripts_are_gone(project: Project) -> None:
     for scenario in ("codex/resume", "codex/interrupt", "gemini-cli/resume"):
-        synced(place, scenario)
-    sessions = anyio.run(sessions_of, place)
+        synced(project, scenario)
+    sessions = anyio.run(sessions_of, project)
     assert len(sessions) == 3
-    written = sum(anyio.run(backfill, place, session) for session in sessions)
+    written = sum(anyio.run(backfill, project, session) for session in sessions)
     assert written > 40
     for session in sessions:
-        assert anyio.run(account, place, session).incomplete == []
+        assert anyio.run(account, project, session).incomplete == []
 
 
-def test_reconstructed_events_are_in_the_words_of_hooks_and_at_their_time(place: Place) -> None:
+def test_reconstructed_events_are_in_the_words_of_hooks_and_at_their_time(project: Project) -> None:
     (path,) = transcripts("codex/resume")
-    synced(place, "codex/resume")
+    synced(project, "codex/resume")
     session = next(lines(path))["payload"]["session_id"]
-    anyio.run(backfill, place, session)
-    with closing(sqlite3.connect(place.database("codex_hooks.db"))) as connection:
+    anyio.run(backfill, project, session)
+    with closing(sqlite3.connect(project.database("codex_hooks.db"))) as connection:
         found = [
             (json.loads(content), created_at)
             for content, created_at in connection.execute(
@@ -253,17 +253,17 @@ def test_reconstructed_events_are_in_the_words_of_hooks_and_at_their_time(place:
     assert kinds["PreToolUse"] == kinds["PostToolUse"] + 1
 
 
-def test_calls_without_a_post_say_why(place: Place) -> None:
-    synced(place, "codex/interrupt")
+def test_calls_without_a_post_say_why(project: Project) -> None:
+    synced(project, "codex/interrupt")
     (path,) = transcripts("codex/interrupt")
     session = next(lines(path))["payload"]["session_id"]
-    (call,) = anyio.run(account, place, session).calls
+    (call,) = anyio.run(account, project, session).calls
     assert call.reason == "it was interrupted"
 
 
-def test_samples_have_no_copies_among_them(place: Place) -> None:
+def test_samples_have_no_copies_among_them(project: Project) -> None:
     """A line that stands a moment before the first that was written is no fork's."""
     for tool in ("claude-code", "codex", "gemini-cli"):
         for path in sorted((SAMPLES / tool).rglob("*.jsonl")):
-            Sync(place, Settings(), None).run(path, tool)
-    assert not any(m["metadata"].get("is_copy") for m in contents(place))
+            Sync(project, Settings(), None).run(path, tool)
+    assert not any(m["metadata"].get("is_copy") for m in contents(project))

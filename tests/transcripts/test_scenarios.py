@@ -16,7 +16,7 @@ import pytest
 
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
 
@@ -114,14 +114,14 @@ def counted(owner: dict[Any, str], usages: list[tuple[str, Any]], calls: Any) ->
 COUNTS = {"claude-code": claude_code, "codex": codex, "gemini-cli": gemini_cli}
 
 
-def contents(place: Place) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+def contents(project: Project) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         found = connection.execute("SELECT content FROM messages").fetchall()
     return [json.loads(content) for (content,) in found]
 
 
-def stored(place: Place) -> Count:
-    messages = [one for one in contents(place) if one["role"] != "none"]
+def stored(project: Project) -> Count:
+    messages = [one for one in contents(project) if one["role"] != "none"]
     return counted(
         {number: message["session_id"] for number, message in enumerate(messages)},
         [(message["session_id"], message.get("usage", {})) for message in messages],
@@ -133,52 +133,52 @@ def stored(place: Place) -> Count:
     )
 
 
-def rows(place: Place) -> dict[str, Any]:
-    with closing(sqlite3.connect(place.database("conversations.db"))) as connection:
+def rows(project: Project) -> dict[str, Any]:
+    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
         found = connection.execute("SELECT id, content, created_at FROM messages").fetchall()
     return {id: (json.loads(content), created_at) for id, content, created_at in found}
 
 
 @pytest.mark.parametrize("scenario", ALL)
 def test_messages_tokens_and_calls_are_those_of_the_transcripts(
-    place: Place, scenario: str
+    project: Project, scenario: str
 ) -> None:
     tool = scenario.split("/")[0]
-    sync = Sync(place, Settings(), None)
+    sync = Sync(project, Settings(), None)
     done = [sync.run(path, tool) for path in transcripts(scenario)]
-    assert stored(place) == COUNTS[tool](transcripts(scenario))
+    assert stored(project) == COUNTS[tool](transcripts(scenario))
     assert [(one.unknown, one.damaged) for one in done] == [({}, 0)] * len(done)
-    with compared(place, mirrored(place)) as comparison:
+    with compared(project, mirrored(project)) as comparison:
         assert comparison.is_equal
 
 
 @pytest.mark.parametrize("scenario", ALL)
 def test_whatever_file_is_read_first_the_rows_are_the_same(
-    place: Place, tmp_path: Path, scenario: str
+    project: Project, tmp_path: Path, scenario: str
 ) -> None:
     tool = scenario.split("/")[0]
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
-    for at, paths in ((place, transcripts(scenario)), (other, transcripts(scenario)[::-1])):
+    for at, paths in ((project, transcripts(scenario)), (other, transcripts(scenario)[::-1])):
         for path in paths:
             Sync(at, Settings(), None).run(path, tool)
-    assert rows(other) == rows(place)
+    assert rows(other) == rows(project)
     with compared(other, mirrored(other)) as comparison:
         assert comparison.is_equal
 
 
 @pytest.mark.parametrize("scenario", ALL)
 def test_read_while_they_grow_the_rows_are_the_same(
-    place: Place, tmp_path: Path, scenario: str
+    project: Project, tmp_path: Path, scenario: str
 ) -> None:
     """A sync at each Stop reads up to there; here, after every few lines."""
     tool = scenario.split("/")[0]
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
     for path in transcripts(scenario):
-        Sync(place, Settings(), None).run(path, tool)
+        Sync(project, Settings(), None).run(path, tool)
         growing = tmp_path / "files" / path.relative_to(SCENARIOS)
         growing.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".meta.json")
@@ -188,7 +188,7 @@ def test_read_while_they_grow_the_rows_are_the_same(
             with growing.open("ab") as file:
                 file.write(b"".join(some))
             Sync(other, Settings(), None).run(growing, tool)
-    assert without_paths(rows(other)) == without_paths(rows(place))
+    assert without_paths(rows(other)) == without_paths(rows(project))
 
 
 def batched(lines: list[bytes], size: int) -> Iterator[list[bytes]]:
@@ -204,10 +204,10 @@ def without_paths(found: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("scenario", ALL)
-def test_every_row_is_of_the_time_of_its_transcript(place: Place, scenario: str) -> None:
+def test_every_row_is_of_the_time_of_its_transcript(project: Project, scenario: str) -> None:
     for path in transcripts(scenario):
-        Sync(place, Settings(), None).run(path, scenario.split("/")[0])
+        Sync(project, Settings(), None).run(path, scenario.split("/")[0])
     text = "".join(path.read_text("utf-8") for path in transcripts(scenario))
     instants = sorted(re.findall(r'"(?:timestamp|startTime)": ?"(20[^"]+)Z"', text))
     first, last = (one.replace("T", " ").ljust(26, "0") for one in (instants[0], instants[-1]))
-    assert all(first <= at <= last for _, at in rows(place).values())
+    assert all(first <= at <= last for _, at in rows(project).values())

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import MirrorError, StoreBusyError
-from khive_persist.mirror.follower import MirrorFollower
-from khive_persist.place import Place
+from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
-from khive_persist.transcripts import batches, storing
-from khive_persist.transcripts.storing import BATCHES_AT_ONCE
+from khive_persist.store.sqlite import write_lock
+from khive_persist.transcripts import batches, writer
 from khive_persist.transcripts.sync import Advance, Sync, Synced
+from khive_persist.transcripts.writer import BATCHES_AT_ONCE
 from tests.mirror.records import assert_equal
 
 # In a batch.
@@ -39,17 +39,17 @@ def transcript(tmp_path: Path) -> Path:
     return path
 
 
-def run(place: Place, path: Path, advance: Advance = lambda _: None, **settings: Any) -> Synced:
-    return Sync(place, Settings(**settings), None).run(path, "claude-code", advance)
+def run(project: Project, path: Path, advance: Advance = lambda _: None, **settings: Any) -> Synced:
+    return Sync(project, Settings(**settings), None).run(path, "claude-code", advance)
 
 
-def count(place: Place) -> int:
-    path = place.database("conversations.db")
+def count(project: Project) -> int:
+    path = project.database("conversations.db")
     with closing(sqlite3.connect(path)) as connection:
         return int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
 
 
-def test_interrupted(place: Place, transcript: Path) -> None:
+def test_interrupted(project: Project, transcript: Path) -> None:
     calls = []
 
     def advance(size: int) -> None:
@@ -58,31 +58,31 @@ def test_interrupted(place: Place, transcript: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(place, transcript, advance)
-    stored = count(place)
+        run(project, transcript, advance)
+    stored = count(project)
     assert 0 < stored < LINES
     assert stored % FEW == 0
-    assert run(place, transcript).lines == LINES - stored
-    assert count(place) == LINES
-    assert_equal(place)
+    assert run(project, transcript).lines == LINES - stored
+    assert count(project) == LINES
+    assert_equal(project)
 
 
-def test_others_hold_the_database(place: Place, transcript: Path) -> None:
-    run(place, transcript)
+def test_others_hold_the_database(project: Project, transcript: Path) -> None:
+    run(project, transcript)
     with transcript.open("a") as file:
         file.write('{"type":"user","uuid":"v","sessionId":"s","message":{"content":"x"}}\n' * 900)
     with (
-        lock.held(lock.lock_path(place.database("conversations.db")), 1),
+        write_lock.held(write_lock.lock_path(project.database("conversations.db")), 1),
         pytest.raises(StoreBusyError),
     ):
-        run(place, transcript, store_busy_timeout_seconds=0.1)
-    assert count(place) == LINES
-    assert run(place, transcript).new == 1
-    assert_equal(place)
+        run(project, transcript, store_busy_timeout_seconds=0.1)
+    assert count(project) == LINES
+    assert run(project, transcript).new == 1
+    assert_equal(project)
 
 
 def test_nothing_is_stored_that_comes_after_a_failure(
-    place: Place, transcript: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, transcript: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even what was read by then: its lines would be taken for the only ones left to read."""
     apply = MirrorFollower.apply
@@ -95,20 +95,20 @@ def test_nothing_is_stored_that_comes_after_a_failure(
         apply(*given, **named)
 
     monkeypatch.setattr(MirrorFollower, "apply", fails_once)
-    monkeypatch.setattr(storing, "SECONDS_AT_ONCE", 0.0)
+    monkeypatch.setattr(writer, "SECONDS_AT_ONCE", 0.0)
     with pytest.raises(MirrorError):
-        run(place, transcript)
-    assert count(place) == FEW
-    assert run(place, transcript).lines == LINES
-    assert_equal(place)
+        run(project, transcript)
+    assert count(project) == FEW
+    assert run(project, transcript).lines == LINES
+    assert_equal(project)
 
 
-def test_the_mirror_cannot_be_written(place: Place, transcript: Path) -> None:
-    place.sessions.write_text("a file")
+def test_the_mirror_cannot_be_written(project: Project, transcript: Path) -> None:
+    project.sessions.write_text("a file")
     with pytest.raises(MirrorError):
-        run(place, transcript)
-    assert 0 < count(place) < LINES
-    place.sessions.unlink()
-    assert run(place, transcript).lines == LINES
-    assert count(place) == LINES
-    assert_equal(place)
+        run(project, transcript)
+    assert 0 < count(project) < LINES
+    project.sessions.unlink()
+    assert run(project, transcript).lines == LINES
+    assert count(project) == LINES
+    assert_equal(project)

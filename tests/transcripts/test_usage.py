@@ -7,27 +7,27 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.opening import reading
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.purposes import CONVERSATIONS
+from khive_persist.project import Project
+from khive_persist.sessions.token_totals import By, TokenTotal, token_totals
 from khive_persist.settings import Settings
-from khive_persist.transcripts.finding import tool_of
+from khive_persist.transcripts.discovery import tool_of
 from khive_persist.transcripts.sync import Sync
-from khive_persist.transcripts.totals import By, TokenTotal, token_totals
 
 DATA = Path(__file__).parent / "usage"
 ROLLOUT = "rollout-2026-03-01T10-00-00-019c0000-0000-7000-8000-000000000001.jsonl"
 
 
-def synced(place: Place, path: Path, tool: str = "claude-code") -> dict[str | None, TokenTotal]:
-    Sync(place, Settings(), None).run(path, tool)
-    return totals(place)
+def synced(project: Project, path: Path, tool: str = "claude-code") -> dict[str | None, TokenTotal]:
+    Sync(project, Settings(), None).run(path, tool)
+    return totals(project)
 
 
-def totals(place: Place, by: By = "model") -> dict[str | None, TokenTotal]:
+def totals(project: Project, by: By = "model") -> dict[str | None, TokenTotal]:
     async def read() -> list[TokenTotal]:
-        async with reading(place, CONVERSATIONS) as reader:
+        async with reading(project, CONVERSATIONS) as reader:
             return await token_totals(reader, by, PriceTable())
 
     return {total.group: total for total in anyio.run(read)}
@@ -50,8 +50,8 @@ def written(path: Path, *documents: dict[str, Any]) -> Path:
     return path
 
 
-def test_an_advisors_tokens_count_for_its_own_model(place: Place) -> None:
-    by_model = synced(place, DATA / "advisor.jsonl")
+def test_an_advisors_tokens_count_for_its_own_model(project: Project) -> None:
+    by_model = synced(project, DATA / "advisor.jsonl")
     advisor, own = by_model["claude-opus-4-8"], by_model["claude-sonnet-4-6"]
     assert (advisor.input, advisor.output) == (160_000, 8_000)
     assert advisor.cost == pytest.approx(1.0)
@@ -59,24 +59,24 @@ def test_an_advisors_tokens_count_for_its_own_model(place: Place) -> None:
     assert own.cost == pytest.approx((2 * 3 + 8_000 * 3.75 + 200_000 * 0.3 + 500 * 15) / 1e6)
 
 
-def test_a_compaction_counts_besides_its_message(place: Place, tmp_path: Path) -> None:
+def test_a_compaction_counts_besides_its_message(project: Project, tmp_path: Path) -> None:
     iterations = [
         {"type": "compaction", "input_tokens": 1_000, "output_tokens": 100},
         {"type": "message", "input_tokens": 10, "output_tokens": 5},
     ]
     usage = {"input_tokens": 10, "output_tokens": 5, "iterations": iterations}
     path = written(tmp_path / "s.jsonl", assistant(1, usage), assistant(1, usage) | {"uuid": "x"})
-    (total,) = synced(place, path).values()
+    (total,) = synced(project, path).values()
     assert (total.messages, total.input, total.output) == (2, 1_010, 105)
 
 
-def test_searches_of_the_web_are_in_the_cost(place: Place) -> None:
-    (total,) = synced(place, DATA / "web_searches.jsonl").values()
+def test_searches_of_the_web_are_in_the_cost(project: Project) -> None:
+    (total,) = synced(project, DATA / "web_searches.jsonl").values()
     assert total.cost == pytest.approx(0.0045 + 10 * 0.01)
 
 
 def test_cache_of_an_hour_and_the_fast_mode_have_their_own_prices(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     cached = {
         "input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 3_000_000,
@@ -87,18 +87,20 @@ def test_cache_of_an_hour_and_the_fast_mode_have_their_own_prices(
     path = written(
         tmp_path / "s.jsonl", assistant(1, cached), assistant(2, fast), assistant(3, usual)
     )
-    (total,) = synced(place, path).values()
+    (total,) = synced(project, path).values()
     assert total.cost == pytest.approx(2 * 6.25 + 10 + 10 + 5)
 
 
-def test_a_fast_mode_without_a_price_is_counted_as_unpriced(place: Place, tmp_path: Path) -> None:
+def test_a_fast_mode_without_a_price_is_counted_as_unpriced(
+    project: Project, tmp_path: Path
+) -> None:
     fast = {"input_tokens": 1_000_000, "output_tokens": 0, "speed": "fast"}
     path = written(tmp_path / "s.jsonl", assistant(1, fast, "claude-sonnet-4-6"))
-    (total,) = synced(place, path).values()
+    (total,) = synced(project, path).values()
     assert (total.cost, total.unpriced) == (None, 1)
 
 
-def test_the_length_of_a_prompt_is_that_of_one_request(place: Place, tmp_path: Path) -> None:
+def test_the_length_of_a_prompt_is_that_of_one_request(project: Project, tmp_path: Path) -> None:
     # Above 100,000 tokens this model costs five times as much; neither request is.
     part = {"type": "message", "input_tokens": 60_000, "output_tokens": 0}
     usage = {"input_tokens": 120_000, "output_tokens": 0}
@@ -108,21 +110,21 @@ def test_the_length_of_a_prompt_is_that_of_one_request(place: Place, tmp_path: P
         assistant(1, several, "claude-haiku-5-5"),
         assistant(2, usage, "claude-haiku-5-5"),
     )
-    (total,) = synced(place, path).values()
+    (total,) = synced(project, path).values()
     assert total.cost == pytest.approx(120_000 * (0.1 + 0.5) / 1e6)
 
 
-def test_codex_before_its_usage_records_tells_tokens_by_events(place: Place) -> None:
-    (total,) = synced(place, DATA / ROLLOUT, "codex").values()
+def test_codex_before_its_usage_records_tells_tokens_by_events(project: Project) -> None:
+    (total,) = synced(project, DATA / ROLLOUT, "codex").values()
     assert total.group == "gpt-5-codex"
     assert (total.input, total.cache_read, total.output) == (1_000, 1_200, 70)
     assert total.cost == pytest.approx((1_000 * 1.25 + 1_200 * 0.125 + 70 * 10) / 1e6)
 
 
-def test_a_count_that_codex_repeats_counts_once(place: Place, tmp_path: Path) -> None:
+def test_a_count_that_codex_repeats_counts_once(project: Project, tmp_path: Path) -> None:
     lines = (DATA / ROLLOUT).read_text().splitlines()
     path = tmp_path / ROLLOUT
     path.write_text("\n".join([*lines[:5], lines[4], *lines[5:], lines[-1], ""]))
     assert tool_of(path) == "codex"
-    (total,) = synced(place, path, "codex").values()
+    (total,) = synced(project, path, "codex").values()
     assert (total.input, total.cache_read, total.output) == (1_000, 1_200, 70)

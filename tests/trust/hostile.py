@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 
 AWAY_ID: Final = "01764000000000000000_01900000-0000-7000-8000-00000000000{}_claude-code"
 RECORD: Final = AWAY_ID.format(6).replace("claude-code", "planner_sessions") + ".record"
@@ -34,7 +34,7 @@ class Hostile(NamedTuple):
 
     Attributes:
         make: Puts it into a `.khive`.
-        named: What `doctor` names of it in a trusted place.
+        named: What `doctor` names of it in a trusted project.
     """
 
     make: Callable[[Path, Around], None]
@@ -232,4 +232,4 @@ HOSTILE: Final[dict[str, Hostile]] = {
 if os.geteuid() == 0:
     HOSTILE["database is another user's"] = foreign("claude_hooks.db")
 
-MARK: Final = "0" * arrival.MARK_DIGITS
+MARK: Final = "0" * spool_writer.MARK_DIGITS

@@ -1,4 +1,4 @@
-"""What came with a clone, or with a pull into a trusted place, has no effect outside or inside."""
+"""What came with a clone, or with a pull into a trusted project, has no effect outside or inside."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.payloads import Hook
 from tests.trust.hostile import HOSTILE, MARK, Around
 
@@ -37,7 +37,7 @@ def around(home: Path, tmp_path: Path) -> Around:
     (outside / "precious").write_text("precious = 1\n")
     (home / ".bashrc").write_text("precious")
     (home / ".ssh").mkdir()
-    other = Place(tmp_path / "other")
+    other = Project(tmp_path / "other")
     other.root.mkdir()
     other.make()
     target = outside / "folder"
@@ -57,10 +57,10 @@ def outside(around: Around) -> dict[str, bytes | None]:
     }
 
 
-def shown(place: Place) -> list[str]:
+def shown(project: Project) -> list[str]:
     """The sessions of the events that are recorded."""
-    drain(place)
-    with closing(sqlite3.connect(place.database("claude_hooks.db"))) as connection:
+    drain(project)
+    with closing(sqlite3.connect(project.database("claude_hooks.db"))) as connection:
         contents = [text for (text,) in connection.execute("SELECT content FROM hook_events")]
     assert "AKIAQWERTYUIOPASDFGH" not in "".join(contents)
     return sorted(json.loads(text)["session_id"] for text in contents)
@@ -81,7 +81,7 @@ def test_a_clone_is_not_obeyed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    clone = Place(tmp_path / "clone")
+    clone = Project(tmp_path / "clone")
     clone.khive.mkdir(parents=True)
     # Anybody's mark, or an empty database, would do: it is more than settings.
     (clone.khive / "id").symlink_to(MARK)
@@ -101,25 +101,25 @@ def test_a_clone_is_not_obeyed(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_pull_into_a_trusted_place_is_not_obeyed(
+def test_a_pull_into_a_trusted_project_is_not_obeyed(
     name: str,
     around: Around,
     hook: Hook,
-    place: Place,
+    project: Project,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place.config.write_text("[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n")
-    HOSTILE[name].make(place.khive, around)
+    project.config.write_text("[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n")
+    HOSTILE[name].make(project.khive, around)
     before = outside(around)
-    monkeypatch.chdir(place.root)
+    monkeypatch.chdir(project.root)
     assert os.path.basename(HOSTILE[name].named) in doctor(capsys)
     done = hook(VICTIM)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     run(["stats"])
     assert outside(around) == before
     assert run(["trust", "--yes"]) == 0
-    assert shown(place) == ["victim"]
+    assert shown(project) == ["victim"]
     assert outside(around) == before
 
 
@@ -127,7 +127,7 @@ def test_a_pull_into_a_trusted_place_is_not_obeyed(
 def test_what_a_person_takes_as_it_is_still_leads_nowhere(
     name: str, around: Around, tmp_path: Path
 ) -> None:
-    taken = Place(tmp_path / "taken")
+    taken = Project(tmp_path / "taken")
     taken.khive.mkdir(parents=True)
     HOSTILE[name].make(taken.khive, around)
     before = outside(around)
@@ -137,10 +137,10 @@ def test_what_a_person_takes_as_it_is_still_leads_nowhere(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_another_users_place_is_none_of_ours(
+def test_another_users_project_is_none_of_ours(
     around: Around, hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    theirs = Place(tmp_path / "theirs")
+    theirs = Project(tmp_path / "theirs")
     theirs.khive.mkdir(parents=True)
     os.chown(theirs.khive, 65_534, 65_534)
     (theirs.root / "below").mkdir()
@@ -149,7 +149,7 @@ def test_another_users_place_is_none_of_ours(
     assert os.listdir(theirs.khive) == []
     assert run(["--dir", str(theirs.root), "stats"]) == 1
     assert "belongs to nobody: sudo -u nobody khive-persist" in capsys.readouterr().err
-    assert shown(Place(around.home)) == ["victim"]
+    assert shown(Project(around.home)) == ["victim"]
 
 
 def test_a_real_clone_with_a_journal(around: Around, hook: Hook, tmp_path: Path) -> None:
@@ -171,4 +171,4 @@ def test_a_real_clone_with_a_journal(around: Around, hook: Hook, tmp_path: Path)
     assert hook(VICTIM, cwd=around.home / "cloned").returncode == 0
     run(["--dir", str(around.home / "cloned"), "stats"])
     assert (around.home / ".bashrc").read_text() == "precious"
-    assert [event.away for event in Spool(Place(around.home)).events()] == [True]
+    assert [event.away for event in Spool(Project(around.home)).events()] == [True]

@@ -1,14 +1,14 @@
-"""The redaction key: one for all who use a place at once, whatever lay there before."""
+"""The redaction key: one for all who use a project at once, whatever lay there before."""
 
 import os
 import threading
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import KEY_FILE, load_redactor
 from khive_persist.settings import Settings
+from khive_persist.store.redacting import KEY_FILE, load_redactor
 
 SECRET = "ghp_" + "A1b2" * 9
 LONG_SECONDS = 10.0
@@ -16,20 +16,20 @@ LONG_SECONDS = 10.0
 
 @pytest.mark.parametrize("before", [None, b"k" * 32 + b"0" * 64], ids=["none", "another's"])
 def test_two_that_make_a_key_at_once_have_the_same(
-    place: Place, before: bytes | None, monkeypatch: pytest.MonkeyPatch
+    project: Project, before: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the tags of what one of them stores are of a key that nobody has."""
     # The key that signs it is there.
-    load_redactor(place, Settings())
-    (place.khive / KEY_FILE).unlink()
+    load_redactor(project, Settings())
+    (project.khive / KEY_FILE).unlink()
     if before is not None:
-        (place.khive / KEY_FILE).write_bytes(before)
+        (project.khive / KEY_FILE).write_bytes(before)
     reached, goes_on = threading.Event(), threading.Event()
     sync = os.fsync
     redactors: list[Redactor | None] = []
 
     def load() -> None:
-        redactors.append(load_redactor(place, Settings()))
+        redactors.append(load_redactor(project, Settings()))
 
     first = threading.Thread(target=load)
     second = threading.Thread(target=load)
@@ -49,7 +49,7 @@ def test_two_that_make_a_key_at_once_have_the_same(
     goes_on.set()
     first.join(LONG_SECONDS)
     second.join(LONG_SECONDS)
-    redactors.append(load_redactor(place, Settings()))
+    redactors.append(load_redactor(project, Settings()))
     texts = {redactor.redact_text(SECRET)[0] for redactor in redactors if redactor}
     assert len(redactors) == 3
     assert len(texts) == 1

@@ -15,13 +15,13 @@ import pytest
 
 from khive_persist import PlannerSession, open_store, save_planning_session
 from khive_persist import settings as configuration
-from khive_persist.capture import arrival, hook_path
+from khive_persist.capture import hook_path, spool_writer
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import UntrustedError
-from khive_persist.opening import find_place
-from khive_persist.place import Place
+from khive_persist.opening import find_project
+from khive_persist.project import Project
 from khive_persist.trust import macs, marks, search
 from tests.payloads import Hook
 
@@ -34,10 +34,10 @@ def payload(session: str) -> bytes:
     return json.dumps({"session_id": session, "hook_event_name": "Stop"}).encode()
 
 
-def sessions(place: Place) -> list[str]:
+def sessions(project: Project) -> list[str]:
     """The sessions of the events that are recorded, once what waits came in."""
-    drain(place)
-    database = place.database("claude_hooks.db")
+    drain(project)
+    database = project.database("claude_hooks.db")
     if not database.exists():
         return []
     with closing(sqlite3.connect(database)) as connection:
@@ -46,7 +46,7 @@ def sessions(place: Place) -> list[str]:
 
 
 def waiting(home: Path) -> int:
-    return len(Spool(Place(home)).events())
+    return len(Spool(Project(home)).events())
 
 
 @pytest.fixture(autouse=True)
@@ -67,15 +67,15 @@ def other_home(tmp_path: Path) -> Path:
     return path
 
 
-def recorded(place: Place, hook: Hook, session: str) -> None:
-    assert hook(payload(session), cwd=place.root).returncode == 0
+def recorded(project: Project, hook: Hook, session: str) -> None:
+    assert hook(payload(session), cwd=project.root).returncode == 0
     # The drainer that it started must not meet another home's.
-    until(lambda: session in sessions(place) and not listened_to(place))
+    until(lambda: session in sessions(project) and not listened_to(project))
 
 
-def listened_to(place: Place) -> bool:
+def listened_to(project: Project) -> bool:
     try:
-        os.close(os.open(place.spool / "wake", os.O_WRONLY | os.O_NONBLOCK))
+        os.close(os.open(project.spool / "wake", os.O_WRONLY | os.O_NONBLOCK))
     except OSError:
         return False
     return True
@@ -89,88 +89,91 @@ def until(holds: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def test_an_upgrade_is_one_line_and_one_command_and_loses_nothing(
-    place: Place,
+    project: Project,
     home: Path,
     hook: Hook,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    recorded(place, hook, "before")
-    (place.khive / "id").unlink()
+    recorded(project, hook, "before")
+    (project.khive / "id").unlink()
     done = hook(payload("between"))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert drain(Place(home)).errors == ()
+    assert drain(Project(home)).errors == ()
     assert waiting(home) == 1
-    Place(home).make()
-    monkeypatch.chdir(place.root)
+    Project(home).make()
+    monkeypatch.chdir(project.root)
     for command in (["stats", "--json"], ["hooks", "status", "--json"]):
         run(command)
         captured = capsys.readouterr()
         json.loads(captured.out)
         said = captured.err or json.loads(captured.out)["problems"][-1]
-        assert f"{place.khive} is not trusted" in said
+        assert f"{project.khive} is not trusted" in said
         assert "1 of its events wait" in said
         assert "trust --keep" in said
         assert len(said.splitlines()) == 1
     assert run(["doctor"]) == 1
-    assert f"{place.khive} is not trusted" in capsys.readouterr().out
+    assert f"{project.khive} is not trusted" in capsys.readouterr().out
     assert run(["trust", "--keep"]) == 0
-    assert sessions(place) == ["before", "between"]
+    assert sessions(project) == ["before", "between"]
     assert waiting(home) == 0
     assert hook(payload("after")).returncode == 0
-    assert sessions(place) == ["after", "before", "between"]
+    assert sessions(project) == ["after", "before", "between"]
 
 
 def test_a_container_with_a_new_home_and_a_volume(
-    place: Place,
+    project: Project,
     home: Path,
     other_home: Path,
     hook: Hook,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    recorded(place, hook, "before")
-    key = macs.mac(place.khive, "x", b"")
+    recorded(project, hook, "before")
+    key = macs.mac(project.khive, "x", b"")
     monkeypatch.setenv("HOME", str(other_home))
     monkeypatch.setenv("CI", "true")
-    assert run(["--dir", str(place.root), "stats"]) == 1
-    assert f"KHIVE_DIR={place.root}" in capsys.readouterr().err
-    monkeypatch.setenv("KHIVE_DIR", str(place.root))
-    recorded(place, hook, "in the container")
+    assert run(["--dir", str(project.root), "stats"]) == 1
+    assert f"KHIVE_DIR={project.root}" in capsys.readouterr().err
+    monkeypatch.setenv("KHIVE_DIR", str(project.root))
+    recorded(project, hook, "in the container")
     assert run(["stats"]) == 0
-    assert sessions(place) == ["before", "in the container"]
+    assert sessions(project) == ["before", "in the container"]
     assert waiting(other_home) == 0
-    assert marks.is_marked(place.khive)
+    assert marks.is_marked(project.khive)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("CI")
     monkeypatch.delenv("KHIVE_DIR")
-    recorded(place, hook, "back at home")
+    recorded(project, hook, "back at home")
     assert waiting(home) == 0
-    assert macs.mac(place.khive, "x", b"") == key
+    assert macs.mac(project.khive, "x", b"") == key
 
 
-def test_the_first_homes_of_a_place_stay_known_however_many_come(
-    place: Place, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_first_homes_of_a_project_stay_known_however_many_come(
+    project: Project, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(50):
         monkeypatch.setenv("HOME", str(tmp_path / f"home-{number}"))
         (tmp_path / f"home-{number}").mkdir()
-        search.meant(place.root)
-        assert marks.is_marked(place.khive)
+        search.meant(project.root)
+        assert marks.is_marked(project.khive)
     for first in (home, tmp_path / "home-0", tmp_path / "home-9"):
         monkeypatch.setenv("HOME", str(first))
-        assert marks.is_marked(place.khive)
+        assert marks.is_marked(project.khive)
     monkeypatch.setenv("HOME", str(tmp_path / "home-48"))
-    assert not marks.is_marked(place.khive)
+    assert not marks.is_marked(project.khive)
 
 
 def test_where_no_home_can_be_written_the_owner_is_enough_for_what_is_named(
-    place: Place, hook: Hook, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project,
+    hook: Hook,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("KHIVE_HOME", "/proc/nowhere")
-    assert hook(payload("named"), "claude-code", "--dir", str(place.root)).returncode == 0
-    assert sessions(place) == ["named"]
-    assert run(["--dir", str(place.root), "doctor"]) == 1
+    assert hook(payload("named"), "claude-code", "--dir", str(project.root)).returncode == 0
+    assert sessions(project) == ["named"]
+    assert run(["--dir", str(project.root), "doctor"]) == 1
     assert "neither KHIVE_HOME nor a home directory can be written" in capsys.readouterr().out
     done = hook(payload("found"))
     assert done.returncode == 1
@@ -178,74 +181,74 @@ def test_where_no_home_can_be_written_the_owner_is_enough_for_what_is_named(
 
 
 def test_a_worktree_below_a_trusted_project_does_not_cut_it_off(
-    place: Place, home: Path, hook: Hook
+    project: Project, home: Path, hook: Hook
 ) -> None:
-    below = Place(place.root / "worktree")
+    below = Project(project.root / "worktree")
     below.khive.mkdir(parents=True)
     (below.khive / "switch.journal").write_text("{}")
     assert hook(payload("below"), cwd=below.root).returncode == 0
-    assert sessions(place) == ["below"]
+    assert sessions(project) == ["below"]
     assert waiting(home) == 0
 
 
 def test_a_moved_folder_is_known(
-    place: Place,
+    project: Project,
     home: Path,
     hook: Hook,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    recorded(place, hook, "before")
-    moved = Place(tmp_path / "moved")
-    os.rename(place.root, moved.root)
+    recorded(project, hook, "before")
+    moved = Project(tmp_path / "moved")
+    os.rename(project.root, moved.root)
     assert hook(payload("moved"), cwd=moved.root).returncode == 0
     monkeypatch.chdir(moved.root)
     assert run(["trust"]) == 0
-    assert f"known as {place.root}" in capsys.readouterr().out
+    assert f"known as {project.root}" in capsys.readouterr().out
     assert sessions(moved) == ["before", "moved"]
     assert marks.known_paths(marks.digits(moved.khive)) == [moved.root]
 
 
 def test_a_copy_is_not_taken_for_the_original(
-    place: Place, hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    project: Project, hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorded(place, hook, "original")
-    copy = Place(tmp_path / "copy")
-    shutil.copytree(place.root, copy.root, symlinks=True, ignore=WITHOUT_PIPES)
+    recorded(project, hook, "original")
+    copy = Project(tmp_path / "copy")
+    shutil.copytree(project.root, copy.root, symlinks=True, ignore=WITHOUT_PIPES)
     assert not marks.is_trusted(copy.khive)
     assert run(["--dir", str(copy.root), "trust"]) == 0
-    assert f"a copy of {place.root}" in capsys.readouterr().out
+    assert f"a copy of {project.root}" in capsys.readouterr().out
     assert not copy.database("claude_hooks.db").exists()
-    assert marks.is_trusted(place.khive)
-    assert marks.digits(place.khive) != marks.digits(copy.khive)
+    assert marks.is_trusted(project.khive)
+    assert marks.digits(project.khive) != marks.digits(copy.khive)
 
 
 def test_a_restored_folder_is_trusted_and_in_another_home_by_one_command(
-    place: Place, other_home: Path, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, other_home: Path, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded(place, hook, "before")
-    shutil.copytree(place.khive, tmp_path / "saved", symlinks=True, ignore=WITHOUT_PIPES)
-    shutil.rmtree(place.khive)
-    shutil.copytree(tmp_path / "saved", place.khive, symlinks=True, ignore=WITHOUT_PIPES)
-    recorded(place, hook, "restored")
+    recorded(project, hook, "before")
+    shutil.copytree(project.khive, tmp_path / "saved", symlinks=True, ignore=WITHOUT_PIPES)
+    shutil.rmtree(project.khive)
+    shutil.copytree(tmp_path / "saved", project.khive, symlinks=True, ignore=WITHOUT_PIPES)
+    recorded(project, hook, "restored")
     monkeypatch.setenv("HOME", str(other_home))
-    key = (place.khive / "redaction.key").read_bytes()[:32]
-    assert run(["--dir", str(place.root), "trust", "--keep"]) == 0
-    recorded(place, hook, "elsewhere")
-    assert sessions(place) == ["before", "elsewhere", "restored"]
-    assert (place.khive / "redaction.key").read_bytes()[:32] == key
+    key = (project.khive / "redaction.key").read_bytes()[:32]
+    assert run(["--dir", str(project.root), "trust", "--keep"]) == 0
+    recorded(project, hook, "elsewhere")
+    assert sessions(project) == ["before", "elsewhere", "restored"]
+    assert (project.khive / "redaction.key").read_bytes()[:32] == key
 
 
 def test_two_machines_with_one_home_have_each_their_own_at_one_path(
-    place: Place, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
-    os.rename(place.khive, tmp_path / "first")
-    place.make()
-    assert marks.is_trusted(place.khive)
-    os.rename(place.khive, tmp_path / "second")
-    os.rename(tmp_path / "first", place.khive)
-    assert marks.is_trusted(place.khive)
+    os.rename(project.khive, tmp_path / "first")
+    project.make()
+    assert marks.is_trusted(project.khive)
+    os.rename(project.khive, tmp_path / "second")
+    os.rename(tmp_path / "first", project.khive)
+    assert marks.is_trusted(project.khive)
 
 
 def asked_home(**environment: str) -> str:
@@ -282,12 +285,12 @@ def test_a_teams_committed_settings(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    clone = Place(tmp_path / "clone")
+    clone = Project(tmp_path / "clone")
     clone.khive.mkdir(parents=True)
     (clone.khive / ".gitignore").write_text("*\n!config.toml\n!.gitignore\n")
     clone.config.write_text("store.busy_timeout_seconds = 7.5\nmirror.off = ['codex_hooks']\n")
     assert hook(payload("first"), cwd=clone.root).returncode == 0
-    drain(Place(home))
+    drain(Project(home))
     assert hook(payload("second"), cwd=clone.root).returncode == 0
     assert sessions(clone) == ["first", "second"]
     loaded = configuration.load(clone.config)
@@ -305,72 +308,76 @@ def test_a_teams_committed_settings(
     assert "khive-persist: " not in capsys.readouterr().err
 
 
-def test_settings_that_a_pull_changed_do_not_count_and_the_last_trusted_do(place: Place) -> None:
-    place.config.write_text("redaction.allow = ['mine']\n")
-    assert run(["--dir", str(place.root), "trust", "--keep"]) == 0
-    assert configuration.load(place.config).redaction_allow == ("mine",)
-    place.config.write_text("redaction.enabled = false\nstore.busy_timeout_seconds = 3\n")
-    loaded = configuration.load(place.config)
+def test_settings_that_a_pull_changed_do_not_count_and_the_last_trusted_do(
+    project: Project,
+) -> None:
+    project.config.write_text("redaction.allow = ['mine']\n")
+    assert run(["--dir", str(project.root), "trust", "--keep"]) == 0
+    assert configuration.load(project.config).redaction_allow == ("mine",)
+    project.config.write_text("redaction.enabled = false\nstore.busy_timeout_seconds = 3\n")
+    loaded = configuration.load(project.config)
     assert loaded.redaction_enabled
     assert loaded.redaction_allow == ("mine",)
     assert loaded.store_busy_timeout_seconds == 3
-    assert configuration.withheld(place.config) == ("redaction.allow", "redaction.enabled")
+    assert configuration.withheld(project.config) == ("redaction.allow", "redaction.enabled")
 
 
-def test_a_persons_own_settings_count_unless_git_has_them(place: Place, home: Path) -> None:
+def test_a_persons_own_settings_count_unless_git_has_them(project: Project, home: Path) -> None:
     (home / ".khive" / "config.toml").write_text("server.port = 1\nserver.address = '::1'\n")
-    place.local_config.write_text("server.port = 2\nredaction.enabled = false\n")
-    loaded = configuration.load(place.config)
+    project.local_config.write_text("server.port = 2\nredaction.enabled = false\n")
+    loaded = configuration.load(project.config)
     assert (loaded.server_port, loaded.server_address) == (2, "::1")
     assert not loaded.redaction_enabled
     for version in ("2", "3", "4"):
-        shutil.rmtree(place.root / ".git", ignore_errors=True)
+        shutil.rmtree(project.root / ".git", ignore_errors=True)
         for words in (["init", "-q"], ["config", "index.version", version],
                       ["add", "-f", ".khive/config.toml", ".khive/config.local.toml"]):  # fmt: skip
-            subprocess.run(["git", *words], cwd=place.root, check=True)
-        assert configuration.load(place.config).redaction_enabled, version
-        assert "redaction.enabled" in configuration.withheld(place.config)
+            subprocess.run(["git", *words], cwd=project.root, check=True)
+        assert configuration.load(project.config).redaction_enabled, version
+        assert "redaction.enabled" in configuration.withheld(project.config)
         subprocess.run(
             ["git", "rm", "-q", "--cached", ".khive/config.local.toml"],
-            cwd=place.root, check=True,
+            cwd=project.root, check=True,
         )  # fmt: skip
-        assert not configuration.load(place.config).redaction_enabled, version
+        assert not configuration.load(project.config).redaction_enabled, version
 
 
-async def test_ones_own_tables_views_and_indexes_in_our_files_are_left_alone(place: Place) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+async def test_ones_own_tables_views_and_indexes_in_our_files_are_left_alone(
+    project: Project,
+) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save(PlannerSession(content=PLAN))
-    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as connection:
+    with closing(sqlite3.connect(project.database("planner_sessions.db"))) as connection:
         connection.executescript(
             "CREATE TABLE mine (id, n, twice AS (n * 2));"
             "CREATE VIEW my_plans AS SELECT * FROM planner_sessions;"
             "CREATE INDEX my_index ON planner_sessions (created_at, id);"
             "CREATE TRIGGER my_trigger AFTER INSERT ON mine BEGIN SELECT 1; END;"
         )
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save(PlannerSession(content=PLAN))
         assert await plans.count() == 2
 
 
 async def test_a_trigger_of_ones_own_is_refused_until_it_was_shown(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save(PlannerSession(content=PLAN))
-    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as connection:
+    with closing(sqlite3.connect(project.database("planner_sessions.db"))) as connection:
         connection.executescript(
             "CREATE TABLE copies (id);"
             "CREATE TRIGGER copying AFTER INSERT ON planner_sessions"
             " BEGIN INSERT INTO copies VALUES (NEW.id); END;"
         )
     with pytest.raises(Exception, match="has a trigger copying on planner_sessions"):
-        async with open_store(PlannerSession, dir=place.root) as plans:
+        async with open_store(PlannerSession, dir=project.root) as plans:
             await plans.save(PlannerSession(content=PLAN))
-    assert run_in_thread(["--dir", str(place.root), "trust", "--keep"]) == 0
+    assert run_in_thread(["--dir", str(project.root), "trust", "--keep"]) == 0
     assert "copying" in capsys.readouterr().out
-    async with open_store(PlannerSession, dir=place.root) as plans:
+    async with open_store(PlannerSession, dir=project.root) as plans:
         await plans.save(PlannerSession(content=PLAN))
-    with closing(sqlite3.connect(place.database("planner_sessions.db"))) as connection:
+    with closing(sqlite3.connect(project.database("planner_sessions.db"))) as connection:
         assert connection.execute("SELECT count(*) FROM copies").fetchone() == (1,)
 
 
@@ -383,18 +390,18 @@ def run_in_thread(words: list[str]) -> int:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A place that came from others, in the working directory."""
-    made = Place(tmp_path / "clone")
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project that came from others, in the working directory."""
+    made = Project(tmp_path / "clone")
     (made.khive / "sessions").mkdir(parents=True)
     (made.khive / "sessions" / "x.json").write_text("{}")
     monkeypatch.chdir(made.root)
     return made
 
 
-async def test_only_hooks_fall_back(clone: Place, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_only_hooks_fall_back(clone: Project, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UntrustedError, match=r"khive-persist --dir .* trust"):
-        find_place()
+        find_project()
     with pytest.raises(UntrustedError):
         async with open_store(PlannerSession):
             pass
@@ -415,54 +422,54 @@ async def test_only_hooks_fall_back(clone: Place, capsys: pytest.CaptureFixture[
     assert sorted(os.listdir(clone.khive)) == ["sessions"]
 
 
-async def test_what_is_named_in_code_is_meant(clone: Place) -> None:
+async def test_what_is_named_in_code_is_meant(clone: Project) -> None:
     await save_planning_session(PLAN, dir=clone.root)
     assert marks.is_marked(clone.khive)
 
 
-def test_a_named_place_that_is_not_trusted_is_said_by_the_hook_and_the_event_kept(
-    clone: Place, home: Path, hook: Hook
+def test_a_named_project_that_is_not_trusted_is_said_by_the_hook_and_the_event_kept(
+    clone: Project, home: Path, hook: Hook
 ) -> None:
     done = hook(payload("s"), "claude-code", "--dir", str(clone.root))
     assert (done.returncode, done.stdout) == (0, b"")
     assert f"khive-persist --dir {clone.root} trust".encode() in done.stderr
-    assert [event.away for event in Spool(Place(home)).events()] == [True]
+    assert [event.away for event in Spool(Project(home)).events()] == [True]
     assert not (clone.khive / "spool").exists()
 
 
 def test_what_a_hook_makes_is_marked(tmp_path: Path, hook: Hook) -> None:
-    fresh = Place(tmp_path / "fresh")
+    fresh = Project(tmp_path / "fresh")
     fresh.root.mkdir()
     assert hook(payload("s"), "claude-code", "--dir", str(fresh.root)).returncode == 0
     assert marks.is_marked(fresh.khive)
-    assert len(os.readlink(fresh.khive / "id")) == arrival.MARK_DIGITS
+    assert len(os.readlink(fresh.khive / "id")) == spool_writer.MARK_DIGITS
 
 
 def test_a_project_that_is_gone_leaves_its_events_at_home(
-    tmp_path: Path, home: Path, hook: Hook, clone: Place
+    tmp_path: Path, home: Path, hook: Hook, clone: Project
 ) -> None:
     assert hook(payload("s"), cwd=clone.root).returncode == 0
-    drain(Place(home))
+    drain(Project(home))
     assert waiting(home) == 1
     shutil.rmtree(clone.khive)
-    assert sessions(Place(home)) == ["s"]
+    assert sessions(Project(home)) == ["s"]
 
 
 def test_one_bad_file_at_home_does_not_stop_the_others(
-    place: Place, home: Path, tmp_path: Path
+    project: Project, home: Path, tmp_path: Path
 ) -> None:
-    spool = Spool(Place(home))
+    spool = Spool(Project(home))
     spool.make()
     for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(tmp_path / "nowhere", path)):
-        make(spool.path / arrival.file_name("codex", True).replace(".event", ".away"))
-    unreadable = spool.path / arrival.file_name("codex", True).replace(".event", ".away")
+        make(spool.path / spool_writer.file_name("codex", True).replace(".event", ".away"))
+    unreadable = spool.path / spool_writer.file_name("codex", True).replace(".event", ".away")
     unreadable.write_bytes(bytes(tmp_path / "elsewhere") + b"\0{}")
     unreadable.chmod(0)
-    name = arrival.file_name("claude-code", True)
-    os.close(arrival.keep_away(str(home), str(place.root), name, payload("mine"), None))
-    Spool(place).accept("claude-code", payload("here"))
-    assert sessions(place) == ["here", "mine"]
-    drain(Place(home))
+    name = spool_writer.file_name("claude-code", True)
+    os.close(spool_writer.keep_away(str(home), str(project.root), name, payload("mine"), None))
+    Spool(project).accept("claude-code", payload("here"))
+    assert sessions(project) == ["here", "mine"]
+    drain(Project(home))
     assert spool.events() == []
     moved = 3 if os.geteuid() == 0 else 4
     assert len(os.listdir(home / ".khive" / "quarantine")) == moved

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.trust.mounts import is_network
 from khive_persist.trust.processes import environment_for, module_command
 from tests.payloads import Hook
@@ -42,21 +42,21 @@ def test_a_module_is_ours_whatever_lies_here(
     assert not poisoned.exists()
 
 
-def test_a_server_and_its_processes(place: Place, poisoned: Path) -> None:
-    with Server(place, is_fork=False) as server, server.client() as client:
+def test_a_server_and_its_processes(project: Project, poisoned: Path) -> None:
+    with Server(project, is_fork=False) as server, server.client() as client:
         assert client.post("/hooks/codex", json={"session_id": "s"}).status_code == 200
         client.get("/v1/report?at=2026-11-18")
     assert not poisoned.exists()
 
 
-def test_a_hook_and_its_drainer(place: Place, poisoned: Path, hook: Hook) -> None:
-    assert hook(b"{}", "codex", "--dir", str(place.root), cwd=poisoned.parent).returncode == 0
+def test_a_hook_and_its_drainer(project: Project, poisoned: Path, hook: Hook) -> None:
+    assert hook(b"{}", "codex", "--dir", str(project.root), cwd=poisoned.parent).returncode == 0
     assert not poisoned.exists()
 
 
 def test_modules_are_started_in_one_way() -> None:
     for path in SOURCE.rglob("*.py"):
-        if path.name not in ("processes.py", "arrival.py"):
+        if path.name not in ("processes.py", "spool_writer.py"):
             assert not re.search(r'executable,\s*"-m"', path.read_text("utf-8")), path
 
 

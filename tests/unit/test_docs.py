@@ -11,7 +11,7 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import COMMANDS, run
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.payloads import sample_payloads
 
 ROOT = Path(__file__).parents[2]
@@ -32,25 +32,25 @@ def test_python_examples_run(program: str, tmp_path: Path) -> None:
     assert done.stdout.startswith("1")
 
 
-def test_sql_examples_run(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sql_examples_run(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     for payload in sample_payloads("claude-code"):
-        Spool(place).accept("claude-code", payload)
-    drain(place)
+        Spool(project).accept("claude-code", payload)
+    drain(project)
     plan = (
         '{"session_id": "s", "task_description": "t", "complexity": "complex", "confidence": 0.9}'
     )
-    (place.root / "plan.json").write_text(plan)
-    file = str(place.root / "plan.json")
-    assert run(["--dir", str(place.root), "record", "planner-session", file]) == 0
+    (project.root / "plan.json").write_text(plan)
+    file = str(project.root / "plan.json")
+    assert run(["--dir", str(project.root), "record", "planner-session", file]) == 0
     # A comment in front would be taken for an option.
     own, together = (re.sub(r"^--.*\n", "", block) for block in blocks("sql"))
-    connection = sqlite3.connect(place.database("planner_sessions.db"))
+    connection = sqlite3.connect(project.database("planner_sessions.db"))
     for statement in own.split(";")[:-1]:
         assert connection.execute(statement).fetchall(), statement
     connection.close()
     capsys.readouterr()
     for statement in together.split(";")[:-1]:
-        assert run(["--dir", str(place.root), "query", statement, "--jsonl"]) == 0
+        assert run(["--dir", str(project.root), "query", statement, "--jsonl"]) == 0
         assert capsys.readouterr().out, statement
 
 

@@ -58,7 +58,7 @@ def test_an_error_goes_from_process_to_process(kind: type[KhiveError]) -> None:
         (errors.InvalidQueryError, ValueError),
         (errors.InvalidSettingsError, ValueError),
         (errors.NotFoundError, LookupError),
-        (errors.PlaceError, OSError),
+        (errors.ProjectError, OSError),
         (errors.CaptureError, OSError),
         (errors.StoreBusyError, TimeoutError),
         (errors.StoreFullError, OSError),

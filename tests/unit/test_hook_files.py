@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture.registration import install, settings_path
-from khive_persist.capture.registration.command import SHARED
+from khive_persist.capture.hook_config import install, settings_path
+from khive_persist.capture.hook_config.command import SHARED
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 HOOKS = Path(__file__).parents[2] / "hooks"
 
@@ -26,10 +26,10 @@ def test_the_settings_to_copy_are_those_that_install_writes(
     assert (HOOKS / f"{tool}.json").read_text("utf-8") == expected
 
 
-def test_the_launcher_records_and_never_blocks(place: Place) -> None:
+def test_the_launcher_records_and_never_blocks(project: Project) -> None:
     launcher = [str(HOOKS / "khive-hook.sh"), "codex"]
     payload = b'{"hook_event_name":"Stop","session_id":"s"}'
-    good = {"KHIVE_PYTHON": sys.executable, "KHIVE_DIR": str(place.root), "PATH": "/usr/bin:/bin"}
+    good = {"KHIVE_PYTHON": sys.executable, "KHIVE_DIR": str(project.root), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(launcher, input=payload, env=good, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     for broken in (
@@ -41,4 +41,4 @@ def test_the_launcher_records_and_never_blocks(place: Place) -> None:
         )
         assert (done.returncode, done.stdout) == (0, b"")
         assert done.stderr.count(b"\n") == 1
-    assert Spool(place).path.is_dir()
+    assert Spool(project).path.is_dir()

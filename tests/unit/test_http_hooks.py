@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from khive_persist.capture.registration import install, settings_path, status, uninstall
-from khive_persist.capture.registration.command import hook_command
-from khive_persist.capture.registration.http_hook import hook_url, is_our_http_hook
-from khive_persist.capture.tools import TOOLS
+from khive_persist.capture.hook_config import install, settings_path, status, uninstall
+from khive_persist.capture.hook_config.command import hook_command
+from khive_persist.capture.hook_config.http_hook import hook_url, is_our_http_hook
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.tools import TOOLS
 
 CLAUDE = "claude-code"
 # Nothing listens on the port of discarding.
@@ -89,7 +89,7 @@ def test_what_comes_often_is_sent_and_the_rest_comes_by_command(tmp_path: Path) 
     assert not path_in(tmp_path).exists()
 
 
-def test_a_transport_takes_the_place_of_the_other(tmp_path: Path) -> None:
+def test_a_transport_takes_the_project_of_the_other(tmp_path: Path) -> None:
     original = json.dumps({"hooks": {"Stop": [{"hooks": [THEIRS]}]}, "a": 1}, indent="\t")
     path_in(tmp_path).write_text(original)
     install(CLAUDE, "project", tmp_path)

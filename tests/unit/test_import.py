@@ -43,5 +43,5 @@ def test_a_query_and_an_error_need_no_store() -> None:
 
 
 def test_a_record_knows_no_driver() -> None:
-    added = imported_by("import khive_persist.records.planner_session")
+    added = imported_by("import khive_persist.models.planner_session")
     assert not added & {"aiosqlite", "orjson", "sqlite3"}

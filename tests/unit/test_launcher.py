@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture import hook_path
-from khive_persist.capture.registration import install, launcher, settings_path, status
-from khive_persist.capture.registration.command import SHARED, hook_command
+from khive_persist.capture.hook_config import install, launcher, settings_path, status
+from khive_persist.capture.hook_config.command import SHARED, hook_command
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 PAYLOAD = b'{"hook_event_name":"Stop","session_id":"s"}'
 
@@ -30,19 +30,19 @@ def shared(tool: str = "claude-code", *, blocks: bool = False) -> str:
 
 @pytest.fixture
 def copy(home: Path) -> Path:
-    launcher.place_launcher()
+    launcher.project_launcher()
     return home / ".khive" / "bin" / "khive-hook"
 
 
 def test_the_shared_command_records_and_names_no_path_of_the_machine(
-    place: Place, copy: Path, home: Path
+    project: Project, copy: Path, home: Path
 ) -> None:
-    done = run(shared(), place.root)
+    done = run(shared(), project.root)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert Spool(place).path.is_dir()
-    install("claude-code", "project", place.root)
-    text = settings_path("claude-code", "project", place.root).read_text()
-    for path in (str(home), str(place.root), sys.prefix, str(hook_path().parent)):
+    assert Spool(project).path.is_dir()
+    install("claude-code", "project", project.root)
+    text = settings_path("claude-code", "project", project.root).read_text()
+    for path in (str(home), str(project.root), sys.prefix, str(hook_path().parent)):
         assert path not in text
     assert SHARED in text
 
@@ -56,32 +56,34 @@ def test_it_is_silent_where_khive_persist_is_not_installed(tmp_path: Path, home:
 
 @pytest.mark.parametrize("harm", ["interpreter", "module", "damaged", "no program"])
 @pytest.mark.parametrize("blocks", [True, False])
-def test_a_broken_copy_never_blocks(place: Place, copy: Path, harm: str, *, blocks: bool) -> None:
+def test_a_broken_copy_never_blocks(
+    project: Project, copy: Path, harm: str, *, blocks: bool
+) -> None:
     if harm == "interpreter":
         text = copy.read_bytes().split(b"\n", 1)[1]
         copy.write_bytes(b"#!/gone/python -IS\n" + text)
     elif harm == "module":
         shutil.rmtree(copy.parent / "__pycache__")
-        (copy.parent / "arrival.py").unlink()
+        (copy.parent / "spool_writer.py").unlink()
     elif harm == "damaged":
         copy.write_bytes(b"#!/usr/bin/env nothing-such\n")
     else:
         copy.write_bytes(b"\x7fELF of another machine")
-    done = run(shared(blocks=blocks), place.root)
+    done = run(shared(blocks=blocks), project.root)
     assert done.returncode == (0 if blocks else 1)
     assert done.stdout == b""
     assert done.stderr
 
 
-def test_it_goes_on_without_its_environment(place: Place, copy: Path) -> None:
+def test_it_goes_on_without_its_environment(project: Project, copy: Path) -> None:
     link = copy.parent / "python"
     assert os.readlink(link) == launcher.interpreter()
     link.unlink()
     link.symlink_to("/gone/bin/python")
-    done = run(shared(), place.root)
+    done = run(shared(), project.root)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert len(Spool(place).events()) == 1
-    install("claude-code", "project", place.root)
+    assert len(Spool(project).events()) == 1
+    install("claude-code", "project", project.root)
     assert os.readlink(link) == launcher.interpreter()
 
 
@@ -103,35 +105,35 @@ def test_the_interpreter_is_none_of_an_environment(copy: Path) -> None:
 def test_nobody_else_may_write_it(copy: Path) -> None:
     assert copy.stat().st_mode & 0o777 == 0o700
     assert copy.parent.stat().st_mode & 0o777 == 0o700
-    assert (copy.parent / "arrival.py").stat().st_mode & 0o777 == 0o600
+    assert (copy.parent / "spool_writer.py").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_newer_copy_stays_and_an_older_one_goes(copy: Path) -> None:
     now = copy.read_text()
     label = next(line for line in now.splitlines() if line.startswith("# khive-persist "))
     copy.write_text(now.replace(label, "# khive-persist 999.0.0"))
-    launcher.place_launcher()
+    launcher.project_launcher()
     assert "999.0.0" in copy.read_text()
     copy.write_text(now.replace(label, "# khive-persist 0.0.1"))
-    launcher.place_launcher()
+    launcher.project_launcher()
     assert copy.read_text() == now
-    (copy.parent / "arrival.py").write_text("# of the same version, and changed\n")
-    launcher.place_launcher()
+    (copy.parent / "spool_writer.py").write_text("# of the same version, and changed\n")
+    launcher.project_launcher()
     assert launcher.runs(copy)
-    assert (copy.parent / "arrival.py").read_bytes() == (
-        hook_path().with_name("arrival.py").read_bytes()
+    assert (copy.parent / "spool_writer.py").read_bytes() == (
+        hook_path().with_name("spool_writer.py").read_bytes()
     )
 
 
 def test_an_interpreter_with_blanks_in_its_path(
-    place: Place, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "a b $HOME"
     folder.mkdir()
     real = folder / "python3"
     shutil.copy(os.path.realpath(sys.executable), real)
     monkeypatch.setattr(launcher, "real_interpreter", lambda: str(real))
-    words = launcher.place_launcher()
+    words = launcher.project_launcher()
     assert (home / ".khive/bin/khive-hook").read_bytes().startswith(b"#!/bin/sh\n")
     assert words == [str(home / ".khive/bin/khive-hook")]
 
@@ -140,7 +142,7 @@ def test_without_a_state_folder_the_package_itself_is_registered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KHIVE_HOME", "/proc")
-    assert launcher.place_launcher() == launcher.package_words()
+    assert launcher.project_launcher() == launcher.package_words()
     change = install("claude-code", "project", tmp_path)
     text = settings_path("claude-code", "project", tmp_path).read_text()
     assert str(hook_path()) in text
@@ -189,24 +191,24 @@ def test_what_is_wrong_with_it_is_told(tmp_path: Path, copy: Path, harm: str, sa
 
 
 def test_what_was_lost_in_silence_is_told_by_the_next_that_may_speak(
-    place: Place, copy: Path, home: Path
+    project: Project, copy: Path, home: Path
 ) -> None:
     lost = shared(blocks=True).replace(" || exit 0", " --dir /proc || exit 0")
     # Neither the project nor the home takes it: its spool is a file.
     (home / ".khive/spool").write_text("")
     for _ in range(3):
-        done = run(lost, place.root)
+        done = run(lost, project.root)
         assert done.returncode == 0
         assert b"event not kept" in done.stderr
     assert len(list((home / ".khive/lost").iterdir())) == 3
-    quiet = run(shared(blocks=True), place.root)
+    quiet = run(shared(blocks=True), project.root)
     assert (quiet.returncode, quiet.stderr) == (0, b"")
-    told = run(shared(), place.root)
+    told = run(shared(), project.root)
     assert (told.returncode, told.stdout) == (1, b"")
     assert told.stderr == (
         b"khive-hook: this event is kept; 3 before it were not: khive-persist doctor\n"
     )
-    again = run(shared(), place.root)
+    again = run(shared(), project.root)
     assert (again.returncode, again.stderr) == (0, b"")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import BUILT_IN, Purpose, purpose
+from khive_persist.models.purposes import BUILT_IN, Purpose, purpose
 
 
 @pytest.mark.parametrize("known", BUILT_IN, ids=lambda known: known.name)

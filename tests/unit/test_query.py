@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from khive_persist.errors import InvalidQueryError
-from khive_persist.query import Field, Filter, checked_count, column, field
+from khive_persist.models.query import Field, Filter, checked_count, column, field
 from khive_persist.store.sqlite.statements import Source, select
 
 TABLE = Source("notes", "created_at", {})

@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.node import MAX_ID_CHARACTERS, Node
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.node import MAX_ID_CHARACTERS, Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
 
 PLAN = {"session_id": "s", "task_description": ""}
 

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from khive_persist.capture import hook_path
-from khive_persist.capture.registration import install, settings_path, status, uninstall
-from khive_persist.capture.registration.command import (
+from khive_persist.capture.hook_config import install, settings_path, status, uninstall
+from khive_persist.capture.hook_config.command import (
     SHARED,
     hook_command,
     is_ours,
     missing_part,
     resembles_ours,
 )
-from khive_persist.capture.registration.launcher import interpreter
-from khive_persist.capture.tools import TOOLS, Scope
+from khive_persist.capture.hook_config.launcher import interpreter
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Project
+from khive_persist.tools import TOOLS, Scope
 
 SCOPES: tuple[Scope, ...] = ("project", "user")
 NEWEST = "2.1.332"
@@ -87,11 +87,11 @@ def run(command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
 
 def recording(directory: Path) -> Path:
     """The spool of a directory whose drainer leaves soon."""
-    place = Place(directory)
+    project = Project(directory)
     directory.mkdir(exist_ok=True)
-    place.make()
-    place.config.write_text("[capture]\nlinger_seconds = 0.2\n")
-    return place.spool
+    project.make()
+    project.config.write_text("[capture]\nlinger_seconds = 0.2\n")
+    return project.spool
 
 
 def test_the_command_records_an_event(tmp_path: Path, home: Path) -> None:
@@ -317,7 +317,7 @@ def test_what_came_later_stays(tmp_path: Path) -> None:
     }
 
 
-def test_hooks_of_others_keep_their_place(tmp_path: Path) -> None:
+def test_hooks_of_others_keep_their_project(tmp_path: Path) -> None:
     path = settings_path("codex", "user", tmp_path)
     theirs = {"hooks": [{"type": "command", "command": THEIRS, "timeout": 60}]}
     write(path, json.dumps({"hooks": {"Stop": [theirs, theirs]}}))

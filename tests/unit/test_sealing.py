@@ -3,7 +3,7 @@
 import json
 
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import seal
+from khive_persist.store.redacting import seal
 
 SECRET = "ghp_" + "a1B2" * 9
 REDACTOR = Redactor(b"key")

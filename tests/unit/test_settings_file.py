@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture.registration.json_text import InvalidJsonError, JsonText, Step
-from khive_persist.capture.registration.settings_file import SettingsFile
+from khive_persist.capture.hook_config.json_edit import InvalidJsonError, JsonText, Step
+from khive_persist.capture.hook_config.settings_file import SettingsFile
 from khive_persist.errors import InvalidSettingsError
 
 

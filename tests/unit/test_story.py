@@ -3,16 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.message import Message
+from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PriceTable
-from khive_persist.records.focus_chain import FocusChain
-from khive_persist.records.hook_event import HookEvent
-from khive_persist.records.message import Message
-from khive_persist.records.planner_session import PlannerSession
-from khive_persist.session import Session
-from khive_persist.story.entry import Entry
-from khive_persist.story.telling import tell
-from khive_persist.story.tool_call import diff
-from khive_persist.story.wording import duration
+from khive_persist.sessions.read import Session
+from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.entry import Entry
+from khive_persist.sessions.timeline.labels import duration
+from khive_persist.sessions.timeline.tool_call import diff
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PRICES = PriceTable(["m input=1 output=2"])

@@ -11,13 +11,13 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
-from khive_persist.place import Place
 from khive_persist.prices import PriceTable
-from khive_persist.session import Session, read_session
+from khive_persist.project import Project
 from khive_persist.sessions.event_types import POST, PRE
-from khive_persist.story.entry import Entry
-from khive_persist.story.telling import tell
-from khive_persist.story.wording import short_duration
+from khive_persist.sessions.read import Session, read_session
+from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.entry import Entry
+from khive_persist.sessions.timeline.labels import short_duration
 from tests.payloads import sample_payloads
 from tests.transcripts.test_counts import synced
 from tests.unit.test_story import call, event, message, result, told
@@ -245,9 +245,9 @@ def test_all_that_a_tool_was_asked_is_told() -> None:
     ]
 
 
-def tell_sessions(place: Place, tool: str) -> dict[str, tuple[Session, list[Entry]]]:
+def tell_sessions(project: Project, tool: str) -> dict[str, tuple[Session, list[Entry]]]:
     ids = {json.loads(payload)["session_id"] for payload in sample_payloads(tool)}
-    sessions = {id: anyio.run(read_session, place.root, id) for id in sorted(ids)}
+    sessions = {id: anyio.run(read_session, project.root, id) for id in sorted(ids)}
     return {id: (one, tell(one, PriceTable())) for id, one in sessions.items()}
 
 
@@ -257,16 +257,16 @@ def test_real_sessions_have_every_prompt_and_call_of_both_sources_once(
 ) -> None:
     stories = []
     for has_events, has_messages in ((True, False), (False, True), (True, True)):
-        place = Place(tmp_path_factory.mktemp("sources"))
-        place.make()
+        project = Project(tmp_path_factory.mktemp("sources"))
+        project.make()
         if has_events:
-            spool = Spool(place)
+            spool = Spool(project)
             for payload in sample_payloads(tool):
                 spool.accept(tool, payload)
-            drain(place)
+            drain(project)
         if has_messages:
-            synced(place, tool)
-        stories.append(tell_sessions(place, tool))
+            synced(project, tool)
+        stories.append(tell_sessions(project, tool))
     events, messages, both = stories
     has_common = False
     for id, (session, entries) in both.items():
@@ -291,12 +291,12 @@ def test_real_sessions_have_every_prompt_and_call_of_both_sources_once(
     assert has_common
 
 
-def test_durations_are_shown(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_durations_are_shown(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     for payload in (
         {"session_id": "s1", "hook_event_name": "PostToolUse", "tool_name": "Bash",
          "tool_input": {"command": "ls"}, "tool_use_id": "t1", "tool_response": "x",
          "duration_ms": 1234},
     ):  # fmt: skip
-        Spool(place).accept("claude-code", json.dumps(payload).encode())
-    assert run(["--dir", str(place.root), "show", "s1"]) == 0
+        Spool(project).accept("claude-code", json.dumps(payload).encode())
+    assert run(["--dir", str(project.root), "show", "s1"]) == 0
     assert "Bash ls  1.2s" in capfd.readouterr().out

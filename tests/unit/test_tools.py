@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khive_persist.capture import arrival
-from khive_persist.capture.tools import TOOLS, fields
-from khive_persist.capture.tools.gemini_cli import without_conversation
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.capture import spool_writer
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.tools import TOOLS, payload_fields
+from khive_persist.tools.gemini_cli.hooks import without_conversation
 from tests.payloads import sample_payloads
 
 STRINGS = {
@@ -161,8 +161,8 @@ def test_an_event_of_a_newer_tool_has_a_word(tool: str, name: object, event_type
 
 
 def test_an_event_type_is_short_whatever_the_name() -> None:
-    assert fields.snake_case("A" * 1_000_000) == "a" * 64
-    assert fields.snake_case("x" * 63 + "Y") == "x" * 63
+    assert payload_fields.snake_case("A" * 1_000_000) == "a" * 64
+    assert payload_fields.snake_case("x" * 63 + "Y") == "x" * 63
     assert TOOLS["codex"].describe({})["event_type"] == "unknown"
 
 
@@ -481,7 +481,7 @@ def test_no_payload_breaks_a_description(
 
 
 def test_tools_have_the_names_that_the_hook_and_the_files_use() -> None:
-    assert tuple(TOOLS) == tuple(HOOK_EVENTS) == arrival.TOOLS
+    assert tuple(TOOLS) == tuple(HOOK_EVENTS) == spool_writer.TOOLS
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -514,7 +514,7 @@ def test_only_events_around_the_model_wait_to_be_asked_for() -> None:
 
 def test_importing_the_tools_costs_the_standard_library_and_orjson_only() -> None:
     code = (
-        "import sys; before = set(sys.modules); import khive_persist.capture.tools;"
+        "import sys; before = set(sys.modules); import khive_persist.tools;"
         "print({name.partition('.')[0] for name in set(sys.modules) - before}"
         " - set(sys.stdlib_module_names))"
     )

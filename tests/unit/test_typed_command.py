@@ -2,7 +2,7 @@
 
 import pytest
 
-from khive_persist.story.wording import typed_command
+from khive_persist.sessions.timeline.labels import typed_command
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture.registration import install, settings_path, status
-from khive_persist.capture.registration.versions import known_by
-from khive_persist.capture.tools import TOOLS
+from khive_persist.capture.hook_config import install, settings_path, status
+from khive_persist.capture.hook_config.versions import known_by
+from khive_persist.tools import TOOLS
 
 CLAUDE = TOOLS["claude-code"]
 # What the programs themselves list, of these four versions.

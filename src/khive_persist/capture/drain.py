@@ -18,22 +18,22 @@ from khive_persist.capture.event_drain import EventDrain
 from khive_persist.capture.event_reading import Reading
 from khive_persist.capture.fallback_spool import FallbackSpool, reason, waits
 from khive_persist.capture.record_drain import RecordDrain
-from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_place, waiting_at_home
+from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
 from khive_persist.errors import (
     CaptureError,
     KhiveError,
     MirrorError,
-    PlaceError,
+    ProjectError,
     StoreError,
 )
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import recover
-from khive_persist.place import KHIVE, Place
-from khive_persist.purposes import HOOK_EVENTS, Purpose
-from khive_persist.register import known_purposes
-from khive_persist.sealing import load_redactor
-from khive_persist.store.sqlite import lock
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import HOOK_EVENTS, Purpose
+from khive_persist.project import KHIVE, Project
+from khive_persist.store.redacting import load_redactor
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust import marks, mounts, search
 
 WAIT_SECONDS: Final = 10.0
@@ -57,10 +57,10 @@ class Drained(NamedTuple):
 
 
 class Drain:
-    """Drains one place. Keeps its connections until it is closed."""
+    """Drains one project. Keeps its connections until it is closed."""
 
-    def __init__(self, place: Place, *, is_timed: bool = False) -> None:
-        """Open a place for draining.
+    def __init__(self, project: Project, *, is_timed: bool = False) -> None:
+        """Open a project for draining.
 
         Args:
             place: Which.
@@ -69,19 +69,19 @@ class Drain:
                 this one does.
 
         Raises:
-            PlaceError: The place's `.khive` or spool cannot be made or used.
+            ProjectError: The project's `.khive` or spool cannot be made or used.
         """
-        if marks.is_state(place.khive) and mounts.is_network(place.khive):
-            raise PlaceError(
-                f"{place.khive} lies on a network file system: it keeps marks and events only",
+        if marks.is_state(project.khive) and mounts.is_network(project.khive):
+            raise ProjectError(
+                f"{project.khive} lies on a network file system: it keeps marks and events only",
                 hint="name a local directory by KHIVE_DIR, or make a project's own .khive",
             )
-        self.place = place
-        self.spool = Spool(place)
+        self.project = project
+        self.spool = Spool(project)
         self.spool.make()
-        self.settings = usable_settings(place)
-        self._redactor = load_redactor(place, self.settings)
-        self._mirror = Mirror(place, self.settings)
+        self.settings = usable_settings(project)
+        self._redactor = load_redactor(project, self.settings)
+        self._mirror = Mirror(project, self.settings)
         self._longest_seconds = math.inf
         self._writers: dict[str, FileWriter] = {}
         self._journal = DrainJournal(self.spool.path)
@@ -91,7 +91,7 @@ class Drain:
             self._journal,
             self._writer,
         )
-        self._records = RecordDrain(place, self.spool, self._writer)
+        self._records = RecordDrain(project, self.spool, self._writer)
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +110,7 @@ class Drain:
             writer.close()
 
     def run(self, wait_seconds: float = WAIT_SECONDS) -> Drained:
-        """Bring in all that lies in the spool, and what other spools hold for this place.
+        """Bring in all that lies in the spool, and what other spools hold for this project.
 
         Events that were accepted before the call are in a database on return, or counted in
         `left` with the reason. One drain runs at a time; another one waits for it.
@@ -119,13 +119,13 @@ class Drain:
             StoreBusyError: Another drain ran for longer than `wait_seconds`.
             StoreUnavailableError: The spool's lock cannot be made.
         """
-        with lock.held(self.spool.path / DRAIN_LOCK, wait_seconds):
+        with write_lock.held(self.spool.path / DRAIN_LOCK, wait_seconds):
             self.spool.adopt_abandoned()
             deaths = self._journal.deaths()
             errors = self._fetch_from_home()
             unreached: list[KhiveError] = []
             stored = 0
-            here = self._events_of_place(errors)
+            here = self._events_of_project(errors)
             for tool in HOOK_EVENTS:
                 try:
                     stored += self._events.run(
@@ -139,7 +139,7 @@ class Drain:
                 errors.append(_known(self.spool, error))
             stored += self._bring_away(deaths, errors, unreached)
             errors += self._copy_again()
-            left = len(self.spool.waiting()) + waiting_at_home(self.place)
+            left = len(self.spool.waiting()) + waiting_at_home(self.project)
             return Drained(stored, left, tuple(errors), tuple(unreached))
 
     def run_records(self, purposes: frozenset[str]) -> Drained:
@@ -149,18 +149,18 @@ class Drain:
             StoreError: As `run` does.
         """
         self._longest_seconds = READING_SECONDS
-        with lock.held(self.spool.path / DRAIN_LOCK, READING_SECONDS):
+        with write_lock.held(self.spool.path / DRAIN_LOCK, READING_SECONDS):
             self.spool.adopt_abandoned()
             errors: list[KhiveError] = []
             stored = self._records.run(errors, purposes)
             return Drained(stored, len(self.spool.waiting()), tuple(errors))
 
-    def _events_of_place(self, errors: list[KhiveError]) -> list[Event]:
-        """The events of this place; what only looks like an event is set aside.
+    def _events_of_project(self, errors: list[KhiveError]) -> list[Event]:
+        """The events of this project; what only looks like an event is set aside.
 
         No hook writes a link or a pipe, nor an event of another project anywhere but at home.
         """
-        is_home = marks.is_state(self.place.khive)
+        is_home = marks.is_state(self.project.khive)
         events = []
         for event in self.spool.events():
             if not self.spool.is_file(event) or (event.away and not is_home):
@@ -177,7 +177,7 @@ class Drain:
     def recover(self) -> None:
         """Bring the mirror to what the databases have, where somebody was killed; see `recover`."""
         with suppress(KhiveError):
-            recover(self.place, known_purposes(self.place), self.settings)
+            recover(self.project, known_purposes(self.project), self.settings)
 
     def _copy_again(self) -> list[KhiveError]:
         """Copy what could not be copied before; why that cannot be done, by file."""
@@ -196,21 +196,21 @@ class Drain:
 
     def _writer(self, purpose: Purpose) -> FileWriter:
         if purpose.name not in self._writers:
-            path = self.place.database(purpose.file)
+            path = self.project.database(purpose.file)
             timeout = min(self.settings.store_busy_timeout_seconds, self._longest_seconds)
             mirror = self._mirror.follower(purpose)
             self._writers[purpose.name] = FileWriter(path, purpose, timeout, mirror)
         return self._writers[purpose.name]
 
     def _fetch_from_home(self) -> list[KhiveError]:
-        """Move here what the home's spool holds for this place; why some of it waits on."""
-        home = home_place()
-        if home is None or marks.is_state(self.place.khive):
+        """Move here what the home's spool holds for this project; why some of it waits on."""
+        home = home_project()
+        if home is None or marks.is_state(self.project.khive):
             return []
-        if not search.may_be_used(self.place.khive):
+        if not search.may_be_used(self.project.khive):
             # It was when this drain began.
             return []
-        return FallbackSpool(Spool(home)).move_to(self.place)
+        return FallbackSpool(Spool(home)).move_to(self.project)
 
     def _bring_away(
         self, deaths: Mapping[str, int], errors: list[KhiveError], unreached: list[KhiveError]
@@ -220,7 +220,7 @@ class Drain:
         Only in the home's spool, where no repository can put one. A project that is not trusted
         gets its events when it is.
         """
-        if not marks.is_state(self.place.khive):
+        if not marks.is_state(self.project.khive):
             return 0
         stored = 0
         reached: dict[str, bool] = {}
@@ -229,15 +229,15 @@ class Drain:
             if not event.away:
                 continue
             try:
-                project = self.spool.header(event)
-                if not project or not os.path.lexists(Path(project) / KHIVE):
+                project_path = self.spool.header(event)
+                if not project_path or not os.path.lexists(Path(project_path) / KHIVE):
                     # The project is gone, or no longer recorded: here with its path.
                     stored += self._events.run_away(event, deaths, errors)
                     continue
-                if project not in reached:
-                    reached[project] = _can_take(project)
-                if reached[project]:
-                    moving.hand_over(event, Place(project))
+                if project_path not in reached:
+                    reached[project_path] = _can_take(project_path)
+                if reached[project_path]:
+                    moving.hand_over(event, Project(project_path))
             except FileNotFoundError:
                 # The project's own drain has moved it.
                 continue
@@ -245,53 +245,53 @@ class Drain:
                 self._events.set_aside(event, reason(error), errors)
             except CaptureError as error:
                 # That project still cannot take it: it waits on here, where doctor counts it.
-                reached[project] = False
+                reached[project_path] = False
                 unreached.append(error)
             except (OSError, KhiveError) as error:
                 errors.append(waits(self.spool, event, error))
-        for project, is_reached in reached.items():
+        for project_path, is_reached in reached.items():
             if is_reached:
-                drain(Place(project))
+                drain(Project(project_path))
         return stored
 
 
-def _can_take(project: str) -> bool:
+def _can_take(project_path: str) -> bool:
     """Whether a project's `.khive` is trusted; one that holds settings alone is, from now on."""
     try:
-        search.adopt(Path(project) / KHIVE)
+        search.adopt(Path(project_path) / KHIVE)
     except OSError:
         return False
     return True
 
 
-def drain(place: Place) -> Drained:
-    """Bring in all that lies in the spool of a place, before something is read from it.
+def drain(project: Project) -> Drained:
+    """Bring in all that lies in the spool of a project, before something is read from it.
 
     It never raises: what could not be brought in is counted in `left`, with the reasons.
     """
-    spool = Spool(place)
+    spool = Spool(project)
     try:
         # The home first: what moves meanwhile is in the spool by then.
-        if not waiting_at_home(place) and spool.is_empty():
+        if not waiting_at_home(project) and spool.is_empty():
             return Drained(0, 0, ())
-        with Drain(place) as draining:
+        with Drain(project) as draining:
             return draining.run()
     except (OSError, StoreError) as error:
         return _nothing(spool, error)
 
 
-def drain_records(place: Place, purposes: frozenset[str]) -> Drained:
+def drain_records(project: Project, purposes: frozenset[str]) -> Drained:
     """Bring in the records of some purposes, as `drain` does with all that lies in the spool."""
     try:
-        with Drain(place) as draining:
+        with Drain(project) as draining:
             return draining.run_records(purposes)
     except (OSError, StoreError) as error:
-        return _nothing(Spool(place), error)
+        return _nothing(Spool(project), error)
 
 
 def _nothing(spool: Spool, error: OSError | StoreError) -> Drained:
     try:
-        left = len(spool.waiting()) + waiting_at_home(spool.place)
+        left = len(spool.waiting()) + waiting_at_home(spool.project)
     except OSError:
         left = 0
     return Drained(0, left, (_known(spool, error),))

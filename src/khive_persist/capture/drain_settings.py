@@ -2,17 +2,17 @@
 
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.place import Place
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 
 
-def usable_settings(place: Place) -> Settings:
-    """The settings of a place; the defaults where its file is wrong.
+def usable_settings(project: Project) -> Settings:
+    """The settings of a project; the defaults where its file is wrong.
 
     A mistake in config.toml must not stop the recording. The defaults are the careful ones, with
     redaction on; `doctor` names the mistake.
     """
     try:
-        return configuration.load(place.config)
+        return configuration.load(project.config)
     except InvalidSettingsError:
         return Settings()

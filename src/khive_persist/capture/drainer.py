@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.drain import Drain
-from khive_persist.capture.ended import size_of
+from khive_persist.capture.finished_sessions import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import pack_if_due
-from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 from khive_persist.trust.processes import environment_for, module_command
 
 # Events of one burst arrive within moments of each other: one commit serves them all.
@@ -43,7 +43,7 @@ def main() -> int:
     project, pipe = Path(sys.argv[1]), int(sys.argv[2])
     _close_others(pipe)
     try:
-        with Drain(Place(project), is_timed=True) as drain:
+        with Drain(Project(project), is_timed=True) as drain:
             syncing = _Syncing(drain)
             _serve(drain, pipe, syncing)
             # From here on hooks start another drainer; what came until now is drained here.
@@ -52,7 +52,7 @@ def main() -> int:
             syncing.finish()
             drain.recover()
         os.nice(_NICENESS)
-        pack_if_due(drain.place, drain.settings)
+        pack_if_due(drain.project, drain.settings)
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
         return 1
@@ -61,7 +61,7 @@ def main() -> int:
 
 def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
     try:
-        resident = lock.acquire(drain.spool.path / DRAINER_LOCK, ANOTHER_SECONDS)
+        resident = write_lock.acquire(drain.spool.path / DRAINER_LOCK, ANOTHER_SECONDS)
     except KhiveError:
         return
     try:
@@ -126,7 +126,7 @@ class _Syncing:
         command = module_command("khive_persist.cli", "sync", "--", *map(str, sizes))
         self._process = subprocess.Popen(  # noqa: S603 - paths of files, each a word of its own
             command,
-            env=environment_for(self._drain.place.root),
+            env=environment_for(self._drain.project.root),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

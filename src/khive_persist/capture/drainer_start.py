@@ -7,13 +7,13 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 
 _WRITING: Final = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _START: Final = """
 import sys
-from khive_persist.capture import arrival
-arrival.wake_drainer(sys.argv[1], arrival.open_private(sys.argv[1] + "/.khive/spool"))
+from khive_persist.capture import spool_writer
+spool_writer.wake_drainer(sys.argv[1], spool_writer.open_private(sys.argv[1] + "/.khive/spool"))
 """
 _START_SECONDS: Final = 10.0
 
@@ -42,7 +42,7 @@ def wake_drainer(root: str) -> None:
 def _is_woken(root: str) -> bool:
     """Wake the drainer that listens; False where none does, or its pipe is something else."""
     try:
-        pipe = os.open(f"{root}/.khive/spool/{arrival.WAKE}", _WRITING)
+        pipe = os.open(f"{root}/.khive/spool/{spool_writer.WAKE}", _WRITING)
     except OSError:
         return False
     try:

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.drain_journal import DrainJournal
-from khive_persist.capture.ended import ended_transcripts
 from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
+from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.capture.isolation import read_alone, store_alone
-from khive_persist.capture.normalise import file_of
-from khive_persist.capture.removal import Removal
+from khive_persist.capture.payload_to_row import file_of
 from khive_persist.capture.spool import Event, Spool
+from khive_persist.capture.spool_removal import Removal
 from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
-from khive_persist.purposes import HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.store.codec import Row
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 BATCH_EVENTS: Final = 512
 BATCH_BYTES: Final = 16 << 20
@@ -27,7 +27,7 @@ _log = logging.getLogger("khive_persist")
 
 
 class EventDrain:
-    """Drains the events of one place. Whoever calls it holds the drain's lock."""
+    """Drains the events of one project. Whoever calls it holds the drain's lock."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class EventDrain:
 
     def set_aside(self, event: Event, reason: str, errors: list[KhiveError]) -> None:
         """Set an event aside, and say why; where that cannot be it is one more that waits."""
-        quarantine = self._spool.place.quarantine
+        quarantine = self._spool.project.quarantine
         try:
             self._spool.set_aside(event, quarantine)
         except FileNotFoundError:

@@ -6,7 +6,7 @@ from typing import Final
 
 from khive_persist.capture.isolation import read_alone
 from khive_persist.capture.long_payloads import is_heavy, most_seconds
-from khive_persist.capture.normalise import normalise
+from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.capture.time_limit import OutOfTime, TimeLimit
 from khive_persist.redaction import Redactor
@@ -30,7 +30,7 @@ class Reading:
 
         Args:
             spool: Where the events lie.
-            settings: Those of its place.
+            settings: Those of its project.
             redactor: What takes secrets out, or None to leave them.
             is_timed: Whether an event that takes too long may end this process, by SIGPROF. If
                 not, an exception ends its reading, and it is read in a process of its own.

@@ -11,8 +11,8 @@ from typing import Final
 
 from khive_persist.capture.spool import HANDOVER_LOCK, Event, Spool, is_for, split_away
 from khive_persist.errors import CaptureError, KhiveError
-from khive_persist.place import Place
-from khive_persist.store.sqlite import lock
+from khive_persist.project import Project
+from khive_persist.store.sqlite import write_lock
 
 WAIT_SECONDS: Final = 10.0
 
@@ -23,8 +23,8 @@ class FallbackSpool:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
 
-    def move_to(self, place: Place) -> list[KhiveError]:
-        """Move what waits here for a place into its spool.
+    def move_to(self, project: Project) -> list[KhiveError]:
+        """Move what waits here for a project into its spool.
 
         Returns:
             Why some wait on, one error a reason. What this user cannot read is nobody's: the
@@ -35,15 +35,15 @@ class FallbackSpool:
             if not event.away:
                 continue
             try:
-                if is_for(self._spool.header(event), place):
-                    self.hand_over(event, place)
+                if is_for(self._spool.header(event), project):
+                    self.hand_over(event, project)
             except (FileNotFoundError, PermissionError):
                 continue
             except (OSError, KhiveError) as error:
                 errors.setdefault(reason(error), waits(self._spool, event, error))
         return list(errors.values())
 
-    def hand_over(self, event: Event, project: Place) -> None:
+    def hand_over(self, event: Event, target: Project) -> None:
         """Move one event: it is synced in its project's spool before it goes from here.
 
         Nothing is done about one that is gone: whoever had the lock has moved it.
@@ -53,15 +53,15 @@ class FallbackSpool:
             CaptureError: It cannot be kept there.
             StoreError: Others held the lock for too long, or its file cannot be made.
         """
-        with lock.held(self._spool.path / HANDOVER_LOCK, WAIT_SECONDS):
+        with write_lock.held(self._spool.path / HANDOVER_LOCK, WAIT_SECONDS):
             try:
                 _, payload = split_away(self._spool.read(event))
             except FileNotFoundError:
                 return
             try:
-                Spool(project).receive(event.name.removesuffix(".away") + ".event", payload)
+                Spool(target).receive(event.name.removesuffix(".away") + ".event", payload)
             except OSError as error:
-                raise CaptureError(f"{project.spool}: {reason(error)}") from error
+                raise CaptureError(f"{target.spool}: {reason(error)}") from error
             with suppress(FileNotFoundError):
                 self._spool.remove(event)
 

@@ -1,7 +1,7 @@
 """What an AI tool runs on every event: `python -I -S hook.py --tool TOOL [--dir DIR]`.
 
-The work is in arrival.py beside this file. A script is compiled anew at each start, which for all
-of arrival.py would be a fifth of the run; an imported module is compiled once.
+The work is in spool_writer.py beside this file. A script is compiled anew at each start, which for
+all of spool_writer.py would be a fifth of the run; an imported module is compiled once.
 """
 
 import sys
@@ -12,12 +12,12 @@ sys.path.insert(0, folder)
 sys.dont_write_bytecode = True
 
 try:
-    from arrival import main
+    from spool_writer import main
 except (EOFError, ImportError, TypeError, ValueError):
-    # The cache of arrival.py is damaged: it is compiled anew, which is slower, and records.
-    names = {"__name__": "arrival", "__file__": folder + "/arrival.py"}
-    with open(folder + "/arrival.py", "rb") as source:
-        exec(compile(source.read(), "arrival.py", "exec"), names)
+    # The cache of spool_writer.py is damaged: it is compiled anew, which is slower, and records.
+    names = {"__name__": "spool_writer", "__file__": folder + "/spool_writer.py"}
+    with open(folder + "/spool_writer.py", "rb") as source:
+        exec(compile(source.read(), "spool_writer.py", "exec"), names)
     main = names["main"]
 
 main()

@@ -19,22 +19,22 @@ from typing import Final, Literal
 
 from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.capture.long_payloads import most_bytes, most_seconds
-from khive_persist.capture.normalise import file_of, normalise
+from khive_persist.capture.payload_to_row import file_of, normalise
 from khive_persist.capture.spool import Event, Spool, parse
 from khive_persist.errors import (
     CaptureError,
     InvalidRecordError,
     MirrorError,
-    PlaceError,
+    ProjectError,
     StoreError,
 )
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.sealing import load_redactor
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store import codec
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.redacting import load_redactor
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust.processes import environment_for, module_command
 
 # Others may have the processor meanwhile.
@@ -87,14 +87,16 @@ def _outcomes(verb: str, spool: Spool, events: Sequence[Event]) -> list[_Outcome
 
 def _run(verb: str, spool: Spool, names: Sequence[str]) -> list[_Outcome]:
     """Read or store events until the process ends, before the last or after it."""
-    command = module_command("khive_persist.capture.isolation", verb, str(spool.place.root), *names)
+    command = module_command(
+        "khive_persist.capture.isolation", verb, str(spool.project.root), *names
+    )
     seconds = sum(most_seconds(_size(spool, name)) for name in names)
     if verb == "store":
         seconds += _LOCKED_SECONDS * len(names)
     try:
         done = subprocess.run(  # noqa: S603 - the path is a word of its own
             command,
-            env=environment_for(spool.place.root),
+            env=environment_for(spool.project.root),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -124,10 +126,10 @@ def _outcome(line: bytes) -> _Outcome:
 def main() -> int:
     """Print what comes of each event."""
     verb, root, *names = sys.argv[1:]
-    place = Place(Path(root))
-    spool = Spool(place)
-    settings = usable_settings(place)
-    redactor = load_redactor(place, settings)
+    project = Project(Path(root))
+    spool = Spool(project)
+    settings = usable_settings(project)
+    redactor = load_redactor(project, settings)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open(1, "wb", closefd=False) as answer:
         answer.write(b"ready\n")
@@ -144,16 +146,16 @@ def main() -> int:
                     outcome = normalise(event, spool.read(event), settings, redactor)
             if verb == "store" and event is not None and outcome:
                 _bound(resource.RLIMIT_AS, resource.RLIM_INFINITY)
-                outcome = _store(place, settings, event, outcome)
+                outcome = _store(project, settings, event, outcome)
             answer.write(codec.dump(outcome).encode() + b"\n")
             answer.flush()
     return 0
 
 
-def _store(place: Place, settings: Settings, event: Event, row: codec.Row) -> _Outcome:
+def _store(project: Project, settings: Settings, event: Event, row: codec.Row) -> _Outcome:
     purpose = HOOK_EVENTS[file_of(event, row)]
-    mirror = Mirror(place, settings).follower(purpose)
-    writer = FileWriter(place.database(purpose.file), purpose, _LOCKED_SECONDS, mirror)
+    mirror = Mirror(project, settings).follower(purpose)
+    writer = FileWriter(project.database(purpose.file), purpose, _LOCKED_SECONDS, mirror)
     try:
         with writer.transaction() as writing:
             writing.insert_new([row])
@@ -162,7 +164,7 @@ def _store(place: Place, settings: Settings, event: Event, row: codec.Row) -> _O
     except MirrorError:
         # It is in the database and its log.
         return row
-    except (StoreError, PlaceError):
+    except (StoreError, ProjectError):
         return False
     finally:
         writer.close()

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from khive_persist.capture import recognition
-from khive_persist.capture.tools import TOOLS
-from khive_persist.purposes import PREVIEW_CHARACTERS
+from khive_persist.capture import client_recognition
+from khive_persist.models.purposes import PREVIEW_CHARACTERS
+from khive_persist.tools import TOOLS
 
 FIELD_CHARACTERS: Final = 16_384
 _LIMITS: Final = PREVIEW_CHARACTERS | {"error": 2_000}
@@ -54,8 +54,8 @@ def texts_of(content: Mapping[str, Any]) -> dict[str, str]:
     """Give the whole of `output`, `command` and `error` that an event's payload has."""
     payload, metadata = content.get("payload"), content.get("metadata")
     registered = metadata.get("registered_for") if isinstance(metadata, Mapping) else None
-    tool = TOOLS.get(recognition.words_of(str(content.get("tool")), str(registered)))
+    tool = TOOLS.get(client_recognition.words_of(str(content.get("tool")), str(registered)))
     if tool is None or not isinstance(payload, Mapping):
         return {}
-    fields = tool.describe(recognition.in_our_words(payload))
+    fields = tool.describe(client_recognition.in_our_words(payload))
     return {name: text for name in _LIMITS if isinstance(text := fields.get(name), str)}

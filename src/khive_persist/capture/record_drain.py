@@ -18,13 +18,13 @@ from khive_persist.errors import (
     InvalidRecordError,
     KhiveError,
     MirrorError,
-    PlaceError,
+    ProjectError,
 )
-from khive_persist.place import Place, sync_directory
-from khive_persist.purposes import BUILT_IN, Purpose
-from khive_persist.register import known_purposes
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import BUILT_IN, Purpose
+from khive_persist.project import Project, sync_directory
 from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
 
 _BATCH_RECORDS: Final = 128
@@ -34,12 +34,12 @@ _Batch = Sequence[tuple[RecordFile, SpooledRecord]]
 
 
 class RecordDrain:
-    """Drains the records of one place. Whoever calls it holds the drain's lock."""
+    """Drains the records of one project. Whoever calls it holds the drain's lock."""
 
     def __init__(
-        self, place: Place, spool: Spool, writer_of: Callable[[Purpose], FileWriter]
+        self, project: Project, spool: Spool, writer_of: Callable[[Purpose], FileWriter]
     ) -> None:
-        self._place = place
+        self._project = project
         self._spool = spool
         self._writer_of = writer_of
 
@@ -76,7 +76,7 @@ class RecordDrain:
 
     def _purposes(self) -> Sequence[Purpose]:
         try:
-            return known_purposes(self._place)
+            return known_purposes(self._project)
         except InvalidRecordError:
             return BUILT_IN
 
@@ -100,8 +100,8 @@ class RecordDrain:
                 self._set_aside(file, "it is no file")
                 continue
             try:
-                yield file, decode(self._place.khive, file, self._spool.read(file))
-            except PlaceError:
+                yield file, decode(self._project.khive, file, self._spool.read(file))
+            except ProjectError:
                 raise
             except FileNotFoundError:
                 continue
@@ -136,9 +136,9 @@ class RecordDrain:
 
     def _set_aside(self, file: RecordFile, reason: str) -> None:
         # Gone meanwhile, or not ours to move: then it stays, counted as left.
-        with suppress(OSError, PlaceError):
-            self._spool.set_aside(file, self._place.quarantine)
-            _log.warning("%s is set aside in %s: %s", file.name, self._place.quarantine, reason)
+        with suppress(OSError, ProjectError):
+            self._spool.set_aside(file, self._project.quarantine)
+            _log.warning("%s is set aside in %s: %s", file.name, self._project.quarantine, reason)
 
 
 def _save(writing: Transaction, purpose: Purpose, batch: _Batch) -> list[RecordFile]:

@@ -77,7 +77,7 @@ def encode(khive: Path, file: RecordFile, record: SpooledRecord) -> bytes:
     """The bytes of a file.
 
     Raises:
-        PlaceError: The key of this user's MACs cannot be read or made.
+        ProjectError: The key of this user's MACs cannot be read or made.
     """
     body = codec.dump({"row": record.row, "replaces": record.replaces}).encode()
     return _mac(khive, file, body).encode() + b"\n" + body
@@ -88,7 +88,7 @@ def decode(khive: Path, file: RecordFile, raw: bytes) -> SpooledRecord:
 
     Raises:
         ValueError: This user's programs did not write them, or not to their end.
-        PlaceError: The key of this user's MACs cannot be read or made.
+        ProjectError: The key of this user's MACs cannot be read or made.
     """
     mac, _, body = raw.partition(b"\n")
     # Where no state folder can be written no key outlasts a process: the owner's check holds alone.
@@ -104,7 +104,7 @@ def sign_anew(khive: Path, file: RecordFile, raw: bytes) -> bytes:
 
     Raises:
         ValueError: They hold no record.
-        PlaceError: The key of this user's MACs cannot be read or made.
+        ProjectError: The key of this user's MACs cannot be read or made.
     """
     return encode(khive, file, _parsed(file, raw.partition(b"\n")[2]))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist import settings as configuration
-from khive_persist.capture import arrival
+from khive_persist.capture import spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.record_file import (
     RecordFile,
@@ -37,12 +37,12 @@ from khive_persist.errors import (
 from khive_persist.files import read_regular
 from khive_persist.mirror.document import to_row
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.records.node import Node
-from khive_persist.sealing import load_redactor, seal
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import load_redactor, seal
 from khive_persist.store.sqlite.rows import read_ids
 
 # SQLite holds no larger text.
@@ -61,14 +61,14 @@ _starting = threading.Lock()
 
 
 def spool_instead(
-    place: Place, records: Sequence[Node], refusal: StoreError, *, are_new: bool
+    project: Project, records: Sequence[Node], refusal: StoreError, *, are_new: bool
 ) -> None:
-    """Put records into the spool of a place, as their database did not take them, and say so.
+    """Put records into the spool of a project, as their database did not take them, and say so.
 
     They survive a power loss on return, and a drainer was woken. Call it in a thread.
 
     Args:
-        place: The place.
+        place: The project.
         records: In order.
         refusal: Why their database did not.
         are_new: Whether their ids were made just now, so that none was saved before.
@@ -77,39 +77,39 @@ def spool_instead(
         StoreError: The refusal: the spool does not take them either. None is kept.
     """
     try:
-        settings = configuration.load(place.config)
-        redactor = load_redactor(place, settings)
+        settings = configuration.load(project.config)
+        redactor = load_redactor(project, settings)
         rows = []
         for record in records:
             row = codec.to_row(record)
             rows.append(
                 (record.purpose_of(record.content), seal(redactor, row) if redactor else row)
             )
-        spool_records(place, rows, Mirror(place, settings), are_new=are_new)
+        spool_records(project, rows, Mirror(project, settings), are_new=are_new)
     except OSError as error:
         refusal.hint = f"{refusal.hint}; nor does the spool take it: {error}".removeprefix("; ")
         raise refusal from error
     words = "1 record waits" if len(rows) == 1 else f"{len(rows)} records wait"
-    _log.warning("%s in %s until it can be written to: %s", words, place.spool, refusal)
+    _log.warning("%s in %s until it can be written to: %s", words, project.spool, refusal)
     # What embeds Python may stand there in its place.
     if Path(sys.executable).name.startswith("python"):
         with _starting, suppress(OSError):
-            wake_drainer(str(place.root))
+            wake_drainer(str(project.root))
 
 
 def spool_records(
-    place: Place,
+    project: Project,
     rows: Sequence[tuple[Purpose, StoredRow]],
     mirror: Mirror,
     *,
     are_new: bool,
 ) -> None:
-    """Put records into the spool of a place, in order: they survive a power loss on return.
+    """Put records into the spool of a project, in order: they survive a power loss on return.
 
     The next drain saves each under its id, unless somebody has saved that one since.
 
     Args:
-        place: The place.
+        place: The project.
         rows: Each redacted, with its purpose.
         mirror: Asked for the version of a record whose database cannot be read.
         are_new: Whether their ids were made just now, so that none was saved before.
@@ -117,7 +117,7 @@ def spool_records(
     Raises:
         CaptureError: One cannot be kept; then none is.
     """
-    spool = Spool(place)
+    spool = Spool(project)
     written: list[RecordFile] = []
     last_ns = 0
     try:
@@ -125,21 +125,21 @@ def spool_records(
             # One after the other, whatever the clock does.
             last_ns = max(time.time_ns(), last_ns + 1)
             file = file_of(last_ns, row[0], purpose.name)
-            replaces = () if are_new else _replaced(place, spool, purpose, row, mirror)
-            content = encode(place.khive, file, SpooledRecord(row, replaces))
+            replaces = () if are_new else _replaced(project, spool, purpose, row, mirror)
+            content = encode(project.khive, file, SpooledRecord(row, replaces))
             written.append(file)
-            os.close(arrival.keep(str(place.root), file.name, content))
+            os.close(spool_writer.keep(str(project.root), file.name, content))
     except BaseException as error:  # All come in, or none.
         for file in written:
             with suppress(OSError):
                 spool.remove(file)
         if isinstance(error, OSError):
-            raise CaptureError(f"{place.spool}: {_reason(error)}") from error
+            raise CaptureError(f"{project.spool}: {_reason(error)}") from error
         raise
 
 
 def _replaced(
-    place: Place, spool: Spool, purpose: Purpose, row: StoredRow, mirror: Mirror
+    project: Project, spool: Spool, purpose: Purpose, row: StoredRow, mirror: Mirror
 ) -> tuple[str, ...]:
     """The digests of the versions of a record that are known now, those that wait too."""
     # The spool first: what is drained meanwhile is found in the database.
@@ -147,9 +147,9 @@ def _replaced(
     for file in spool.records():
         if is_of(file, row[0], purpose.name):
             with suppress(OSError, ValueError):
-                versions.append(decode(place.khive, file, spool.read(file)).row)
+                versions.append(decode(project.khive, file, spool.read(file)).row)
     try:
-        versions += read_ids(place.database(purpose.file), purpose.table, [row[0]])
+        versions += read_ids(project.database(purpose.file), purpose.table, [row[0]])
     except StoreError:
         path = None if purpose.is_stream else mirror.path(purpose, row)
         with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""One drain at a time for all who read a place in this process.
+"""One drain at a time for all who read a project in this process.
 
 Each would wait in a thread of its own otherwise, for the one that runs.
 """
@@ -10,25 +10,25 @@ from concurrent.futures import Future
 
 from khive_persist.capture.drain import Drained, drain, drain_records
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
+from khive_persist.project import Project
 
 _mutex = threading.Lock()
-# A place, and the names of the purposes whose records alone are brought in; None for all there is.
-_Work = tuple[Place, frozenset[str] | None]
+# A project, and the names of the purposes whose records alone are brought in; None for all there is.
+_Work = tuple[Project, frozenset[str] | None]
 # The drain that has not begun yet: whoever comes before it begins is served by it.
 _next: "dict[_Work, Future[Drained]]" = {}
 _running: set[_Work] = set()
 
 
-async def drained(place: Place) -> Drained:
-    """Bring in all that lay in the spool of a place when this was called; see `drain`."""
-    return await asyncio.shield(asyncio.wrap_future(_joined((place, None))))
+async def drained(project: Project) -> Drained:
+    """Bring in all that lay in the spool of a project when this was called; see `drain`."""
+    return await asyncio.shield(asyncio.wrap_future(_joined((project, None))))
 
 
-async def records_drained(place: Place, purposes: frozenset[str]) -> None:
+async def records_drained(project: Project, purposes: frozenset[str]) -> None:
     """Bring in the records of some purposes that lay in the spool when this was called."""
-    if any(file.purpose in purposes for file in Spool(place).records()):
-        await asyncio.shield(asyncio.wrap_future(_joined((place, purposes))))
+    if any(file.purpose in purposes for file in Spool(project).records()):
+        await asyncio.shield(asyncio.wrap_future(_joined((project, purposes))))
 
 
 def _joined(work: _Work) -> "Future[Drained]":
@@ -43,7 +43,7 @@ def _joined(work: _Work) -> "Future[Drained]":
 
 
 def _run(work: _Work) -> None:
-    place, purposes = work
+    project, purposes = work
     while True:
         with _mutex:
             future = _next.pop(work, None)
@@ -51,7 +51,7 @@ def _run(work: _Work) -> None:
                 _running.discard(work)
                 return
         try:
-            result = drain(place) if purposes is None else drain_records(place, purposes)
+            result = drain(project) if purposes is None else drain_records(project, purposes)
             future.set_result(result)
         except BaseException as error:  # A mistake of ours; who waits must hear of it.
             future.set_exception(error)

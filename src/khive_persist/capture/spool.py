@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.capture import arrival, record_file
+from khive_persist.capture import record_file, spool_writer
 from khive_persist.capture.abandoned import is_abandoned
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.errors import CaptureError
-from khive_persist.place import Place, make_directory
+from khive_persist.project import Project, make_directory
 from khive_persist.trust import marks
 
 DRAIN_LOCK: Final = "drain.lock"
@@ -64,20 +64,20 @@ def parse(name: str) -> Event | None:
 
 
 class Spool:
-    """The spool of one place."""
+    """The spool of one project."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.path = place.spool
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.path = project.spool
         self._prefix = f"{self.path}/"
 
     def make(self) -> None:
         """Make the spool where it is missing.
 
         Raises:
-            PlaceError: It cannot be made, or a link stands in its place.
+            ProjectError: It cannot be made, or a link stands in its place.
         """
-        self.place.make()
+        self.project.make()
         make_directory(self.path)
         for name in LOCKS:
             # Where that fails, taking the lock says why.
@@ -107,7 +107,7 @@ class Spool:
         return sorted(file for name in self._names() if (file := record_file.parse(name)))
 
     def waiting(self, *, away: bool = False) -> list[Event | RecordFile]:
-        """The events and records of this place, in the order in which they came.
+        """The events and records of this project, in the order in which they came.
 
         Args:
             away: With the events of other projects that lie here.
@@ -125,9 +125,9 @@ class Spool:
         Raises:
             CaptureError: It could not be kept.
         """
-        name = arrival.file_name(tool, True)
+        name = spool_writer.file_name(tool, True)
         try:
-            os.close(arrival.keep(str(self.place.root), name, payload))
+            os.close(spool_writer.keep(str(self.project.root), name, payload))
         except OSError as error:
             raise CaptureError(f"{self.path}: {error.strerror}") from error
         event = parse(name)
@@ -163,7 +163,7 @@ class Spool:
             OSError: It could not be kept.
         """
         temporary = f".{name}.{clock.new_id()}.tmp"
-        os.close(arrival.keep(str(self.place.root), name, payload, temporary=temporary))
+        os.close(spool_writer.keep(str(self.project.root), name, payload, temporary=temporary))
 
     def header(self, event: Event) -> str:
         """Give the project's path of an event that lies away from it; an empty string without one.
@@ -244,36 +244,36 @@ def split_away(content: bytes) -> tuple[str, bytes]:
     return (os.fsdecode(header), payload) if nul else ("", content)
 
 
-def home_place() -> Place | None:
-    """The place of the home directory, which takes what a project's own cannot; None without."""
+def home_project() -> Project | None:
+    """The project of the home directory, which takes what a project's own cannot; None without."""
     home = marks.state_home()
-    return Place(home) if home else None
+    return Project(home) if home else None
 
 
-def waiting_at_home(place: Place) -> int:
-    """How many events wait in the home's spool for a place."""
-    home = home_place()
-    if home is None or marks.is_state(place.khive):
+def waiting_at_home(project: Project) -> int:
+    """How many events wait in the home's spool for a project."""
+    home = home_project()
+    if home is None or marks.is_state(project.khive):
         return 0
     spool = Spool(home)
-    return sum(event.away and _may_be_for(spool, event, place) for event in spool.events())
+    return sum(event.away and _may_be_for(spool, event, project) for event in spool.events())
 
 
-def is_for(project: str, place: Place) -> bool:
-    """Whether the path before an event's payload is that of a place, however it is spelt."""
-    if not project:
+def is_for(project_path: str, project: Project) -> bool:
+    """Whether the path before an event's payload is that of a project, however it is spelt."""
+    if not project_path:
         return False
-    if os.path.realpath(project) == os.path.realpath(place.root):
+    if os.path.realpath(project_path) == os.path.realpath(project.root):
         return True
     try:
-        return os.path.samefile(project, place.root)
+        return os.path.samefile(project_path, project.root)
     except (OSError, ValueError):
         return False
 
 
-def _may_be_for(spool: Spool, event: Event, place: Place) -> bool:
+def _may_be_for(spool: Spool, event: Event, project: Project) -> bool:
     try:
-        return is_for(spool.header(event), place)
+        return is_for(spool.header(event), project)
     except OSError as error:
         # Nobody's, or moved meanwhile. Where files run out it may well be: the drain says so.
         return error.errno in (errno.EMFILE, errno.ENFILE, errno.EIO)

@@ -12,11 +12,11 @@ from khive_persist import clock
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, waiting_at_home
-from khive_persist.errors import PlaceError
-from khive_persist.opening import find_place
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, OTHER_CLIENTS
-from khive_persist.store.sqlite import switch
+from khive_persist.errors import ProjectError
+from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
+from khive_persist.opening import find_project
+from khive_persist.project import Project
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 
 _SAID: Final = "khive_persist.notices"
@@ -40,76 +40,76 @@ class Moment(click.ParamType[datetime]):
             self.fail(f"{value!r} is no time: {clock.MOMENTS}")
 
 
-def with_place(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_project(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--dir`, also after the sub-command."""
     return click.option(
         "--dir", "directory", metavar="DIR", help="The directory that holds .khive."
     )(function)
 
 
-def place_of(context: click.Context, directory: str | None) -> Place:
-    """The place that is meant, to write to: `--dir` only names it.
+def project_of(context: click.Context, directory: str | None) -> Project:
+    """The project that is meant, to write to: `--dir` only names it.
 
     Raises:
         UntrustedError: It is not trusted; the line says what mends that.
     """
     chosen = directory or context.obj
-    return Place(search.named(chosen)) if chosen else find_place()
+    return Project(search.named(chosen)) if chosen else find_project()
 
 
-def found_place(context: click.Context, directory: str | None) -> tuple[Place, Path | None]:
-    """The place that is meant, to read from, and the directory that was passed over for it.
+def found_project(context: click.Context, directory: str | None) -> tuple[Project, Path | None]:
+    """The project that is meant, to read from, and the directory that was passed over for it.
 
     Raises:
         UntrustedError: It is named, and not trusted.
     """
     if directory or context.obj or os.environ.get("KHIVE_DIR"):
-        return place_of(context, directory), None
+        return project_of(context, directory), None
     root, passed = search.upward()
-    return Place(root), passed
+    return Project(root), passed
 
 
-def existing_place(context: click.Context, directory: str | None) -> Place:
-    """The place that is meant, to read from. What a person must know of it is said on stderr.
+def existing_project(context: click.Context, directory: str | None) -> Project:
+    """The project that is meant, to read from. What a person must know of it is said on stderr.
 
     Raises:
-        PlaceError: It has no `.khive`: an empty one would look like a recorder without events.
+        ProjectError: It has no `.khive`: an empty one would look like a recorder without events.
     """
-    place = told_place(context, directory)
+    project = told_project(context, directory)
     # A restore that was killed half-way is finished before anything is looked at.
-    switch.settle(place.khive)
-    return place
+    atomic_switch.settle(project.khive)
+    return project
 
 
-def told_place(context: click.Context, directory: str | None) -> Place:
-    """As `existing_place`, but what is unfinished there is left so.
+def told_project(context: click.Context, directory: str | None) -> Project:
+    """As `existing_project`, but what is unfinished there is left so.
 
     Raises:
-        PlaceError: It has no `.khive`.
+        ProjectError: It has no `.khive`.
     """
-    place, passed = found_place(context, directory)
+    project, passed = found_project(context, directory)
     said = context.find_root().meta.setdefault(_SAID, set())
-    for line in notices(place, passed):
+    for line in notices(project, passed):
         if line not in said:
             said.add(line)
             click.echo(f"khive-persist: {line}", err=True)
-    if not place.exists():
-        raise PlaceError(f"{place.khive} is not there", hint="make it with khive-persist init")
-    return place
+    if not project.exists():
+        raise ProjectError(f"{project.khive} is not there", hint="make it with khive-persist init")
+    return project
 
 
-def drained_place(context: click.Context, directory: str | None) -> Place:
-    """The place that is meant, with what waited in its spool brought in, or said to wait on."""
-    place = existing_place(context, directory)
-    result = drain(place)
+def drained_project(context: click.Context, directory: str | None) -> Project:
+    """The project that is meant, with what waited in its spool brought in, or said to wait on."""
+    project = existing_project(context, directory)
+    result = drain(project)
     if result.left:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
-        waiting = counted(Spool(place).waiting())
-        elsewhere = waiting_at_home(place)
-        lines = [f"{waiting} wait in {place.spool}"] if waiting else []
+        waiting = counted(Spool(project).waiting())
+        elsewhere = waiting_at_home(project)
+        lines = [f"{waiting} wait in {project.spool}"] if waiting else []
         lines += [f"{elsewhere} events wait in the home's spool"] if elsewhere else []
         click.echo(f"khive-persist: {', '.join(lines)}: {reasons}", err=True)
-    return place
+    return project
 
 
 def with_output(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -91,7 +91,7 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = import_module(f"khive_persist.cli.{COMMANDS[name]}")
+        module = import_module(f"khive_persist.cli.commands.{COMMANDS[name]}")
         command: click.Command = module.command
         return command
 

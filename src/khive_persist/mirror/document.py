@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 

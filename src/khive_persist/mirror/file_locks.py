@@ -13,8 +13,8 @@ from typing import Final
 
 from khive_persist.errors import StoreBusyError
 from khive_persist.mirror import names
-from khive_persist.place import PRIVATE_FILE
-from khive_persist.store.sqlite import lock
+from khive_persist.project import PRIVATE_FILE
+from khive_persist.store.sqlite import write_lock
 
 _TIMEOUT_SECONDS: Final = 30.0
 _SHORTEST_WAIT_SECONDS: Final = 0.0005
@@ -38,7 +38,7 @@ def held(folder: Path, keys: Iterable[str]) -> Iterator[None]:
         # In one order, or two who hold several would wait for each other.
         for offset in sorted({_offset(key) for key in keys}):
             wait = _SHORTEST_WAIT_SECONDS
-            while not lock.take_range(descriptor, offset):
+            while not write_lock.take_range(descriptor, offset):
                 if time.monotonic() > end:
                     raise StoreBusyError(
                         f"{folder / names.LOCK} was held by others for {_TIMEOUT_SECONDS:g} s",

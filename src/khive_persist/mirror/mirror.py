@@ -1,29 +1,29 @@
-"""`Mirror`: keeps the second copy of what the stores of a place have committed."""
+"""`Mirror`: keeps the second copy of what the stores of a project have committed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from khive_persist.errors import KhiveError, MirrorError
-from khive_persist.mirror.documents import Documents
-from khive_persist.mirror.follower import MirrorFollower
+from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.mirror.json_files import Documents
+from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.stream_file import ReplacedError, retract, session_of
-from khive_persist.mirror.streams import Streams
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 
 
 class Mirror:
-    """The mirror of one place: `sessions/`.
+    """The mirror of one project: `sessions/`.
 
     What is saved is copied by followers, of which each knows one file's change log. Its own methods
     write for who keeps everybody else from writing: see `turn`.
     """
 
-    def __init__(self, place: Place, settings: Settings) -> None:
-        self._folder = place.sessions
+    def __init__(self, project: Project, settings: Settings) -> None:
+        self._folder = project.sessions
         self._off = frozenset(settings.mirror_off)
         self._kinds: dict[Purpose, Documents | Streams] = {}
 
@@ -65,7 +65,7 @@ class Mirror:
     def removed(
         self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow] = ()
     ) -> None:
-        """Take out what was deleted from the database, or has its copy in another place now.
+        """Take out what was deleted from the database, or has its copy in another project now.
 
         Args:
             purpose: Where.
@@ -76,8 +76,8 @@ class Mirror:
             MirrorError: It cannot be taken out; the database no longer has it.
         """
         kind = self._kind(purpose)
-        places = {row[0]: kind.place(row) for row in now}
-        gone = [row for row in rows if places.get(row[0]) != kind.place(row)]
+        places = {row[0]: kind.location(row) for row in now}
+        gone = [row for row in rows if places.get(row[0]) != kind.location(row)]
         if gone:
             _told(purpose, lambda: kind.remove(gone))
 

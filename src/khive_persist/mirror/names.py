@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from khive_persist import clock
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 
 # Held while a name is given; it grows by a byte with each new stream.
 LOCK: Final = ".names.lock"

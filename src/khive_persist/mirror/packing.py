@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.mirror import forms, names, scan
+from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.stream_file import holder
-from khive_persist.mirror.turn import sharing, turn
-from khive_persist.place import Place, sync_directory
-from khive_persist.purposes import Purpose
-from khive_persist.register import known_purposes
+from khive_persist.mirror.write_locks import sharing, turn
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import lock
+from khive_persist.store.sqlite import write_lock
 
 MARKER: Final = ".packed.lock"
 # Between two looks into the folder, which may have 100,000 files.
@@ -41,12 +41,12 @@ class Packed(NamedTuple):
     is_complete: bool
 
 
-def is_due(place: Place, settings: Settings) -> bool:
+def is_due(project: Project, settings: Settings) -> bool:
     """Whether a pass would look into the folder: two `stat`s, whatever lies there."""
-    if not settings.mirror_pack_after_days or not scan.is_folder(place.sessions):
+    if not settings.mirror_pack_after_days or not scan.is_folder(project.sessions):
         return False
     try:
-        age = time.time() - os.lstat(place.sessions / MARKER).st_mtime
+        age = time.time() - os.lstat(project.sessions / MARKER).st_mtime
     except FileNotFoundError:
         return True
     # A marker from the future is of a clock that was wrong.
@@ -54,7 +54,7 @@ def is_due(place: Place, settings: Settings) -> bool:
 
 
 def pack_if_due(
-    place: Place, settings: Settings, *, pass_seconds: float = PASS_SECONDS
+    project: Project, settings: Settings, *, pass_seconds: float = PASS_SECONDS
 ) -> Packed | None:
     """Pack what is old enough, at most once an hour; None where it was not due.
 
@@ -66,20 +66,20 @@ def pack_if_due(
         StoreError: The writers did not give up their lock; what was packed by then stays packed.
         OSError: A file cannot be read or written.
     """
-    if not is_due(place, settings):
+    if not is_due(project, settings):
         return None
-    marker = place.sessions / MARKER
+    marker = project.sessions / MARKER
     # Taking the lock makes the marker, where there is none.
     is_first = not os.path.lexists(marker)
-    held = lock.try_acquire(marker)
+    held = write_lock.try_acquire(marker)
     if held is None:
         return None
     try:
-        if not is_first and not is_due(place, settings):
+        if not is_first and not is_due(project, settings):
             return None
         # Also where it fails: then it is tried again in an hour, and not by each drainer.
         os.utime(held)
-        packed = pack(place, settings.mirror_pack_after_days, pass_seconds=pass_seconds)
+        packed = pack(project, settings.mirror_pack_after_days, pass_seconds=pass_seconds)
         if not packed.is_complete:
             soon = time.time() - EVERY_SECONDS + SOON_SECONDS
             os.utime(held, (soon, soon))
@@ -88,20 +88,20 @@ def pack_if_due(
     return packed
 
 
-def pack(place: Place, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> Packed:
+def pack(project: Project, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> Packed:
     """Pack the streams whose plain files were last written to so many days ago.
 
     What is torn, packed and damaged, or of an unknown purpose stays as it is. Raises as
     `pack_if_due`.
     """
-    known = [purpose for purpose in known_purposes(place) if purpose.is_stream]
+    known = [purpose for purpose in known_purposes(project) if purpose.is_stream]
     before = time.time() - after_days * _DAY_SECONDS
     deadline = time.monotonic() + pass_seconds
     count = 0
-    for file in _old_streams(place.sessions, before):
+    for file in _old_streams(project.sessions, before):
         if time.monotonic() >= deadline:
             return Packed(count, False)
-        count += _pack_stream(place, place.sessions / file, known)
+        count += _pack_stream(project, project.sessions / file, known)
     return Packed(count, True)
 
 
@@ -123,21 +123,21 @@ def _is_old(entry: "os.DirEntry[str]", before: float) -> bool:
         return False
 
 
-def _pack_stream(place: Place, path: Path, known: Sequence[Purpose]) -> bool:
+def _pack_stream(project: Project, path: Path, known: Sequence[Purpose]) -> bool:
     """Pack one stream; whether its plain file is gone."""
     purpose = _purpose_of(path, known)
-    packed = forms.packed_path(path)
-    if purpose is None or (os.path.lexists(packed) and not forms.is_file(packed)):
+    packed = packed_streams.packed_path(path)
+    if purpose is None or (os.path.lexists(packed) and not packed_streams.is_file(packed)):
         return False
     try:
         # Before it is read: a purge meanwhile removes what is unfinished, so that nothing is left.
-        state = forms.state(path), os.lstat(path).st_mtime_ns
+        state = packed_streams.state(path), os.lstat(path).st_mtime_ns
         written = scan.write_beside(packed, _all_lines(path), purpose, is_packed=True)
     except (FileNotFoundError, _Unsound):
         return False
     try:
-        with turn(place, sharing(known, purpose)):
-            if (forms.state(path), os.lstat(path).st_mtime_ns) != state:
+        with turn(project, sharing(known, purpose)):
+            if (packed_streams.state(path), os.lstat(path).st_mtime_ns) != state:
                 return False
             os.replace(written, packed)
             sync_directory(path.parent)
@@ -166,9 +166,9 @@ def _purpose_of(path: Path, known: Sequence[Purpose]) -> Purpose | None:
 def _all_lines(path: Path) -> Iterator[bytes]:
     """The packed lines of a stream, then its plain ones but for those that are packed already."""
     plain = [hash(line) for line in _sound(path)]
-    packed = forms.packed_path(path)
+    packed = packed_streams.packed_path(path)
     seen: list[int] = []
-    if forms.is_file(packed):
+    if packed_streams.is_file(packed):
         for line in _sound(packed):
             seen.append(hash(line))
             yield line
@@ -179,10 +179,10 @@ def _all_lines(path: Path) -> Iterator[bytes]:
 
 
 def _sound(path: Path) -> Iterator[bytes]:
-    for line in forms.lines_in(path):
+    for line in packed_streams.lines_in(path):
         if line.problem or not line.content.endswith(b"\n"):
             raise _Unsound(path)
-        if len(line.content) >= forms.LONGEST_PACKED_LINE_BYTES:
+        if len(line.content) >= packed_streams.LONGEST_PACKED_LINE_BYTES:
             raise _Unsound(path)
         yield line.content
 
@@ -209,18 +209,18 @@ def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
     return length
 
 
-def damaged(place: Place) -> list[str]:
+def damaged(project: Project) -> list[str]:
     """What is wrong with packed files, each one line: they are read to their ends."""
     problems = []
     try:
-        present = os.listdir(place.sessions)
+        present = os.listdir(project.sessions)
     except (FileNotFoundError, NotADirectoryError):
         return []
     for name in sorted(present):
-        path = place.sessions / name
-        if names.stream_of(name) == name or not forms.is_file(path):
+        path = project.sessions / name
+        if names.stream_of(name) == name or not packed_streams.is_file(path):
             continue
-        reason = next((line.problem for line in forms.lines_in(path) if line.problem), "")
+        reason = next((line.problem for line in packed_streams.lines_in(path) if line.problem), "")
         if reason:
             problems.append(f"{path} is damaged: {reason}; mend it by rebuild --from-database")
     return problems

@@ -9,20 +9,20 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import MirrorError, NotFoundError
-from khive_persist.mirror import forms, names, scan
-from khive_persist.mirror.building import Building
+from khive_persist.mirror import names, packed_streams, scan
+from khive_persist.mirror.database_builder import Building
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.revise import remove_unfinished
-from khive_persist.mirror.turn import LOCK_SECONDS, sharing, turn
+from khive_persist.mirror.rewrite import remove_unfinished
 from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
-from khive_persist.place import Place, make_directory, sync_directory
-from khive_persist.purposes import Purpose
+from khive_persist.mirror.write_locks import LOCK_SECONDS, sharing, turn
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project, make_directory, sync_directory
 from khive_persist.settings import Settings
-from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import rows, switch
+from khive_persist.store.sqlite import atomic_switch, rows
+from khive_persist.store.sqlite.comparison_index import Entry
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.ledger import Entry
+from khive_persist.store.staging import staging
 
 # Each is synced by itself; others wait for the turn.
 _BATCH_DOCUMENTS: Final = 50
@@ -52,7 +52,7 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild_databases(
-    place: Place,
+    project: Project,
     purposes: Sequence[Purpose],
     advance: Advance = lambda _: None,
     *,
@@ -66,7 +66,7 @@ def rebuild_databases(
     are there, or the new ones; running it again changes nothing more.
 
     Args:
-        place: Where.
+        project: Where.
         purposes: Which records.
         advance: Called with the number of records that were looked at since.
         may_discard: Asked, with their number, whether records that the mirror has not may go to
@@ -79,36 +79,36 @@ def rebuild_databases(
         StoreError: As its subclasses say; the old databases are there.
         OSError: The mirror cannot be read; the old databases are there.
     """
-    with compared(place, purposes, advance) as before:
+    with compared(project, purposes, advance) as before:
         wanted = [p for p in purposes if before.ledger.counts(p.name)[1]]
         if not wanted:
-            raise NotFoundError(f"{place.sessions} has no record to rebuild a database from")
+            raise NotFoundError(f"{project.sessions} has no record to rebuild a database from")
         wanted = [
             p for p in wanted if not before.tallies[p.name].is_equal or p.name in before.unreadable
         ]
         only_there = sum(before.tallies[p.name].missing_in_mirror for p in wanted)
     if only_there and not may_discard(only_there):
         raise MirrorError(
-            f"{only_there} records are in a database and not in {place.sessions}",
+            f"{only_there} records are in a database and not in {project.sessions}",
             hint="bring them there with rebuild --from-database, or set them aside with --yes",
         )
-    outgoing = place.quarantine / f"rebuild.{clock.new_id()}"
+    outgoing = project.quarantine / f"rebuild.{clock.new_id()}"
     if wanted:
         with (
-            staging(place) as folder,
+            staging(project) as folder,
             translated(folder),
-            closing(Building(place, wanted, folder, advance)) as building,
+            closing(Building(project, wanted, folder, advance)) as building,
         ):
             building.read()
-            make_directory(place.quarantine)
-            switch.perform(
-                place.khive, building.incoming, outgoing, whole=False, prepare=building.finish
+            make_directory(project.quarantine)
+            atomic_switch.perform(
+                project.khive, building.incoming, outgoing, whole=False, prepare=building.finish
             )
-    return _proven(place, purposes, wanted, only_there, outgoing, advance)
+    return _proven(project, purposes, wanted, only_there, outgoing, advance)
 
 
 def rebuild_mirror(
-    place: Place, purposes: Sequence[Purpose], advance: Advance = lambda _: None
+    project: Project, purposes: Sequence[Purpose], advance: Advance = lambda _: None
 ) -> Rebuilt:
     """Make the mirror what the databases are: synced and proven on return.
 
@@ -123,25 +123,25 @@ def rebuild_mirror(
         MirrorError: A file cannot be written.
         OSError: As the file system says.
     """
-    outgoing = place.quarantine / f"rebuild.{clock.new_id()}"
-    with compared(place, purposes, advance) as before:
-        present = [p for p in purposes if place.database(p.file).exists()]
+    outgoing = project.quarantine / f"rebuild.{clock.new_id()}"
+    with compared(project, purposes, advance) as before:
+        present = [p for p in purposes if project.database(p.file).exists()]
         if not present and any(tally.copies for tally in before.tallies.values()):
-            raise NotFoundError(f"{place.khive} has no database to rebuild the mirror from")
+            raise NotFoundError(f"{project.khive} has no database to rebuild the mirror from")
         aside = _Aside(before, outgoing)
         wanted = []
         for purpose in present:
-            remove_unfinished(place, purpose, LOCK_SECONDS)
+            remove_unfinished(project, purpose, LOCK_SECONDS)
             if purpose.name not in before.unreadable:
                 is_mended = aside.take_damaged(purpose)
                 if is_mended or not before.tallies[purpose.name].is_equal:
                     _Copying(before, purpose, aside).run(advance)
                     wanted.append(purpose)
         aside.sync()
-    return _proven(place, purposes, wanted, 0, outgoing, advance)
+    return _proven(project, purposes, wanted, 0, outgoing, advance)
 
 
-def copy_missing(place: Place, purpose: Purpose, advance: Advance = lambda _: None) -> None:
+def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _: None) -> None:
     """Write what the mirror lacks of a purpose, or has otherwise: synced on return.
 
     A file that is replaced has a second name in quarantine. What only the mirror has, or what is
@@ -152,22 +152,22 @@ def copy_missing(place: Place, purpose: Purpose, advance: Advance = lambda _: No
         MirrorError: A file cannot be written.
         OSError: As the file system says.
     """
-    with compared(place, [purpose], advance) as before:
+    with compared(project, [purpose], advance) as before:
         if purpose.name not in before.unreadable:
-            aside = _Aside(before, place.quarantine / f"recovery.{clock.new_id()}")
+            aside = _Aside(before, project.quarantine / f"recovery.{clock.new_id()}")
             _Copying(before, purpose, aside).run(advance, kinds=("differs", "missing_in_mirror"))
             aside.sync()
 
 
 def _proven(
-    place: Place,
+    project: Project,
     purposes: Sequence[Purpose],
     rebuilt: Iterable[Purpose],
     only_there: int,
     outgoing: Path,
     advance: Advance,
 ) -> Rebuilt:
-    with compared(place, purposes, advance) as after:
+    with compared(project, purposes, advance) as after:
         return Rebuilt(
             after.tallies,
             tuple(purpose.name for purpose in rebuilt),
@@ -182,18 +182,18 @@ class _Aside:
 
     def __init__(self, comparison: Comparison, folder: Path) -> None:
         self._comparison = comparison
-        self._place = comparison.place
-        self._sessions = comparison.place.sessions
+        self._project = comparison.project
+        self._sessions = comparison.project.sessions
         self._folder = folder
 
     def keep(self, *files: str) -> None:
         """Give files, or those of streams, a second name there, synced: they will be replaced."""
         if not files:
             return
-        make_directory(self._place.quarantine)
+        make_directory(self._project.quarantine)
         make_directory(self._folder)
         for file in files:
-            for path in forms.present(self._sessions / file):
+            for path in packed_streams.present(self._sessions / file):
                 with suppress(FileExistsError, FileNotFoundError):
                     os.link(path, self._folder / path.name, follow_symlinks=False)
         sync_directory(self._folder)
@@ -217,7 +217,7 @@ class _Aside:
             if problem.kind in ("damaged", "torn") and names.split(problem.file, purpose)
         }
         for file in damaged:
-            with turn(self._place, sharing(self._comparison.known.values(), purpose)):
+            with turn(self._project, sharing(self._comparison.known.values(), purpose)):
                 # It may have been written anew since, or mended for another purpose.
                 if any(map(scan.is_damaged, scan.read(self._sessions, file))):
                     if purpose.is_stream:
@@ -242,7 +242,7 @@ class _Aside:
             mended.unlink()
             path.unlink(missing_ok=True)
         # Its sound lines are in the plain file now, to be packed again.
-        if forms.is_file(packed := forms.packed_path(path)):
+        if packed_streams.is_file(packed := packed_streams.packed_path(path)):
             packed.unlink()
 
 
@@ -250,12 +250,12 @@ class _Copying:
     """Brings the mirror of one purpose to what its database has."""
 
     def __init__(self, comparison: Comparison, purpose: Purpose, aside: _Aside) -> None:
-        self._place = comparison.place
+        self._project = comparison.project
         self._ledger = comparison.ledger
         self._sharing = sharing(comparison.known.values(), purpose)
         self._purpose = purpose
-        self._database = self._place.database(purpose.file)
-        self._mirror = Mirror(self._place, Settings())
+        self._database = self._project.database(purpose.file)
+        self._mirror = Mirror(self._project, Settings())
         self._aside = aside
 
     def run(self, advance: Advance, kinds: Sequence[str] = _KINDS) -> None:
@@ -265,7 +265,7 @@ class _Copying:
         for kind in kinds:
             entries = self._ledger.found(kind, self._purpose.name)
             while some := list(islice(entries, batch)):
-                with turn(self._place, self._sharing):
+                with turn(self._project, self._sharing):
                     settle(kind, some)
                 advance(len(some))
 
@@ -315,5 +315,5 @@ class _Copying:
 
     def _holds(self, entry: Entry) -> bool:
         """Whether a document is still this record's."""
-        copies = scan.read(self._place.sessions, entry.file)
+        copies = scan.read(self._project.sessions, entry.file)
         return any((copy.purpose, copy.id) == (entry.purpose, entry.id) for copy in copies)

@@ -9,21 +9,21 @@ from khive_persist.errors import KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import copy_missing
 from khive_persist.mirror.verify import Advance
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, migrations
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import MIRROR, MirrorProgress
+from khive_persist.store.sqlite.sync_writer import FileWriter
 
 # So many are compared within a second or two; who opens a file can wait for that.
 FEW_RECORDS: Final = 5_000
 
 
 def recover(
-    place: Place,
+    project: Project,
     purposes: Iterable[Purpose],
     settings: Settings,
     *,
@@ -37,9 +37,9 @@ def recover(
     Records that only the mirror has stay there.
 
     Args:
-        place: Where.
+        project: Where.
         purposes: Which files; those that are not there are not made.
-        settings: Those of the place.
+        settings: Those of the project.
         most: Leave a whole comparison of more records than this to somebody who has the time.
         wait_seconds: How long to wait for who writes, where the settings say longer.
 
@@ -47,25 +47,25 @@ def recover(
         Why it could not be done, an error for each file.
     """
     errors = []
-    mirror = Mirror(place, settings)
+    mirror = Mirror(project, settings)
     timeout = min(settings.store_busy_timeout_seconds, wait_seconds)
     for purpose in purposes:
-        if not place.database(purpose.file).exists():
+        if not project.database(purpose.file).exists():
             continue
         try:
             # What cannot be read may be mended by who writes, as a journal that a crash left.
             with suppress(StoreError):
-                if _is_settled(place, purpose, mirror):
+                if _is_settled(project, purpose, mirror):
                     continue
-            recover_file(place, purpose, mirror, timeout, most=most)
+            recover_file(project, purpose, mirror, timeout, most=most)
         except (KhiveError, OSError) as error:
             errors.append(error if isinstance(error, KhiveError) else KhiveError(str(error)))
     return errors
 
 
-def _is_settled(place: Place, purpose: Purpose, mirror: Mirror) -> bool:
+def _is_settled(project: Project, purpose: Purpose, mirror: Mirror) -> bool:
     """Whether nothing is to be done with a file: it is only read, and nobody is waited for."""
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     progress = MirrorProgress(path, purpose.table, mirror.follower(purpose))
     with opened_reader(path) as connection, translated(path):
         if migrations.version(connection) < change_log.SCHEMA:
@@ -75,7 +75,7 @@ def _is_settled(place: Place, purpose: Purpose, mirror: Mirror) -> bool:
 
 
 def recover_file(
-    place: Place,
+    project: Project,
     purpose: Purpose,
     mirror: Mirror,
     busy_timeout_seconds: float,
@@ -89,7 +89,7 @@ def recover_file(
         StoreError: As its subclasses say.
         MirrorError: The mirror cannot be written.
     """
-    path = place.database(purpose.file)
+    path = project.database(purpose.file)
     follower = mirror.follower(purpose)
     with FileWriter(path, purpose, busy_timeout_seconds, follower) as writer:
         writer.open()
@@ -100,7 +100,7 @@ def recover_file(
         # What is committed from here on is copied by who commits it.
         with writer.transaction() as writing:
             begin = change_log.last(writing.connection)
-        copy_missing(place, purpose, advance)
+        copy_missing(project, purpose, advance)
         with writer.transaction() as writing:
             if change_log.positions(writing.connection).get(MIRROR) == change_log.BEHIND:
                 change_log.set_position(writing.connection, MIRROR, begin)

@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.definitions import SUFFIX, definition_in
 from khive_persist.errors import InvalidRecordError, MirrorError
-from khive_persist.mirror import forms, names
+from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import to_row
 from khive_persist.mirror.stream_file import session_in
-from khive_persist.place import PRIVATE_FILE
-from khive_persist.purposes import Purpose
+from khive_persist.models.purpose_file import SUFFIX, definition_in
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import PRIVATE_FILE
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
@@ -110,8 +110,8 @@ def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
         if file.endswith(SUFFIX) and definition_in(path) is not None:
             return
         if is_stream:
-            for form in forms.present(path):
-                if not forms.is_file(form):
+            for form in packed_streams.present(path):
+                if not packed_streams.is_file(form):
                     yield Copy(form.name, 0, problem=NOT_OURS)
             for copy, _ in stream(path, mark):
                 yield copy
@@ -134,10 +134,10 @@ def stream(path: Path, mark: Mark = START) -> Iterator[tuple[Copy, bytes]]:
     """
     file = path.name
     for number, line in enumerate(
-        forms.lines(path, mark.end if mark.line else None), mark.line + 1
+        packed_streams.lines(path, mark.end if mark.line else None), mark.line + 1
     ):
         if line.problem:
-            packed = forms.packed_path(path).name
+            packed = packed_streams.packed_path(path).name
             yield Copy(file, number, problem=f"damaged: {packed}: {line.problem}", end=0), b""
         elif line.content.endswith(b"\n"):
             copy = _copy(file, number, line.content, is_stream=True)
@@ -180,7 +180,7 @@ def deletions(folder: Path, file: str, mark: Mark = START) -> dict[str, int]:
     # What cannot be read is told by `read`.
     with suppress(OSError):
         offset = mark.end if mark.line else None
-        for number, line in enumerate(forms.lines(path, offset), mark.line + 1):
+        for number, line in enumerate(packed_streams.lines(path, offset), mark.line + 1):
             if b'"deleted":true' in line.content:
                 copy = _copy(file, number, line.content, is_stream=True)
                 if not copy.problem and copy.row is None:

@@ -5,7 +5,16 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from khive_persist.mirror.document import DATA_MODEL_VERSION
-from khive_persist.purposes import (
+from khive_persist.models.application_session import ApplicationSessionContent
+from khive_persist.models.assignment import AssignmentContent
+from khive_persist.models.experiment import ExperimentContent
+from khive_persist.models.focus_chain import FocusChainContent
+from khive_persist.models.hook_event import HookEventContent
+from khive_persist.models.measurement import MeasurementContent
+from khive_persist.models.message import MessageContent
+from khive_persist.models.outcome import OutcomeContent
+from khive_persist.models.planner_session import PlannerSessionContent
+from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     ASSIGNMENTS,
     CONVERSATIONS,
@@ -17,16 +26,7 @@ from khive_persist.purposes import (
     PLANNER_SESSIONS,
     SCORES,
 )
-from khive_persist.records.application_session import ApplicationSessionContent
-from khive_persist.records.assignment import AssignmentContent
-from khive_persist.records.experiment import ExperimentContent
-from khive_persist.records.focus_chain import FocusChainContent
-from khive_persist.records.hook_event import HookEventContent
-from khive_persist.records.measurement import MeasurementContent
-from khive_persist.records.message import MessageContent
-from khive_persist.records.outcome import OutcomeContent
-from khive_persist.records.planner_session import PlannerSessionContent
-from khive_persist.records.score import ScoreContent
+from khive_persist.models.score import ScoreContent
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _CONTENTS: Final[dict[str, Any]] = {

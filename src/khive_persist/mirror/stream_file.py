@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import StoreBusyError
-from khive_persist.mirror import forms
+from khive_persist.mirror import packed_streams
 from khive_persist.mirror.document import DATA_MODEL_VERSION, content_of
 from khive_persist.mirror.syncing import sync_together
-from khive_persist.place import PRIVATE_FILE, sync_directory
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import PRIVATE_FILE, sync_directory
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
@@ -89,7 +89,7 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
 def take(path: Path, *, is_new: bool = False) -> Stream:
     """As `opened`, until the descriptor is closed."""
     descriptor = _open(path, is_new=is_new)
-    if descriptor is None and os.path.lexists(forms.packed_path(path)):
+    if descriptor is None and os.path.lexists(packed_streams.packed_path(path)):
         # Late lines go to a plain file beside the packed one.
         is_new = True
         descriptor = _open(path, is_new=True)
@@ -139,7 +139,7 @@ class Appending:
         """
         self._is_directory_unsynced |= stream.is_new
         size = _without_torn_line(stream)
-        if may_be_there and (size or os.path.lexists(forms.packed_path(stream.path))):
+        if may_be_there and (size or os.path.lexists(packed_streams.packed_path(stream.path))):
             present = _last_lines(stream.path, {entry.id for entry in entries})
             entries = [entry for entry in entries if present.get(entry.id) != entry.line]
         try:
@@ -193,7 +193,7 @@ def session_in(document: dict[str, Any]) -> str:
 def holder(path: Path) -> tuple[str, str] | None:
     """The purpose and the session of a stream, by its first sound line; None where it has none."""
     with suppress(FileNotFoundError):
-        for line in forms.lines(path):
+        for line in packed_streams.lines(path):
             told = told_by(codec.column(line.content))
             if told is not None:
                 return told
@@ -229,7 +229,7 @@ def deletion(purpose: Purpose, id: str, session: str) -> bytes:
 
 def is_unfinished(path: Path) -> bool:
     """Whether a file is empty, or what a killed writer left of its first line, and all there is."""
-    if not forms.is_file(path) or os.path.lexists(forms.packed_path(path)):
+    if not packed_streams.is_file(path) or os.path.lexists(packed_streams.packed_path(path)):
         return False
     with path.open("rb") as file:
         first = file.readline()
@@ -290,7 +290,7 @@ def _without_torn_line(stream: Stream) -> int:
 
 def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for line in forms.lines(path):
+    for line in packed_streams.lines(path):
         document = codec.column(line.content)
         if isinstance(document, dict) and document.get("id") in ids:
             found[document["id"]] = line.content

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.place import sync_directory, sync_file
+from khive_persist.project import sync_directory, sync_file
 
 # From so many on one sync of the whole file system costs less than one of each.
 TOGETHER: Final = 16

@@ -9,19 +9,19 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from khive_persist.errors import MirrorError, StoreDamagedError
-from khive_persist.mirror import forms, names, scan
+from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.document import digest
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.turn import sharing, turn
-from khive_persist.place import Place
-from khive_persist.purposes import Purpose
-from khive_persist.register import mirrored_purposes
+from khive_persist.mirror.write_locks import sharing, turn
+from khive_persist.models.purpose_registry import mirrored_purposes
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.staging import staging
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows
+from khive_persist.store.sqlite.comparison_index import KINDS, Entry, Ledger
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.ledger import KINDS, Entry, Ledger
+from khive_persist.store.staging import staging
 
 Advance = Callable[[int], None]
 
@@ -77,7 +77,7 @@ class Difference(NamedTuple):
 
 
 class Comparison:
-    """The databases and the mirror of a place, compared. Made by `compared`.
+    """The databases and the mirror of a project, compared. Made by `compared`.
 
     Attributes:
         tallies: By the name of the purpose.
@@ -85,10 +85,10 @@ class Comparison:
         is_equal: Whether every record is in both copies, the same, and nothing is damaged.
     """
 
-    def __init__(self, place: Place, purposes: Sequence[Purpose], ledger: Ledger) -> None:
-        self.place = place
+    def __init__(self, project: Project, purposes: Sequence[Purpose], ledger: Ledger) -> None:
+        self.project = project
         self.purposes = {purpose.name: purpose for purpose in purposes}
-        self.known = {known.name: known for known in mirrored_purposes(place)} | self.purposes
+        self.known = {known.name: known for known in mirrored_purposes(project)} | self.purposes
         self.ledger = ledger
         self.tallies: dict[str, Tally] = {}
         self.unreadable: set[str] = set()
@@ -111,7 +111,7 @@ class Comparison:
         """Look at everything; then once more, in the turn of the writers, at what differed."""
         for purpose in self.purposes.values():
             self._read_database(purpose, advance)
-        for file in scan.files(self.place.sessions):
+        for file in scan.files(self.project.sessions):
             self._read_file(file, advance)
         for purpose in self.purposes.values():
             if not purpose.is_stream and purpose.name not in self.unreadable:
@@ -131,7 +131,7 @@ class Comparison:
         return Tally(*self.ledger.counts(name), *(self.ledger.count(kind, name) for kind in KINDS))
 
     def _read_database(self, purpose: Purpose, advance: Advance) -> None:
-        path = self.place.database(purpose.file)
+        path = self.project.database(purpose.file)
         if not os.path.lexists(path):
             return
         try:
@@ -148,12 +148,12 @@ class Comparison:
         mark = scan.START
         if names.is_stream(file):
             try:
-                state = forms.state(self.place.sessions / file)
+                state = packed_streams.state(self.project.sessions / file)
             except FileNotFoundError:
                 self.ledger.drop_file(file)
                 return
-            known, *place = self.ledger.mark(file) or (state.identity, 0, -1)
-            mark = scan.Mark(*place)
+            known, *project = self.ledger.mark(file) or (state.identity, 0, -1)
+            mark = scan.Mark(*project)
             if known != state.identity or state.plain_bytes < mark.end:
                 # It was written anew, or packed: what was read of it no longer counts.
                 self.ledger.drop_file(file)
@@ -163,7 +163,7 @@ class Comparison:
                 return
             mark = mark._replace(end=max(mark.end, 0))
         count = 0
-        for copy in scan.read(self.place.sessions, file, mark):
+        for copy in scan.read(self.project.sessions, file, mark):
             self._note(copy)
             mark = mark.after(copy)
             count += 1
@@ -201,11 +201,11 @@ class Comparison:
 
     def _look_again(self, purpose: Purpose) -> None:
         """Settle what of a purpose of documents only differed because somebody wrote meanwhile."""
-        mirror = Mirror(self.place, Settings())
+        mirror = Mirror(self.project, Settings())
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
             while some := list(islice(entries, _BATCH)):
-                with turn(self.place, [purpose]):
+                with turn(self.project, [purpose]):
                     self._settle(purpose, mirror, [entry.id for entry in some])
 
     def _catch_up(self, purposes: Sequence[Purpose]) -> None:
@@ -215,12 +215,12 @@ class Comparison:
         """
         with ExitStack() as stack:
             snapshots = {}
-            with turn(self.place, sharing(self.known.values(), purposes[0])):
+            with turn(self.project, sharing(self.known.values(), purposes[0])):
                 for purpose in purposes:
-                    path = self.place.database(purpose.file)
+                    path = self.project.database(purpose.file)
                     if purpose.name not in self.unreadable and path.exists():
                         snapshots[purpose] = stack.enter_context(rows.snapshot(path))
-                for file in sorted({*scan.files(self.place.sessions), *self.ledger.marked()}):
+                for file in sorted({*scan.files(self.project.sessions), *self.ledger.marked()}):
                     if names.split(file, purposes[0]) is not None:
                         self._read_file(file, lambda _: None)
             for purpose in purposes:
@@ -239,7 +239,7 @@ class Comparison:
 
         A name that became free may have gone to another record since.
         """
-        database = self.place.database(purpose.file)
+        database = self.project.database(purpose.file)
         todo, done, read = set(ids), set[str](), set[str]()
         while todo:
             found = rows.read_ids(database, purpose.table, [*todo]) if database.exists() else []
@@ -279,9 +279,9 @@ _REASONS: Final = {
 
 @contextmanager
 def compared(
-    place: Place, purposes: Sequence[Purpose], advance: Advance = lambda _: None
+    project: Project, purposes: Sequence[Purpose], advance: Advance = lambda _: None
 ) -> Iterator[Comparison]:
-    """Compare the databases of a place with its mirror, while others write.
+    """Compare the databases of a project with its mirror, while others write.
 
     What differs because somebody wrote just then is looked at again in the turn of the writers, so
     that every difference is one. Memory is flat: ids and digests lie in a file below `.khive`, for
@@ -293,17 +293,17 @@ def compared(
         advance: Called with the number of records that were looked at since.
 
     Raises:
-        PlaceError: The place cannot be written to, as the comparison has to.
+        ProjectError: The project cannot be written to, as the comparison has to.
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
         MirrorError: `sessions` is no folder.
         StoreError: The writers did not give up a database for the time of a look, or it cannot be
             read for another reason than damage, as a newer one.
     """
     with (
-        staging(place) as folder,
+        staging(project) as folder,
         translated(folder / "ledger.db"),
         closing(Ledger(folder / "ledger.db")) as ledger,
     ):
-        comparison = Comparison(place, purposes, ledger)
+        comparison = Comparison(project, purposes, ledger)
         comparison.read(advance)
         yield comparison

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import Filter
 from khive_persist.opening import reading
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.query import Filter
+from khive_persist.project import Project
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -43,7 +43,7 @@ class Original(NamedTuple):
         return self.payload is None and self.reason != RECONSTRUCTED
 
 
-async def originals(place: Place, wanted: Filter) -> list[Original]:
+async def originals(project: Project, wanted: Filter) -> list[Original]:
     """What the tools sent of the events that pass a filter, in the order of arrival.
 
     Raises:
@@ -51,7 +51,7 @@ async def originals(place: Place, wanted: Filter) -> list[Original]:
     """
     found: list[Original] = []
     async with (
-        reading(place, *HOOK_EVENTS.values()) as reader,
+        reading(project, *HOOK_EVENTS.values()) as reader,
         aclosing(reader.stream(partial(_statement, wanted))) as rows,
     ):
         async for id, created_at, content, text, metadata in rows:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from string import Template
 from typing import Final
 
-from khive_persist.story.entry import Entry
+from khive_persist.sessions.timeline.entry import Entry
 
 _MILLISECOND: Final = 1000
 

@@ -1,4 +1,4 @@
-"""`khive-persist serve`: a place over HTTP.
+"""`khive-persist serve`: a project over HTTP.
 
 How a request goes through, from outside to inside:
 
@@ -12,9 +12,9 @@ How a request goes through, from outside to inside:
    `sessions/`, where an application keeps its own; `reading/`. Each has one function
    `routes(serving)`, and `app.py` has a line for it: another group is one line more.
 
-What a group may use is `serving.py`: the place, the settings in force (`live.py`), the tokens, the
+What a group may use is `serving.py`: the project, the settings in force (`live.py`), the tokens, the
 recorder, the open stores, the metrics. Nothing is global. What is sent is stored by another process
 (`recorder.py` here, `recording.py` there): it normalises, takes secrets out and commits
-(`commits.py`). `running.py` is the process around it: the socket, one server a place, signals; and
+(`commits.py`). `running.py` is the process around it: the socket, one server a project, signals; and
 `upkeep.py` what it does beside: the spool, syncs, backups, the reload of config.toml.
 """

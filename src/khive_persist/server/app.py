@@ -6,17 +6,25 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from khive_persist.server import dashboard, events, experiments, health, hooks, login, records
-from khive_persist.server.errors import Errors
-from khive_persist.server.headers import Headers
-from khive_persist.server.heads import Heads
-from khive_persist.server.hosts import Hosts, allowed_hosts
-from khive_persist.server.metrics import Observed
+from khive_persist.server.context import Serving
+from khive_persist.server.http.errors import Errors
+from khive_persist.server.http.headers import Headers
+from khive_persist.server.http.hosts import Hosts, allowed_hosts
+from khive_persist.server.http.paths import Paths
+from khive_persist.server.http.request_head import Heads
 from khive_persist.server.openapi import routes as openapi
-from khive_persist.server.paths import Paths
-from khive_persist.server.reading import routes as reading
-from khive_persist.server.serving import Serving
-from khive_persist.server.sessions import application_sessions
+from khive_persist.server.routes import (
+    dashboard,
+    events,
+    experiments,
+    health,
+    hooks,
+    login,
+    records,
+)
+from khive_persist.server.routes.application_sessions import application_sessions
+from khive_persist.server.routes.metrics import Observed
+from khive_persist.server.routes.read import routes as reading
 
 
 def routes(serving: Serving) -> list[BaseRoute]:

@@ -260,7 +260,7 @@ def spent_by(
         prices: The prices of tokens.
         prompt: The tokens of the longest of their prompts.
         speed: The way in which they were sent.
-        geo: The place where alone they may have been served.
+        geo: The project where alone they may have been served.
         messages: The number of them.
     """
     made = Spent(

@@ -15,8 +15,8 @@ from khive_persist.errors import (
     NotFoundError,
     VersionError,
 )
-from khive_persist.query import column, field
-from khive_persist.records.application_session import ACTIVE, COMPLETED, ApplicationSession
+from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
+from khive_persist.models.query import column, field
 from khive_persist.store import codec
 from khive_persist.store.store import Store
 

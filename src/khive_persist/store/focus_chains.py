@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.callbacks import Tally
-from khive_persist.purposes import FOCUS_CHAINS, Purpose
-from khive_persist.query import column, field
-from khive_persist.records import focus_list
-from khive_persist.records.focus_chain import FocusChain
+from khive_persist.models import todo_list
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
+from khive_persist.models.query import column, field
 from khive_persist.store import codec
+from khive_persist.store.callbacks import Tally
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows as stored
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import Mirroring
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.store import Store
 
 # Who told of a snapshot; of two that tell of the same, the later in this list is right.
@@ -26,10 +26,10 @@ TASK_EVENTS: Final = "task_events"
 HOOKS: Final = "hooks"
 TRANSCRIPT: Final = "transcript"
 _SOURCES: Final = (TASK_EVENTS, HOOKS, TRANSCRIPT)
-_CHANGES: Final = focus_list.Changes._fields
+_CHANGES: Final = todo_list.Changes._fields
 
 Chain = tuple[str, str | None]
-_Place = tuple[str, tuple[int, ...], str]
+_Project = tuple[str, tuple[int, ...], str]
 
 
 class FocusChainStore(Store[FocusChain]):
@@ -124,7 +124,7 @@ class _Snapshot(NamedTuple):
         return str(self.content.get("session_id")), agent if isinstance(agent, str) else None
 
     @property
-    def place(self) -> _Place:
+    def project(self) -> _Project:
         at = clock.from_column(self.row[3])
         order = self._metadata.get("order", ())
         if not isinstance(order, list) or not all(isinstance(n, int) for n in order):
@@ -160,17 +160,17 @@ class _Snapshot(NamedTuple):
         metadata = self.content.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
-    def items_after(self, before: focus_list.Items) -> list[dict[str, Any]]:
+    def items_after(self, before: todo_list.Items) -> list[dict[str, Any]]:
         change = self._metadata.get("change")
         if isinstance(change, dict):
-            return focus_list.updated(before, change)
-        return focus_list.sound_items(self.content.get("items"))
+            return todo_list.updated(before, change)
+        return todo_list.sound_items(self.content.get("items"))
 
     def told(self, before: "_Snapshot | None") -> "_Snapshot":
         """Itself with what changed since the snapshot before."""
-        old = [] if before is None else focus_list.sound_items(before.content.get("items"))
+        old = [] if before is None else todo_list.sound_items(before.content.get("items"))
         items = self.items_after(old)
-        changes = focus_list.changes(old, items)
+        changes = todo_list.changes(old, items)
         last = 0 if before is None else before.content.get("position")
         position = last + 1 if isinstance(last, int) else 1
         listed = {"items": items} if "change" in self._metadata else {}
@@ -194,7 +194,7 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
     """
     known = _Known(rows)
     before = {id: one.written for id, one in known.by_id.items()}
-    touched: dict[Chain, _Place] = {}
+    touched: dict[Chain, _Project] = {}
     for row in new:
         one = _snapshot(row)
         assert one is not None
@@ -205,12 +205,12 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
         known.put(made)
         for each in (made, old):
             if each is not None:
-                touched[each.chain] = min(each.place, touched.get(each.chain, each.place))
+                touched[each.chain] = min(each.project, touched.get(each.chain, each.project))
     for chain, first in touched.items():
         own = [one for one in known.by_id.values() if one.chain == chain]
         last = None
-        for one in sorted(own, key=lambda one: one.place):
-            last = one if one.place < first else one.told(last)
+        for one in sorted(own, key=lambda one: one.project):
+            last = one if one.project < first else one.told(last)
             known.put(last)
     return [one.row for id, one in known.by_id.items() if one.written != before.get(id)]
 
@@ -286,7 +286,7 @@ class _Known:
         alike = (self.by_id[id] for id in self._by_alias.get((session, one.alias), ()))
         # One that the same source told of is another time of the same thing.
         free = (other for other in alike if not other.keys.keys() & keys.keys())
-        return min(free, key=lambda other: other.place, default=None)
+        return min(free, key=lambda other: other.project, default=None)
 
 
 def _joined(known: _Snapshot, one: _Snapshot) -> _Snapshot:

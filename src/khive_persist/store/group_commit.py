@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from khive_persist.errors import KhiveError, MirrorError, StoreBusyError, StoreClosedError
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.connection import identity
-from khive_persist.store.sqlite.file_writer import FileWriter
 from khive_persist.store.sqlite.mirror_progress import Batch, Mirroring
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.write_request import Write, WriteRequest, carry_out
 

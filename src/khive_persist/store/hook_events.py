@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from khive_persist.query import column, field
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.query import column, field
 from khive_persist.store.store import Store
 
 

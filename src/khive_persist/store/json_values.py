@@ -56,7 +56,7 @@ def plain(value: Any) -> Any:
     from pydantic import BaseModel
     from pydantic_core import PydanticSerializationError
 
-    from khive_persist.records.model_json import model_json
+    from khive_persist.models.model_json import model_json
 
     if not isinstance(value, BaseModel):
         raise TypeError(f"{type(value).__name__} is not JSON")

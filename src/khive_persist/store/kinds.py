@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from khive_persist import clock
-from khive_persist.purposes import Purpose
-from khive_persist.query import Filter, column
-from khive_persist.records.described import described
-from khive_persist.records.node import Node
+from khive_persist.models.described import described
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter, column
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from khive_persist.errors import StoreUnavailableError
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 
 
 class NoWriter:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from khive_persist.query import column, field
-from khive_persist.records.planner_session import PlannerSession
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.query import column, field
 from khive_persist.store.sqlite.statements import Source, Statement, aggregate
 from khive_persist.store.store import Store
 

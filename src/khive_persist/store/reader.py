@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 import anyio
 
 from khive_persist.errors import StoreBusyError, StoreDamagedError
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.pages import Pages, Versions
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite import connection as sqlite
-from khive_persist.store.sqlite import switch
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
@@ -55,7 +55,7 @@ class Reader:
             ValueError: They are more.
         """
         if len(files) > sqlite.MOST_ATTACHED:
-            # Said here, and not by the first place that has a file of each kind.
+            # Said here, and not by the first project that has a file of each kind.
             raise ValueError(f"{len(files)} files cannot be read together")
         self._files = files
         self._thread = ConnectionThread(self._names())
@@ -204,7 +204,7 @@ class Reader:
         try:
             for number, (path, _) in enumerate(self._files):
                 # It may take the file away.
-                switch.settle(path.parent)
+                atomic_switch.settle(path.parent)
                 if path.exists():
                     versions[path] = sqlite.frozen_version(path)
                     sqlite.attach(connection, path, f"f{number}")

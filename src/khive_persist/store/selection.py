@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Iterable
 
-from khive_persist.purposes import Purpose
-from khive_persist.query import Filter
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter
 from khive_persist.store.sqlite.connection import utc_text
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, select, union
 from khive_persist.store.sqlite.words import quoted

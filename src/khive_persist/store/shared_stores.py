@@ -40,7 +40,7 @@ _shared: dict[_Key, _Shared] = {}
 
 @asynccontextmanager
 async def shared_store(root: str, record: type, opening: Opening) -> AsyncIterator[Store[Any]]:
-    """Use the store of a class in a place, from any task, loop or thread.
+    """Use the store of a class in a project, from any task, loop or thread.
 
     It is opened by the first who comes, and closed by the last who leaves.
 

@@ -19,27 +19,27 @@ import anyio
 import anyio.to_thread
 
 from khive_persist import clock
-from khive_persist.callbacks import SQLITE, Callbacks, Reporter, Tally
 from khive_persist.errors import (
     InvalidQueryError,
     InvalidRecordError,
     NotFoundError,
     StoreClosedError,
 )
-from khive_persist.purposes import Purpose
-from khive_persist.query import Filter, column
-from khive_persist.records.node import Node
-from khive_persist.records.paths import RecordPaths
+from khive_persist.models.node import Node
+from khive_persist.models.paths import RecordPaths
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter, column
 from khive_persist.store import codec
-from khive_persist.store.answers import Answers, Ordering
-from khive_persist.store.file_changes import FileChanges
+from khive_persist.store.callbacks import SQLITE, Callbacks, Reporter, Tally
+from khive_persist.store.change_detector import FileChanges
+from khive_persist.store.follow import Tail
 from khive_persist.store.no_writer import NoWriter
+from khive_persist.store.query_methods import Answers, Ordering
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite import rows as stored
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from khive_persist.store.tail import Tail
 from khive_persist.store.writer import Writer
 
 Record = TypeVar("Record", bound=Node)

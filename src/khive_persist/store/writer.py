@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from khive_persist.errors import StoreClosedError
-from khive_persist.purposes import Purpose
-from khive_persist.query import Filter
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter
 from khive_persist.store import open_files
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.group_commit import GroupCommit

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.store import codec
-from khive_persist.transcripts import claude_code, codex, gemini_cli
-from khive_persist.transcripts.finding import Transcript, session_of
+from khive_persist.tools.claude_code import transcript as claude_code
+from khive_persist.tools.codex import transcript as codex
+from khive_persist.tools.gemini_cli import transcript as gemini_cli
+from khive_persist.tools.message_part import NO_MESSAGE, Line, Piece, row_id
+from khive_persist.transcripts.discovery import Transcript, session_of
+from khive_persist.transcripts.growing_file import Position, RawLine
 from khive_persist.transcripts.instants import Neighbours, instant_of
-from khive_persist.transcripts.lines import Position, RawLine
-from khive_persist.transcripts.piece import NO_MESSAGE, Line, Piece, row_id
 from khive_persist.transcripts.source import Source
 
 READERS: Final = {reader.TOOL: reader.Reader for reader in (claude_code, codex, gemini_cli)}

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import StoreError
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.call_events import (
@@ -17,8 +17,8 @@ from khive_persist.store.sqlite.call_events import (
     complete_events,
     inputs_with_events,
 )
+from khive_persist.tools.message_part import Piece
 from khive_persist.transcripts.batches import Batch
-from khive_persist.transcripts.piece import Piece
 
 _ERROR_CHARACTERS: Final = 2_000
 # The tool whose calls stand together with their results.
@@ -44,13 +44,13 @@ class CallEnds:
     and each failure count once, whoever tells of it.
     """
 
-    def __init__(self, place: Place, settings: Settings, redactor: Redactor | None, tool: str):
+    def __init__(self, project: Project, settings: Settings, redactor: Redactor | None, tool: str):
         self._tool = tool
         self._purpose = HOOK_EVENTS[tool]
-        self._path = place.database(self._purpose.file)
+        self._path = project.database(self._purpose.file)
         self._timeout = settings.store_busy_timeout_seconds
         self._redactor = redactor
-        self._mirror = Mirror(place, settings).follower(self._purpose)
+        self._mirror = Mirror(project, settings).follower(self._purpose)
         self._of_sessions: dict[str, set[str]] = {}
 
     def mark(self, batch: Batch) -> None:

@@ -3,20 +3,20 @@
 from typing import Any
 
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows as stored
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.transcripts.call_ends import CallEnds, ends_of
 
 _COUNTS = ("unreported_calls", "unreported_failures")
 
 
-def recount(place: Place, settings: Settings, redactor: Redactor | None, session: str) -> None:
+def recount(project: Project, settings: Settings, redactor: Redactor | None, session: str) -> None:
     """Complete the events of a session's calls, and count those anew that no event tells of.
 
     Committed, synced and copied on return.
@@ -25,12 +25,12 @@ def recount(place: Place, settings: Settings, redactor: Redactor | None, session
         StoreError: As its subclasses say.
         MirrorError: The second copy cannot be written.
     """
-    path = place.database(CONVERSATIONS.file)
+    path = project.database(CONVERSATIONS.file)
     if not path.exists():
         return
     rows = stored.read_sessions(path, CONVERSATIONS.table, [session])
     for tool in HOOK_EVENTS:
-        calls = CallEnds(place, settings, redactor, tool)
+        calls = CallEnds(project, settings, redactor, tool)
         of_tool = [(row, content) for row in rows if (content := _content(row, tool)) is not None]
         ends = [list(ends_of(content, row[3], tool)) for row, content in of_tool]
         calls.follow([end for some in ends for end in some])
@@ -41,7 +41,7 @@ def recount(place: Place, settings: Settings, redactor: Redactor | None, session
             if count != {name: content[name] for name in _COUNTS if name in content}
         ]
         if changed:
-            follower = Mirror(place, settings).follower(CONVERSATIONS)
+            follower = Mirror(project, settings).follower(CONVERSATIONS)
             timeout = settings.store_busy_timeout_seconds
             with (
                 FileWriter(path, CONVERSATIONS, timeout, follower) as writer,

@@ -9,17 +9,17 @@ import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.copies import existing_place
+from khive_persist.copies import existing_project
 from khive_persist.errors import KhiveError
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.sealing import load_redactor
+from khive_persist.project import Project
 from khive_persist.store.reader import Reader
+from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.threads import Advance, run_stoppable
-from khive_persist.transcripts.accounting import account, backfill, sessions_of
-from khive_persist.transcripts.finding import Transcript, find, in_folder, of_agents, tool_of
+from khive_persist.transcripts.discovery import Transcript, find, in_folder, of_agents, tool_of
+from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync, Synced
 
 
@@ -58,57 +58,57 @@ async def sync(
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
-        PlaceError: There is no place.
+        ProjectError: There is no project.
         StoreError: As its subclasses say.
     """
-    place = existing_place(dir)
-    await anyio.to_thread.run_sync(drain, place)
+    project = existing_project(dir)
+    await anyio.to_thread.run_sync(drain, project)
     named = [Path(path) for path in paths]
-    return await collect(place, named, all_projects=all_projects, reconstruct=reconstruct)
+    return await collect(project, named, all_projects=all_projects, reconstruct=reconstruct)
 
 
 async def collect(
-    place: Place,
+    project: Project,
     paths: Sequence[Path] = (),
     *,
     all_projects: bool = False,
     reconstruct: bool = False,
     advance: Advance = lambda _: None,
 ) -> Collected:
-    """Read transcripts into a place. See `sync`.
+    """Read transcripts into a project. See `sync`.
 
     Args:
-        place: The place.
+        place: The project.
         paths: As for `sync`.
         all_projects: As for `sync`.
         reconstruct: As for `sync`.
         advance: Called, in another thread, with the number of bytes that were read since.
     """
-    named = await _named_by_events(place) if not paths else []
-    listed = partial(_named, paths) if paths else partial(_all, place, named, all_projects)
+    named = await _named_by_events(project) if not paths else []
+    listed = partial(_named, paths) if paths else partial(_all, project, named, all_projects)
 
     def run(stopping: Advance) -> Collected:
         def report(count: int) -> None:
             stopping(count)
             advance(count)
 
-        return _read(place, listed(), report)
+        return _read(project, listed(), report)
 
     done = await run_stoppable(run)
     read = [synced for _, synced in done.transcripts]
     if reconstruct:
-        written = await _backfill(place, [str(synced.path) for synced in read] if paths else None)
+        written = await _backfill(project, [str(synced.path) for synced in read] if paths else None)
     else:
         failing = [str(synced.path) for synced in read if synced.failed_hooks]
-        written = await _heal(place, failing) if failing else 0
+        written = await _heal(project, failing) if failing else 0
     return done._replace(reconstructed=written)
 
 
 def _read(
-    place: Place, transcripts: Iterator[tuple[str | None, Path]], advance: Advance
+    project: Project, transcripts: Iterator[tuple[str | None, Path]], advance: Advance
 ) -> Collected:
-    settings = configuration.load(place.config)
-    syncing = Sync(place, settings, load_redactor(place, settings))
+    settings = configuration.load(project.config)
+    syncing = Sync(project, settings, load_redactor(project, settings))
     done = Collected([], [], 0)
     for tool, path in transcripts:
         try:
@@ -123,16 +123,16 @@ def _read(
     return done
 
 
-async def _backfill(place: Place, paths: list[str] | None) -> int:
-    sessions = await sessions_of(place, paths)
-    return sum([await backfill(place, session_id) for session_id in sessions])
+async def _backfill(project: Project, paths: list[str] | None) -> int:
+    sessions = await sessions_of(project, paths)
+    return sum([await backfill(project, session_id) for session_id in sessions])
 
 
-async def _heal(place: Place, paths: list[str]) -> int:
+async def _heal(project: Project, paths: list[str]) -> int:
     """Backfill the sessions that lack the event of a hook that failed."""
-    sessions = await sessions_of(place, paths)
-    lacking = [id for id in sessions if (await account(place, id)).lost]
-    return sum([await backfill(place, session_id) for session_id in lacking])
+    sessions = await sessions_of(project, paths)
+    lacking = [id for id in sessions if (await account(project, id)).lost]
+    return sum([await backfill(project, session_id) for session_id in lacking])
 
 
 def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:
@@ -148,19 +148,19 @@ def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:
 
 
 def _all(
-    place: Place, of_events: Sequence[Transcript], all_projects: bool
+    project: Project, of_events: Sequence[Transcript], all_projects: bool
 ) -> Iterator[tuple[str | None, Path]]:
     """What the tools keep of this project, and what its hook events name."""
     seen = set()
-    root = None if all_projects else place.root
+    root = None if all_projects else project.root
     for transcript in [*find(root), *of_events]:
         if transcript.path not in seen:
             seen.add(transcript.path)
             yield transcript
 
 
-async def _named_by_events(place: Place) -> list[Transcript]:
-    async with reading(place, *HOOK_EVENTS.values()) as reader:
+async def _named_by_events(project: Project) -> list[Transcript]:
+    async with reading(project, *HOOK_EVENTS.values()) as reader:
         return [
             Transcript(tool, path)
             for tool, purpose in HOOK_EVENTS.items()

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from khive_persist.lineage.endings import Ending
+from khive_persist.sessions.lineage.endings import Ending
 
 # Tools that fire no hook: they only speak to the client, or go on with a call that did.
 _SILENT: Final = {"codex": frozenset({"update_plan", "write_stdin"})}

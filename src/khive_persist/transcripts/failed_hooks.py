@@ -10,10 +10,10 @@ hook does not always name its URL. So one that failed counts only where its even
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from khive_persist.capture.registration.command import is_ours
-from khive_persist.records.hook_event import HookEvent
+from khive_persist.capture.hook_config.command import is_ours
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.sessions.event_types import POST, PRE
-from khive_persist.transcripts.reconstruction import Call, as_hooks_say, event
+from khive_persist.transcripts.backfill import Call, as_hooks_say, event
 
 TOOL: Final = "claude-code"
 # The events whose hook's failure is written down, and what we call them.

@@ -6,17 +6,17 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.focus.calls import TOOLS, told
-from khive_persist.focus.snapshots import snapshot_row
+from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
+from khive_persist.capture.todo_lists.tool_calls import TOOLS, told
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, FOCUS_CHAINS
+from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
-from khive_persist.sealing import seal
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
+from khive_persist.store.redacting import seal
 from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.errors import translated
@@ -25,7 +25,7 @@ from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import Batch
 
 # In a reader's state: the calls that have no result yet, each with the row of its message. The call
-# itself is read from there: the state is no place for what was not redacted.
+# itself is read from there: the state is no project for what was not redacted.
 PENDING: Final = "focus_pending"
 _DONE: Final = "success"
 
@@ -41,12 +41,12 @@ class Ended(NamedTuple):
 class Focus:
     """Follows a sync: keeps each snapshot of the to-do lists of the messages that it stores."""
 
-    def __init__(self, place: Place, settings: Settings, redactor: Redactor | None) -> None:
-        self._path = place.database(FOCUS_CHAINS.file)
+    def __init__(self, project: Project, settings: Settings, redactor: Redactor | None) -> None:
+        self._path = project.database(FOCUS_CHAINS.file)
         self._timeout = settings.store_busy_timeout_seconds
         self._seal = None if redactor is None else partial(seal, redactor)
-        self._mirror = Mirror(place, settings).follower(FOCUS_CHAINS)
-        self._tombstones = CurrentTombstones(place)
+        self._mirror = Mirror(project, settings).follower(FOCUS_CHAINS)
+        self._tombstones = CurrentTombstones(project)
 
     def epoch(self) -> str:
         """Which file has the snapshots; an empty string where there is none, or an old one.

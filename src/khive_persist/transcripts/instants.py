@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.transcripts.piece import Piece
+from khive_persist.tools.message_part import Piece
 
 # Where lines have their time, the likeliest name first.
 _NAMES: Final = ("timestamp", "time", "created_at", "createdAt", "ts", "at")
@@ -61,7 +61,7 @@ class Neighbours:
         """Date those that no line before them dates.
 
         Args:
-            pieces: In the order of their lines; changed in place.
+            pieces: In the order of their lines; changed in project.
             otherwise: For lines among which none has a time.
         """
         following = otherwise

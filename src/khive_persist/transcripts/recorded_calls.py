@@ -5,16 +5,16 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.query import field
 from khive_persist.opening import reading
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS, HOOK_EVENTS
-from khive_persist.query import field
+from khive_persist.project import Project
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.tools.message_part import NO_MESSAGE
+from khive_persist.transcripts.backfill import NAMES, Call
 from khive_persist.transcripts.failed_hooks import FailedHook, Failures
-from khive_persist.transcripts.piece import NO_MESSAGE
-from khive_persist.transcripts.reconstruction import NAMES, Call
 
 # Gemini's words for how a call ended that did not succeed.
 _FAILED: Final = ("error", "cancelled")
@@ -39,20 +39,20 @@ class Event(NamedTuple):
 
 
 async def read_session(
-    place: Place, session_id: str
+    project: Project, session_id: str
 ) -> tuple[list[Event], list[Call], list[FailedHook], int]:
     """Read the events of a session in order of time, its calls, failed hooks, and messages' count.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    async with reading(place, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *HOOK_EVENTS.values()) as reader:
         events = [
             event
             for tool, purpose in HOOK_EVENTS.items()
             for event in await _events(reader, tool, purpose.name, session_id)
         ]
-    async with reading(place, CONVERSATIONS) as reader:
+    async with reading(project, CONVERSATIONS) as reader:
         calls, failed, messages = await _calls(reader, session_id)
     return events, calls, failed, messages
 

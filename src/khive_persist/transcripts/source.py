@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from khive_persist import clock
 from khive_persist.store import codec
 from khive_persist.transcripts import packed_lines
-from khive_persist.transcripts.lines import START, GrowingFile, Position, RawLine
+from khive_persist.transcripts.growing_file import START, GrowingFile, Position, RawLine
 
 LINES, COMPRESSED, DOCUMENT = ".jsonl", ".jsonl.zst", ".json"
 # In the tail of a position: all was read of a file that is not written to in parts.

@@ -11,21 +11,21 @@ from typing import Any, Final, NamedTuple, TypeVar
 from khive_persist import clock
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
-from khive_persist.place import Place
-from khive_persist.purposes import CONVERSATIONS
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log
-from khive_persist.store.sqlite.file_writer import FileWriter
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
-from khive_persist.transcripts.bookmark import Bookmark
 from khive_persist.transcripts.call_ends import CallEnds
-from khive_persist.transcripts.drafts import Draft, Drafting
-from khive_persist.transcripts.finding import Transcript, session_of
+from khive_persist.transcripts.checkpoint import Bookmark
+from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
+from khive_persist.transcripts.message_rows import Draft, Drafting
 from khive_persist.transcripts.source import opened
-from khive_persist.transcripts.storing import Stored, Storing
+from khive_persist.transcripts.writer import Stored, Storing
 
 Advance = Callable[[int], None]
 _Drafted = tuple[Batch, dict[str, Draft]]
@@ -68,17 +68,17 @@ class Synced(NamedTuple):
 
 
 class Sync:
-    """Reads transcripts into one place."""
+    """Reads transcripts into one project."""
 
-    def __init__(self, place: Place, settings: Settings, redactor: Redactor | None) -> None:
-        self._place = place
+    def __init__(self, project: Project, settings: Settings, redactor: Redactor | None) -> None:
+        self._project = project
         self._settings = settings
         self._redactor = redactor
-        self._mirror = Mirror(place, settings).follower(CONVERSATIONS)
-        self._focus = Focus(place, settings, redactor)
+        self._mirror = Mirror(project, settings).follower(CONVERSATIONS)
+        self._focus = Focus(project, settings, redactor)
         self._timeout = settings.store_busy_timeout_seconds
-        self._path = place.database(CONVERSATIONS.file)
-        self._tombstones = CurrentTombstones(place)
+        self._path = project.database(CONVERSATIONS.file)
+        self._tombstones = CurrentTombstones(project)
 
     def run(self, transcript: Path, tool: str, advance: Advance = lambda _: None) -> Synced:
         """Bring in what is new of a transcript: committed, synced and copied on return.
@@ -110,13 +110,13 @@ class Sync:
             writer = FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror)
             stack.enter_context(writer)
             epoch = change_log.state(writer.connection).epoch
-            bookmark = Bookmark(self._place, transcript, tool, epoch, self._focus.epoch())
+            bookmark = Bookmark(self._project, transcript, tool, epoch, self._focus.epoch())
             known, state = bookmark.load()
             file = stack.enter_context(closing(opened(transcript, known)))
             # What lies beside a transcript may come after it.
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=file.is_rewritten)
-            calls = CallEnds(self._place, self._settings, self._redactor, tool)
+            calls = CallEnds(self._project, self._settings, self._redactor, tool)
             storing = Storing(
                 writer, self._focus, calls, bookmark, drafting, tool, state, self._tombstones
             )
@@ -138,7 +138,7 @@ class Sync:
                 advance(stored.bytes)
             is_behind = writer.is_behind
         if is_behind:
-            recover(self._place, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
+            recover(self._project, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
         return result._replace(unknown=dict(unknown))
 
     def _is_purged(self, transcript: Transcript) -> bool:

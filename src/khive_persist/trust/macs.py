@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from khive_persist.errors import PlaceError
+from khive_persist.errors import ProjectError
 from khive_persist.files import (
     PRIVATE_FILE,
     make_directory,
@@ -33,7 +33,7 @@ def mac(khive: Path, purpose: str, content: bytes) -> str:
         content: Its bytes.
 
     Raises:
-        PlaceError: The key cannot be read or made.
+        ProjectError: The key cannot be read or made.
     """
     message = b"\0".join((purpose.encode(), marks.digits(khive).encode(), content))
     return hmac.new(_key(), message, hashlib.sha256).hexdigest()
@@ -58,9 +58,9 @@ def _key() -> bytes:
         except FileNotFoundError:
             key = _made_key(path)
     except OSError as error:
-        raise PlaceError(f"{path}: {error.strerror}") from error
+        raise ProjectError(f"{path}: {error.strerror}") from error
     if len(key) != _KEY_BYTES:
-        raise PlaceError(f"{path} is no key", hint="move it away; what was signed by it is not")
+        raise ProjectError(f"{path} is no key", hint="move it away; what was signed by it is not")
     return key
 
 

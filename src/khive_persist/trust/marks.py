@@ -1,6 +1,6 @@
 """Marks: `.khive/id`, and the same bits in the user's state folder under its physical path.
 
-Which marks agree is decided in `capture/arrival.py`, which the hook runs by itself.
+Which marks agree is decided in `capture/spool_writer.py`, which the hook runs by itself.
 """
 
 import fcntl
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from khive_persist.capture import arrival
-from khive_persist.errors import PlaceError, UntrustedError
+from khive_persist.capture import spool_writer
+from khive_persist.errors import ProjectError, UntrustedError
 from khive_persist.files import PRIVATE_FILE, make_directory, sync_directory
 
 ID: Final = "id"
@@ -25,14 +25,14 @@ _MOST_HOMES: Final = 32
 
 def state_home() -> Path | None:
     """The directory whose `.khive` is the user's state folder; None where none can be written."""
-    directory = arrival.home()
+    directory = spool_writer.home()
     return Path(directory) if directory else None
 
 
 def state_folder() -> Path | None:
     """The state folder itself, which need not be there yet."""
     home = state_home()
-    return None if home is None else Path(arrival.khive_of(str(home)))
+    return None if home is None else Path(spool_writer.khive_of(str(home)))
 
 
 def is_state(khive: Path) -> bool:
@@ -45,14 +45,14 @@ def is_state(khive: Path) -> bool:
 
 
 def physical(khive: Path) -> Path:
-    """A `.khive`'s path without links above it; one in its own place is not followed."""
+    """A `.khive`'s path without links above it; one in its own project is not followed."""
     return Path(os.path.realpath(khive.parent)) / khive.name
 
 
 def is_own(khive: Path) -> bool:
     """Whether it is a directory of the effective user's."""
     try:
-        return arrival.is_own(os.lstat(khive), os.geteuid())
+        return spool_writer.is_own(os.lstat(khive), os.geteuid())
     except OSError:
         return False
 
@@ -61,7 +61,9 @@ def is_marked(khive: Path) -> bool:
     """Whether it is this user's, and has its mark."""
     home = state_home()
     return (
-        is_own(khive) and home is not None and arrival.is_trusted(str(physical(khive)), str(home))
+        is_own(khive)
+        and home is not None
+        and spool_writer.is_trusted(str(physical(khive)), str(home))
     )
 
 
@@ -75,9 +77,9 @@ def digits(khive: Path) -> str:
     home = state_home()
     if home is None:
         return ""
-    mark = Path(arrival.khive_of(str(home))) / MARKS / str(physical(khive)).lstrip("/")
+    mark = Path(spool_writer.khive_of(str(home))) / MARKS / str(physical(khive)).lstrip("/")
     try:
-        return arrival.own_digits(os.readlink(khive / ID), os.readlink(mark))
+        return spool_writer.own_digits(os.readlink(khive / ID), os.readlink(mark))
     except OSError:
         return ""
 
@@ -88,14 +90,14 @@ def all_digits(khive: Path) -> list[str]:
         found = os.readlink(khive / ID).split("-")
     except OSError:
         return []
-    return [one for one in found if len(one) == arrival.MARK_DIGITS and set(one) <= _HEX]
+    return [one for one in found if len(one) == spool_writer.MARK_DIGITS and set(one) <= _HEX]
 
 
 def make_khive(khive: Path) -> None:
     """Make a `.khive` where it is missing, marked on return where marks can be kept.
 
     Raises:
-        PlaceError: It cannot be made, or is a link or a file.
+        ProjectError: It cannot be made, or is a link or a file.
     """
     if os.path.lexists(khive):
         make_directory(khive)
@@ -160,17 +162,17 @@ def _mark(khive: Path, others: Sequence[str] = ()) -> bool:
         return False
     path = physical(khive)
     try:
-        make_directory(Path(arrival.khive_of(str(home))))
+        make_directory(Path(spool_writer.khive_of(str(home))))
         parents: list[int] = []
         try:
-            arrival.mark(str(path), str(home), parents, "".join(f"{one}-" for one in others))
+            spool_writer.mark(str(path), str(home), parents, "".join(f"{one}-" for one in others))
             for parent in parents:
                 os.fsync(parent)
         finally:
             for parent in parents:
                 os.close(parent)
         sync_directory(path)
-    except (OSError, PlaceError):
+    except (OSError, ProjectError):
         # Without links, or room. Named by the person it is used all the same.
         return is_marked(khive)
     return True
@@ -188,7 +190,7 @@ def _turn() -> Iterator[None]:
             descriptor = os.open(folder / _LOCK, flags, PRIVATE_FILE)
             os.fchmod(descriptor, PRIVATE_FILE)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except (OSError, PlaceError):
+        except (OSError, ProjectError):
             # A file system without locks, or a full one: marking is rare enough.
             pass
     try:

@@ -11,7 +11,7 @@ def module_command(module: str, *words: str) -> list[str]:
 
 
 def environment_for(root: Path, **more: str) -> dict[str, str]:
-    """Our environment, with a place named that this process was allowed to use.
+    """Our environment, with a project named that this process was allowed to use.
 
     Of PYTHONPATH only absolute paths stay: an empty or relative one is the working directory's.
     """

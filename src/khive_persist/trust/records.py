@@ -1,6 +1,6 @@
-"""What the person has seen and trusted of a place: its settings, and triggers in its databases.
+"""What the person has seen and trusted of a project: its settings, and triggers in its databases.
 
-One file a place in the state folder, named by the digits of its mark.
+One file a project in the state folder, named by the digits of its mark.
 """
 
 import json
@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.errors import PlaceError
+from khive_persist.errors import ProjectError
 from khive_persist.files import make_directory, read_regular, write_private
 from khive_persist.trust import marks
 
@@ -17,7 +17,7 @@ _MOST_BYTES: Final = 4 << 20
 
 
 class Trusted(NamedTuple):
-    """What was trusted of a place.
+    """What was trusted of a project.
 
     Attributes:
         config: The text of its config.toml, or None where none was seen.
@@ -35,12 +35,12 @@ def path_of(khive: Path) -> Path | None:
 
 
 def load(khive: Path) -> Trusted:
-    """What was trusted of a place that has its mark; nothing where there is none."""
+    """What was trusted of a project that has its mark; nothing where there is none."""
     return of_digits(marks.digits(khive)) if marks.is_marked(khive) else Trusted()
 
 
 def of_digits(digits: str) -> Trusted:
-    """What was trusted of the place that has, or had, this mark; nothing where there is none."""
+    """What was trusted of the project that has, or had, this mark; nothing where there is none."""
     folder = marks.state_folder()
     if folder is None or not digits:
         return Trusted()
@@ -55,10 +55,10 @@ def of_digits(digits: str) -> Trusted:
 
 
 def store(khive: Path, trusted: Trusted) -> None:
-    """Remember what was trusted: synced on return. The state folder's own place needs none.
+    """Remember what was trusted: synced on return. The state folder's own project needs none.
 
     Raises:
-        PlaceError: It cannot be written.
+        ProjectError: It cannot be written.
     """
     path = path_of(khive)
     if path is None:
@@ -67,7 +67,7 @@ def store(khive: Path, trusted: Trusted) -> None:
         make_directory(path.parent)
         write_private(path, json.dumps(trusted._asdict()).encode())
     except OSError as error:
-        raise PlaceError(f"{path}: {error.strerror}") from error
+        raise ProjectError(f"{path}: {error.strerror}") from error
 
 
 def trust_config(khive: Path, config: str | None) -> None:

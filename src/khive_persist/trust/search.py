@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from khive_persist.capture import arrival
-from khive_persist.errors import PlaceError, UntrustedError
+from khive_persist.capture import spool_writer
+from khive_persist.errors import ProjectError, UntrustedError
 from khive_persist.trust import marks
 
 _HARMLESS: Final = frozenset({"config.toml", ".gitignore"})
@@ -37,7 +37,7 @@ def meant(directory: Path | str) -> Path:
         UntrustedError: It is a link or a file, or another user's.
     """
     root = Path(os.path.abspath(directory))
-    khive = Path(arrival.khive_of(str(root)))
+    khive = Path(spool_writer.khive_of(str(root)))
     if os.path.lexists(khive):
         refuse_foreign(khive)
         marks.mark(khive)
@@ -51,7 +51,7 @@ def named(directory: Path | str) -> Path:
         UntrustedError: There is a `.khive` that is not trusted, and holds more than settings.
     """
     root = Path(os.path.abspath(directory))
-    khive = Path(arrival.khive_of(str(root)))
+    khive = Path(spool_writer.khive_of(str(root)))
     if os.path.lexists(khive):
         _use(khive)
     return root
@@ -61,18 +61,18 @@ def upward(start: Path | str = ".") -> Search:
     """Look upward from a directory.
 
     Raises:
-        PlaceError: None is found, and there is no home directory.
+        ProjectError: None is found, and there is no home directory.
     """
-    home = arrival.home()
-    root, nearest = arrival.search(os.path.realpath(start), home)
+    home = spool_writer.home()
+    root, nearest = spool_writer.search(os.path.realpath(start), home)
     if not root and nearest:
-        raise untrusted(Path(arrival.khive_of(nearest)))
+        raise untrusted(Path(spool_writer.khive_of(nearest)))
     if not root:
-        raise PlaceError("no .khive was found and there is no home", hint="set KHIVE_DIR")
+        raise ProjectError("no .khive was found and there is no home", hint="set KHIVE_DIR")
     if nearest == root:
         return Search(Path(root), None)
     passed = Path(nearest)
-    if is_bare(Path(arrival.khive_of(nearest))):
+    if is_bare(Path(spool_writer.khive_of(nearest))):
         return Search(named(passed), None)
     return Search(Path(root), passed)
 
@@ -92,7 +92,7 @@ def adopt(khive: Path) -> None:
 
     Raises:
         UntrustedError: It holds more than that.
-        PlaceError: It cannot be made.
+        ProjectError: It cannot be made.
     """
     if os.path.lexists(khive):
         _use(khive)

@@ -21,7 +21,7 @@ def dump(khive: Path, purpose: str, document: dict[str, Any]) -> bytes:
         document: What it says.
 
     Raises:
-        PlaceError: The key cannot be read or made.
+        ProjectError: The key cannot be read or made.
     """
     signed = document | {_MAC: macs.mac(khive, purpose, _canonical(document))}
     return json.dumps(signed, indent=2).encode() + b"\n"

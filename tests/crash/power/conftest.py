@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.crash.power import disk_log
 
 
@@ -44,9 +44,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def place(root: Path) -> Place:
-    """A place of some age on the disk, whose drainers leave soon."""
-    made = Place(root / "project")
+def project(root: Path) -> Project:
+    """A project of some age on the disk, whose drainers leave soon."""
+    made = Project(root / "project")
     made.make()
     made.config.write_text("[capture]\nlinger_seconds = 0.05\n")
     return made

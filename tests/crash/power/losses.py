@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.crash.power.disk import Disk, images, put
 from tests.crash.power.disk_log import Step, record
 
@@ -18,9 +18,9 @@ import sys
 from pathlib import Path
 import anyio
 from khive_persist import open_store
-from khive_persist.place import Place
+from khive_persist.project import Project
 from tests.mirror.records import event, plan
-place = Place(sys.argv[1])
+project = Project(sys.argv[1])
 
 def say(*words):
     print(*words, flush=True)
@@ -32,8 +32,8 @@ def acknowledged(steps: Sequence[Step]) -> list[str]:
     return b"".join(step.content for step in steps if step.call == "said").decode().split()
 
 
-def script(place: Place, *parts: str) -> list[str]:
-    return [sys.executable, "-P", "-c", BEGIN + "".join(parts), str(place.root)]
+def script(project: Project, *parts: str) -> list[str]:
+    return [sys.executable, "-P", "-c", BEGIN + "".join(parts), str(project.root)]
 
 
 def lose_power(

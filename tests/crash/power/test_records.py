@@ -13,8 +13,8 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
-from khive_persist.place import Place
-from khive_persist.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.project import Project
 from tests.crash.power.disk_log import Step
 from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
 from tests.mirror.records import assert_equal, event, ids, recovered, rows, save
@@ -25,7 +25,7 @@ PAYLOAD = json.dumps({"hook_event_name": "Stop", "session_id": "s1"}).encode()
 
 SAVED = """
 async def main():
-    async with open_store(PURPOSE, dir=place.root) as store:
+    async with open_store(PURPOSE, dir=project.root) as store:
         await store.save(record("one"))
         say("one")
         await store.save(record("two"))
@@ -43,7 +43,7 @@ anyio.run(main)
 """
 MANY = """
 async def main():
-    async with open_store(PURPOSE, dir=place.root) as store:
+    async with open_store(PURPOSE, dir=project.root) as store:
         await store.save_many([record(f"m{number:02}") for number in range(TOGETHER)])
         say(*(f"m{number:02}" for number in range(TOGETHER)))
         await store.save(record("last"))
@@ -52,8 +52,8 @@ anyio.run(main)
 # From how many on the records of one save share a sync: all, or enough that they are several.
 ALL = "from khive_persist.mirror.syncing import TOGETHER"
 FEW = """
-from khive_persist.mirror import documents, streams
-TOGETHER = documents.TOGETHER = streams.TOGETHER = 4
+from khive_persist.mirror import json_files, jsonl_files
+TOGETHER = json_files.TOGETHER = jsonl_files.TOGETHER = 4
 """
 PLANS = """
 from khive_persist import PlannerSession as PURPOSE
@@ -66,26 +66,26 @@ def record(id, **more):
 """
 
 
-def waiting(place: Place) -> list[str]:
-    spool = Spool(place)
+def waiting(project: Project) -> list[str]:
+    spool = Spool(project)
     return [event.id for event in spool.events()]
 
 
-def stored(place: Place, purpose: Purpose) -> list[str]:
-    return ids(place, purpose) if place.database(purpose.file).exists() else []
+def stored(project: Project, purpose: Purpose) -> list[str]:
+    return ids(project, purpose) if project.database(purpose.file).exists() else []
 
 
-def assert_once(place: Place) -> None:
+def assert_once(project: Project) -> None:
     """One event, in the database and in the mirror; nothing waits any more."""
-    assert drain(place).errors == ()
-    recovered(place)
-    (content,) = (json.loads(row[3]) for row in rows(place, CLAUDE))
+    assert drain(project).errors == ()
+    recovered(project)
+    (content,) = (json.loads(row[3]) for row in rows(project, CLAUDE))
     assert content["payload"] == json.loads(PAYLOAD)
-    assert waiting(place) == []
-    assert_equal(place)
+    assert waiting(project) == []
+    assert_equal(project)
 
 
-@pytest.mark.parametrize("is_new", [True, False], ids=["a new place", "an old place"])
+@pytest.mark.parametrize("is_new", [True, False], ids=["a new project", "an old project"])
 def test_the_hook_and_its_drainer(
     root: Path,
     thoroughly: bool,
@@ -93,16 +93,16 @@ def test_the_hook_and_its_drainer(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = Place(root / "project") if is_new else request.getfixturevalue("place")
-    monkeypatch.setenv("KHIVE_DIR", str(place.root))
+    project = Project(root / "project") if is_new else request.getfixturevalue("project")
+    monkeypatch.setenv("KHIVE_DIR", str(project.root))
 
     def check(done: list[Step]) -> None:
         if any(step.call == "exit" for step in done):
-            assert_once(place)
+            assert_once(project)
         else:
             # It may be there already, and never twice.
-            drain(place)
-            assert len(stored(place, CLAUDE)) <= 1
+            drain(project)
+            assert len(stored(project, CLAUDE)) <= 1
 
     count = lose_power(root, HOOK, thoroughly, check, PAYLOAD)
     assert count > 10
@@ -117,20 +117,20 @@ def test_the_hook_and_its_drainer(
     ],
 )
 def test_saved_records(
-    root: Path, place: Place, thoroughly: bool, kind: str, work: str, purpose: Purpose
+    root: Path, project: Project, thoroughly: bool, kind: str, work: str, purpose: Purpose
 ) -> None:
     def check(done: list[Step]) -> None:
-        recovered(place)
-        present = stored(place, purpose)
+        recovered(project)
+        present = stored(project, purpose)
         assert len(present) == len(set(present))
         said = acknowledged(done)
         assert not {word[1:] for word in said if word[0] == "-"} & set(present)
         going = {word[1:] for word in said if word[0] in "-?"}
         assert {word for word in said if word[0].isalnum()} - going <= set(present)
-        if place.database(purpose.file).exists():
-            assert_equal(place)
+        if project.database(purpose.file).exists():
+            assert_equal(project)
 
     if purpose == CLAUDE:
-        save(place, event("begin"))
-    words = script(place, ALL if thoroughly else FEW, kind, work)
+        save(project, event("begin"))
+    words = script(project, ALL if thoroughly else FEW, kind, work)
     lose_power(root, words, thoroughly, check)

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from starlette.routing import BaseRoute, Route
 
-from khive_persist.server.access import Guarded
+from khive_persist.server.context import Serving
 from khive_persist.server.openapi.writes import Told, told
-from khive_persist.server.reading.listing import MEDIA_TYPES
-from khive_persist.server.reading.operations import Operation
-from khive_persist.server.reading.parameters import MAX_CHARACTERS, MAX_VALUES, TIME, Parameter
-from khive_persist.server.reading.schemas import BOOLEAN, TEXT, Schema, array, maybe, record
-from khive_persist.server.serving import Serving
+from khive_persist.server.request.auth import Guarded
+from khive_persist.server.routes.read.listing import MEDIA_TYPES
+from khive_persist.server.routes.read.operations import Operation
+from khive_persist.server.routes.read.parameters import MAX_CHARACTERS, MAX_VALUES, TIME, Parameter
+from khive_persist.server.routes.read.schemas import BOOLEAN, TEXT, Schema, array, maybe, record
 
 _ERROR: Final = "#/components/schemas/Error"
 _ALWAYS: Final = {

@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.access import route
+from khive_persist.server.context import Serving
 from khive_persist.server.openapi.document import openapi
-from khive_persist.server.reading.answers import answer
-from khive_persist.server.reading.parameters import parsed
-from khive_persist.server.serving import Serving
+from khive_persist.server.request.auth import route
+from khive_persist.server.routes.read.parameters import parsed
+from khive_persist.server.routes.read.responses import answer
 
 
 def routes(serving: Serving, every: Sequence[BaseRoute]) -> list[BaseRoute]:

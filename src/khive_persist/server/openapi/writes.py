@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from khive_persist.purposes import HOOK_EVENTS
-from khive_persist.records.experiment import MOST_VARIANTS, NAME
-from khive_persist.server.reading.parameters import Parameter
-from khive_persist.server.reading.schemas import (
+from khive_persist.models.experiment import MOST_VARIANTS, NAME
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.server.http.tokens import RIGHTS
+from khive_persist.server.routes.read.parameters import Parameter
+from khive_persist.server.routes.read.schemas import (
     ANYTHING,
     BOOLEAN,
     COUNT,
@@ -17,8 +18,7 @@ from khive_persist.server.reading.schemas import (
     maybe,
     record,
 )
-from khive_persist.server.records import CLASSES
-from khive_persist.server.tokens import RIGHTS
+from khive_persist.server.routes.records import CLASSES
 
 
 class Told(NamedTuple):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from khive_persist.errors import StoreError
-from khive_persist.purposes import BUILT_IN, HOOK_EVENTS
-from khive_persist.store.sqlite import switch
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
 
@@ -52,7 +52,9 @@ class Table(NamedTuple):
 def databases_in(folder: Path) -> list[Path]:
     """Everything in a folder that is named as a database and is no directory, in order of names."""
     return sorted(
-        path for path in folder.iterdir() if switch.is_database(path.name) and not path.is_dir()
+        path
+        for path in folder.iterdir()
+        if atomic_switch.is_database(path.name) and not path.is_dir()
     )
 
 

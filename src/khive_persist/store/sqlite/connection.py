@@ -17,9 +17,9 @@ from khive_persist.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from khive_persist.place import PRIVATE_FILE
-from khive_persist.purposes import Purpose
-from khive_persist.store.sqlite import forks, guard, migrations, switch
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import PRIVATE_FILE
+from khive_persist.store.sqlite import atomic_switch, forks, guard, migrations
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 
 # A page holds whole rows: of events, of 2 to 3 KB each, five stand in 16 KiB, and two in 8 KiB with
@@ -51,7 +51,7 @@ def open_writer(
         StoreError: As its subclasses say; the file is as it was.
     """
     refuse_link(path)
-    with switch.in_turn(path, busy_timeout_seconds, is_wanted), translated(path):
+    with atomic_switch.in_turn(path, busy_timeout_seconds, is_wanted), translated(path):
         if not path.exists():
             _create(path)
         guard.refuse_foreign(path)
@@ -115,7 +115,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         StoreDamagedError: It is no SQLite file.
     """
     refuse_link(path)
-    switch.settle(path.parent)
+    atomic_switch.settle(path.parent)
     _check_readable(path)
     with translated(path):
         connection = _connect(path, "ro")
@@ -202,7 +202,7 @@ def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
         StoreDamagedError: It is no SQLite file.
     """
     refuse_link(path)
-    switch.settle(path.parent)
+    atomic_switch.settle(path.parent)
     _check_readable(path)
     with translated(path):
         connection.execute(f"ATTACH ? AS {name}", (_uri(path, _reading_mode(path)),))
@@ -216,19 +216,19 @@ def refuse_link(path: Path) -> None:
     Raises:
         StoreUnavailableError: There is one, or something else that is no file.
     """
-    for place in (path.parent, path):
+    for project in (path.parent, path):
         try:
-            mode = os.lstat(place).st_mode
+            mode = os.lstat(project).st_mode
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise StoreUnavailableError(f"{place}: {error.strerror}") from error
+            raise StoreUnavailableError(f"{project}: {error.strerror}") from error
         if stat.S_ISLNK(mode):
             raise StoreUnavailableError(
-                f"{place} is a symbolic link", hint="put the file itself there"
+                f"{project} is a symbolic link", hint="put the file itself there"
             )
-        if place == path and not stat.S_ISREG(mode):
-            raise StoreUnavailableError(f"{place} is not a file", hint="move it away")
+        if project == path and not stat.S_ISREG(mode):
+            raise StoreUnavailableError(f"{project} is not a file", hint="move it away")
 
 
 def check(path: Path) -> str:
@@ -251,7 +251,7 @@ def set_aside(path: Path, quarantine: Path) -> Path:
     """Move a database and its sidecars into a new folder of the quarantine; that folder."""
     folder = quarantine / f"{path.name}.{clock.new_id()}"
     folder.mkdir(mode=0o700)
-    with switch.in_turn(path, DEFAULT_BUSY_TIMEOUT_SECONDS):
+    with atomic_switch.in_turn(path, DEFAULT_BUSY_TIMEOUT_SECONDS):
         for suffix in ("-wal", "-shm", "-journal", ""):
             sidecar = path.with_name(path.name + suffix)
             if os.path.lexists(sidecar):
@@ -280,7 +280,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
     Nor is there one while a switch of the folder's databases is pending: who opens it finishes it.
     """
-    if switch.is_pending(path.parent):
+    if atomic_switch.is_pending(path.parent):
         return None
     try:
         found = os.stat(path)

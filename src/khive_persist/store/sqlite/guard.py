@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.errors import StoreUnavailableError
-from khive_persist.purposes import BUILT_IN
+from khive_persist.models.purposes import BUILT_IN
 from khive_persist.trust import records
 
 _KHIVE: Final = ".khive"

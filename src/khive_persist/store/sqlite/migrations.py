@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import StoreNewerError, StoreUnavailableError
-from khive_persist.purposes import BUILT_IN_NAMES, Purpose
+from khive_persist.models.purposes import BUILT_IN_NAMES, Purpose
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.words import quoted
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from khive_persist.errors import KhiveError, MirrorError
 from khive_persist.store.change import Change, Consumer, Lines
-from khive_persist.store.sqlite import change_log, lock
+from khive_persist.store.sqlite import change_log, write_lock
 
 MIRROR: Final = "mirror"
 # Who keeps the second copy; "off" where settings say that there is none; None where who writes does
@@ -157,7 +157,7 @@ class MirrorProgress:
             return {}
         if time.monotonic() < self._failed_at + _RETRY_SECONDS:
             return {}
-        alone = lock.try_acquire(lock.gate_path(self._path))
+        alone = write_lock.try_acquire(write_lock.gate_path(self._path))
         if alone is None:
             # Somebody copies just now; it is his.
             return {}
@@ -197,7 +197,9 @@ class MirrorProgress:
         ):
             if changes:
                 # Whoever has it alone holds the lock of the writers, too: it is free, or shared.
-                gate = lock.acquire(lock.gate_path(self._path), timeout_seconds, shared=True)
+                gate = write_lock.acquire(
+                    write_lock.gate_path(self._path), timeout_seconds, shared=True
+                )
                 batches.append(Batch(changes, ranges, gate, is_recovery))
         return batches
 

@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from khive_persist.errors import StoreDamagedError
-from khive_persist.place import PRIVATE_FILE
+from khive_persist.project import PRIVATE_FILE
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import change_log, migrations, statements
 from khive_persist.store.sqlite.connection import opened_reader, prepare_reader
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.revise import Change
+from khive_persist.store.sqlite.rewrite import Change
 from khive_persist.store.sqlite.words import quoted
 
 _PAGES_A_STEP: Final = 1024

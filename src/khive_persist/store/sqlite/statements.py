@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
-from khive_persist.purposes import Purpose
-from khive_persist.query import (
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import (
     All,
     AnyOf,
     Compare,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final
 
-from khive_persist.purposes import Purpose
+from khive_persist.models.purposes import Purpose
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import change_log, statements
 from khive_persist.store.sqlite.words import quoted

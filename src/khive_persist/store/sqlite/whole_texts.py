@@ -1,14 +1,14 @@
 """The whole of a hook event's `output` and `command`, as SQL over its payload.
 
 A row keeps the beginning of each; where that is all of it, or the payload has no text that begins
-so, it is what the expression gives. The expressions say in SQL what `capture/tools/` says in Python
+so, it is what the expression gives. The expressions say in SQL what `tools/` says in Python
 of each tool's payloads; a test holds them together.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from khive_persist.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS, Purpose
+from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS, Purpose
 
 _PAYLOAD: Final = "$.payload"
 _RESPONSE: Final = f"{_PAYLOAD}.tool_response"

@@ -1,0 +1,245 @@
+"""Groups of sessions compared, metric by metric: every figure, and which test counts.
+
+For each metric one test is decided on before any value is seen: Welch's t for numbers of two
+groups, Fisher's for shares, Welch's analysis of variance for more groups, the paired t for pairs.
+Where it is not defined, another takes its place: Brown and Forsythe's analysis of variance where a
+group does not vary, the sign test where all pairs differ by the same. Its p-value goes into the
+corrections for many metrics. The others stand beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from khive_persist.analytics.compare.metric import Metric, Samples
+from khive_persist.analytics.compare.statistics.assumptions import (
+    Normality,
+    Spread,
+    normality,
+    spread,
+)
+from khive_persist.analytics.compare.statistics.describe import Description, describe
+from khive_persist.analytics.compare.statistics.effect import Effect, effect
+from khive_persist.analytics.compare.statistics.interval import LEVEL
+from khive_persist.analytics.compare.statistics.many_samples import (
+    BrownForsytheAnova,
+    Pair,
+    WelchAnova,
+    brown_forsythe_anova,
+    games_howell,
+    welch_anova,
+)
+from khive_persist.analytics.compare.statistics.medians import MedianDifference, median_difference
+from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
+from khive_persist.analytics.compare.statistics.p_values import told
+from khive_persist.analytics.compare.statistics.paired import (
+    PairedT,
+    Sign,
+    Wilcoxon,
+    paired_t,
+    sign,
+    wilcoxon,
+)
+from khive_persist.analytics.compare.statistics.power import needed, smallest_effect
+from khive_persist.analytics.compare.statistics.proportions import (
+    Proportion,
+    ProportionDifference,
+    proportion_difference,
+)
+from khive_persist.analytics.compare.statistics.two_samples import (
+    MannWhitney,
+    Welch,
+    mann_whitney,
+    welch,
+)
+
+MIN_N: Final = 5
+_MOST_NAMED: Final = 3
+
+
+class Group(NamedTuple):
+    """What one group has of one metric.
+
+    Attributes:
+        name: The group's.
+        description: Of its values; of a share, 1 and 0.
+        left_out: How many of its sessions have no value, by the reason.
+        normality: Shown for who reads it; no test is picked by it.
+    """
+
+    name: str
+    description: Description
+    left_out: dict[str, int]
+    normality: Normality | None
+
+
+class Compared(NamedTuple):
+    """One metric, compared. What was not asked, or cannot be said, is None.
+
+    Attributes:
+        metric: Which.
+        groups: What each group has, in the order in which they are compared.
+        tested: The places in `groups` of those that were tested; others have too few sessions.
+        refusal: Why there is no test, or an empty string.
+        welch: Of two groups; this test counts.
+        mann_whitney: Of two groups.
+        effect: Cohen's d and Hedges' g of two groups.
+        median_difference: Of two groups.
+        shares: Of two groups, where the metric is a share; this test counts.
+        welch_anova: Of more groups; this test counts.
+        brown_forsythe_anova: Of more groups; this test counts where one of them does not vary.
+        pairs: Of more groups, by Games and Howell; their places are those in `groups`.
+        paired_t: Where values belong together; this test counts.
+        sign: Where values belong together; this test counts where all differences are the same.
+        wilcoxon: Where values belong together.
+        spread: Whether the groups spread alike; shown only.
+        smallest_effect: The smallest effect, in standard deviations, that groups of these sizes
+            would have shown in 4 of 5 experiments.
+        needed: How many sessions each group needs for the effect that was seen, to show it so.
+        p: That of the test that counts; 1e-12, here and everywhere, stands for less than that.
+        p_holm: Adjusted so that one wrong finding among all metrics is as rare as 1 in 20.
+        p_bh: Adjusted so that 1 in 20 of the findings is wrong.
+    """
+
+    metric: Metric
+    groups: list[Group]
+    tested: tuple[int, ...] = ()
+    refusal: str = ""
+    welch: Welch | None = None
+    mann_whitney: MannWhitney | None = None
+    effect: Effect | None = None
+    median_difference: MedianDifference | None = None
+    shares: ProportionDifference | None = None
+    welch_anova: WelchAnova | None = None
+    brown_forsythe_anova: BrownForsytheAnova | None = None
+    pairs: list[Pair] | None = None
+    paired_t: PairedT | None = None
+    sign: Sign | None = None
+    wilcoxon: Wilcoxon | None = None
+    spread: Spread | None = None
+    smallest_effect: float | None = None
+    needed: int | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_bh: float | None = None
+
+
+def compare(
+    samples: Mapping[Metric, Samples],
+    *,
+    paired: bool = False,
+    min_n: int = MIN_N,
+    level: float = LEVEL,
+) -> list[Compared]:
+    """Compare groups by each metric.
+
+    Args:
+        samples: The values of each metric, by group, in the order in which groups are compared: the
+            second is set against the first.
+        paired: Whether the values of two groups belong together, in their order.
+        min_n: A group with fewer values is not tested; the others are, where two are left.
+        level: Of all intervals.
+
+    Returns:
+        One for each metric, in their order; corrected for all that have a p-value.
+    """
+    done = [_compared(metric, of, paired, min_n, level) for metric, of in samples.items()]
+    tested = [index for index, one in enumerate(done) if one.p is not None]
+    p = [one.p for one in done if one.p is not None]
+    for index, by_holm, by_bh in zip(tested, holm(p), benjamini_hochberg(p), strict=True):
+        done[index] = done[index]._replace(p_holm=by_holm, p_bh=by_bh)
+    return [told(one) for one in done]
+
+
+def _compared(metric: Metric, samples: Samples, paired: bool, min_n: int, level: float) -> Compared:
+    one = Compared(
+        metric,
+        [
+            Group(name, describe(sample.values), dict(sample.left_out), normality(sample.values))
+            for name, sample in samples.items()
+        ],
+    )
+    tested = tuple(place for place, of in enumerate(one.groups) if of.description.n >= min_n)
+    if len(one.groups) < 2:
+        return one._replace(refusal="one group alone has nothing to be compared with")
+    if len(tested) < 2:
+        few = named([group for group in one.groups if group.description.n < min_n])
+        return one._replace(refusal=f"too few sessions ({few}): each group needs {min_n}")
+    one = one._replace(tested=tested)
+    every = [sample.values for sample in samples.values()]
+    values = [every[place] for place in tested]
+    if paired:
+        one = _of_pairs(one, values[0], values[1], level)
+    elif len(values) > 2:
+        one = _of_many(one, values, level)
+    elif metric.kind == "share":
+        one = _of_shares(one, values, level)
+    else:
+        one = _of_two(one, values[0], values[1], level)
+    if one.p is not None:
+        return one
+    if paired:
+        return one._replace(refusal="the values of each pair are the same")
+    wavers = any(group.description.minimum != group.description.maximum for group in one.groups)
+    return one._replace(
+        refusal="no group's values vary" + (" by more than their rounding" if wavers else "")
+    )
+
+
+def named(groups: Sequence[Group]) -> str:
+    """The first groups with their sizes, and how many more there are."""
+    said = ", ".join(f"{group.name} {group.description.n}" for group in groups[:_MOST_NAMED])
+    return said if len(groups) <= _MOST_NAMED else f"{said} and {len(groups) - _MOST_NAMED} more"
+
+
+def _of_two(
+    one: Compared, first: Sequence[float], second: Sequence[float], level: float
+) -> Compared:
+    tested, seen = welch(first, second, level), effect(first, second, level)
+    return one._replace(
+        welch=tested,
+        mann_whitney=mann_whitney(first, second),
+        effect=seen,
+        median_difference=median_difference(first, second, level),
+        spread=spread((first, second)),
+        smallest_effect=smallest_effect(len(first), len(second)),
+        needed=needed(seen.g) if seen is not None else None,
+        p=tested.p if tested is not None else None,
+    )
+
+
+def _of_shares(one: Compared, values: Sequence[Sequence[float]], level: float) -> Compared:
+    first, second = (Proportion(round(sum(some)), len(some)) for some in values)
+    tested = proportion_difference(first, second, level)
+    varies = 0 < first.hits + second.hits < first.of + second.of
+    return one._replace(shares=tested, p=tested.p if tested is not None and varies else None)
+
+
+def _of_many(one: Compared, values: Sequence[Sequence[float]], level: float) -> Compared:
+    tested = welch_anova(values)
+    by_size = brown_forsythe_anova(values)
+    counts = tested or by_size
+    at = one.tested
+    return one._replace(
+        welch_anova=tested,
+        brown_forsythe_anova=by_size,
+        pairs=[
+            pair._replace(first=at[pair.first], second=at[pair.second])
+            for pair in games_howell(values, level) or ()
+        ]
+        or None,
+        spread=spread(values),
+        p=counts.p if counts is not None else None,
+    )
+
+
+def _of_pairs(
+    one: Compared, first: Sequence[float], second: Sequence[float], level: float
+) -> Compared:
+    tested, signs = paired_t(first, second, level), sign(first, second)
+    counts = tested or signs
+    return one._replace(
+        paired_t=tested,
+        sign=signs,
+        wilcoxon=wilcoxon(first, second),
+        p=counts.p if counts is not None else None,
+    )

@@ -1,0 +1,44 @@
+"""Names that stand for those of people and sessions: the same under one key."""
+
+import hashlib
+import hmac
+import secrets
+from pathlib import Path
+from typing import Final
+
+from khive_persist.errors import InvalidFileError
+from khive_persist.project import write_private
+
+KEY_BYTES: Final = 32
+_CHARACTERS: Final = 16
+
+
+class Pseudonyms:
+    """Gives them, by HMAC-SHA-256 of the name under a key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, name: str) -> str:
+        """The pseudonym of a name: `p_` and 64 bits in hex."""
+        digest = hmac.new(self._key, name.encode("utf-8", "surrogatepass"), hashlib.sha256)
+        return f"p_{digest.hexdigest()[:_CHARACTERS]}"
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file, which is made where it is missing, private, of random bytes.
+
+    Whoever has the key can tell which pseudonym a known name has; without it nobody can.
+
+    Raises:
+        InvalidFileError: What is there is shorter than 16 bytes.
+        OSError: It cannot be read or made.
+    """
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_hex(KEY_BYTES).encode()
+        write_private(path, key)
+    if len(key.strip()) < 16:
+        raise InvalidFileError(f"{path} is too short for a key", hint="16 bytes or more")
+    return key.strip()

@@ -1,0 +1,141 @@
+"""More than two samples: are their means one, and which pairs differ.
+
+Welch's analysis of variance weighs a sample by the inverse of its variance, which one without any
+spread does not have; Brown and Forsythe's weighs it by its size alone.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import sqrt
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.moments import (
+    Moments,
+    is_rounding,
+    moments,
+    satterthwaite,
+)
+
+# The pairs of more samples than these are too many to look at, and take minutes.
+MOST_PAIRED: Final = 20
+
+
+class WelchAnova(NamedTuple):
+    """Welch's test that all means are one (Welch 1951, Biometrika 38); no equal spread is asked.
+
+    Attributes:
+        f: The statistic.
+        df_between: How many samples but one.
+        df_within: By Welch; no whole number.
+        p: Of an F as large.
+    """
+
+    f: float
+    df_between: int
+    df_within: float
+    p: float
+
+
+class BrownForsytheAnova(NamedTuple):
+    """Brown and Forsythe's test that all means are one (1974, Technometrics 16).
+
+    It asks for no equal spread, and takes samples without any.
+
+    Attributes:
+        f: The statistic, F*.
+        df_between: How many samples but one.
+        df_within: By Satterthwaite; no whole number.
+        p: Of an F as large.
+    """
+
+    f: float
+    df_between: int
+    df_within: float
+    p: float
+
+
+class Pair(NamedTuple):
+    """Two of several samples (Games and Howell 1976, J. Educ. Stat. 1).
+
+    Attributes:
+        first: The index of one sample.
+        second: And of the other.
+        difference: The second mean less the first.
+        interval: Simultaneous with those of all other pairs.
+        t: The difference by its standard error.
+        df: By Satterthwaite.
+        p: Adjusted for all pairs, by the studentised range.
+    """
+
+    first: int
+    second: int
+    difference: float
+    interval: Interval
+    t: float
+    df: float
+    p: float
+
+
+def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:
+    """Welch's test; None under two samples, or where one has under two values or no spread."""
+    found = [moments(one) for one in samples]
+    if len(found) < 2 or not all(one.variance for one in found):
+        return None
+    k = len(found)
+    weights = np.array([1 / one.error for one in found])
+    means = np.array([one.mean for one in found])
+    sizes = np.array([one.n for one in found])
+    total = weights.sum()
+    grand = float(weights @ means / total)
+    between = float(weights @ (means - grand) ** 2) / (k - 1)
+    spread = float((((1 - weights / total) ** 2) / (sizes - 1)).sum())
+    f = between / (1 + 2 * (k - 2) / (k**2 - 1) * spread)
+    df = (k**2 - 1) / (3 * spread)
+    return WelchAnova(f, k - 1, df, float(stats.f.sf(f, k - 1, df)))
+
+
+def brown_forsythe_anova(samples: Sequence[Sequence[float]]) -> BrownForsytheAnova | None:
+    """Brown and Forsythe's test; None under two samples, with under two values, or no spread."""
+    found = [moments(one) for one in samples]
+    if len(found) < 2 or any(one.n < 2 for one in found):
+        return None
+    sizes = np.array([one.n for one in found])
+    means = np.array([one.mean for one in found])
+    shares = (1 - sizes / sizes.sum()) * np.array([one.variance for one in found])
+    within = float(shares.sum())
+    if is_rounding(sqrt(within / sizes.sum()), *means):
+        return None
+    grand = float(sizes @ means / sizes.sum())
+    f = float(sizes @ (means - grand) ** 2) / within
+    df = within**2 / float((shares**2 / (sizes - 1)).sum())
+    k = len(found)
+    return BrownForsytheAnova(f, k - 1, df, float(stats.f.sf(f, k - 1, df)))
+
+
+def games_howell(samples: Sequence[Sequence[float]], level: float = LEVEL) -> list[Pair] | None:
+    """Each pair of samples of which one has a spread; None for none, or more than 20 samples."""
+    found = [moments(one) for one in samples]
+    if not 2 <= len(found) <= MOST_PAIRED or any(one.n < 2 for one in found):
+        return None
+    pairs = [
+        _pair(i, j, found, level)
+        for i, j in combinations(range(len(found)), 2)
+        if not is_rounding(sqrt(found[i].error + found[j].error), found[i].mean, found[j].mean)
+    ]
+    return pairs or None
+
+
+def _pair(first: int, second: int, found: list[Moments], level: float) -> Pair:
+    a, b = found[first], found[second]
+    error, df = sqrt(a.error + b.error), satterthwaite(a, b)
+    difference = b.mean - a.mean
+    t = difference / error
+    # Its integral ends a little beyond 0 and 1.
+    p = min(1.0, max(0.0, float(stats.studentized_range.sf(abs(t) * sqrt(2), len(found), df))))
+    wide = float(stats.studentized_range.ppf(level, len(found), df)) / sqrt(2) * error
+    interval = Interval(difference - wide, difference + wide, level)
+    return Pair(first, second, difference, interval, t, df, p)

@@ -1,0 +1,121 @@
+"""Two samples whose values belong together, as the same task done with two set-ups."""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.moments import moments
+
+
+class PairedT(NamedTuple):
+    """The paired t test (Student 1908).
+
+    Attributes:
+        t: Above 0 where the second values are the larger on average.
+        df: Pairs less one.
+        p: Two-sided.
+        difference: The mean of second less first.
+        interval: Of that mean.
+        d: The mean by the standard deviation of the differences (Cohen's d_z).
+    """
+
+    t: float
+    df: int
+    p: float
+    difference: float
+    interval: Interval
+    d: float
+
+
+class Wilcoxon(NamedTuple):
+    """Wilcoxon's signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
+
+    Attributes:
+        v: The sum of the ranks of the pairs whose second value is the larger.
+        p: Two-sided; exact below 50 pairs without ties and zeros, else normal with the corrections
+            for ties and continuity, as R's `wilcox.test` has it.
+        pairs: Those that differ, which alone count.
+        is_exact: How p was found.
+    """
+
+    v: float
+    p: float
+    pairs: int
+    is_exact: bool
+
+
+class Sign(NamedTuple):
+    """The sign test (Arbuthnott 1710), which asks for nothing but that the pairs are independent.
+
+    Attributes:
+        higher: How many pairs have the larger value second.
+        lower: How many have it first; pairs that are equal count nowhere.
+        p: Two-sided and exact, as R's `binom.test` has it.
+        difference: The mean of second less first, over all pairs.
+    """
+
+    higher: int
+    lower: int
+    p: float
+    difference: float
+
+
+_EXACT_BELOW = 50
+
+
+def paired_t(
+    first: Sequence[float], second: Sequence[float], level: float = LEVEL
+) -> PairedT | None:
+    """The paired test; None under two pairs, or where all differences are the same.
+
+    As in R, differences that only rounding parts are the same.
+    """
+    n, mean, variance = moments(np.asarray(second, dtype=float) - np.asarray(first, dtype=float))
+    if not variance:
+        return None
+    sd = sqrt(variance)
+    error = sd / sqrt(n)
+    t = mean / error
+    wide = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+    interval = Interval(mean - wide, mean + wide, level)
+    return PairedT(t, n - 1, 2 * float(stats.t.sf(abs(t), n - 1)), mean, interval, mean / sd)
+
+
+def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Wilcoxon | None:
+    """The signed-rank test; None where no pair differs."""
+    differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
+    differing = differences[differences != 0]
+    if len(differing) == 0:
+        return None
+    sizes = np.abs(differing)
+    is_exact = len(differing) == len(differences) < _EXACT_BELOW and len(np.unique(sizes)) == len(
+        sizes
+    )
+    v = float(stats.rankdata(sizes)[differing > 0].sum())
+    exact = stats.wilcoxon(differing, method="exact").pvalue if is_exact else None
+    p = float(exact) if exact is not None else _normal_p(v, sizes)
+    return Wilcoxon(v, p, len(differing), is_exact)
+
+
+def sign(first: Sequence[float], second: Sequence[float]) -> Sign | None:
+    """The sign test; None where no pair differs."""
+    differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
+    higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
+    if not higher + lower:
+        return None
+    p = float(stats.binomtest(higher, higher + lower).pvalue)
+    return Sign(higher, lower, p, float(differences.mean()))
+
+
+def _normal_p(v: float, sizes: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
+    n = len(sizes)
+    _, ties = np.unique(sizes, return_counts=True)
+    variance = n * (n + 1) * (2 * n + 1) / 24 - float((ties**3 - ties).sum()) / 48
+    distance = v - n * (n + 1) / 4
+    # Half a rank towards the middle: a sum of ranks has steps, and the normal has none.
+    distance -= float(np.sign(distance)) / 2
+    return float(min(1.0, 2 * stats.norm.sf(abs(distance) / np.sqrt(variance))))

@@ -1,0 +1,70 @@
+"""Two proportions, as of sessions that ended well."""
+
+from math import sqrt
+from typing import NamedTuple
+
+from scipy.stats import fisher_exact, norm
+
+from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+
+
+class Proportion(NamedTuple):
+    """How many of how many."""
+
+    hits: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """The part of the whole."""
+        return self.hits / self.of
+
+
+class ProportionDifference(NamedTuple):
+    """The second share less the first.
+
+    Attributes:
+        difference: It.
+        interval: Newcombe 1998, "Interval estimation for the difference between independent
+            proportions", Stat. Med. 17, method 10: from Wilson's intervals of both.
+        p: Fisher's exact test, two-sided: all tables that are no likelier than this one.
+        odds_ratio: Of the sample; None where a cell of the table is 0.
+    """
+
+    difference: float
+    interval: Interval
+    p: float
+    odds_ratio: float | None
+
+
+def wilson(one: Proportion, level: float = LEVEL) -> Interval:
+    """Wilson's interval of a share (Wilson 1927, J. Amer. Stat. Assoc. 22)."""
+    z = float(norm.ppf((1 + level) / 2))
+    n, p = one.of, one.share
+    centre = p + z * z / (2 * n)
+    spread = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    whole = 1 + z * z / n
+    return Interval(
+        max(0.0, (centre - spread) / whole) if one.hits else 0.0,
+        min(1.0, (centre + spread) / whole) if one.hits < n else 1.0,
+        level,
+    )
+
+
+def proportion_difference(
+    first: Proportion, second: Proportion, level: float = LEVEL
+) -> ProportionDifference | None:
+    """The difference; None where one of them is of nothing."""
+    if not first.of or not second.of:
+        return None
+    a, b = wilson(first, level), wilson(second, level)
+    p, q = first.share, second.share
+    difference = q - p
+    low = difference - sqrt((q - b.low) ** 2 + (a.high - p) ** 2)
+    high = difference + sqrt((b.high - q) ** 2 + (p - a.low) ** 2)
+    table = [[second.hits, second.of - second.hits], [first.hits, first.of - first.hits]]
+    cells = [cell for row in table for cell in row]
+    odds = cells[0] * cells[3] / (cells[1] * cells[2]) if all(cells) else None
+    return ProportionDifference(
+        difference, Interval(low, high, level), float(fisher_exact(table).pvalue), odds
+    )

@@ -1,0 +1,140 @@
+"""The variant of a session, assigned once."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from khive_persist.analytics.experiments.create import find_experiment, invalid
+from khive_persist.analytics.experiments.random_assignment import draw
+from khive_persist.errors import ConflictError, InvalidRecordError
+from khive_persist.models.assignment import NAMED, RANDOM, Assignment
+from khive_persist.models.experiment import Experiment
+from khive_persist.opening import find_project, open_store, reading
+from khive_persist.project import Project
+from khive_persist.sessions.has_started import PURPOSES, has_begun
+from khive_persist.store.immutable import FixedStore, Kept
+
+Begun = Callable[[str], Awaitable[bool]]
+
+
+async def assign(
+    session_id: str,
+    experiment: str,
+    variant: str | None = None,
+    *,
+    dir: Path | str | None = None,
+) -> Assignment:
+    """Assign a variant of an experiment to a session: committed, synced and copied on return.
+
+        assignment = await assign(session_id, "prompt")
+        prompt = PROMPTS[assignment.content["variant"]]
+
+    Assign it before the session's work begins. A session is assigned once in an experiment: whoever
+    asks again, in whichever process, gets what there is, also where it was drawn and no variant is
+    named now, or was named and would be drawn. `is_late` of its content says whether something of
+    the session's work was recorded before: see `has_begun`.
+
+    Args:
+        session_id: The whole id, of 1 to 200 characters. It need not be known yet, so the beginning
+            of one is taken for an id of its own.
+        experiment: Its name.
+        variant: The one that the session has, where somebody else decided. Without it, it is drawn
+            by `draw`: nobody chooses, and anybody can draw it again.
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        NotFoundError: There is no such experiment.
+        ConflictError: The session has another variant than the one named; it keeps that.
+        InvalidRecordError: The experiment has no such variant, or it is no id of a session.
+        ProjectError: The project cannot be made.
+        StoreError: As its subclasses say; it is not saved.
+    """
+    return (await assigned(find_project(dir), session_id, experiment, variant)).record
+
+
+async def assigned(
+    project: Project, session_id: str, experiment: str, variant: str | None = None
+) -> Kept[Assignment]:
+    """As `assign`, in a project; and whether it is new."""
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        experiments = await enter(open_store(Experiment, dir=project.root))
+        assignments = await enter(open_store(Assignment, dir=project.root))
+        # What waits in the spool comes in before.
+        reader = await enter(reading(project, *PURPOSES))
+
+        async def begun(id: str) -> bool:
+            return await has_begun(reader, id)
+
+        return await keep(experiments, assignments, begun, session_id, experiment, variant)
+
+
+async def keep(
+    experiments: FixedStore[Experiment],
+    assignments: FixedStore[Assignment],
+    begun: Begun,
+    session_id: str,
+    experiment: str,
+    variant: str | None = None,
+) -> Kept[Assignment]:
+    """As `assign`, into open stores.
+
+    Args:
+        experiments: Where the experiment is.
+        assignments: Where the assignment is kept.
+        begun: Says whether a session's work has begun.
+        session_id: As for `assign`, as are the others.
+    """
+    variants = (await find_experiment(experiments, experiment)).content["variants"]
+    names = [one["name"] for one in variants]
+    if variant is not None and variant not in names:
+        raise InvalidRecordError(
+            f"the experiment {experiment!r} has no variant {variant[:100]!r}",
+            hint=f"one of {', '.join(names)}",
+        )
+    content: dict[str, Any] = {
+        "session_id": session_id,
+        "experiment": experiment,
+        "variant": names[0],
+        "method": RANDOM if variant is None else NAMED,
+        "is_late": False,
+        "variants": variants,
+    }
+    # Before anything is made of its id, it must be one.
+    checked = _made(content).content
+    content["variant"] = draw(experiment, session_id, checked["variants"])
+    if variant is not None:
+        content["variant"] = variant
+    content["is_late"] = await begun(session_id)
+    kept = await assignments.keep(_made(content))
+    there: Any = kept.record.content
+    if variant is not None and there.get("variant") != variant:
+        at = f"{kept.record.created_at:%Y-%m-%d %H:%M:%S} UTC"
+        raise ConflictError(
+            f"the session {session_id!r} has the variant {there.get('variant')!r} of"
+            f" {experiment!r}, {described(there)}, since {at}; it keeps it"
+        )
+    return kept
+
+
+def described(content: Any) -> str:
+    """How an assignment was made, in words."""
+    method = "by name" if content.get("method") == NAMED else "at random"
+    return f"assigned {method}" + (", late" if content.get("is_late") else "")
+
+
+def as_document(assignment: Assignment) -> dict[str, Any]:
+    """What whoever asked is told of an assignment."""
+    content: Any = assignment.content
+    fields = ("session_id", "experiment", "variant", "method", "is_late")
+    return {name: content.get(name) for name in fields}
+
+
+def _made(content: dict[str, Any]) -> Assignment:
+    try:
+        return Assignment.model_validate({"content": content})
+    except ValidationError as error:
+        raise invalid(error) from error

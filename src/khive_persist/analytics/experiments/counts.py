@@ -1,0 +1,113 @@
+"""How many sessions each variant of an experiment has, and how they came to it."""
+
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from khive_persist import clock
+from khive_persist.analytics.experiments.create import experiment_of, missing
+from khive_persist.errors import InvalidRecordError
+from khive_persist.models.assignment import NAMED
+from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
+from khive_persist.store import codec
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement
+
+
+class VariantCount(NamedTuple):
+    """One variant, and its sessions.
+
+    Attributes:
+        name: The variant's.
+        weight: None for one that is assigned, and that the experiment does not have.
+        random: Sessions to which it was assigned at random.
+        named: Sessions for which somebody named it.
+        late_random: Those of `random` whose work had begun.
+        late_named: Those of `named` whose work had begun.
+    """
+
+    name: str
+    weight: float | None
+    random: int = 0
+    named: int = 0
+    late_random: int = 0
+    late_named: int = 0
+
+
+class ExperimentCount(NamedTuple):
+    """An experiment: its variants in their order; `created_at` is text in UTC."""
+
+    name: str
+    created_at: str | None
+    note: str | None
+    variants: list[VariantCount]
+
+    def as_document(self) -> dict[str, Any]:
+        """It as JSON has it."""
+        return self._asdict() | {"variants": [one._asdict() for one in self.variants]}
+
+
+async def count_experiments(reader: Reader, name: str | None = None) -> list[ExperimentCount]:
+    """Every experiment, or the one of a name, the oldest first.
+
+    Args:
+        reader: Of `EXPERIMENTS` and `ASSIGNMENTS`.
+        name: Of this one alone.
+
+    Raises:
+        NotFoundError: There is none of this name.
+        StoreError: As its subclasses say.
+    """
+    found = await reader.fetch(lambda source: _experiments(source, name))
+    if name is not None and not found:
+        raise missing(name)
+    counts: dict[str, dict[str, VariantCount]] = defaultdict(dict)
+    for experiment, variant, method, is_late, count in await reader.fetch(
+        lambda source: _assignments(source, name)
+    ):
+        of_experiment = counts[experiment]
+        one = of_experiment.get(variant, VariantCount(variant, None))
+        word = "named" if method == NAMED else "random"
+        more = {word: getattr(one, word) + count}
+        if is_late:
+            more[f"late_{word}"] = getattr(one, f"late_{word}") + count
+        of_experiment[variant] = one._replace(**more)
+    return [_counted(id, text, at, counts[id]) for id, text, at in found]
+
+
+def _counted(
+    name: str, text: Any, created_at: Any, counts: dict[str, VariantCount]
+) -> ExperimentCount:
+    at = clock.from_column(created_at)
+    counted = ExperimentCount(name, None if at is None else clock.to_text(at), None, [])
+    try:
+        content = experiment_of(codec.column(text)).content
+    except InvalidRecordError:
+        # Written past the store: it has no variants that anybody could assign.
+        return counted._replace(variants=[*counts.values()])
+    own = [
+        counts.pop(one["name"], VariantCount(one["name"], None))._replace(weight=one["weight"])
+        for one in content["variants"]
+    ]
+    return counted._replace(note=content.get("note"), variants=[*own, *counts.values()])
+
+
+def _experiments(source: Source, name: str | None) -> Statement:
+    table = source.tables.get(EXPERIMENTS.name)
+    if table is None:
+        return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
+    where, values = ("", []) if name is None else (" WHERE id = ?", [name])
+    sql = f"SELECT id, {source.content}, created_at FROM {table}{where}"
+    return Statement(f"{sql} ORDER BY {source.created_at}, id", values)
+
+
+def _assignments(source: Source, name: str | None) -> Statement:
+    table = source.tables.get(ASSIGNMENTS.name)
+    if table is None:
+        return Statement("SELECT NULL, NULL, NULL, NULL, 0 LIMIT 0", [])
+    # In the order of their index.
+    fields = [source.extract(f"$.{n}") for n in ("experiment", "variant", "method", "is_late")]
+    where, values = ("", []) if name is None else (f" WHERE {fields[0]} = ?", [name])
+    listed = ", ".join(fields)
+    return Statement(
+        f"SELECT {listed}, count(*) FROM {table}{where} GROUP BY {listed} ORDER BY {listed}", values
+    )

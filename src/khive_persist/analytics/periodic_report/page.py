@@ -1,0 +1,68 @@
+"""A report as one HTML file, that asks no network for anything and has no script."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from khive_persist.analytics.compare.report.elements import document, picture, table, text
+from khive_persist.analytics.periodic_report import plots
+from khive_persist.analytics.periodic_report.tables import Table, tables
+from khive_persist.analytics.periodic_report.text import title
+
+METHODS: Final = (
+    "Days are those of UTC, and weeks begin on Monday (ISO 8601). A tool call counts by its end,"
+    " once; one without an end is not counted. A median is the 50th percentile, p95 the 95th, by"
+    " nearest rank: lengths that were measured. Costs are list prices of tokens, when they were"
+    " said; a message of a model without a price has none. A session of several models, projects or"
+    " AI tools counts in each of them. Its cost, failures and duration here are those within the"
+    " time. In the comparison a session is of the time in which it started; tests, p and its"
+    " adjustment by Holm are those of khive-persist compare. Numbers that are infinite or above"
+    " 1e70 are in no sum and no comparison."
+)
+
+
+def page(report: Mapping[str, Any], made_at: datetime) -> str:
+    """The page of a report, as `read_report` gives it. What comes from records is text in it."""
+    parts = [
+        f"<h1>{text(title(report))}</h1>",
+        f"<p>Made {made_at:%Y-%m-%d %H:%M} UTC.</p>",
+        *(f"<p>{text(sentence)}</p>" for sentence in report["sentences"]),
+    ]
+    if not report["is_empty"]:
+        parts += _body(report)
+    return document(title(report), parts)
+
+
+def _body(report: Mapping[str, Any]) -> Iterable[str]:
+    drawn = {
+        "Days": (plots.days(report), "Each day beside the same day of the week before"),
+        "Slowest tools": (plots.tools(report), "Time of each tool in all"),
+    }
+    for one in tables(report):
+        yield f"<h2>{text(one.title)}</h2>"
+        yield from picture(*drawn.get(one.title, (None, "")))
+        yield from _table(one)
+        if one.title == "Sessions against those before":
+            yield from _tested(report)
+    yield f"<p>{text(METHODS)}</p>"
+
+
+def _table(one: Table) -> Iterable[str]:
+    if not one.rows:
+        yield f'<p class="definition">{text(one.empty)}</p>'
+    else:
+        yield from table(one.columns, one.rows)
+
+
+def _tested(report: Mapping[str, Any]) -> Iterable[str]:
+    """The sentences of what was tested; why the others were not, once for each reason."""
+    metrics = report["comparison"] or ()
+    for one in metrics:
+        if one["p"] is not None:
+            yield f"<p>{text(one['sentence'])}</p>"
+    untested: dict[str, list[str]] = {}
+    for one in metrics:
+        if one["p"] is None:
+            untested.setdefault(one["refusal"], []).append(one["metric"]["name"])
+    for reason, names in untested.items():
+        yield f'<p class="definition">{text(", ".join(names))}: {text(reason)}.</p>'

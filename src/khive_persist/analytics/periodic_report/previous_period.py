@@ -1,0 +1,54 @@
+"""The sessions of a period against those of the one before, by the metrics of `compare`."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+from khive_persist.analytics.compare import metrics
+from khive_persist.analytics.compare.metric import Metric, Sample
+from khive_persist.analytics.periodic_report.period import Period
+from khive_persist.errors import MissingExtraError
+from khive_persist.project import Project
+from khive_persist.sessions.activity import Time
+from khive_persist.sessions.facts import session_facts
+
+
+async def compare_periods(
+    project: Project, period: Period, also: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """The entries of `compare --json`, with two groups: the period before, and this one.
+
+    By the metrics that need no name of their own, and those of `also`.
+
+    A session is of the period in which it started, and what is counted is all of it. Memory is that
+    of a number for each session and metric.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+        StoreError: As its subclasses say.
+    """
+    try:
+        from khive_persist.analytics.compare.compare import compare
+        from khive_persist.analytics.compare.document import entries
+    except ImportError as error:
+        raise MissingExtraError(
+            f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
+        ) from error
+    return entries(compare(await _samples(project, period, (*metrics.NAMES, *also))))
+
+
+async def _samples(
+    project: Project, period: Period, asked: Sequence[str]
+) -> dict[Metric, dict[str, Sample]]:
+    before, now = period.before.time, period.time
+    names = {period.before.name: before, period.name: now}
+    wanted = [metrics.measured(name) for name in asked]
+    samples = {one.metric: {name: Sample() for name in names} for one in wanted}
+    sessions = session_facts(project, Time(before.since, now.until))
+    async with aclosing(sessions):
+        async for one in sessions:
+            for name, time in names.items():
+                if one.started is not None and time.since <= one.started < time.until:
+                    for measured in wanted:
+                        samples[measured.metric][name].add(measured.value(one))
+    return samples

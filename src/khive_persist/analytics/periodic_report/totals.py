@@ -1,0 +1,213 @@
+"""What a period and the one before it add up to: in all, by day, by group; the dearest sessions.
+
+Events and messages come in order of their session, so that one session after the other is added
+up: memory holds the days, the groups and the dearest sessions, however many sessions there are.
+"""
+
+import heapq
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, aclosing
+from typing import Final, Literal, NamedTuple, get_args
+
+from khive_persist.analytics.periodic_report.period import Period
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.opening import reading
+from khive_persist.prices import PICODOLLARS, PriceTable
+from khive_persist.project import Project
+from khive_persist.sessions.activity import DAY_CHARACTERS, EventPart, Time, event_parts
+from khive_persist.sessions.definitions import ModelUse, main_model
+from khive_persist.sessions.rollup.groups import Group, groups_within
+
+By = Literal["model", "project", "tool"]
+
+BY: Final[tuple[By, ...]] = get_args(By)
+
+
+class Sum:
+    """What happened, of whatever it is the sum."""
+
+    __slots__ = ("calls", "events", "failures", "messages", "pico", "priced", "sessions", "tokens",
+                 "unpriced")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.events = self.calls = self.failures = self.messages = self.sessions = 0
+        self.tokens = self.pico = self.priced = self.unpriced = 0
+
+    @property
+    def cost(self) -> float | None:
+        """In USD, of the messages that have a price; None where none has."""
+        return self.pico / PICODOLLARS if self.priced else None
+
+    def add(self, part: "EventPart | Group | Sum") -> None:
+        """Count a part of a session, or another sum; only the latter counts sessions."""
+        if isinstance(part, EventPart):
+            self.events += part.events
+            self.calls += part.calls
+            self.failures += part.failures
+        elif isinstance(part, Group):
+            self.messages += part.rows - part.others
+            self.calls += part.calls
+            self.failures += part.failures
+            self.tokens += _tokens(part)
+            self.pico += part.cost
+            self.priced += part.priced
+            self.unpriced += part.unpriced
+        else:
+            for name in Sum.__slots__:
+                setattr(self, name, getattr(self, name) + getattr(part, name))
+
+
+class Dear(NamedTuple):
+    """What a session cost in the period, in USD, and did. Its first and last record: text in UTC.
+
+    Attributes:
+        cost: Of what has a price; the first field, which they are ordered by.
+        session_id: Its id.
+        tool: The AI tool; an empty text where it is not known.
+        project: The directory that it was at work in first; an empty text where it is not known.
+        unpriced: How many messages have no price, and are not in the cost.
+        failures: Tool calls that failed.
+        first: Its first event or message in the period.
+        last: Its last one.
+    """
+
+    cost: float
+    session_id: str
+    tool: str
+    project: str
+    unpriced: int
+    failures: int
+    first: str
+    last: str
+
+
+class Sums(NamedTuple):
+    """All sums. `before` is the period before.
+
+    Attributes:
+        now: Over the period.
+        before: Over the one before.
+        days: By day, of both; a day without anything is missing.
+        groups: By what they are grouped by, and by group; of the period, and of the one before. An
+            empty text stands for no group. For models messages count alone: few events tell one.
+            A session counts on its first day of a period, and in one group: that of the tool and
+            the project in which it began there, of the model that used most tokens there.
+        dearest: The sessions that cost most, the dearest first.
+    """
+
+    now: Sum
+    before: Sum
+    days: dict[str, Sum]
+    groups: dict[By, dict[str, tuple[Sum, Sum]]]
+    dearest: list[Dear]
+
+
+async def add_up(project: Project, period: Period, prices: PriceTable, dearest: int) -> Sums:
+    """Add up the events and messages of a period and of the one before.
+
+    Args:
+        place: Whose; what waits in its spool is brought in first.
+        period: Which.
+        prices: What tokens cost.
+        dearest: How many of the dearest sessions are wanted.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    sums = Sums(Sum(), Sum(), {}, {by: {} for by in BY}, [])
+    time = Time(period.before.time.since, period.time.until)
+    begin = period.time.since[:DAY_CHARACTERS]
+    async with AsyncExitStack() as stack:
+        events = await stack.enter_async_context(reading(project, *HOOK_EVENTS.values()))
+        messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
+        of_events = await stack.enter_async_context(aclosing(event_parts(events, time)))
+        groups = groups_within(messages, CONVERSATIONS, *time, prices)
+        of_messages = await stack.enter_async_context(aclosing(groups))
+        sessions = await stack.enter_async_context(aclosing(_by_session(of_events, of_messages)))
+        async for session, parts in sessions:
+            dear = _add_session(sums, session, parts, begin)
+            if dear is not None:
+                heapq.heappush(sums.dearest, dear)
+                if len(sums.dearest) > dearest:
+                    heapq.heappop(sums.dearest)
+    sums.dearest.sort(key=lambda one: (-one.cost, one.session_id))
+    return sums
+
+
+def _add_session(
+    sums: Sums, session: str, parts: list[EventPart | Group], begin: str
+) -> Dear | None:
+    """Add what one session did; what it cost in the period, where that is known."""
+    own = Sum()
+    for part in parts:
+        day = _day(part)
+        is_now = day >= begin
+        totals = [sums.now if is_now else sums.before, sums.days.setdefault(day, Sum())]
+        for by in BY:
+            if by != "model" or isinstance(part, Group):
+                pair = sums.groups[by].setdefault(getattr(part, by), (Sum(), Sum()))
+                totals.append(pair[0 if is_now else 1])
+        for total in totals:
+            total.add(part)
+        if is_now:
+            own.add(part)
+    if not session:
+        return None
+    parts = sorted(parts, key=lambda part: (part.first, part.tool))
+    mine = [part for part in parts if _day(part) >= begin]
+    _count_session(sums, mine, is_now=True)
+    _count_session(sums, [part for part in parts if _day(part) < begin], is_now=False)
+    if own.cost is None:
+        return None
+    return Dear(
+        own.cost, session, _first(part.tool for part in mine), _first(p.project for p in mine),
+        own.unpriced, own.failures, mine[0].first, max(part.last for part in mine),
+    )  # fmt: skip
+
+
+def _count_session(sums: Sums, parts: list[EventPart | Group], *, is_now: bool) -> None:
+    """Count a session once: in the period, on one day, and in one group of each kind."""
+    if not parts:
+        return
+    uses = (ModelUse(_tokens(part), part.last, part.model) for part in parts)
+    named: dict[By, str] = {
+        "model": main_model(uses) or "",
+        "project": _first(part.project for part in parts),
+        "tool": _first(part.tool for part in parts),
+    }
+    (sums.now if is_now else sums.before).sessions += 1
+    sums.days[_day(parts[0])].sessions += 1
+    for by, name in named.items():
+        pair = sums.groups[by].setdefault(name, (Sum(), Sum()))
+        pair[0 if is_now else 1].sessions += 1
+
+
+def _tokens(part: EventPart | Group) -> int:
+    if isinstance(part, EventPart):
+        return 0
+    return part.input + part.cache_read + part.cache_write + part.output
+
+
+async def _by_session(
+    events: AsyncIterator[EventPart], messages: AsyncIterator[Group]
+) -> AsyncGenerator[tuple[str, list[EventPart | Group]], None]:
+    """The parts of each session together, of two streams that come in order of sessions."""
+    event, message = await anext(events, None), await anext(messages, None)
+    while event is not None or message is not None:
+        session = min(part.session for part in (event, message) if part is not None)
+        parts: list[EventPart | Group] = []
+        while event is not None and event.session == session:
+            parts.append(event)
+            event = await anext(events, None)
+        while message is not None and message.session == session:
+            parts.append(message)
+            message = await anext(messages, None)
+        yield session, parts
+
+
+def _day(part: EventPart | Group) -> str:
+    return part.day if isinstance(part, EventPart) else part.hour[:DAY_CHARACTERS]
+
+
+def _first(names: Iterable[str]) -> str:
+    return next((name for name in names if name), "")

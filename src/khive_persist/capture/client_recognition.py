@@ -1,0 +1,143 @@
+"""Which client an event is of: the payload, its transcript's path and the environment say so.
+
+The settings file that named our hook does not: Copilot CLI, Cursor and Grok Build run the hooks of
+Claude Code's project settings, Grok those of Cursor's, too, each with keys of its own.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from khive_persist import clock
+from khive_persist.store import codec
+from khive_persist.tools import TOOLS
+
+UNKNOWN: Final = "unknown"
+COPILOT: Final = "copilot-cli"
+CURSOR: Final = "cursor"
+GROK: Final = "grok-build"
+# Whose hooks other clients run.
+_SHARED: Final = "claude-code"
+# Where a client keeps its transcripts; of several in a path the last one counts.
+_FOLDERS: Final = {
+    "/.claude/projects/": "claude-code",
+    "/.codex/sessions/": "codex",
+    "/.codex/archived_sessions/": "codex",
+    "/.gemini/tmp/": "gemini-cli",
+    "/.copilot/session-state/": COPILOT,
+    "/.cursor/": CURSOR,
+    "/.grok/": GROK,
+    "/.factory/sessions/": "droid",
+    "/.qwen/": "qwen-code",
+    "/.kimi-code/": "kimi-code",
+    "/.cline/": "cline",
+}
+# The same below a folder that the user named.
+_FILES: Final = (
+    (re.compile(r"/projects/[^/]+/[^/]+\.jsonl\Z"), "claude-code"),
+    (re.compile(r"/rollout-[^/]+\.jsonl(?:\.zst)?\Z"), "codex"),
+)
+_TIME_DIGITS: Final = 12
+_TRANSCRIPT_KEYS: Final = ("transcript_path", "transcriptPath")
+# Our names of what clients call differently; the first that is there counts.
+_NAMES: Final = {
+    "session_id": (
+        "sessionId", "sessionID", "conversation_id", "conversationId", "taskId", "thread_id",
+        "threadId",
+    ),
+    "hook_event_name": ("hookEventName", "hookName"),
+    "tool_name": ("toolName",),
+    "tool_input": ("toolInput", "toolArgs"),
+    "tool_response": ("toolResponse", "tool_result", "toolResult"),
+    "tool_use_id": ("toolUseId", "tool_call_id"),
+    "transcript_path": ("transcriptPath",),
+}  # fmt: skip
+
+
+def client_of(registered: str, payload: Mapping[str, Any], environment: str = "") -> str:
+    """The client that sent a payload.
+
+    Args:
+        registered: The tool whose settings ran our hook.
+        payload: What came.
+        environment: The client that the hook's environment told of, or an empty string. A client
+            that another one starts has the other's environment, so that the payload counts more.
+
+    Returns:
+        A tool's name as `TOOLS` has it, the name of another client, or `unknown` where the keys are
+        none of the tool's, and nobody's that is known.
+    """
+    told = _by_transcript(payload) or _by_keys(payload)
+    if told:
+        return told
+    if environment and registered == _SHARED:
+        return environment
+    has_own_keys = "session_id" in payload or "hook_event_name" in payload
+    is_foreign = any(key in payload for key in _NAMES["session_id"] + _NAMES["hook_event_name"])
+    return UNKNOWN if is_foreign and not has_own_keys else registered
+
+
+def in_our_words(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A payload with what it says under other names under ours, too."""
+    more = {
+        name: payload[other]
+        for name, others in _NAMES.items()
+        if name not in payload
+        for other in [next((key for key in others if key in payload), None)]
+        if other is not None
+    }
+    return {**payload, **more} if more else payload
+
+
+def words_of(client: str, registered: str) -> str:
+    """The tool whose words a client's events are read by."""
+    return client if client in TOOLS else registered
+
+
+def shared_id(raw: bytes) -> str:
+    """An id that a payload with a time of its own has however often it comes.
+
+    Copilot CLI runs a hook once for each settings file that names it, where Claude Code runs it
+    once. An empty string where the payload has no time: what came twice may have happened twice.
+    """
+    try:
+        told = codec.load(raw)["timestamp"]
+        seconds = told / 1000 if isinstance(told, int) else clock.moment(told).timestamp()
+        digits = f"{int(seconds * 1000):012x}"
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        return ""
+    if len(digits) != _TIME_DIGITS or digits[0] == "-":
+        return ""
+    bits = hashlib.sha256(raw.strip()).hexdigest()
+    digits += f"7{bits[:3]}8{bits[3:18]}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _by_transcript(payload: Mapping[str, Any]) -> str:
+    for key in _TRANSCRIPT_KEYS:
+        path = payload.get(key)
+        if isinstance(path, str) and path:
+            path = path.replace("\\", "/")
+            at, client = max((path.rfind(folder), client) for folder, client in _FOLDERS.items())
+            if at >= 0:
+                return client
+            return next((client for file, client in _FILES if file.search(path)), "")
+    return ""
+
+
+def _by_keys(payload: Mapping[str, Any]) -> str:
+    if "cursor_version" in payload:
+        return CURSOR
+    if "clineVersion" in payload:
+        return "cline"
+    if payload.get("client_type") == "kimi_code_cli":
+        return "kimi-code"
+    if "sessionId" in payload and "hookEventName" in payload:
+        return GROK
+    result = payload.get("tool_result")
+    if isinstance(result, Mapping) and "result_type" in result:
+        return COPILOT
+    if "sessionId" in payload and isinstance(payload.get("timestamp"), int):
+        return COPILOT
+    return ""

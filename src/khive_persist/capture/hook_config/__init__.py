@@ -1,0 +1,22 @@
+"""Registering our hook in an AI tool's settings file, and taking it out again."""
+
+from khive_persist.capture.hook_config.install import (
+    Change,
+    has_scope,
+    install,
+    settings_path,
+    uninstall,
+)
+from khive_persist.capture.hook_config.status import State, Status, as_row, status
+
+__all__ = [
+    "Change",
+    "State",
+    "Status",
+    "as_row",
+    "has_scope",
+    "install",
+    "settings_path",
+    "status",
+    "uninstall",
+]

@@ -1,0 +1,169 @@
+"""The command that a tool runs for an event.
+
+The tools hand it to a shell: Claude Code to `/bin/sh -c`, Gemini CLI to `bash -c`, Codex to the
+user's own shell with `-c`. Quoted words, `~/` and `||` mean the same in each, in zsh too. Gemini
+CLI also puts in environment variables, wherever `$NAME` stands in its settings file and whatever
+the quotes around it.
+
+A missing interpreter is 127 in a shell, and a missing file 2 in Python: either would block the
+user's tool, and Copilot CLI, which runs Claude Code's hooks, refuses a tool on any code but 0. So
+the command of an event that can block ends in `|| exit 0`. The others end in `|| exit 1`, a warning
+of the one line that the hook, the shell or Python wrote, and tell what those before them could not.
+There is no `exec`, as a shell whose `exec` fails ends before it comes to `||`.
+"""
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from khive_persist.capture.hook_config import launcher
+from khive_persist.errors import InvalidSettingsError
+
+SHARED: Final = f"~/.khive/{launcher.FOLDER}/{launcher.NAME}"
+_TELLS: Final = "--tell-lost"
+_PYTHON_FLAGS: Final = re.compile(r"-[IsSEPBuIS]+")
+_HOOK_FILES: Final = (
+    ("khive_persist", "capture", "hook.py"),
+    (".khive", launcher.FOLDER, "hook.py"),
+)
+_ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_OPTION: Final = re.compile(r"--(tool|dir)(?:=(.*))?", re.DOTALL)
+_PRESENT: Final = ("[", "!", "-x")
+_ENDS: Final = ((), ("||", "exit", "0"), ("||", "exit", "1"), ("||", "true"), ("||", ":"))
+_LIKENESS: Final = re.compile(r"(?:khive-hook|khive_persist/capture/hook\.py)\b")
+
+
+def hook_command(
+    tool: str,
+    directory: Path | None = None,
+    *,
+    blocks: bool = False,
+    is_shared: bool = False,
+    words: Sequence[str] = (),
+) -> str:
+    """What to register for an event of a tool.
+
+    Args:
+        tool: As `khive-hook --tool` takes it.
+        directory: The directory that is to hold `.khive`, for `--dir`; none finds it anew for
+            each event.
+        blocks: Whether the event can block the user's work.
+        is_shared: Whether the file is read on other machines, too: no path of this one is in the
+            command, and it does nothing where khive-persist is not installed.
+        words: What starts the hook; none for the package's own file.
+
+    Raises:
+        InvalidSettingsError: A path in it is not text, which a settings file could not hold.
+    """
+    options = ["--tool", tool]
+    if directory is not None:
+        options += ["--dir", os.path.abspath(directory)]
+    if not blocks:
+        options.append(_TELLS)
+    quoted = [_quoted(word) for word in options]
+    if is_shared:
+        command = " ".join([f"[ ! -x {SHARED} ] || {SHARED}", *quoted])
+    else:
+        command = " ".join(_quoted(word) for word in [*(words or launcher.package_words())])
+        command = " ".join([command, *quoted])
+    command += " || exit 0" if blocks else " || exit 1"
+    try:
+        command.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidSettingsError(
+            f"{command!r} cannot be written to a settings file", hint="use a path in UTF-8"
+        ) from error
+    return command
+
+
+def is_ours(command: object, tool: str) -> bool:
+    """Whether a command in a settings file is our hook for this tool, and nothing else.
+
+    The forms of earlier versions are. One of a user's own that runs our hook among others is not.
+    """
+    return isinstance(command, str) and _tool_of(command) == tool
+
+
+def resembles_ours(command: object, tool: str) -> bool:
+    """Whether a command that is not ours runs our hook for this tool all the same, as it seems."""
+    return (
+        isinstance(command, str)
+        and _LIKENESS.search(command) is not None
+        and re.search(rf"--tool[= ]{re.escape(tool)}(?![\w-])", command) is not None
+        and not is_ours(command, tool)
+    )
+
+
+def missing_part(command: str) -> str:
+    """The program or the file of one of our commands that is not there, or an empty string."""
+    words = _words(command)
+    if not words:
+        return command
+    program = os.path.expanduser(words[0])
+    if shutil.which(program) is None:
+        return program
+    files = [word for word in words[1:] if word.endswith(f"/{_HOOK_FILES[0][2]}")]
+    return next((file for file in files if not os.path.isfile(file)), "")
+
+
+def launcher_of(command: str) -> Path | None:
+    """The copy in a state folder that one of our commands runs; None where it is another form."""
+    words = _words(command)
+    program = os.path.expanduser(words[0]) if words else ""
+    parts = Path(program).parts
+    is_copy = parts[-3:-1] == (".khive", launcher.FOLDER)
+    return Path(program) if is_copy and parts[-1] == launcher.NAME else None
+
+
+def is_portable(command: str) -> bool:
+    """Whether one of our commands names no path of this machine."""
+    words = _words(command)
+    return bool(words) and words[0] in (SHARED, launcher.NAME) and "--dir" not in command
+
+
+def _tool_of(command: str) -> str:
+    """The tool that one of our commands is for; an empty string where it is not ours."""
+    words = _words(command)
+    if not words:
+        return ""
+    program, rest = Path(words[0]), words[1:]
+    if program.name != launcher.NAME:
+        while rest and _PYTHON_FLAGS.fullmatch(rest[0]):
+            rest = rest[1:]
+        if not program.name.startswith(("python", "pypy")) or not rest:
+            return ""
+        if Path(rest[0]).parts[-3:] not in _HOOK_FILES:
+            return ""
+        rest = rest[1:]
+    options = {"tool": "", "dir": ""}
+    while rest and rest[0] != "||":
+        word, *rest = rest
+        found = _OPTION.fullmatch(word)
+        if found is None or (found[2] is None and not rest):
+            if word != _TELLS:
+                return ""
+            continue
+        options[found[1]] = found[2] if found[2] is not None else rest.pop(0)
+    return options["tool"] if tuple(rest) in _ENDS else ""
+
+
+def _words(command: str) -> list[str]:
+    """A command's words from its program on; none where it is no such command."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    if tuple(words[:3]) == _PRESENT and words[4:6] == ["]", "||"]:
+        words = words[6:]
+    while words and _ASSIGNMENT.match(words[0]):
+        words = words[1:]
+    return words
+
+
+def _quoted(word: str) -> str:
+    # In quotes, `$''` is the same as `$` to a shell, and no variable to Gemini CLI.
+    return shlex.quote(word).replace("$", "$''")

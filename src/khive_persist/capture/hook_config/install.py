@@ -1,0 +1,268 @@
+"""Installing our hooks in a tool's settings, and taking them out again.
+
+The settings file alone tells what is installed: nothing is remembered elsewhere.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from khive_persist.capture.hook_config import http_hook, launcher
+from khive_persist.capture.hook_config.command import hook_command
+from khive_persist.capture.hook_config.entries import (
+    Entry,
+    Target,
+    find_entries,
+    with_entry,
+    with_target,
+    without_entry,
+)
+from khive_persist.capture.hook_config.json_edit import JsonText
+from khive_persist.capture.hook_config.settings_file import SettingsFile
+from khive_persist.capture.hook_config.versions import Known, known_by
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.tools import TOOLS, Scope, Tool
+
+_SUB_DIRECTORIES = (
+    "{title} reads only the settings of the directory that it is started in{but}: for sessions that"
+    " begin in a sub-directory use --scope user, or install there, too."
+)
+_BUT = ", and above it those of a git repository, which this is not"
+_NOT_SHARED = (
+    "{path} names paths of this machine: where others share it, use --scope local or --scope user."
+)
+
+
+class Change(NamedTuple):
+    """What an install or an uninstall did to a settings file.
+
+    Attributes:
+        path: The settings file.
+        written: Whether it was written or deleted; if not, it was as wanted already.
+        events: The events whose hooks were added, updated or removed.
+        by_hand: What the user must do in the tool for the hooks to run, as whole sentences;
+            nothing after an uninstall.
+        version: The oldest version of the tool that reads the file, as far as that matters; an
+            empty string where it does not.
+        left_out: The events that this version does not know: they are not registered.
+    """
+
+    path: Path
+    written: bool
+    events: tuple[str, ...]
+    by_hand: tuple[str, ...]
+    version: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+def has_scope(tool: str, scope: Scope) -> bool:
+    """Whether a tool has settings of that scope."""
+    return scope != "local" or bool(TOOLS[tool].registration.local_file)
+
+
+def settings_path(tool: str, scope: Scope, project_root: Path) -> Path:
+    """The settings file of a scope; HOME, or the tool's own variable, says where the user's is.
+
+    Raises:
+        InvalidSettingsError: The tool has no settings of that scope.
+    """
+    registration = TOOLS[tool].registration
+    if not has_scope(tool, scope):
+        raise InvalidSettingsError(
+            f"{TOOLS[tool].title} has no settings of one person in a project",
+            hint="use --scope project or --scope user",
+        )
+    if scope == "project":
+        return project_root / registration.project_file
+    if scope == "local":
+        return project_root / registration.local_file
+    moved = os.environ.get(registration.user_variable)
+    if moved:
+        return Path(moved) / registration.user_variable_file
+    return Path.home() / registration.user_file
+
+
+def install(
+    tool: str,
+    scope: Scope,
+    project_root: Path,
+    *,
+    model_events: bool = False,
+    directory: Path | None = None,
+    server: str | None = None,
+    version: str = "",
+) -> Change:
+    """Register our hook for the tool's events; what else the file has stays, byte for byte.
+
+    A hook of ours that is there keeps its project, timeout and matcher, and only what it does with an
+    event is updated. One for an event that a version of the tool does not know is taken out: the
+    version would skip the whole file for it. Run twice, it changes nothing the second time.
+
+    Args:
+        tool: The name of one of `TOOLS`.
+        scope: The project's settings, this person's own in the project, or the user's.
+        project_root: The project's directory.
+        model_events: Also the events that fire around each call of the model.
+        directory: The directory that is to hold `.khive`; none lets the hook find it.
+        server: The URL of a server of this machine: HTTP hooks send it the events of the tool that
+            may go so. Without it, and for the others, there are command hooks.
+        version: A version of the tool that reads the file, too, as on another machine.
+
+    Raises:
+        InvalidSettingsError: The file is not valid, or cannot be written, or the URL is no server
+            of this machine; the file is as it was. Or the tool has no such scope.
+    """
+    known = TOOLS[tool]
+    file = settings_file(tool, scope, project_root)
+    sent = http_hook.hook_url(tool, server) if server is not None else ""
+    versions = known_by(known, version)
+    words = launcher.project_launcher()
+    # The same in all scopes: what is registered in two of them Claude Code and Gemini CLI run once.
+    is_shared = (
+        directory is None and launcher.is_below_home() and words == [str(launcher.launcher_path())]
+    )
+    hooks = {hook.event: hook for hook in known.registration.hooks}
+
+    def wanted(event: str) -> Target:
+        hook = hooks.get(event)
+        if sent and hook is not None and hook.http:
+            return Target(url=sent)
+        blocks = hook is None or hook.blocks
+        return Target(
+            command=hook_command(tool, directory, blocks=blocks, is_shared=is_shared, words=words)
+        )
+
+    changed: list[str] = []
+
+    def with_hooks(settings: JsonText | None) -> str | None:
+        changed.clear()
+        settings = _without_unknown(settings, known, versions, changed)
+        for hook in known.registration.hooks:
+            registered = {entry.event for entry in entries_of(settings, known)}
+            is_due = versions.knows(hook) and (model_events or not hook.model)
+            if hook.event not in registered and is_due:
+                settings = _parsed(with_entry(settings, known, hook, wanted(hook.event)), known)
+                changed.append(hook.event)
+        while settings is not None:
+            entries = entries_of(settings, known)
+            old = next((e for e in entries if e.target != wanted(e.event) or not e.is_whole), None)
+            if old is None:
+                return settings.text
+            settings = _parsed(with_target(settings, old, wanted(old.event)), known)
+            changed.append(old.event)
+        return None
+
+    written = file.edit(with_hooks)
+    left_out = tuple(hook.event for hook in hooks.values() if not versions.knows(hook))
+    told = by_hand(known, scope, project_root, is_http=server is not None, versions=versions)
+    if scope == "project" and not is_shared:
+        told += (_NOT_SHARED.format(path=file.path),)
+    return Change(file.path, written, tuple(changed), told, versions.oldest, left_out)
+
+
+def _without_unknown(
+    settings: JsonText | None, tool: Tool, versions: Known, changed: list[str]
+) -> JsonText | None:
+    """The settings without our hooks for events that a version does not know."""
+    hooks = {hook.event: hook for hook in tool.registration.hooks}
+    while settings is not None:
+        for entry in entries_of(settings, tool):
+            if entry.event in hooks and not versions.knows(hooks[entry.event]):
+                break
+        else:
+            return settings
+        rest = without_entry(settings, entry, tool)
+        settings = None if rest is None else _parsed(rest, tool)
+        changed.append(entry.event)
+    return None
+
+
+def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
+    """Take our hooks out: after `install` alone, the file is as it was before, byte for byte.
+
+    What others added meanwhile stays. A file that `install` made, and that has nothing else, is
+    deleted; the directory that it is in stays.
+
+    Raises:
+        InvalidSettingsError: The file is not valid, or cannot be written; it is as it was.
+    """
+    known = TOOLS[tool]
+    removed: list[str] = []
+
+    def without_hooks(settings: JsonText | None) -> str | None:
+        removed.clear()
+        while settings is not None:
+            entry = next(iter(entries_of(settings, known)), None)
+            if entry is None:
+                return settings.text
+            rest = without_entry(settings, entry, known)
+            settings = None if rest is None else _parsed(rest, known)
+            removed.append(entry.event)
+        return None
+
+    file = settings_file(tool, scope, project_root)
+    written = file.edit(without_hooks)
+    return Change(file.path, written, tuple(dict.fromkeys(removed)), ())
+
+
+def settings_file(tool: str, scope: Scope, project_root: Path) -> SettingsFile:
+    """That file, to be read and edited."""
+    path = settings_path(tool, scope, project_root)
+    return SettingsFile(path, comments=TOOLS[tool].registration.comments)
+
+
+def _parsed(text: str, tool: Tool) -> JsonText:
+    return JsonText(text, comments=tool.registration.comments)
+
+
+def entries_of(settings: JsonText | None, tool: Tool) -> list[Entry]:
+    """Our hooks in it, in the file's order; none where there is no file."""
+    return [] if settings is None else find_entries(settings, tool)
+
+
+def by_hand(
+    tool: Tool,
+    scope: Scope,
+    project_root: Path,
+    *,
+    is_http: bool,
+    versions: Known | None = None,
+) -> tuple[str, ...]:
+    """What the user must do in the tool, and for HTTP hooks besides it."""
+    lines = list(tool.registration.by_hand[scope])
+    topmost = tool.registration.topmost
+    if scope != "user" and not _is_below(project_root, topmost):
+        lines.append(_SUB_DIRECTORIES.format(title=tool.title, but=topmost and _BUT))
+    if versions is not None and versions.oldest:
+        lines += _of_versions(tool, scope, versions)
+    return (*lines, *(http_hook.BY_HAND if is_http else ()))
+
+
+def _is_below(directory: Path, topmost: str) -> bool:
+    """Whether something of that name lies in a directory or above it."""
+    path = directory.absolute()
+    return bool(topmost) and any((each / topmost).exists() for each in (path, *path.parents))
+
+
+def _of_versions(tool: Tool, scope: Scope, versions: Known) -> list[str]:
+    """What to say of the versions that read the settings."""
+    lines = []
+    if versions.unknown:
+        programs = ", ".join(versions.unknown)
+        lines.append(f"{programs} does not tell its version: {versions.oldest} is assumed.")
+    elif versions.is_assumed:
+        lines.append(
+            f"No {tool.title} was found here, so that what {versions.oldest} knows is registered:"
+            " name yours with --client-version."
+        )
+    newest = max(
+        (hook.since for hook in tool.registration.hooks if hook.since and versions.knows(hook)),
+        key=launcher.numbers,
+        default="",
+    )
+    if scope == "project" and newest and not versions.is_assumed:
+        lines.append(
+            f"{tool.title} before {newest} does not read a file with these events, the permissions"
+            " in it included: where others use an older one, name it with --client-version."
+        )
+    return lines

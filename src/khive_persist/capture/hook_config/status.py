@@ -1,0 +1,239 @@
+"""What a settings file has of our hooks, and what keeps them from recording."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+from khive_persist.capture.hook_config import codex_trust, launcher
+from khive_persist.capture.hook_config.command import launcher_of, missing_part, resembles_ours
+from khive_persist.capture.hook_config.entries import Entry, find_alike
+from khive_persist.capture.hook_config.install import (
+    by_hand,
+    entries_of,
+    has_scope,
+    settings_file,
+    settings_path,
+)
+from khive_persist.capture.hook_config.json_edit import JsonText
+from khive_persist.capture.hook_config.server_probe import problem_of
+from khive_persist.capture.hook_config.switches import off_switches
+from khive_persist.capture.hook_config.versions import Known, known_by
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.tools import TOOLS, Scope, Tool
+
+State = Literal["not installed", "partly installed", "stale", "installed"]
+Transport = Literal["", "command", "http"]
+
+_AGAIN: Final = "install the hooks again"
+
+
+class Status(NamedTuple):
+    """What a settings file has of our hooks.
+
+    Attributes:
+        path: The settings file.
+        state: `stale` where a hook runs an interpreter or a file that is not there.
+        transport: `http` where some events go to a server; an empty string without any hook.
+        events: The events that have our hook, in the file's order.
+        missing: The events that `install` would add it to. Those around the model's calls are
+            registered only when asked, and not missed.
+        problems: What keeps events from being recorded, or records them twice, a line each.
+        by_hand: As in `Change`; nothing where no hook is installed.
+        version: The oldest version of the tool that reads the file, as in `Change`.
+        left_out: The events that this version does not know.
+    """
+
+    path: Path
+    state: State
+    transport: Transport
+    events: tuple[str, ...]
+    missing: tuple[str, ...]
+    problems: tuple[str, ...]
+    by_hand: tuple[str, ...]
+    version: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+class _Seen(NamedTuple):
+    """Our hooks in a file, and the events for which a command of the user's own runs our hook."""
+
+    entries: list[Entry]
+    alike: tuple[str, ...]
+
+
+def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = True) -> Status:
+    """What the settings file of a scope has of our hooks; nothing is changed.
+
+    Args:
+        tool: The name of one of `TOOLS`.
+        scope: The project's settings, this person's own in the project, or the user's.
+        project_root: The project's directory.
+        asks_server: Whether to ask the server of HTTP hooks if it takes events, with the token of
+            our own environment.
+
+    Raises:
+        InvalidSettingsError: The file is not valid, or cannot be read, or the tool has no such
+            scope.
+    """
+    known = TOOLS[tool]
+    file = settings_file(tool, scope, project_root)
+    seen = file.read(lambda settings: _seen(settings, known))
+    entries = seen.entries
+    events = tuple(dict.fromkeys(entry.event for entry in entries))
+    if not events:
+        expected = tuple(hook.event for hook in known.registration.hooks if not hook.model)
+        return Status(file.path, "not installed", "", (), expected, (), ())
+    versions = known_by(known)
+    hooks = [hook for hook in known.registration.hooks if not hook.model]
+    missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)
+    left_out = tuple(h.event for h in hooks if not versions.knows(h) and h.event not in events)
+    commands = [entry.target.command for entry in entries if entry.target.command]
+    servers = [*dict.fromkeys(entry.target.url for entry in entries if entry.target.url)]
+    gone = _stale(file.path, commands)
+    problems = [*gone]
+    if missing:
+        problems.append(f"{file.path} has no hook of ours for {', '.join(missing)}: {_AGAIN}")
+    problems += _of_versions(file.path, known, versions, events)
+    problems += _of_codes(file.path, known, entries)
+    problems += _of_doubles(file.path, seen)
+    problems += off_switches(tool, project_root, entries)
+    if tool == "codex":
+        problems += codex_trust.problems_of(file.path, entries, project_root)
+    problems += _problems_of_http(file.path, entries)
+    if asks_server:
+        problems += [problem for url in servers if (problem := problem_of(url))]
+    problems += _problems_between_scopes(tool, scope, project_root, entries)
+    state: State = "stale" if gone else "partly installed" if missing else "installed"
+    told = by_hand(known, scope, project_root, is_http=bool(servers), versions=versions)
+    transport: Transport = "http" if servers else "command"
+    return Status(
+        file.path, state, transport, events, missing, tuple(dict.fromkeys(problems)), told,
+        versions.oldest, left_out,
+    )  # fmt: skip
+
+
+def _seen(settings: JsonText | None, tool: Tool) -> _Seen:
+    alike = () if settings is None else find_alike(settings, lambda c: resembles_ours(c, tool.name))
+    return _Seen(entries_of(settings, tool), tuple(alike))
+
+
+def _stale(path: Path, commands: Iterable[str]) -> list[str]:
+    """What our commands run that is not there, or cannot be run, each one line."""
+    lines: dict[str, None] = {}
+    for command in dict.fromkeys(commands):
+        copy = launcher_of(command)
+        if part := missing_part(command):
+            lines[f"{path} runs {part}, which is not there: {_AGAIN}"] = None
+        elif copy is not None and (problem := launcher.problem_of(copy)):
+            lines[f"{problem}: {_AGAIN}"] = None
+    return [*lines]
+
+
+def _of_versions(path: Path, tool: Tool, versions: Known, events: Iterable[str]) -> list[str]:
+    """Which events of ours a version does not know."""
+    hooks = {hook.event: hook for hook in tool.registration.hooks}
+    unknown = [event for event in events if event in hooks and not versions.knows(hooks[event])]
+    if not unknown:
+        return []
+    where = next((f" ({one.path})" for one in versions.found if one.version == versions.oldest), "")
+    which = f"{tool.title} {versions.oldest}{where}"
+    if versions.is_assumed:
+        which = f"{which}, which is assumed as none was found,"
+    return [
+        f"{path} registers {', '.join(unknown)}, which {which} does not know: it may skip the whole"
+        f" file, the permissions in it included; {_AGAIN}, with --client-version where it is newer"
+    ]
+
+
+def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
+    """Which of our commands could end with a code that blocks a tool."""
+    blocking = {hook.event for hook in tool.registration.hooks if hook.blocks}
+    events = [
+        entry.event
+        for entry in entries
+        if entry.event in blocking
+        and entry.target.command
+        and not entry.target.command.endswith(("|| exit 0", "|| true", "|| :"))
+    ]
+    if not events:
+        return []
+    return [
+        f"{path} can end {', '.join(dict.fromkeys(events))} with a code that makes some clients"
+        f" refuse a tool: {_AGAIN}"
+    ]
+
+
+def _of_doubles(path: Path, seen: _Seen) -> list[str]:
+    """Which events are recorded twice by one file."""
+    lines = []
+    events = {entry.event for entry in seen.entries}
+    by_user = [event for event in dict.fromkeys(seen.alike) if event in events]
+    if by_user:
+        lines.append(
+            f"{path} records {', '.join(by_user)} twice, as a command of your own runs our hook"
+            " there, too"
+        )
+    commands = [(e.event, e.target.command) for e in seen.entries if e.target.command]
+    several = [event for event in events if len({c for e, c in commands if e == event}) > 1]
+    if several:
+        names = ", ".join(sorted(several))
+        lines.append(f"{path} records {names} twice, by several hooks of ours: take one out")
+    return lines
+
+
+def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
+    """What is wrong with the HTTP hooks of a file by themselves."""
+    problems = []
+    tokenless = [entry.event for entry in entries if not entry.is_whole]
+    if tokenless:
+        problems.append(f"{path} sends {', '.join(tokenless)} without a token: {_AGAIN}")
+    sent = [entry.event for entry in entries if entry.target.url]
+    run = {entry.event for entry in entries if entry.target.command}
+    twice = [event for event in dict.fromkeys(sent) if event in run]
+    if twice:
+        problems.append(
+            f"{path} records {', '.join(twice)} twice, by a command and over HTTP: {_AGAIN}"
+        )
+    return problems
+
+
+def _problems_between_scopes(
+    tool: str, scope: Scope, project_root: Path, entries: list[Entry]
+) -> list[str]:
+    """What the other scopes' settings do to the hooks of this one."""
+    known = TOOLS[tool]
+    path = settings_path(tool, scope, project_root)
+    problems = []
+    mine = {(entry.event, entry.target) for entry in entries}
+    events = {event for event, _ in mine}
+    others: tuple[Scope, ...] = get_args(Scope)
+    for other in others:
+        if other == scope or not has_scope(tool, other):
+            continue
+        file = settings_file(tool, other, project_root)
+        if os.path.realpath(file.path) == os.path.realpath(path):
+            continue
+        try:
+            theirs = file.read(lambda settings: entries_of(settings, known))
+        except InvalidSettingsError as error:
+            problems.append(str(error))
+            continue
+        twice = {
+            entry.event
+            for entry in theirs
+            if entry.event in events
+            and not (known.registration.runs_once and (entry.event, entry.target) in mine)
+        }
+        if twice:
+            first, second = sorted((path, file.path))
+            problems.append(
+                f"{known.title} records {len(twice)} events twice, as {first} and {second} both"
+                " have hooks of ours: uninstall one of the two"
+            )
+    return problems
+
+
+def as_row(tool: str, scope: Scope, found: Status) -> dict[str, Any]:
+    """A status as JSON has it."""
+    return {"tool": tool, "scope": scope} | found._asdict() | {"path": str(found.path)}

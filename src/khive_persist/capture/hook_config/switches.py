@@ -1,0 +1,191 @@
+"""What turns a tool's hooks off, in each of the layers that its settings come from.
+
+The lines name the file and the switch. A file that cannot be read is a line of its own.
+"""
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist.capture.hook_config.entries import Entry
+from khive_persist.capture.hook_config.install import has_scope, settings_path
+from khive_persist.capture.hook_config.json_edit import InvalidJsonError, JsonText
+from khive_persist.tools import TOOLS, Scope
+
+_CLAUDE_MANAGED: Final = {
+    "darwin": "/Library/Application Support/ClaudeCode",
+    "linux": "/etc/claude-code",
+}
+_CODEX_SYSTEM: Final = "/etc/codex"
+_GEMINI_SYSTEM: Final = {
+    "darwin": "/Library/Application Support/GeminiCli",
+    "linux": "/etc/gemini-cli",
+}
+_CODEX_FEATURES: Final = ("hooks", "codex_hooks")
+
+
+class Layer(NamedTuple):
+    """One file of a tool's settings.
+
+    Attributes:
+        path: The file.
+        values: What it says; empty where it is not there.
+        is_managed: Whether an administrator decides it.
+    """
+
+    path: Path
+    values: Mapping[str, Any]
+    is_managed: bool = False
+
+
+def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[str]:
+    """What keeps our hooks of a tool from running, each one line.
+
+    Args:
+        tool: The name of one of `TOOLS`.
+        project_root: The project's directory.
+        entries: Our hooks in the settings that are looked at.
+    """
+    problems: list[str] = []
+    layers = list(_OF_TOOLS[tool].layers(project_root, problems))
+    return problems + _OF_TOOLS[tool].found(layers, entries)
+
+
+def _claude_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
+    yield from _own_layers("claude-code", root, ("user", "project", "local"))
+    managed = Path(_CLAUDE_MANAGED.get(sys.platform, _CLAUDE_MANAGED["linux"]))
+    user = settings_path("claude-code", "user", root).parent
+    paths = [
+        managed / "managed-settings.json",
+        *sorted((managed / "managed-settings.d").glob("*.json")),
+        user / "remote-settings.json",
+    ]
+    yield from (_read(path, problems, is_managed=True) for path in paths)
+
+
+def _claude_found(layers: list[Layer], entries: list[Entry]) -> list[str]:
+    found = []
+    named = [layer for layer in layers if "disableAllHooks" in layer.values]
+    # The highest layer that says anything holds.
+    if named and named[-1].values["disableAllHooks"] is True:
+        found.append(f"{named[-1].path} turns all hooks off: disableAllHooks is true")
+    found += _managed_only(layers, "allowManagedHooksOnly")
+    urls = {entry.target.url for entry in entries if entry.target.url}
+    for layer in layers:
+        allowed = layer.values.get("allowedHttpHookUrls")
+        if isinstance(allowed, list):
+            found += [
+                f"{layer.path} lets no hook send to {url}: allowedHttpHookUrls does not name it"
+                for url in sorted(urls)
+                if not any(_matches(url, pattern) for pattern in allowed)
+            ]
+    return found
+
+
+def _codex_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
+    user = settings_path("codex", "user", root).parent
+    folders = [user, *(folder / ".codex" for folder in reversed([root, *root.parents]))]
+    yield _read(Path(_CODEX_SYSTEM, "config.toml"), problems)
+    for folder in dict.fromkeys(folders):
+        yield _read(folder / "config.toml", problems)
+    for name in ("managed_config.toml", "requirements.toml"):
+        yield _read(Path(_CODEX_SYSTEM, name), problems, is_managed=True)
+
+
+def _codex_found(layers: list[Layer], _entries: list[Entry]) -> list[str]:
+    found = []
+    for name in _CODEX_FEATURES:
+        named = [layer for layer in layers if name in _table(layer.values, "features")]
+        if named and named[-1].values["features"][name] is False:
+            found.append(f"{named[-1].path} turns all hooks off: features.{name} is false")
+    return found + _managed_only(layers, "allow_managed_hooks_only")
+
+
+def _gemini_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
+    system = Path(_GEMINI_SYSTEM.get(sys.platform, _GEMINI_SYSTEM["linux"]))
+    defaults = os.environ.get("GEMINI_CLI_SYSTEM_DEFAULTS_PATH")
+    highest = os.environ.get("GEMINI_CLI_SYSTEM_SETTINGS_PATH")
+    yield _read(Path(defaults or system / "system-defaults.json"), problems)
+    yield from _own_layers("gemini-cli", root, ("user", "project"))
+    yield _read(Path(highest or system / "settings.json"), problems, is_managed=True)
+
+
+def _gemini_found(layers: list[Layer], entries: list[Entry]) -> list[str]:
+    found = []
+    named = [layer for layer in layers if "enabled" in _table(layer.values, "hooksConfig")]
+    if named and named[-1].values["hooksConfig"]["enabled"] is False:
+        found.append(f"{named[-1].path} turns all hooks off: hooksConfig.enabled is false")
+    ours = {TOOLS["gemini-cli"].registration.entry_name}
+    ours |= {entry.target.command for entry in entries}
+    for layer in layers:
+        disabled = _table(layer.values, "hooksConfig").get("disabled")
+        if isinstance(disabled, list) and any(name in ours for name in disabled):
+            found.append(f"{layer.path} turns our hooks off: hooksConfig.disabled names them")
+    return found
+
+
+def _managed_only(layers: list[Layer], switch: str) -> list[str]:
+    return [
+        f"{layer.path} turns all hooks but an administrator's off: {switch} is true"
+        for layer in layers
+        if layer.is_managed and layer.values.get(switch) is True
+    ]
+
+
+def _own_layers(tool: str, root: Path, scopes: tuple[Scope, ...]) -> Iterator[Layer]:
+    """The files that `status` reads, too, and says what is wrong with."""
+    comments = TOOLS[tool].registration.comments
+    paths = [settings_path(tool, scope, root) for scope in scopes if has_scope(tool, scope)]
+    for path in dict.fromkeys(paths):
+        yield _read(path, [], comments=comments)
+
+
+def _read(
+    path: Path, problems: list[str], *, is_managed: bool = False, comments: bool = False
+) -> Layer:
+    try:
+        text = path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return Layer(path, {}, is_managed)
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+        return Layer(path, {}, is_managed)
+    try:
+        if path.suffix == ".toml":
+            return Layer(path, tomllib.loads(text), is_managed)
+        if not text.strip():
+            return Layer(path, {}, is_managed)
+        return Layer(path, JsonText(text, comments=comments).value, is_managed)
+    except InvalidJsonError as error:
+        problems.append(f"{path}:{error.line}:{error.column}: {error}")
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path}: not valid TOML ({error})")
+    return Layer(path, {}, is_managed)
+
+
+def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _matches(url: str, pattern: object) -> bool:
+    """Whether a URL fits a pattern, in which `*` stands for anything."""
+    if not isinstance(pattern, str):
+        return False
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), url) is not None
+
+
+class _OfTool(NamedTuple):
+    layers: Callable[[Path, list[str]], Iterator[Layer]]
+    found: Callable[[list[Layer], list[Entry]], list[str]]
+
+
+_OF_TOOLS: Final = {
+    "claude-code": _OfTool(_claude_layers, _claude_found),
+    "codex": _OfTool(_codex_layers, _codex_found),
+    "gemini-cli": _OfTool(_gemini_layers, _gemini_found),
+}

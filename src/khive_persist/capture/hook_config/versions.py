@@ -1,0 +1,103 @@
+"""Which versions of a tool this machine has, and what the oldest of them knows.
+
+Several read one settings file: an editor's extension, a program of an older Node. Claude Code up to
+2.1.100 skips a settings file as a whole, the user's deny rules with it, for one event that it does
+not know, and later ones stop with a dialog.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from khive_persist.capture.hook_config.launcher import numbers
+from khive_persist.tools import Hook, Program, Tool
+
+_SECONDS: Final = 10.0
+_VERSION: Final = re.compile(r"\d+\.\d+\.\d+")
+
+
+class Found(NamedTuple):
+    """A version of a tool, and the file or folder that has it."""
+
+    version: str
+    path: str
+
+
+class Known(NamedTuple):
+    """What the versions of a tool that read a settings file know.
+
+    Attributes:
+        found: Those that are installed here, the oldest first.
+        unknown: Programs of the tool that do not tell their version.
+        oldest: The version that counts; an empty string where the tool takes any event's name.
+        is_assumed: Whether it is only assumed, as none was found and none was named.
+    """
+
+    found: tuple[Found, ...] = ()
+    unknown: tuple[str, ...] = ()
+    oldest: str = ""
+    is_assumed: bool = False
+
+    def knows(self, hook: Hook) -> bool:
+        """Whether all of them know the event of a hook."""
+        return not hook.since or not self.oldest or numbers(self.oldest) >= numbers(hook.since)
+
+
+def known_by(tool: Tool, named: str = "") -> Known:
+    """What the versions of a tool on this machine know; each program is asked.
+
+    Args:
+        tool: The tool.
+        named: A version that also reads the settings, as on another machine.
+    """
+    program = tool.registration.program
+    if program is None:
+        return Known()
+    asked = [(path, _told(path)) for path in _programs(program)]
+    found = [Found(version, path) for path, version in asked if version]
+    found += _in_folders(program)
+    found.sort(key=lambda one: numbers(one.version))
+    unknown = tuple(path for path, version in asked if not version)
+    versions = [one.version for one in found] + ([named] if named else [])
+    if unknown or not versions:
+        oldest = min([*versions, program.oldest], key=numbers)
+        return Known(tuple(found), unknown, oldest, is_assumed=True)
+    return Known(tuple(found), (), min(versions, key=numbers))
+
+
+def _programs(program: Program) -> Iterator[str]:
+    """The programs of that name, each once."""
+    folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
+    paths = [os.path.join(folder, program.name) for folder in folders]
+    paths += [str(Path.home() / path) for path in program.paths]
+    seen = set()
+    for path in paths:
+        real = os.path.realpath(path)
+        if real not in seen and os.path.isfile(real) and os.access(real, os.X_OK):
+            seen.add(real)
+            yield path
+
+
+def _told(path: str) -> str:
+    """The version that a program tells; an empty string where it tells none."""
+    try:
+        done = subprocess.run(  # noqa: S603 - as the person would start it, by an absolute path
+            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace", check=False, timeout=_SECONDS, cwd="/",
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    match = _VERSION.search(done.stdout)
+    return match[0] if match else ""
+
+
+def _in_folders(program: Program) -> list[Found]:
+    folders = [path for pattern in program.folders for path in Path.home().glob(pattern)]
+    return [
+        Found(match[0], str(path))
+        for path in sorted(folders)
+        if (match := _VERSION.search(path.name))
+    ]

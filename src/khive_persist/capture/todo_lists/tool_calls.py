@@ -1,0 +1,164 @@
+"""What a tool call says of a to-do list: all of it, or a change of one item.
+
+Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
+TaskUpdate; Codex writes its plan with update_plan, and Gemini CLI its to-dos with write_todos.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from khive_persist.models.todo_list import COMPLETED, DELETED, status_of, updated
+from khive_persist.store import codec
+
+# The list's name in the input, by tool.
+_LISTS: Final = {"TodoWrite": "todos", "update_plan": "plan", "write_todos": "todos"}
+_TASKS: Final = ("TaskCreate", "TaskUpdate")
+TOOLS: Final = (*_LISTS, *_TASKS)
+_TEXTS: Final = ("content", "step", "description", "text")
+_CREATED: Final = re.compile(r"Task #(\S+) created")
+# What Claude Code answers for an update that it made; for one that it refused, the reason alone.
+_UPDATED: Final = re.compile(r"Updated task #")
+# Codex does not mark a call that it refused, as it does in Plan mode and where the tool is off.
+_REFUSED: Final = re.compile(
+    r"^(?:failed to parse function arguments: |unsupported call: update_plan$"
+    r"|update_plan is a TODO/checklist tool and is not allowed in Plan mode$"
+    r"|update_plan handler received unsupported payload)"
+)
+
+
+class Told(NamedTuple):
+    """What a call says.
+
+    Attributes:
+        items: The whole list, where it says that.
+        change: Else one item: `id`, `text`, `status`, as `focus_list.updated` takes it.
+        explanation: Why, in the agent's words.
+        alias: What a record of the same thing from elsewhere would be called; it knows no id of
+            the call.
+        is_shared: Whether the list is the session's, whichever of its agents made the call.
+    """
+
+    items: list[dict[str, Any]] | None = None
+    change: dict[str, Any] | None = None
+    explanation: str | None = None
+    alias: str | None = None
+    is_shared: bool = False
+
+    def after(self, before: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The list after it."""
+        return updated(before, self.change or {}) if self.items is None else self.items
+
+
+def told(name: str, given: Any, result: Any) -> Told | None:
+    """What a call says of the list; None where it says nothing, or failed.
+
+    Args:
+        name: The tool's name.
+        given: Its input.
+        result: What it answered: the tool's text, or its object, as hooks and transcripts give it.
+    """
+    if not isinstance(given, Mapping) or _failed(name, result):
+        return None
+    if name in _LISTS:
+        return _list(name, given)
+    if name == "TaskCreate":
+        id = _task_id(result)
+        return None if _id(id) is None else created(id, given.get("subject"))
+    if name == "TaskUpdate":
+        return _update(given)
+    return None
+
+
+def created(id: object, subject: object) -> Told | None:
+    """A new task."""
+    if not isinstance(subject, str):
+        return None
+    if (known := _id(id)) is None:
+        return Told(change={"text": subject}, is_shared=True)
+    change = {"id": known, "text": subject}
+    return Told(change=change, alias=f"created {known}", is_shared=True)
+
+
+def completed(id: object, subject: object) -> Told | None:
+    """A task that was completed."""
+    if (known := _id(id)) is None:
+        return None
+    named = {"text": subject} if isinstance(subject, str) else {}
+    change = {"id": known, **named, "status": COMPLETED}
+    return Told(change=change, alias=f"{COMPLETED} {known}", is_shared=True)
+
+
+def _list(name: str, given: Mapping[str, Any]) -> Told | None:
+    listed = given.get(_LISTS[name])
+    if not isinstance(listed, list):
+        return None
+    items = [item for one in listed if (item := _item(one)) is not None]
+    if len(items) < len(listed):
+        return None
+    said = given.get("explanation")
+    # Gemini's hooks know no id of the call.
+    alias = f"list {_digest(items)}" if name == "write_todos" else None
+    return Told(items, None, said if isinstance(said, str) and said else None, alias)
+
+
+def _item(one: Any) -> dict[str, Any] | None:
+    if not isinstance(one, Mapping):
+        return None
+    key = next((key for key in _TEXTS if isinstance(one.get(key), str)), None)
+    if key is None:
+        return None
+    # An id here is a number in the list, which the next list gives to another item.
+    others = {n: v for n, v in one.items() if n not in (key, "status", "id", "text")}
+    return {"text": one[key], "status": status_of(one.get("status"))} | others
+
+
+def _update(given: Mapping[str, Any]) -> Told | None:
+    if (id := _id(given.get("taskId"))) is None:
+        return None
+    change = {"id": id}
+    if isinstance(given.get("subject"), str):
+        change["text"] = given["subject"]
+    if isinstance(given.get("status"), str):
+        word = given["status"]
+        change["status"] = DELETED if word == DELETED else status_of(word)
+    if len(change) == 1:
+        return None
+    is_completed = change.get("status") == COMPLETED
+    alias = f"{COMPLETED} {id}" if is_completed else None
+    return Told(change=change, alias=alias, is_shared=True)
+
+
+def _task_id(result: Any) -> object:
+    if isinstance(result, Mapping):
+        task = result.get("task")
+        return task.get("id") if isinstance(task, Mapping) else None
+    found = _CREATED.search(_text(result))
+    return found[1] if found else None
+
+
+def _failed(name: str, result: Any) -> bool:
+    if isinstance(result, Mapping):
+        return result.get("success") is False or bool(result.get("error"))
+    if name == "TaskUpdate":
+        text = _text(result)
+        return bool(text) and _UPDATED.match(text) is None
+    return name == "update_plan" and _REFUSED.search(_text(result)) is not None
+
+
+def _text(result: Any) -> str:
+    if isinstance(result, str):
+        return result
+    parts = result if isinstance(result, list) else []
+    return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, Mapping))
+
+
+def _id(value: object) -> str | None:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number or (isinstance(value, str) and value) else None
+
+
+def _digest(items: list[dict[str, Any]]) -> str:
+    said = codec.dump_lossy([[item["text"], item["status"]] for item in items])
+    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""The commands of `khive-persist`, one a file."""

@@ -1,0 +1,207 @@
+"""`khive-persist compare`."""
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from khive_persist import clock
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import drained_project, with_filters, with_project
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.errors import MissingExtraError
+from khive_persist.transfer.target import replacing
+
+if TYPE_CHECKING:
+    from khive_persist.analytics.compare.collect import Collected
+    from khive_persist.analytics.compare.compare import Compared
+    from khive_persist.analytics.compare.report.tables import Table
+
+
+@click.command("compare")
+@click.argument("groups", nargs=-1)
+@click.option("--by", default="model", show_default=True,
+              help="What parts sessions into groups: tool, model, project, complexity,"
+              " workflow_pattern, group, scenario, plan:PATH, experiment:NAME, …")  # fmt: skip
+@click.option("--metric", "names", multiple=True, metavar="NAME",
+              help="Only this; again for more. Also score:NAME, measurement:NAME, plan:PATH,"
+              " application:PATH, and plan:PATH=VALUE for the share that has it.")  # fmt: skip
+@click.option("--paired-by", metavar="FIELD",
+              help="What belongs together, as task_description: pairs of means are"
+              " compared.")  # fmt: skip
+@click.option("--include-late", is_flag=True,
+              help="Also sessions whose variant somebody named after their work had"
+              " begun.")  # fmt: skip
+@click.option("--min-n", type=click.IntRange(2), default=5, show_default=True,
+              help="A group with fewer sessions is left out of the tests.")  # fmt: skip
+@click.option("--effect", type=click.FloatRange(0, min_open=True), metavar="D",
+              help="Also how many sessions each of two groups needs to find an effect of D standard"
+              " deviations 4 times in 5.")  # fmt: skip
+@click.option("--definitions", is_flag=True, help="Also what each metric counts.")
+@click.option("--html", metavar="FILE", help="Write a page with plots, which stands by itself.")
+@click.option("--text", metavar="FILE", help="Write it as plain text, for an appendix.")
+@click.option("--csv", "folder", metavar="FOLDER",
+              help="Write all tables as CSV, with a codebook and scripts for R and"
+              " SPSS.")  # fmt: skip
+@click.option("--excel", metavar="FILE", help="Write all tables as one workbook.")
+@click.option("--pseudonyms", "key_file", metavar="KEYFILE",
+              help="In tables, replace the names of sessions and participants by a hash under this"
+              " key, which is made where it is missing; leave out what was said.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, with every figure.")
+@with_project
+@with_filters("since", "until")
+@click.pass_context
+def command(
+    context: click.Context,
+    groups: tuple[str, ...],
+    by: str,
+    names: tuple[str, ...],
+    paired_by: str | None,
+    include_late: bool,
+    min_n: int,
+    effect: float | None,
+    definitions: bool,
+    html: str | None,
+    text: str | None,
+    folder: str | None,
+    excel: str | None,
+    key_file: str | None,
+    force: bool,
+    as_json: bool,
+    directory: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> int:
+    """Compare groups of sessions, with honest statistics.
+
+    GROUPS are the values of --by that are meant, the one to compare with first; else all of them.
+    The test of each metric is chosen before a value is seen: Welch's t of two groups, Fisher's
+    exact test of shares, Welch's analysis of variance of more groups, the paired t of pairs. p is
+    adjusted for the number of metrics, by Holm. --json has all other tests, intervals, effect
+    sizes, assumptions and power.
+
+    \b
+      khive-persist compare --by model --since 30d
+      khive-persist compare claude-opus-4-5 gpt-5.2 --metric cost --metric success
+      khive-persist compare A B --by application:group --metric score:triage
+      khive-persist compare plan act --by workflow_pattern --paired-by task_description
+      khive-persist compare --by experiment:prompt --metric success --metric cost
+      khive-persist compare A B --by group --html report.html --text appendix.txt
+      khive-persist compare A B --by group --csv tables --pseudonyms study.key
+    """
+    project = drained_project(context, directory)
+    try:
+        from khive_persist.analytics.compare import collect, compare, grouping, metrics
+        from khive_persist.analytics.compare.statistics import power
+    except ImportError as error:
+        raise MissingExtraError(
+            f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
+        ) from error
+    if include_late and grouping.experiment_of(by) is None:
+        raise click.UsageError("--include-late goes with --by experiment:NAME")
+    found = anyio.run(
+        partial(collect.collect, project, by, names or metrics.NAMES, groups=groups,
+                paired_by=paired_by, since=since, until=until, with_late=include_late)
+    )  # fmt: skip
+    compared = compare.compare(found.samples, paired=paired_by is not None, min_n=min_n)
+    if html is not None:
+        from khive_persist.analytics.compare.report.page import page
+
+        _write(html, page(found, compared, clock.now()), force=force)
+    if text is not None:
+        from khive_persist.analytics.compare.report.text import text as written
+
+        _write(text, written(found, compared, clock.now()), force=force)
+    if folder is not None or excel is not None:
+        from khive_persist.analytics.compare.pseudonyms import Pseudonyms, read_key
+        from khive_persist.analytics.compare.report.csv_files import write_csv
+        from khive_persist.analytics.compare.report.tables import tables
+
+        pseudonyms = None if key_file is None else Pseudonyms(read_key(Path(key_file)))
+        made = tables(project, found, compared, pseudonyms)
+        if folder is not None:
+            Path(folder).mkdir(mode=0o700, exist_ok=True)
+            files = anyio.run(partial(write_csv, Path(folder), made, force=force))
+            click.echo(f"{len(files)} files written to {folder}", err=True)
+        if excel is not None:
+            anyio.run(_write_excel, excel, made, force)
+    elif key_file is not None:
+        raise click.UsageError("--pseudonyms goes with --csv or --excel")
+    planned = {} if effect is None else {"effect": effect, "needed": power.needed(effect)}
+    if as_json:
+        from khive_persist.analytics.compare.document import as_document
+
+        print_json(as_document(found, compared) | ({"planned": planned} if planned else {}))
+    else:
+        _print(found, compared, definitions=definitions)
+        if planned:
+            needed = planned["needed"]
+            size = f"{needed:,}" if needed else f"more than {power.MOST:,}"
+            click.echo(
+                f"To find an effect of {effect:g} standard deviations 4 times in 5, each of two"
+                f" groups needs {size} sessions."
+            )
+    # Empty is not the same as equal.
+    return DONE if any(one.p is not None for one in compared) else FAILED
+
+
+def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool) -> None:
+    from khive_persist.analytics.compare.experiment import remarks
+    from khive_persist.analytics.compare.metric import ABSENT
+    from khive_persist.analytics.compare.statistics.p_values import shown
+    from khive_persist.analytics.compare.summary import sentence
+
+    sizes = ", ".join(f"{name} {size}" for name, size in found.groups.items())
+    click.echo(f"{sum(found.groups.values())} sessions by {found.by}: {sizes or 'no group'}")
+    if found.pairs is not None:
+        click.echo(f"{found.pairs} pairs")
+    if found.ungrouped:
+        click.echo(f"{found.ungrouped} sessions have no {found.by}, and are left out")
+    if found.experiment is not None:
+        for said in remarks(found.experiment):
+            click.echo(said)
+    click.echo()
+    rows = [
+        (
+            one.metric.name, group.name, group.description.n, group.description.mean,
+            group.description.sd, group.description.median, sum(group.left_out.values()),
+            shown(one.p) if number == 0 else None, shown(one.p_holm) if number == 0 else None,
+        )
+        for one in compared
+        for number, group in enumerate(one.groups)
+    ]  # fmt: skip
+    names = ("metric", "group", "n", "mean", "sd", "median", "left_out", "p", "p_holm")
+    print_table(names, [tuple(map(_rounded, row)) for row in rows], "nothing to compare")
+    click.echo()
+    tested = sum(one.p is not None for one in compared)
+    for one in compared:
+        if definitions:
+            click.echo(f"{one.metric.name}: {one.metric.definition}.")
+        click.echo(sentence(one, tested))
+        for group in one.groups:
+            for reason, count in group.left_out.items():
+                # How many have nothing recorded stands in the table.
+                if reason != ABSENT:
+                    click.echo(f"Of {group.name}, {count} left out: {reason}.")
+
+
+def _write(target: str, report: str, *, force: bool) -> None:
+    with replacing(Path(target), force=force) as file:
+        file.write(report.encode("utf-8", "replace"))
+    click.echo(f"written to {target}", err=True)
+
+
+async def _write_excel(target: str, made: "list[Table]", force: bool) -> None:
+    from khive_persist.analytics.compare.report.excel import write_excel
+
+    with replacing(Path(target), force=force) as file:
+        await write_excel(file, made)
+    click.echo(f"written to {target}", err=True)
+
+
+def _rounded(value: object) -> object:
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -1,0 +1,103 @@
+"""`khive-persist demo`."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import anyio
+import click
+
+from khive_persist.capture import hook_path
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import with_project
+from khive_persist.cli.root import root
+from khive_persist.errors import CaptureError
+from khive_persist.models.planner_session import PlannerSession, PlannerSessionContent
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.opening import open_store
+from khive_persist.project import Project
+
+QUERY = """SELECT tool, event_type, count(*) AS events, round(avg(duration_ms)) AS average_ms
+FROM events WHERE event_type LIKE 'post_%' GROUP BY tool, event_type ORDER BY events DESC"""
+PLANS: list[PlannerSessionContent] = [
+    {"session_id": "3aeaa724-c75a-4fc5-9e77-8feafee36ced", "complexity": "complex",
+     "task_description": "Move the importer to streams", "confidence": 0.86, "planning_cost": 0.42,
+     "agent_count": 4, "workflow_pattern": "parallel"},
+    {"session_id": "949752ba-dbca-4cef-aed8-56a872909535", "complexity": "simple",
+     "task_description": "Fix a typo in the help", "confidence": 0.97, "planning_cost": 0.02,
+     "agent_count": 1, "workflow_pattern": "sequential"},
+    {"session_id": "01a1fba8-446b-7642-a8e8-72f4564fd250", "complexity": "very_complex",
+     "task_description": "Make the store survive a power loss", "confidence": 0.61,
+     "planning_cost": 1.31, "agent_count": 7, "workflow_pattern": "hybrid"},
+]  # fmt: skip
+
+
+@click.command("demo")
+@with_project
+@click.pass_context
+def command(context: click.Context, directory: str | None) -> int:
+    """Record sample sessions of three tools and look at them.
+
+    What Claude Code, Codex and Gemini CLI really sent is put through the real hook, into a new
+    directory (or DIR), and shown as you would look at your own.
+    """
+    chosen = directory or context.obj
+    where = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="khive-demo-"))
+    project = Project(where)
+    project.root.mkdir(parents=True, exist_ok=True)
+    times = _record(project)
+    anyio.run(_save_plans, project)
+    click.echo(
+        f"\n{len(times)} events of three tools recorded, "
+        f"each by a hook of its own: {statistics.median(times) * 1e3:.0f} ms in the middle.\n"
+    )
+    failed = 0
+    for words in (
+        ["events", "--limit", "12"],
+        ["sessions", "--limit", "6"],
+        ["query", QUERY],
+        ["sessions", "--min-confidence", "0.6"],
+        ["doctor"],
+    ):
+        shown = " ".join(f'"{word}"' if " " in word else word for word in words)
+        click.secho(f"$ khive-persist {shown}", bold=True)
+        code = root.main(["--dir", str(project.root), *words], standalone_mode=False)
+        failed += bool(code)
+        click.echo()
+    click.echo("All of it is in files that you can open with sqlite3:")
+    for path in sorted(project.khive.glob("*.db")):
+        click.echo(f"  {path}")
+    click.echo("\nnext: khive-persist init, then khive-persist hooks install claude-code")
+    return FAILED if failed else DONE
+
+
+def _record(project: Project) -> list[float]:
+    sent = [
+        (tool, line)
+        for tool in HOOK_EVENTS
+        for line in (files("khive_persist") / "samples" / f"{tool}.jsonl").read_bytes().splitlines()
+    ]
+    environment = dict(os.environ) | {"KHIVE_DIR": str(project.root)}
+    times = []
+    with click.progressbar(sent, label="recording") as progress:
+        for tool, payload in progress:
+            began = time.perf_counter()
+            done = subprocess.run(  # noqa: S603 - our own hook, with fixed words
+                [sys.executable, "-I", "-S", str(hook_path()), "--tool", tool],
+                input=payload, capture_output=True, env=environment, check=False,
+            )  # fmt: skip
+            times.append(time.perf_counter() - began)
+            if done.returncode:
+                raise CaptureError(done.stderr.decode().strip())
+    return times
+
+
+async def _save_plans(project: Project) -> None:
+    async with open_store(PlannerSession, dir=project.root) as plans:
+        for content in PLANS:
+            await plans.save(PlannerSession(content=content))

@@ -1,0 +1,182 @@
+"""`khive-persist doctor`."""
+
+import os
+from collections import Counter
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import drained_project, told_project, with_project
+from khive_persist.cli.output import print_fields, print_json, print_table
+from khive_persist.errors import ProjectError
+from khive_persist.maintenance.doctor import (
+    Database,
+    Report,
+    as_document,
+    examine,
+    examine_hooks,
+    examine_untrusted,
+)
+from khive_persist.project import Project, make_directory
+from khive_persist.sessions.open_tool_calls import Unmatched
+from khive_persist.sessions.read import whole_id
+from khive_persist.sessions.reported_costs import DIFFERENCE, session_cost
+from khive_persist.store.sqlite.connection import set_aside
+from khive_persist.transcripts.reconciliation import Account, account
+from khive_persist.trust import search
+
+
+@click.command("doctor")
+@click.option("--set-aside", metavar="FILE", help="Move this damaged database to quarantine/.")
+@click.option("--session", "session_id", metavar="ID",
+              help="Reconcile this session's events with its transcript.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    set_aside: str | None,
+    session_id: str | None,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Say what is wrong: databases, spool, hooks, events without an end.
+
+    Exit code 1 where something was found that you should do something about. A tool call without an
+    end is no such thing: it may still run, or you pressed Esc.
+
+    \b
+      khive-persist doctor
+      khive-persist doctor --set-aside claude_hooks.db
+      khive-persist doctor --session 3aeaa724-c75a-4fc5-9e77-8feafee36ced
+
+    A damaged database is left as it is, and its events wait in the spool. --set-aside moves it into
+    quarantine/, where nothing is ever deleted; the events then go into a new one.
+
+    --session, by its id or the beginning of it, counts what was received, and lists the tool calls
+    of its transcript that lack an event, with the reason as far as it can be told, and the hooks
+    that failed, as when the server of HTTP hooks was down. `sync` reads the transcript first, and
+    `sync --backfill` writes what is missing.
+    """
+    untrusted = _untrusted(directory or context.obj)
+    lines = [] if untrusted is None else examine_untrusted(untrusted)
+    if untrusted is not None and not _is_passed_over(context, directory):
+        return _say_untrusted(untrusted, lines, as_json=as_json)
+    project = told_project(context, directory)
+    if session_id is not None:
+        drained_project(context, directory)
+        whole = anyio.run(whole_id, project, session_id)
+        cost = anyio.run(session_cost, project, whole)
+        return _account(anyio.run(account, project, whole), cost, as_json=as_json)
+    if set_aside is not None:
+        _set_aside(project, set_aside)
+    report = anyio.run(examine, project)
+    hooks, wrong_hooks = examine_hooks(project)
+    problems = report.problems + wrong_hooks + lines
+    if as_json:
+        print_json(as_document(report, hooks, problems))
+    else:
+        _print(report, hooks)
+        for problem in problems:
+            click.echo(f"problem: {problem}")
+        click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
+    return FAILED if problems else DONE
+
+
+def _untrusted(named: str | None) -> Project | None:
+    """The project that is named, or the nearest one, where it is not trusted."""
+    if named:
+        project = Project(named)
+        may_not = os.path.lexists(project.khive) and not search.may_be_used(project.khive)
+        return project if may_not else None
+    if os.environ.get("KHIVE_DIR"):
+        return None
+    passed = search.upward().passed
+    return None if passed is None else Project(passed)
+
+
+def _is_passed_over(context: click.Context, directory: str | None) -> bool:
+    """Whether another project is read instead."""
+    return not (directory or context.obj) and Project(search.upward().root).exists()
+
+
+def _say_untrusted(project: Project, lines: list[str], *, as_json: bool) -> int:
+    if as_json:
+        print_json({"khive": str(project.khive), "problems": lines})
+    else:
+        for line in lines:
+            click.echo(f"problem: {ascii(line)[1:-1]}")
+    return FAILED
+
+
+def _account(found: Account, cost: dict[str, Any], *, as_json: bool) -> int:
+    lacking = found.incomplete
+    if as_json:
+        print_json(found.as_document() | {"cost": cost})
+    else:
+        print_fields(
+            {
+                "session": found.session_id,
+                "events received": found.events,
+                "events reconstructed": found.reconstructed,
+                "messages of transcripts": found.messages,
+                "tool calls of transcripts": len(found.calls),
+                "how they ended": ", ".join(f"{n} {how}" for how, n in found.endings.items())
+                or "-",
+                "tool calls that lack an event": len(lacking),
+                "hooks that failed": found.failed_hooks,
+                "hooks that failed, without an event": len(found.lost),
+                "events after the end": found.after_end,
+                "cost computed (USD)": cost["computed"],
+                "messages without a price": cost["unpriced"],
+                "cost reported by the client (USD)": cost["reported"],
+                "difference (USD)": cost["difference"],
+            }
+        )
+        if cost["difference"]:
+            click.echo(DIFFERENCE)
+        if lacking:
+            rows = [
+                (call.created_at, call.tool, call.name, call.tool_use_id, lack, call.reason)
+                for call in lacking
+                for lack in ["after" if call.has_pre else "before"]
+            ]
+            click.echo()
+            print_table(("created_at", "tool", "name", "tool_use_id", "lacks", "reason"), rows, "")
+        if found.lost:
+            counts = Counter((one.event, one.reason) for one in found.lost)
+            lost = [(event, count, reason) for (event, reason), count in counts.items()]
+            click.echo()
+            print_table(("failed hook", "without an event", "reason"), lost, "")
+    return FAILED if lacking or found.lost or not found.events + found.messages else DONE
+
+
+def _set_aside(project: Project, file: str) -> None:
+    path = project.khive / file
+    if path.parent != project.khive or path.suffix != ".db" or not path.is_file():
+        raise ProjectError(f"{file!r} is no database of {project.khive}")
+    make_directory(project.quarantine)
+    click.echo(f"{file} was moved to {set_aside(path, project.quarantine)}", err=True)
+
+
+def _print(report: Report, hooks: list[dict[str, Any]]) -> None:
+    print_fields(report.versions | {"place": report.khive})
+    click.echo()
+    print_table(Database._fields, report.databases, "no databases yet")
+    click.echo()
+    print_table(
+        ("tool", "scope", "state", "transport", "path"), [tuple(h.values()) for h in hooks], ""
+    )
+    click.echo()
+    print_fields(
+        {
+            "events in the spool": sum(report.spool["events"].values()),
+            "records in the spool": sum(report.spool["records"].values()),
+            "files in quarantine": len(report.quarantined),
+            "tool calls without an end": report.unmatched_calls,
+        }
+    )
+    if report.unmatched:
+        print_table(Unmatched._fields, report.unmatched, "")

@@ -1,0 +1,115 @@
+"""`khive-persist events`."""
+
+from contextlib import aclosing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
+from khive_persist.cli.output import Documents, cell, print_table
+from khive_persist.models.as_document import document
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.query import Filter, column, field
+from khive_persist.opening import open_store
+from khive_persist.project import Project
+from khive_persist.sessions.read import find_session
+
+TABLE_LIMIT = 50
+COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "what")
+EMPTY = "no events"
+
+
+@click.command("events")
+@with_project
+@with_filters("session", "type", "tool", "since", "until", "limit")
+@with_output
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    directory: str | None,
+    form: str,
+    limit: int | None,
+    **wanted: Any,
+) -> None:
+    """List hook events, newest first.
+
+    \b
+      khive-persist events --type pre_command --since 2h
+      khive-persist events --session 3aeaa724 --jsonl | jq .content.command
+
+    A table shows the newest 50 unless --limit says otherwise; JSON is all that match. A session may
+    be named by the beginning of its id.
+    """
+    project = drained_project(context, directory)
+    anyio.run(_list, project.root, filters(project, **wanted), form, limit)
+
+
+def filters(
+    project: Project,
+    session_id: str | None = None,
+    event_type: str | None = None,
+    tool: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Filter]:
+    """The filters that these options mean."""
+    found: list[Filter] = []
+    if session_id is not None:
+        found.append(anyio.run(find_session, project, session_id))
+    if event_type is not None:
+        found.append(field("event_type") == event_type)
+    if tool is not None:
+        found.append(field("tool") == tool)
+    if since is not None:
+        found.append(column("created_at") >= since)
+    if until is not None:
+        found.append(column("created_at") < until)
+    return found
+
+
+def summary(content: dict[str, Any]) -> str:
+    """What an event was about, on one line."""
+    paths = content.get("file_paths")
+    payload = content.get("payload")
+    about = (
+        content.get("error")
+        or content.get("command")
+        or (", ".join(map(str, paths)) if isinstance(paths, list) else "")
+        or content.get("output")
+    )
+    if not about and isinstance(payload, dict):
+        about = payload.get("prompt") or payload.get("message") or payload.get("reason")
+    return cell(about) if about else ""
+
+
+def row(event: HookEvent) -> tuple[Any, ...]:
+    """An event as a row of the table."""
+    content: dict[str, Any] = event.content if isinstance(event.content, dict) else {}  # type: ignore[assignment]
+    failed = " failed" if content.get("success") is False else ""
+    return (
+        event.created_at,
+        content.get("tool"),
+        str(content.get("session_id", "-"))[:8],
+        f"{content.get('event_type')}{failed}",
+        content.get("tool_name"),
+        summary(content),
+    )
+
+
+async def _list(root: Path, wanted: list[Filter], form: str, limit: int | None) -> None:
+    newest = -column("created_at")
+    async with open_store(HookEvent, dir=root, read_only=True) as events:
+        if form == "table":
+            limit = TABLE_LIMIT if limit is None else limit
+            found = await events.find(*wanted, order_by=newest, limit=limit)
+            print_table(COLUMNS, map(row, found), EMPTY)
+            return
+        output = Documents(form)
+        async with aclosing(events.stream(*wanted, order_by=newest, limit=limit)) as stream:
+            async for event in stream:
+                output.write(document(event))
+        output.end()

@@ -1,0 +1,200 @@
+"""`khive-persist experiment`."""
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from khive_persist.analytics.experiments import assign as assigning
+from khive_persist.analytics.experiments.counts import (
+    ExperimentCount,
+    VariantCount,
+    count_experiments,
+)
+from khive_persist.analytics.experiments.create import WEIGHT, define, described
+from khive_persist.cli.options import drained_project, with_project
+from khive_persist.cli.output import cell, print_json, print_table
+from khive_persist.errors import MissingExtraError
+from khive_persist.models.experiment import Experiment
+from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
+from khive_persist.opening import open_store, reading
+from khive_persist.project import Project
+from khive_persist.store.immutable import Kept
+
+if TYPE_CHECKING:
+    from khive_persist.analytics.compare.statistics.ratio import RatioCheck
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.group("experiment")
+def command() -> None:
+    """Divide sessions between variants, before their work begins.
+
+    \b
+      khive-persist experiment create prompt control=1 new_prompt=1
+      variant=$(khive-persist experiment assign "$SESSION" prompt)
+      khive-persist experiment show prompt
+      khive-persist compare --by experiment:prompt
+
+    A session is assigned once in an experiment, and no experiment or assignment changes: what came
+    of a session cannot decide any more which variant it counts for.
+    """
+
+
+@command.command("create")
+@click.argument("name")
+@click.argument("variants", nargs=-1, required=True, metavar="VARIANT[=WEIGHT]...")
+@click.option("--note", metavar="TEXT", help="What it is about.")
+@_AS_JSON
+@with_project
+@click.pass_context
+def create(
+    context: click.Context,
+    name: str,
+    variants: tuple[str, ...],
+    note: str | None,
+    as_json: bool,
+    directory: str | None,
+) -> None:
+    """Create an experiment, which never changes from then on.
+
+    There are 2 to 100 variants, the one to compare the others with first; each has its share of the
+    sessions by its weight, 1 where none is written. Names have letters, digits, `_`, `.` and `-`.
+    The same again changes nothing; another one of this name is refused. Prints its name.
+    """
+    project = drained_project(context, directory)
+    kept = anyio.run(_create, project, name, [*map(_variant, variants)], note)
+    content: Any = kept.record.content
+    if as_json:
+        print_json(content | {"is_new": kept.is_new})
+        return
+    click.echo(kept.record.id)
+    was = "created" if kept.is_new else "was there"
+    click.echo(f"{kept.record.id} {was}: {described(content)}", err=True)
+
+
+@command.command("assign")
+@click.argument("session")
+@click.argument("name")
+@click.argument("variant", required=False)
+@_AS_JSON
+@with_project
+@click.pass_context
+def assign(
+    context: click.Context,
+    session: str,
+    name: str,
+    variant: str | None,
+    as_json: bool,
+    directory: str | None,
+) -> None:
+    """Assign a variant of an experiment to a session. Prints the variant.
+
+    SESSION is the whole id of a session, which need not have begun: the beginning of an id is taken
+    for an id of its own. NAME is the experiment's. Without VARIANT it is drawn by a hash of both,
+    so that nobody chooses and anybody can draw it again; with one, it is recorded as named.
+
+    Assign it before the session's work begins. Later it is marked as late, and `compare` leaves out
+    what was named late. Assigned again, a session keeps what it has.
+    """
+    project = drained_project(context, directory)
+    kept = anyio.run(assigning.assigned, project, session, name, variant)
+    found = assigning.as_document(kept.record)
+    if as_json:
+        print_json(found | {"is_new": kept.is_new})
+        return
+    click.echo(found["variant"])
+    was = "" if kept.is_new else f" on {kept.record.created_at:%Y-%m-%d %H:%M:%S} UTC, and kept"
+    click.echo(f"{name}: {assigning.described(found)}{was}", err=True)
+
+
+@command.command("list")
+@_AS_JSON
+@with_project
+@click.pass_context
+def list_(context: click.Context, as_json: bool, directory: str | None) -> None:
+    """List experiments, the oldest first: variants, weights, and how many sessions have them."""
+    found = anyio.run(_count, drained_project(context, directory), None)
+    if as_json:
+        print_json([one.as_document() for one in found])
+        return
+    rows = [(one.name, *variant) for one in found for variant in one.variants]
+    print_table(("experiment", "variant", *VariantCount._fields[1:]), rows, "no experiments")
+
+
+@command.command("show")
+@click.argument("name")
+@_AS_JSON
+@with_project
+@click.pass_context
+def show(context: click.Context, name: str, as_json: bool, directory: str | None) -> None:
+    """Show an experiment: the sessions of each variant, and whether they fit the weights.
+
+    Of sessions that were drawn, Pearson's chi-square test says whether each variant has as many as
+    its weight expects. Where p is less than 0.001 something loses sessions, or assigns them by
+    itself: what such an experiment shows is not to be believed before that is found.
+    """
+    try:
+        from khive_persist.analytics.compare.statistics.ratio import check_ratio
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the check of the ratio needs {error.name}",
+            hint="pip install 'khive-persist[analysis]'",
+        ) from error
+    (found,) = anyio.run(_count, drained_project(context, directory), name)
+    own = [(one.random, one.weight) for one in found.variants if one.weight is not None]
+    check = check_ratio([n for n, _ in own], [weight for _, weight in own]) if own else None
+    if as_json:
+        ratio = None if check is None else check._asdict() | {"is_mismatch": check.is_mismatch}
+        print_json(found.as_document() | {"ratio": ratio})
+        return
+    click.echo(f"{found.name}, of {found.created_at} UTC{_note(found)}")
+    expected = iter(check.expected if check is not None else ())
+    rows = [
+        (*one, None if one.weight is None else round(next(expected), 1)) for one in found.variants
+    ]
+    print_table(("variant", *VariantCount._fields[1:], "expected"), rows, "no variants")
+    if check is not None:
+        click.echo(_said(check))
+
+
+def _variant(text: str) -> dict[str, Any]:
+    name, equals, weight = text.partition("=")
+    if not equals:
+        return {"name": name, "weight": WEIGHT}
+    try:
+        number = float(weight)
+    except ValueError as error:
+        raise click.UsageError(f"the weight of {name} is no number: {weight}") from error
+    return {"name": name, "weight": int(weight) if weight.isdecimal() else number}
+
+
+async def _create(
+    project: Project, name: str, variants: list[dict[str, Any]], note: str | None
+) -> Kept[Experiment]:
+    async with open_store(Experiment, dir=project.root) as experiments:
+        return await define(experiments, name, variants, note)
+
+
+async def _count(project: Project, name: str | None) -> list[ExperimentCount]:
+    async with reading(project, EXPERIMENTS, ASSIGNMENTS) as reader:
+        return await count_experiments(reader, name)
+
+
+def _note(found: ExperimentCount) -> str:
+    return "" if found.note is None else f": {cell(found.note)}"
+
+
+def _said(check: "RatioCheck") -> str:
+    from khive_persist.analytics.compare.statistics.p_values import said
+
+    if check.p is None:
+        return "Too few sessions were drawn to check whether they fit the weights."
+    told = f"chi-square {check.chi_square:.4g}, {said(check.p)}"
+    if check.is_mismatch:
+        return (
+            f"The sessions drawn do not fit the weights ({told}): something loses sessions, or"
+            " assigns them by itself."
+        )
+    return f"The sessions drawn fit the weights ({told})."

@@ -1,0 +1,179 @@
+"""`khive-persist export`."""
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import click
+
+from khive_persist.cli.options import drained_project, with_filters, with_project
+from khive_persist.cli.progress import is_watched, progress
+from khive_persist.errors import InvalidFileError
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.experiment import Experiment
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import DEFAULT_TOOL, HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.outcome import Outcome
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import (
+    BUILT_IN,
+    HOOK_EVENTS,
+    OTHER_CLIENTS,
+    PLANNER_SESSIONS,
+    Purpose,
+)
+from khive_persist.models.query import Filter, column, field
+from khive_persist.models.score import Score
+from khive_persist.project import Project
+from khive_persist.sessions.read import find_session
+from khive_persist.transfer.export import FORMS, Form, Part, count_rows, export
+from khive_persist.transfer.transfer import form_of
+
+_STDOUT: Final = "-"
+
+
+@click.command("export")
+@click.option("--purpose", metavar="NAME", default="all", show_default=True,
+              help="What to export: planner_sessions, claude_hooks, one of your own; events are"
+              " those of all tools.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(FORMS),
+              help="Else by the ending of FILE, else jsonl.")  # fmt: skip
+@click.option("--output", "-o", metavar="FILE", default=_STDOUT, help="Else stdout, as is -.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@with_project
+@with_filters("session", "type", "tool", "since", "until", "complexity", "min_confidence",
+              "max_cost", "limit")  # fmt: skip
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    purpose: str,
+    form: Form | None,
+    output: str,
+    force: bool,
+    directory: str | None,
+    limit: int | None,
+    **wanted: Any,
+) -> None:
+    """Export records to a file for other programs.
+
+    \b
+      khive-persist export --purpose planner_sessions --complexity complex -o plans.xlsx
+      khive-persist export --purpose events --since 7d -o week.parquet
+      khive-persist export --session 3aeaa724 | jq .content
+
+    JSON, JSON Lines, CSV and Parquet hold all of a record, and `import` takes them back; Excel cuts
+    cells of more than 32,767 characters. A filter that only plans or only events have leaves out
+    the others. The file is there as a whole or not at all.
+    """
+    project = drained_project(context, directory)
+    own = known_purposes(project)[len(BUILT_IN) :]
+    names = [*(one.name for one in (*BUILT_IN, *own)), "events", "all"]
+    if purpose not in names:
+        raise click.UsageError(f"{purpose!r} is none of " + ", ".join(names))
+    parts = _parts(project, purpose, own, **wanted)
+    if not parts:
+        raise click.UsageError(f"no {purpose} can pass these filters together")
+    target = None if output == _STDOUT else Path(output)
+    if form is None:
+        form = _form(target)
+    anyio.run(partial(_export, project, parts, target, form, limit=limit, force=force))
+
+
+def _parts(
+    project: Project,
+    purpose: str,
+    own: tuple[Purpose, ...],
+    session_id: str | None,
+    event_type: str | None,
+    tool: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    complexity: str | None,
+    min_confidence: float | None,
+    max_cost: float | None,
+) -> list[Part]:
+    both: list[Filter] = []
+    if session_id is not None:
+        both.append(anyio.run(find_session, project, session_id))
+    if since is not None:
+        both.append(column("created_at") >= since)
+    if until is not None:
+        both.append(column("created_at") < until)
+    of_plans: list[Filter] = []
+    if complexity is not None:
+        of_plans.append(field("complexity") == complexity)
+    if min_confidence is not None:
+        of_plans.append(field("confidence") >= min_confidence)
+    if max_cost is not None:
+        of_plans.append(field("planning_cost") <= max_cost)
+    of_events = [field("event_type") == event_type] if event_type is not None else []
+    if tool in OTHER_CLIENTS:
+        of_events.append(field("tool") == tool)
+    parts = []
+    if not of_events and tool is None and purpose in (PLANNER_SESSIONS.name, "all"):
+        parts.append(Part(PlannerSession, PLANNER_SESSIONS, (*both, *of_plans)))
+    for name, events in HOOK_EVENTS.items():
+        has_tool = tool in (None, name) or (tool in OTHER_CLIENTS and name == DEFAULT_TOOL)
+        if not of_plans and has_tool and purpose in (events.name, "events", "all"):
+            parts.append(Part(HookEvent, events, (*both, *of_events)))
+    if not of_plans and not of_events:
+        of_tool = [] if tool is None else [field("tool") == tool]
+        parts += [
+            Part(record, record.purpose, (*both, *of_tool))
+            for record in (Message, FocusChain)
+            if purpose in (record.purpose.name, "all")
+        ]
+    if not of_plans and not of_events and tool is None:
+        parts += [
+            Part(record, record.purpose, tuple(both))
+            for record in _OF_NO_TOOL
+            if purpose in (record.purpose.name, "all")
+        ]
+        parts += [Part(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
+    return parts
+
+
+_OF_NO_TOOL: Final[tuple[type[Node], ...]] = (
+    Outcome,
+    ApplicationSession,
+    Measurement,
+    Score,
+    Experiment,
+    Assignment,
+)
+
+
+def _form(target: Path | None) -> Form:
+    try:
+        return "jsonl" if target is None else form_of(target)
+    except InvalidFileError as error:
+        raise click.UsageError(str(error)) from error
+
+
+async def _export(
+    project: Project,
+    parts: list[Part],
+    target: Path | None,
+    form: Form,
+    *,
+    limit: int | None,
+    force: bool,
+) -> None:
+    total = None
+    if is_watched():
+        total = await count_rows(project, parts)
+        total = total if limit is None else min(total, limit)
+    with progress("rows", total) as advance:
+        count = await export(
+            project, parts, target, form, limit=limit, force=force, advance=advance
+        )
+    if target is not None:
+        click.echo(f"{count} exported to {target}", err=True)

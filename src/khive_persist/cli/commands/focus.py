@@ -1,0 +1,127 @@
+"""`khive-persist focus`."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist.cli.commands import events as events_command
+from khive_persist.cli.options import drained_project, with_output, with_project
+from khive_persist.cli.output import cell, print_documents, print_json, print_table
+from khive_persist.models.todo_list import IN_PROGRESS
+from khive_persist.sessions.todo_history import (
+    MAIN,
+    Chain,
+    as_document,
+    as_lines,
+    in_progress,
+    items_of,
+    read_chains,
+)
+
+HISTORY = ("time", "agent", "#", "what", "item")
+CURRENT = ("agent", "status", "in_progress", "item")
+EVENTS = ("item", "time", "event_type", "tool_name", "what")
+
+
+@click.command("focus")
+@click.argument("session")
+@click.option(
+    "--agent", metavar="ID", help=f"Of this agent: `{MAIN}`, or the beginning of a subagent's id."
+)
+@click.option("--events", "with_events", is_flag=True, help="Also what happened meanwhile.")
+@with_project
+@with_output
+@click.pass_context
+def command(
+    context: click.Context,
+    session: str,
+    agent: str | None,
+    with_events: bool,
+    directory: str | None,
+    form: str,
+) -> None:
+    """Show what an agent had on its to-do list, and when.
+
+    SESSION is a session's id, or the beginning of one. First comes what was added, started,
+    completed and dropped, in order; then the list as it is now, with how long each item was in
+    progress.
+
+    \b
+      khive-persist focus 949752ba
+      khive-persist focus 949752ba --agent main --events     with the events of each item
+      khive-persist focus 949752ba --json | jq '.agents[].work'
+
+    Lists come from the tools' own (TodoWrite, TaskCreate and TaskUpdate, update_plan, write_todos),
+    as sync finds them in transcripts and hooks record them, and from programs that save a
+    FocusChain. With --jsonl, each snapshot is a line, and with --events each time of work, too.
+    """
+    project = drained_project(context, directory)
+    reading = partial(read_chains, project.root, session, agent, with_events=with_events)
+    id, chains = anyio.run(reading)
+    if form == "jsonl":
+        print_documents(form, as_lines(chains, with_events))
+    elif form == "json":
+        agents = [as_document(chain, with_events) for chain in chains]
+        print_json({"session_id": id, "agents": agents})
+    else:
+        click.echo(f"session {cell(id, limit=None)}\n")
+        print_table(HISTORY, (row for chain in chains for row in _history(chain)), "no snapshots")
+        click.echo()
+        current = (row for chain in chains for row in _current(chain))
+        print_table(CURRENT, current, "nothing is on the list now")
+        if with_events:
+            click.echo()
+            happened = (row for chain in chains for row in _happened(chain))
+            print_table(EVENTS, happened, "no events while an item was in progress")
+
+
+def _history(chain: Chain) -> Iterator[tuple[Any, ...]]:
+    for snapshot in chain.history:
+        at = (snapshot.created_at, _short(chain.agent_id), snapshot.content.get("position"))
+        told: list[tuple[str, str | None]] = [*_told(snapshot.content)]
+        for what, item in told or [("unchanged", None)]:
+            yield *at, what, item
+
+
+def _told(content: Any) -> Iterator[tuple[str, str]]:
+    if content.get("explanation"):
+        yield "because", content["explanation"]
+    for name in ("dropped", "added", "started", "completed"):
+        for text in content.get(name, ()):
+            yield name, text
+    for change in content.get("changed", ()):
+        if "was" in change:
+            yield "renamed", f"{change['was']} → {change['text']}"
+        else:
+            yield change["status"], change["text"]
+
+
+def _current(chain: Chain) -> Iterator[tuple[Any, ...]]:
+    for item in items_of(chain.history[-1]):
+        seconds, since = in_progress(chain, item["text"])
+        parts = [_duration(seconds)] if seconds is not None else []
+        if since is not None and item["status"] == IN_PROGRESS:
+            parts.append(f"since {cell(since)}")
+        yield _short(chain.agent_id), item["status"], ", ".join(parts) or None, item["text"]
+
+
+def _happened(chain: Chain) -> Iterator[tuple[Any, ...]]:
+    for one, events in zip(chain.work, chain.events, strict=True):
+        for event in events:
+            at, _, _, kind, tool_name, what = events_command.row(event)
+            yield one.text, at, kind, tool_name, what
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _short(agent_id: str | None) -> str:
+    return MAIN if agent_id is None else agent_id[:8]

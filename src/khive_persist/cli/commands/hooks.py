@@ -1,0 +1,238 @@
+"""`khive-persist hooks install|status|uninstall`."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import click
+
+from khive_persist.capture.drain import usable_settings
+from khive_persist.capture.hook_config import Change, as_row, has_scope, install, status, uninstall
+from khive_persist.capture.notices import diverted_lines
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import with_project
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.project import Project
+from khive_persist.tools import TOOLS, Scope
+from khive_persist.trust import search
+
+Verb = Literal["install", "uninstall"]
+TOOL_NAMES = click.Choice(list(TOOLS))
+SCOPES = click.Choice(list(get_args(Scope)))
+
+
+@click.group("hooks")
+def command() -> None:
+    """Install, show or remove the recording hooks of your AI tools.
+
+    \b
+      khive-persist hooks install claude-code
+      khive-persist hooks install codex gemini-cli --scope user
+      khive-persist hooks status
+
+    A project's hooks are in the tool's settings file below this directory (or DIR), a user's in
+    that of your home directory. Those of --scope local are yours alone, in the project: only Claude
+    Code has such settings. What else the file has stays as it is.
+    """
+
+
+def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
+    scope = click.option(
+        "--scope", type=SCOPES, default="project", show_default=True,
+        help="The settings of this project, yours alone in it, or of all your projects.",
+    )  # fmt: skip
+    tools = click.argument("tools", type=TOOL_NAMES, nargs=-1, required=True)
+    as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+    return tools(scope(as_json(with_project(function))))
+
+
+@command.command("install")
+@_with_tools
+@click.option("--client-version", metavar="VERSION", default="",
+              help="A version of the tool that reads the settings elsewhere.")  # fmt: skip
+@click.option("--model-events", is_flag=True, help="Gemini CLI: also around each model call.")
+@click.option(
+    "--transport",
+    type=click.Choice(["command", "http"]),
+    default="command",
+    show_default=True,
+    help="Start a program for each event, or send it to `serve`.",
+)
+@click.option("--url", metavar="URL", help="With http: where the server of this .khive listens.")
+@click.pass_context
+def install_command(
+    context: click.Context,
+    tools: Sequence[str],
+    scope: Scope,
+    as_json: bool,
+    directory: str | None,
+    client_version: str,
+    model_events: bool,
+    transport: str,
+    url: str | None,
+) -> None:
+    """Add the recording hook for every passive event; twice changes nothing.
+
+    Each version of the tool on this machine is asked for its number, and what the oldest of them
+    does not know is left out, as it would skip the whole file for it; --client-version names one
+    that is not here, as for a file that others share. A hook that is there for such an event goes.
+
+    What is run is a copy in ~/.khive/bin, which stays when the environment goes. A project's shared
+    file names no path of this machine, and does nothing where khive-persist is not installed.
+
+    With --scope user and --dir, all your projects are recorded into the .khive of that directory;
+    else each event goes to the .khive of its project, or to that of your home directory.
+
+    \b
+      khive-persist serve --install
+      khive-persist hooks install claude-code --transport http
+
+    With --transport http, the events that come often go to the server of this .khive, with --scope
+    user those of all your projects: of Claude Code, the only tool that has HTTP hooks, PreToolUse,
+    PostToolUse, PostToolUseFailure, PostToolBatch, UserPromptSubmit, Stop and MessageDisplay. All
+    else comes by command, into the same .khive: SessionStart and Setup, which it does not send over
+    HTTP, and what would leave no trace where no server answers, as Notification, PermissionRequest,
+    SubagentStop and SessionEnd.
+
+    When the server is down the agent goes on; one that hangs holds it for 5 seconds an event. What
+    comes by command is kept. The rest is made anew from the transcript by the `sync` at the end of
+    the session, or by `sync --backfill`: prompts, stops, tool calls, and batches of the main agent,
+    marked as reconstructed, without permission_mode, effort and duration_ms. MessageDisplay does
+    not come back, as its text is in the message, nor do batches of subagents, whose calls do; these
+    two are not counted, either. `doctor --session` counts all else that is missing.
+    """
+    named = directory or context.find_root().obj
+    root = _project_root(named)
+    project = _project(named, root, scope)
+    _check_version(client_version)
+    settings = usable_settings(project)
+    wanted = model_events or settings.gemini_model_events != "off"
+    fixed = Path(named).absolute() if named and scope == "user" else None
+    server = None
+    if transport == "http":
+        _check_http(tools)
+        from khive_persist.server.url_file import server_url
+
+        server = url or server_url(project, settings)
+        # Where the server records, so that a session is not in two places.
+        fixed = project.root
+    elif url is not None:
+        raise click.UsageError("--url goes with --transport http")
+    changes = {
+        tool: install(
+            tool, scope, root, model_events=wanted, directory=fixed, server=server,
+            version=client_version,
+        )
+        for tool in tools
+    }  # fmt: skip
+    _print_changes("install", changes, as_json)
+
+
+@command.command("uninstall")
+@_with_tools
+@click.pass_context
+def uninstall_command(
+    context: click.Context,
+    tools: Sequence[str],
+    scope: Scope,
+    as_json: bool,
+    directory: str | None,
+) -> None:
+    """Take the recording hook out; the file is as it was before."""
+    root = _project_root(directory or context.find_root().obj)
+    changes = {tool: uninstall(tool, scope, root) for tool in tools}
+    _print_changes("uninstall", changes, as_json)
+
+
+@command.command("status")
+@with_project
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_context
+def status_command(context: click.Context, directory: str | None, as_json: bool) -> int:
+    """Show where the hooks are installed, and what keeps them from working.
+
+    Exit code 1 where something does.
+    """
+    root = _project_root(directory or context.find_root().obj)
+    found = [
+        (tool, scope, status(tool, scope, root))
+        for tool in TOOLS
+        for scope in get_args(Scope)
+        if has_scope(tool, scope)
+    ]
+    problems = list(dict.fromkeys(problem for _, _, one in found for problem in one.problems))
+    problems += diverted_lines(root)
+    problems = list(dict.fromkeys(problems))
+    if as_json:
+        rows = [as_row(t, s, one) for t, s, one in found]
+        print_json({"hooks": rows, "problems": problems})
+    else:
+        table = [
+            (t, s, one.state, one.transport, len(one.events), one.version, str(one.path))
+            for t, s, one in found
+        ]
+        print_table(("tool", "scope", "state", "transport", "events", "version", "path"), table, "")
+        for tool, _, one in found:
+            if one.left_out:
+                click.echo(f"{tool} {one.version} does not know {', '.join(one.left_out)}")
+        for line in dict.fromkeys(line for _, _, one in found for line in one.by_hand):
+            click.echo(f"by hand: {line}")
+        for problem in problems:
+            click.echo(f"problem: {problem}")
+    return FAILED if problems else DONE
+
+
+def _project(named: str | None, root: Path, scope: Scope) -> Project:
+    """The project that the hooks will record into, as far as that is known.
+
+    Raises:
+        UntrustedError: It holds more than settings, and is not trusted.
+    """
+    project = Project(root)
+    if named is not None or scope != "user":
+        if project.exists() or named is not None:
+            search.adopt(project.khive)
+        return project
+    return Project(search.upward().root)
+
+
+def _check_version(version: str) -> None:
+    if version and re.fullmatch(r"\d+(?:\.\d+)*", version) is None:
+        raise click.UsageError(f"--client-version {version!r} is no version: as 2.1.100")
+
+
+def _check_http(tools: Sequence[str]) -> None:
+    without = [
+        TOOLS[t].title for t in tools if not any(h.http for h in TOOLS[t].registration.hooks)
+    ]
+    if without:
+        raise click.UsageError(f"{' and '.join(without)} can send no events over HTTP")
+
+
+def _project_root(named: str | None) -> Path:
+    return Path(named or ".").absolute()
+
+
+def _print_changes(verb: Verb, changes: dict[str, Change], as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                tool: change._asdict() | {"path": str(change.path)}
+                for tool, change in changes.items()
+            }
+        )
+        return
+    did = "installed in" if verb == "install" else "taken out of"
+    for tool, change in changes.items():
+        if change.written:
+            click.echo(f"{tool}: hooks of {len(change.events)} events {did} {change.path}")
+        else:
+            click.echo(f"{tool}: nothing to change in {change.path}")
+        if change.left_out:
+            names = ", ".join(change.left_out)
+            click.echo(f"  {TOOLS[tool].title} {change.version} does not know {names}: left out")
+        elif change.version:
+            click.echo(f"  {TOOLS[tool].title} {change.version} knows all of them")
+        for line in change.by_hand:
+            click.echo(f"  by hand: {line}")

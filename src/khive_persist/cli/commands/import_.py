@@ -1,0 +1,125 @@
+"""`khive-persist import`."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, get_args
+
+import anyio
+import click
+
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import project_of, with_project
+from khive_persist.cli.output import cell, print_json
+from khive_persist.cli.progress import progress
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import BUILT_IN
+from khive_persist.project import Project
+from khive_persist.transfer.cells import Preference
+from khive_persist.transfer.import_ import Imported, import_rows
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.record_classes import class_of
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(exists=True, allow_dash=True))
+@click.option("--purpose", metavar="NAME",
+              help="What rows are that do not say it: planner_sessions, …")  # fmt: skip
+@click.option("--id", "id_field", metavar="FIELD",
+              help="The field of plain documents that has the id; else id, or the name of a"
+              " Markdown file.")  # fmt: skip
+@click.option(
+    "--created-at",
+    "created_at_field",
+    metavar="FIELD",
+    help="The field that has the time; else created_at, or the time of the file.",
+)
+@click.option("--prefer", "preference", type=click.Choice(get_args(Preference)),
+              help="Which counts where the columns of a row and its content differ; else it"
+              " is refused.")  # fmt: skip
+@click.option("--update", is_flag=True, help="Replace records that are here with other content.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    source: str,
+    purpose: str | None,
+    id_field: str | None,
+    created_at_field: str | None,
+    preference: Preference | None,
+    update: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Import records from SOURCE: what export wrote, a mirror, a .khive, or an old database.
+
+    \b
+      khive-persist import plans.csv --update --prefer columns
+      khive-persist import ../other-project/.khive
+      khive-persist import mirror.tgz
+      khive-persist import old/hooks.db
+      ssh host khive-persist export | khive-persist import -
+      khive-persist import laps.csv --purpose laps --id lap --created-at begun
+      khive-persist import notes/ --purpose notes
+
+    Records are known by their ids, so that importing again changes nothing. What cannot be stored
+    is listed, and kept in .khive/quarantine/; the exit code is 1 then.
+
+    With --purpose, JSON, JSON Lines and CSV of any program are taken, all of a document or a line
+    being the content of a record; and Markdown with front matter, a file or a folder, its text
+    being the field body. An archive that holds anything but files, or leads anywhere, is refused.
+    """
+    if purpose is None and (id_field or created_at_field):
+        raise click.UsageError("--id and --created-at go with --purpose")
+    project = project_of(context, directory)
+    of: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
+    known = {one.name: one for one in known_purposes(project)}
+    if purpose is not None and purpose not in known:
+        raise click.UsageError(f"{purpose!r} is none of " + ", ".join(known))
+    default = known[purpose] if purpose is not None else None
+    own = tuple(known.values())[len(BUILT_IN) :]
+    plain = None
+    if default is not None:
+        plain = PlainRecords(class_of(default), default, id_field, created_at_field)
+    options = {"update": update, "preference": preference, "default": default, "plain": plain}
+    done = anyio.run(partial(_import, project, of, purposes=own, **options))
+    if not done.purposes and not done.refused:
+        click.echo(f"khive-persist: {cell(source, None)} is empty: it has no record", err=True)
+    if as_json:
+        print_json(
+            {
+                "purposes": {name: counts._asdict() for name, counts in done.purposes.items()},
+                "updated": update,
+                "refused": done.refused,
+                "listed": [{"where": where, "reason": why} for where, why in done.listed],
+                "aside": done.aside or None,
+                "purged": done.purged,
+            }
+        )
+    else:
+        _print(done, project, update=update)
+    return FAILED if done.refused else DONE
+
+
+async def _import(project: Project, source: IO[bytes] | Path, **options: Any) -> Imported:
+    with progress("rows") as advance:
+        return await import_rows(project, source, advance=advance, **options)
+
+
+def _print(done: Imported, project: Project, *, update: bool) -> None:
+    for where, reason in done.listed:
+        click.echo(f"khive-persist: {cell(where)}: {cell(reason)}", err=True)
+    if more := done.refused - len(done.listed):
+        click.echo(f"khive-persist: and {more} more", err=True)
+    if done.aside:
+        click.echo(f"khive-persist: what was refused is in {done.aside}", err=True)
+    for name, counts in done.purposes.items():
+        path = project.database(f"{name}.db")
+        line = f"{path}: {counts.new} new, {counts.same} same, {counts.changed} changed"
+        if counts.changed:
+            line += " and replaced" if update else " and left as they are (--update replaces them)"
+        click.echo(line)
+    if done.purged:
+        click.echo(f"{done.purged} left out: their sessions were purged here", err=True)
+    click.echo(f"{done.refused} refused")

@@ -1,0 +1,109 @@
+"""`khive-persist lineage`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist import settings as configuration
+from khive_persist.cli.options import drained_project, with_project
+from khive_persist.cli.output import cell, print_fields, print_json, print_table
+from khive_persist.prices import PriceTable
+from khive_persist.sessions.lineage.agent_totals import Work
+from khive_persist.sessions.lineage.agents import Agent
+from khive_persist.sessions.lineage.document import as_document
+from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
+from khive_persist.sessions.lineage.links import Link
+
+COLUMNS = (
+    "agent", "type", "model", "messages", "tokens", "cost", "seconds", "calls", "failed",
+    "all tokens", "all cost", "all calls",
+)  # fmt: skip
+DEEPEST = 40
+
+
+@click.command("lineage")
+@click.argument("session")
+@with_project
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_context
+def command(context: click.Context, session: str, directory: str | None, as_json: bool) -> None:
+    """Show who worked in a session, and where it came from.
+
+    SESSION is a session's id, or the beginning of one. Its agents are a tree: each subagent stands
+    under the one that started it, to any depth, with its own messages, tokens, cost, time and tool
+    calls, and the sums with all below it. An agent whose parent is not recorded is marked, and no
+    parent is guessed. Below are the sessions that it was forked from or that were forked from it,
+    and when it was resumed.
+
+    \b
+      khive-persist lineage 3aeaa724
+      khive-persist lineage 3aeaa724 --json | jq '.agents[] | {agent_id, depth, total}'
+
+    Tokens are of the tools' transcripts, which `sync` reads; what both tell of counts once. A model
+    without a price has tokens and no cost. Time is from the first to the last that is recorded.
+    """
+    project = drained_project(context, directory)
+    prices = PriceTable(configuration.load(project.config).cost_prices)
+    found = anyio.run(read_lineage, project, session, prices)
+    if as_json:
+        print_json(as_document(found))
+        return
+    print_table(COLUMNS, list(_rows(found.agents)), "")
+    click.echo()
+    print_fields(dict(_facts(found)))
+
+
+def _rows(agents: list[Agent]) -> Iterator[tuple[Any, ...]]:
+    for agent in agents:
+        # A tree of damaged data may be deeper than any screen is wide.
+        indent = "  " * min(agent.depth, DEEPEST)
+        name = agent.agent_id or "the session's own"
+        mark = "" if agent.parent_is_recorded else "  (parent not recorded)"
+        own, total = agent.own, agent.total
+        yield (
+            f"{indent}{name}{mark}",
+            agent.agent_type,
+            ", ".join(agent.models) or None,
+            own.messages,
+            own.spent.tokens,
+            _cost(own),
+            None if own.duration_seconds is None else round(own.duration_seconds, 1),
+            own.tool_calls,
+            own.failures,
+            total.spent.tokens,
+            _cost(total),
+            total.tool_calls,
+        )
+
+
+def _cost(work: Work) -> str | None:
+    """In USD, and how many messages have no price."""
+    spent = work.spent
+    cost = None if spent.cost is None else f"{spent.cost:.4f}"
+    unpriced = f"{spent.unpriced} unpriced" if spent.unpriced else None
+    return " + ".join(filter(None, (cost, unpriced))) or None
+
+
+def _facts(found: Lineage) -> Iterator[tuple[str, str]]:
+    yield "session", found.session_id
+    yield "tool", cell(found.tool)
+    links = found.links
+    if links.forked_from is not None:
+        yield "forked from", _told(links.forked_from)
+    if links.forks:
+        yield "forks", "; ".join(map(_told, links.forks))
+    if links.started_by is not None:
+        yield "started by", _told(links.started_by)
+    if links.started:
+        yield "started", "; ".join(map(_told, links.started))
+    for start in found.starts:
+        yield f"{cell(start.at)}", start.source or "start"
+
+
+def _told(link: Link) -> str:
+    parts = [] if link.is_recorded else ["not recorded"]
+    if link.messages is not None:
+        parts.append(f"{link.messages} messages in common, the last at {cell(link.at)}")
+    return link.session_id + (f" ({'; '.join(parts)})" if parts else "")

@@ -1,0 +1,192 @@
+"""`khive-persist outcomes`."""
+
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
+from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
+from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
+from khive_persist.cli.output import (
+    Documents,
+    print_documents,
+    print_fields,
+    print_json,
+    print_table,
+)
+
+TABLE_LIMIT = 50
+COLUMNS = (
+    "session", "task", "complexity", "sure", "agents", "cost", "actual", "minutes", "calls",
+    "failed", "todos", "verdict",
+)  # fmt: skip
+EMPTY = "no plans"
+UNJUDGED = (
+    "no plan has both a confidence and a verdict: say how its session ended with"
+    " khive-persist outcome set SESSION success"
+)
+DIAGRAM_CHARACTERS = 41
+_TASK_CHARACTERS = 40
+
+
+@click.command("outcomes")
+@click.option("--calibration", "is_calibration", is_flag=True,
+              help="Instead: what confidence and cost are worth.")  # fmt: skip
+@click.option("--bins", type=click.IntRange(1, 1_000), default=DEFAULT_BINS, show_default=True,
+              help="Of the calibration: into how many intervals confidence is parted.")  # fmt: skip
+@click.option("--partial", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+              help="Of the calibration: what partial counts; success is 1.")  # fmt: skip
+@with_project
+@with_filters(
+    "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "limit"
+)
+@with_output
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    is_calibration: bool,
+    bins: int,
+    partial: float,
+    directory: str | None,
+    form: str,
+    limit: int | None,
+    **wanted: Any,
+) -> None:
+    """Set plans beside what became of them, the latest first.
+
+    A plan belongs to the agent's session that its agent_session_id names, else to that of its own
+    session_id. agents is those planned / the subagents that were started; cost is the plan's
+    planning_cost, actual what the session's messages cost, in US dollars; minutes are from the
+    first to the last event or message; todos is those finished / all. A - is not known; so is
+    actual where a model has no price. A session in brackets carried out a later plan than this.
+
+    \b
+      khive-persist outcomes --complexity complex --since 30d
+      khive-persist outcome set 3aeaa724 success
+      khive-persist outcomes --calibration
+      khive-persist outcomes --calibration --json | jq .brier.score
+
+    --calibration: of all plans that were sure to 80%, did 80% succeed? In the diagram, which goes
+    from 0 to 1, | is the mean confidence of an interval, o what came of it, [ ] its 95% interval
+    (Wilson's), X where | and o meet. The Brier score is the mean of (confidence - outcome) squared:
+    0 is best, and always saying 0.5 gives 0.25. It is reliability - resolution + uncertainty +
+    within variance - within covariance: how far | is from o; how far the intervals' o differ; how
+    much outcomes vary at all; and two terms for confidence that differs within an interval.
+
+    --since and --until are of the planning. A table shows the latest 50 unless --limit says
+    otherwise; JSON, and the calibration, is of all that match. A rule in config.toml can give
+    verdicts where nobody has: see [outcomes] there.
+    """
+    project = drained_project(context, directory)
+    wanted |= {"dir": project.root, "limit": limit}
+    if is_calibration:
+        _print_calibration(anyio.run(_calibration, bins, partial, wanted), form)
+    else:
+        anyio.run(_list, wanted, form)
+
+
+def row(one: PlanOutcome) -> tuple[Any, ...]:
+    """A plan and its outcome as a row of the table."""
+    session = (one.agent_session_id or "-")[:8]
+    minutes = None if one.duration_seconds is None else f"{one.duration_seconds / 60:.1f}"
+    return (
+        f"({session})" if one.is_superseded else session,
+        (one.task_description or "-")[:_TASK_CHARACTERS],
+        one.complexity,
+        one.confidence,
+        _both(one.agent_count, one.subagents),
+        one.planning_cost,
+        None if one.actual_cost is None else f"{one.actual_cost:.4f}",
+        minutes,
+        one.tool_calls,
+        one.failures,
+        _both(one.todos_finished, one.todos),
+        one.verdict if one.verdict_source != "rule" else f"{one.verdict} (rule)",
+    )
+
+
+def diagram(one: Bin) -> str:
+    """A bin as a line of the reliability diagram, from 0 at its left to 1 at its right."""
+    if one.confidence is None or one.success is None:
+        return ""
+    cells = [" "] * DIAGRAM_CHARACTERS
+    low, high = _at(one.success_low or 0.0), _at(one.success_high or 0.0)
+    cells[low : high + 1] = "-" * (high + 1 - low)
+    cells[low], cells[high] = "[", "]"
+    sure, came = _at(float(one.confidence)), _at(float(one.success))
+    cells[sure] = "|"
+    cells[came] = "X" if came == sure else "o"
+    return "".join(cells).rstrip()
+
+
+def _at(value: float) -> int:
+    return round(value * (DIAGRAM_CHARACTERS - 1))
+
+
+def _both(one: float | None, other: float | None) -> str | None:
+    if one is None and other is None:
+        return None
+    return "/".join("-" if value is None else f"{value:g}" for value in (one, other))
+
+
+async def _calibration(bins: int, partial: float, wanted: dict[str, Any]) -> Calibration:
+    return await calibration(bins=bins, partial=partial, **wanted)
+
+
+async def _list(wanted: dict[str, Any], form: str) -> None:
+    if form == "table" and wanted["limit"] is None:
+        wanted["limit"] = TABLE_LIMIT
+    async with aclosing(outcomes(**wanted)) as found:
+        if form == "table":
+            print_table(COLUMNS, [row(one) async for one in found], EMPTY)
+            return
+        output = Documents(form)
+        async for one in found:
+            output.write(one._asdict())
+        output.end()
+
+
+def _print_calibration(found: Calibration, form: str) -> None:
+    if form == "jsonl":
+        print_documents(form, [found.as_document()])
+        return
+    if form == "json":
+        print_json(found.as_document())
+        return
+    if not found.plans:
+        click.echo(EMPTY, err=True)
+        return
+    print_fields({"plans": found.plans, "judged": found.judged})
+    click.echo()
+    if found.brier is None:
+        click.echo(UNJUDGED, err=True)
+    else:
+        print_fields({name: _short(value) for name, value in found.brier._asdict().items()})
+        click.echo()
+        axis = "0" + "1".rjust(DIAGRAM_CHARACTERS - 1)
+        rows = [
+            (f"{one.low:.3g}-{one.high:.3g}", one.plans, _short(one.confidence),
+             _short(one.success), diagram(one))
+            for one in found.bins if one.plans
+        ]  # fmt: skip
+        print_table(("confidence", "plans", "mean", "success", axis), rows, EMPTY)
+        click.echo()
+    for name, errors in (
+        ("complexity", found.cost_by_complexity),
+        ("workflow_pattern", found.cost_by_pattern),
+    ):
+        columns = (name, "plans", "cost", "actual", "error", "absolute", "ratio")
+        rows_of_costs = [_costs(error) for error in errors]
+        print_table(columns, rows_of_costs, f"no plan of any {name} has both costs")
+
+
+def _costs(error: CostError) -> tuple[Any, ...]:
+    return (error.group, error.plans, *map(_short, error[2:]))
+
+
+def _short(value: Any) -> str | None:
+    # Rounding leaves a minus before what is nothing.
+    return None if value is None else f"{round(float(value), 4) + 0.0:.4f}"

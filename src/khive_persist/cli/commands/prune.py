@@ -1,0 +1,93 @@
+"""`khive-persist prune`."""
+
+from typing import Any
+
+import click
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.cli.confirm import confirm
+from khive_persist.cli.exit_codes import DONE
+from khive_persist.cli.options import existing_project, with_project
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.progress import progress
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.maintenance.retention import rules
+from khive_persist.maintenance.retention.prune import Pruned
+from khive_persist.maintenance.retention.removal import planned, prune_all
+from khive_persist.models.purposes import HOOK_EVENTS
+
+
+class _Limit(click.ParamType[Any]):
+    def __init__(self, name: str, parse: Any) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except InvalidSettingsError as error:
+            self.fail(str(error))
+
+
+_AGE = _Limit("age", rules.age)
+_SIZE = _Limit("size", rules.size)
+
+
+@click.command("prune")
+@click.option("--keep-age", type=_AGE, help="Older records go: 12h, 90d, 8w.")
+@click.option("--keep-count", type=click.IntRange(0), help="Only the newest so many stay.")
+@click.option("--keep-bytes", type=_SIZE, help="Only the newest stay that hold so much: 2GB.")
+@click.option("--keep-payload-age", type=_AGE, help="Older events lose their payload only.")
+@click.option("--purpose", metavar="NAME", help="Of this purpose: planner_sessions, …")
+@click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), help="Of this AI tool.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    purpose: str | None,
+    tool: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    directory: str | None,
+    **limits: Any,
+) -> int:
+    """Remove what is too old or too much, from databases and mirror.
+
+    \b
+      khive-persist prune --dry-run                         by the rules of config.toml
+      khive-persist prune --keep-age 90d --tool codex
+      khive-persist prune --keep-payload-age 14d            small facts stay, fat payloads go
+      khive-persist prune --purpose planner_sessions --keep-bytes 2GB --yes
+
+    Each limit is counted for each purpose (a database) by itself; the newest stay. Records whose
+    time cannot be read stay, too. The files get smaller. Backups are pruned with `backup prune`.
+    """
+    if tool is not None and purpose is not None:
+        raise click.UsageError("name a tool or a purpose, not both")
+    project = existing_project(context, directory)
+    settings = configuration.load(project.config)
+    named = HOOK_EVENTS[tool].name if tool is not None else purpose
+    work = planned(project, settings, rules.Rule("*", **limits), [named] if named else [])
+    drain(project)
+    if not dry_run:
+        confirm(f"remove records of {', '.join(one.name for one, _ in work)}", yes=yes)
+    with progress("records") as advance:
+        done = prune_all(project, work, settings, dry_run=dry_run, advance=advance)
+    if as_json:
+        print_json(
+            {"dry_run": dry_run, "purposes": {name: p._asdict() for name, p in done.items()}}
+        )
+    else:
+        rows = [[name, *pruned] for name, pruned in done.items()]
+        print_table(("purpose", *Pruned._fields), rows, "no records")
+        if dry_run:
+            click.echo("nothing was removed: this was a dry run")
+    return DONE

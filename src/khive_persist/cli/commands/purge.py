@@ -1,0 +1,97 @@
+"""`khive-persist purge`."""
+
+import click
+
+from khive_persist import settings as configuration
+from khive_persist.cli.confirm import confirm
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import existing_project, with_project
+from khive_persist.cli.output import cell, print_json
+from khive_persist.cli.progress import progress
+from khive_persist.maintenance.retention.purge import Purged, purge
+from khive_persist.models.purpose_registry import known_purposes
+
+
+@click.command("purge")
+@click.option("--session", "session_id", required=True, metavar="ID", help="The session.")
+@click.option("--quarantine", "with_quarantine", is_flag=True,
+              help="Delete files of quarantine/ that have it, as a whole.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    session_id: str,
+    with_quarantine: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Remove a session, to the last byte of it: databases, indexes, logs, mirror and spool.
+
+    \b
+      khive-persist purge --session 0d3f… --dry-run
+      khive-persist purge --session 0d3f… --yes
+
+    The databases are written anew, which takes a while and as much room again. What the session had
+    until now does not come back from its transcript, a restored backup, an import or the mirror.
+    What may have it still is listed, and the exit code is 1 then: backups that were made before,
+    which only `backup prune` deletes; quarantine/, where --quarantine does; events that wait in the
+    home's spool; and a log that another program keeps. So it is where nothing of it was found.
+    """
+    project = existing_project(context, directory)
+    settings = configuration.load(project.config)
+    purposes = known_purposes(project)
+    if not session_id:
+        raise click.UsageError("a session id has at least one character")
+    if not dry_run:
+        confirm(f"remove all of session {session_id}", yes=yes)
+    with progress("records") as advance:
+        done = purge(
+            project,
+            session_id,
+            purposes,
+            settings,
+            dry_run=dry_run,
+            with_quarantine=with_quarantine,
+            advance=advance,
+        )
+    if as_json:
+        print_json(done._asdict() | {"dry_run": dry_run, "left_in": list(map(str, done.left_in))})
+    else:
+        _print(done, session_id, dry_run=dry_run)
+    is_found = bool(done.removed or done.spooled or done.quarantined)
+    return DONE if is_found and done.is_complete else FAILED
+
+
+def _print(done: Purged, session_id: str, *, dry_run: bool) -> None:
+    would = "would be removed" if dry_run else "removed"
+    for name, count in done.removed.items():
+        click.echo(f"{count} records of {name} {would}")
+    if done.spooled:
+        click.echo(f"{done.spooled} events of the spool {would}")
+    if done.quarantined:
+        click.echo(f"{done.quarantined} files of quarantine/ removed")
+    if not done.removed and not done.spooled:
+        click.echo(f"khive-persist: no record of session {cell(session_id)}", err=True)
+    for backup in done.backups:
+        click.echo(f"khive-persist: {backup} was made before and may have it", err=True)
+    for reason in done.unseen:
+        click.echo(f"khive-persist: backups may have it; {reason}", err=True)
+    for path in done.left_in:
+        click.echo(f"khive-persist: {path} {_why(path.name)}", err=True)
+
+
+def _why(name: str) -> str:
+    if name.endswith(".db-wal"):
+        return "may have it: another program reads that database all the time; end it, purge again"
+    if name.endswith(".db"):
+        return "is damaged and may have it: see khive-persist doctor, then purge again"
+    if name.endswith(".jsonl.gz"):
+        return "has it, or is damaged and may have it: rebuild --from-database, then purge again"
+    if name.endswith(".away"):
+        return "waits for this project and could not be moved: see khive-persist doctor"
+    return "has it still"

@@ -1,0 +1,80 @@
+"""`khive-persist rebuild`."""
+
+import sys
+
+import click
+
+from khive_persist.cli.commands.verify import COLUMNS, tally_rows
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import drained_project, existing_project, with_project
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.progress import progress
+from khive_persist.copies import Source, make_anew, mirrored
+from khive_persist.mirror.rebuild import Rebuilt
+from khive_persist.project import Project
+
+
+@click.command("rebuild")
+@click.option("--from-mirror", "source", flag_value="mirror",
+              help="The databases from the JSON in sessions/.")  # fmt: skip
+@click.option("--from-database", "source", flag_value="database",
+              help="The JSON in sessions/ from the databases.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Also set records aside that the mirror has not.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    source: Source | None,
+    yes: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Make one copy of the records anew from the other, and prove that they are equal.
+
+    \b
+      khive-persist rebuild --from-mirror      a database was lost or damaged
+      khive-persist rebuild --from-database    files in sessions/ were
+
+    What is equal is left as it is. What is replaced goes to .khive/quarantine/, where nothing is
+    deleted. Where a database has records that the mirror has not, --from-mirror asks first.
+    """
+    if source is None:
+        raise click.UsageError("say which copy is right: --from-mirror or --from-database")
+    project = existing_project(context, directory)
+    purposes = mirrored(project)
+    with progress("records") as advance:
+        done = make_anew(
+            project, source, purposes, advance, may_discard=lambda count: yes or _agrees(count)
+        )
+    # Says what waits still.
+    drained_project(context, directory)
+    if as_json:
+        print_json(
+            done._asdict()
+            | {
+                "tallies": {name: tally._asdict() for name, tally in done.tallies.items()},
+                "set_aside": str(done.set_aside) if done.set_aside else None,
+            }
+        )
+    else:
+        _print(done, project)
+    return DONE if done.is_equal else FAILED
+
+
+def _agrees(count: int) -> bool:
+    return sys.stdin.isatty() and click.confirm(
+        f"{count} records are in a database and not in sessions/: set them aside with it?", err=True
+    )
+
+
+def _print(done: Rebuilt, project: Project) -> None:
+    print_table(COLUMNS, tally_rows(done.tallies), "no records")
+    what = ", ".join(done.rebuilt)
+    click.echo(f"made anew: {what}" if what else "nothing had to be made anew")
+    if done.set_aside:
+        click.echo(f"what was replaced lies in {done.set_aside}")
+    if done.only_there:
+        click.echo(f"{done.only_there} records are only there")
+    hint = f"see khive-persist --dir {project.root} verify"
+    click.echo("both copies are equal" if done.is_equal else f"the copies differ still: {hint}")

@@ -1,0 +1,85 @@
+"""`khive-persist redact`."""
+
+import sys
+from typing import IO
+
+import click
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.cli.confirm import confirm
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import existing_project, with_project
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.progress import progress
+from khive_persist.maintenance.retention.removal import rescan_all, unscanned
+from khive_persist.store.redacting import load_redactor
+
+
+@click.command("redact")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--rescan", "is_rescan", is_flag=True, help="Look at all records that are stored.")
+@click.option("--dry-run", is_flag=True, help="With --rescan: only count.")
+@click.option("--yes", is_flag=True, help="With --rescan: do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="With --rescan: one JSON document.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    file: IO[bytes] | None,
+    is_rescan: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Replace secrets in text, or in what was stored before.
+
+    \b
+      khive-persist redact --rescan --dry-run
+      khive-persist redact notes.txt > notes.redacted.txt
+
+    Records are redacted before they are stored. --rescan does so again, for those that were stored
+    before a kind of secret was known, or while redaction was off; the databases are written anew.
+    With FILE, or `-` for stdin, the redacted text is printed and nothing is stored.
+    """
+    if is_rescan == (file is not None):
+        raise click.UsageError("name a FILE, or say --rescan")
+    project = existing_project(context, directory)
+    if file is not None:
+        settings = configuration.load(project.config)
+        redactor = load_redactor(project, settings._replace(redaction_enabled=True))
+        assert redactor is not None
+        text, counts = redactor.redact_bytes(file.read())
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+        for kind, count in sorted(counts.items()):
+            click.echo(f"{count} {kind}", err=True)
+        return DONE
+    drain(project)
+    if not dry_run:
+        confirm("replace secrets in what is stored, for good", yes=yes)
+    with progress("records") as advance:
+        done = rescan_all(project, dry_run=dry_run, advance=advance)
+    if as_json:
+        print_json(
+            {"dry_run": dry_run, "purposes": {name: one._asdict() for name, one in done.items()}}
+        )
+    else:
+        rows = [
+            [name, one.looked_at, one.changed, one.kinds] for name, one in done.items() if one[0]
+        ]
+        print_table(("purpose", "records", "with_secrets", "kinds"), rows, "no records")
+        if dry_run:
+            click.echo("nothing was changed: this was a dry run")
+    kept = [name for name, one in done.items() if not one.log_is_empty]
+    for name in kept:
+        click.echo(
+            f"khive-persist: another program reads {name}.db all the time, and keeps its log: close"
+            " it and run this again",
+            err=True,
+        )
+    left = unscanned(project)
+    for reason in left:
+        click.echo(f"khive-persist: {reason}", err=True)
+    return FAILED if kept or left else DONE

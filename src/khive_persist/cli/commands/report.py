@@ -1,0 +1,117 @@
+"""`khive-persist report`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist import clock
+from khive_persist.analytics.periodic_report.period import KINDS, Kind
+from khive_persist.analytics.periodic_report.report import read_report
+from khive_persist.analytics.periodic_report.tables import tables
+from khive_persist.analytics.periodic_report.text import text as written
+from khive_persist.analytics.periodic_report.text import title
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import Moment, drained_project, with_project
+from khive_persist.cli.output import cell, print_json, print_table
+from khive_persist.errors import MissingExtraError
+from khive_persist.transfer.target import check_target, replacing
+
+
+@click.command("report")
+@click.option("--period", "kind", type=click.Choice(KINDS), default="week", show_default=True,
+              help="A day, or a week from Monday on, in UTC.")  # fmt: skip
+@click.option("--at", type=Moment(),
+              help="A time in it: 2026-11-20, or 3d for three days ago; else the last one that is"
+              " over.")  # fmt: skip
+@click.option("--html", metavar="FILE", help="Write a page with plots, which stands by itself.")
+@click.option("--text", metavar="FILE", help="Write it as plain text.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, with every figure.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    kind: Kind,
+    at: datetime | None,
+    html: str | None,
+    text: str | None,
+    force: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Report on a day or a week: cost, failures, slow tools, plans, beside the one before.
+
+    A tool call counts once, by its end. Costs are those of the tools' transcripts, which sync
+    reads. Sessions of this time are compared with those before as compare does it, where scipy is
+    installed. Where nothing at all was recorded, the exit code is 1.
+
+    \b
+      khive-persist report
+      khive-persist report --period day --at 1d
+      khive-persist report --at 2026-11-16 --html week.html
+      khive-persist report --json | jq -r '.sentences[]'
+
+    By cron, each Monday afternoon, when the week is over in UTC wherever you are:
+
+    \b
+      0 15 * * 1  khive-persist --dir ~/src/project report --html ~/week.html --force
+    """
+    project = drained_project(context, directory)
+    for target in (html, text):
+        if target is not None:
+            # Before the work, which takes a while.
+            check_target(Path(target), force=force)
+    now = clock.now()
+    report = anyio.run(partial(read_report, project, kind, at, now))
+    if html is not None:
+        _write(html, _page(report, now), force=force)
+    if text is not None:
+        _write(text, written(report, now), force=force)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    if not report["is_empty"]:
+        return DONE
+    click.echo(
+        f"khive-persist: nothing was recorded from {report['since'][:10]} to"
+        f" {report['until'][:10]}, the second day not included",
+        err=True,
+    )
+    return FAILED
+
+
+def _page(report: Mapping[str, Any], now: datetime) -> str:
+    try:
+        from khive_persist.analytics.periodic_report.page import page
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the page needs {error.name}", hint="pip install 'khive-persist[analysis]'"
+        ) from error
+    return page(report, now)
+
+
+def _write(target: str, report: str, *, force: bool) -> None:
+    with replacing(Path(target), force=force) as file:
+        file.write(report.encode("utf-8", "replace"))
+    click.echo(f"written to {target}", err=True)
+
+
+def _print(report: Mapping[str, Any]) -> None:
+    click.echo(title(report))
+    click.echo()
+    for sentence in report["sentences"]:
+        click.echo(cell(sentence, limit=None))
+    if report["is_empty"]:
+        return
+    for table in tables(report):
+        click.echo(f"\n{table.title}")
+        if table.rows:
+            print_table(table.columns, table.rows, table.empty)
+        else:
+            click.echo(cell(table.empty))

@@ -1,0 +1,60 @@
+"""`khive-persist similar`."""
+
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
+from khive_persist.cli.commands import outcomes as outcomes_command
+from khive_persist.cli.options import drained_project, with_output, with_project
+from khive_persist.cli.output import print_documents, print_table
+
+
+@click.command("similar")
+@click.argument("words", nargs=-1)
+@click.option("--complexity", metavar="WORD", help="As in simple or complex.")
+@click.option("--pattern", metavar="WORD", help="The workflow pattern, as in parallel.")
+@click.option("--limit", type=click.IntRange(0, MAX_LIMIT), default=DEFAULT_LIMIT,
+              show_default=True, help="At most so many.")  # fmt: skip
+@with_project
+@with_output
+@click.pass_context
+def command(
+    context: click.Context,
+    words: tuple[str, ...],
+    complexity: str | None,
+    pattern: str | None,
+    limit: int,
+    directory: str | None,
+    form: str,
+) -> None:
+    """Show plans like yours, and how they ended.
+
+    \b
+      khive-persist similar "move the importer to streams" --complexity complex
+      khive-persist similar --pattern parallel --limit 20 --json
+
+    The score goes to 1. Words count for three parts: how many of yours are in the plan's task
+    description, rare ones more; complexity and pattern for one part each, where you name them. A
+    plan without any of your words is left out. Words are told apart as they are written: import is
+    not importer.
+    """
+    project = drained_project(context, directory)
+    wanted = {
+        "complexity": complexity, "pattern": pattern, "limit": limit, "dir": project.root,
+    }  # fmt: skip
+    found = anyio.run(_similar, " ".join(words), wanted)
+    if form == "table":
+        columns = ("score", *outcomes_command.COLUMNS)
+        print_table(columns, map(_row, found), "no similar plans")
+    else:
+        print_documents(form, [one.as_document() for one in found])
+
+
+async def _similar(task: str, wanted: dict[str, Any]) -> list[SimilarPlan]:
+    return await similar_plans(task, **wanted)
+
+
+def _row(one: SimilarPlan) -> tuple[Any, ...]:
+    return (f"{one.score:.2f}", *outcomes_command.row(one.plan))

@@ -1,0 +1,97 @@
+"""`khive-persist sync`."""
+
+from functools import partial
+from pathlib import Path
+
+import anyio
+import click
+
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import drained_project, with_project
+from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.progress import progress
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.project import Project
+from khive_persist.transcripts.collection import collect
+from khive_persist.transcripts.sync import Synced
+
+COLUMNS = ("tool", "new", "changed", "lines", "unknown", "damaged", "transcript")
+
+
+@click.command("sync")
+@click.argument(
+    "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
+)
+@click.option("--all", "is_all", is_flag=True, help="Transcripts of all projects.")
+@click.option("--backfill", "is_backfill", is_flag=True,
+              help="Write the events that tool calls should have had.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@with_project
+@click.pass_context
+def command(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    is_all: bool,
+    is_backfill: bool,
+    as_json: bool,
+    directory: str | None,
+) -> int:
+    """Read the tools' transcripts: every message, once.
+
+    \b
+      khive-persist sync                         what the tools keep of this project
+      khive-persist sync ~/.claude/projects/x    these files and those of their subagents, or
+                                                 all in these folders
+      khive-persist query "SELECT role, text FROM conversation WHERE session_id = '…'"
+
+    Claude Code, Codex and Gemini CLI write down what was said, by which model, for how many tokens,
+    and delete it after a while. Here it stays. Only what is new is read; a message that stands on
+    several lines, in several files or in a resumed session is one message. Lines of a kind that is
+    not known are kept as they are, and counted.
+
+    --backfill also writes the hook events that are missing, as of a time when no hooks were
+    installed: of the sessions of the files that are named, else of all that were ever read. They
+    are marked as reconstructed; `doctor --session` shows what is missing and why. Without it, this
+    is done for sessions of which is read now that hooks failed, as when a server was down.
+    """
+    project = drained_project(context, directory)
+    with progress("bytes") as advance:
+        work = partial(
+            collect,
+            project,
+            paths,
+            all_projects=is_all,
+            reconstruct=is_backfill,
+            advance=advance,
+        )
+        done, failed, written = anyio.run(work)
+    if as_json:
+        documents = [{"tool": tool} | one._asdict() | {"path": str(one.path)} for tool, one in done]
+        refused = [{"path": str(path), "reason": reason} for path, reason in failed]
+        print_json({"transcripts": documents, "failed": refused, "reconstructed": written})
+    else:
+        _print(done, project)
+        if is_backfill or written:
+            click.echo(f"{written} events reconstructed", err=True)
+    if left_out := sum(one.left_out for _, one in done):
+        line = f"{left_out} messages stay out: they were purged or pruned before"
+        click.echo(f"khive-persist: {line}", err=True)
+    if purged := sum(one.is_purged for _, one in done):
+        click.echo(
+            f"khive-persist: {purged} transcripts are of sessions that were purged", err=True
+        )
+    for path, reason in failed:
+        click.echo(f"khive-persist: {path}: {reason}", err=True)
+    return FAILED if failed else DONE
+
+
+def _print(done: list[tuple[str, Synced]], project: Project) -> None:
+    rows = [
+        (tool, one.new, one.changed, one.lines, one.unknown or None, one.damaged, one.path)
+        for tool, one in done
+        if one.lines
+    ]
+    print_table(COLUMNS, rows, f"nothing new in {len(done)} transcripts")
+    if rows:
+        new = sum(one.new for _, one in done)
+        click.echo(f"{new} messages in {project.database(CONVERSATIONS.file)}", err=True)

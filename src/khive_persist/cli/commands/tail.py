@@ -1,0 +1,90 @@
+"""`khive-persist tail`."""
+
+from contextlib import aclosing
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import click
+
+from khive_persist.capture.drain import drain
+from khive_persist.cli.commands.events import COLUMNS, filters, row
+from khive_persist.cli.options import drained_project, with_filters, with_project
+from khive_persist.cli.output import cell
+from khive_persist.models.as_document import document
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.query import Filter, column
+from khive_persist.opening import open_store
+from khive_persist.project import Project
+from khive_persist.store.codec import dump_lossy
+
+_DRAIN_SECONDS: Final = 0.1
+WIDTHS = (19, 11, 8, 24, 16)
+
+
+@click.command("tail")
+@click.option("-n", "--lines", type=click.IntRange(0), default=10, show_default=True,
+              help="Begin with the latest so many.")  # fmt: skip
+@click.option("--follow/--no-follow", default=True, show_default=True,
+              help="Go on with new events as they arrive, until Ctrl-C.")  # fmt: skip
+@with_project
+@with_filters("session", "type", "tool")
+@click.option("--jsonl", is_flag=True, help="One JSON document a line, for a program.")
+@click.pass_context
+def command(
+    context: click.Context,
+    directory: str | None,
+    lines: int,
+    follow: bool,
+    jsonl: bool,
+    session_id: str | None,
+    event_type: str | None,
+    tool: str | None,
+) -> None:
+    """Show the latest events, and follow new ones.
+
+    \b
+      khive-persist tail --type pre_command
+      khive-persist tail -n 100 --no-follow
+    """
+    project = drained_project(context, directory)
+    wanted = filters(project, session_id, event_type, tool)
+    anyio.run(_tail, project, wanted, lines, follow, jsonl)
+
+
+async def _tail(
+    project: Project, wanted: list[Filter], lines: int, follow: bool, jsonl: bool
+) -> None:
+    newest = -column("created_at")
+    async with (
+        open_store(HookEvent, dir=project.root, read_only=True) as events,
+        aclosing(await events.follow(*wanted)) as new,
+    ):
+        latest = await events.find(*wanted, order_by=newest, limit=lines)
+        if not jsonl:
+            click.echo(_line(COLUMNS))
+        for event in reversed(latest):
+            _print(event, jsonl)
+        if follow:
+            shown = {event.id for event in latest}
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_keep_draining, project)
+                async for event in new:
+                    if event.id not in shown:
+                        _print(event, jsonl)
+
+
+async def _keep_draining(project: Project) -> None:
+    """Bring in what no drainer does, as where none could be started."""
+    while True:
+        await anyio.to_thread.run_sync(drain, project)
+        await anyio.sleep(_DRAIN_SECONDS)
+
+
+def _print(event: HookEvent, jsonl: bool) -> None:
+    click.echo(dump_lossy(document(event)) if jsonl else _line(row(event)))
+
+
+def _line(values: tuple[object, ...]) -> str:
+    fixed = [cell(value)[:width].ljust(width) for value, width in zip(values, WIDTHS, strict=False)]
+    return "  ".join([*fixed, cell(values[-1])]).rstrip()

@@ -1,0 +1,70 @@
+"""`khive-persist verify`."""
+
+from typing import Any
+
+import click
+
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import drained_project, with_project
+from khive_persist.cli.output import Documents, cell, print_json, print_table
+from khive_persist.cli.progress import progress
+from khive_persist.copies import bring_in, mirrored
+from khive_persist.mirror.verify import Comparison, Tally, compared
+
+COLUMNS = ("purpose", *Tally._fields)
+
+
+@click.command("verify")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--jsonl", "as_lines", is_flag=True, help="One difference a line.")
+@with_project
+@click.pass_context
+def command(context: click.Context, as_json: bool, as_lines: bool, directory: str | None) -> int:
+    """Prove that both copies of the records are equal, or list each difference.
+
+    Every record is in a database and, as JSON, in sessions/. Both are read and compared row by row,
+    while others write. Exit code 1 where they differ.
+
+    \b
+      khive-persist verify
+      khive-persist verify --jsonl | head
+
+    A record that is missing in one copy comes back with `khive-persist rebuild`. A file in
+    sessions/ that is not ours is named and left alone.
+    """
+    project = drained_project(context, directory)
+    purposes = mirrored(project)
+    bring_in(project, purposes)
+    with progress("records") as advance, compared(project, purposes, advance) as comparison:
+        if as_json:
+            print_json(_as_json(comparison))
+        elif as_lines:
+            output = Documents("jsonl")
+            for difference in comparison.differences():
+                output.write(difference._asdict())
+            output.end()
+        else:
+            _print(comparison)
+    return DONE if comparison.is_equal else FAILED
+
+
+def tally_rows(tallies: dict[str, Tally]) -> list[list[Any]]:
+    """The tallies of what there is, a row each."""
+    return [[name, *tally] for name, tally in tallies.items() if any(tally)]
+
+
+def _print(comparison: Comparison) -> None:
+    print_table(COLUMNS, tally_rows(comparison.tallies), "no records")
+    for difference in comparison.differences():
+        at = f"{difference.file}:{difference.line}" if difference.line else difference.file
+        subject = " ".join(part for part in (difference.purpose, difference.id, at) if part)
+        click.echo(f"{difference.kind}  {cell(subject, None)}  {cell(difference.reason, None)}")
+    click.echo("both copies are equal" if comparison.is_equal else "the copies differ")
+
+
+def _as_json(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "is_equal": comparison.is_equal,
+        "purposes": {name: tally._asdict() for name, tally in comparison.tallies.items()},
+        "differences": [difference._asdict() for difference in comparison.differences()],
+    }

@@ -1,0 +1,265 @@
+"""Making a backup."""
+
+import hashlib
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist import clock
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool, counted
+from khive_persist.errors import BackupDamagedError, BackupError, KhiveError
+from khive_persist.maintenance.backup import index as index_file
+from khive_persist.maintenance.backup import manifest as manifest_file
+from khive_persist.maintenance.backup import snapshot as moment
+from khive_persist.maintenance.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
+from khive_persist.maintenance.backup.coding import Coding, encode
+from khive_persist.maintenance.backup.destination import Destination, Sink
+from khive_persist.maintenance.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
+from khive_persist.maintenance.backup.manifest import (
+    CONFIG,
+    DATABASE,
+    MIRROR,
+    File,
+    Manifest,
+    StoredObject,
+)
+from khive_persist.maintenance.backup.progress import Progress, silent
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.project import Project
+from khive_persist.store.sqlite import atomic_switch, snapshot
+from khive_persist.store.staging import staging
+
+_PLAIN: Final = Coding("none")
+
+
+def create_backup(
+    project: Project,
+    destination: Destination,
+    *,
+    since: str = "",
+    coding: Coding = _PLAIN,
+    identities: tuple[Any, ...] = (),
+    progress: Progress = silent,
+) -> Manifest:
+    """Back up every database of a project, config.toml and the mirror, while others write.
+
+    Everything that was acknowledged before the call is in it, what waited in the spool too; each
+    database, with the files of the mirror that copy it, is as it was at one moment. On return the
+    backup is in the destination, durably. Stopped before, it is not there: its manifest is written
+    last.
+
+    Args:
+        place: What to back up.
+        destination: Where to.
+        since: The id of a backup, or `latest`: only what that one's chain lacks is stored.
+        coding: How it is stored.
+        identities: To read the index of `since`, where that is encrypted.
+        progress: Called with the number of bytes that were read since.
+
+    Raises:
+        NotFoundError: There is no backup `since`.
+        BackupError: The destination cannot be used; events could not be drained; or a database has
+            a name that cannot be restored.
+        StoreError: A database cannot be read, or is damaged.
+    """
+    # The earliest moment of any of its databases: later backups in one chain sort later.
+    began = clock.now()
+    _drain_all(project)
+    parent: Manifest | None = None
+    known: frozenset[bytes] = frozenset()
+    if since:
+        catalogue = read_catalogue(destination)
+        parent = catalogue.find(since)
+        catalogue.chain(parent)
+        known = read_index(destination, parent, identities).digests()
+    id = f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    with staging(project) as folder:
+        reading = _Reading(project, folder, known, progress)
+        try:
+            with closing(reading.new_pieces()) as pieces:
+                pack = _write(destination, id, PACK, pieces, coding)
+            content = index_file.dump(Index(tuple(reading.entries)))
+            index = _write(destination, id, index_file.NAME, iter([content]), coding)
+            mirror = [entry for entry in reading.entries if "/" in entry.name]
+            manifest = Manifest(
+                format=manifest_file.FORMAT,
+                id=id,
+                created_at=clock.to_text(began),
+                kind="full" if parent is None else "incremental",
+                parent=None if parent is None else parent.id,
+                compression=coding.compression,
+                encryption=coding.encryption,
+                files=tuple(reading.files),
+                mirror_files=len(mirror),
+                mirror_bytes=sum(entry.size for entry in mirror),
+                index=index,
+                pack=pack,
+            )
+            content = manifest_file.dump(manifest)
+            destination.write(id, manifest_file.NAME, lambda sink: _all_of(content, sink))
+            if parent is not None:
+                _check_chain(destination, manifest)
+        except BaseException:  # Cancelled, too: no half of a backup stays.
+            with suppress(KhiveError):
+                destination.delete(id, OBJECTS)
+            raise
+    return manifest
+
+
+def _check_chain(destination: Destination, manifest: Manifest) -> None:
+    """Refuse a backup of which somebody has deleted what it is based on, while it was made.
+
+    Raises:
+        BackupError: It cannot be restored.
+    """
+    try:
+        read_catalogue(destination).chain(manifest)
+    except BackupDamagedError as error:
+        raise BackupError(
+            f"{manifest.parent} was deleted while a backup was made that is based on it",
+            hint="make it again",
+        ) from error
+
+
+class _Reading:
+    """Reads a project, file after file."""
+
+    def __init__(
+        self, project: Project, folder: Path, known: frozenset[bytes], progress: Progress
+    ) -> None:
+        self.entries: list[Entry] = []
+        self.files: list[File] = []
+        self._project = project
+        self._folder = folder
+        self._known = set(known)
+        self._progress = progress
+        self._databases = _databases(project)
+
+    def new_pieces(self) -> Generator[bytes, None, None]:
+        """The pieces that are not known yet, each once; `entries` and `files` grow with them."""
+        known = known_purposes(self._project)
+        for purposes in moment.groups(known):
+            with moment.taken(self._project, purposes, self._folder / "moment") as taken:
+                for name, copy in taken.databases.items():
+                    yield from self._database(name, copy)
+                for file in taken.mirror:
+                    yield from self._pieces(f"{MIRROR}/{file.name}", file.path, file.size)
+        for name in sorted(set(self._databases).difference(one.file for one in known)):
+            copy = self._folder / name
+            snapshot.take(self._project.database(name), copy)
+            yield from self._database(name, copy)
+        if _is_file(self._project.config):
+            self.files.append(_file((yield from self._pieces(CONFIG, self._project.config)), None))
+        for path in _mirror_files(self._project):
+            if not moment.has_file(known, path.name):
+                with suppress(FileNotFoundError):
+                    yield from self._pieces(f"{MIRROR}/{path.name}", path)
+
+    def _database(self, name: str, copy: Path) -> Iterator[bytes]:
+        # A damaged one must not stand among good backups, unseen until it is needed.
+        contents = snapshot.examine(copy, fully=False)
+        entry = yield from self._pieces(name, copy)
+        copy.unlink()
+        self.files.append(_file(entry, contents))
+
+    def _pieces(
+        self, name: str, path: Path, most: int | None = None
+    ) -> Generator[bytes, None, Entry]:
+        sha256, size, digests = hashlib.sha256(), 0, []
+        left = sys.maxsize if most is None else most
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:
+            while piece := file.read(min(PIECE_BYTES, left - size)):
+                sha256.update(piece)
+                size += len(piece)
+                digest = hashlib.sha256(piece).digest()
+                digests.append(digest)
+                if digest not in self._known:
+                    self._known.add(digest)
+                    yield piece
+                self._progress(len(piece))
+                if len(piece) < PIECE_BYTES:
+                    # The end as it is now: nothing may follow a short piece.
+                    break
+        entry = Entry(name, size, sha256.hexdigest(), tuple(digests))
+        self.entries.append(entry)
+        return entry
+
+
+def _drain_all(project: Project) -> None:
+    """Bring every event and record that waits into its database.
+
+    Raises:
+        BackupError: One that was accepted before is still in the spool.
+    """
+    spool = Spool(project)
+    before = {file.name for file in spool.waiting()}
+    result = drain(project)
+    left = [file for file in spool.waiting() if file.name in before]
+    if left:
+        reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
+        raise BackupError(
+            f"{counted(left)} wait in {project.spool} and would be missing: {reasons}",
+            hint="see khive-persist doctor",
+        )
+
+
+def _databases(project: Project) -> list[str]:
+    names = sorted(name for name in os.listdir(project.khive) if atomic_switch.is_database(name))
+    wrong = [name for name in names if not DATABASE.match(name)]
+    if wrong:
+        raise BackupError(
+            f"{project.khive / wrong[0]} cannot be backed up under this name",
+            hint="use letters, digits, . _ and -",
+        )
+    return names
+
+
+def _mirror_files(project: Project) -> list[Path]:
+    folder = project.khive / MIRROR
+    try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            return []
+    except FileNotFoundError:
+        return []
+    # Files that are not the mirror's own stay where they are, and are not ours to copy.
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if MIRROR_FILE.match(f"{MIRROR}/{path.name}") and _is_file(path)
+    ]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _file(entry: Entry, contents: snapshot.Contents | None) -> File:
+    return File(
+        name=entry.name,
+        bytes=entry.size,
+        sha256=entry.sha256,
+        rows=None if contents is None else contents.rows,
+        schema_version=None if contents is None else contents.schema_version,
+    )
+
+
+def _write(
+    destination: Destination, id: str, name: str, plain: Iterator[bytes], coding: Coding
+) -> StoredObject:
+    written: list[StoredObject] = []
+    destination.write(id, name, lambda sink: written.append(encode(plain, sink, coding)))
+    return written[0]
+
+
+def _all_of(content: bytes, sink: Sink) -> None:
+    sink.write(content)

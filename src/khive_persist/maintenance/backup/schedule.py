@@ -1,0 +1,29 @@
+"""When the next backup is due, and of which kind, by config.toml."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from khive_persist.maintenance.backup.catalogue import Catalogue
+from khive_persist.settings import Settings
+
+Kind = Literal["full", "incremental"]
+
+LATEST: Final = "latest"
+
+
+def due(catalogue: Catalogue, settings: Settings, now: datetime) -> Kind | None:
+    """What kind of backup is due; None where none is, or no schedule is set.
+
+    One is due `backup.every_hours` after the latest began. It is full where the latest full one is
+    older than `backup.full_every_days`, or where there is none; otherwise it stores what changed
+    since the latest.
+    """
+    if not settings.backup_every_hours:
+        return None
+    # In the order of time: the latest is the last.
+    ages = [(now - one.created).total_seconds() for one in catalogue.dated]
+    if ages and ages[-1] < settings.backup_every_hours * 3600:
+        return None
+    full = [age for age, one in zip(ages, catalogue.dated, strict=True) if one.parent is None]
+    is_recent = full and full[-1] < settings.backup_full_every_days * 86_400
+    return "incremental" if is_recent else "full"

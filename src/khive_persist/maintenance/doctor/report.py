@@ -1,0 +1,352 @@
+"""What is wrong with the project itself: its databases, spool, mirror, backups and settings."""
+
+import os
+import platform
+import sqlite3
+import stat
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.capture.notices import diverted, untrusted_line
+from khive_persist.capture.record_file import RecordFile
+from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at_home
+from khive_persist.copies import verify
+from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
+from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
+from khive_persist.maintenance.backup.destination import open_destination
+from khive_persist.maintenance.doctor import clients, disk, sessions
+from khive_persist.maintenance.trust.survey import listing, survey
+from khive_persist.mirror.packing import damaged as damaged_packing
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.opening import reading
+from khive_persist.project import Project
+from khive_persist.redaction.own_patterns import OUT_OF_TIME
+from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
+from khive_persist.store.sqlite import change_log, migrations
+from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.catalogue import as_identifier
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.mirror_progress import MIRROR
+from khive_persist.trust import marks, search
+
+_ASIDE_SHOWN: Final = 10
+_UNMATCHED_SHOWN: Final = 20
+
+
+class Database(NamedTuple):
+    """One database file.
+
+    Attributes:
+        file: Its name in `.khive`.
+        bytes: Its size, sidecars included.
+        rows: How many records it has, or None where that cannot be read.
+        last: The `created_at` of its newest record, as text in UTC, or None.
+        problem: What is wrong with it, or an empty string.
+    """
+
+    file: str
+    bytes: int
+    rows: int | None
+    last: str | None
+    problem: str
+
+
+class Report(NamedTuple):
+    """What an examination found.
+
+    Attributes:
+        versions: Of this program, Python, SQLite and the schema.
+        khive: The path of `.khive`.
+        databases: Every database file.
+        spool: `events` that wait here by tool, `records` by kind, `oldest_seconds`, and
+            `waiting_elsewhere`: those that lie in the home directory's spool for this project.
+        quarantined: The names in `quarantine/`.
+        unmatched: Tool calls without an end, the latest first, at most 20.
+        unmatched_calls: How many there are.
+        problems: What needs to be done something about, each one line; empty when all is well.
+    """
+
+    versions: dict[str, str]
+    khive: str
+    databases: list[Database]
+    spool: dict[str, Any]
+    quarantined: list[str]
+    unmatched: list[Unmatched]
+    unmatched_calls: int
+    problems: list[str]
+
+
+async def examine(project: Project, *, thoroughly: bool = True) -> Report:
+    """Examine a project: every database is read in full, and what waits in the spool is drained.
+
+    Args:
+        place: The project.
+        thoroughly: Whether to compare both copies record by record, and to look for sessions whose
+            transcripts no event tells of.
+    """
+    problems: list[str] = [
+        f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)
+    ]
+    problems += [
+        f"{count} events of {project_path} wait here: it is not trusted, or cannot take them"
+        for project_path, count in diverted(project).items()
+    ]
+    problems += _without_marks(project) + _backups(project)
+    try:
+        configuration.load(project.config)
+    except InvalidSettingsError as error:
+        problems.append(f"{error}; the defaults hold until it is mended")
+    problems += _open_to_others(project)
+    drained = drain(project)
+    problems += [f"not drained: {error}" for error in (*drained.errors, *drained.unreached)]
+    tables, unknown = _tables(project)
+    problems += unknown
+    databases = [_examine_database(project, file, tables) for file in _files(project)]
+    problems += [database.problem for database in databases if database.problem]
+    problems += _out_of_time(project, databases, tables)
+    spool = _examine_spool(project)
+    problems += [line for file in databases if (line := _lag(project, file))]
+    problems += damaged_packing(project)
+    waiting = Spool(project).waiting()
+    if waiting:
+        problems.append(f"{counted(waiting)} wait in {project.spool}")
+    if spool["waiting_elsewhere"]:
+        problems.append(
+            f"{spool['waiting_elsewhere']} events of {project.root} wait in the home's spool"
+        )
+    problems += disk.unwritable(project) + disk.grown_logs(project, [d.file for d in databases])
+    problems += clients.lost_events()
+    problems += _events_aside(project)
+    unmatched: list[Unmatched] = []
+    sound = {database.file for database in databases if not database.problem}
+    purposes = [purpose for purpose in HOOK_EVENTS.values() if purpose.file in sound]
+    try:
+        async with reading(project, *purposes) as reader:
+            unmatched = await find_unmatched(reader)
+        problems += await clients.unknown_clients(project, purposes)
+        if CONVERSATIONS.file in sound:
+            problems += await clients.unknown_lines(project)
+        if thoroughly:
+            problems += await sessions.unrecorded(project)
+            if not problems and _has_locks(project, sound):
+                problems += await _unequal(project)
+    except KhiveError as error:
+        problems.append(str(error))
+    return Report(
+        versions={
+            "khive-persist": version("khive-persist"),
+            "python": platform.python_version(),
+            "sqlite": sqlite3.sqlite_version,
+            "schema": str(migrations.LATEST),
+        },
+        khive=str(project.khive),
+        databases=databases,
+        spool=spool,
+        quarantined=_names(project.quarantine),
+        unmatched=unmatched[:_UNMATCHED_SHOWN],
+        unmatched_calls=sum(one.calls for one in unmatched),
+        problems=problems,
+    )
+
+
+def _has_locks(project: Project, files: set[str]) -> bool:
+    """Whether a comparison makes no file in the project, as a reader must not."""
+    locks = [project.database(f"{file}{end}") for file in files for end in (".lock", ".gate.lock")]
+    return project.exists() and all(lock.exists() for lock in locks)
+
+
+async def _unequal(project: Project) -> list[str]:
+    """How the two copies differ, in one line; what else is wrong with them is said already."""
+    found = await verify(dir=project.root)
+    if found.is_equal:
+        return []
+    kinds = Counter(difference.kind for difference in found.differences)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return [f"the copies in {project.khive} differ ({counts}): khive-persist verify lists each"]
+
+
+def _lag(project: Project, database: Database) -> str:
+    """What the mirror of a sound file lacks, in one line; an empty string for nothing."""
+    path = project.database(database.file)
+    if database.problem:
+        return ""
+    try:
+        with sqlite.opened_reader(path) as connection, translated(path):
+            count = change_log.uncopied(connection, MIRROR)
+    except KhiveError as error:
+        return str(error)
+    if count is None:
+        return f"{path}: the mirror may lack some of it: run khive-persist rebuild --from-database"
+    return f"{path}: the mirror lacks {count} of its changes" if count else ""
+
+
+def examine_untrusted(project: Project) -> list[str]:
+    """What is wrong with a project that is not trusted, each one line: nothing of it is used."""
+    lines = [untrusted_line(project)]
+    if stat.S_ISDIR(_mode(project.khive)):
+        lines += [f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)]
+        lines += [f"{project.khive} holds {line}" for line in listing(project)]
+    return lines
+
+
+def as_document(report: Report, hooks: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
+    """A report, with what the tools' settings say of our hook, as JSON has it."""
+    return report._asdict() | {
+        "databases": [database._asdict() for database in report.databases],
+        "unmatched": [one._asdict() for one in report.unmatched],
+        "hooks": hooks,
+        "problems": problems,
+    }
+
+
+def _files(project: Project) -> list[str]:
+    known = [purpose.file for purpose in BUILT_IN]
+    others = sorted(name for name in _names(project.khive) if name.endswith(".db"))
+    there = [name for name in known if os.path.lexists(project.database(name))]
+    return there + [name for name in others if name not in known]
+
+
+def _tables(project: Project) -> tuple[dict[str, str], list[str]]:
+    """The table of each file whose purpose is known, and why others are not known."""
+    try:
+        known, problems = known_purposes(project), []
+    except InvalidRecordError as error:
+        known, problems = BUILT_IN, [str(error)]
+    return {purpose.file: purpose.table for purpose in known}, problems
+
+
+def _examine_database(project: Project, file: str, tables: Mapping[str, str]) -> Database:
+    path = project.database(file)
+    size = sum(
+        os.lstat(sidecar).st_size
+        for suffix in ("", "-wal", "-shm")
+        if os.path.lexists(sidecar := path.with_name(file + suffix))
+    )
+    problem = sqlite.check(path)
+    if problem:
+        return Database(file, size, None, None, problem)
+    table = tables.get(file, path.stem)
+    try:
+        rows, last, malformed = _count(path, table)
+    except KhiveError as error:
+        return Database(file, size, None, None, str(error))
+    if malformed:
+        problem = f"{path}: the content of {malformed} rows is no JSON; its indexes cannot be made"
+    elif path.lstat().st_mode & 0o077:
+        problem = f"{path} is open to others: chmod 600 it"
+    return Database(file, size, rows, last, problem)
+
+
+def _count(path: Path, table: str) -> tuple[int, str | None, int]:
+    with sqlite.opened_reader(path) as connection, translated(path):
+        rows, last, malformed = connection.execute(
+            f"SELECT count(*), max(utc_text(created_at)),"
+            " count(CASE WHEN NOT json_valid(content) THEN 1 END)"
+            f" FROM {as_identifier(table)}"
+        ).fetchone()
+    return rows, last, malformed
+
+
+def _out_of_time(
+    project: Project, databases: Sequence[Database], tables: Mapping[str, str]
+) -> list[str]:
+    """Name the person's own expressions that redaction had no time for."""
+    problems = []
+    for file in (database.file for database in databases if database.rows):
+        path = project.database(file)
+        with sqlite.opened_reader(path) as connection, translated(path):
+            counts = connection.execute(
+                "SELECT json_each.key, count(*)"
+                f" FROM {as_identifier(tables.get(file, path.stem))} AS node,"
+                " json_each(node_metadata, ?)"
+                " WHERE node_metadata LIKE ? AND json_valid(node_metadata)"
+                " AND json_each.key LIKE ? GROUP BY 1",
+                ("$.redacted", f'%"{OUT_OF_TIME}_%', f"{OUT_OF_TIME}_%"),
+            ).fetchall()
+        for kind, rows in counts:
+            setting, _, number = kind.removeprefix(f"{OUT_OF_TIME}_").partition("_")
+            problems.append(
+                f"expression {number} of redaction.{setting} ran out of time on {rows} rows of"
+                f" {file}, of which more is redacted than it says: make it simpler"
+            )
+    return problems
+
+
+def _examine_spool(project: Project) -> dict[str, Any]:
+    files = Spool(project).waiting()
+    elsewhere = waiting_at_home(project)
+    oldest = (time.time_ns() - files[0].arrival_ns) / 1e9 if files else None
+    return {
+        "events": dict(Counter(file.tool for file in files if isinstance(file, Event))),
+        "records": dict(Counter(file.purpose for file in files if isinstance(file, RecordFile))),
+        "oldest_seconds": oldest,
+        "waiting_elsewhere": elsewhere,
+    }
+
+
+def _events_aside(project: Project) -> list[str]:
+    """Name the events that no drain could bring in."""
+    names = [name for name in _names(project.quarantine) if parse(name)]
+    lines = [f"{name} could not be brought in: it lies in {project.quarantine}" for name in names]
+    rest = len(lines) - _ASIDE_SHOWN
+    return [*lines[:_ASIDE_SHOWN], f"{rest} more events lie there"] if rest > 0 else lines
+
+
+def _open_to_others(project: Project) -> list[str]:
+    found = []
+    for path in (project.khive, project.spool, project.sessions):
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(mode):
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
+            found.append(f"{path} is {kind}: it is not used; put a directory there")
+        elif mode & 0o077:
+            found.append(f"{path} is open to others: chmod 700 it")
+    return found
+
+
+def _backups(project: Project) -> list[str]:
+    """What is wrong with the backups in the project itself, each one line."""
+    try:
+        catalogue = read_catalogue(open_destination(project))
+    except KhiveError as error:
+        return [str(error)]
+    return [
+        *map(str, catalogue.damaged.values()),
+        *(f"backup {id} is {AHEAD}" for id in catalogue.ahead),
+    ]
+
+
+def _without_marks(project: Project) -> list[str]:
+    """Why no mark can be kept, where none can."""
+    if marks.is_trusted(project.khive):
+        return []
+    if marks.state_home() is None:
+        reason = "neither KHIVE_HOME nor a home directory can be written"
+    else:
+        reason = "it has none yet"
+    line = f"{project.khive} is used as its owner named it; there is no mark of it: {reason}"
+    return [f"{line}; it ends with this machine" if search.is_fleeting() else line]
+
+
+def _mode(path: Path) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []

@@ -1,0 +1,121 @@
+"""Sessions of a project that have a transcript, and no event since the hooks were installed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, get_args
+
+from khive_persist.capture.hook_config.install import entries_of, has_scope, settings_file
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.opening import reading
+from khive_persist.project import Project
+from khive_persist.sessions.read import is_session
+from khive_persist.store import codec
+from khive_persist.tools import TOOLS, Scope
+from khive_persist.transcripts import discovery
+from khive_persist.trust import search
+
+_NEWEST: Final = 200
+_HEAD_BYTES: Final = 1 << 18
+_NAMED: Final = 3
+# A session begins before its first hook has run.
+_GRACE_SECONDS: Final = 5.0
+
+
+class _Began(NamedTuple):
+    """A session, as the first lines of its transcript tell."""
+
+    tool: str
+    session_id: str
+    at: float
+
+
+async def unrecorded(project: Project) -> list[str]:
+    """Which sessions no hook has told of, one line a tool; as far as the 200 newest transcripts.
+
+    A settings file's time of change stands for that of the installation: what it says of sessions
+    that were before it cannot be told.
+    """
+    since = {tool: at for tool in HOOK_EVENTS if (at := _installed_at(tool, project)) is not None}
+    if not since:
+        return []
+    missing: dict[str, list[str]] = {}
+    async with reading(project, *HOOK_EVENTS.values()) as reader:
+        for began in dict.fromkeys(_sessions(project, since)):
+            if not await is_session(reader, began.session_id):
+                missing.setdefault(began.tool, []).append(began.session_id)
+    return [
+        f"{len(ids)} sessions of {tool} here have a transcript and no event, though its hooks were"
+        f" installed before ({', '.join(ids[:_NAMED])}): khive-persist sync --backfill"
+        for tool, ids in missing.items()
+    ]
+
+
+def _installed_at(tool: str, project: Project) -> float | None:
+    """Since when the hooks of a tool are surely installed here, or None."""
+    times = []
+    for scope in get_args(Scope):
+        if has_scope(tool, scope):
+            with suppress(InvalidSettingsError, OSError):
+                file = settings_file(tool, scope, project.root)
+                if file.read(lambda settings: entries_of(settings, TOOLS[tool])):
+                    times.append(os.stat(file.path).st_mtime)
+    return min(times, default=None)
+
+
+def _sessions(project: Project, since: dict[str, float]) -> Iterator[_Began]:
+    """The sessions of the project that began since, the newest first."""
+    changed: list[tuple[float, discovery.Transcript]] = []
+    for transcript in discovery.find(project.root):
+        with suppress(OSError):
+            modified = transcript.path.stat().st_mtime
+            if transcript.tool in since and modified > since[transcript.tool]:
+                changed.append((modified, transcript))
+    changed.sort(key=lambda one: one[0], reverse=True)
+    for _, (tool, path) in changed[:_NEWEST]:
+        head = list(_head(path))
+        session_id, at, cwd = _of_head(tool, path, head)
+        begins = at is not None and at > since[tool] + _GRACE_SECONDS
+        if session_id and begins and (not cwd or _is_of(cwd, project)):
+            yield _Began(tool, session_id, at or 0.0)
+
+
+def _of_head(tool: str, path: Path, head: list[dict[str, Any]]) -> tuple[str, float | None, str]:
+    """The session, the time and the working directory that first lines tell."""
+    session_id, at, cwd = "", None, ""
+    for line in head:
+        payload = line.get("payload")
+        parts = [line, payload] if isinstance(payload, dict) else [line]
+        for part in parts:
+            told = part.get("session_id") or part.get("sessionId")
+            session_id = session_id or (told if isinstance(told, str) else "")
+            told = part.get("cwd")
+            cwd = cwd or (told if isinstance(told, str) else "")
+            told = part.get("timestamp") or part.get("startTime")
+            if at is None and isinstance(told, str):
+                with suppress(ValueError):
+                    moment = datetime.fromisoformat(told)
+                    at = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    if tool == "claude-code" and not session_id:
+        session_id = path.stem
+    return session_id, at, cwd
+
+
+def _is_of(cwd: str, project: Project) -> bool:
+    """Whether a hook that runs in a directory records into the project."""
+    try:
+        return os.path.realpath(search.upward(cwd).root) == os.path.realpath(project.root)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _head(path: Path) -> Iterator[dict[str, Any]]:
+    with suppress(OSError), path.open("rb") as file:
+        for line in file.read(_HEAD_BYTES).splitlines():
+            with suppress(ValueError):
+                document = codec.load(line)
+                if isinstance(document, dict):
+                    yield document

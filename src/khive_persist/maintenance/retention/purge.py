@@ -1,0 +1,248 @@
+"""Removing a session so that nothing of it is left in the files of a project."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from khive_persist import tombstones
+from khive_persist.capture.drain import drain
+from khive_persist.errors import InvalidRecordError, StoreDamagedError
+from khive_persist.maintenance.retention import remaining_copies
+from khive_persist.maintenance.retention.spooled import remove_waiting, waiting_at_home
+from khive_persist.mirror import names, packed_streams, scan
+from khive_persist.mirror import rewrite as copies
+from khive_persist.mirror.stream_file import NO_SESSION, holder
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project, sync_directory
+from khive_persist.settings import Settings
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.session_ids import SessionMatch, named_in
+from khive_persist.store.sqlite.rewrite import rehearse
+from khive_persist.store.sqlite.vacuum import erase
+from khive_persist.store.staging import staging, sweep
+from khive_persist.tombstones import Tombstones
+from khive_persist.transcripts.checkpoint import remove_bookmarks
+
+Advance = Callable[[int], None]
+
+
+class Purged(NamedTuple):
+    """The result of purging a session; of a dry run, the one that there would be.
+
+    Attributes:
+        removed: How many records went, by the name of their purpose.
+        spooled: How many events and records went that waited in the spool.
+        left_in: Files that have something of the session still, or may have: of `quarantine/`, of
+            the home's spool, a database that is damaged, its write-ahead log where another program
+            keeps it, and what lies damaged in the mirror.
+        backups: Backups that were made before, and may have it: each with its destination.
+        unseen: Destinations of backups that could not be looked at, each with the reason.
+        quarantined: How many files of `quarantine/` went.
+    """
+
+    removed: dict[str, int]
+    spooled: int
+    left_in: list[Path]
+    backups: list[str]
+    unseen: list[str]
+    quarantined: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of the session is left anywhere that is known."""
+        return not (self.left_in or self.backups or self.unseen)
+
+
+def purge(
+    project: Project,
+    session_id: str,
+    purposes: Sequence[Purpose],
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    with_quarantine: bool = False,
+    advance: Advance = lambda _: None,
+) -> Purged:
+    """Remove every record of a session from databases, mirror and spool: synced on return.
+
+    The databases are written anew, so that no byte of what was removed stays in free space, an
+    index or the write-ahead log. An event that could not be parsed goes if it names the session, or
+    names none and has the id as a word in it. Records of other sessions that mention the id stay.
+    What the session had until now does not come back from its transcript, a backup, an import or
+    the mirror. Killed, the next purge of the session goes on.
+
+    Args:
+        project: Where.
+        session_id: The session, as `sessions` lists it.
+        purposes: Which records.
+        settings: Those of the project.
+        dry_run: Only count.
+        with_quarantine: Delete files of `quarantine/` that have something of it, with all else that
+            is in them.
+        advance: Called with the number of records that were looked at since.
+
+    Raises:
+        InvalidRecordError: The id is empty.
+        ProjectError: `.khive/tombstones.json` cannot be read or written.
+        StoreError: As its subclasses say; what was done by then stays done.
+        OSError: A file cannot be written.
+    """
+    if not session_id:
+        raise InvalidRecordError("a session id has at least one character")
+    drain(project)
+    match = SessionMatch(session_id)
+    purged_before = Tombstones.load(project).purged_until(session_id)
+    if not dry_run and not purged_before:
+        # First of all: a sync that runs just now must not read it in again.
+        tombstones.note(project, lambda stones: stones.with_purge(session_id))
+    if dry_run:
+        return _rehearsed(project, match, purposes, settings)
+    removed, left = _purge_databases(project, match, purposes, settings, advance)
+    spooled = remove_waiting(project, match, settings)
+    looking = _Looking(match)
+    for purpose in purposes:
+        looking.purge_mirror(project, purpose, settings, advance)
+    if scan.is_folder(project.sessions):
+        sync_directory(project.sessions)
+    remove_bookmarks(project, match.is_in)
+    sweep(project)
+    is_found = bool(removed or spooled)
+    if purged_before and is_found:
+        tombstones.note(project, lambda stones: stones.with_purge(session_id))
+    quarantined = remaining_copies.empty_quarantine(project, match) if with_quarantine else 0
+    left += [
+        *remaining_copies.in_mirror(project, match),
+        *(path for path in looking.unclear if path.exists()),
+        *remaining_copies.in_quarantine(project, match),
+        *waiting_at_home(project, match, settings),
+    ]
+    backups, unseen = remaining_copies.in_backups(
+        project, settings, "" if is_found else purged_before
+    )
+    return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
+
+
+def _rehearsed(
+    project: Project, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
+) -> Purged:
+    """Count what would go."""
+    removed: dict[str, int] = {}
+    for purpose in purposes:
+        path = project.database(purpose.file)
+        if path.exists():
+            rehearsal = rehearse(path, purpose, partial(_without, match))
+            if count := sum(batch.removed for batch in rehearsal):
+                removed[purpose.name] = count
+    spooled = remove_waiting(project, match, settings, dry_run=True)
+    return Purged(removed, spooled, [], [], [], 0)
+
+
+def _purge_databases(
+    project: Project,
+    match: SessionMatch,
+    purposes: Sequence[Purpose],
+    settings: Settings,
+    advance: Advance,
+) -> tuple[dict[str, int], list[Path]]:
+    """Remove the rows of the session: how many of which purpose, and what may have some still."""
+    removed: dict[str, int] = {}
+    left: list[Path] = []
+    present = [purpose for purpose in purposes if project.database(purpose.file).exists()]
+    if not present:
+        return removed, left
+    change, timeout = partial(_without, match), settings.store_busy_timeout_seconds
+    with staging(project) as folder:
+        for purpose in present:
+            path = project.database(purpose.file)
+            try:
+                # Also where nothing goes: what was deleted before may have left its bytes.
+                total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
+            except StoreDamagedError:
+                # It must not keep the session in all others.
+                left.append(path)
+                continue
+            if total.removed:
+                removed[purpose.name] = total.removed
+            if not is_emptied:
+                left.append(path.with_name(f"{path.name}-wal"))
+    return removed, left
+
+
+class _Looking:
+    """Finds the files of the mirror that a session may be in; each is read once.
+
+    Attributes:
+        unclear: Damaged files that may be the session's, by their names.
+    """
+
+    def __init__(self, match: SessionMatch) -> None:
+        self.unclear: set[Path] = set()
+        self._match = match
+        self._mentions: dict[Path, bool] = {}
+        self._holders: dict[Path, str | None] = {}
+
+    def purge_mirror(
+        self, project: Project, purpose: Purpose, settings: Settings, advance: Advance
+    ) -> None:
+        """Remove the session from the mirror of one purpose."""
+        timeout = settings.store_busy_timeout_seconds
+        change = partial(_without, self._match)
+        is_meant = partial(self._is_meant, purpose)
+        mend = partial(self._mended, purpose)
+        for looked_at in copies.revise(
+            project,
+            purpose,
+            change,
+            timeout,
+            is_meant=is_meant,
+            mend=mend,
+            with_unfinished=True,
+            is_synced=False,
+        ):
+            advance(looked_at)
+
+    def _is_meant(self, purpose: Purpose, path: Path) -> bool:
+        # What names no session, and one whose id is a number, is in the stream of none.
+        sessions = (self._match.id, NO_SESSION)
+        return (
+            not purpose.is_stream
+            or any(_is_named_for(path, purpose, id) for id in sessions)
+            or self._is_in(path)
+        )
+
+    def _is_in(self, path: Path) -> bool:
+        if path not in self._mentions:
+            self._mentions[path] = False
+            with suppress(FileNotFoundError):
+                lines = packed_streams.lines(path)
+                self._mentions[path] = any(self._match.is_in(line.content) for line in lines)
+        return self._mentions[path]
+
+    def _mended(self, purpose: Purpose, path: Path, content: bytes) -> bytes | None:
+        if named_in(content) is not None or self._match.owns_bytes(content):
+            return None if self._match.owns_bytes(content) else content
+        if not purpose.is_stream:
+            return content
+        holder = self._holder(path)
+        if holder is None and _is_named_for(path, purpose, self._match.id):
+            self.unclear.add(path)
+        return None if holder == self._match.id else content
+
+    def _holder(self, path: Path) -> str | None:
+        """The session of a stream, by its first sound line."""
+        if path not in self._holders:
+            self._holders[path] = (holder(path) or ("", None))[1]
+        return self._holders[path]
+
+
+def _is_named_for(path: Path, purpose: Purpose, session_id: str) -> bool:
+    day_and_ending = names.split(path.name, purpose)
+    return day_and_ending is not None and day_and_ending[1] in names.endings(
+        session_id, purpose.name
+    )
+
+
+def _without(match: SessionMatch, row: StoredRow) -> StoredRow | None:
+    return None if match.owns(row) else row

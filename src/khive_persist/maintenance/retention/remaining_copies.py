@@ -1,0 +1,163 @@
+"""What a purge cannot remove, and may have something of the session still."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from khive_persist import clock
+from khive_persist.errors import KhiveError
+from khive_persist.maintenance.backup.backups import Backups
+from khive_persist.maintenance.backup.manifest import Manifest
+from khive_persist.mirror import names, packed_streams
+from khive_persist.mirror.document import content_of
+from khive_persist.project import Project, sync_directory
+from khive_persist.settings import Settings
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.session_ids import SessionMatch, session_id
+from khive_persist.store.sqlite import statements
+from khive_persist.store.sqlite.connection import prepare_reader
+from khive_persist.store.sqlite.snapshot import record_tables, rows_of
+
+_SQLITE: Final = b"SQLite format 3\0"
+_PART_BYTES: Final = 16 << 20
+_OVERLAP_BYTES: Final = 4_096
+_OF_LINES: Final = (".jsonl", ".event", ".away", ".record")
+_COLUMNS: Final = len(statements.COLUMNS.split(", "))
+
+
+def in_mirror(project: Project, match: SessionMatch) -> Iterator[Path]:
+    """Files of `sessions/` that have it still: what is not ours there, or whose class is unknown.
+
+    A packed file that is damaged may have it.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for name in sorted(os.listdir(project.sessions)):
+            path = project.sessions / name
+            if not name.startswith(".") and packed_streams.is_file(path) and _has(path, match):
+                yield path
+
+
+def in_quarantine(project: Project, match: SessionMatch) -> Iterator[Path]:
+    """Files of `quarantine/` that have something of the session."""
+    for folder, _, files in os.walk(project.quarantine):
+        for name in sorted(files):
+            path = Path(folder) / name
+            if packed_streams.is_file(path) and _has(path, match):
+                yield path
+
+
+def empty_quarantine(project: Project, match: SessionMatch) -> int:
+    """Delete the files of `quarantine/` that have something of the session: synced on return.
+
+    Returns:
+        How many they were.
+    """
+    count = 0
+    for path in list(in_quarantine(project, match)):
+        path.unlink(missing_ok=True)
+        sync_directory(path.parent)
+        count += 1
+    for folder, _, _ in os.walk(project.quarantine, topdown=False):
+        if Path(folder) != project.quarantine:
+            # One with other files stays.
+            with suppress(OSError):
+                os.rmdir(folder)
+    return count
+
+
+def in_backups(
+    project: Project, settings: Settings, clean_since: str
+) -> tuple[list[str], list[str]]:
+    """Backups that may have the session, and destinations that cannot be looked at.
+
+    Args:
+        place: Whose.
+        settings: Those of the project: they name a destination besides `backups/`.
+        clean_since: Backups that were begun later have nothing of it; an empty string for none.
+    """
+    folders = {str(project.backups): None, settings.backup_destination: None}
+    found: list[str] = []
+    unseen: list[str] = []
+    for destination in folders:
+        if not destination or (
+            destination == str(project.backups) and not project.backups.is_dir()
+        ):
+            continue
+        where = destination
+        if "://" not in where:
+            where = str(Path(project.root, Path(where).expanduser()))
+        try:
+            catalogue = Backups(project, where).catalogue()
+        except (KhiveError, OSError) as error:
+            unseen.append(f"{destination}: {error}")
+            continue
+        ids = [
+            *(id for id, one in catalogue.manifests.items() if not _is_clean(one, clean_since)),
+            *catalogue.damaged,
+            *catalogue.unfinished,
+        ]
+        found += [f"{where.rstrip('/')}/{id}" for id in ids]
+    return sorted(set(found)), unseen
+
+
+def _is_clean(backup: Manifest, since: str) -> bool:
+    """Whether a backup was begun after an instant; of a clock that was ahead nobody knows."""
+    return since != "" and since < clock.to_text(backup.created) and backup.created <= clock.now()
+
+
+def _has(path: Path, match: SessionMatch) -> bool:
+    """Whether a file has something of the session, as far as that can be told."""
+    with path.open("rb") as file:
+        is_database = file.read(len(_SQLITE)) == _SQLITE
+    if is_database:
+        with suppress(sqlite3.Error):
+            return any(match.owns(row) for row in _rows(path))
+    if path.suffix == ".json":
+        return _is_of(path.read_bytes(), match)
+    if path.suffix in _OF_LINES or names.stream_of(path.name) != path.name:
+        return any(
+            line.problem or _is_of(line.content, match) for line in packed_streams.lines_in(path)
+        )
+    return _is_in_parts(path, match)
+
+
+def _rows(path: Path) -> Iterator[StoredRow]:
+    """The rows of a database that nobody has open."""
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        prepare_reader(connection)
+        for table in record_tables(connection):
+            for _, row in rows_of(connection, table):
+                yield row
+
+
+def _is_of(raw: bytes, match: SessionMatch) -> bool:
+    """Whether a document is the session's: a copy, a payload, or a record that waited."""
+    if not match.is_in(raw):
+        return False
+    document = codec.column(raw)
+    if isinstance(document, dict):
+        if isinstance(document.get("row"), list) and len(document["row"]) == _COLUMNS:
+            return match.owns(codec.as_text(document["row"]))
+        content = document if document.get("deleted") is True else content_of(document)
+        if isinstance(content, dict):
+            return match.owns(("", codec.dump_lossy(content), None, None, None))
+        if "session_id" in document:
+            return session_id(document["session_id"]) == match.id
+    return match.is_named_in(raw)
+
+
+def _is_in_parts(path: Path, match: SessionMatch) -> bool:
+    """Whether a file of any other form names the session."""
+    rest = b""
+    with path.open("rb") as file:
+        while part := file.read(_PART_BYTES):
+            if match.is_named_in(rest + part):
+                return True
+            rest = part[-_OVERLAP_BYTES:]
+    return False

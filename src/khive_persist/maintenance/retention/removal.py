@@ -1,0 +1,238 @@
+"""What is kept no longer, as commands and programs ask for it: prune, purge, rescan."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import drain
+from khive_persist.copies import existing_project
+from khive_persist.errors import InvalidQueryError, InvalidSettingsError
+from khive_persist.maintenance.retention import prune as pruning
+from khive_persist.maintenance.retention import purge as purging
+from khive_persist.maintenance.retention import rescan as rescanning
+from khive_persist.maintenance.retention import rules
+from khive_persist.maintenance.retention.prune import Pruned
+from khive_persist.maintenance.retention.purge import Purged
+from khive_persist.maintenance.retention.rescan import Rescanned
+from khive_persist.mirror.packing import damaged
+from khive_persist.models.node import Node
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store.redacting import load_redactor
+from khive_persist.threads import Advance, run_stoppable
+
+Work = list[tuple[Purpose, rules.Rule]]
+
+
+def planned(
+    project: Project, settings: Settings, rule: rules.Rule, names: Sequence[str] = ()
+) -> Work:
+    """The rule for each purpose that is pruned.
+
+    Args:
+        place: The project.
+        settings: Those of the project; their rules hold where `rule` sets no limit.
+        rule: The limits for all of the purposes.
+        names: The purposes; without one, all of the project.
+
+    Raises:
+        InvalidQueryError: A name is unknown, or no limit is set anywhere.
+        InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
+        InvalidSettingsError: A rule of config.toml names no purpose of this project.
+    """
+    known = {purpose.name: purpose for purpose in known_purposes(project)}
+    for name in names:
+        if name not in known:
+            raise InvalidQueryError(f"{name!r} is none of " + ", ".join(known))
+    purposes = [known[name] for name in names] if names else list(known.values())
+    if any(limit is not None for limit in rule[1:]):
+        return [(purpose, rule) for purpose in purposes]
+    written = tuple(rules.parse(text) for text in settings.retention_rules)
+    for other in written:
+        if other.purpose not in (*known, "*"):
+            raise InvalidSettingsError(
+                f"retention.rules: {other.purpose!r} is no purpose of this project"
+            )
+    ruled = ((purpose, rules.rule_of(written, purpose.name)) for purpose in purposes)
+    work = [(purpose, rule) for purpose, rule in ruled if rule is not None]
+    if not work:
+        raise InvalidQueryError(
+            "say what is kept: keep_age, …", hint="or set retention.rules in config.toml"
+        )
+    return work
+
+
+def prune_all(
+    project: Project,
+    work: Work,
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    advance: Advance = lambda _: None,
+) -> dict[str, Pruned]:
+    """Apply rules of `planned`; what was done, by the name of the purpose. See `prune`."""
+    return {
+        purpose.name: pruning.prune(
+            project, purpose, rule, settings, dry_run=dry_run, advance=advance
+        )
+        for purpose, rule in work
+    }
+
+
+def rescan_all(
+    project: Project, *, dry_run: bool = False, advance: Advance = lambda _: None
+) -> dict[str, Rescanned]:
+    """Take secrets out of all that is stored; what was found, by the purpose. See `rescan`."""
+    settings, redactor = _redaction(project)
+    if not dry_run:
+        rescanning.rescan_waiting(project, redactor, settings.store_busy_timeout_seconds)
+    return {
+        purpose.name: rescanning.rescan(
+            project, purpose, redactor, settings, dry_run=dry_run, advance=advance
+        )
+        for purpose in known_purposes(project)
+    }
+
+
+def unscanned(project: Project) -> list[str]:
+    """Say of files in `sessions/` that may have secrets, or have, why a rescan leaves them."""
+    _, redactor = _redaction(project)
+    beside = rescanning.secrets_beside(project, redactor)
+    return [
+        *(f"{problem}; a secret may be in it" for problem in damaged(project)),
+        *(f"{path} is no file of ours, and has a secret in it" for path in beside),
+    ]
+
+
+def _redaction(project: Project) -> tuple[Settings, Redactor]:
+    settings = configuration.load(project.config)
+    redactor = load_redactor(project, settings._replace(redaction_enabled=True))
+    assert redactor is not None
+    return settings, redactor
+
+
+async def prune(
+    *records: type[Node],
+    keep_age: timedelta | None = None,
+    keep_count: int | None = None,
+    keep_bytes: int | None = None,
+    keep_payload_age: timedelta | None = None,
+    dry_run: bool = False,
+    dir: Path | str | None = None,
+) -> dict[str, Pruned]:
+    """Remove what is too old or too much, from databases and mirror: synced on return.
+
+    Each limit is counted for each purpose, a database, by itself; the newest stay. Records whose
+    time cannot be read stay, too. Cancelled or killed, the next prune finds the rest.
+
+    Args:
+        records: Of which classes; without one, of all that the project knows.
+        keep_age: Older records go. Without any limit, the rules of config.toml hold.
+        keep_count: Only the newest so many stay.
+        keep_bytes: Only the newest stay whose JSON columns hold so many bytes together.
+        keep_payload_age: Older events lose their payload only.
+        dry_run: Only count.
+        dir: The directory that holds `.khive`.
+
+    Returns:
+        What was removed, by the name of the purpose.
+
+    Raises:
+        InvalidQueryError: No limit is set anywhere, or the project does not know a class.
+        InvalidSettingsError: config.toml is wrong.
+        ProjectError: There is no project.
+        StoreError: As its subclasses say; what was done by then stays done.
+        OSError: A file of the mirror cannot be written.
+    """
+    project = existing_project(dir)
+    names = [purpose.name for record in records for purpose in record.purposes()]
+    rule = rules.Rule("*", keep_age, keep_count, keep_bytes, keep_payload_age)
+
+    def run(advance: Advance) -> dict[str, Pruned]:
+        settings = configuration.load(project.config)
+        work = planned(project, settings, rule, names)
+        drain(project)
+        return prune_all(project, work, settings, dry_run=dry_run, advance=advance)
+
+    return await run_stoppable(run)
+
+
+async def purge(
+    session_id: str,
+    *,
+    with_quarantine: bool = False,
+    dry_run: bool = False,
+    dir: Path | str | None = None,
+) -> Purged:
+    """Remove a session, to the last byte of it: databases, indexes, logs, mirror and spool.
+
+    The databases are written anew, which takes as much room again. What the session had until now
+    does not come back from its transcript, a restored backup, an import or the mirror. Cancelled or
+    killed, the next purge of the session goes on.
+
+    Args:
+        session_id: The session, as `sessions` lists it.
+        with_quarantine: Delete files of `quarantine/` that have something of it, as a whole.
+        dry_run: Only count.
+        dir: The directory that holds `.khive`.
+
+    Returns:
+        How much went; and what may have it still, where `is_complete` is false.
+
+    Raises:
+        InvalidRecordError: The id is empty.
+        InvalidSettingsError: config.toml is wrong.
+        ProjectError: There is no project.
+        StoreError: As its subclasses say; what was done by then stays done.
+        OSError: A file cannot be written.
+    """
+    project = existing_project(dir)
+
+    def run(advance: Advance) -> Purged:
+        settings = configuration.load(project.config)
+        purposes = known_purposes(project)
+        return purging.purge(
+            project,
+            session_id,
+            purposes,
+            settings,
+            dry_run=dry_run,
+            with_quarantine=with_quarantine,
+            advance=advance,
+        )
+
+    return await run_stoppable(run)
+
+
+async def rescan(*, dry_run: bool = False, dir: Path | str | None = None) -> dict[str, Rescanned]:
+    """Replace secrets in what is stored, in databases and mirror: synced on return.
+
+    As when records are stored, for those that were stored before a kind of secret was known, or
+    while redaction was off; records that wait in the spool among them. Backups and `quarantine/`
+    stay. Cancelled or killed, the next one goes on.
+
+    Args:
+        dry_run: Only count.
+        dir: The directory that holds `.khive`.
+
+    Returns:
+        What was found, by the name of the purpose. Where `log_is_empty` is false, another program
+        reads that database all the time and keeps its log: run it again later.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        ProjectError: There is no project.
+        StoreError: As its subclasses say; what was done by then stays done.
+        OSError: A file of the mirror cannot be written.
+    """
+    project = existing_project(dir)
+
+    def run(advance: Advance) -> dict[str, Rescanned]:
+        drain(project)
+        return rescan_all(project, dry_run=dry_run, advance=advance)
+
+    return await run_stoppable(run)

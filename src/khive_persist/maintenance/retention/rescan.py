@@ -1,0 +1,200 @@
+"""Redacting what was stored before a kind of secret was known, or while redaction was off."""
+
+import base64
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from khive_persist.capture.previews import shorten, texts_of, with_whole_texts
+from khive_persist.capture.record_file import decode, encode
+from khive_persist.capture.spool import DRAIN_LOCK, Spool
+from khive_persist.mirror import packed_streams, scan
+from khive_persist.mirror import rewrite as copies
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project, write_private
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import redacted_counts, seal, with_counts
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.rewrite import Revised, rehearse
+from khive_persist.store.sqlite.vacuum import erase
+from khive_persist.store.staging import staging
+
+Advance = Callable[[int], None]
+
+
+class Rescanned(NamedTuple):
+    """Secrets that were found in the records of one purpose.
+
+    Attributes:
+        looked_at: How many records it has.
+        changed: How many of them had a secret in them.
+        kinds: How many secrets of which kind.
+        log_is_empty: Whether the write-ahead log was emptied; while another program reads all the
+            time, it keeps old pages.
+    """
+
+    looked_at: int
+    changed: int
+    kinds: dict[str, int]
+    log_is_empty: bool
+
+
+def rescan(
+    project: Project,
+    purpose: Purpose,
+    redactor: Redactor,
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    advance: Advance = lambda _: None,
+) -> Rescanned:
+    """Take secrets out of every record, in database and mirror: synced on return.
+
+    The database is written anew, so that none is left in free pages. Of the mirror, what is torn or
+    damaged is redacted as text, and unfinished files go. Backups and `quarantine/` stay as they
+    are. Killed, the next rescan goes on.
+
+    Args:
+        project: Where.
+        purpose: Which records.
+        redactor: What finds secrets; placeholders that are there are left.
+        settings: Those of the project.
+        dry_run: Only count.
+        advance: Called with the number of records that were looked at since.
+
+    Raises:
+        StoreError: As its subclasses say; what was done by then stays done.
+        OSError: A file of the mirror cannot be written.
+    """
+    path = project.database(purpose.file)
+    kinds: dict[str, int] = {}
+    timeout = settings.store_busy_timeout_seconds
+    if not path.exists():
+        if not dry_run:
+            _rescan_mirror(project, purpose, redactor, timeout, advance)
+        return Rescanned(0, 0, kinds, True)
+    counting = partial(_sealed, redactor, kinds)
+    total, is_empty = Revised(), True
+    if dry_run:
+        for batch in rehearse(path, purpose, counting):
+            total = total.plus(batch)
+            advance(batch.looked_at)
+    else:
+        # Also where none is found: what was deleted before may have left its bytes.
+        with staging(project) as folder:
+            total, is_empty = erase(path, purpose, counting, folder, timeout, advance)
+        _rescan_mirror(project, purpose, redactor, timeout, advance)
+    return Rescanned(total.looked_at, total.changed, dict(sorted(kinds.items())), is_empty)
+
+
+def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float) -> int:
+    """Take secrets out of records that wait in the spool: synced on return; how many had one.
+
+    Events there are as they came: they are redacted when they are drained.
+
+    Raises:
+        StoreBusyError: A drain ran for too long.
+        ProjectError: The key of this user's MACs cannot be read.
+        OSError: One cannot be written.
+    """
+    spool = Spool(project)
+    if not spool.records():
+        return 0
+    count = 0
+    with write_lock.held(spool.path / DRAIN_LOCK, timeout_seconds):
+        for file in spool.records():
+            # Not ours, or not whole: the drain sets it aside.
+            with suppress(ValueError, FileNotFoundError):
+                record = decode(project.khive, file, spool.read(file))
+                row = seal(redactor, record.row)
+                if row != record.row:
+                    content = encode(project.khive, file, record._replace(row=row))
+                    write_private(spool.path / file.name, content)
+                    count += 1
+    return count
+
+
+def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
+    """Files in `sessions/` that are not ours and have secrets in them; they are left alone."""
+    found = []
+    for file in scan.files(project.sessions):
+        path = project.sessions / file
+        is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(project.sessions, file))
+        if (
+            is_others
+            and packed_streams.is_file(path)
+            and redactor.redact_bytes(path.read_bytes())[1]
+        ):
+            found.append(path)
+    return found
+
+
+def _rescan_mirror(
+    project: Project, purpose: Purpose, redactor: Redactor, timeout_seconds: float, advance: Advance
+) -> None:
+    change = partial(_sealed, redactor, {})
+    mend = partial(_without_secrets, redactor)
+    for looked_at in copies.revise(
+        project, purpose, change, timeout_seconds, mend=mend, with_unfinished=True
+    ):
+        advance(looked_at)
+
+
+def _without_secrets(redactor: Redactor, _: Path, content: bytes) -> bytes:
+    return redactor.redact_bytes(content)[0]
+
+
+def _sealed(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
+    new = _with_previews_of_payload(row, seal(redactor, _without_secret_bytes(redactor, row)))
+    before, after = redacted_counts(row[2]), redacted_counts(new[2])
+    for kind, count in after.items():
+        if count > before.get(kind, 0):
+            kinds[kind] = kinds.get(kind, 0) + count - before.get(kind, 0)
+    return new
+
+
+def _with_previews_of_payload(row: StoredRow, new: StoredRow) -> StoredRow:
+    """A row whose cut fields are those of the redacted payload.
+
+    A secret that a preview ends within is not known there for one.
+    """
+    before, after = codec.column(row[1]), codec.column(new[1])
+    if new == row or not isinstance(before, dict) or not isinstance(after, dict):
+        return new
+    whole, redacted = with_whole_texts(before), texts_of(after)
+    cut = {name for name, text in whole.items() if text != before[name]} & redacted.keys()
+    fields = {name: redacted[name] for name in cut}
+    shorten(fields)
+    if fields.items() <= after.items():
+        return new
+    rest = {name: value for name, value in after.items() if name != "payload"}
+    beginning, renewed = codec.dump_lossy(rest)[:-1], codec.dump_lossy(rest | fields)[:-1]
+    text = new[1] or ""
+    if text.startswith(f'{beginning},"payload":'):
+        # The payload stands last, as the text that came.
+        return new[0], renewed + text[len(beginning) :], *new[2:]
+    return new[0], codec.dump_lossy(after | fields), *new[2:]
+
+
+def _without_secret_bytes(redactor: Redactor, row: StoredRow) -> StoredRow:
+    """A row whose payload was no UTF-8 and stands as base64, with its bytes redacted."""
+    content = codec.column(row[1]) if '"base64"' in (row[1] or "") else None
+    if not isinstance(content, dict):
+        return row
+    payload = content.get("payload")
+    if not isinstance(payload, dict) or payload.get("encoding") != "base64":
+        return row
+    try:
+        raw = base64.b64decode(payload.get("data", ""), validate=True)
+    except (ValueError, TypeError):
+        return row
+    raw, counts = redactor.redact_bytes(raw)
+    if not counts:
+        return row
+    changed = content | {"payload": payload | {"data": base64.b64encode(raw).decode()}}
+    return row[0], codec.dump_lossy(changed), with_counts(row[2], counts), row[3], row[4]

@@ -1,0 +1,252 @@
+"""Taking a `.khive` for one's own, as `khive-persist trust` does."""
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from khive_persist import clock, tombstones
+from khive_persist import settings as configuration
+from khive_persist.capture import record_file
+from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import Spool, waiting_at_home
+from khive_persist.errors import InvalidSettingsError, KhiveError, ProjectError
+from khive_persist.maintenance.trust.survey import TOKENS, Finding, acting, survey
+from khive_persist.models import purpose_registry
+from khive_persist.project import (
+    GITIGNORE,
+    PRIVATE_FILE,
+    Project,
+    make_directory,
+    sync_directory,
+    write_private,
+)
+from khive_persist.store import redacting
+from khive_persist.store.sqlite import atomic_switch
+from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.trust import marks, records, search, signed
+
+_STAYS: Final = frozenset({"config.toml", ".gitignore"})
+
+
+class Origin(NamedTuple):
+    """Where a `.khive` was known before.
+
+    Attributes:
+        digits: What its id said there.
+        paths: The directories under which that is marked.
+        has_moved: Whether it is no longer there: then it was moved, and is the user's own.
+    """
+
+    digits: str
+    paths: Sequence[Path]
+    has_moved: bool
+
+
+class Acceptance(NamedTuple):
+    """What was done.
+
+    Attributes:
+        quarantine: Where what was not taken lies now, or None where all was.
+        moved: The names that went there.
+        is_marked: Whether the mark could be kept.
+        events: How many events that waited in the home's spool came in.
+        waiting: How many still wait.
+        errors: Why.
+    """
+
+    quarantine: Path | None
+    moved: Sequence[str]
+    is_marked: bool
+    events: int
+    waiting: int
+    errors: Sequence[KhiveError] = ()
+
+
+def origin(project: Project) -> Origin:
+    """Where a `.khive` was known before, by its id."""
+    khive = marks.physical(project.khive)
+    for digits in marks.all_digits(project.khive):
+        paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
+        if paths:
+            there = [marks.all_digits(path / khive.name) for path in paths]
+            return Origin(digits, paths, not any(digits in found for found in there))
+    return Origin("", (), False)
+
+
+def accept(project: Project, *, keep: bool) -> Acceptance:
+    """Trust a `.khive`: marked on return, with nothing in it that is obeyed and not the user's.
+
+    Without `keep`, all but config.toml and .gitignore goes into `quarantine/`; of a `.khive` that
+    is trusted already, what is not believed goes, and what config.toml sets that sends, listens, or
+    records or redacts less still does not count. Events that waited in the home's spool come in,
+    each once.
+
+    Args:
+        place: Whose.
+        keep: Whether what lies there is taken as it is, but for what no program of ours makes.
+
+    Raises:
+        UntrustedError: It is another user's, a link, or no directory.
+        ProjectError: Something cannot be moved.
+        StoreError: A journal that was taken cannot be carried out.
+    """
+    search.refuse_foreign(project.khive)
+    old = origin(project)
+    was_trusted = marks.is_trusted(project.khive)
+    try:
+        os.chmod(project.khive, 0o700)
+        if was_trusted or keep or old.has_moved:
+            is_marked = marks.mark(project.khive)
+            takes = keep or old.has_moved
+            quarantine, moved = _sort_out(project, survey(project), keep=takes)
+            if takes:
+                _close(project)
+        else:
+            quarantine, moved = _move_all(project)
+            is_marked = marks.mark(project.khive)
+    except OSError as error:
+        raise (
+            error
+            if isinstance(error, KhiveError)
+            else ProjectError(f"{project.khive}: {error.strerror}")
+        ) from error
+    if keep:
+        _trust_values(project)
+    elif old.has_moved and marks.is_marked(project.khive):
+        records.store(project.khive, records.of_digits(old.digits))
+    for path in old.paths if old.has_moved else ():
+        marks.forget(path / project.khive.name)
+        records.drop(old.digits)
+    project.make()
+    waiting = waiting_at_home(project)
+    errors = drain(project).errors
+    left = waiting_at_home(project)
+    return Acceptance(quarantine, moved, is_marked, waiting - left, left, errors)
+
+
+def _move_all(project: Project) -> tuple[Path | None, list[str]]:
+    """Move all but the settings into a new folder of the quarantine."""
+    names = [name for name in sorted(os.listdir(project.khive)) if not _stays(project, name)]
+    if not names:
+        return None, []
+    folder = project.khive / f"untrusted.{clock.new_id()}"
+    make_directory(folder)
+    for name in names:
+        os.rename(project.khive / name, folder / name)
+    ignore = project.khive / ".gitignore"
+    if os.path.lexists(ignore):
+        write_private(ignore, GITIGNORE)
+    return _set_aside(project, folder), names
+
+
+def _set_aside(project: Project, folder: Path) -> Path:
+    """Put a folder of what was moved into the quarantine: synced on return."""
+    sync_directory(folder)
+    # What lay in place of it was moved too. To make it syncs the names beside it.
+    make_directory(project.quarantine)
+    os.rename(folder, project.quarantine / folder.name)
+    sync_directory(project.quarantine)
+    return project.quarantine / folder.name
+
+
+def _stays(project: Project, name: str) -> bool:
+    return name in _STAYS and stat.S_ISREG(os.lstat(project.khive / name).st_mode)
+
+
+def _sort_out(
+    project: Project, findings: list[Finding], *, keep: bool
+) -> tuple[Path | None, list[str]]:
+    """Take what can be taken, if asked to, and move the rest."""
+    # The quarantine itself may be what has to go.
+    folder = project.khive / f"untrusted.{clock.new_id()}"
+    moved = []
+    for finding in findings:
+        if finding.kind == "settings":
+            continue
+        if keep and _take(project, finding):
+            continue
+        if not os.path.lexists(project.khive / finding.path):
+            continue
+        make_directory(folder)
+        target = folder / finding.path.replace("/", "_")
+        if finding.kind == "schema":
+            sqlite.set_aside(project.khive / finding.path, folder)
+        else:
+            os.rename(project.khive / finding.path, target)
+        moved.append(finding.path)
+    for parent in {(project.khive / path).parent for path in moved}:
+        sync_directory(parent)
+    return (_set_aside(project, folder), moved) if moved else (None, [])
+
+
+def _mode(path: Path) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except FileNotFoundError:
+        return stat.S_IFDIR
+
+
+def _take(project: Project, finding: Finding) -> bool:
+    """Take one thing for the user's own; whether that can be."""
+    try:
+        if finding.kind == "journal":
+            atomic_switch.adopt(project.khive)
+            atomic_switch.settle(project.khive)
+        elif finding.kind == "purpose":
+            purpose_registry.adopt(project, project.khive / finding.path)
+        elif finding.kind == "record":
+            path = project.khive / finding.path
+            file = record_file.parse(path.name)
+            if file is None:
+                return False
+            raw = Spool(project).read(file)
+            write_private(path, record_file.sign_anew(project.khive, file, raw))
+        elif finding.kind == "tokens":
+            document = signed.read(project.khive / TOKENS)
+            document.pop("mac", None)
+            write_private(project.khive / TOKENS, signed.dump(project.khive, TOKENS, document))
+        elif finding.kind == "tombstones":
+            tombstones.adopt(project)
+        elif finding.kind == "key":
+            key = redacting.read_key(project, believed=False)
+            if key is None:
+                return False
+            redacting.sign_key(project, key)
+        else:
+            # Settings and schemas are remembered below; the rest no program of ours makes.
+            return finding.kind in ("schema", "settings")
+    except (KhiveError, OSError, ValueError):
+        return False
+    return True
+
+
+def _close(project: Project) -> None:
+    """Close what is taken to others: it may have been open where it came from."""
+    for at, folders, files in os.walk(project.khive):
+        for name in folders:
+            path = os.path.join(at, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)
+        for name in files:
+            path = os.path.join(at, name)
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                os.chmod(path, PRIVATE_FILE)
+
+
+def _trust_values(project: Project) -> None:
+    """Remember the settings and the schemas as the person has seen them."""
+    if not marks.is_marked(project.khive):
+        return
+    try:
+        config = configuration.read_text(project.config)
+    except InvalidSettingsError:
+        config = None
+    schema = {
+        one.sha256
+        for name in os.listdir(project.khive)
+        if atomic_switch.is_database(name) and stat.S_ISREG(_mode(project.khive / name))
+        for one in acting(project.khive / name)
+    }
+    records.store(project.khive, records.Trusted(config, tuple(sorted(schema))))

@@ -1,0 +1,244 @@
+"""What of a `.khive` is not this user's own doing: looked at, never obeyed, never followed."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+from urllib.parse import quote
+
+from khive_persist import settings as configuration
+from khive_persist import tombstones
+from khive_persist.capture import record_file
+from khive_persist.capture.record_file import RecordFile
+from khive_persist.capture.spool import Spool, parse
+from khive_persist.errors import InvalidSettingsError, ProjectError
+from khive_persist.models import purpose_registry
+from khive_persist.project import Project
+from khive_persist.store import redacting
+from khive_persist.store.sqlite import atomic_switch, guard
+from khive_persist.store.sqlite.connection import prepare_reader
+from khive_persist.trust import marks, records, signed
+
+Kind = Literal[
+    "link", "not a file", "not a folder", "foreign", "journal", "event", "record", "purpose",
+    "tokens", "tombstones", "key", "schema", "settings", "too large",
+]  # fmt: skip
+
+FOLDERS: Final = frozenset(
+    {"spool", "sessions", "backups", "quarantine", "staging", "purposes", "models"}
+)
+FILES: Final = frozenset(
+    {
+        "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, redacting.KEY_FILE,
+        "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
+        tombstones.FILE,
+    }
+)  # fmt: skip
+TOKENS: Final = "server.tokens"
+_SMALL: Final = FILES - {tombstones.FILE}
+_LOOKED_INTO: Final = ("spool", "purposes", "staging", "backups", "sessions")
+_MOST_ENTRIES: Final = 100_000
+_MOST_SMALL_BYTES: Final = 4 << 20
+_PIPES: Final = frozenset({"wake"})
+
+
+class Finding(NamedTuple):
+    """One thing that is not this user's own doing.
+
+    Attributes:
+        path: Where it lies, relative to `.khive`.
+        kind: Which kind of thing.
+        line: What it is and does, for a person.
+    """
+
+    path: str
+    kind: Kind
+    line: str
+
+
+def survey(project: Project) -> list[Finding]:
+    """All that lies in a `.khive` and is not believed; empty where all is ours."""
+    findings: list[Finding] = []
+    for name, status in _entries(project.khive):
+        findings += _of_kind(project, name, status)
+        if stat.S_ISDIR(status.st_mode) and name in _LOOKED_INTO:
+            for inner, inner_status in _entries(project.khive / name):
+                findings += _inside(project, name, inner, inner_status)
+        elif atomic_switch.is_database(name) and stat.S_ISREG(status.st_mode):
+            findings += _schema(project, name)
+    if not atomic_switch.is_believed(project.khive):
+        line = "a journal that would replace files, and is not ours"
+        findings.append(Finding(atomic_switch.JOURNAL, "journal", line))
+    findings += [
+        Finding(
+            f"{purpose_registry.FOLDER}/{file.name}",
+            "purpose",
+            "describes records, and is not ours",
+        )
+        for file in purpose_registry.disbelieved(project)
+    ]
+    findings += _tokens(project) + _tombstones(project) + _key(project) + _settings(project)
+    named = {finding.path: finding for finding in reversed(findings)}
+    return sorted(named.values())
+
+
+def listing(project: Project) -> list[str]:
+    """What lies in a `.khive`, a line an entry: its name, and its size or how much is in it."""
+    lines = []
+    for name, status in _entries(project.khive):
+        if stat.S_ISDIR(status.st_mode):
+            count = sum(1 for _ in _entries(project.khive / name))
+            lines.append(f"{name}/ ({count} entries)")
+        elif stat.S_ISREG(status.st_mode):
+            lines.append(f"{name} ({status.st_size} bytes)")
+        else:
+            lines.append(f"{name} ({_word(status)})")
+    return lines
+
+
+def acting(path: Path) -> list[guard.Acting]:
+    """The triggers and generated columns on our tables in a database file, which stays as it is."""
+    try:
+        # Without a log there is nothing to miss, and no file is made beside it.
+        has_log = path.with_name(path.name + "-wal").is_file()
+        uri = f"file:{quote(os.fsencode(path))}?mode=ro" + ("" if has_log else "&immutable=1")
+        connection = sqlite3.connect(uri, uri=True)
+        try:
+            prepare_reader(connection)
+            return guard.acting(connection)
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        # It is no database, which `doctor` finds by itself.
+        return []
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in islice(entries, _MOST_ENTRIES))
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield name, os.lstat(folder / name)
+        except OSError:
+            continue
+
+
+def _of_kind(project: Project, name: str, status: os.stat_result) -> list[Finding]:
+    if name == marks.ID:
+        is_mark = stat.S_ISLNK(status.st_mode)
+        return [] if is_mark else [Finding(name, "not a file", f"{_word(status)} in place of it")]
+    if stat.S_ISLNK(status.st_mode):
+        return [Finding(name, "link", f"a symbolic link to {_target(project.khive / name)}")]
+    if name in FOLDERS and not stat.S_ISDIR(status.st_mode):
+        return [Finding(name, "not a folder", f"{_word(status)} in place of a folder")]
+    is_ours = name in FILES or atomic_switch.is_database(name)
+    if is_ours and not stat.S_ISREG(status.st_mode):
+        return [Finding(name, "not a file", f"{_word(status)} in place of a file")]
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return [Finding(name, "not a file", _word(status))]
+    if status.st_uid != os.geteuid():
+        return [Finding(name, "foreign", "belongs to another user")]
+    if name in _SMALL and status.st_size > _MOST_SMALL_BYTES:
+        return [Finding(name, "too large", f"{status.st_size} bytes")]
+    return []
+
+
+def _is_signed(project: Project, file: RecordFile) -> bool:
+    try:
+        record_file.decode(project.khive, file, Spool(project).read(file))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _inside(project: Project, folder: str, name: str, status: os.stat_result) -> list[Finding]:
+    path = f"{folder}/{name}"
+    if stat.S_ISLNK(status.st_mode):
+        return [Finding(path, "link", f"a symbolic link to {_target(project.khive / path)}")]
+    if folder == "spool":
+        if name in _PIPES and stat.S_ISFIFO(status.st_mode):
+            return []
+        if not stat.S_ISREG(status.st_mode):
+            return [Finding(path, "not a file", f"{_word(status)} in place of an event")]
+        if name in _PIPES:
+            return [Finding(path, "not a file", "a file in place of the drainer's pipe")]
+        event = parse(name)
+        if event is not None and event.away and not marks.is_state(project.khive):
+            return [Finding(path, "event", "an event that says it is another project's")]
+        if (record := record_file.parse(name)) is not None and not _is_signed(project, record):
+            return [Finding(path, "record", "a record that your programs did not put there")]
+    elif not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return [Finding(path, "not a file", _word(status))]
+    if status.st_uid != os.geteuid():
+        return [Finding(path, "foreign", "belongs to another user")]
+    return []
+
+
+def _schema(project: Project, name: str) -> list[Finding]:
+    seen = records.load(project.khive).schema
+    return [
+        Finding(name, "schema", f"its {one.what} {one.name!r} acts on {one.table}")
+        for one in acting(project.khive / name)
+        if one.sha256 not in seen
+    ]
+
+
+def _tokens(project: Project) -> list[Finding]:
+    path = project.khive / TOKENS
+    if not os.path.lexists(path) or signed.is_believed(project.khive, TOKENS, path):
+        return []
+    return [Finding(TOKENS, "tokens", "a list of tokens that is not ours; they open nothing")]
+
+
+def _tombstones(project: Project) -> list[Finding]:
+    if not os.path.lexists(project.khive / tombstones.FILE) or tombstones.is_believed(project):
+        return []
+    line = "a list of what was purged that is not ours; it keeps nothing out"
+    return [Finding(tombstones.FILE, "tombstones", line)]
+
+
+def _key(project: Project) -> list[Finding]:
+    try:
+        is_there = os.path.lexists(project.khive / redacting.KEY_FILE)
+        is_ours = not is_there or redacting.read_key(project) is not None
+    except (OSError, ProjectError):
+        is_ours = False
+    line = "a key that is not ours; another one is made"
+    return [] if is_ours else [Finding(redacting.KEY_FILE, "key", line)]
+
+
+def _settings(project: Project) -> list[Finding]:
+    try:
+        names = configuration.withheld(project.config)
+    except InvalidSettingsError as error:
+        return [Finding("config.toml", "settings", str(error))]
+    if not names:
+        return []
+    line = f"sets {', '.join(names)}, which do not count until you accept it"
+    return [Finding("config.toml", "settings", line)]
+
+
+def _word(status: os.stat_result) -> str:
+    for is_kind, word in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISREG, "a file"),
+    ):
+        if is_kind(status.st_mode):
+            return word
+    return "a device"
+
+
+def _target(path: Path) -> str:
+    try:
+        return ascii(os.readlink(path))
+    except OSError:
+        return "nowhere"

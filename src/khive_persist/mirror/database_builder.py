@@ -1,0 +1,194 @@
+"""Databases made from the mirror, in a folder of their own, while others write to it."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from khive_persist.mirror import names, packed_streams, scan
+from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.mirror.syncing import sync_tree
+from khive_persist.mirror.verify import Advance
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project, make_directory
+from khive_persist.store.sqlite import change_log, migrations, statements, write_lock
+from khive_persist.store.sqlite.comparison_index import Entry, Ledger
+from khive_persist.store.sqlite.connection import make, open_writer
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.mirror_progress import MIRROR
+
+_BATCH_ROWS: Final = 2_000
+_BATCH_CHARACTERS: Final = 16 << 20
+_CACHE_KIB: Final = 65_536
+
+
+class Building:
+    """New databases of some purposes.
+
+    Which file each row came from is noted in a ledger beside them, so that the end, for which the
+    writers wait, has to look only at what changed.
+
+    Attributes:
+        incoming: The folder of the databases.
+    """
+
+    def __init__(
+        self, project: Project, purposes: Sequence[Purpose], folder: Path, advance: Advance
+    ) -> None:
+        """Begin in an empty folder."""
+        self.incoming = folder / "incoming"
+        self._sessions = project.sessions
+        self._advance = advance
+        self._purposes = {purpose.name: purpose for purpose in purposes}
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._waiting_rows = self._waiting_characters = 0
+        self._sources = Ledger(folder / "sources.db")
+        try:
+            make_directory(self.incoming)
+            for purpose in purposes:
+                self._open(purpose)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> None:
+        """Take in every file, while others may write to them."""
+        for file in scan.files(self._sessions):
+            self._take(file)
+        self._commit()
+        for name, connection in self._connections.items():
+            # Made at once from all rows, and not at all where a row's content is no JSON.
+            with translated(self.incoming / self._purposes[name].file):
+                connection.execute("COMMIT")
+                migrations.migrate(connection, self._purposes[name])
+                connection.execute("BEGIN")
+
+    def finish(self) -> None:
+        """Take in what has changed since, now that nobody writes, and close the databases."""
+        present = scan.files(self._sessions)
+        for file in {*self._sources.marked()}.difference(present):
+            self._forget(file)
+        # Once more what the first round has shown to be read too early.
+        for _ in range(2):
+            changed = [file for file in present if self._has_changed(file)]
+            for file in changed:
+                if not names.is_stream(file):
+                    self._forget(file)
+            for file in changed:
+                self._take(file)
+        self._commit()
+        for name, connection in self._connections.items():
+            with translated(self.incoming / self._purposes[name].file):
+                # The mirror that it is made of follows it: whoever writes first finds it so.
+                epoch = change_log.state(connection).epoch
+                MirrorFollower(self._sessions, self._purposes[name]).set_epoch(epoch)
+                change_log.set_state(connection, self._purposes[name].table)
+                change_log.set_position(connection, MIRROR, change_log.last(connection))
+                connection.execute("COMMIT")
+                # Or the first to write would have to wait for all who read, to turn it on.
+                connection.execute("PRAGMA journal_mode = WAL")
+        self.close()
+        sync_tree(self.incoming)
+
+    def close(self) -> None:
+        """Close the databases."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+        self._sources.close()
+
+    def _open(self, purpose: Purpose) -> None:
+        path = self.incoming / purpose.file
+        make(path)
+        connection = open_writer(path, purpose._replace(view="", indexes=()))
+        self._connections[purpose.name] = connection
+        write_lock.lock_path(path).unlink()
+        # Nothing is lost with an unfinished file, and a finished one is synced as a whole.
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute("BEGIN")
+
+    def _state(self, file: str) -> tuple[str, int]:
+        """What changes when a file is written anew, or a document at all; and its size."""
+        if names.is_stream(file):
+            return packed_streams.state(self._sessions / file)
+        found = os.stat(self._sessions / file, follow_symlinks=False)
+        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", 0
+
+    def _has_changed(self, file: str) -> bool:
+        if not self._is_of_these(file):
+            return False
+        state, size = self._state(file)
+        known = self._sources.mark(file)
+        return known is None or known[0] != state or known[2] != size
+
+    def _is_of_these(self, file: str) -> bool:
+        return any(names.split(file, purpose) for purpose in self._purposes.values())
+
+    def _take(self, file: str) -> None:
+        """Take in a file; of a stream, what was added to it since."""
+        if not self._is_of_these(file):
+            return
+        try:
+            state, size = self._state(file)
+        except FileNotFoundError:
+            self._forget(file)
+            return
+        known, *project = self._sources.mark(file) or (state, 0, 0)
+        mark = scan.Mark(*project)
+        if known != state or size < mark.end:
+            self._forget(file)
+            mark = scan.START
+        gone = scan.deletions(self._sessions, file, mark) if names.is_stream(file) else {}
+        for copy in scan.read(self._sessions, file, mark):
+            # What is deleted further down does not come at all: in another file its id may live on.
+            if copy.row is None or copy.line > gone.get(copy.id, -1):
+                self._put(copy)
+            mark = mark.after(copy)
+        self._sources.set_mark(file, state, *mark)
+
+    def _put(self, copy: scan.Copy) -> None:
+        connection = self._connections.get(copy.purpose)
+        if connection is None or copy.problem:
+            return
+        purpose = self._purposes[copy.purpose]
+        if names.split(copy.file, purpose) is None:
+            return
+        if copy.row is None:
+            self._drop(copy.purpose, copy.id, copy.file)
+            return
+        with translated(self.incoming / purpose.file):
+            connection.execute(statements.replace(purpose.table), copy.row)
+        self._sources.add_copy(Entry(copy.purpose, copy.id, copy.file, copy.line), b"")
+        self._waiting_rows += 1
+        self._waiting_characters += len(copy.row[1] or "") + len(copy.row[4] or "")
+        if self._waiting_rows >= _BATCH_ROWS or self._waiting_characters >= _BATCH_CHARACTERS:
+            self._commit()
+
+    def _commit(self) -> None:
+        for connection in self._connections.values():
+            connection.execute("COMMIT")
+            connection.execute("BEGIN")
+        self._advance(self._waiting_rows)
+        self._waiting_rows = self._waiting_characters = 0
+
+    def _forget(self, file: str) -> None:
+        for purpose, id in self._sources.copies_in(file):
+            self._drop(purpose, id, file)
+        self._sources.drop_file(file)
+
+    def _drop(self, purpose: str, id: str, file: str) -> None:
+        """Take out the record that a file had."""
+        files = self._sources.files_of(purpose, id)
+        if file not in files:
+            return
+        self._sources.drop_copy(purpose, id, file)
+        others = [other for other in files if other != file]
+        for other in others:
+            # What is there may be what this file had: the other is read once more in the end.
+            self._sources.drop_mark(other)
+        if not others:
+            sql = statements.delete(self._purposes[purpose].table)
+            self._connections[purpose].execute(sql, (id,))

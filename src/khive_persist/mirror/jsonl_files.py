@@ -1,0 +1,399 @@
+"""Records that are a line each, in a file a session, as events are."""
+
+import os
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from khive_persist.errors import MirrorError
+from khive_persist.mirror import names, packed_streams
+from khive_persist.mirror.document import digest, to_line
+from khive_persist.mirror.stream_file import (
+    NO_SESSION,
+    Appending,
+    Entry,
+    ReplacedError,
+    Stream,
+    deletion,
+    holder,
+    is_unfinished,
+    opened,
+    session_of,
+    take,
+)
+from khive_persist.mirror.syncing import TOGETHER
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import make_directory
+from khive_persist.store import codec
+from khive_persist.store.change import Change, Lines
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.rows import fetch_ids
+from khive_persist.store.sqlite.statements import first_of_session
+
+_LOCK_SECONDS: Final = 30.0
+_BATCH: Final = 500
+
+
+class Streams:
+    """The files of one purpose in `sessions/`."""
+
+    def __init__(self, folder: Path, purpose: Purpose) -> None:
+        self._folder = folder
+        self._lock = os.fspath(folder / names.LOCK)
+        self._purpose = purpose
+        self._paths: dict[str, tuple[Path, object]] = {}
+        self._named: dict[str, list[Path]] = {}
+        self._listed_at: object = None
+        # Several threads copy at once.
+        self._mutex = threading.RLock()
+
+    def location(self, row: StoredRow) -> str:
+        """Tells apart where the lines of a record may lie."""
+        return session_of(row)
+
+    def follow(
+        self,
+        connection: sqlite3.Connection,
+        changes: Sequence[Change],
+        lines: Lines,
+        *,
+        may_be_there: bool,
+    ) -> None:
+        """Bring the files of some records to what the table has: see `Consumer`."""
+        for begin in range(0, len(changes), _BATCH):
+            following = _Following(
+                connection, self._purpose, changes[begin : begin + _BATCH], lines
+            )
+            saved, gone = following.saved(), following.gone()
+            appending = Appending(self._folder, is_together=len(saved) + len(gone) >= TOGETHER)
+            # Deletions come after: killed in between, one of two files must have the record.
+            for session, ids in saved.items():
+                find = partial(self._path_by_table, connection, session, ids)
+                with self._stream(find, session, following.created_at(ids[0])) as stream:
+                    appending.add(stream, following.entries(session, ids), may_be_there)
+            for session, ids in gone.items():
+                find = partial(self._path_by_table, connection, session, ids)
+                with self._stream(find, session, following.created_at(ids[0])) as stream:
+                    appending.add(stream, following.deletions(session, ids), may_be_there)
+            appending.finish()
+
+    def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
+        """Append records: in order, synced on return.
+
+        A torn line that a killed writer left is cut off before. It was not acknowledged: its record
+        is in the database, and if it came through the spool, still there, too.
+
+        Args:
+            rows: The records, as they are in the database.
+            may_be_there: Whether a file may have the very lines already; those are not written
+                again.
+
+        Raises:
+            OSError: They cannot be written; some may be.
+            MirrorError: The names that a file could have are taken by others.
+        """
+        self._append(
+            ((session_of(row), Entry(row[0], to_line(self._purpose, row), row[3])) for row in rows),
+            may_be_there=may_be_there,
+        )
+
+    def remove(self, rows: Sequence[StoredRow]) -> None:
+        """Say of records that they were deleted; their lines no longer count."""
+        sessions = ((session_of(row), row) for row in rows)
+        self._append(
+            (session, Entry(row[0], deletion(self._purpose, row[0], session), row[3]))
+            for session, row in sessions
+        )
+
+    def path(self, session: str) -> Path | None:
+        """The file of a session; None where there is none."""
+        with self._mutex:
+            if (path := self._known_path(session)) is not None:
+                return path
+            self._list()
+            for ending in names.endings(session, self._purpose.name):
+                for path in self._named.get(ending, ()):
+                    if self._is_of(path, session):
+                        return path
+            self._paths.pop(session, None)
+            return None
+
+    def _append(self, records: Iterable[tuple[str, Entry]], *, may_be_there: bool = False) -> None:
+        make_directory(self._folder)
+        sessions: dict[str, list[Entry]] = defaultdict(list)
+        for session, entry in records:
+            sessions[session].append(entry)
+        appending = Appending(self._folder, is_together=len(sessions) >= TOGETHER)
+        for session, entries in sessions.items():
+            find = partial(self.path, session)
+            with self._stream(find, session, entries[0].created_at) as stream:
+                appending.add(stream, entries, may_be_there)
+        appending.finish()
+
+    def _known_path(self, session: str) -> Path | None:
+        if session in self._paths:
+            path, seen = self._paths[session]
+            if seen == self._seen(path) or self._is_of(path, session):
+                return path
+        return None
+
+    def _path_by_table(
+        self, connection: sqlite3.Connection, session: str, ids: Sequence[str]
+    ) -> Path | None:
+        """As `path`, without a look at all files where the table tells what the file is called.
+
+        A session is named for the day of its first record; a new one has no file yet.
+        """
+        path = self._known_path(session)
+        if path is not None or session == NO_SESSION or not self._has_session_index():
+            return path or self.path(session)
+        sql = first_of_session(self._purpose.table)
+        first = connection.execute(sql, (session, codec.dump(ids))).fetchone()
+        if first is None:
+            return None
+        begin = f"{self._purpose.document}_{names.day(first[0])}_"
+        for ending in names.endings(session, self._purpose.name):
+            path = self._folder / f"{begin}{ending}.jsonl"
+            if self._is_of(path, session):
+                return path
+        return self.path(session)
+
+    def _has_session_index(self) -> bool:
+        return any(paths[:2] == ("session_id", "created_at") for paths in self._purpose.indexes)
+
+    def _is_of(self, path: Path, session: str) -> bool:
+        seen = self._seen(path)
+        if holder(path) != (self._purpose.name, session):
+            return False
+        self._paths[session] = path, seen
+        return True
+
+    def _seen(self, path: Path) -> object:
+        """Changes when a file is replaced: a purge may remove it, and another take its name."""
+        try:
+            inode = os.lstat(path).st_ino
+        except FileNotFoundError:
+            pass
+        else:
+            return inode, _size(self._lock)
+        try:
+            return packed_streams.state(path).identity, _size(self._lock)
+        except FileNotFoundError:
+            return None
+
+    def _known_stream(self, session: str) -> Stream | None:
+        """The file that a session had before, open and locked, if it still is its own.
+
+        What is open is looked at, as it cannot be replaced any more.
+        """
+        if session not in self._paths:
+            return None
+        path, seen = self._paths[session]
+        try:
+            stream = take(path)
+        except ReplacedError:
+            return None
+        is_own = False
+        try:
+            # As `_seen`.
+            is_own = seen == (stream.inode, _size(self._lock))
+        finally:
+            if not is_own:
+                os.close(stream.descriptor)
+        return stream if is_own else None
+
+    @contextmanager
+    def _stream(
+        self, find: Callable[[], Path | None], session: str, created_at: object
+    ) -> Iterator[Stream]:
+        """The file of a session, open and locked; made where it is missing.
+
+        Args:
+            find: Looks for it, where it is not known any more.
+            session: The session.
+            created_at: Of its first record, where it is missing.
+        """
+        if (known := self._known_stream(session)) is not None:
+            try:
+                yield known
+            finally:
+                os.close(known.descriptor)
+            return
+        path = find()
+        while path is not None:
+            try:
+                with opened(path) as stream:
+                    yield stream
+            except ReplacedError:
+                self._paths.pop(session, None)
+                path = self.path(session)
+            else:
+                return
+        # Another purpose may want the same name. What the first line says, others have to see.
+        with write_lock.held(self._folder / names.LOCK, _LOCK_SECONDS):
+            with self._mutex:
+                is_known = self._listed_at == self._state()
+            path = self._own_or_free_path(session, created_at)
+            self._say_that_one_is_made()
+            with opened(path, is_new=True) as stream:
+                yield stream
+            with self._mutex:
+                self._paths[session] = path, self._seen(path)
+                if is_known:
+                    # Nobody makes a stream meanwhile: with this one the list is complete.
+                    day_and_ending = names.split(path.name, self._purpose)
+                    assert day_and_ending is not None
+                    self._add(day_and_ending[1], path)
+                    self._listed_at = self._state()
+
+    def _list(self) -> None:
+        """Look again what files there are, if that has changed."""
+        state = self._state()
+        if state == self._listed_at:
+            return
+        self._named.clear()
+        try:
+            listed = os.listdir(self._folder)
+        except FileNotFoundError:
+            listed = []
+        for name in sorted(listed):
+            stream = names.stream_of(name)
+            if (day_and_ending := names.split(stream, self._purpose)) is not None:
+                self._add(day_and_ending[1], self._folder / stream)
+        self._listed_at = state
+
+    def _add(self, ending: str, path: Path) -> None:
+        paths = self._named.setdefault(ending, [])
+        if path not in paths:
+            paths.append(path)
+
+    def _state(self) -> object:
+        """Changes with the names in the folder.
+
+        The time of a folder stands still for some milliseconds, in which another process may make a
+        stream: those are counted, too.
+        """
+        try:
+            return os.stat(self._folder).st_mtime_ns, _size(self._lock)
+        except FileNotFoundError:
+            return None
+
+    def _say_that_one_is_made(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+        descriptor = os.open(self._folder / names.LOCK, flags)
+        try:
+            os.write(descriptor, b"\n")
+        finally:
+            os.close(descriptor)
+
+    def _own_or_free_path(self, session: str, created_at: object) -> Path:
+        """The file that another process has just made for a session, or a name that is free."""
+        begin = f"{self._purpose.document}_{names.day(created_at)}_"
+        paths = [
+            self._folder / f"{begin}{ending}.jsonl"
+            for ending in names.endings(session, self._purpose.name)
+        ]
+        for path in paths:
+            if self._is_of(path, session):
+                return path
+        for path in paths:
+            if not packed_streams.exists(path) or is_unfinished(path):
+                return path
+        raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
+
+
+class _Following:
+    """What became of the records that some changes are of, session by session."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        purpose: Purpose,
+        changes: Sequence[Change],
+        lines: Lines,
+    ) -> None:
+        self._connection = connection
+        self._purpose = purpose
+        self._changes = changes
+        self._lines = lines
+        # Read before the rows: one that is saved in between is looked at again.
+        self._versions: dict[str, int] = {}
+        self._rows: dict[str, tuple[str, StoredRow]] = {}
+        self._fetch(list(dict.fromkeys(change.id for change in changes)), self._data_version())
+
+    def saved(self) -> dict[str, list[str]]:
+        """The records that there are, by session."""
+        sessions: dict[str, list[str]] = defaultdict(list)
+        for id, (session, _) in self._rows.items():
+            sessions[session].append(id)
+        return sessions
+
+    def gone(self) -> dict[str, list[str]]:
+        """The records that are no longer in the session that they were in, by that."""
+        sessions: dict[str, dict[str, None]] = defaultdict(dict)
+        for change in self._changes:
+            session = change.session or NO_SESSION
+            if change.created_at is not None and not self._is_in(change.id, session):
+                sessions[session][change.id] = None
+        return {session: list(ids) for session, ids in sessions.items()}
+
+    def created_at(self, id: str) -> object:
+        """When a record was made."""
+        if id in self._rows:
+            return self._rows[id][1][3]
+        return next(c.created_at for c in self._changes if c.id == id and c.created_at is not None)
+
+    def entries(self, session: str, ids: Sequence[str]) -> list[Entry]:
+        """The lines of records that are in a session, now that its file is locked."""
+        self._look_again(ids)
+        entries = []
+        for id in ids:
+            if self._is_in(id, session):
+                _, row = self._rows[id]
+                written, line = self._lines.get(id, (b"", b""))
+                if not written or written != digest(row):
+                    line = to_line(self._purpose, row)
+                entries.append(Entry(id, line, row[3]))
+        return entries
+
+    def deletions(self, session: str, ids: Sequence[str]) -> list[Entry]:
+        """The lines that take records out of a session, now that its file is locked."""
+        self._look_again(ids)
+        return [
+            Entry(id, deletion(self._purpose, id, session), None)
+            for id in ids
+            if not self._is_in(id, session)
+        ]
+
+    def _is_in(self, id: str, session: str) -> bool:
+        return id in self._rows and self._rows[id][0] == session
+
+    def _look_again(self, ids: Sequence[str]) -> None:
+        version = self._data_version()
+        if stale := [id for id in ids if self._versions[id] != version]:
+            self._fetch(stale, version)
+
+    def _fetch(self, ids: list[str], version: int) -> None:
+        for id in ids:
+            self._rows.pop(id, None)
+            self._versions[id] = version
+        for row in fetch_ids(self._connection, self._purpose.table, ids):
+            self._rows[row[0]] = session_of(row), row
+
+    def _data_version(self) -> int:
+        # Another number after anybody else's commit: https://sqlite.org/pragma.html
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

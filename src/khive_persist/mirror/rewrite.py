@@ -1,0 +1,332 @@
+"""Changing or removing many records of the mirror, so that nothing of them is left in its files.
+
+It comes after the database, and follows that: a copy whose record is there becomes what it is
+there. So what is saved meanwhile stays in both copies.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+
+from khive_persist.errors import StoreDamagedError, StoreError
+from khive_persist.mirror import names, packed_streams, scan
+from khive_persist.mirror.document import to_document
+from khive_persist.mirror.json_files import Documents
+from khive_persist.mirror.stream_file import remove_empty, session_of
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project, sync_directory
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite import rewrite as database
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.connection import opened_reader
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.rewrite import Change
+from khive_persist.store.sqlite.rows import fetch_ids
+
+# Given a file and bytes of it that are no record, as of a damaged line: those that take their
+# place, or None to remove them. A stream is named by its plain file.
+Mend = Callable[[Path, bytes], bytes | None]
+
+
+def _same(_: Path, content: bytes) -> bytes:
+    return content
+
+
+def revise(
+    project: Project,
+    purpose: Purpose,
+    change: Change,
+    timeout_seconds: float,
+    *,
+    is_meant: Callable[[Path], bool] = lambda _: True,
+    mend: Mend = _same,
+    with_unfinished: bool = False,
+    is_synced: bool = True,
+) -> Iterator[int]:
+    """Change or remove records of which the database was changed before: synced when it ends.
+
+    Only a file that will be another one is written, in the turn of the writers. Of a stream it
+    loses, too, what no longer counts: lines of deleted records, and earlier lines of a record. A
+    file without records goes.
+
+    Args:
+        project: Where.
+        purpose: Whose records.
+        change: As for the database. It holds for records that the database has not.
+        timeout_seconds: How long to wait for the writers.
+        is_meant: Whether a file is looked at; a stream is named by its plain file.
+        mend: What becomes of a line or file that is no record.
+        with_unfinished: Remove what killed writers left of files that never got their name, too.
+        is_synced: Whether the folder is synced: else whoever calls it does that.
+
+    Yields:
+        How many records were looked at, file by file.
+
+    Raises:
+        OSError: A file cannot be written; those before are done.
+        StoreBusyError: The writers did not give up their lock.
+    """
+    if not os.path.lexists(project.sessions):
+        return
+    _await_copies(project, purpose, timeout_seconds)
+    has_written = with_unfinished and remove_unfinished(project, purpose, timeout_seconds)
+    with _table(project, purpose) as table:
+        revising = _Revising(project.sessions, purpose, change, mend, table)
+        for file in scan.files(project.sessions):
+            path = project.sessions / file
+            if names.split(file, purpose) is None or not is_meant(path):
+                continue
+            is_other, count = revising.look(path)
+            if is_other:
+                with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
+                    has_written |= revising.write(path)
+            yield count
+    if has_written and is_synced:
+        sync_directory(project.sessions)
+
+
+def _await_copies(project: Project, purpose: Purpose, timeout_seconds: float) -> None:
+    """Wait for who copies what is gone by now: the files that he makes can be listed then."""
+    with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
+        pass
+
+
+def revise_both(project: Project, purpose: Purpose, change: Change, timeout_seconds: float) -> None:
+    """Change or remove records of a database and of its mirror: committed and synced on return.
+
+    Of a database that cannot be read, the mirror alone is changed.
+
+    Raises:
+        OSError: A file of the mirror cannot be written.
+        StoreBusyError: The writers did not give up their lock.
+    """
+    path = project.database(purpose.file)
+    if path.exists():
+        with suppress(StoreDamagedError):
+            for _ in database.revise(path, purpose, change, timeout_seconds):
+                pass
+    for _ in revise(project, purpose, change, timeout_seconds):
+        pass
+
+
+def remove_unfinished(project: Project, purpose: Purpose, timeout_seconds: float) -> bool:
+    """Remove what killed writers left of files that never got their name; whether they left any.
+
+    That is not synced.
+    """
+    if not scan.unfinished(project.sessions, purpose):
+        return False
+    with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
+        for name in scan.unfinished(project.sessions, purpose):
+            (project.sessions / name).unlink()
+    return True
+
+
+def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:
+    """Change or remove records in a mirror that nobody follows, as one that is put together."""
+    for purpose in purposes:
+        revising = _Revising(folder, purpose, change, _same, None)
+        for file in scan.files(folder):
+            path = folder / file
+            if names.split(file, purpose) is not None and revising.look(path)[0]:
+                revising.write(path)
+
+
+@contextmanager
+def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | None]:
+    """The database, to be asked again and again; None where there is none that can be read."""
+    path = project.database(purpose.file)
+    with ExitStack() as stack:
+        connection = None
+        with suppress(StoreError):
+            if path.exists():
+                connection = stack.enter_context(opened_reader(path))
+        yield connection
+
+
+class _Revising:
+    """Looks at the files of one purpose, and writes those anew that are to be other ones."""
+
+    def __init__(
+        self,
+        folder: Path,
+        purpose: Purpose,
+        change: Change,
+        mend: Mend,
+        table: sqlite3.Connection | None,
+    ) -> None:
+        self._folder = folder
+        self._purpose = purpose
+        self._change = change
+        self._mend = mend
+        self._table = table
+
+    def look(self, path: Path) -> tuple[bool, int]:
+        """Tell whether a file may become another one, and how many records it has."""
+        if self._purpose.is_stream:
+            lines = _Lines(path, self, self._change)
+            return lines.is_other, lines.count
+        return self._document(path, is_written=False)
+
+    def write(self, path: Path) -> bool:
+        """Write a file anew, in the turn of the writers; whether it is another one now.
+
+        The name is not synced.
+        """
+        if self._purpose.is_stream:
+            lines = _Lines(path, self, self.becomes)
+            if lines.is_other:
+                lines.write()
+            return lines.is_other
+        return self._document(path, is_written=True)[0]
+
+    def becomes(self, row: StoredRow) -> StoredRow | None:
+        """What becomes of the copy of a record; the same object where it stays."""
+        new = self._change(row)
+        if new == row:
+            return row
+        present = [] if self._table is None else self._present(self._table, row[0])
+        if not present:
+            return new
+        if self._purpose.is_stream and session_of(present[0]) != session_of(row):
+            # It is another session's now, and has its copy there.
+            return None
+        return row if present[0] == row else present[0]
+
+    def mended(self, path: Path, content: bytes) -> bytes | None:
+        """What becomes of what is no record; the same object where it stays."""
+        body = content.removesuffix(b"\n")
+        new = self._mend(path, body)
+        if new is None or new == body:
+            return content if new is not None else None
+        return new + content[len(body) :]
+
+    def document(self, row: StoredRow) -> bytes:
+        """The line of a record."""
+        return codec.dump(to_document(self._purpose, row)).encode() + b"\n"
+
+    def write_beside(self, path: Path, lines: Iterator[bytes], *, is_packed: bool = False) -> Path:
+        """As `scan.write_beside`."""
+        return scan.write_beside(path, lines, self._purpose, is_packed=is_packed)
+
+    def is_own(self, copy: scan.Copy) -> bool:
+        """Whether a record is of this purpose."""
+        return copy.purpose == self._purpose.name
+
+    def _present(self, table: sqlite3.Connection, id: str) -> list[StoredRow]:
+        with translated(self._folder):
+            return fetch_ids(table, self._purpose.table, [id])
+
+    def _document(self, path: Path, *, is_written: bool) -> tuple[bool, int]:
+        if not packed_streams.is_file(path):
+            return False, 0
+        for copy in scan.read(path.parent, path.name):
+            if copy.problem:
+                return copy.problem != scan.NOT_OURS and self._damaged(path, is_written), 0
+            if copy.row is None or not self.is_own(copy):
+                return False, 0
+            new = self.becomes(copy.row)
+            if new == copy.row:
+                return False, 1
+            if is_written and new is None:
+                path.unlink()
+            elif is_written and new is not None:
+                Documents(self._folder, self._purpose).write([new])
+            return True, 1
+        return False, 0
+
+    def _damaged(self, path: Path, is_written: bool) -> bool:
+        content = path.read_bytes()
+        new = self.mended(path, content)
+        if new is content:
+            return False
+        if is_written and new is None:
+            path.unlink()
+        elif is_written and new is not None:
+            os.replace(self.write_beside(path, iter([new])), path)
+        return True
+
+
+class _Lines:
+    """The lines of a stream, and whether one of them goes or will be another one.
+
+    Attributes:
+        is_other: Whether one does.
+        count: How many records there are.
+    """
+
+    def __init__(self, path: Path, revising: _Revising, change: Change) -> None:
+        self._path = path
+        self._revising = revising
+        self._change = change
+        # Of several lines with one id the last counts; of a deleted record none.
+        self._last: dict[str, int] = {}
+        self._new: dict[str, StoredRow | None] = {}
+        self.is_other = False
+        self._is_empty = False
+        with suppress(FileNotFoundError):
+            self._look()
+        self.count = sum(line > 0 for line in self._last.values())
+
+    def write(self) -> None:
+        """Write them as they lie there: packed where some of them are."""
+        files = packed_streams.files(self._path)
+        if not files:
+            return
+        if self._is_empty:
+            remove_empty(self._path)
+            return
+        form, *others = files
+        lines = self._kept()
+        first = next(lines, None)
+        if first is None:
+            for file in files:
+                file.unlink()
+            return
+        # A packer may be at work on the packed file, under another name.
+        written = self._revising.write_beside(
+            self._path, chain([first], lines), is_packed=form != self._path
+        )
+        os.replace(written, form)
+        for other in others:
+            # What it had is in the other one, which must not be lost without it.
+            sync_directory(self._path.parent)
+            other.unlink()
+
+    def _look(self) -> None:
+        is_broken = False
+        # Who copied a record that went meanwhile has left it so.
+        self._is_empty = self.is_other = next(scan.stream(self._path), None) is None
+        for copy, line in scan.stream(self._path):
+            if copy.problem:
+                # Of a packed file that is damaged the rest would be lost, were it written anew.
+                is_broken |= not line
+                self.is_other |= self._revising.mended(self._path, line) is not line
+                continue
+            if not self._revising.is_own(copy):
+                self._last.clear()
+                self.is_other = False
+                return
+            self.is_other |= copy.row is None or copy.id in self._last
+            self._last[copy.id] = copy.line if copy.row is not None else 0
+            self._new.pop(copy.id, None)
+            if copy.row is not None and (new := self._change(copy.row)) != copy.row:
+                self._new[copy.id] = new
+        self.is_other = (self.is_other or bool(self._new)) and not is_broken
+
+    def _kept(self) -> Iterator[bytes]:
+        for copy, line in scan.stream(self._path):
+            if copy.problem:
+                mended = self._revising.mended(self._path, line)
+                if mended is not None:
+                    yield mended
+            elif copy.row is None or self._last[copy.id] != copy.line:
+                continue
+            elif copy.id not in self._new:
+                yield line
+            elif (new := self._new[copy.id]) is not None:
+                yield self._revising.document(new)

@@ -1,0 +1,242 @@
+"""`Node`: what every record is, and the node-style calls of a record's own class."""
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
+from uuid import uuid4
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from khive_persist import clock
+from khive_persist.errors import InvalidRecordError
+from khive_persist.models.active_store import bound, save
+from khive_persist.models.paths import RecordPaths
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Field as QueryField
+from khive_persist.models.query import Filter, Order
+from khive_persist.models.stored_form import UNREADABLE, VERSION, stored_form
+
+MAX_ID_CHARACTERS = 200
+ODD_NUMBERS = "odd_numbers"
+
+
+def _checked_id(value: str) -> str:
+    if not value or len(value) > MAX_ID_CHARACTERS or "\0" in value:
+        raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters and no NUL")
+    value.encode()
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return clock.as_utc(value)
+    except OverflowError as error:
+        raise ValueError("the time is out of range in UTC") from error
+
+
+def _new_id() -> str:
+    # Not one that begins with the time: the names of the mirror's files begin with these 8 digits.
+    return str(uuid4())
+
+
+class Node(BaseModel):
+    """One record: a row of its purpose's table.
+
+    A kind of record of your own is a subclass that names its file and table:
+
+        class TrainingSession(Node):
+            purpose = purpose("training_sessions", indexes=(("athlete", "created_at"),))
+
+    Content is a dict, a TypedDict or a pydantic model (`content: Training`), with models, Decimal,
+    Path, datetime, UUID and Enum inside; it comes back as it is declared. A field that the subclass
+    declares is a part of the record: it stands in the row's content under its name. A row that does
+    not fit what is declared has its content as it is, and `unreadable_content` in `node_metadata`
+    says why.
+
+    A subclass whose content has changed says so:
+
+        content_version: ClassVar[int] = 2
+
+        @classmethod
+        def upgrade(cls, content: Any) -> Any:
+            return {**content, "focus": content.pop("area")}
+
+    `upgrade` is given the content of a row of an older version, as the row has it, when it is read;
+    with a second parameter, that version, too. What it returns is validated. The row stays as it is
+    until the record is saved. A row of a newer version is read, and not saved.
+
+    Attributes:
+        content_version: The version of the content; `node_metadata` has that of a row, where it is
+            not 1.
+        id: Unique within its file; a UUID that sorts by time unless given.
+        content: JSON. Numbers that are not finite are refused at save.
+        node_metadata: JSON about the record. `lion_class` names its class: data, never imported.
+        created_at: Aware, in UTC; a naive one is taken as UTC. It is set at the first save and
+            kept by later ones.
+        embedding: Numbers, or None.
+    """
+
+    model_config = ConfigDict(validate_assignment=True, extra="forbid")
+
+    purpose: ClassVar[Purpose]
+    content_version: ClassVar[int] = 1
+
+    id: Annotated[str, AfterValidator(_checked_id)] = Field(default_factory=_new_id)
+    content: Any = None
+    node_metadata: dict[str, Any] = Field(default_factory=dict)
+    created_at: Annotated[datetime, AfterValidator(_in_utc)] = Field(default_factory=clock.now)
+    embedding: list[float] | None = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        stored_form(cls)
+
+    @classmethod
+    def lion_class(cls) -> str:
+        """The class's full name, as `node_metadata` carries it."""
+        return f"{cls.__module__}.{cls.__qualname__}"
+
+    @classmethod
+    def purpose_of(cls, content: Any) -> Purpose:
+        """The file that a record with this content lives in.
+
+        Raises:
+            InvalidRecordError: The class names none.
+        """
+        try:
+            return cls.purpose
+        except AttributeError:
+            raise InvalidRecordError(
+                f"{cls.__name__} names no file", hint="give it purpose = purpose('its_name')"
+            ) from None
+
+    @classmethod
+    def purposes(cls) -> Sequence[Purpose]:
+        """Every file that records of this class live in."""
+        return (cls.purpose_of(None),)
+
+    async def save(self) -> Self:
+        """Save this record: committed, synced and copied on return. See `Store.save`.
+
+        Where no store is open and the database cannot take it, it is in the spool on return, as
+        by `save_planning_session`.
+        """
+        await save(self)
+        return self
+
+    async def delete(self) -> bool:
+        """Delete this record from its file; whether it was there."""
+        async with bound(type(self)) as store:
+            return await store.delete(self.id)
+
+    async def paths(self) -> RecordPaths:
+        """The files that have this record, once it is saved. See `Store.paths_of`."""
+        async with bound(type(self)) as store:
+            return await store.paths_of(self.id)
+
+    @classmethod
+    async def get(cls, id: str) -> Self:
+        """The record with this id. See `Store.get`."""
+        async with bound(cls) as store:
+            return await store.get(id)
+
+    @classmethod
+    async def find(
+        cls,
+        *filters: Filter,
+        order_by: QueryField | Order | Sequence[QueryField | Order] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Self]:
+        """The records that pass every filter. See `Store.find`."""
+        async with bound(cls) as store:
+            return await store.find(*filters, order_by=order_by, limit=limit, offset=offset)
+
+    @classmethod
+    async def stream(
+        cls,
+        *filters: Filter,
+        order_by: QueryField | Order | Sequence[QueryField | Order] = (),
+        limit: int | None = None,
+    ) -> AsyncGenerator[Self, None]:
+        """The records that pass every filter, one after the other. See `Store.stream`."""
+        async with (
+            bound(cls) as store,
+            aclosing(store.stream(*filters, order_by=order_by, limit=limit)) as records,
+        ):
+            async for record in records:
+                yield record
+
+    @classmethod
+    async def count(cls, *filters: Filter) -> int:
+        """How many records pass every filter."""
+        async with bound(cls) as store:
+            return await store.count(*filters)
+
+    @classmethod
+    async def get_recent(cls, limit: int = 10) -> list[Self]:
+        """The newest records, newest first."""
+        async with bound(cls) as store:
+            return await store.get_recent(limit)
+
+    @classmethod
+    async def get_by_date_range(cls, start: datetime, end: datetime) -> list[Self]:
+        """The records of `start <= created_at < end`, oldest first."""
+        async with bound(cls) as store:
+            return await store.get_by_date_range(start, end)
+
+    @classmethod
+    def odd_numbers(cls, content: Any) -> dict[str, str]:
+        """The numbers of a content that are kept though they cannot be right, each with the reason.
+
+        A record that has any is marked with them in `node_metadata`.
+        """
+        return {}
+
+    def stored(self) -> tuple[Any, dict[str, Any]]:
+        """The values of the columns of content and of metadata, validated.
+
+        The content has the declared fields, and the metadata the class's name, the content's
+        version and marks.
+
+        Raises:
+            InvalidRecordError: They are not as the class declares them. The message names which.
+        """
+        form = stored_form(type(self))
+        content = form.write_sound(self)
+        is_sound = content is not None
+        if not is_sound:
+            content = form.write(self)
+        metadata: dict[str, Any] = {"lion_class": self.lion_class()}
+        if self.node_metadata:
+            metadata |= self.node_metadata
+            for mark in (UNREADABLE, ODD_NUMBERS):
+                metadata.pop(mark, None)
+        if self.content_version > 1:
+            metadata[VERSION] = self.content_version
+        if not is_sound and (odd := self.odd_numbers(content)):
+            metadata[ODD_NUMBERS] = odd
+        return content, metadata
+
+    @classmethod
+    def from_stored(
+        cls,
+        id: str,
+        content: Any,
+        node_metadata: Any,
+        created_at: object,
+        embedding: Any,
+    ) -> Self:
+        """A record of its row. A row of any age is read: one that does not fit is marked."""
+        metadata = node_metadata if isinstance(node_metadata, dict) else {}
+        instant = clock.from_column(created_at)
+        if instant is None:
+            metadata = metadata | {"unreadable_created_at": json.dumps(created_at, default=repr)}
+            instant = clock.unreadable()
+        vector = embedding if isinstance(embedding, list) else None
+        columns = {"created_at": instant, "embedding": vector}
+        record: Self = stored_form(cls).read(id, content, metadata, columns)
+        return record

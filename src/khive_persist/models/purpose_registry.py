@@ -1,0 +1,104 @@
+"""The purposes of a project: the built-in ones, and those of the classes that were opened there.
+
+A class of a user's own is known to its program only. What a command has to know of it lies in
+`.khive/purposes/`, a file a purpose, and once more beside its records in `sessions/`.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from khive_persist.errors import InvalidRecordError, ProjectError
+from khive_persist.models import purpose_file
+from khive_persist.models.purposes import BUILT_IN, Purpose
+from khive_persist.project import Project, make_directory, write_private
+from khive_persist.purpose_names import check, check_apart
+from khive_persist.trust import signed
+
+FOLDER: Final = "purposes"
+
+
+def remember(project: Project, added: Purpose) -> None:
+    """Let the commands know a purpose, and its mirror describe itself: synced on return.
+
+    Raises:
+        InvalidRecordError: Its names are refused, as by `purposes.purpose`; or it differs from
+            another purpose of the project only in case.
+        InvalidSettingsError: config.toml is wrong.
+        ProjectError: It cannot be written.
+    """
+    if added in BUILT_IN:
+        return
+    # A class can name one that was made without `purposes.purpose`.
+    check(added, BUILT_IN)
+    path = project.khive / FOLDER / f"{added.name}.json"
+    content = signed.dump(project.khive, FOLDER, added._asdict())
+    try:
+        if not (path.is_file() and not path.is_symlink() and path.read_bytes() == content):
+            for other in _readable(project):
+                check_apart(added, other)
+            make_directory(path.parent)
+            write_private(path, content)
+        purpose_file.keep_beside_records(project, added)
+    except ProjectError:
+        raise
+    except OSError as error:
+        raise ProjectError(
+            f"the definition of {added.name} cannot be written to {project.khive} ({error.strerror})"
+        ) from error
+
+
+def known_purposes(project: Project) -> tuple[Purpose, ...]:
+    """The purposes of a project, the built-in ones first. A file that is not ours is passed over.
+
+    Raises:
+        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
+    """
+    return (*BUILT_IN, *map(purpose_file.read, _believed(project)))
+
+
+def mirrored_purposes(project: Project) -> tuple[Purpose, ...]:
+    """The purposes of a project, and after them those that only its mirror describes.
+
+    Raises:
+        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
+    """
+    known = known_purposes(project)
+    return (*known, *purpose_file.in_folder(project.sessions, known))
+
+
+def files(project: Project) -> list[Path]:
+    """The files that describe purposes, ours or not."""
+    folder = project.khive / FOLDER
+    try:
+        names = [] if folder.is_symlink() else sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    return [folder / name for name in names if name.endswith(".json")]
+
+
+def disbelieved(project: Project) -> list[Path]:
+    """The files that are passed over, as this user's programs did not write them."""
+    return [file for file in files(project) if not signed.is_believed(project.khive, FOLDER, file)]
+
+
+def adopt(project: Project, file: Path) -> None:
+    """Take a file that describes a purpose for ours.
+
+    Raises:
+        InvalidRecordError: It describes none.
+    """
+    remember(project, purpose_file.read(file))
+
+
+def _believed(project: Project) -> Iterator[Path]:
+    return (file for file in files(project) if signed.is_believed(project.khive, FOLDER, file))
+
+
+def _readable(project: Project) -> Iterator[Purpose]:
+    """The definitions in a folder; one that cannot be read keeps no other kind from being saved."""
+    for path in _believed(project):
+        with suppress(InvalidRecordError):
+            yield purpose_file.read(path)

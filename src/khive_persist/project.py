@@ -1,0 +1,105 @@
+"""One `.khive` directory: where things lie in it, and how they are made private.
+
+Nothing here follows a symbolic link in place of `.khive`, a folder or a file of it: a link could
+lead what is written out of `.khive`.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from khive_persist.errors import ProjectError
+from khive_persist.files import PRIVATE_FILE as PRIVATE_FILE
+from khive_persist.files import make_directory as make_directory
+from khive_persist.files import sync_directory as sync_directory
+from khive_persist.files import sync_file as sync_file
+from khive_persist.files import write_private as write_private
+from khive_persist.trust import marks
+
+KHIVE: Final = ".khive"
+GITIGNORE: Final = b"*\n!.gitignore\n!config.toml\n"
+
+
+class Project:
+    """The `.khive` of one directory.
+
+    Attributes:
+        root: The directory that holds `.khive`, absolute.
+        khive: `.khive` itself.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(os.path.abspath(root))
+        self.khive = self.root / KHIVE
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.root)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Project) and other.root == self.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    @property
+    def spool(self) -> Path:
+        """Events accepted and not yet in a database."""
+        return self.khive / "spool"
+
+    @property
+    def sessions(self) -> Path:
+        """The mirror: every record a second time, as JSON."""
+        return self.khive / "sessions"
+
+    @property
+    def backups(self) -> Path:
+        """Where backups lie unless the settings name another project."""
+        return self.khive / "backups"
+
+    @property
+    def quarantine(self) -> Path:
+        """Damaged files, kept aside, never deleted."""
+        return self.khive / "quarantine"
+
+    @property
+    def config(self) -> Path:
+        """The settings that a person edits."""
+        return self.khive / "config.toml"
+
+    @property
+    def local_config(self) -> Path:
+        """The settings of one person, which git ignores."""
+        return self.khive / "config.local.toml"
+
+    @property
+    def server_url(self) -> Path:
+        """Where its server can be reached, while one runs."""
+        return self.khive / "server.url"
+
+    def database(self, file: str) -> Path:
+        """The database of that file name."""
+        return self.khive / file
+
+    def exists(self) -> bool:
+        """Whether `.khive` is there, as a directory of its own and not a link."""
+        try:
+            return stat.S_ISDIR(os.lstat(self.khive).st_mode)
+        except OSError:
+            return False
+
+    def make(self) -> None:
+        """Make `.khive` where it is missing, and mark what is made as this user's.
+
+        It is 0700 on return, whatever the umask.
+
+        Raises:
+            ProjectError: It cannot be made, or is a link or a file.
+        """
+        marks.make_khive(self.khive)
+        ignore = self.khive / ".gitignore"
+        try:
+            if not os.path.lexists(ignore):
+                write_private(ignore, GITIGNORE)
+        except OSError as error:
+            raise ProjectError(f"{ignore} cannot be made ({error.strerror})") from error

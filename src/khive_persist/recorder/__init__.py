@@ -1,0 +1,1 @@
+"""The process that groups commits for the server. It knows no HTTP."""

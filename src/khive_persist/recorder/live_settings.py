@@ -1,0 +1,66 @@
+"""The settings in force: those of config.toml, read anew when it has changed."""
+
+from pathlib import Path
+
+from khive_persist import settings as configuration
+from khive_persist.capture.drain import usable_settings
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.project import Project
+from khive_persist.store.redacting import load_redactor
+
+
+class Live:
+    """The settings of a project, and the redactor that they make. Replaced together.
+
+    Attributes:
+        settings: In force now.
+        redactor: What takes secrets out, or None where the settings turn that off.
+        problem: Why config.toml is not what is in force, one line, or an empty string.
+    """
+
+    def __init__(self, project: Project) -> None:
+        """Raises: ProjectError: The redaction key cannot be read or made."""
+        self._project = project
+        self._seen = self._stamp()
+        self.problem = ""
+        try:
+            self.settings = configuration.load(project.config)
+        except InvalidSettingsError as error:
+            # As for the hooks: a mistake in the file must not stop the recording.
+            self.settings = usable_settings(project)
+            self.problem = str(error)
+        self.redactor = load_redactor(project, self.settings)
+
+    def has_changed(self) -> bool:
+        """Whether the file is another than the one that was read last."""
+        return self._stamp() != self._seen
+
+    def reload(self) -> bool:
+        """Read the file; whether what is in force has changed. A wrong one changes nothing.
+
+        Raises:
+            InvalidSettingsError: It is wrong; the old settings stay, and `problem` says why.
+        """
+        self._seen = self._stamp()
+        try:
+            found = configuration.load(self._project.config)
+        except InvalidSettingsError as error:
+            self.problem = str(error)
+            raise
+        self.problem = ""
+        if found == self.settings:
+            return False
+        self.redactor = load_redactor(self._project, found)
+        self.settings = found
+        return True
+
+    def _stamp(self) -> list[tuple[int, int, int] | None]:
+        return [_stamp_of(path) for path in configuration.sources(self._project.config)]
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,99 @@
+"""The recorder: the process that stores what a server is sent.
+
+    python -m khive_persist.recorder.process ROOT
+
+stdin is one end of a pair of sockets; the server has the other. To look for secrets, to write and
+to copy takes as long as to speak HTTP: in one process each would wait for the other's turn of
+Python's lock, and a large payload would hold up all answers. When the server is gone, whatever it
+has sent is stored, and the recorder leaves.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from typing import Final
+
+from khive_persist.errors import KhiveError
+from khive_persist.models.purposes import Purpose
+from khive_persist.project import Project
+from khive_persist.recorder.framing import Frames, pack
+from khive_persist.recorder.group_commit import Commits
+from khive_persist.recorder.live_settings import Live
+from khive_persist.recorder.messages import Ask, Commit
+from khive_persist.recorder.recovery import recover_all
+
+# The one before it has ended: what it had not copied is copied first.
+AGAIN: Final = "again"
+_READ_BYTES: Final = 1 << 20
+
+
+def main() -> int:
+    """Store until the server closes its end."""
+    # Ctrl-C, and a stop by systemd, are sent to all; it is the server that says when to stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.umask(0o077)
+    # Half of it would answer nobody: the server starts another.
+    threading.excepthook = lambda _: os._exit(1)
+    project = Project(sys.argv[1])
+    try:
+        with socket.socket(fileno=os.dup(0)) as server:
+            _Recorder(project, server).run()
+    except Exception:  # A mistake of ours; the threads of the commits would keep the process.
+        os._exit(1)
+    return 0
+
+
+class _Recorder:
+    def __init__(self, project: Project, server: socket.socket) -> None:
+        self._project = project
+        self._server = server
+        self._sending = threading.Lock()
+        self._live = Live(project)
+        self._commits: dict[Purpose, Commits] = {}
+
+    def run(self) -> None:
+        if AGAIN in sys.argv[2:]:
+            recover_all(self._project, self._live.settings)
+        self._store()
+
+    def _store(self) -> None:
+        frames = Frames()
+        while piece := self._receive():
+            for some in frames.feed(piece):
+                for asked in some:
+                    if isinstance(asked, Ask):
+                        self._of(asked.purpose).add(asked)
+                    else:
+                        self._reload()
+        for commits in self._commits.values():
+            commits.close()
+
+    def _receive(self) -> bytes:
+        try:
+            return self._server.recv(_READ_BYTES)
+        except ConnectionResetError:
+            # The server was killed before it had read all answers.
+            return b""
+
+    def _of(self, purpose: Purpose) -> Commits:
+        if purpose not in self._commits:
+            self._commits[purpose] = Commits(self._project, purpose, self._live, self._done)
+        return self._commits[purpose]
+
+    def _done(self, commit: Commit) -> None:
+        # Where the server is gone, nobody waits for the answer; what it said is stored.
+        with self._sending, suppress(OSError):
+            self._server.sendall(pack(commit))
+
+    def _reload(self) -> None:
+        # What is wrong with the file, the server has said.
+        with suppress(KhiveError):
+            self._live.reload()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Where a server listens, and whether it may."""
+
+import ipaddress
+import socket
+from typing import Final, NamedTuple
+
+from khive_persist.errors import InvalidSettingsError, ProjectError
+
+_BACKLOG: Final = 512
+
+
+class Tls(NamedTuple):
+    """The files of a certificate and its key, in PEM."""
+
+    certificate: str
+    key: str
+
+
+def check_exposure(address: str, *, has_tls: bool, needs_token: bool, is_insecure: bool) -> None:
+    """Refuse to let others listen in.
+
+    Raises:
+        InvalidSettingsError: The address is not this machine's own, and there is no token; or no
+            TLS, and nobody has said that this is meant.
+    """
+    if is_loopback(address):
+        return
+    if not needs_token:
+        raise InvalidSettingsError(
+            f"{address} can be reached by others, and no token is asked for",
+            hint="set server.require_token = true",
+        )
+    if not has_tls and not is_insecure:
+        raise InvalidSettingsError(
+            f"{address} can be reached by others, who could read tokens and payloads on the way",
+            hint="give --tls-cert and --tls-key, or say --insecure",
+        )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches it. A name is taken for what it is: only localhost is."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address.lower() == "localhost"
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """A socket that is bound and listens; port 0 takes a free one.
+
+    Raises:
+        ProjectError: It cannot be bound, as where another program has the port.
+    """
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, at = found[0]
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(at)
+            made.listen(_BACKLOG)
+        except BaseException:
+            made.close()
+            raise
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ProjectError(
+            f"cannot listen on {address} port {port} ({reason})", hint="choose another with --port"
+        ) from error
+    made.setblocking(False)
+    return made
+
+
+def url_of(listening: socket.socket, address: str, *, has_tls: bool) -> str:
+    """Where a browser of this machine finds it."""
+    port = listening.getsockname()[1]
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        host = address
+    else:
+        if parsed.is_unspecified:
+            host = "[::1]" if parsed.version == 6 else "127.0.0.1"
+        else:
+            host = f"[{parsed}]" if parsed.version == 6 else str(parsed)
+    return f"{'https' if has_tls else 'http'}://{host}:{port}"

@@ -1,0 +1,169 @@
+"""`Reading`: what the routes that read have together."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from khive_persist.errors import InvalidSettingsError
+from khive_persist.models.purposes import Purpose
+from khive_persist.prices import PriceTable
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import Live
+from khive_persist.recorder.logs import LOGGER
+from khive_persist.server.event_feed import FILES, Feed
+from khive_persist.sessions.rollup.follower import Follower
+from khive_persist.sessions.rollup.hours import Hours
+from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.store.reader import Reader
+
+Found = TypeVar("Found")
+
+READERS: Final = 4
+PATIENCE_SECONDS: Final = 1.0
+HEAVY_AT_ONCE: Final = 2
+LOOK_SECONDS: Final = 0.25
+BUSY_LOOK_SECONDS: Final = 2.0
+# More asks than this in LOOK_SECONDS are many.
+BUSY_ASKS: Final = 50
+_RENEW_SECONDS: Final = 1.0
+_log = logging.getLogger(LOGGER)
+
+
+class Reading:
+    """The open files of a project, for reading only, and the sums over all of them.
+
+    Nothing waits in the spool to be read: the drainer brings that in, which the hooks wake.
+
+    Attributes:
+        rollup: The sums by session.
+        hours: The sums by hour.
+        follower: Keeps both.
+        feed: Follows the events for who listens.
+    """
+
+    def __init__(self, project: Project, live: Live, asked: Callable[[], int]) -> None:
+        """Open nothing yet.
+
+        Args:
+            place: Whose.
+            live: The settings in force.
+            asked: How often it was asked so far to store something.
+        """
+        self._asked = asked
+        self._project = project
+        self._live = live
+        self._idle: dict[tuple[Purpose, ...], list[Reader]] = {}
+        # A long question must not keep the short ones waiting: each file is open several times.
+        self._turns = anyio.CapacityLimiter(READERS)
+        self._heavy = anyio.CapacityLimiter(HEAVY_AT_ONCE)
+        self._is_closed = False
+        self._was_read = anyio.Event()
+        self._settings = live.settings
+        self.rollup = Rollup(live.settings.verdict_rule)
+        self.hours = Hours(self.rollup)
+        self.follower = Follower(self.new_reader, self.rollup, self.prices())
+        self.feed = Feed([self.new_reader(one) for one in FILES], self.new_reader(*FILES))
+
+    @asynccontextmanager
+    async def reader(self, *purposes: Purpose) -> AsyncIterator[Reader]:
+        """A reader of these purposes, for the time of the `async with`.
+
+        Raises:
+            StoreError: As its subclasses say.
+        """
+        async with self._turns:
+            idle = self._idle.setdefault(purposes, [])
+            reader = idle.pop() if idle else self.new_reader(*purposes)
+            try:
+                yield reader
+            finally:
+                if self._is_closed:
+                    await reader.close()
+                else:
+                    idle.append(reader)
+
+    def new_reader(self, *purposes: Purpose) -> Reader:
+        """A reader of the caller's own."""
+        return Reader([(self._project.database(one.file), one) for one in purposes])
+
+    def prices(self) -> PriceTable:
+        """What tokens cost, by the settings in force."""
+        try:
+            return PriceTable(self._live.settings.cost_prices)
+        except InvalidSettingsError as error:
+            _log.error("settings_wrong", extra={"fields": {"reason": str(error)}})
+            return PriceTable()
+
+    async def in_thread(self, function: Callable[..., Found], *values: Any) -> Found:
+        """Do what computes in a thread, so that nobody waits for it but who asked."""
+        return await anyio.to_thread.run_sync(partial(function, *values))
+
+    async def apart(self, work: Callable[[], Awaitable[Found]]) -> Found:
+        """Do what takes long in a thread with an event loop of its own, a few at a time.
+
+        Cancelled, it is done to its end, and nobody is told.
+        """
+        return await anyio.to_thread.run_sync(anyio.run, work, limiter=self._heavy)
+
+    async def was_read(self) -> None:
+        """Wait a moment for the first reading of all files: most places are read in less."""
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            await self._was_read.wait()
+
+    async def keep(self, stopping: anyio.Event) -> None:
+        """Keep the sums, and follow the events for who listens, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.feed.keep, stopping)
+            tasks.start_soon(self._keep_sums)
+
+    async def _keep_sums(self) -> None:
+        renewed = 0.0
+        told: list[str] = []
+        while True:
+            began = time.monotonic()
+            if self._live.settings is not self._settings:
+                if self._live.settings.cost_prices != self._settings.cost_prices:
+                    self.follower.set_prices(self.prices())
+                if self._live.settings.verdict_rule != self._settings.verdict_rule:
+                    await self.in_thread(self.rollup.set_rule, self._live.settings.verdict_rule)
+                self._settings = self._live.settings
+            more = await self.follower.look()
+            if began > renewed + _RENEW_SECONDS or not more:
+                await self.in_thread(self.hours.renew)
+                renewed = time.monotonic()
+            if self.follower.problems != told:
+                told = self.follower.problems
+                for problem in told:
+                    _log.error("unreadable", extra={"fields": {"reason": problem}})
+            if self.follower.progress.is_complete or (not more and told):
+                self._was_read.set()
+            if not more:
+                await self._pause(LOOK_SECONDS)
+            elif self.follower.progress.is_complete:
+                # Counting anew what is counted already can wait for whoever asks.
+                await self._pause(time.monotonic() - began)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; while much comes in, longer: what counts it must not keep it waiting."""
+        before = self._asked()
+        await anyio.sleep(seconds)
+        until = time.monotonic() + BUSY_LOOK_SECONDS
+        while self._asked() - before > BUSY_ASKS and time.monotonic() < until:
+            before = self._asked()
+            await anyio.sleep(LOOK_SECONDS)
+
+    async def close(self) -> None:
+        """Close the files."""
+        self._is_closed = True
+        for idle in self._idle.values():
+            while idle:
+                await idle.pop().close()
+        await self.feed.close()
+        await self.follower.close()
+        self.rollup.close()

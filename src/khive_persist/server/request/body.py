@@ -1,0 +1,232 @@
+"""The body of a request: all of it, unpacked, or a refusal as soon as it is too much."""
+
+import asyncio
+import sys
+import zlib
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import anyio
+import anyio.lowlevel
+from starlette.requests import Request
+
+from khive_persist.server.http.errors import CLOSE, Refused
+from khive_persist.store import codec
+
+if TYPE_CHECKING:
+    from khive_persist.server.context import Serving
+
+_STEP_BYTES: Final = 65_536
+# Text packs to a tenth or a thirtieth. What claims to be more than this was made to fill memories.
+_RATIO: Final = 200
+_RATIO_BYTES: Final = 262_144
+_PIECE_BYTES: Final = 4_096
+# 8 MB, the most that RFC 9659 lets a sender of zstd over HTTP ask of its receiver.
+_ZSTD_WINDOW_LOG: Final = 23
+
+
+class Budget:
+    """What bodies that are being read may hold together. Small ones are always let in.
+
+    Attributes:
+        unpacking: Held by the body of which a large piece is being unpacked.
+    """
+
+    def __init__(self, total_bytes: int, small_bytes: int) -> None:
+        self._left = total_bytes
+        self.small_bytes = small_bytes
+        self.unpacking = asyncio.Lock()
+
+    def take(self, held: int, more: int) -> None:
+        """Take what a body that holds so much needs more.
+
+        Raises:
+            Refused: There is no room for it now.
+        """
+        more = max(0, held + more - self.small_bytes) - max(0, held - self.small_bytes)
+        if more > self._left:
+            raise Refused(503, "busy", "too many large bodies at once", headers=CLOSE)
+        self._left -= more
+
+    def give_back(self, held: int) -> None:
+        """Give back what a body of this size had taken."""
+        self._left += max(0, held - self.small_bytes)
+
+
+class _Unpacker(Protocol):
+    """Unpacks a stream piece by piece, and never more at a time than it is asked for."""
+
+    def unpack(self, data: bytes) -> bytes:
+        """The next piece; `data` is what came since, and may be empty."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another piece can be had without more data."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the stream ended, with nothing after it."""
+
+
+async def read_body(serving: "Serving", request: Request, *, is_strangers: bool = False) -> bytes:
+    """All of the body, unpacked.
+
+    Args:
+        serving: Whose limits count.
+        request: Who sends it.
+        is_strangers: Whether nobody knows yet who that is.
+
+    Raises:
+        Refused: 408 it does not come in time, 413 it is too large, packed or not, 415 it is packed
+            otherwise than with gzip or zstd, 400 what is packed is damaged, 503 no room for it now.
+        ClientDisconnect: Its sender has left.
+    """
+    most = serving.live.settings.server_max_body_bytes
+    seconds = serving.limits.body_seconds
+    if is_strangers:
+        most = min(most, serving.limits.stranger_body_bytes)
+        seconds = min(seconds, serving.limits.stranger_body_seconds)
+    try:
+        if int(request.headers.get("content-length", "0")) > most:
+            raise _too_large(most)
+        unpacker = _unpacker(request.headers.get("content-encoding", ""))
+        async with asyncio.timeout(seconds):
+            return await _read(serving, request, unpacker, most)
+    except TimeoutError as error:
+        raise Refused(408, "slow", "the body did not come in time", headers=CLOSE) from error
+
+
+async def read_json(serving: "Serving", request: Request, *, is_strangers: bool = False) -> Any:
+    """The body as a JSON document.
+
+    Raises:
+        Refused: As for `read_body`; 400 where it is no JSON.
+    """
+    body = await read_body(serving, request, is_strangers=is_strangers)
+    try:
+        return codec.load(body.decode())
+    except ValueError as error:
+        raise not_json(error) from error
+
+
+def not_json(error: ValueError) -> Refused:
+    """The refusal of a body that is no JSON; it quotes nothing of it."""
+    reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return Refused(400, "not_json", f"the body is no JSON ({reason})")
+
+
+async def _read(
+    serving: "Serving", request: Request, unpacker: _Unpacker | None, most: int
+) -> bytes:
+    pieces: list[bytes] = []
+    held = packed = 0
+
+    def keep(piece: bytes) -> None:
+        nonlocal held
+        if held + len(piece) > most:
+            raise _too_large(most)
+        serving.budget.take(held, len(piece))
+        held += len(piece)
+        pieces.append(piece)
+
+    try:
+        async for chunk in request.stream():
+            if unpacker is None:
+                keep(chunk)
+                continue
+            # In small pieces, so that what one unpacks to tells at once what it is made for.
+            for begin in range(0, len(chunk), _PIECE_BYTES):
+                piece = chunk[begin : begin + _PIECE_BYTES]
+                packed += len(piece)
+                if packed > most:
+                    raise _too_large(most)
+                keep(unpacker.unpack(piece))
+                while unpacker.has_more:
+                    if held > _RATIO_BYTES and held > packed * _RATIO:
+                        raise _too_large(most)
+                    # One step of one body at a time, and then the others.
+                    async with serving.budget.unpacking:
+                        await anyio.lowlevel.checkpoint()
+                        keep(unpacker.unpack(b""))
+        if unpacker is not None and packed and not unpacker.is_finished:
+            raise _damaged()
+        return b"".join(pieces)
+    finally:
+        serving.budget.give_back(held)
+
+
+def _unpacker(encoding: str) -> _Unpacker | None:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip":
+            return _Gzip()
+        case "zstd":
+            return _Zstd()
+    raise Refused(
+        415,
+        "content_encoding",
+        "the body is packed in a way that is not taken here",
+        hint="send it plain, or with gzip or zstd",
+        headers=CLOSE | {"accept-encoding": "gzip, zstd"},
+    )
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+        self.has_more = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self._stream.eof and not self._stream.unused_data
+
+    def unpack(self, data: bytes) -> bytes:
+        try:
+            piece = self._stream.decompress(self._stream.unconsumed_tail + data, _STEP_BYTES)
+        except zlib.error as error:
+            raise _damaged() from error
+        self.has_more = len(piece) == _STEP_BYTES or bool(self._stream.unconsumed_tail)
+        if self._stream.unused_data:
+            raise _damaged()
+        return piece
+
+
+class _Zstd:
+    def __init__(self) -> None:
+        # In two branches: the checker knows which Python it is for.
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+        self._error = zstd.ZstdError
+        limit: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+        self._stream = zstd.ZstdDecompressor(options=limit)
+        self.has_more = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self._stream.eof
+
+    def unpack(self, data: bytes) -> bytes:
+        try:
+            piece = self._stream.decompress(data, _STEP_BYTES)
+        except (self._error, EOFError) as error:
+            raise _damaged() from error
+        if self._stream.unused_data:
+            raise _damaged()
+        self.has_more = not self._stream.eof and not self._stream.needs_input
+        return piece
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(
+        413,
+        "too_large",
+        f"the body has more than {most} bytes, unpacked",
+        hint="send less at once, or raise server.max_body_bytes in config.toml",
+        headers=CLOSE,
+    )
+
+
+def _damaged() -> Refused:
+    return Refused(400, "damaged", "what is packed in the body is damaged", headers=CLOSE)

@@ -1,0 +1,203 @@
+"""`SessionCache`: the sessions of applications that were read or written lately."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NamedTuple
+
+import anyio.to_thread
+
+from khive_persist.errors import MirrorError, NotFoundError, StoreError
+from khive_persist.mirror.session_copies import is_copied
+from khive_persist.models.application_session import ACTIVE, ApplicationSession
+from khive_persist.models.query import column
+from khive_persist.server.context import Serving
+from khive_persist.server.routes.application_sessions.retries import retried
+from khive_persist.store import codec
+from khive_persist.store.application_sessions import ApplicationSessionStore
+
+KEPT_SECONDS: Final = 300.0
+MOST_BYTES: Final = 16 << 20
+_LARGEST_BYTES: Final = MOST_BYTES // 16
+# What an entry takes besides its text.
+_ENTRY_BYTES: Final = 512
+_HEAD: Final = (
+    "session_id",
+    "status",
+    "version",
+    "started_at",
+    "updated_at",
+    "completed_at",
+)
+
+
+class Entry(NamedTuple):
+    """One session.
+
+    Attributes:
+        version: Its version.
+        status: Its status.
+        head: What who may only write is told of it.
+        body: All of it, as the JSON of an answer.
+    """
+
+    version: int
+    status: str
+    head: dict[str, Any]
+    body: bytes
+
+
+class SessionCache:
+    """Sessions by id, read through: what it gives is what the database has.
+
+    An entry stays for 5 minutes, in 16 MB together, and is replaced when this server writes. Before
+    each use it is looked whether anybody has written to the file; where that was somebody else than
+    this server, as the command line or another program, every entry is dropped.
+    """
+
+    def __init__(self, serving: Serving, now: Callable[[], float] = time.monotonic) -> None:
+        self._serving = serving
+        self._now = now
+        self._entries: OrderedDict[str, tuple[float, Entry]] = OrderedDict()
+        self._bytes = 0
+        self._under_way: dict[str, set[_UnderWay]] = {}
+        self._store: ApplicationSessionStore | None = None
+        self._seen: object = None
+        self._others: object = None
+
+    async def get(self, id: str) -> Entry:
+        """The session.
+
+        Raises:
+            NotFoundError: There is none.
+            StoreError: As its subclasses say.
+        """
+        store = await self._looked_at()
+        entry = self._find(id)
+        self._serving.metrics.looked_up(is_hit=entry is not None)
+        if entry is not None:
+            return entry
+        with self._doubted(id) as reading:
+            found = await retried(lambda: store.find(column("id") == id, limit=1))
+            if not found:
+                raise NotFoundError(f"no session has the id {id!r}")
+            await self._mend(store, id)
+            entry = _entry(found[0])
+            if not reading.is_doubtful:
+                self._keep(id, entry)
+            return entry
+
+    async def write(
+        self, id: str, work: Callable[[ApplicationSessionStore], Awaitable[ApplicationSession]]
+    ) -> Entry:
+        """The session as it is once it was written.
+
+        Args:
+            id: Which.
+            work: Writes it.
+
+        Raises:
+            KhiveError: What `work` raises.
+        """
+        store = await self._looked_at()
+        with self._doubted(id) as writing:
+            try:
+                session = await retried(lambda: work(store))
+            finally:
+                # Where it failed, it may be committed all the same.
+                self._drop(id)
+                is_doubtful = writing.is_doubtful
+                _doubt(self._under_way[id])
+            entry = _entry(session)
+            if not is_doubtful:
+                # Not `id`: the session may have been given its own just now.
+                self._keep(session.id, entry)
+            return entry
+
+    @contextmanager
+    def _doubted(self, id: str) -> Iterator["_UnderWay"]:
+        """What is read or written meanwhile may be old before it is here: then it is not kept."""
+        one = _UnderWay()
+        others = self._under_way.setdefault(id, set())
+        others.add(one)
+        try:
+            yield one
+        finally:
+            others.remove(one)
+            if not others:
+                del self._under_way[id]
+
+    async def _mend(self, store: ApplicationSessionStore, id: str) -> None:
+        """Copy a session whose writer was killed before it could: what is told must be in both."""
+        serving = self._serving
+        settings = serving.live.settings
+        if not await anyio.to_thread.run_sync(is_copied, serving.project, id, settings):
+            # Where that fails, too, as on a full disk, it can be read all the same.
+            with suppress(StoreError, MirrorError):
+                await store.revise(id, lambda there: there)
+
+    async def _looked_at(self) -> ApplicationSessionStore:
+        store: ApplicationSessionStore = await self._serving.stores.of(ApplicationSession)
+        seen = store.changes()
+        if store is self._store and seen == self._seen:
+            return store
+        # After the look: what is committed in between makes the next look another one.
+        others = await store.changes_of_others()
+        if store is not self._store or others != self._others:
+            self._entries.clear()
+            self._bytes = 0
+            for under_way in self._under_way.values():
+                _doubt(under_way)
+        self._store, self._seen, self._others = store, seen, others
+        return store
+
+    def _find(self, id: str) -> Entry | None:
+        until, entry = self._entries.get(id, (0.0, None))
+        if entry is None or self._now() >= until:
+            self._drop(id)
+            return None
+        self._entries.move_to_end(id)
+        return entry
+
+    def _keep(self, id: str, entry: Entry) -> None:
+        self._drop(id)
+        if len(entry.body) <= _LARGEST_BYTES:
+            self._entries[id] = self._now() + KEPT_SECONDS, entry
+            self._bytes += len(entry.body) + _ENTRY_BYTES
+        while self._bytes > MOST_BYTES:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, id: str) -> None:
+        _, entry = self._entries.pop(id, (0.0, None))
+        if entry is not None:
+            self._bytes -= len(entry.body) + _ENTRY_BYTES
+
+
+class _UnderWay:
+    """A reading or a writing of one session.
+
+    It is doubtful once somebody else has written, or has ended a writing of the same session:
+    nobody can tell which of the two came first.
+    """
+
+    def __init__(self) -> None:
+        self.is_doubtful = False
+
+
+def _doubt(under_way: Iterable[_UnderWay]) -> None:
+    for one in under_way:
+        one.is_doubtful = True
+
+
+def _entry(session: ApplicationSession) -> Entry:
+    fields = session_fields(session.id, session.content)
+    head: dict[str, Any] = {name: fields[name] for name in _HEAD if name in fields}
+    body = codec.dump_lossy(fields).encode()
+    return Entry(fields["version"], fields["status"], head, body)
+
+
+def session_fields(id: str, content: object) -> dict[str, Any]:
+    """A session as an answer says it; one that was written past the store may lack fields."""
+    fields = content if isinstance(content, dict) else {}
+    return {"session_id": id, "status": ACTIVE, "version": 0, **fields}

@@ -1,0 +1,70 @@
+"""`GET /v1/application_sessions/{id}/check`: whether a session is there, in both copies."""
+
+from typing import Any, Final
+
+import anyio.to_thread
+
+from khive_persist.errors import NotFoundError
+from khive_persist.mirror.session_copies import PURPOSES, SessionCopies, compare_session
+from khive_persist.models.purposes import APPLICATION_SESSIONS
+from khive_persist.server.context import Serving
+from khive_persist.store import codec
+
+_LISTED: Final = 100
+CHECKED: Final = {
+    "type": "object",
+    "required": ["session_id", "exists", "is_restorable", "counts", "differences"],
+    "properties": {
+        "session_id": {"type": "string"},
+        "exists": {"type": "boolean"},
+        "is_restorable": {"type": "boolean"},
+        "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "differences": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+
+async def check(serving: Serving, id: str) -> dict[str, Any]:
+    """Whether a session is there and can be restored, what was saved last, and how much there is.
+
+    Raises:
+        NotFoundError: Neither copy has it.
+        StoreError: As its subclasses say.
+    """
+    settings = serving.live.settings
+    copies = await anyio.to_thread.run_sync(compare_session, serving.project, id, settings)
+    return _told(id, copies)
+
+
+def _told(id: str, copies: SessionCopies) -> dict[str, Any]:
+    name = APPLICATION_SESSIONS.name
+    row = copies.rows[name].get(id)
+    if row is None and id not in copies.copies[name]:
+        raise NotFoundError(f"no session has the id {id!r}")
+    content = codec.column(row[1]) if row is not None else None
+    fields = content if isinstance(content, dict) else {}
+    return {
+        "session_id": id,
+        "exists": row is not None,
+        "is_restorable": not copies.disagreements,
+        "status": fields.get("status"),
+        "version": fields.get("version"),
+        "last_saved": _last_saved(copies, fields),
+        "counts": {p.table: len(copies.rows[p.name]) for p in PURPOSES[1:]},
+        "differences": [one._asdict() for one in copies.disagreements[:_LISTED]],
+    }
+
+
+def _last_saved(copies: SessionCopies, fields: dict[str, Any]) -> dict[str, str] | None:
+    """The record with the latest time of its own; of the session itself, its last update."""
+    found = [
+        (str(row[3]), purpose.table, id)
+        for purpose in PURPOSES
+        for id, row in copies.rows[purpose.name].items()
+    ]
+    if isinstance(at := fields.get("updated_at"), str):
+        found.append((at, APPLICATION_SESSIONS.table, fields["session_id"]))
+    if not found:
+        return None
+    at, kind, id = max(found)
+    return {"at": at, "kind": kind, "id": id}

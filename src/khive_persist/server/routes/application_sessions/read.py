@@ -1,0 +1,146 @@
+"""`GET` of sessions and of what is in them: one, lists of them, and whether both copies agree."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
+from khive_persist.models.node import Node
+from khive_persist.models.query import Filter, column, field
+from khive_persist.server.context import Serving
+from khive_persist.server.routes.application_sessions.append import KINDS
+from khive_persist.server.routes.application_sessions.cache import SessionCache, session_fields
+from khive_persist.server.routes.application_sessions.check import CHECKED, check
+from khive_persist.server.routes.application_sessions.versions import tag
+from khive_persist.server.routes.read.listing import Listing, Page
+from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
+from khive_persist.server.routes.read.responses import CACHE, has_tag
+from khive_persist.store import codec
+from khive_persist.store.keyset_pages import NewestRow, Project, newest
+from khive_persist.transfer.columns import columns_of
+from khive_persist.transfer.writing import Table
+from khive_persist.transfer.writing.csv import head, line_of
+
+_FIELDS: Final = ("application", "participant", "scenario", "group")
+_FILTERS: Final = (
+    *(Parameter(name, "text", f"Of this {name}.") for name in _FIELDS),
+    Parameter("status", "word", "Of this status.", (ACTIVE, COMPLETED)),
+    SINCE,
+    UNTIL,
+)
+_NAME: Final = Parameter("name", "text", "Of the series of this name.")
+_WORDS: Final = {"id": "The session's id."}
+# The class of records says what else is in them, and others add fields of their own.
+_SESSION: Final = {
+    "type": "object",
+    "required": ["session_id", "status", "version"],
+    "properties": {"session_id": {"type": "string"}, "version": {"type": "integer"}},
+}
+_ITEM: Final = {
+    "type": "object",
+    "required": ["id", "created_at"],
+    "properties": {"id": {"type": "string"}, "created_at": {"type": "string"}},
+}
+
+
+def operations(serving: Serving, path: str, cache: SessionCache) -> list[Operation]:
+    """What this group answers.
+
+    Args:
+        serving: What the group was given.
+        path: Of the sessions.
+        cache: Has the single ones.
+    """
+
+    async def every(asked: Asked) -> Listing:
+        names = (*_FIELDS, "status")
+        filters = [
+            field(name) == asked.values[name] for name in names if asked.values[name] is not None
+        ]
+        return _listing(serving, ApplicationSession, [*filters, *_times(asked)], _session)
+
+    async def one(asked: Asked) -> Response:
+        entry = await cache.get(asked.path["id"])
+        headers = CACHE | {"etag": tag(entry.version)}
+        if has_tag(asked.request, headers["etag"]):
+            return Response(status_code=304, headers=headers)
+        return Response(entry.body, headers=headers, media_type="application/json")
+
+    async def checked(asked: Asked) -> Any:
+        return await check(serving, asked.path["id"])
+
+    def within(record: type[Node]) -> Callable[[Asked], Any]:
+        async def items(asked: Asked) -> Listing:
+            id = asked.path["id"]
+            await cache.get(id)
+            filters = [field("session_id") == id, *_times(asked)]
+            if asked.values.get("name") is not None:
+                filters.append(field("name") == asked.values["name"])
+            return _listing(serving, record, filters, _item)
+
+        return items
+
+    single = f"{path}/{{id}}"
+    return [
+        Operation(path, every, "Sessions, the newest first.", _FILTERS, _SESSION, True),
+        Operation(single, one, "One session; its ETag is its version.", (), _SESSION,
+                  path_words=_WORDS),
+        Operation(f"{single}/check", checked, "Whether a session is in both copies.", (), CHECKED,
+                  path_words=_WORDS),
+        *(
+            Operation(
+                f"{single}/{name}",
+                within(kind.record),
+                f"The {name} of a session, the newest first.",
+                (SINCE, UNTIL) if name == "messages" else (_NAME, SINCE, UNTIL),
+                _ITEM,
+                True,
+                path_words=_WORDS,
+            )
+            for name, kind in KINDS.items()
+        ),
+    ]  # fmt: skip
+
+
+def _times(asked: Asked) -> list[Filter]:
+    found: list[Filter] = []
+    if asked.values["since"] is not None:
+        found.append(column("created_at") >= asked.values["since"])
+    if asked.values["until"] is not None:
+        found.append(column("created_at") < asked.values["until"])
+    return found
+
+
+def _listing(
+    serving: Serving,
+    record: type[Node],
+    filters: Sequence[Filter],
+    document: Callable[[NewestRow], dict[str, Any]],
+) -> Listing:
+    purpose = record.purpose
+    table = Table(purpose, tuple(columns_of(record, purpose)))
+
+    async def page(after: Sequence[Any] | None, limit: int) -> Page:
+        project = None if after is None else Project(*after)
+        async with serving.reading.reader(purpose) as reader:
+            rows, following = await newest(reader, [purpose], filters, project, limit)
+        return Page(rows, following)
+
+    def line(one: NewestRow) -> bytes:
+        row = (*one.row[:3], one.project.created_at, one.row[4])
+        return line_of(table, table.columns, row)
+
+    return Listing(page, (str, str), document, partial(head, table.columns), line)
+
+
+def _session(one: NewestRow) -> dict[str, Any]:
+    return session_fields(one.row[0], codec.column(one.row[1]))
+
+
+def _item(one: NewestRow) -> dict[str, Any]:
+    content = codec.column(one.row[1])
+    fields = content if isinstance(content, dict) else {}
+    return {**fields, "id": one.row[0], "created_at": one.project.created_at}

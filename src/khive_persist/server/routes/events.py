@@ -1,0 +1,128 @@
+"""`POST /v1/events`: many events, each with an id of its sender's, so that it may be sent again."""
+
+import json
+import re
+from typing import Any, Final, NamedTuple
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from khive_persist import clock
+from khive_persist.capture.spool import Event
+from khive_persist.errors import InvalidRecordError, MirrorError, StoreError
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.recorder.event_fallback import new_event
+from khive_persist.recorder.messages import Payload
+from khive_persist.server.context import Serving
+from khive_persist.server.request.auth import JSON, JSON_LINES, media_type, route
+from khive_persist.server.request.body import read_body
+from khive_persist.server.routes.batches import NoJson, Told, batch_response, read_batch
+from khive_persist.store import codec
+from khive_persist.transfer.row_validation import checked
+
+_KEYS: Final = frozenset({"id", "tool", "payload", "created_at"})
+# Such an id can stand in the name of a spool file.
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_INLINE_BYTES: Final = 65_536
+
+
+class _Ready(NamedTuple):
+    """An event, and where in its batch it stands."""
+
+    at: int
+    payload: Payload
+
+
+def routes(serving: Serving) -> list[BaseRoute]:
+    """The routes of this group."""
+
+    async def receive(request: Request) -> Response:
+        body = await read_body(serving, request)
+        kind = media_type(request)
+        if len(body) > _INLINE_BYTES:
+            told, ready = await anyio.to_thread.run_sync(_prepare, body, kind)
+        else:
+            told, ready = _prepare(body, kind)
+        for tool in HOOK_EVENTS:
+            some = [one for one in ready if one.payload.event.tool == tool]
+            if some:
+                await _store(serving, tool, some, told)
+        return batch_response(told)
+
+    types = JSON | JSON_LINES
+    return [route(serving, "POST", "/v1/events", receive, right="ingest", types=types)]
+
+
+async def _store(serving: Serving, tool: str, some: list[_Ready], told: list[Told]) -> None:
+    purpose = HOOK_EVENTS[tool]
+    payloads = [one.payload for one in some]
+    try:
+        found = await serving.recorder.store(purpose, payloads)
+        results = [Told(one.id, *result) for one, result in zip(payloads, found, strict=True)]
+    except (StoreError, MirrorError):
+        if not all(_UUID.match(one.id) for one in payloads):
+            # They have ids that the spool cannot keep: their sender sends them again.
+            raise
+        await anyio.to_thread.run_sync(_keep, serving, payloads)
+        results = [Told(one.id, "spooled") for one in payloads]
+    for one, result in zip(some, results, strict=True):
+        told[one.at] = result
+        serving.metrics.recorded(purpose, result.result)
+
+
+def _keep(serving: Serving, payloads: list[Payload]) -> None:
+    for one in payloads:
+        serving.refuge.keep(one.event, one.raw)
+
+
+def _prepare(body: bytes, kind: str) -> tuple[list[Told], list[_Ready]]:
+    told: list[Told] = []
+    ready: list[_Ready] = []
+    for at, document in enumerate(read_batch(body, kind)):
+        id = document.get("id") if isinstance(document, dict) else None
+        try:
+            one = _payload(document)
+        except InvalidRecordError as error:
+            told.append(Told(id if isinstance(id, str) else None, "refused", str(error)))
+        else:
+            ready.append(_Ready(at, one))
+            told.append(Told(one.id, "refused"))
+    return told, ready
+
+
+def _payload(document: Any) -> Payload:
+    if isinstance(document, NoJson):
+        raise InvalidRecordError(document.reason)
+    if not isinstance(document, dict) or "payload" not in document:
+        raise InvalidRecordError("an event is an object with tool and payload")
+    if unknown := sorted(document.keys() - _KEYS):
+        raise InvalidRecordError(f"an event has no {unknown[0]!r}")
+    tool = document.get("tool")
+    if not isinstance(tool, str) or tool not in HOOK_EVENTS:
+        raise InvalidRecordError(f"no tool {tool!r}", hint="one of " + ", ".join(HOOK_EVENTS))
+    event = _event(tool, document)
+    return Payload(event, _spelled(document["payload"]), is_timed="created_at" in document)
+
+
+def _event(tool: str, document: dict[str, Any]) -> Event:
+    event = new_event(tool)
+    arrival_ns, id = event.arrival_ns, event.id
+    if "id" in document:
+        id = document["id"]
+        checked((id, None, None, None, None))
+    if "created_at" in document:
+        instant = clock.from_column(document["created_at"])
+        if instant is None or instant.timestamp() < 0:
+            raise InvalidRecordError("created_at is no time")
+        arrival_ns = int(instant.timestamp()) * 1_000_000_000 + instant.microsecond * 1_000
+    return Event(f"{arrival_ns:020d}_{id}_{tool}.event", arrival_ns, id, tool, False, False)
+
+
+def _spelled(payload: Any) -> bytes:
+    try:
+        return codec.dump_spelled(payload).encode()
+    except InvalidRecordError:
+        # Lone surrogates: JSON can say them, and so they stay.
+        return json.dumps(payload, separators=(",", ":")).encode()

@@ -1,0 +1,147 @@
+"""`/v1/experiments`: experiments, and the variants that sessions are assigned."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from khive_persist.analytics.experiments import assign as assigning
+from khive_persist.analytics.experiments.counts import count_experiments
+from khive_persist.analytics.experiments.create import WEIGHT, define
+from khive_persist.errors import InvalidRecordError
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.experiment import MOST_VARIANTS, Experiment
+from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
+from khive_persist.server.context import Serving
+from khive_persist.server.http.errors import json_response
+from khive_persist.server.request.auth import route
+from khive_persist.server.request.body import read_json
+from khive_persist.server.routes.application_sessions.retries import retried
+from khive_persist.server.routes.read.listing import Listing, Page
+from khive_persist.server.routes.read.operations import Asked, Operation, routes_of
+from khive_persist.server.routes.read.schemas import COUNT, INSTANT, TEXT, array, maybe, record
+from khive_persist.sessions.has_started import PURPOSES, has_begun
+from khive_persist.store import codec
+from khive_persist.store.immutable import Kept
+from khive_persist.store.keyset_pages import NewestRow, Project, newest
+from khive_persist.transfer.columns import columns_of
+from khive_persist.transfer.writing import Table
+from khive_persist.transfer.writing.csv import head, line_of
+
+PATH: Final = "/v1/experiments"
+WEIGHED: Final = {"type": "number", "exclusiveMinimum": 0}
+_COUNTED: Final = record(
+    name=TEXT,
+    created_at=maybe(INSTANT),
+    note=maybe(TEXT),
+    variants=array(
+        record(
+            name=TEXT, weight=maybe(WEIGHED), random=COUNT, named=COUNT, late_random=COUNT,
+            late_named=COUNT,
+        )
+    ),
+)  # fmt: skip
+# Others add fields of their own.
+_LISTED: Final = {
+    "type": "object",
+    "required": ["name", "created_at"],
+    "properties": {"name": TEXT, "created_at": INSTANT},
+}
+
+
+def routes(serving: Serving) -> list[BaseRoute]:
+    """The routes of this group."""
+
+    async def create(request: Request) -> Response:
+        fields = await _object(serving, request, {"name", "variants", "note"})
+        experiments = await serving.stores.of(Experiment)
+        variants = _weighed(fields["variants"])
+        made = partial(define, experiments, fields["name"], variants, fields["note"])
+        kept: Kept[Experiment] = await retried(made)
+        serving.metrics.recorded(EXPERIMENTS, "new" if kept.is_new else "same")
+        location = {"location": f"{PATH}/{kept.record.id}"}
+        return json_response(kept.record.content, 201 if kept.is_new else 200, location)
+
+    async def assign(request: Request) -> Response:
+        fields = await _object(serving, request, {"session_id", "variant"})
+        variant = fields["variant"]
+        if variant is not None and not isinstance(variant, str):
+            raise InvalidRecordError("variant is the name of one")
+        experiments = await serving.stores.of(Experiment)
+        assignments = await serving.stores.of(Assignment)
+        name = request.path_params["name"]
+        # To say it again changes nothing: who is not answered asks once more.
+        kept = await retried(
+            lambda: assigning.keep(
+                experiments, assignments, begun, fields["session_id"], name, variant
+            )
+        )
+        serving.metrics.recorded(ASSIGNMENTS, "new" if kept.is_new else "same")
+        return json_response(assigning.as_document(kept.record), 201 if kept.is_new else 200)
+
+    async def begun(session_id: str) -> bool:
+        # What waits in the spool is not seen: the drainer brings it in within moments.
+        async with serving.reading.reader(*PURPOSES) as reader:
+            return await has_begun(reader, session_id)
+
+    return [
+        route(serving, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
+        route(serving, "POST", PATH, create, right="ingest"),
+        *routes_of(serving, _operations(serving)),
+    ]
+
+
+def _operations(serving: Serving) -> list[Operation]:
+    table = Table(EXPERIMENTS, tuple(columns_of(Experiment, EXPERIMENTS)))
+
+    async def every(_asked: Asked) -> Listing:
+        async def page(after: Sequence[Any] | None, limit: int) -> Page:
+            at = None if after is None else Project(*after)
+            async with serving.reading.reader(EXPERIMENTS) as reader:
+                return Page(*await newest(reader, [EXPERIMENTS], [], at, limit))
+
+        def line(one: NewestRow) -> bytes:
+            row = (*one.row[:3], one.project.created_at, one.row[4])
+            return line_of(table, table.columns, row)
+
+        return Listing(page, (str, str), _listed, partial(head, table.columns), line)
+
+    async def one(asked: Asked) -> Any:
+        async with serving.reading.reader(EXPERIMENTS, ASSIGNMENTS) as reader:
+            (found,) = await count_experiments(reader, asked.path["name"])
+        return found.as_document()
+
+    words = {"name": "The experiment's name."}
+    return [
+        Operation(PATH, every, "Experiments, the newest first.", (), _LISTED, True),
+        Operation(f"{PATH}/{{name}}", one, "An experiment, and the sessions of each variant.", (),
+                  _COUNTED, path_words=words),
+    ]  # fmt: skip
+
+
+async def _object(serving: Serving, request: Request, names: set[str]) -> dict[str, Any]:
+    """What a body says; each of the values the record is yet to check."""
+    document = await read_json(serving, request)
+    if not isinstance(document, dict):
+        raise InvalidRecordError(f"an object with {', '.join(sorted(names))} is needed")
+    if unknown := sorted(document.keys() - names):
+        raise InvalidRecordError(f"there is no {unknown[0][:80]!r} here")
+    return dict.fromkeys(names) | document
+
+
+def _weighed(variants: object) -> object:
+    """Variants of which some have no weight of their own; what else is wrong the record says."""
+    if not isinstance(variants, list):
+        return variants
+    if len(variants) > MOST_VARIANTS:
+        raise InvalidRecordError(f"an experiment has at most {MOST_VARIANTS} variants")
+    return [{"weight": WEIGHT, **one} if isinstance(one, dict) else one for one in variants]
+
+
+def _listed(one: NewestRow) -> dict[str, Any]:
+    content = codec.column(one.row[1])
+    fields = content if isinstance(content, dict) else {}
+    return {**fields, "name": one.row[0], "created_at": one.project.created_at}

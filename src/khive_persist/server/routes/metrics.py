@@ -1,0 +1,125 @@
+"""What is counted, in the format of Prometheus."""
+
+import time
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from khive_persist.models.purposes import Purpose
+from khive_persist.recorder.messages import Commit
+
+ROUTE: Final = "khive.route"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        # To look up a labelled counter takes longer than to count.
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._recorded: dict[tuple[str, str], Counter] = {}
+        self._requests = Counter(
+            "khive_http_requests", "Answers.", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "khive_http_request_seconds",
+            "From the head of a request to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._records = Counter(
+            "khive_records",
+            "What came in, by what became of it: new, same, changed, refused or spooled.",
+            ("purpose", "result"),
+            registry=self.registry,
+        )
+        self._batch_rows = Histogram(
+            "khive_commit_rows",
+            "Rows of a commit.",
+            ("purpose",),
+            buckets=_ROWS,
+            registry=self.registry,
+        )
+        self._batch_seconds = Histogram(
+            "khive_commit_seconds",
+            "Of a commit, with the mirror.",
+            ("purpose",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._lookups = Counter(
+            "khive_session_lookups",
+            "Sessions of applications that were looked up, by whether the cache had them.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._waiting = Gauge(
+            "khive_waiting", "Requests that wait for a commit.", registry=self.registry
+        )
+
+    def committed(self, commit: Commit) -> None:
+        """Count a commit."""
+        self._batch_rows.labels(commit.purpose.name).observe(commit.rows)
+        self._batch_seconds.labels(commit.purpose.name).observe(commit.seconds)
+
+    def recorded(self, purpose: Purpose, result: str, count: int = 1) -> None:
+        """Count records that came in."""
+        key = purpose.name, result
+        found = self._recorded.get(key)
+        if found is None:
+            found = self._recorded[key] = self._records.labels(*key)
+        found.inc(count)
+
+    def looked_up(self, *, is_hit: bool) -> None:
+        """Count a look at the cache of sessions."""
+        self._lookups.labels("hit" if is_hit else "miss").inc()
+
+    def text(self, waiting: int) -> tuple[bytes, str]:
+        """All of it as Prometheus reads it, and the media type of that.
+
+        Args:
+            waiting: How many callers wait for a commit now.
+        """
+        self._waiting.set(waiting)
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        key = method, route, status
+        found = self._answers.get(key)
+        if found is None:
+            found = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._answers[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+
+class Observed:
+    """Counts the answers of an app, by route: no word of a request is a label."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            route = scope.get(ROUTE, "none")
+            method = scope["method"] if route != "none" else "-"
+            self._metrics.answered(method, route, status, time.perf_counter() - began)

@@ -1,0 +1,188 @@
+"""`GET /v1/compare` and `/v1/report`: groups of sessions, and days and weeks, set side by side."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from khive_persist import clock
+from khive_persist.analytics.compare import grouping, metrics
+from khive_persist.analytics.compare.report import elements
+from khive_persist.analytics.periodic_report.period import KINDS, chosen
+from khive_persist.models.purposes import EXPERIMENTS
+from khive_persist.models.query import field
+from khive_persist.server.context import Serving
+from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.routes.read.fingerprint import state_of
+from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.parameters import Parameter
+from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
+from khive_persist.server.routes.read.report_schemas import COMPARISON, COMPARISON_NAMES, REPORT
+from khive_persist.server.routes.read.responses import CACHE, has_tag
+from khive_persist.store import codec
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+PAGE: Final = "text/html"
+# What the page says of itself, and what only a header can say.
+POLICY: Final = f"{elements.POLICY}; frame-ancestors 'none'"
+BY: Final = Parameter(
+    "by", "text", "What parts sessions into groups, as in model or plan:PATH.", default="model"
+)
+GROUP: Final = Parameter(
+    "group", "text", "Only this group; again for more, the one to compare with first.",
+    is_many=True,
+)  # fmt: skip
+METRIC: Final = Parameter("metric", "text", "Only this metric; again for more.", is_many=True)
+PAIRED_BY: Final = Parameter("paired_by", "text", "What belongs together, as task_description.")
+MIN_N: Final = Parameter(
+    "min_n", "integer", "With fewer sessions in a group nothing is tested.",
+    minimum=2, maximum=1_000_000, default=5,
+)  # fmt: skip
+INCLUDE_LATE: Final = Parameter(
+    "include_late", "boolean",
+    "Also sessions whose variant of an experiment somebody named after their work had begun.",
+    default=False,
+)  # fmt: skip
+PERIOD: Final = Parameter("period", "word", "How long it is, in UTC.", KINDS, default="week")
+AT: Final = Parameter("at", "time", "A time in it; else the last one that is over.")
+_PATTERNS: Final = (*metrics.PATTERNS, "experiment:NAME")
+_DIGEST_BYTES: Final = 12
+_REFUSALS: Final = {"504": f"it takes longer than {LIMIT_SECONDS:.0f} s"}
+_NO_EXPERIMENT: Final = {"404": "there is no such experiment"}
+
+
+def operations(serving: Serving) -> list[Operation]:
+    """What this group answers."""
+    reporter = Reporter(serving.project, serving.stopping)
+    made = version("khive-persist")
+
+    async def answered(asked: Asked, question: Mapping[str, Any], key: Any) -> Response:
+        """The answer; 304 where the client has that of the same question to the same records."""
+        is_page = bool(question["as_page"])
+        # Before it is computed: what comes meanwhile is in the answer, or makes another tag.
+        seen = codec.dump_lossy([made, is_page, key, state_of(serving.project)]).encode()
+        tag = f'"{hashlib.blake2b(seen, digest_size=_DIGEST_BYTES).hexdigest()}"'
+        headers = CACHE | {"etag": f"W/{tag}"}
+        if is_page:
+            # Also where it is not changed: a cache takes the headers of the later answer.
+            headers |= {"content-security-policy": POLICY, "content-disposition": "inline"}
+        media_type = PAGE if is_page else "application/json"
+        if has_tag(asked.request, tag):
+            return Response(status_code=304, headers=headers)
+        if asked.request.method == "HEAD":
+            return Response(headers=headers, media_type=media_type)
+        body = await reporter.ask(asked.request, question)
+        return Response(body, headers=headers, media_type=media_type)
+
+    async def compared(asked: Asked, *, as_page: bool) -> Response:
+        # A name that is wrong is told at once.
+        grouping.key(asked["by"])
+        if asked["paired_by"] is not None:
+            grouping.key(asked["paired_by"])
+        for name in asked["metric"] or ():
+            metrics.measured(name)
+        wanted = {
+            "by": asked["by"],
+            "groups": asked["group"] or (),
+            "names": asked["metric"] or (),
+            "paired_by": asked["paired_by"],
+            "min_n": asked["min_n"],
+            "since": _text(asked["since"]),
+            "until": _text(asked["until"]),
+            "with_late": asked["include_late"],
+        }
+        question = {"what": "compare", "as_page": as_page} | wanted
+        return await answered(asked, question, wanted)
+
+    async def reported(asked: Asked, *, as_page: bool) -> Response:
+        now = clock.now()
+        period = chosen(asked["period"], asked["at"], now)
+        question = {
+            "what": "report",
+            "as_page": as_page,
+            "period": period.kind,
+            "at": clock.to_text(period.since),
+            "now": clock.to_text(now),
+        }
+        # Of one that runs, a day that begins changes what is shown.
+        day = now.date() if period.is_running(now) else None
+        return await answered(asked, question, [period.kind, period.time, str(day)])
+
+    async def compare(asked: Asked) -> Response:
+        return await compared(asked, as_page=False)
+
+    async def compare_page(asked: Asked) -> Response:
+        return await compared(asked, as_page=True)
+
+    async def names(_asked: Asked) -> Any:
+        async with serving.reading.reader(EXPERIMENTS) as reader:
+            found = await reader.fetch(_experiments)
+        return {
+            "by": grouping.NAMES,
+            "metrics": metrics.NAMES,
+            "patterns": _PATTERNS,
+            "experiments": [str(row[0]) for row in found],
+        }
+
+    async def report(asked: Asked) -> Response:
+        return await reported(asked, as_page=False)
+
+    async def report_page(asked: Asked) -> Response:
+        return await reported(asked, as_page=True)
+
+    groups = (
+        BY, GROUP, METRIC, PAIRED_BY, MIN_N, INCLUDE_LATE, given.SINCE, given.UNTIL,
+    )  # fmt: skip
+    return [
+        Operation(
+            "/v1/compare",
+            compare,
+            "Groups of sessions compared, with every figure.",
+            groups,
+            COMPARISON,
+            refusals=_REFUSALS | _NO_EXPERIMENT,
+        ),
+        Operation(
+            "/v1/compare/page",
+            compare_page,
+            "The report of a comparison, a page that stands by itself.",
+            groups,
+            media_type=PAGE,
+            refusals=_REFUSALS | _NO_EXPERIMENT,
+        ),
+        Operation(
+            "/v1/compare/names",
+            names,
+            "By what sessions can be grouped, and what can be compared.",
+            (),
+            COMPARISON_NAMES,
+        ),
+        Operation(
+            "/v1/report",
+            report,
+            "A day or a week, beside the one before.",
+            (PERIOD, AT),
+            REPORT,
+            refusals=_REFUSALS,
+        ),
+        Operation(
+            "/v1/report/page",
+            report_page,
+            "The same as a page that stands by itself.",
+            (PERIOD, AT),
+            media_type=PAGE,
+            refusals=_REFUSALS,
+        ),
+    ]
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else clock.to_text(moment)
+
+
+def _experiments(source: Source) -> Statement:
+    name = source.extract("$.name")
+    return select(source, [~field("name").is_null()], (field("name"),), columns=f"{name} AS name")

@@ -1,0 +1,55 @@
+"""Cursors: where a page ends, as text that a client gives back and need not read."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final
+
+from khive_persist.server.http.errors import Refused
+from khive_persist.store import codec
+
+_INT64: Final = range(-(2**63), 2**63)
+
+
+def to_text(values: Sequence[Any]) -> str:
+    """The cursor after the item with these values."""
+    return base64.urlsafe_b64encode(codec.dump(list(values)).encode()).decode().rstrip("=")
+
+
+def from_text(cursor: str, *kinds: type[Any] | tuple[type[Any], ...]) -> list[Any]:
+    """The values of a cursor.
+
+    Args:
+        cursor: What the client gave.
+        kinds: Of what type each has to be.
+
+    Raises:
+        Refused: 400; it is none of this list's.
+    """
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        values = codec.load(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise _wrong() from error
+    if not isinstance(values, list) or len(values) != len(kinds):
+        raise _wrong()
+    for value, kind in zip(values, kinds, strict=True):
+        if not isinstance(value, kind) or not _is_storable(value):
+            raise _wrong()
+    return values
+
+
+def _is_storable(value: Any) -> bool:
+    if isinstance(value, int):
+        return value in _INT64
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _wrong() -> Refused:
+    return Refused(
+        400, "bad_parameter", "cursor is none of this list", hint="send `next` of the page before"
+    )

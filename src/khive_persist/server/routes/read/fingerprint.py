@@ -1,0 +1,33 @@
+"""What the files of a project look like: nothing is computed again while they are the same."""
+
+import os
+
+from khive_persist.project import Project
+
+State = tuple[tuple[str, int, int, int], ...]
+
+
+def state_of(project: Project) -> State:
+    """Another value whenever something was recorded, or the settings were changed.
+
+    It is read from the directory, in less than a millisecond; no file is opened. A checkpoint may
+    change it, too.
+    """
+    try:
+        names = sorted(name for name in os.listdir(project.khive) if name.endswith(".db"))
+    except OSError:
+        names = []
+    files = [project.database(name) for name in names]
+    paths = [project.config, *files, *(path.with_name(f"{path.name}-wal") for path in files)]
+    found = []
+    for path in paths:
+        try:
+            one = os.stat(path)
+        except OSError:
+            # It is not there, or cannot be seen: who computes is told which.
+            continue
+        if not one.st_size:
+            # Who opens a database to read it makes an empty log, and takes it away again.
+            continue
+        found.append((path.name, one.st_ino, one.st_size, one.st_mtime_ns))
+    return tuple(found)

@@ -1,0 +1,119 @@
+"""A list as an answer: a page of JSON, or all of it as CSV or JSON Lines, in flat memory."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from khive_persist.server.routes.read import cursors
+from khive_persist.server.routes.read.parameters import DEFAULT_LIMIT
+from khive_persist.server.routes.read.responses import CACHE, answer
+from khive_persist.server.routes.read.streaming import Streamed
+from khive_persist.store import codec
+
+Form = Literal["json", "csv", "jsonl"]
+Kinds = tuple[type[Any] | tuple[type[Any], ...], ...]
+
+STREAMED_AT_ONCE: Final = 200
+MEDIA_TYPES: Final[dict[Form, str]] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+}
+_FORMS: Final[dict[str, Form]] = {
+    "application/json": "json",
+    "application/*": "json",
+    "*/*": "json",
+    "text/csv": "csv",
+    "application/x-ndjson": "jsonl",
+    "application/jsonl": "jsonl",
+}
+
+
+class Page(NamedTuple):
+    """Some items of a list, and the values of the cursor after them; None at the list's end."""
+
+    items: Sequence[Any]
+    next: Sequence[Any] | None
+
+
+class Listing(NamedTuple):
+    """A list that can be read from anywhere on.
+
+    Attributes:
+        page: The items after a cursor's values, or the first ones; at most so many. It may give
+            fewer before the end, to keep within its memory, but never none.
+        kinds: The types of a cursor's values.
+        document: An item as JSON has it.
+        csv_head: The first line of CSV.
+        csv_line: An item as a line of CSV.
+    """
+
+    page: Callable[[Sequence[Any] | None, int], Awaitable[Page]]
+    kinds: Kinds
+    document: Callable[[Any], Any]
+    csv_head: Callable[[], bytes]
+    csv_line: Callable[[Any], bytes]
+
+
+async def answer_list(
+    request: Request, listing: Listing, limit: int | None, cursor: str | None
+) -> Response:
+    """A page of a list, or as CSV and JSON Lines all of it from the cursor on."""
+    after = None if cursor is None else cursors.from_text(cursor, *listing.kinds)
+    form = form_of(request)
+    if form == "json":
+        page = await listing.page(after, DEFAULT_LIMIT if limit is None else limit)
+        items = [listing.document(item) for item in page.items]
+        following = None if page.next is None else cursors.to_text(page.next)
+        return answer(request, {"items": items, "next": following})
+    headers = dict(CACHE)
+    if request.method == "HEAD":
+        return Response(headers=headers | {"content-type": MEDIA_TYPES[form]})
+    # The first page is read before the answer begins, so that what is wrong can still be said.
+    first = await listing.page(after, STREAMED_AT_ONCE if limit is None else _least(limit))
+    content = _streamed(listing, first, form, limit)
+    return Streamed(content, headers, MEDIA_TYPES[form])
+
+
+def form_of(request: Request) -> Form:
+    """What the client likes best of what there is; JSON where it does not say, or knows neither."""
+    best: tuple[float, Form] = (0.0, "json")
+    for one in ",".join(request.headers.getlist("accept")).split(","):
+        name, *parameters = (word.strip().lower() for word in one.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 0.0
+        if name in _FORMS and weight > best[0]:
+            best = weight, _FORMS[name]
+    return best[1]
+
+
+async def _streamed(
+    listing: Listing, first: Page, form: Form, limit: int | None
+) -> AsyncGenerator[bytes, None]:
+    page, left = first, limit
+    if form == "csv":
+        yield listing.csv_head()
+    while True:
+        if form == "csv":
+            lines = [listing.csv_line(item) for item in page.items]
+        else:
+            lines = [
+                codec.dump_lossy(listing.document(item)).encode() + b"\n" for item in page.items
+            ]
+        if lines:
+            yield b"".join(lines)
+        left = None if left is None else left - len(lines)
+        if page.next is None or left == 0:
+            return
+        page = await listing.page(page.next, STREAMED_AT_ONCE if left is None else _least(left))
+
+
+def _least(left: int) -> int:
+    return min(left, STREAMED_AT_ONCE)

@@ -1,0 +1,142 @@
+"""The parameters of a query: what each may be, for who parses it and for who describes it."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from starlette.requests import Request
+
+from khive_persist import clock
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.server.http.errors import Refused
+
+Kind = Literal["text", "word", "integer", "number", "boolean", "time"]
+
+MAX_CHARACTERS: Final = 2_000
+MAX_LIMIT: Final = 1_000
+DEFAULT_LIMIT: Final = 50
+# Of one that may be there several times.
+MAX_VALUES: Final = 50
+# Each day that there is, and no other. Of the years that 4 divides, 1900 alone has no 29 February.
+_DAY: Final = (
+    "(?:(?:19|20)[0-9]{2}-(?:"
+    "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    "|(?:(?:19|20)(?:0[48]|[2468][048]|[13579][26])|2000)-02-29)"
+)
+_CLOCK: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,6})?)?"
+_OFFSET: Final = "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+# What a `time` may be, for who describes it, too: an age, a date, or a time in ISO form.
+TIME: Final = f"[0-9]{{1,4}}[smhdw]|{_DAY}(?:[T ]{_CLOCK}{_OFFSET}?)?"
+_TIME: Final = re.compile(TIME)
+
+
+class Parameter(NamedTuple):
+    """One parameter of a query.
+
+    Attributes:
+        name: As it stands in the URL.
+        kind: `word` is one of `words`; `time` is `2h`, `3d`, or a date or time in ISO form.
+        about: What it does, one line.
+        words: What a `word` may be.
+        minimum: Of a number.
+        maximum: Of a number.
+        default: Where it is not given.
+        is_many: Whether it may be there several times; its value is a tuple of all.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    words: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    default: Any = None
+    is_many: bool = False
+
+
+LIMIT: Final = Parameter(
+    "limit", "integer", "At most so many on a page; of CSV and JSON Lines, in all.",
+    minimum=1, maximum=MAX_LIMIT,
+)  # fmt: skip
+CURSOR: Final = Parameter("cursor", "text", "Where the page begins: `next` of the page before.")
+SINCE: Final = Parameter("since", "time", "Not before.")
+UNTIL: Final = Parameter("until", "time", "Before.")
+SESSION: Final = Parameter("session", "text", "Of the session whose id is this, or begins so.")
+TOOL: Final = Parameter("tool", "word", "Of this AI tool.", tuple(HOOK_EVENTS))
+TYPE: Final = Parameter("type", "text", "Events of this type, as in pre_command.")
+COMPLEXITY: Final = Parameter("complexity", "text", "Of this complexity.")
+MIN_CONFIDENCE: Final = Parameter("min_confidence", "number", "At least so sure, 0 to 1.")
+MAX_COST: Final = Parameter("max_cost", "number", "Of at most this planning_cost, in USD.")
+
+
+def parsed(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """The values of a query, each parameter's or its default.
+
+    Raises:
+        Refused: 400, naming the parameter, for one that is unknown, there too often, or wrong.
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    values = {name: parameter.default for name, parameter in known.items()}
+    seen = set()
+    for name, text in request.query_params.multi_items():
+        if name not in known:
+            hint = "one of " + ", ".join(known) if known else "this route has none"
+            raise _wrong(name[:80], "is not a parameter here", hint)
+        if known[name].is_many:
+            values[name] = (*(values[name] or ()), _value(known[name], text))
+            if len(values[name]) > MAX_VALUES:
+                raise _wrong(name, f"is there more than {MAX_VALUES} times")
+            continue
+        if name in seen:
+            raise _wrong(name, "is there twice")
+        seen.add(name)
+        values[name] = _value(known[name], text)
+    return values
+
+
+def _value(one: Parameter, text: str) -> Any:
+    if len(text) > MAX_CHARACTERS:
+        raise _wrong(one.name, f"has more than {MAX_CHARACTERS} characters")
+    match one.kind:
+        case "text":
+            return text
+        case "word":
+            if text not in one.words:
+                raise _wrong(one.name, "is another word", "one of " + ", ".join(one.words))
+            return text
+        case "boolean":
+            if text not in ("true", "false"):
+                raise _wrong(one.name, "is true or false")
+            return text == "true"
+        case "time":
+            try:
+                if not _TIME.fullmatch(text):
+                    raise ValueError(text)
+                return clock.moment(text)
+            except ValueError as error:
+                raise _wrong(one.name, "is no time", clock.MOMENTS) from error
+        case "integer" | "number":
+            return _number(one, text)
+
+
+def _number(one: Parameter, text: str) -> int | float:
+    low = -math.inf if one.minimum is None else one.minimum
+    high = math.inf if one.maximum is None else one.maximum
+    try:
+        # Python's own words for numbers take underscores and digits of other scripts, too.
+        if not text.isascii() or "_" in text or text != text.strip():
+            raise ValueError(text)
+        value = int(text) if one.kind == "integer" else float(text)
+    except ValueError as error:
+        kind = "whole number" if one.kind == "integer" else "number"
+        raise _wrong(one.name, f"is no {kind}") from error
+    if not low <= value <= high or not math.isfinite(value):
+        raise _wrong(one.name, f"is out of range, {low:g} to {high:g}")
+    return value
+
+
+def _wrong(name: str, what: str, hint: str = "") -> Refused:
+    return Refused(400, "bad_parameter", f"{name} {what}", hint=hint)

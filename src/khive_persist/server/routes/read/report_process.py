@@ -1,0 +1,126 @@
+"""The process that computes one comparison or report for a server; `reporter.py` starts it.
+
+    python -m khive_persist.server.routes.read.report_process ROOT
+
+It takes a `Question` as a line of JSON on stdin, and writes the answer to stdout. What computes
+statistics and draws takes a hundred megabytes, which the server does not have to keep so. It leaves
+when its stdin ends, as it does with the server.
+"""
+
+import os
+import resource
+import sys
+import threading
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import anyio
+
+from khive_persist import clock
+from khive_persist.errors import InvalidQueryError, KhiveError, MissingExtraError
+from khive_persist.project import Project
+from khive_persist.store import codec
+
+# The answer is an error: a JSON object of its class, message and hint.
+REFUSED: Final = 3
+MOST_MEMORY_BYTES: Final = 2 << 30
+# What it does can wait for what is recorded meanwhile.
+_NICENESS: Final = 5
+
+
+def main() -> int:
+    """Answer one question."""
+    os.umask(0o077)
+    os.nice(_NICENESS)
+    # Thousands of groups must not take the memory that others need.
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_BYTES, most))
+    question = codec.load(sys.stdin.readline())
+    threading.Thread(target=_leave_with_the_server, daemon=True).start()
+    try:
+        answer = _answer(Project(sys.argv[1]), question)
+    except KhiveError as error:
+        _write({"class": type(error).__name__, "message": error.args[0], "hint": error.hint})
+        return REFUSED
+    except MemoryError:
+        wrong = InvalidQueryError.__name__
+        _write({"class": wrong, "message": "that takes too much memory", "hint": "ask for less"})
+        return REFUSED
+    sys.stdout.write(answer)
+    return 0
+
+
+def _answer(project: Project, question: dict[str, Any]) -> str:
+    if question.pop("what") == "report":
+        return _report(project, **question)
+    return _comparison(project, **question)
+
+
+def _report(project: Project, *, as_page: bool, period: Any, at: str, now: str) -> str:
+    from khive_persist.analytics.periodic_report.report import read_report
+
+    made_at = _instant(now)
+    report = anyio.run(read_report, project, period, _instant(at), made_at)
+    if not as_page:
+        return codec.dump_lossy(report)
+    try:
+        from khive_persist.analytics.periodic_report.page import page
+    except ImportError as error:
+        raise _missing(error) from error
+    return page(report, made_at or clock.now())
+
+
+def _comparison(
+    project: Project,
+    *,
+    as_page: bool,
+    names: list[str],
+    paired_by: str | None,
+    min_n: int,
+    since: str | None,
+    until: str | None,
+    **wanted: Any,
+) -> str:
+    try:
+        from khive_persist.analytics.compare import metrics
+        from khive_persist.analytics.compare.collect import collect
+        from khive_persist.analytics.compare.compare import compare
+        from khive_persist.analytics.compare.document import as_document
+    except ImportError as error:
+        raise _missing(error) from error
+    found = anyio.run(
+        partial(collect, project, names=names or metrics.NAMES, paired_by=paired_by,
+                since=_instant(since), until=_instant(until), **wanted)
+    )  # fmt: skip
+    compared = compare(found.samples, paired=paired_by is not None, min_n=min_n)
+    if not as_page:
+        return codec.dump_lossy(as_document(found, compared))
+    try:
+        from khive_persist.analytics.compare.report.page import page
+    except ImportError as error:
+        raise _missing(error) from error
+    return page(found, compared, clock.now())
+
+
+def _instant(text: str | None) -> datetime | None:
+    return clock.from_column(text)
+
+
+def _missing(error: ImportError) -> MissingExtraError:
+    return MissingExtraError(
+        f"this needs {error.name}", hint="pip install 'khive-persist[analysis]'"
+    )
+
+
+def _write(told: dict[str, Any]) -> None:
+    sys.stdout.write(codec.dump_lossy(told))
+
+
+def _leave_with_the_server() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""What happened in a time: the events by session, what was planned and judged, what came last."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import NamedTuple
+
+from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, Purpose
+from khive_persist.sessions.definitions import (
+    has_session_sql,
+    is_call_end_sql,
+    is_failed_call_sql,
+    is_verdict_sql,
+    session_sql,
+    text_sql,
+    tool_sql,
+    verdict_order_sql,
+)
+from khive_persist.store.numbers import LARGEST
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement
+
+DAY_CHARACTERS = len("YYYY-MM-DD")
+
+
+class Time(NamedTuple):
+    """From `since` on, and before `until`: text in UTC, as `clock.to_text` writes it."""
+
+    since: str
+    until: str
+
+
+class EventPart(NamedTuple):
+    """The events of one day that have session, project and model in common.
+
+    Attributes:
+        session: Their session's id; an empty text stands for none, here and in what follows.
+        day: The day in UTC.
+        tool: The AI tool.
+        project: The directory that it worked in.
+        model: The model.
+        events: How many they are.
+        calls: How many of them are the end of a tool call, so that each call counts once.
+        failures: Ends of tool calls that failed or were refused.
+        first: The time of the first.
+        last: The time of the last.
+    """
+
+    session: str
+    day: str
+    tool: str
+    project: str
+    model: str
+    events: int
+    calls: int
+    failures: int
+    first: str
+    last: str
+
+
+class PlansMade(NamedTuple):
+    """How many plans were saved in a time; `cost` is of those that have a finite one, in USD."""
+
+    plans: int
+    cost: float | None
+
+
+async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, None]:
+    """The events of all tools in a time, in order of their session, in flat memory.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    async with aclosing(reader.stream(lambda source: _events(source, time))) as rows:
+        async for row in rows:
+            yield EventPart(*row)
+
+
+async def plans_made(reader: Reader, time: Time) -> PlansMade:
+    """What was planned.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        kind = f"json_type({source.content}, '$.planning_cost')"
+        cost = source.extract("$.planning_cost")
+        # One that is infinite would be the sum of all.
+        counts = f"{kind} IN ('integer', 'real') AND {cost} BETWEEN -{LARGEST} AND {LARGEST}"
+        columns = f"count(*), sum(CASE WHEN {counts} THEN {cost} END)"
+        return _within(source, PLANNER_SESSIONS, columns, time)
+
+    rows = await reader.fetch(build)
+    return PlansMade(*rows[0])
+
+
+async def verdicts_given(reader: Reader, time: Time) -> dict[str, int]:
+    """How many sessions were judged in a time, by the verdict.
+
+    Each session counts once: by the latest verdict of a person in that time, else of a rule.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    rows = await reader.fetch(lambda source: _verdicts(source, time))
+    return {str(verdict): count for verdict, count in rows}
+
+
+async def latest(reader: Reader, purposes: Sequence[Purpose], before: str) -> str | None:
+    """The time of the last record before an instant, of any of the purposes; None without one.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        at = source.created_at
+        tables = [source.tables[one.name] for one in purposes if one.name in source.tables]
+        each = [f"SELECT max({at}) AS at FROM {table} WHERE {at} < ?" for table in tables]
+        if not each:
+            return Statement("SELECT NULL", [])
+        return Statement(f"SELECT max(at) FROM ({' UNION ALL '.join(each)})", [before] * len(each))
+
+    return (await reader.fetch(build))[0][0]  # type: ignore[no-any-return]
+
+
+def _events(source: Source, time: Time) -> Statement:
+    at = source.created_at
+    keys = "session, day, tool, project, model"
+    each = [
+        # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
+        "SELECT session, day, tool, project, model, count(*), count(ends),"
+        " count(failed), min(at), max(at)"
+        f" FROM (SELECT {session_sql(source)} AS session, substr({at}, 1, {DAY_CHARACTERS}) AS day,"
+        f" {tool_sql(source, tool)} AS tool, {text_sql(source, 'cwd')} AS project,"
+        f" {text_sql(source, 'model')} AS model, {at} AS at,"
+        f" CASE WHEN {is_call_end_sql(source)} THEN 1 END AS ends,"
+        f" CASE WHEN {is_failed_call_sql(source)} THEN 1 END AS failed"
+        f" FROM {source.tables[purpose.name]} WHERE {at} >= ? AND {at} < ? LIMIT -1)"
+        f" GROUP BY {keys}"
+        for tool, purpose in HOOK_EVENTS.items()
+        if purpose.name in source.tables
+    ]
+    if not each:
+        return Statement("SELECT 0 LIMIT 0", [])
+    return Statement(f"SELECT * FROM ({' UNION ALL '.join(each)}) ORDER BY 1", [*time] * len(each))
+
+
+def _within(source: Source, purpose: Purpose, columns: str, time: Time) -> Statement:
+    table = source.tables.get(purpose.name)
+    if table is None:
+        return Statement("SELECT 0, NULL", [])
+    at = source.created_at
+    return Statement(f"SELECT {columns} FROM {table} WHERE {at} >= ? AND {at} < ?", [*time])
+
+
+def _verdicts(source: Source, time: Time) -> Statement:
+    table = source.tables.get(OUTCOMES.name)
+    if table is None:
+        return Statement("SELECT NULL, 0 LIMIT 0", [])
+    at = source.created_at
+    return Statement(
+        f"SELECT verdict, count(*) FROM (SELECT {source.extract('$.verdict')} AS verdict,"
+        f" row_number() OVER (PARTITION BY {session_sql(source)}"
+        f" ORDER BY {verdict_order_sql(source)} DESC) AS number"
+        f" FROM {table} WHERE {at} >= ? AND {at} < ? AND {has_session_sql(source)}"
+        f" AND {is_verdict_sql(source)}) WHERE number = 1 GROUP BY verdict",
+        [*time],
+    )

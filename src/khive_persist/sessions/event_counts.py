@@ -1,0 +1,46 @@
+"""What `stats` counts over the events of all tools."""
+
+from typing import Any
+
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.query import Filter
+from khive_persist.sessions.definitions import is_failed_call_sql, session_sql, tool_sql
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+
+async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]:
+    """The events of each tool, or other client, and type.
+
+    Returns:
+        The most frequent first: `tool`, `event_type`, `events`, `failures` (ends of tool calls that
+        failed) and `sessions`: in how many there are such events, so that a session is counted for
+        each type that it has.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    names = ("tool", "event_type", "events", "failures", "sessions")
+    rows = await reader.fetch(lambda source: _statement(source, filters))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
+    each, values = [], []
+    event_type = source.extract("$.event_type")
+    for tool, purpose in HOOK_EVENTS.items():
+        if purpose.name not in source.tables:
+            continue
+        one = source._replace(sql=source.tables[purpose.name])
+        columns = (
+            f"{tool_sql(source, tool)} AS tool,"
+            f" {event_type} AS event_type, count(*) AS events,"
+            f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures,"
+            f" count(DISTINCT nullif({session_sql(source)}, '')) AS sessions"
+        )
+        found = select(one, filters, columns=columns)
+        each.append(f"{found.sql} GROUP BY 1, 2")
+        values += found.values
+    if not each:
+        return Statement("SELECT 0, 0, 0, 0, 0 LIMIT 0", [])
+    return Statement(" UNION ALL ".join(each) + " ORDER BY events DESC, 1, 2", values)

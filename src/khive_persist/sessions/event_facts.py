@@ -1,0 +1,376 @@
+"""Plans, and what is known of the sessions that carried them out.
+
+Each is asked of its own file, for some sessions at a time, which their indexes serve: a join of all
+files at once would hold all of them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.models.purposes import (
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    HOOK_EVENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+    Purpose,
+)
+from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
+from khive_persist.prices import TOKEN_CLASSES
+from khive_persist.sessions.definitions import (
+    ModelUse,
+    is_call_end_sql,
+    is_failed_call_sql,
+    is_verdict_sql,
+    main_model,
+    plan_field_sql,
+    plan_order_sql,
+    plan_session_sql,
+    text_sql,
+    time_sql,
+    tool_sql,
+    unreported_sql,
+    used_sql,
+    verdict_order_sql,
+)
+from khive_persist.store import codec
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+PURPOSES: Final = (
+    PLANNER_SESSIONS,
+    *HOOK_EVENTS.values(),
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    OUTCOMES,
+)
+_PLAN_FIELDS: Final = (
+    "task_description", "complexity", "workflow_pattern", "confidence", "agent_count",
+    "planning_cost",
+)  # fmt: skip
+_LATER: Final = "\U0010ffff"
+_MAX_CHARACTER: Final = "\U0010ffff"
+
+
+class Plan(NamedTuple):
+    """A plan as it was saved. A field that it lacks, or has of another type, is None.
+
+    Attributes:
+        agent_session_id: The session that carried it out: its `agent_session_id`, else its own.
+        planned_at: Text in UTC.
+        is_superseded: Whether a later plan is linked to the same agent session.
+    """
+
+    plan_id: str
+    session_id: str | None
+    agent_session_id: str | None
+    planned_at: str | None
+    task_description: str | None
+    complexity: str | None
+    workflow_pattern: str | None
+    confidence: float | None
+    agent_count: int | None
+    planning_cost: float | None
+    is_superseded: bool
+
+
+class EventFacts(NamedTuple):
+    """What the events of one session tell: `tool` is that of the first, `failures` of the calls."""
+
+    tool: str
+    started: str | None
+    ended: str | None
+    tool_calls: int
+    failures: int
+    subagents: int
+
+
+class MessageFacts(NamedTuple):
+    """What the messages of one session tell; of its calls, those that no event tells of."""
+
+    tool: str | None
+    started: str | None
+    ended: str | None
+    subagents: int
+    unreported_calls: int
+    unreported_failures: int
+
+
+class TodoFacts(NamedTuple):
+    """The to-dos that were ever on a session's lists, and those of them that were finished."""
+
+    todos: int
+    finished: int
+
+
+class VerdictGiven(NamedTuple):
+    """A verdict that was recorded."""
+
+    verdict: str
+    source: str
+    note: str | None
+
+
+def plans(
+    filters: Sequence[Filter] = (), limit: int | None = None
+) -> Callable[[Source], Statement]:
+    """A statement whose rows are `Plan`s, the latest first.
+
+    Raises:
+        InvalidQueryError: The limit is no number from 0.
+    """
+    checked_count("limit", limit)
+
+    def build(source: Source) -> Statement:
+        table = source.tables.get(PLANNER_SESSIONS.name)
+        if table is None:
+            return _nothing(len(Plan._fields))
+        link = f"nullif({plan_session_sql(source)}, '')"
+        order = plan_order_sql(source)
+        # SQLite gives the id of the row that has the maximum.
+        latest = f"SELECT id FROM (SELECT id, max({order}) FROM {table} GROUP BY {link})"
+        columns = [
+            "id",
+            plan_field_sql(source, "session_id"),
+            link,
+            source.created_at,
+            *(plan_field_sql(source, name) for name in _PLAN_FIELDS),
+            f"{link} IS NOT NULL AND id NOT IN ({latest})",
+        ]
+        return select(
+            source._replace(sql=table),
+            filters,
+            (-column("created_at"), -column("id")),
+            limit,
+            columns=", ".join(columns),
+        )
+
+    return build
+
+
+def tasks(source: Source) -> Statement:
+    """Of every plan: id, task description, complexity and workflow pattern, the latest first."""
+    table = source.tables.get(PLANNER_SESSIONS.name)
+    if table is None:
+        return _nothing(4)
+    names = ("task_description", "complexity", "workflow_pattern")
+    columns = ", ".join(["id", *(plan_field_sql(source, name) for name in names)])
+    one = source._replace(sql=table)
+    return select(one, (), (-column("created_at"), -column("id")), columns=columns)
+
+
+def linked_to(prefix: str, *, is_exact: bool) -> Filter:
+    """Plans of a session, or carried out by one: of this id or, if not `is_exact`, begun so."""
+    names = ("session_id", "agent_session_id")
+    if is_exact:
+        return AnyOf(tuple(field(name) == prefix for name in names))
+    return AnyOf(tuple((field(n) >= prefix) & (field(n) <= prefix + _MAX_CHARACTER) for n in names))
+
+
+async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, EventFacts]:
+    """What the events tell, by session; a session without events is missing."""
+    rows = await reader.fetch(lambda source: _events(source, sessions))
+    found: dict[str, EventFacts] = {}
+    for session, *values in rows:
+        facts = EventFacts(*values)
+        if (other := found.get(session)) is not None:
+            facts = EventFacts(
+                min((one.started or _LATER, one.tool) for one in (facts, other))[1],
+                _first(other.started, facts.started),
+                _last(other.ended, facts.ended),
+                other.tool_calls + facts.tool_calls,
+                other.failures + facts.failures,
+                other.subagents + facts.subagents,
+            )
+        found[session] = facts
+    return found
+
+
+def with_unreported(events: EventFacts | None, messages: MessageFacts | None) -> EventFacts | None:
+    """Add the calls that no event tells of; None where neither tells of a call."""
+    if messages is None or not (messages.unreported_calls or messages.unreported_failures):
+        return events
+    calls, failures = messages.unreported_calls, messages.unreported_failures
+    if events is None:
+        tool, started, ended = messages.tool or "", messages.started, messages.ended
+        return EventFacts(tool, started, ended, calls, failures, messages.subagents)
+    return events._replace(
+        tool_calls=events.tool_calls + calls, failures=events.failures + failures
+    )
+
+
+async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, MessageFacts]:
+    """What the messages tell, by session; a session without messages is missing."""
+    rows = await reader.fetch(
+        lambda source: _grouped(
+            source,
+            CONVERSATIONS,
+            sessions,
+            f"nullif(substr(min({time_sql(source)} || {text_sql(source, 'tool')}),"
+            f" {clock.CREATED_AT_CHARACTERS + 1}), ''),"
+            f" min({source.created_at}), max({source.created_at}),"
+            f" count(DISTINCT {source.extract('$.agent_id')}),"
+            f" sum({unreported_sql(source, 'calls')}), sum({unreported_sql(source, 'failures')})",
+            len(MessageFacts._fields),
+        )
+    )
+    return {session: MessageFacts(*values) for session, *values in rows}
+
+
+async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoFacts]:
+    """The to-dos, by session; a session without lists is missing.
+
+    A to-do is told by its agent and text, over all snapshots: a list may be emptied once it is
+    done, and its items' ids used again.
+    """
+    rows = await reader.fetch(lambda source: _todos(source, sessions))
+    return {session: TodoFacts(*values) for session, *values in rows}
+
+
+async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, VerdictGiven]:
+    """The verdict that counts, by session; a session without one is missing."""
+    rows = await reader.fetch(lambda source: _verdicts(source, sessions))
+    return {session: VerdictGiven(*row) for session, *row in rows}
+
+
+async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
+    """The model, by session; a session that names none is missing.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    found: dict[str, list[ModelUse]] = {}
+    for session, *use in await reader.fetch(lambda source: _models(source, sessions)):
+        found.setdefault(session, []).append(ModelUse(*use))
+    named = {session: main_model(uses) for session, uses in found.items()}
+    return {session: model for session, model in named.items() if model is not None}
+
+
+async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
+    """The sessions of any record whose id is this or begins so, in order; at most so many.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        names = {PLANNER_SESSIONS.name: ("session_id", "agent_session_id")}
+        asked = [
+            (table, source.extract(f"$.{name}"))
+            for purpose, table in source.tables.items()
+            for name in names.get(purpose, ("session_id",))
+        ]
+        if not asked:
+            return _nothing(1)
+        each = [
+            f"SELECT * FROM (SELECT DISTINCT {id} FROM {table} WHERE {id} >= ? AND {id} <= ?"
+            f" ORDER BY {id} LIMIT ?)"
+            for table, id in asked
+        ]
+        values = [prefix, prefix + _MAX_CHARACTER, limit] * len(each)
+        return Statement(f"{' UNION '.join(each)} ORDER BY 1 LIMIT ?", [*values, limit])
+
+    return [str(row[0]) for row in await reader.fetch(build)]
+
+
+def _events(source: Source, sessions: Iterable[str]) -> Statement:
+    session_id = source.extract("$.session_id")
+    wanted = codec.dump(sorted(sessions))
+    each = [
+        f"SELECT {session_id}, substr(min({time_sql(source)} || {tool_sql(source, tool)}),"
+        f" {clock.CREATED_AT_CHARACTERS + 1}),"
+        f" min({source.created_at}), max({source.created_at}),"
+        f" count(CASE WHEN {is_call_end_sql(source)} THEN 1 END),"
+        f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END),"
+        f" count(DISTINCT {source.extract('$.agent_id')})"
+        f" FROM {source.tables[purpose.name]}"
+        f" WHERE {session_id} IN (SELECT value FROM json_each(?)) GROUP BY {session_id}"
+        for tool, purpose in HOOK_EVENTS.items()
+        if purpose.name in source.tables
+    ]
+    if not each:
+        return _nothing(1 + len(EventFacts._fields))
+    return Statement(" UNION ALL ".join(each), [wanted] * len(each))
+
+
+def _grouped(
+    source: Source, purpose: Purpose, sessions: Iterable[str], columns: str, count: int
+) -> Statement:
+    table = source.tables.get(purpose.name)
+    if table is None:
+        return _nothing(1 + count)
+    session_id = source.extract("$.session_id")
+    return Statement(
+        f"SELECT {session_id}, {columns} FROM {table}"
+        f" WHERE {session_id} IN (SELECT value FROM json_each(?)) GROUP BY {session_id}",
+        [codec.dump(sorted(sessions))],
+    )
+
+
+def _todos(source: Source, sessions: Iterable[str]) -> Statement:
+    table = source.tables.get(FOCUS_CHAINS.name)
+    if table is None:
+        return _nothing(1 + len(TodoFacts._fields))
+    session_id = source.extract("$.session_id")
+    items = f"{source.content}, '$.items'"
+    # `value` of json_each is no JSON where an item is no object.
+    text, status = (
+        f"CASE WHEN item.type = 'object' THEN json_extract(item.value, '$.{name}') END"
+        for name in ("text", "status")
+    )
+    return Statement(
+        "SELECT session, count(DISTINCT agent || ' ' || said),"
+        " count(DISTINCT CASE WHEN status = 'completed' THEN agent || ' ' || said END)"
+        f" FROM (SELECT {session_id} AS session,"
+        f" coalesce({source.extract('$.agent_id')}, '') AS agent,"
+        f" {text} AS said, {status} AS status FROM {table}"
+        f" LEFT JOIN json_each({items}) AS item"
+        f" WHERE {session_id} IN (SELECT value FROM json_each(?))) GROUP BY session",
+        [codec.dump(sorted(sessions))],
+    )
+
+
+def _verdicts(source: Source, sessions: Iterable[str]) -> Statement:
+    table = source.tables.get(OUTCOMES.name)
+    if table is None:
+        return _nothing(4)
+    session_id = source.extract("$.session_id")
+    return Statement(
+        "SELECT session, verdict, source, note FROM ("
+        f"SELECT {session_id} AS session, {source.extract('$.verdict')} AS verdict,"
+        f" coalesce({source.extract('$.source')}, 'person') AS source,"
+        f" {source.extract('$.note')} AS note,"
+        f" row_number() OVER (PARTITION BY {session_id} ORDER BY {verdict_order_sql(source)} DESC)"
+        f" AS number FROM {table} WHERE {session_id} IN (SELECT value FROM json_each(?))"
+        f" AND {is_verdict_sql(source)}) WHERE number = 1",
+        [codec.dump(sorted(sessions))],
+    )
+
+
+def _models(source: Source, sessions: Iterable[str]) -> Statement:
+    session_id, model = source.extract("$.session_id"), source.extract("$.model")
+    tokens = " + ".join(used_sql(source, name) for name in TOKEN_CLASSES)
+    each = [
+        f"SELECT {session_id}, {f'sum({tokens})' if purpose == CONVERSATIONS else '0'},"
+        f" max({time_sql(source)}), {model} FROM {source.tables[purpose.name]}"
+        f" WHERE {session_id} IN (SELECT value FROM json_each(?))"
+        f" AND typeof({model}) = 'text' AND {model} <> '' GROUP BY {session_id}, {model}"
+        for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
+        if purpose.name in source.tables
+    ]
+    if not each:
+        return _nothing(1 + len(ModelUse._fields))
+    return Statement(" UNION ALL ".join(each), [codec.dump(sorted(sessions))] * len(each))
+
+
+def _nothing(columns: int) -> Statement:
+    return Statement(f"SELECT {', '.join(['NULL'] * columns)} LIMIT 0", [])
+
+
+def _first(one: str | None, other: str | None) -> str | None:
+    return min((text for text in (one, other) if text is not None), default=None)
+
+
+def _last(one: str | None, other: str | None) -> str | None:
+    return max((text for text in (one, other) if text is not None), default=None)

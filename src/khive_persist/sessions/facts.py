@@ -1,0 +1,261 @@
+"""What is known of each session, whatever kinds of records tell of it."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, NamedTuple
+
+from khive_persist import clock
+from khive_persist import settings as configuration
+from khive_persist.models.purposes import (
+    APPLICATION_SESSIONS,
+    ASSIGNMENTS,
+    CONVERSATIONS,
+    HOOK_EVENTS,
+    MEASUREMENTS,
+    SCORES,
+    Purpose,
+)
+from khive_persist.models.query import field
+from khive_persist.opening import reading
+from khive_persist.prices import PriceTable
+from khive_persist.project import Project
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.activity import Time
+from khive_persist.sessions.definitions import ruled, text_sql, time_sql
+from khive_persist.sessions.pages import linked_plans, plan_contents, session_pages
+from khive_persist.sessions.token_totals import token_totals
+from khive_persist.store import codec
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, aggregate
+
+
+class Assigned(NamedTuple):
+    """The variant that a session has in an experiment; `method` is random or named."""
+
+    variant: str
+    method: str
+    is_late: bool
+
+
+class SessionFacts(NamedTuple):
+    """One session. What is not known is None.
+
+    Attributes:
+        session_id: Its id.
+        tool: The AI tool, or `application`.
+        model: The one whose messages used most tokens.
+        project: The directory in which it was at work.
+        started: The first event or message, else what its application says; text in UTC.
+        duration_seconds: From the first event or message to the last, pauses included.
+        tool_calls: How many ended, each once.
+        failures: Those of them that failed or were refused.
+        agents: Agents that it started, its own not among them.
+        todos_finished: To-dos that were ever completed.
+        tokens: Of all classes together.
+        cost: In USD; None also where one message has no known price.
+        verdict: success, partial or failure.
+        plan: The content of its plan; empty without one.
+        application: The content of the application's session; empty where it is none.
+        scores: The mean of its scores of each name.
+        measurements: The mean of its measurements of each name.
+        assignments: The variant that it was assigned, by experiment.
+    """
+
+    session_id: str
+    tool: str | None = None
+    model: str | None = None
+    project: str | None = None
+    started: str | None = None
+    duration_seconds: float | None = None
+    tool_calls: int | None = None
+    failures: int | None = None
+    agents: int | None = None
+    todos_finished: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    verdict: str | None = None
+    plan: Mapping[str, Any] = {}
+    application: Mapping[str, Any] = {}
+    scores: Mapping[str, float] = {}
+    measurements: Mapping[str, float] = {}
+    assignments: Mapping[str, Assigned] = {}
+
+
+async def session_facts(
+    project: Project, time: Time | None = None
+) -> AsyncGenerator[SessionFacts, None]:
+    """Every session that a record tells of, in order of its id, in flat memory.
+
+    Args:
+        place: Whose.
+        time: Only sessions of which a record of this time tells; what is said of them is of all
+            their records.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        StoreError: As its subclasses say.
+    """
+    settings = configuration.load(project.config)
+    prices, rule = PriceTable(settings.cost_prices), settings.verdict_rule
+    async with AsyncExitStack() as stack:
+        purposes = (*facts.PURPOSES, APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
+        reader = await stack.enter_async_context(reading(project, *purposes))
+        messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
+        # Apart, as SQLite reads at most ten files together.
+        assigned = await stack.enter_async_context(reading(project, ASSIGNMENTS))
+        pages = await stack.enter_async_context(aclosing(session_pages(reader, time)))
+        linked = await linked_plans(reader)
+        async for sessions in pages:
+            assignments = await _assignments(assigned, sessions)
+            for one in await _page(sessions, linked, reader, messages, prices, rule):
+                yield one._replace(assignments=assignments.get(one.session_id, {}))
+
+
+async def _page(
+    sessions: list[str],
+    linked: dict[str, str],
+    reader: Reader,
+    messages: Reader,
+    prices: PriceTable,
+    rule: float | None,
+) -> list[SessionFacts]:
+    plans = await plan_contents(reader, sessions, linked)
+    events = await facts.event_facts(reader, sessions)
+    said = await facts.message_facts(reader, sessions)
+    todos = await facts.todo_facts(reader, sessions)
+    given = await facts.verdicts(reader, {*sessions, *map(_own_session, plans.values())})
+    of_sessions = field("session_id").in_(sessions)
+    totals = await token_totals(messages, "session", prices, of_sessions)
+    tokens = {total.group: total for total in totals}
+    models = await facts.models(reader, sessions)
+    applications = await _applications(reader, sessions)
+    scores = await _means(reader, sessions, SCORES)
+    measurements = await _means(reader, sessions, MEASUREMENTS)
+    projects = await _projects(reader, sessions)
+    made = []
+    for session in sessions:
+        of_messages = said.get(session)
+        of_events = facts.with_unreported(events.get(session), of_messages)
+        known = [part for part in (of_events, of_messages) if part is not None]
+        started = min((part.started for part in known if part.started), default=None)
+        first = clock.from_column(started)
+        last = clock.from_column(max((p.ended for p in known if p.ended), default=None))
+        total, plan = tokens.get(session), plans.get(session, {})
+        application = applications.get(session, {})
+        verdict = given.get(session) or given.get(_own_session(plan))
+        if verdict is None and of_events is not None:
+            by_rule = ruled(of_events.tool_calls, of_events.failures, rule)
+            verdict = facts.VerdictGiven(by_rule, "rule", None) if by_rule else None
+        todo = todos.get(session)
+        made.append(
+            SessionFacts(
+                session,
+                tool=next((part.tool for part in known if part.tool), None),
+                model=models.get(session),
+                project=projects.get(session),
+                started=started or application.get("started_at"),
+                duration_seconds=(last - first).total_seconds() if first and last else None,
+                tool_calls=of_events.tool_calls if of_events else None,
+                failures=of_events.failures if of_events else None,
+                agents=max((part.subagents for part in known), default=None),
+                todos_finished=todo.finished if todo else None,
+                tokens=total.tokens if total else None,
+                cost=total.whole_cost if total else None,
+                verdict=verdict.verdict if verdict else None,
+                plan=plan,
+                application=application,
+                scores=scores.get(session, {}),
+                measurements=measurements.get(session, {}),
+            )
+        )
+    return made
+
+
+def _own_session(plan: Mapping[str, Any]) -> str:
+    return str(plan.get("session_id", ""))
+
+
+async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
+    def build(source: Source) -> Statement:
+        id, project = source.extract("$.session_id"), text_sql(source, "cwd")
+        tables = [
+            source.tables[purpose.name]
+            for purpose in (CONVERSATIONS, *HOOK_EVENTS.values())
+            if purpose.name in source.tables
+        ]
+        if not tables:
+            return Statement("SELECT NULL, NULL LIMIT 0", [])
+        each = [
+            f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first FROM {table}"
+            f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
+            for table in tables
+        ]
+        return Statement(
+            f"SELECT id, substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
+            f" FROM ({' UNION ALL '.join(each)}) GROUP BY id",
+            [codec.dump(sessions)] * len(each),
+        )
+
+    return {row[0]: row[1] for row in await reader.fetch(build)}
+
+
+async def _applications(reader: Reader, sessions: list[str]) -> dict[str, dict[str, Any]]:
+    def build(source: Source) -> Statement:
+        table = source.tables.get(APPLICATION_SESSIONS.name)
+        if table is None:
+            return Statement("SELECT NULL, NULL LIMIT 0", [])
+        id = source.extract("$.session_id")
+        return Statement(
+            f"SELECT {id}, {source.content} FROM {table}"
+            f" WHERE {id} IN (SELECT value FROM json_each(?))",
+            [codec.dump(sessions)],
+        )
+
+    found = {row[0]: codec.column(row[1]) for row in await reader.fetch(build)}
+    return {id: content for id, content in found.items() if isinstance(content, dict)}
+
+
+async def _means(
+    reader: Reader, sessions: list[str], purpose: Purpose
+) -> dict[str, dict[str, float]]:
+    """Of each session, the mean of all values of a name."""
+
+    def build(source: Source) -> Statement:
+        table = source.tables.get(purpose.name)
+        if table is None:
+            return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
+        id, name = source.extract("$.session_id"), source.extract("$.name")
+        return Statement(
+            f"SELECT {id}, {name}, {aggregate('avg', source.extract('$.value'))} FROM {table}"
+            f" WHERE {id} IN (SELECT value FROM json_each(?)) GROUP BY {id}, {name}",
+            [codec.dump(sessions)],
+        )
+
+    found: dict[str, dict[str, float]] = {}
+    for session, name, value in await reader.fetch(build):
+        if isinstance(name, str) and value is not None:
+            found.setdefault(session, {})[name] = value
+    return found
+
+
+async def _assignments(reader: Reader, sessions: list[str]) -> dict[str, dict[str, Assigned]]:
+    def build(source: Source) -> Statement:
+        table = source.tables.get(ASSIGNMENTS.name)
+        if table is None:
+            return Statement("SELECT NULL, NULL, NULL, NULL, NULL LIMIT 0", [])
+        fields = ("session_id", "experiment", "variant", "method", "is_late")
+        id, *others = [source.extract(f"$.{name}") for name in fields]
+        return Statement(
+            f"SELECT {id}, {', '.join(others)} FROM {table}"
+            f" WHERE {id} IN (SELECT value FROM json_each(?))"
+            f" ORDER BY {source.created_at} DESC, rowid DESC",
+            [codec.dump(sessions)],
+        )
+
+    found: dict[str, dict[str, Assigned]] = {}
+    for session, experiment, variant, method, is_late in await reader.fetch(build):
+        if isinstance(experiment, str) and isinstance(variant, str):
+            # Of several, as of an import, the first that was made counts: it comes last.
+            assigned = Assigned(variant, str(method), bool(is_late))
+            found.setdefault(session, {})[experiment] = assigned
+    return found

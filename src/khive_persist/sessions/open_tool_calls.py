@@ -1,0 +1,65 @@
+"""Tool calls that began and of which no end was recorded."""
+
+from typing import NamedTuple
+
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.sessions.definitions import stands_for_end_sql
+from khive_persist.sessions.event_types import POST, PRE
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement
+
+
+class Unmatched(NamedTuple):
+    """Tool calls without an end: still running, interrupted, refused, or not recorded.
+
+    `tool_use_id` is None for a tool that gives none; then `calls` of this name lack an end.
+    """
+
+    tool: str
+    session_id: str | None
+    tool_name: str | None
+    tool_use_id: str | None
+    calls: int
+    last: str | None
+
+
+async def find_unmatched(reader: Reader) -> list[Unmatched]:
+    """The tool calls without an end, the latest first.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    return [Unmatched(*row) for row in await reader.fetch(_statement)]
+
+
+def _statement(source: Source) -> Statement:
+    use_id, event_type = source.extract("$.tool_use_id"), source.extract("$.event_type")
+    session_id, tool_name = source.extract("$.session_id"), source.extract("$.tool_name")
+    pre = ", ".join(f"'{name}'" for name in PRE)
+    post = ", ".join(f"'{name}'" for name in POST)
+    ended = use_id.replace("content", "ended.content")
+    ended_type = event_type.replace("content", "ended.content")
+    own = use_id.replace("content", "begun.content")
+    each = []
+    for tool, purpose in HOOK_EVENTS.items():
+        table = source.tables.get(purpose.name)
+        if table is None:
+            continue
+        each.append(
+            f"SELECT '{tool}', {session_id}, {tool_name}, {use_id}, 1, {source.created_at} AS last"
+            # Where a transcript knew how the call ended, the event before it says so.
+            f" FROM {table} AS begun WHERE {event_type} IN ({pre}) AND {use_id} IS NOT NULL"
+            f" AND NOT {stands_for_end_sql(source)}"
+            f" AND NOT EXISTS (SELECT 1 FROM {table} AS ended"
+            f" WHERE {ended} = {own} AND {ended_type} IN ({post}))"
+        )
+        each.append(
+            f"SELECT '{tool}', {session_id}, {tool_name}, NULL,"
+            f" sum(CASE WHEN {event_type} IN ({pre}) THEN 1 ELSE -1 END) AS calls,"
+            f" max({source.created_at}) AS last FROM {table}"
+            f" WHERE {event_type} IN ({pre}, {post}) AND {use_id} IS NULL"
+            f" GROUP BY {session_id}, {tool_name} HAVING calls > 0"
+        )
+    if not each:
+        return Statement("SELECT 0, 0, 0, 0, 0, 0 LIMIT 0", [])
+    return Statement(f"SELECT * FROM ({' UNION ALL '.join(each)}) ORDER BY last DESC", [])

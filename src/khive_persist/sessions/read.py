@@ -1,0 +1,213 @@
+"""`Session`: all that is recorded of one session, in every file."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist.errors import InvalidRecordError, NotFoundError
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.message import Message
+from khive_persist.models.node import Node
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import (
+    BUILT_IN_NAMES,
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    HOOK_EVENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+    Purpose,
+)
+from khive_persist.models.query import Filter, column, field
+from khive_persist.models.score import Score
+from khive_persist.opening import open_store, reading
+from khive_persist.project import Project
+from khive_persist.store.kinds import find_records, session_ids
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+_MAX_NAMED: Final = 3
+_OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (
+    ApplicationSession,
+    Measurement,
+    Score,
+    Assignment,
+)
+_RECORDS: Final[tuple[type[Node], ...]] = (
+    PlannerSession,
+    HookEvent,
+    Message,
+    FocusChain,
+    *_OF_APPLICATIONS,
+)
+
+# SQLite reads at most 10 files together.
+SESSION_FILES: Final = (
+    PLANNER_SESSIONS,
+    *HOOK_EVENTS.values(),
+    CONVERSATIONS,
+    FOCUS_CHAINS,
+    *(record.purpose for record in _OF_APPLICATIONS),
+)
+
+
+class Session(NamedTuple):
+    """What is recorded of one session, each in order of time."""
+
+    plans: Sequence[PlannerSession] = ()
+    events: Sequence[HookEvent] = ()
+    messages: Sequence[Message] = ()
+    focus_chains: Sequence[FocusChain] = ()
+    application_sessions: Sequence[ApplicationSession] = ()
+    measurements: Sequence[Measurement] = ()
+    scores: Sequence[Score] = ()
+    assignments: Sequence[Assignment] = ()
+
+
+async def read_session(root: Path, id: str) -> Session:
+    """All that is recorded of the session whose id is this, or begins so; empty where nothing is.
+
+    Raises:
+        NotFoundError: Several sessions begin so.
+        StoreError: As its subclasses say.
+    """
+    whole = await _find_id(Project(root), id)
+    if whole is None:
+        return Session()
+    found: list[Any] = []
+    for record in _RECORDS:
+        async with open_store(record, dir=root, read_only=True) as store:
+            wanted = field("session_id") == whole
+            found.append(await store.find(wanted, order_by=column("created_at")))
+    return Session(*found)
+
+
+async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:
+    """What kinds of a user's own have of the session whose id is this, or begins so.
+
+    Returns:
+        Lists in order of time, by the name of the purpose; those that are empty are left out.
+
+    Raises:
+        NotFoundError: Several sessions begin so.
+        StoreError: As its subclasses say.
+    """
+    whole = await _find_id(project, id)
+    own = [one for one in known_purposes(project) if one.name not in BUILT_IN_NAMES]
+    files = [(project.database(one.file), one) for one in own]
+    return {} if whole is None else await find_records(files, field("session_id") == whole)
+
+
+async def whole_id(project: Project, id: str) -> str:
+    """The id of the session that is named so, or begins so, in records of any kind.
+
+    What waits in the spool is brought in before.
+
+    Raises:
+        NotFoundError: There is none, or several begin so.
+        StoreError: As its subclasses say.
+    """
+    whole = await _find_id(project, id)
+    if whole is None:
+        raise NotFoundError(
+            f"nothing is recorded of a session {id!r}",
+            hint="khive-persist sessions lists them; khive-persist sync reads transcripts",
+        )
+    return whole
+
+
+async def _find_id(project: Project, id: str) -> str | None:
+    ids = [id] if await is_known(project, id) else await ids_beginning(project, id, _MAX_NAMED + 1)
+    return only_one(ids, id)
+
+
+def only_one(ids: Sequence[str], begin: str) -> str | None:
+    """The one id that begins so, or None for none.
+
+    Raises:
+        NotFoundError: There are several.
+    """
+    if len(ids) > 1:
+        raise NotFoundError(
+            f"several sessions begin with {begin!r}: {', '.join(ids[:_MAX_NAMED])}",
+            hint="write more of it",
+        )
+    return ids[0] if ids else None
+
+
+async def find_session(project: Project, id: str) -> Filter:
+    """The session of this id where a record has it, else those whose ids begin so.
+
+    What waits in the spool is brought in before.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    return field("session_id") == id if await is_known(project, id) else begins(id)
+
+
+async def is_known(project: Project, id: str) -> bool:
+    """Whether a record of any kind has this id as its session's.
+
+    `task-1` is one session, also to a file that has only `task-10`. What waits in the spool is
+    brought in before.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    async with reading(project, *SESSION_FILES) as reader:
+        if await is_session(reader, id):
+            return True
+    return bool(await session_ids(_other_files(project), field("session_id") == id, limit=1))
+
+
+async def ids_beginning(project: Project, begin: str, limit: int) -> list[str]:
+    """The ids of sessions that begin so, in order, in records of any kind; at most so many.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        columns = f"DISTINCT {source.extract('$.session_id')}"
+        return select(source, [begins(begin)], columns=columns, limit=limit)
+
+    async with reading(project, *SESSION_FILES) as reader:
+        ids = {str(row[0]) for row in await reader.fetch(build)}
+    ids |= await session_ids(_other_files(project), begins(begin), limit=limit)
+    return sorted(ids)[:limit]
+
+
+def other_purposes(project: Project) -> list[Purpose]:
+    """The purposes whose records have a session, besides `SESSION_FILES`."""
+    known: Sequence[Purpose] = ()
+    # What a newer version describes cannot be read here; `doctor` says so.
+    with suppress(InvalidRecordError):
+        known = known_purposes(project)
+    return [OUTCOMES, *(one for one in known if one.name not in BUILT_IN_NAMES)]
+
+
+def _other_files(project: Project) -> list[tuple[Path, Purpose]]:
+    return [(project.database(one.file), one) for one in other_purposes(project)]
+
+
+async def is_session(reader: Reader, id: str) -> bool:
+    """Whether a record that the reader sees has this id as its session's.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    exact = field("session_id") == id
+    return bool(await reader.fetch(lambda source: select(source, [exact], limit=1, columns="1")))
+
+
+def begins(session_id: str) -> Filter:
+    """The session of this id, or of an id that begins so."""
+    # A range and not LIKE, so that the index serves; U+10FFFF sorts after whatever can follow.
+    return (field("session_id") >= session_id) & (field("session_id") <= session_id + "\U0010ffff")

@@ -1,0 +1,177 @@
+"""The clients' own totals of what sessions cost, beside what is computed of their messages."""
+
+from collections.abc import Iterable
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist import settings as configuration
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.models.query import Filter, field
+from khive_persist.opening import reading
+from khive_persist.prices import PriceTable
+from khive_persist.project import Project
+from khive_persist.sessions.token_totals import token_totals
+from khive_persist.store import codec
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+# What a difference between the two costs is.
+DIFFERENCE: Final = (
+    "the difference is of requests that the transcript does not have, as that of a compaction, and"
+    " of what has no price here"
+)
+# The client's clock starts when its process does, its transcript with the first prompt.
+_START: Final = timedelta(seconds=1)
+
+
+class ReportedCost(NamedTuple):
+    """One session of which its client wrote down what it cost, in USD.
+
+    Attributes:
+        session_id: The session.
+        tool: The AI tool.
+        computed: Of its messages that have a price; None where none has.
+        unpriced: How many of them have none, and are not in it.
+        reported: What the client says, without what was spent before the session was forked.
+        difference: `reported` less `computed`: requests that stand in no transcript, as that of a
+            compaction, and what has no price here.
+        is_guess: Whether the client does not know the price of all of it either.
+    """
+
+    session_id: str
+    tool: str
+    computed: float | None
+    unpriced: int
+    reported: float
+    difference: float
+    is_guess: bool
+
+
+class _State(NamedTuple):
+    session: str
+    tool: str
+    at: datetime
+    cost: float
+    started_ms: float
+    began_at: datetime | None
+    is_guess: bool
+
+
+async def reported_costs(
+    reader: Reader, prices: PriceTable, *filters: Filter
+) -> list[ReportedCost]:
+    """The sessions of which the client says what they cost, the most expensive first.
+
+    Args:
+        reader: Of the file of messages.
+        prices: What tokens cost.
+        filters: Which messages; they are to tell sessions from each other, and no times.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    states = await _states(reader, *filters)
+    latest = {state.session: state for state in states}
+    if not latest:
+        return []
+    others = states if not filters else await _earlier(reader, latest.values(), states)
+    of_sessions = field("session_id").in_([*latest])
+    totals = await token_totals(reader, "session", prices, of_sessions)
+    computed = {total.group: total for total in totals}
+    costs = []
+    for session, state in latest.items():
+        total = computed.get(session)
+        reported = state.cost - _before(state, others)
+        cost = total.cost if total else None
+        costs.append(
+            ReportedCost(
+                session,
+                state.tool,
+                cost,
+                total.unpriced if total else 0,
+                round(reported, 12),
+                round(reported - (cost or 0), 12),
+                state.is_guess,
+            )
+        )
+    return sorted(costs, key=lambda one: (-one.reported, one.session_id))
+
+
+async def session_cost(project: Project, session: str) -> dict[str, Any]:
+    """What one session cost, computed and as its client says; None for what is not known.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        StoreError: As its subclasses say.
+    """
+    prices = PriceTable(configuration.load(project.config).cost_prices)
+    own = field("session_id") == session
+    async with reading(project, CONVERSATIONS) as reader:
+        totals = await token_totals(reader, "session", prices, own)
+        reported = await reported_costs(reader, prices, own)
+    return {
+        "computed": totals[0].cost if totals else None,
+        "unpriced": totals[0].unpriced if totals else 0,
+        "reported": reported[0].reported if reported else None,
+        "difference": reported[0].difference if reported else None,
+    }
+
+
+async def _earlier(reader: Reader, latest: Iterable[_State], states: list[_State]) -> list[_State]:
+    """All states, where a session may be a fork of one that no filter names."""
+    return await _states(reader) if any(map(_goes_on, latest)) else states
+
+
+def _goes_on(state: _State) -> bool:
+    if state.began_at is None:
+        return False
+    started = clock.from_ns(int(state.started_ms * 1_000_000))
+    return state.began_at - started > _START
+
+
+def _before(state: _State, states: Iterable[_State]) -> float:
+    """What was spent before the session was forked, by the session that it is a fork of."""
+    if state.began_at is None:
+        return 0.0
+    costs = [
+        other.cost
+        for other in states
+        if other.session != state.session
+        and other.started_ms == state.started_ms
+        and other.at <= state.began_at
+        and other.cost <= state.cost
+    ]
+    return max(costs, default=0.0)
+
+
+async def _states(reader: Reader, *filters: Filter) -> list[_State]:
+    """The states that clients wrote down, in order of time and of cost."""
+    states = []
+    async with aclosing(reader.stream(partial(_statement, filters))) as rows:
+        async for session, tool, created_at, text in rows:
+            reported = codec.column(text)
+            if isinstance(reported, dict) and isinstance(session, str):
+                states.append(_state(session, str(tool), created_at, reported))
+    return sorted(states, key=lambda state: (state.at, state.cost))
+
+
+def _statement(filters: tuple[Filter, ...], source: Source) -> Statement:
+    fields = ("$.session_id", "$.tool")
+    named = ", ".join(source.extract(name) for name in fields)
+    columns = f"{named}, {source.created_at}, {source.extract('$.reported')}"
+    return select(source, [*filters, ~field("reported").is_null()], columns=columns)
+
+
+def _state(session: str, tool: str, created_at: Any, reported: dict[str, Any]) -> _State:
+    return _State(
+        session,
+        tool,
+        clock.from_column(created_at) or clock.unreadable(),
+        float(reported.get("cost") or 0),
+        float(reported.get("started_ms") or 0),
+        clock.from_column(reported.get("began_at")),
+        reported.get("is_guess") is True,
+    )

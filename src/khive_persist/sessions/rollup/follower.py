@@ -1,0 +1,342 @@
+"""`Follower`: reads the files of a rollup once, the newest rows first, and then what changes."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import anyio
+import anyio.to_thread
+
+from khive_persist.errors import StoreError, StoreUnavailableError
+from khive_persist.models.purposes import Purpose
+from khive_persist.prices import PriceTable
+from khive_persist.sessions.rollup.groups import PURPOSES, Span, read_groups, signature
+from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.store.reader import Mark, Reader
+from khive_persist.store.sqlite.statements import Source, Statement
+
+CHUNK_ROWS: Final = 2_000
+# Rows of these many at a file's end are looked at again whenever something was written to it.
+TAIL_ROWS: Final = 200
+# A file is counted anew once it has changed, but for no more than a hundredth of the time.
+_SHARE: Final = 100
+_LEAST_SECONDS: Final = 1.0
+_PATIENCE_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.02
+# More sessions than these changed at once are cheaper counted with all others.
+_MANY_SESSIONS: Final = 50
+
+
+class Progress(NamedTuple):
+    """How far the first reading is: `read` of `of` rows."""
+
+    is_complete: bool
+    read: int
+    of: int
+
+
+class _File:
+    """What is known of one file.
+
+    Attributes:
+        mark: Which file it is, and how often it was written to; None where there is none.
+        low: The rows up to this rowid are still to be read, downward; 0 when all are.
+        last: The rows above this rowid are new.
+        total: How many rows it has, as far as is known.
+        read: How many of them are counted.
+        tail: The latest rows: by rowid, their session and what is counted of them.
+        recounted: Up to which rowid the second count is; None while there is none.
+        settled: Sessions that were counted by themselves since the second count began.
+        has_changed: Whether it was written to since the second count began.
+        problem: Why it could not be read the last time, or an empty string.
+    """
+
+    def __init__(self, purpose: Purpose, reader: Reader) -> None:
+        self.purpose = purpose
+        self.reader = reader
+        self.problem = ""
+        self.is_looked_at = False
+        self.mark: Mark | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.low = self.last = self.total = self.read = 0
+        self.tail: dict[int, tuple[Any, ...]] = {}
+        self.recounted: int | None = None
+        self.settled: set[str] = set()
+        self.has_changed = False
+        self.spent = self.recount_at = self.count_at = 0.0
+
+
+class Follower:
+    """Keeps a rollup equal to its files.
+
+    What is added is counted at the next look, and so are a change of one of the latest `TAIL_ROWS`
+    rows of a file, and a file that was replaced. That rows are gone is seen soon, from their
+    number. Any other change is found when a file is counted anew: after each change, but for at
+    most a hundredth of the time. So it takes a second in a small file, and about half an hour in
+    one of a million rows.
+    """
+
+    def __init__(
+        self, open_reader: Callable[[Purpose], Reader], rollup: Rollup, prices: PriceTable
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            open_reader: Gives a reader of one purpose, which `close` closes.
+            rollup: What is kept.
+            prices: What tokens cost.
+        """
+        self.rollup = rollup
+        self._prices = prices
+        self._files = [_File(purpose, open_reader(purpose)) for purpose in PURPOSES]
+
+    @property
+    def progress(self) -> Progress:
+        """How far the first reading is; a file that cannot be read is never read to its end."""
+        of = sum(file.total for file in self._files)
+        is_complete = all(
+            file.is_looked_at and not file.low and not file.problem for file in self._files
+        )
+        read = sum(min(file.read, file.total) for file in self._files)
+        return Progress(is_complete, of if is_complete else read, of)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why files could not be read at the last look."""
+        return [file.problem for file in self._files if file.problem]
+
+    def set_prices(self, prices: PriceTable) -> None:
+        """Have other prices from now on; what is counted is counted anew."""
+        self._prices = prices
+        for file in self._files:
+            # A second count that has begun has some of the old ones.
+            file.has_changed, file.recounted, file.recount_at = True, None, 0.0
+
+    async def look(self) -> bool:
+        """Count some of what is not counted yet; whether there is more to do at once.
+
+        A file that cannot be read keeps what it was counted; see `problems`.
+        """
+        more = False
+        for file in self._files:
+            try:
+                more = await self._look(file) or more
+                file.problem = ""
+            except StoreError as error:
+                file.problem = str(error)
+                file.mark = None
+        return more
+
+    async def settle(self) -> None:
+        """Count until nothing is left to count, every file anew that was written to.
+
+        A file that cannot be read, as where its log is just being made, is tried for two seconds.
+        """
+        patience = time.monotonic() + _PATIENCE_SECONDS
+        while await self.look() or any(file.has_changed or file.problem for file in self._files):
+            if self.problems:
+                if time.monotonic() > patience:
+                    return
+                await anyio.sleep(_PAUSE_SECONDS)
+            for file in self._files:
+                file.recount_at = 0.0
+
+    async def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            await file.reader.close()
+
+    async def _look(self, file: _File) -> bool:
+        mark = await file.reader.mark(file.purpose)
+        if mark is None or file.mark is None or mark.file != file.mark.file:
+            return await self._begin(file, mark)
+        is_written, file.mark = mark != file.mark, mark
+        file.has_changed = file.has_changed or is_written
+        if file.low:
+            await self._read_older(file)
+            # What is new is shown at once, however much is still to be read.
+            if is_written and await self._read_newer(file):
+                # There may be more of it than a chunk.
+                file.mark = mark._replace(writes=-1)
+            return True
+        if is_written:
+            await self._look_at_tail(file)
+            if await self._read_newer(file):
+                file.mark = mark._replace(writes=-1)
+                return True
+            await self._compare_count(file)
+        return await self._recount(file)
+
+    async def _begin(self, file: _File, mark: Mark | None) -> bool:
+        """Begin with a file that was not there before, or forget one that is gone."""
+        if file.last:
+            await _in_thread(self.rollup.forget, file.purpose.name)
+        file.forget()
+        if mark is not None:
+            rows = await file.reader.fetch(partial(_end, file.purpose))
+            # All that is there now is old, and is read from its end.
+            file.total, file.low = rows[0]
+            file.last = file.low
+        file.mark, file.is_looked_at = mark, True
+        return bool(file.low)
+
+    async def _read_older(self, file: _File) -> None:
+        """Count the chunk below what is counted."""
+        began = time.monotonic()
+        after = await self._rowid(file, _chunk_below, file.low) or 0
+        if len(file.tail) < TAIL_ROWS:
+            await self._note_tail(file, after, file.low)
+        file.read += await self._add(file, Span(after, file.low))
+        file.low = after
+        file.spent += time.monotonic() - began
+        if not after:
+            file.recount_at = _later(file.spent)
+
+    async def _read_newer(self, file: _File) -> bool:
+        """Count a chunk of what was added; whether there was any."""
+        upto = await self._rowid(file, _chunk_above, file.last)
+        if upto is None:
+            return False
+        await self._note_tail(file, file.last, upto)
+        rows = await self._add(file, Span(file.last, upto))
+        file.last = upto
+        file.total += rows
+        file.read += rows
+        return True
+
+    async def _add(self, file: _File, span: Span) -> int:
+        groups = await read_groups(file.reader, file.purpose, span, self._prices)
+        await _in_thread(self.rollup.add, groups)
+        return sum(group.rows for group in groups)
+
+    async def _note_tail(self, file: _File, after: int, upto: int) -> None:
+        # Before the rows are counted: a change that comes between is seen at the next look.
+        build = partial(_signatures, file.purpose, after, upto)
+        file.tail |= {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
+        for rowid in sorted(file.tail)[:-TAIL_ROWS]:
+            del file.tail[rowid]
+
+    async def _look_at_tail(self, file: _File) -> None:
+        before = file.tail
+        if before:
+            build = partial(_signatures, file.purpose, min(before) - 1, file.last)
+            now = {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
+            wrong = {row for row in before.keys() | now.keys() if before.get(row) != now.get(row)}
+            sessions = {rows[row][0] for rows in (before, now) for row in wrong if row in rows}
+            file.tail = now
+            if 2 * len(wrong) > len(before) or len(sessions) > _MANY_SESSIONS or "" in sessions:
+                # The rows may have been numbered anew, and those without a session have no index.
+                file.recount_at = 0.0
+            else:
+                await self._count_sessions(file, sessions)
+        # The rowid of a last row that was deleted is given again.
+        rows = await file.reader.fetch(partial(_largest, file.purpose))
+        file.last = min(file.last, rows[0][0])
+
+    async def _count_sessions(self, file: _File, sessions: set[str]) -> None:
+        file.settled |= sessions
+        for session in sessions:
+            span = Span(0, file.last, session)
+            groups = await read_groups(file.reader, file.purpose, span, self._prices)
+            await _in_thread(self.rollup.replace, file.purpose.name, session, groups)
+
+    async def _compare_count(self, file: _File) -> None:
+        """Count the rows, which their smallest index tells: are some of them gone?"""
+        began = time.monotonic()
+        if began < file.count_at:
+            return
+        rows = await file.reader.fetch(partial(_count, file.purpose, file.last))
+        file.count_at = _later(time.monotonic() - began)
+        counted = await _in_thread(self.rollup.counted, file.purpose.name)
+        file.total = file.read = counted
+        if rows[0][0] != counted:
+            file.recount_at = 0.0
+
+    async def _recount(self, file: _File) -> bool:
+        """Go on counting the file anew, or begin to if it is time; whether there is more of it."""
+        began = time.monotonic()
+        if file.recounted is None:
+            if not file.has_changed or began < file.recount_at or self._is_recounting():
+                return False
+            file.recounted, file.has_changed, file.settled, file.spent = 0, False, set(), 0.0
+            await self._note_tail(file, 0, file.last)
+            await _in_thread(self.rollup.begin_recount)
+        upto = await self._rowid(file, _chunk_above, file.recounted)
+        upto = file.last if upto is None else min(upto, file.last)
+        if upto > file.recounted:
+            span = Span(file.recounted, upto)
+            groups = await read_groups(file.reader, file.purpose, span, self._prices)
+            await _in_thread(self.rollup.recount, groups)
+            file.recounted = upto
+        file.spent += time.monotonic() - began
+        if upto < file.last:
+            return True
+        await _in_thread(self.rollup.end_recount, file.purpose.name, file.settled)
+        file.total = file.read = await _in_thread(self.rollup.counted, file.purpose.name)
+        file.recounted, file.recount_at = None, _later(file.spent)
+        return False
+
+    def _is_recounting(self) -> bool:
+        return any(file.recounted is not None for file in self._files)
+
+    async def _rowid(
+        self, file: _File, build: Callable[[Purpose, int, Source], Statement], at: int
+    ) -> int | None:
+        rows = await file.reader.fetch(partial(build, file.purpose, at))
+        found: int | None = rows[0][0] if rows else None
+        return found
+
+
+def _later(spent: float) -> float:
+    return time.monotonic() + max(_SHARE * spent, _LEAST_SECONDS)
+
+
+def _end(purpose: Purpose, source: Source) -> Statement:
+    return _of(purpose, source, "SELECT count(*), coalesce(max(rowid), 0) FROM {}", [])
+
+
+def _largest(purpose: Purpose, source: Source) -> Statement:
+    return _of(purpose, source, "SELECT coalesce(max(rowid), 0) FROM {}", [])
+
+
+def _count(purpose: Purpose, last: int, source: Source) -> Statement:
+    # Of `rowid <= ?` SQLite would read the rows themselves.
+    newer = "SELECT count(*) FROM {} WHERE rowid > ?"
+    return _of(purpose, source, f"SELECT (SELECT count(*) FROM {{}}) - ({newer})", [last])
+
+
+def _chunk_above(purpose: Purpose, after: int, source: Source) -> Statement:
+    inner = f"SELECT rowid FROM {{}} WHERE rowid > ? ORDER BY rowid LIMIT {CHUNK_ROWS}"
+    return _of(purpose, source, f"SELECT max(rowid) FROM ({inner})", [after])
+
+
+def _chunk_below(purpose: Purpose, upto: int, source: Source) -> Statement:
+    inner = f"SELECT rowid FROM {{}} WHERE rowid <= ? ORDER BY rowid DESC LIMIT {CHUNK_ROWS}"
+    return _of(purpose, source, f"SELECT min(rowid) - 1 FROM ({inner})", [upto])
+
+
+def _signatures(purpose: Purpose, after: int, upto: int, source: Source) -> Statement:
+    columns = ", ".join(signature(source, purpose))
+    return _of(
+        purpose,
+        source,
+        f"SELECT rowid, {columns} FROM {{}} WHERE rowid > ? AND rowid <= ?"
+        f" ORDER BY rowid DESC LIMIT {TAIL_ROWS}",
+        [after, upto],
+    )
+
+
+def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
+    """A statement over the table of a purpose; one that has no rows where there is no table."""
+    table = source.tables.get(purpose.name)
+    if table is None:
+        raise StoreUnavailableError(f"{purpose.file} is just being made")
+    return Statement(sql.replace("{}", table), values)
+
+
+async def _in_thread(function: Callable[..., Any], *values: Any) -> Any:
+    return await anyio.to_thread.run_sync(function, *values)

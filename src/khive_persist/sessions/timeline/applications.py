@@ -1,0 +1,56 @@
+"""What an application recorded of its session: begin and end, variants, measurements, scores."""
+
+from collections.abc import Iterator, Sequence
+
+from khive_persist import clock
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import NAMED, Assignment
+from khive_persist.models.measurement import Measurement
+from khive_persist.models.score import Score
+from khive_persist.sessions.timeline.entry import Entry, content_of
+from khive_persist.sessions.timeline.labels import line_of
+
+
+def trials(sessions: Sequence[ApplicationSession]) -> Iterator[Entry]:
+    for session in sessions:
+        content = content_of(session)
+        names = ("application", "participant", "scenario", "group")
+        facts = [f"{name} {line_of(content[name])}" for name in names if content.get(name)]
+        yield Entry(session.created_at, "event", "session begun", (", ".join(facts),) * bool(facts))
+        if (at := clock.from_column(content.get("completed_at"))) is not None:
+            results = [f"{n} {line_of(content[n])}" for n in ("outcome", "summary") if n in content]
+            yield Entry(at, "event", "session completed", tuple(results))
+
+
+def assigned(assignments: Sequence[Assignment]) -> Iterator[Entry]:
+    for one in assignments:
+        content = content_of(one)
+        how = "by name" if content.get("method") == NAMED else "at random"
+        late = ", late" if content.get("is_late") else ""
+        experiment, variant = line_of(content.get("experiment")), line_of(content.get("variant"))
+        title = f"variant {variant} of {experiment} assigned {how}{late}"
+        yield Entry(one.created_at, "event", title)
+
+
+def measured(measurements: Sequence[Measurement]) -> Iterator[Entry]:
+    """Each series on one line, at its end: there are too many for one each."""
+    series: dict[tuple[str, str], list[Measurement]] = {}
+    for one in measurements:
+        content = content_of(one)
+        key = (line_of(content.get("name")), line_of(content.get("unit")))
+        series.setdefault(key, []).append(one)
+    for (name, unit), some in series.items():
+        told = (content_of(one).get("value") for one in some)
+        values = [value for value in told if isinstance(value, int | float)]
+        spread = f", {min(values):g} to {max(values):g} {unit}".rstrip() if values else ""
+        yield Entry(some[-1].created_at, "event", f"{name} measured {len(some)} times{spread}")
+
+
+def scored(scores: Sequence[Score]) -> Iterator[Entry]:
+    for score in scores:
+        content = content_of(score)
+        value, most = str(content.get("value")), content.get("max_value")
+        title = f"score {line_of(content.get('name'))}: {line_of(value)}"
+        title += "" if most is None else f" of {line_of(str(most))}"
+        note = (line_of(content["note"]),) if "note" in content else ()
+        yield Entry(score.created_at, "event", title, note)

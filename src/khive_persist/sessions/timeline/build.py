@@ -1,0 +1,209 @@
+"""A session as one story: prompts, answers, tool calls with their outcome, to-dos, in time order.
+
+What was said and done comes from the tool's transcript, if `sync` has read it, and from hook
+events: each prompt and each tool call once, whichever of the two has it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from khive_persist.capture.previews import with_whole_texts
+from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.message import Message
+from khive_persist.models.planner_session import PlannerSession
+from khive_persist.prices import PICODOLLARS, PriceTable
+from khive_persist.sessions.definitions import spent
+from khive_persist.sessions.event_types import POST, PRE
+from khive_persist.sessions.lineage.endings import ending_of
+from khive_persist.sessions.lineage.parents import Parents
+from khive_persist.sessions.read import Session
+from khive_persist.sessions.timeline.applications import assigned, measured, scored, trials
+from khive_persist.sessions.timeline.calls import Calls, entry_of
+from khive_persist.sessions.timeline.entry import Entry, content_of, said
+from khive_persist.sessions.timeline.labels import duration, line_of, typed_command
+from khive_persist.sessions.timeline.prompts import prompts_of_events
+
+GAP: Final = timedelta(minutes=10)
+# Endings that are no failure of what was called.
+_STOPPED: Final = ("denied", "interrupted")
+# Of these there are many, and the story tells them otherwise, or they say nothing of it.
+_UNTOLD: Final = frozenset(
+    {
+        *PRE, *POST, "prompt_submitted", "message_display", "instructions_loaded",
+        "post_tool_batch",
+        "before_agent", "after_agent", "before_model", "after_model", "before_tool_selection",
+        "user_prompt_expansion", "stop",
+    }
+)  # fmt: skip
+
+
+def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:
+    """The entries of a session, in order of time; a gap of 10 minutes or more is one, too.
+
+    Args:
+        session: What is recorded of it.
+        prices: What tokens cost.
+        thinking: Whether what the model thought is told.
+    """
+    depths = _depths(session)
+    calls = Calls(session.events, session.messages)
+    entries = [
+        *_plans(session.plans),
+        *_messages(session, calls, prices, thinking=thinking),
+        *calls.others(),
+        *prompts_of_events(session.events, session.messages),
+        *_events(session),
+        *_focus(session.focus_chains),
+        *trials(session.application_sessions),
+        *assigned(session.assignments),
+        *measured(session.measurements),
+        *scored(session.scores),
+    ]
+    placed = [entry._replace(depth=depths.get(entry.agent_id, 0)) for entry in entries]
+    placed.sort(key=lambda entry: entry.created_at)
+    return list(_with_gaps(_running(placed)))
+
+
+def _running(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Tokens and costs so far, of those that messages have by themselves."""
+    tokens, unpriced, picodollars, has_cost = 0, 0, 0, False
+    for entry in entries:
+        tokens += entry.tokens
+        unpriced += entry.unpriced
+        if entry.cost is not None:
+            has_cost = True
+            picodollars += round(entry.cost * PICODOLLARS)
+        cost = picodollars / PICODOLLARS if has_cost else None
+        yield entry._replace(tokens=tokens, cost=cost, unpriced=unpriced)
+
+
+def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
+    last: Entry | None = None
+    for entry in entries:
+        if last is not None and entry.created_at - last.created_at >= GAP:
+            title = f"nothing for {duration(entry.created_at - last.created_at)}"
+            yield last._replace(kind="gap", title=title, lines=(), depth=0, is_failed=False)
+        yield entry
+        last = entry
+
+
+def _depths(session: Session) -> dict[str | None, int]:
+    """How deep each agent is below the session's own."""
+    told = Parents()
+    agents: dict[str, None] = {}
+    for content in map(content_of, session.messages):
+        told.see_message(content)
+        if content.get("agent_id"):
+            agents.setdefault(content["agent_id"])
+    for content in map(content_of, session.events):
+        told.see_event(content)
+        if content.get("agent_id"):
+            agents.setdefault(content["agent_id"])
+    known = told.found()
+    parents = {agent: known.get(agent) for agent in agents}
+    depths: dict[str | None, int] = {None: 0}
+    for agent in parents:
+        chain: list[str | None] = []
+        at: str | None = agent
+        while at is not None and at not in depths and at not in chain:
+            chain.append(at)
+            at = parents.get(at)
+        base = depths.get(at, 0)
+        for number, one in enumerate(reversed(chain), 1):
+            depths[one] = base + number
+    return depths
+
+
+def _plans(plans: Sequence[PlannerSession]) -> Iterator[Entry]:
+    for plan in plans:
+        content = content_of(plan)
+        facts = [
+            f"{name} {content[name]}"
+            for name in ("complexity", "confidence", "agent_count", "planning_cost")
+            if content.get(name) is not None
+        ]
+        title = line_of(content.get("task_description"))
+        yield Entry(plan.created_at, "plan", title, (", ".join(facts),) if facts else ())
+
+
+def _messages(
+    session: Session, calls: Calls, prices: PriceTable, *, thinking: bool
+) -> Iterator[Entry]:
+    for message in session.messages:
+        content = content_of(message)
+        agent, at = content.get("agent_id"), message.created_at
+        own = spent(content, at, prices)
+        used = own.tokens
+        made = list(_parts(message, content, calls, thinking=thinking))
+        if not made and (used or own.cost or own.unpriced):
+            kind = content.get("kind", "message")
+            title = "(no text)" if kind == "message" else f"({line_of(str(kind))}, no text)"
+            made = [Entry(at, "message", title)]
+        for number, entry in enumerate(made):
+            entry = entry._replace(agent_id=agent)
+            if number == 0:
+                entry = entry._replace(tokens=used, cost=own.cost, unpriced=own.unpriced)
+            yield entry
+
+
+def _parts(
+    message: Message, content: dict[str, Any], calls: Calls, *, thinking: bool
+) -> Iterator[Entry]:
+    at, text = message.created_at, content.get("text")
+    role, kind = content.get("role"), content.get("kind", "message")
+    if thinking and content.get("thinking"):
+        yield said(at, "thinking", content["thinking"])
+    if role == "assistant" and text:
+        yield said(at, "message", text)
+    elif role == "user" and text and kind == "message":
+        yield said(at, "prompt", text)
+    elif kind == "command" and text:
+        yield Entry(at, "event", f"command {typed_command(text)}")
+    elif kind == "interruption":
+        yield Entry(at, "event", "the user interrupted")
+    elif kind in ("compaction", "compact_boundary"):
+        yield Entry(at, "event", "the conversation was compacted")
+    for call in content.get("tool_calls", ()):
+        told = calls.of_message(message, call)
+        if told is None:
+            continue
+        entry = entry_of(told)
+        ending = ending_of(str(content.get("tool")), told.result, call.get("status"))
+        yield entry._replace(title=f"{entry.title}  ({ending})") if ending in _STOPPED else entry
+
+
+def _events(session: Session) -> Iterator[Entry]:
+    for event in session.events:
+        content = content_of(event)
+        kind = str(content.get("event_type"))
+        if kind in _UNTOLD:
+            continue
+        payload = content.get("payload")
+        whole = with_whole_texts(content)
+        about = whole.get("output") or whole.get("error")
+        if not about and isinstance(payload, Mapping):
+            about = payload.get("message") or payload.get("reason") or payload.get("source")
+        title = kind.replace("_", " ") + (f": {line_of(about)}" if about else "")
+        is_failed = content.get("success") is False
+        yield Entry(
+            event.created_at,
+            "event",
+            title,
+            agent_id=content.get("agent_id"),
+            is_failed=is_failed,
+        )
+
+
+def _focus(chains: Sequence[FocusChain]) -> Iterator[Entry]:
+    signs = {"added": "+", "started": ">", "completed": "x", "dropped": "-"}
+    for chain in chains:
+        content = content_of(chain)
+        lines = tuple(
+            f"{sign} {line_of(text)}"
+            for name, sign in signs.items()
+            for text in content.get(name, ())
+        )
+        if lines:
+            agent = content.get("agent_id")
+            yield Entry(chain.created_at, "focus", "to-dos", lines, agent_id=agent)

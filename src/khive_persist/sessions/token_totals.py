@@ -1,0 +1,113 @@
+"""Tokens and costs of messages, by what one wants to know them of."""
+
+from contextlib import aclosing
+from functools import partial
+from typing import Final, Literal, NamedTuple, get_args
+
+from khive_persist import clock
+from khive_persist.models.query import AnyOf, Filter, field
+from khive_persist.prices import PRICED, PriceTable, priced_field
+from khive_persist.sessions.definitions import (
+    Spent,
+    prompt_tokens_sql,
+    spent_by,
+    text_sql,
+    used_sql,
+)
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+By = Literal["day", "project", "tool", "model", "session", "agent"]
+
+BY: Final = get_args(By)
+_FIELDS: Final[dict[str, str]] = {
+    "project": "cwd",
+    "tool": "tool",
+    "model": "model",
+    "session": "session_id",
+    "agent": "agent_id",
+}
+_NOTHING: Final = Spent()
+
+
+class TokenTotal(NamedTuple):
+    """The messages of one group that used tokens.
+
+    Attributes:
+        group: The day in UTC, project, tool, model, session or agent; None for those of none.
+        messages: How many they are.
+        input: Tokens of the prompts that came from no cache.
+        cache_read: Those that came from one.
+        cache_write: Those that were put into one, for however long.
+        output: Tokens of the answers, reasoning included.
+        cost: In USD, of those messages whose model has a price; None where none has.
+        unpriced: How many messages have none, and are not in `cost`.
+    """
+
+    group: str | None
+    messages: int
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    cost: float | None
+    unpriced: int
+
+    @property
+    def tokens(self) -> int:
+        """All classes together."""
+        return self.input + self.cache_read + self.cache_write + self.output
+
+    @property
+    def whole_cost(self) -> float | None:
+        """The cost; None also where a part has no price, so that no part is taken for the whole."""
+        return None if self.unpriced else self.cost
+
+
+async def token_totals(
+    reader: Reader, by: By, prices: PriceTable, *filters: Filter
+) -> list[TokenTotal]:
+    """The tokens and costs of messages that pass every filter, the most expensive group first.
+
+    Each message counts once, however many lines and files repeat it.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    counts: dict[str | None, int] = {}
+    sums: dict[str | None, Spent] = {}
+    async with aclosing(reader.stream(partial(_statement, by, filters))) as rows:
+        async for group, model, created_at, speed, geo, prompt, *used in rows:
+            one = spent_by(
+                model,
+                dict(zip(PRICED, used, strict=True)),
+                clock.from_column(created_at) or clock.unreadable(),
+                prices,
+                prompt=prompt,
+                speed=speed,
+                geo=geo,
+            )
+            counts[group] = counts.get(group, 0) + 1
+            sums[group] = sums.get(group, _NOTHING).plus(one)
+    totals = [
+        TokenTotal(
+            None if group is None else str(group), counts[group], one.input, one.cache_read,
+            one.cache_write, one.output, one.cost, one.unpriced,
+        )
+        for group, one in sums.items()
+    ]  # fmt: skip
+    return sorted(totals, key=lambda one: (-(one.cost or 0), -one.output, one.group or ""))
+
+
+def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement:
+    if by == "day":
+        group = f"substr({source.created_at}, 1, 10)"
+    else:
+        group = f"nullif({text_sql(source, _FIELDS[by])}, '')"
+    model, speed, geo = (text_sql(source, name) for name in ("model", "speed", "geo"))
+    columns = ", ".join(
+        [group, model, source.created_at, speed, geo, prompt_tokens_sql(source),
+         *(used_sql(source, name) for name in PRICED)]
+    )  # fmt: skip
+    some = AnyOf(tuple(field(priced_field(name)) > 0 for name in PRICED))
+    return select(source, [*filters, some], columns=columns)

@@ -1,0 +1,73 @@
+"""Verdicts on sessions: recorded, or by the rule in config.toml."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist.errors import InvalidRecordError, NotFoundError
+from khive_persist.models.outcome import Outcome, Verdict, VerdictSource
+from khive_persist.opening import open_store, reading
+from khive_persist.project import Project
+from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.read import ids_beginning, is_known, only_one
+
+_NAMED: Final = 3
+
+
+async def record_outcome(
+    session_id: str,
+    verdict: Verdict,
+    *,
+    note: str | None = None,
+    source: VerdictSource = "person",
+    metadata: dict[str, Any] | None = None,
+    dir: Path | str | None = None,
+) -> Outcome:
+    """Say how a session ended: committed, synced and copied on return.
+
+    The plans stay as they were, and so do verdicts before it. See `OutcomeContent` for which of
+    several counts.
+
+    Args:
+        session_id: The whole id of the agent's session, or of the plan's. It need not be known.
+        verdict: success, partial or failure.
+        note: Why.
+        source: `rule` for a program that judges; then a person's verdict comes before it.
+        metadata: What else is to be kept.
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        InvalidRecordError: The verdict or the source is another word, or there is no session.
+        ProjectError: The project cannot be made.
+        StoreError: As its subclasses say; it is not saved.
+    """
+    content: dict[str, Any] = {"session_id": session_id, "verdict": verdict, "source": source}
+    content |= {"note": note} if note is not None else {}
+    content |= {"metadata": metadata} if metadata is not None else {}
+    if not session_id:
+        raise InvalidRecordError("a verdict is on a session", hint="name its id")
+    try:
+        outcome = Outcome.model_validate({"content": content})
+    except ValueError as error:
+        raise InvalidRecordError(" ".join(str(error).split())) from error
+    async with open_store(Outcome, dir=dir) as store:
+        return await store.save(outcome)
+
+
+async def find_session(project: Project, prefix: str) -> str:
+    """The one session of any record whose id is this or begins so.
+
+    Raises:
+        NotFoundError: There is none, or several.
+    """
+    if prefix and await is_known(project, prefix):
+        return prefix
+    async with reading(project, *facts.PURPOSES) as reader:
+        # Also sessions of which only a plan tells, that they carried it out.
+        found = {*await facts.session_ids(reader, prefix, _NAMED + 1)}
+    if prefix in found:
+        return prefix
+    found |= {*await ids_beginning(project, prefix, _NAMED + 1)}
+    whole = only_one(sorted(found), prefix) if prefix else None
+    if whole is None:
+        raise NotFoundError(f"no session has an id that begins with {prefix!r}")
+    return whole

@@ -1,0 +1,79 @@
+"""The end of a table, and the rows that are added to it."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+from khive_persist.models.query import Filter
+from khive_persist.store.sqlite.statements import COLUMNS, Source, Statement, select
+
+_REMEMBERED_ROWS: Final = 100
+_CHUNK_ROWS: Final = 500
+
+Fetch = Callable[[Callable[[Source], Statement]], Awaitable[list[Any]]]
+
+
+class Tail:
+    """What was added to one table since the last look.
+
+    SQLite gives the rowid of a deleted last row again. So the latest rows are remembered, and the
+    table is read on from the last of them that is still there. Where more were deleted at once, it
+    is read on from its end.
+    """
+
+    def __init__(self, purpose: str, fetch: Fetch) -> None:
+        self._purpose = purpose
+        self._fetch = fetch
+        self._seen: list[tuple[int, str]] = []
+
+    async def skip(self) -> None:
+        """Go to the end."""
+        rows = await self._fetch(partial(_last, self._purpose))
+        self._seen = [(rowid, id) for rowid, id in reversed(rows)]
+
+    async def read(self, filters: Iterable[Filter]) -> list[Any]:
+        """The next rows that pass every filter, in the order of storing; at most some hundred."""
+        first = self._seen[0][0] if self._seen else 0
+        rows = [tuple(row) for row in await self._fetch(partial(_since, self._purpose, first))]
+        present = set(rows)
+        while self._seen and self._seen[-1] not in present:
+            self._seen.pop()
+        if first and not rows:
+            await self.skip()
+            return []
+        last = self._seen[-1][0] if self._seen else first - 1
+        added = [row for row in rows if row[0] > last]
+        if not added:
+            return []
+        self._seen = [*self._seen, *added][-_REMEMBERED_ROWS:]
+        return await self._fetch(
+            partial(_between, self._purpose, added[0][0], added[-1][0], filters)
+        )
+
+
+def _last(purpose: str, source: Source) -> Statement:
+    return _rowids(purpose, source, "ORDER BY rowid DESC LIMIT ?", [_REMEMBERED_ROWS])
+
+
+def _since(purpose: str, first: int, source: Source) -> Statement:
+    values = [first, _REMEMBERED_ROWS + _CHUNK_ROWS]
+    return _rowids(purpose, source, "WHERE rowid >= ? ORDER BY rowid LIMIT ?", values)
+
+
+def _rowids(purpose: str, source: Source, rest: str, values: list[Any]) -> Statement:
+    table = source.tables.get(purpose)
+    if table is None:
+        return Statement("SELECT 0, 0 LIMIT 0", [])
+    return Statement(f"SELECT rowid, id FROM {table} {rest}", values)
+
+
+def _between(
+    purpose: str, first: int, last: int, filters: Iterable[Filter], source: Source
+) -> Statement:
+    table = source.tables.get(purpose)
+    if table is None:
+        return Statement("SELECT 0 LIMIT 0", [])
+    found = select(source._replace(sql=table), filters, columns=COLUMNS)
+    return Statement(
+        f"{found.sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*found.values, first, last]
+    )

@@ -1,0 +1,136 @@
+"""The newest rows of several tables, a page at a time, each page as quick as the first."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter
+from khive_persist.store.codec import StoredRow, as_text
+from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.statements import Source, Statement, select
+
+# What cannot be read as a time counts as the epoch, as it does in a record.
+_UNREADABLE: Final = "1970-01-01 00:00:00.000000"
+_ROWS_AT_ONCE: Final = 50
+_PAGE_CHARACTERS: Final = 8 << 20
+
+
+class Project(NamedTuple):
+    """Where a row stands among the others: the newest come first, then the largest id.
+
+    Attributes:
+        created_at: Text in UTC.
+        id: The row's.
+    """
+
+    created_at: str
+    id: str
+
+
+class NewestRow(NamedTuple):
+    """A row of one of the tables, at its project."""
+
+    project: Project
+    purpose: Purpose
+    row: StoredRow
+
+
+async def newest(
+    reader: Reader,
+    purposes: Sequence[Purpose],
+    filters: Sequence[Filter],
+    after: Project | None,
+    limit: int,
+    *,
+    without: str | None = None,
+) -> tuple[list[NewestRow], Project | None]:
+    """The rows after a project that pass every filter, the newest first.
+
+    Each file's index on `created_at` is walked from the project on, so a page deep inside costs what
+    the first one does. Rows that are stored meanwhile change no later page but by themselves.
+
+    Args:
+        reader: Reads the files of these purposes.
+        purposes: Which of them.
+        filters: Which rows.
+        after: The project of the last row of the page before; None for the first page.
+        limit: At most so many; fewer where they are large, or are deleted just now.
+        without: A field of `content` that is left out.
+
+    Returns:
+        The rows, and the project after which there are more; None where there are none.
+
+    Raises:
+        InvalidQueryError: A filter is wrong.
+        StoreError: As its subclasses say.
+    """
+    found: list[tuple[str, str, Purpose]] = []
+    for purpose in purposes:
+        statement = _projects(purpose, filters, after, limit + 1)
+        found += [(at, id, purpose) for at, id in await reader.fetch(statement)]
+    found.sort(key=lambda one: (one[0], one[1]), reverse=True)
+    wanted = found[:limit]
+    rows: list[NewestRow] = []
+    size = 0
+    for begin in range(0, len(wanted), _ROWS_AT_ONCE):
+        some = wanted[begin : begin + _ROWS_AT_ONCE]
+        contents: dict[tuple[str, str], StoredRow] = {}
+        for purpose in {one[2] for one in some}:
+            ids = [id for _, id, own in some if own == purpose]
+            for row in await reader.fetch(_rows(purpose, ids, without)):
+                contents[purpose.name, row[0]] = as_text(row)
+        for at, id, purpose in some:
+            # One that was deleted since is not there.
+            if (content := contents.get((purpose.name, id))) is not None:
+                rows.append(NewestRow(Project(at, id), purpose, content))
+                size += sum(len(text) for text in content if isinstance(text, str))
+        if size > _PAGE_CHARACTERS:
+            break
+    else:
+        some = wanted[-1:]
+    if not found or some[-1] == found[-1]:
+        return rows, None
+    return rows, Project(*some[-1][:2])
+
+
+def _projects(
+    purpose: Purpose, filters: Sequence[Filter], after: Project | None, limit: int
+) -> Any:
+    def build(source: Source) -> Statement:
+        if purpose.name not in source.tables:
+            return Statement("SELECT 0, 0 LIMIT 0", [])
+        at = source.created_at
+        if at != "created_at":
+            at = f"coalesce({at}, '{_UNREADABLE}')"
+        one = source._replace(sql=source.tables[purpose.name], created_at=at)
+        found = select(one, filters, columns=f"{at}, id")
+        values = list(found.values)
+        sql = found.sql
+        if after is not None:
+            # Both: the first lets the index begin there, the second leaves out what was shown.
+            sql += f" AND {at} <= ? AND ({at}, id) < (?, ?)"
+            values += [after.created_at, *after]
+        return Statement(f"{sql} ORDER BY {at} DESC, id DESC LIMIT ?", [*values, limit])
+
+    return build
+
+
+def _rows(purpose: Purpose, ids: list[str], without: str | None) -> Any:
+    def build(source: Source) -> Statement:
+        if purpose.name not in source.tables:
+            return Statement("SELECT 0, 0, 0, 0, 0 LIMIT 0", [])
+        content = "content"
+        if without is not None:
+            content = (
+                "CASE WHEN json_valid(content) AND json_type(content) = 'object'"
+                f" THEN json_remove(content, '$.{without}') ELSE content END"
+            )
+        marks = ", ".join("?" * len(ids))
+        table = source.tables[purpose.name]
+        return Statement(
+            f"SELECT id, {content}, node_metadata, created_at, embedding FROM {table}"
+            f" WHERE id IN ({marks})",
+            list(ids),
+        )
+
+    return build

@@ -1,0 +1,139 @@
+"""What goes through redaction before it is stored, by the settings and the key of its project."""
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from typing import Final
+
+from khive_persist.errors import ProjectError
+from khive_persist.files import read_regular
+from khive_persist.project import Project, write_private
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
+from khive_persist.store import codec
+from khive_persist.trust import macs
+
+KEY_FILE: Final = "redaction.key"
+_KEY_BYTES: Final = 32
+_MAC_BYTES: Final = 64
+_MOST_BYTES: Final = 4096
+
+
+def load_redactor(project: Project, settings: Settings) -> Redactor | None:
+    """The redactor of a project, or None where its settings turn redaction off.
+
+    Its key is made at the first use, and made anew where another one lies there than ours. It makes
+    the tags of placeholders: without it, nobody can try passwords against the tag of a shared file.
+
+    Raises:
+        ProjectError: The key cannot be read or made.
+    """
+    if not settings.redaction_enabled:
+        return None
+    path = project.khive / KEY_FILE
+    try:
+        key = read_key(project) or _made_key(project)
+    except ProjectError:
+        raise
+    except OSError as error:
+        raise ProjectError(f"{path}: {error.strerror}") from error
+    return Redactor(key, settings.redaction_allow, settings.redaction_deny)
+
+
+def _made_key(project: Project) -> bytes:
+    """A new key, or the one that another process made first."""
+    folder = os.open(project.khive, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        # Without locks, as on some file systems, the last one's key stays.
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        key = read_key(project)
+        if key is None:
+            key = os.urandom(_KEY_BYTES)
+            sign_key(project, key)
+        return key
+    finally:
+        os.close(folder)
+
+
+def read_key(project: Project, *, believed: bool = True) -> bytes | None:
+    """The key of a project; None where there is none, or it is not ours.
+
+    Args:
+        place: Whose.
+        believed: Whether it has to be ours.
+
+    Raises:
+        OSError: It is there and cannot be read.
+    """
+    try:
+        stored = read_regular(project.khive / KEY_FILE, _MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EIO):
+            raise
+        # A link, a pipe or a folder in its place.
+        return None
+    key, mac = stored[:_KEY_BYTES], stored[_KEY_BYTES:].decode("ascii", "replace")
+    if len(key) != _KEY_BYTES or len(mac) not in (0, _MAC_BYTES):
+        return None
+    return key if not believed or macs.is_ours(project.khive, KEY_FILE, key, mac) else None
+
+
+def sign_key(project: Project, key: bytes) -> None:
+    """Write the key of a project, as ours.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_private(project.khive / KEY_FILE, key + macs.mac(project.khive, KEY_FILE, key).encode())
+
+
+def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
+    """A row without secrets in its JSON; `redacted` in its metadata says how many of which kind.
+
+    Metadata that is no JSON object cannot say so; it is redacted all the same.
+    """
+    id, content, metadata, created_at, embedding = row
+    counts: dict[str, int] = {}
+    content = _redacted(redactor, content, counts)
+    metadata = _redacted(redactor, metadata, counts)
+    # Numbers hold no secret, and there can be thousands.
+    if embedding is not None and '"' in embedding:
+        embedding = _redacted(redactor, embedding, counts)
+    if not counts:
+        return row
+    return id, content, with_counts(metadata, counts), created_at, embedding
+
+
+def with_counts(metadata: str | None, counts: dict[str, int]) -> str | None:
+    """Metadata that says, with what it said before, how many secrets of which kind were taken."""
+    said = codec.column(metadata)
+    if said is not None and not isinstance(said, dict):
+        return metadata
+    return codec.dump_lossy((said or {}) | {"redacted": _sum(redacted_counts(metadata), counts)})
+
+
+def redacted_counts(metadata: str | None) -> dict[str, int]:
+    """How many secrets of which kind metadata says were taken out."""
+    said = codec.column(metadata)
+    counts = said.get("redacted") if isinstance(said, dict) else None
+    if not isinstance(counts, dict):
+        return {}
+    return {kind: count for kind, count in counts.items() if isinstance(count, int)}
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    kinds = sorted(one.keys() | other.keys())
+    return {kind: one.get(kind, 0) + other.get(kind, 0) for kind in kinds}
+
+
+def _redacted(redactor: Redactor, text: str | None, counts: dict[str, int]) -> str | None:
+    if text is None:
+        return None
+    text, found = redactor.redact_json(text)
+    for kind, count in found.items():
+        counts[kind] = counts.get(kind, 0) + count
+    return text

@@ -1,0 +1,220 @@
+"""Changing or removing many rows of one table, a batch at a time, while others write."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from khive_persist.models.purposes import Purpose
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite import statements
+from khive_persist.store.sqlite.connection import opened_reader, utc_text
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.sync_writer import FileWriter
+from khive_persist.store.sqlite.transaction import Transaction
+from khive_persist.store.sqlite.words import quoted
+
+# Given a row: the row that takes its place, the same object, or None to remove it.
+Change = Callable[[StoredRow], StoredRow | None]
+_Found = tuple[int, StoredRow, StoredRow | None]
+
+_BATCH: Final = 500
+_SIZED: Final = ("content", "node_metadata", "embedding")
+# No number: the column's affinity would make one of it, and numbers sort below text.
+_ABOVE_ALL: Final = ("9999-12-31 24", "")
+
+
+class Where(NamedTuple):
+    """Which rows are looked at: a condition, with `created_at` as `{created_at}`, and its values.
+
+    The condition is text of ours; `{created_at}` is UTC text, or NULL where it cannot be read.
+    """
+
+    condition: str = "1"
+    values: tuple[Any, ...] = ()
+
+
+ALL: Final = Where()
+
+
+class Revised(NamedTuple):
+    """What was done with a batch of rows, or would be.
+
+    Attributes:
+        looked_at: How many rows passed the condition.
+        changed: How many of them got other content.
+        removed: How many of them were removed.
+        freed_bytes: How many bytes their columns hold less.
+    """
+
+    looked_at: int = 0
+    changed: int = 0
+    removed: int = 0
+    freed_bytes: int = 0
+
+    def plus(self, other: "Revised") -> "Revised":
+        """Both together."""
+        return Revised(*(mine + yours for mine, yours in zip(self, other, strict=True)))
+
+
+def revise(
+    path: Path, purpose: Purpose, change: Change, timeout_seconds: float, where: Where = ALL
+) -> Iterator[Revised]:
+    """Change or remove rows: all that was told is committed and synced when it ends.
+
+    What is removed is overwritten with zeros in the file; see `shrink` for what is left of it.
+
+    Raises:
+        StoreError: As its subclasses say; batches before stay done.
+    """
+    with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
+        yield from revise_through(writer, change, where)
+
+
+def revise_through(writer: FileWriter, change: Change, where: Where = ALL) -> Iterator[Revised]:
+    """Revise as `revise` does, through a writer that is there."""
+    # Opened in the turn of the writers: what others were about to commit is looked at, too.
+    writer.open()
+    path, table = writer.path, writer.purpose.table
+    select = _select(writer.connection, table, where)
+    last = -1
+    found: list[_Found] = []
+    while True:
+        # Nobody waits for who only looks: the lock is for what is to be written.
+        with translated(path):
+            batch = _fetch(writer.connection, select, last, where)
+        done = [(rowid, row, change(row)) for rowid, row in batch]
+        found += [one for one in done if one[2] is not one[1]]
+        if len(found) >= _BATCH or not batch:
+            _write(writer, change, found)
+            found.clear()
+        if not batch:
+            return
+        last = batch[-1][0]
+        yield _revised([(row, new) for _, row, new in done])
+
+
+def _write(writer: FileWriter, change: Change, found: list[_Found]) -> None:
+    """Write what was found, unless somebody has written to the row since."""
+    if not found:
+        return
+    with writer.transaction() as writing:
+        rows = _fetch_rowids(
+            writing.connection, writer.purpose.table, [rowid for rowid, _, _ in found]
+        )
+        for rowid, row, new in found:
+            present = rows.get(rowid)
+            if present is None:
+                continue
+            if present != row:
+                row, new = present, change(present)
+            if new is None:
+                writing.delete_row(rowid)
+            elif new is not row:
+                _update(writing, rowid, row, new)
+
+
+def rehearse(path: Path, purpose: Purpose, change: Change, where: Where = ALL) -> Iterator[Revised]:
+    """What `revise` would do; nothing is written.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(path) as connection, translated(path):
+        select = _select(connection, purpose.table, where)
+        last = -1
+        while batch := _fetch(connection, select, last, where):
+            last = batch[-1][0]
+            yield _revised([(row, change(row)) for _, row in batch])
+
+
+def boundary(
+    path: Path,
+    table: str,
+    *,
+    keep_count: int | None = None,
+    keep_bytes: int | None = None,
+) -> tuple[str, str] | None:
+    """The oldest row that stays, as its time in UTC and its id; None where all stay.
+
+    Rows whose time cannot be read are not counted.
+
+    Args:
+        path: The database.
+        table: Its table.
+        keep_count: The newest so many stay.
+        keep_bytes: The newest stay whose columns hold so many bytes together.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(path) as connection, translated(path):
+        created_at = _created_at(connection, table)
+        size = " + ".join(f"coalesce(length(CAST({c} AS BLOB)), 0)" for c in _SIZED)
+        newest = connection.execute(
+            f"SELECT {created_at}, id, {size if keep_bytes is not None else 0} FROM {quoted(table)}"
+            f" WHERE {created_at} IS NOT NULL ORDER BY 1 DESC, 2 DESC"
+        )
+        count = total = 0
+        oldest: tuple[str, str] | None = None
+        for instant, id, length in newest:
+            count, total = count + 1, total + length
+            if (keep_count is not None and count > keep_count) or (
+                keep_bytes is not None and total > keep_bytes
+            ):
+                return oldest or _ABOVE_ALL
+            oldest = instant, id
+    return None
+
+
+def size_of(row: StoredRow) -> int:
+    """How many bytes the JSON columns of a row hold."""
+    return sum(len(value.encode("utf-8", "replace")) for value in (row[1], row[2], row[4]) if value)
+
+
+def _created_at(connection: sqlite3.Connection, table: str) -> str:
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {statements.ODD_CREATED_AT})"
+    return "utc_text(created_at)" if connection.execute(sql).fetchone()[0] else "created_at"
+
+
+def _select(connection: sqlite3.Connection, table: str, where: Where) -> str:
+    connection.create_function("utc_text", 1, utc_text, deterministic=True)
+    condition = where.condition.replace("{created_at}", _created_at(connection, table))
+    return (
+        f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
+        f" WHERE rowid > ? AND ({condition}) ORDER BY rowid LIMIT {_BATCH}"
+    )
+
+
+def _fetch(
+    connection: sqlite3.Connection, select: str, last: int, where: Where
+) -> list[tuple[int, StoredRow]]:
+    found = connection.execute(select, (last, *where.values)).fetchall()
+    return [(row[0], codec.as_text(row[1:])) for row in found]
+
+
+def _fetch_rowids(
+    connection: sqlite3.Connection, table: str, rowids: list[int]
+) -> dict[int, StoredRow]:
+    sql = (
+        f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
+        " WHERE rowid IN (SELECT value FROM json_each(?))"
+    )
+    found = connection.execute(sql, (codec.dump(rowids),)).fetchall()
+    return {row[0]: codec.as_text(row[1:]) for row in found}
+
+
+def _update(writing: Transaction, rowid: int, row: StoredRow, new: StoredRow) -> None:
+    names = statements.COLUMNS.split(", ")
+    # Columns that stay keep the type that an old file gave them.
+    other = [name for name, before, after in zip(names, row, new, strict=True) if before != after]
+    if other:
+        writing.update_row(rowid, other, [new[names.index(name)] for name in other])
+
+
+def _revised(batch: list[tuple[StoredRow, StoredRow | None]]) -> Revised:
+    changed = [(row, new) for row, new in batch if new is not None and new != row]
+    removed = [row for row, new in batch if new is None]
+    freed = sum(size_of(row) - size_of(new) for row, new in changed) + sum(map(size_of, removed))
+    return Revised(len(batch), len(changed), len(removed), freed)

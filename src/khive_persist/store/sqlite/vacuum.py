@@ -1,0 +1,126 @@
+"""Giving back to the disk what was removed from a database."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from khive_persist.models.purposes import Purpose
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.connection import open_writer, wait_for
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.rewrite import Change, Revised, revise_through
+from khive_persist.store.sqlite.sync_writer import FileWriter
+
+_WAIT_SECONDS: Final = 0.05
+_INCREMENTAL: Final = 2
+
+
+def shrink(
+    path: Path, purpose: Purpose, folder: Path, timeout_seconds: float, *, thoroughly: bool = False
+) -> bool:
+    """Make a database as small as what it holds, and empty its WAL.
+
+    Args:
+        path: The database.
+        purpose: What it holds.
+        folder: A private folder for what SQLite needs meanwhile: as much as the database.
+        timeout_seconds: How long to wait for who writes, and for who reads.
+        thoroughly: Write every page anew, so that no byte of what was removed is left in it.
+            Otherwise free pages are cut off, which is quick.
+
+    Returns:
+        Whether the WAL is empty: a program that reads all the time can keep it.
+
+    Raises:
+        StoreError: As its subclasses say; the database is as it was.
+    """
+    with closing(open_writer(path, purpose, timeout_seconds)) as connection:
+        return _shrink(connection, path, folder, timeout_seconds, thoroughly=thoroughly)
+
+
+def _shrink(
+    connection: sqlite3.Connection,
+    path: Path,
+    folder: Path,
+    timeout_seconds: float,
+    *,
+    thoroughly: bool,
+) -> bool:
+    end = time.monotonic() + timeout_seconds
+    is_written = False
+    with translated(path):
+        while True:
+            with write_lock.held(write_lock.lock_path(path), timeout_seconds):
+                if not is_written:
+                    _write_anew(connection, folder, thoroughly=thoroughly)
+                    is_written = True
+                    # Who reads is waited for without the lock: others write meanwhile.
+                    wait_for(connection, _WAIT_SECONDS)
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > end:
+                return not busy
+            time.sleep(_WAIT_SECONDS)
+
+
+def _write_anew(connection: sqlite3.Connection, folder: Path, *, thoroughly: bool) -> None:
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    if thoroughly or mode != _INCREMENTAL:
+        with _temporary_files_in(folder):
+            connection.execute("VACUUM")
+    else:
+        # Each step frees a page; only a script is stepped to its end.
+        connection.executescript("PRAGMA incremental_vacuum")
+
+
+def erase(
+    path: Path,
+    purpose: Purpose,
+    change: Change,
+    folder: Path,
+    timeout_seconds: float,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[Revised, bool]:
+    """Change or remove rows, and write every page anew: synced once the WAL is empty.
+
+    Args:
+        path: The database.
+        purpose: What it holds.
+        change: As for `revise`.
+        folder: As for `shrink`.
+        timeout_seconds: How long to wait for who writes, and for who reads.
+        advance: Called with the number of rows that were looked at since.
+
+    Returns:
+        What was done, and whether the WAL is empty.
+
+    Raises:
+        StoreError: As its subclasses say; what was committed by then stays.
+    """
+    total = Revised()
+    with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
+        writer.open()
+        # To empty the WAL syncs all that was committed to it.
+        writer.connection.execute("PRAGMA synchronous = NORMAL")
+        for batch in revise_through(writer, change):
+            total = total.plus(batch)
+            advance(batch.looked_at)
+        is_empty = _shrink(writer.connection, path, folder, timeout_seconds, thoroughly=True)
+        return total, is_empty
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let SQLite write its temporary files there: nothing of ours lies outside `.khive`."""
+    before = os.environ.get("SQLITE_TMPDIR")
+    os.environ["SQLITE_TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SQLITE_TMPDIR"]
+        else:
+            os.environ["SQLITE_TMPDIR"] = before

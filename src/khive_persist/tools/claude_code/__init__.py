@@ -1,0 +1,1 @@
+"""Claude Code: its hooks and transcripts."""

@@ -1,0 +1,80 @@
+"""The lines of its session that an agent's file begins with: it was started with all that was said.
+
+They may have other ids there, but they have their instants and what they say.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+from khive_persist.store import codec
+from khive_persist.tools.message_part import text_of
+
+_MAX_CANDIDATES: Final = 16
+_CHUNK_BYTES: Final = 1 << 20
+
+
+def session_transcript(agent: Path) -> Path | None:
+    """Give the transcript of the session that an agent's transcript lies under."""
+    for folder in agent.parents:
+        if folder.name == "subagents":
+            return folder.parent.with_suffix(".jsonl")
+    return None
+
+
+def end_of_original(session: Path, begin: int, document: Mapping[str, Any]) -> int | None:
+    """Find the line of a session that a line of its agent repeats.
+
+    Args:
+        session: The session's transcript.
+        begin: From which byte on; those of an agent come in the order of the session's.
+        document: The agent's line.
+
+    Returns:
+        Where the original ends, or None where there is none.
+    """
+    at = text_of(document.get("timestamp"))
+    if at is None:
+        return None
+    with suppress(OSError), session.open("rb") as file:
+        for start in _lines_with(file, f'"{at}"'.encode(), begin):
+            file.seek(start)
+            line = file.readline()
+            original = codec.column(line)
+            is_whole = line.endswith(b"\n") and isinstance(original, dict)
+            if is_whole and _is_same(original, document):
+                return file.tell()
+    return None
+
+
+def _lines_with(file: IO[bytes], word: bytes, begin: int) -> Iterator[int]:
+    """Give where lines begin that have a word, the first ones; the word has no newline."""
+    start = at = begin
+    rest = b""
+    count = 0
+    while count < _MAX_CANDIDATES:
+        file.seek(at)
+        if not (chunk := file.read(_CHUNK_BYTES)):
+            return
+        at += len(chunk)
+        text, offset = rest + chunk, at - len(chunk) - len(rest)
+        found = text.find(word)
+        while found >= 0 and count < _MAX_CANDIDATES:
+            newline = text.rfind(b"\n", 0, found)
+            start = offset + newline + 1 if newline >= 0 else start
+            yield start
+            count += 1
+            found = text.find(word, found + 1)
+        if (newline := text.rfind(b"\n")) >= 0:
+            start = offset + newline + 1
+        rest = text[1 - len(word) :]
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if any(one.get(name) != other.get(name) for name in ("type", "timestamp")):
+        return False
+    said, repeated = one.get("message"), other.get("message")
+    if isinstance(said, Mapping) and isinstance(repeated, Mapping):
+        return all(said.get(name) == repeated.get(name) for name in ("role", "content"))
+    return all(one.get(name) == other.get(name) for name in ("attachment", "content", "subtype"))

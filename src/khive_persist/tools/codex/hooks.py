@@ -1,0 +1,171 @@
+"""Codex: its words, and its hooks in `hooks.json`.
+
+Seen on 0.169.0. It sends `PostToolUse` only for a call that did not fail, and takes every shell
+command for one that did not, whatever its exit code.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from khive_persist.tools import payload_fields
+from khive_persist.tools.tool import Hook, Registration, Tool
+
+_SHELL: Final = frozenset({"Bash", "shell", "local_shell", "exec_command"})
+_PATCH: Final = frozenset({"apply_patch"})
+_KINDS: Final = {
+    "command": _SHELL,
+    "edit": _PATCH,
+    "agent_spawn": frozenset({"spawn_agent", "multi_agent_v1spawn_agent"}),
+}
+_TEXTS: Final = {"Stop": "last_assistant_message", "SubagentStop": "last_assistant_message"}
+_PATCH_BEGIN: Final = "*** Begin Patch"
+_PATCH_PATH: Final = re.compile(
+    r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+?)\r?$", re.MULTILINE
+)
+# Of a patch. The text of a shell command is what that wrote, which may look the same.
+_EXIT_CODE: Final = re.compile(r"Exit code: (-?\d{1,10})\nWall time: ")
+
+
+def describe(payload: Mapping[str, object]) -> dict[str, object]:
+    """`Tool.describe` of Codex.
+
+    `success` is left out for a shell command: Codex tells its exit code in the transcript only,
+    and `sync` puts it in.
+    The text of a patch stands in `payload` only: `file_paths` names its files, also where a shell
+    command carries it. `output` of `Stop` and `SubagentStop` is what the agent said last.
+    `metadata`: `exit_code` of a failed command, `mcp_server`, and of a started agent
+    `spawned_agent_id`.
+    """
+    name = payload_fields.string(payload, "hook_event_name")
+    tool = payload_fields.string(payload, "tool_name")
+    tool_input = payload_fields.mapping(payload, "tool_input")
+    content = payload_fields.plain_fields(payload)
+    content["event_type"] = _event_type(name, tool)
+    if tool in _SHELL:
+        payload_fields.add_command(content, tool_input)
+    payload_fields.add_mcp_server(content, tool)
+    payload_fields.add_paths(
+        content,
+        [*(tool_input.get(key) for key in payload_fields.PATH_KEYS), _patch_paths(tool_input)],
+    )
+    if name == "PostToolUse":
+        _add_response(content, payload.get("tool_response"), tool)
+    if name in _TEXTS:
+        payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
+    return content
+
+
+def _event_type(name: str, tool: str) -> str:
+    if name == "UserPromptSubmit":
+        return "prompt_submitted"
+    if name == "PreToolUse":
+        return payload_fields.tool_event_type("pre", tool, _KINDS)
+    if name == "PostToolUse":
+        return payload_fields.tool_event_type("post", tool, _KINDS)
+    return payload_fields.snake_case(name)
+
+
+def _patch_paths(tool_input: Mapping[str, object]) -> list[object]:
+    text = payload_fields.string(tool_input, "command")
+    return _PATCH_PATH.findall(text) if _PATCH_BEGIN in text else []
+
+
+def _add_response(content: dict[str, object], response: object, tool: str) -> None:
+    text = _response_text(response)
+    if isinstance(response, dict) and response.get("isError") is True:
+        payload_fields.add_failure(content, text)
+        return
+    payload_fields.add_text(content, "output", text)
+    if tool in _SHELL:
+        return
+    code = _EXIT_CODE.match(text)
+    if code:
+        payload_fields.add_exit_code(content, int(code[1]))
+    else:
+        content["success"] = True
+    if tool in _KINDS["agent_spawn"]:
+        _add_spawned_agent(content, text)
+
+
+def _add_spawned_agent(content: dict[str, object], text: str) -> None:
+    try:
+        response = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(response, dict) and payload_fields.string(response, "agent_id"):
+        payload_fields.add_metadata(content, "spawned_agent_id", response["agent_id"])
+
+
+def _response_text(response: object) -> str:
+    if isinstance(response, str):
+        return response
+    if isinstance(response, list):
+        return payload_fields.blocks_text(response)
+    if isinstance(response, dict) and isinstance(response.get("content"), list):
+        return payload_fields.blocks_text(response["content"])
+    return payload_fields.compact_json(response)
+
+
+_SECONDS: Final = 5
+# Codex gives these two no more.
+_LAST: Final = frozenset(["SessionEnd", "Interrupt"])
+_LAST_SECONDS: Final = 3
+_EVENTS: Final = (
+    "SessionStart",
+    "SessionEnd",
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PermissionRequest",
+    "PostToolUse",
+    "PreCompact",
+    "PostCompact",
+    "SubagentStart",
+    "SubagentStop",
+    "Stop",
+    "Interrupt",
+)
+_BLOCKING: Final = frozenset(
+    ["UserPromptSubmit", "PreToolUse", "PermissionRequest", "PreCompact", "SubagentStop", "Stop"]
+)
+_TRUST: Final = (
+    'Start `codex` once and choose "Trust all and continue" when it says "Hooks need review".',
+    "Until then, and after every change of the command, Codex runs no hook;"
+    " `codex exec` does not say so.",
+)
+
+TOOL: Final = Tool(
+    name="codex",
+    title="Codex",
+    describe=describe,
+    registration=Registration(
+        project_file=".codex/hooks.json",
+        local_file="",
+        user_file=".codex/hooks.json",
+        user_variable="CODEX_HOME",
+        user_variable_file="hooks.json",
+        hooks=tuple(
+            Hook(
+                event,
+                _LAST_SECONDS if event in _LAST else _SECONDS,
+                blocks=event in _BLOCKING,
+            )
+            for event in _EVENTS
+        ),
+        entry_name="",
+        comments=False,
+        runs_once=False,
+        program=None,
+        topmost=".git",
+        by_hand={
+            "project": (
+                "Codex reads a project's hooks only where it trusts the folder:"
+                " say yes when it asks.",
+                *_TRUST,
+            ),
+            "local": (),
+            "user": _TRUST,
+        },
+    ),
+)

@@ -1,0 +1,228 @@
+"""Gemini CLI's transcripts: `~/.gemini/tmp/<project>/chats/session-*.jsonl`.
+
+A header names the session; a message is written again with its tool calls, and the last line of an
+id counts. `{"$set": {"messages": …}}` brings the conversation as the model is sent it from then on:
+without its tokens, its outputs shortened, and its tool results under another id once more. What
+was said before that stays as it was. A subagent has a file of its own in a folder that is named
+after its session; the call that started it names it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist.tools.gemini_cli.hooks import SHELL
+from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
+from khive_persist.tools.injected import PROMPT, kind_of
+from khive_persist.tools.message_part import Line, Piece, present, text_of
+
+TOOL: Final = "gemini-cli"
+# The id of a message's tool results, where they are said once more.
+_RESPONSE: Final = "_response"
+# Its words for how a call ended that did not succeed.
+FAILED: Final = frozenset({"error", "cancelled"})
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """What a transcript's place tells: whose subagent it is, and of which project."""
+    state = {}
+    chats = path.parent
+    if chats.name != "chats":
+        state["parent_session"] = chats.name
+        chats = chats.parent
+    with suppress(OSError, UnicodeDecodeError):
+        state["cwd"] = (chats.parent / ".project_root").read_text("utf-8").strip()
+    return state
+
+
+class Reader:
+    """Reads lines of one transcript.
+
+    Attributes:
+        state: The session, and whose subagent it is.
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def read(self, document: Mapping[str, Any]) -> Line:
+        """What one line says."""
+        if "sessionId" in document:
+            self._meet(document)
+            return Line("header")
+        if "$set" in document:
+            patch = document["$set"]
+            messages = patch.get("messages") if isinstance(patch, Mapping) else None
+            return Line("$set", tuple(self._reminded(messages if _is_list(messages) else [])))
+        if text_of(document.get("id")) and "type" in document:
+            return Line(str(document["type"]), tuple(self._messages([document])))
+        return Line(",".join(sorted(map(str, document)))[:80], is_known="$rewindTo" in document)
+
+    def _meet(self, header: Mapping[str, Any]) -> None:
+        own = text_of(header.get("sessionId"))
+        parent = text_of(self.state.get("parent_session"))
+        is_subagent = header.get("kind") == "subagent" and parent is not None
+        self.state |= present(
+            session_id=parent if is_subagent else own,
+            agent_id=own if is_subagent else None,
+            chat_id=own,
+            cwd=self.state.get("cwd") or _first(header.get("directories")),
+        )
+
+    def _messages(self, messages: Any) -> Iterator[Piece]:
+        for message in messages if isinstance(messages, list) else []:
+            if isinstance(message, Mapping) and (id := text_of(message.get("id"))):
+                # The same id stands for the same context in every session.
+                key = f"{self.state.get('chat_id', '')} {id}"
+                fields = self._fields(message, id)
+                yield Piece(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
+
+    def _reminded(self, messages: Any) -> Iterator[Piece]:
+        listed = [one for one in messages if isinstance(one, Mapping)]
+        said = {id for one in listed if not _is_response(one) for id in _answered(one)}
+        for message in listed:
+            answered = _answered(message)
+            if _is_response(message) and answered and answered <= said:
+                continue
+            for piece in self._messages([message]):
+                yield piece._replace(is_whole=False, is_reminder=True)
+
+    def _fields(self, message: Mapping[str, Any], id: str) -> dict[str, Any]:
+        kind = str(message.get("type"))
+        content = message.get("content")
+        results = _results(content)
+        roles = {"gemini": "assistant", "user": "tool" if results else "user"}
+        usage = message.get("tokens")
+        fields = present(
+            session_id=self.state.get("session_id"),
+            agent_id=self.state.get("agent_id"),
+            cwd=self.state.get("cwd"),
+            role=roles.get(kind, "system"),
+            kind=_kind(kind, content) if kind in roles else kind,
+            message_id=id,
+            text=_text(content),
+            thinking=_thoughts(message.get("thoughts")) or _text(content, is_thought=True),
+            tool_calls=_calls(message.get("toolCalls")) or _asked(content),
+            tool_results=results,
+            model=message.get("model"),
+            usage=dict(usage) if isinstance(usage, Mapping) else None,
+            tokens=_tokens(usage) if isinstance(usage, Mapping) else None,
+        )
+        return fields if kind in roles else fields | {"payload": dict(message)}
+
+
+def _is_response(message: Mapping[str, Any]) -> bool:
+    """Whether it is what the client makes of a message's tool calls when it goes on from a file."""
+    return (text_of(message.get("id")) or "").endswith(_RESPONSE)
+
+
+def _answered(message: Mapping[str, Any]) -> set[str]:
+    """The tool calls whose results it says."""
+    return {str(result["tool_use_id"]) for result in _results(message.get("content"))}
+
+
+def _kind(kind: str, content: Any) -> str:
+    if kind != "user":
+        return PROMPT
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, Mapping) else part for part in parts)
+    return kind_of(TOOL, [text for text in texts if isinstance(text, str)])
+
+
+def _text(content: Any, *, is_thought: bool = False) -> str:
+    if isinstance(content, str):
+        return "" if is_thought else content
+    parts = content if isinstance(content, list) else [content]
+    texts = (
+        part.get("text")
+        for part in parts
+        if isinstance(part, Mapping) and (part.get("thought") is True) is is_thought
+    )
+    return "\n".join(text for text in texts if isinstance(text, str) and text)
+
+
+def _thoughts(thoughts: Any) -> str:
+    listed = [one for one in thoughts if isinstance(one, Mapping)] if _is_list(thoughts) else []
+    words = ("subject", "description")
+    return "\n".join(" ".join(str(one[w]) for w in words if w in one) for one in listed)
+
+
+def _calls(calls: Any) -> list[dict[str, Any]]:
+    return [
+        {"tool_use_id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
+        | present(
+            status=call.get("status"),
+            result=call.get("result"),
+            **_end(call),
+            ended_at=text_of(call.get("timestamp")),
+            spawned_agent_id=text_of(call.get("agentId")),
+        )
+        for call in (calls if _is_list(calls) else [])
+        if isinstance(call, Mapping)
+    ]
+
+
+def _end(call: Mapping[str, Any]) -> dict[str, Any]:
+    """How a call ended, where its status tells less: a command that failed is a success there."""
+    status = call.get("status")
+    if status in FAILED:
+        return {"is_error": True}
+    if call.get("name") not in SHELL or status != "success":
+        return {}
+    results = call.get("result")
+    parts: list[Any] = results if isinstance(results, list) else []
+    answers = (part.get("functionResponse") for part in parts if isinstance(part, Mapping))
+    responses = (answer.get("response") for answer in answers if isinstance(answer, Mapping))
+    for response in responses:
+        text = response.get("output") if isinstance(response, Mapping) else None
+        if isinstance(text, str):
+            end = shell_end(unwrapped(text), call.get("resultDisplay"))
+            code = {} if end.exit_code is None else {"exit_code": end.exit_code}
+            return code | ({} if end.success is None else {"is_error": not end.success})
+    return {}
+
+
+def _asked(content: Any) -> list[dict[str, Any]]:
+    """The tool calls among what was said, where no line has them with their results."""
+    parts = content if _is_list(content) else []
+    calls = (part.get("functionCall") for part in parts if isinstance(part, Mapping))
+    return [
+        {"tool_use_id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
+        for call in calls
+        if isinstance(call, Mapping)
+    ]
+
+
+def _first(values: Any) -> Any:
+    return values[0] if isinstance(values, list) and values else None
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _results(content: Any) -> list[dict[str, Any]]:
+    found = []
+    for part in content if isinstance(content, list) else []:
+        answer = part.get("functionResponse") if isinstance(part, Mapping) else None
+        if isinstance(answer, Mapping):
+            response = answer.get("response")
+            failed = isinstance(response, Mapping) and "error" in response
+            found.append({"tool_use_id": answer.get("id"), "output": response, "is_error": failed})
+    return found
+
+
+def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Gemini counts cached tokens as input, too; thoughts are apart from output."""
+
+    def number(name: str) -> int:
+        value = usage.get(name)
+        return value if isinstance(value, int) and value > 0 else 0
+
+    return {
+        "input": max(0, number("input") - number("cached")) + number("tool"),
+        "cache_read": number("cached"),
+        "output": number("output") + number("thoughts"),
+        "reasoning": number("thoughts"),
+    }

@@ -1,0 +1,119 @@
+"""The events that a transcript tells of, made as the tool's hooks would have said them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from khive_persist.capture import previews
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.sessions.lineage.endings import Ending, ending_of
+from khive_persist.tools import TOOLS, payload_fields
+from khive_persist.tools.message_part import row_id
+
+# What a tool calls the events before and after a call, and after one that failed.
+NAMES: Final = {
+    "claude-code": ("PreToolUse", "PostToolUse", "PostToolUseFailure"),
+    "codex": ("PreToolUse", "PostToolUse", "PostToolUse"),
+    "gemini-cli": ("BeforeTool", "AfterTool", "AfterTool"),
+}
+
+
+class Call(NamedTuple):
+    """A tool call of a transcript, with its result where it has one.
+
+    Attributes:
+        tool: The AI tool.
+        tool_use_id: What it calls the call; an empty string where it has no name for it.
+        name: The tool that the model asked for.
+        input: What it gave it.
+        created_at: When, as UTC text.
+        message_id: The message that asked for it.
+        fields: What the events of the call have besides, as `cwd`.
+        namespace: Of an MCP server's tool, where it stands apart.
+        result: `output` and `is_error`, or None.
+        ended_at: When the result came, as UTC text.
+        status: The tool's word for how it ended, or None.
+    """
+
+    tool: str
+    tool_use_id: str
+    name: str
+    input: Any
+    created_at: str
+    message_id: str
+    fields: dict[str, Any]
+    namespace: str
+    result: Mapping[str, Any] | None
+    ended_at: str
+    status: Any = None
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended, by what its transcript says."""
+        return ending_of(self.tool, self.result, self.status)
+
+
+def event_of_call(call: Call, session_id: str, *, is_post: bool) -> HookEvent:
+    """The event before or after a call."""
+    before, after, failed = NAMES[call.tool]
+    result = call.result or {}
+    is_error = bool(result.get("is_error"))
+    name = (failed if is_error else after) if is_post else before
+    payload: dict[str, Any] = {
+        "session_id": session_id,
+        "hook_event_name": name,
+        **as_hooks_say(call),
+        **call.fields,
+    }
+    if call.tool_use_id:
+        payload["tool_use_id"] = call.tool_use_id
+    if is_post:
+        payload["tool_response"] = result.get("output")
+        if is_error and call.tool == "claude-code":
+            payload["error"] = _text(result.get("output"))
+    error = _text(result.get("output")) if is_post and is_error else None
+    key = f"{call.tool_use_id or call.created_at} {call.name}"
+    return event(call.tool, key, payload, call.ended_at if is_post else call.created_at, error)
+
+
+def event(
+    tool: str, key: str, payload: dict[str, Any], created_at: str, error: str | None = None
+) -> HookEvent:
+    """An event that says that it was reconstructed.
+
+    Args:
+        tool: The AI tool.
+        key: What it is about: with the session and the event's name, what its id is made of.
+        payload: As the tool would have sent it, as far as that is known.
+        created_at: When it would have come, as UTC text.
+        error: Why what it is about failed, or None.
+    """
+    content = dict(TOOLS[tool].describe(payload))
+    if error is not None:
+        payload_fields.add_failure(content, error)
+    cut = previews.shorten(content)
+    marks = content.pop("metadata", {})
+    marks = cut | (dict(marks) if isinstance(marks, Mapping) else {}) | {"reconstructed": True}
+    content |= {"tool": tool, "metadata": marks, "payload": payload}
+    key = f"reconstructed {payload['session_id']} {key} {payload['hook_event_name']}"
+    return HookEvent.model_validate(
+        {"id": row_id(tool, key), "content": content, "created_at": created_at}
+    )
+
+
+def as_hooks_say(call: Call) -> dict[str, Any]:
+    """The tool and its input in the words of the tool's hooks; Codex's transcripts have others."""
+    name, given = call.name, call.input
+    if call.tool == "codex":
+        if name == "exec_command" and isinstance(given, Mapping) and "cmd" in given:
+            name, given = "Bash", {"command": given["cmd"]}
+        elif name == "apply_patch" and isinstance(given, str):
+            given = {"command": given}
+        elif call.namespace.startswith("mcp__"):
+            name = f"{call.namespace}__{name}"
+    given = given if isinstance(given, Mapping) else {"input": given}
+    return {"tool_name": name, "tool_input": given}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,119 @@
+"""How far a transcript was read, in a file of its own in `.khive/sync/`."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from khive_persist.project import Project, make_directory, sync_directory, write_private
+from khive_persist.store import codec
+from khive_persist.transcripts.growing_file import Position
+
+FOLDER: Final = "sync"
+# So long nobody takes to give a file its name.
+_UNFINISHED_SECONDS: Final = 60.0
+
+
+class Bookmark:
+    """The position in one transcript, and what its reader has to remember there.
+
+    It counts for one database alone, of that epoch: another one was lost, restored or rebuilt
+    since, and has to be read into from the beginning. The same holds for that of the to-do lists,
+    where the transcript has brought any.
+    """
+
+    def __init__(
+        self, project: Project, transcript: Path, tool: str, epoch: str, focus_epoch: str
+    ) -> None:
+        """Take whose it is.
+
+        Args:
+            place: The project.
+            transcript: The file.
+            tool: Whose it is.
+            epoch: Of the messages' database.
+            focus_epoch: Of that of the to-do lists; an empty string where there is none.
+        """
+        self._epoch = epoch
+        self._focus_epoch = focus_epoch
+        self._has_lists = False
+        self._folder = project.khive / FOLDER
+        self._transcript = transcript
+        self._tool = tool
+        name = hashlib.sha256(str(transcript).encode("utf-8", "surrogateescape")).hexdigest()
+        self._path = self._folder / f"{name[:32]}.json"
+
+    def load(self) -> tuple[Position, dict[str, Any]]:
+        """The position and the reader's state; those of the beginning where none was kept."""
+        try:
+            said = json.loads(self._path.read_bytes())
+            lists = said.get("focus_epoch", "")
+            if said["epoch"] != self._epoch or lists not in ("", self._focus_epoch):
+                return Position(), {}
+            self._has_lists = lists != ""
+            return Position(**said["position"]), dict(said["state"])
+        except (OSError, ValueError, TypeError, KeyError):
+            # Without it the transcript is read anew, and its messages are the same again.
+            return Position(), {}
+
+    def note_lists(self, focus_epoch: str) -> None:
+        """Note that the transcript has brought to-do lists, into the database of an epoch."""
+        self._has_lists = True
+        self._focus_epoch = focus_epoch
+
+    def save(self, position: Position, state: dict[str, Any]) -> None:
+        """Keep them, not synced: a bookmark that a power loss takes away costs reading anew.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        make_directory(self._folder)
+        said = {
+            "path": str(self._transcript),
+            "tool": self._tool,
+            "epoch": self._epoch,
+            "focus_epoch": self._focus_epoch if self._has_lists else "",
+            "position": position._asdict(),
+            "state": state,
+        }
+        write_private(self._path, codec.dump_lossy(said).encode(), synced=False)
+
+    def remove(self) -> None:
+        """Remove it: the transcript is read anew the next time."""
+        self._path.unlink(missing_ok=True)
+
+
+def remove_bookmarks(project: Project, is_meant: Callable[[bytes], bool]) -> int:
+    """Remove bookmarks by what their files say: synced on return.
+
+    It costs no more than reading anew what they are of.
+
+    Returns:
+        How many they were.
+
+    Raises:
+        OSError: One cannot be read or removed.
+    """
+    folder = project.khive / FOLDER
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    count = 0
+    for path in map(folder.joinpath, names):
+        with suppress(FileNotFoundError):
+            is_written = path.name.endswith(".tmp") and _is_young(path)
+            if path.is_file() and not is_written and is_meant(path.read_bytes()):
+                path.unlink()
+                count += 1
+    if count:
+        sync_directory(folder)
+    return count
+
+
+def _is_young(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime < _UNFINISHED_SECONDS

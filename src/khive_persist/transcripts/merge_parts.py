@@ -1,0 +1,104 @@
+"""A message from its parts, whatever order, file or session they come in."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from khive_persist.tools.message_part import Piece
+
+_JOINED: Final = ("text", "thinking")
+# Where a message was first seen; a file that repeats it changes nothing of that.
+_FIRST: Final = ("session_id", "line", "transcript_path")
+_LISTED: Final = ("tool_calls", "tool_results", "blocks")
+# What belongs to one count of tokens.
+_USED: Final = ("usage", "tokens", "web_searches", "speed", "prompt_tokens")
+
+
+def merged(content: dict[str, Any] | None, piece: Piece) -> dict[str, Any]:
+    """Give the content of a message with one more part of it.
+
+    A part that it has already adds nothing, and so does one of another session or agent: of those
+    that have a message, one said it, and the others repeat it. `metadata.parts` names the parts
+    that it has, and `metadata.sessions` the other sessions that have the message, too. What is only
+    known from a copy says so in `metadata.is_copy`, until the original comes: that is what counts
+    then, but for the usage: the larger one is that of the whole answer.
+    """
+    if content is None:
+        return _anew(piece, {})
+    metadata = dict(content.get("metadata") or {})
+    session = piece.fields.get("session_id")
+    claim = _claim(content, is_copy=metadata.get("is_copy") is True)
+    if _claim(piece.fields, is_copy=piece.is_copy) > claim:
+        noted = _noted(metadata, content.get("session_id"), piece.fields)
+        return _anew(piece, noted) | _larger_usage(content, piece.fields)
+    metadata = _noted(metadata, session, content)
+    if _is_another(session, content.get("session_id")) or _is_another(
+        piece.fields.get("agent_id"), content.get("agent_id")
+    ):
+        return content | {"metadata": metadata} | _larger_usage(piece.fields, content)
+    parts = list(metadata.get("parts", ()))
+    fields = {n: v for n, v in piece.fields.items() if n not in (*_FIRST, "metadata")}
+    if piece.is_whole:
+        kept = {name: content[name] for name in _FIRST if name in content}
+        made = content | fields | kept
+    elif piece.is_reminder or piece.part in parts:
+        made = fields | content
+    else:
+        made = content | {n: v for n, v in fields.items() if n not in (*_JOINED, *_LISTED)}
+        for name in _JOINED:
+            made |= _one(name, filter(None, (content.get(name), fields.get(name))))
+        for name in _LISTED:
+            listed = [*content.get(name, ()), *fields.get(name, ())]
+            if listed:
+                made[name] = listed
+    if piece.part not in parts:
+        parts.append(piece.part)
+    made |= _larger_usage(content, made) | _larger_usage(piece.fields, made)
+    made["metadata"] = metadata | {"parts": parts}
+    return made
+
+
+def _claim(fields: dict[str, Any], *, is_copy: bool) -> tuple[bool, bool, bool]:
+    """Rank who has a message by how likely it is that it said it.
+
+    A session that goes on in the background, and an agent that begins with what was said before it,
+    repeat the lines of the other, and no line says so.
+    """
+    return not is_copy, not fields.get("session_kind"), not fields.get("agent_id")
+
+
+def _is_another(one: Any, other: Any) -> bool:
+    return one is not None and one != other
+
+
+def _larger_usage(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Give what one used, where it is more than the other's: a line may come before its end."""
+    if _total(one) <= _total(other):
+        return {}
+    return {name: one[name] for name in _USED if name in one}
+
+
+def _total(fields: dict[str, Any]) -> int:
+    tokens = fields.get("tokens")
+    counts = tokens.items() if isinstance(tokens, dict) else ()
+    return sum(n for name, n in counts if name != "reasoning" and isinstance(n, int))
+
+
+def _anew(piece: Piece, metadata: dict[str, Any]) -> dict[str, Any]:
+    copied = {"is_copy": True} if piece.is_copy else {}
+    sessions = {"sessions": metadata["sessions"]} if metadata.get("sessions") else {}
+    return piece.fields | {"metadata": {"parts": [piece.part]} | copied | sessions}
+
+
+def _one(name: str, texts: Iterable[str]) -> dict[str, str]:
+    joined = "\n".join(texts)
+    return {name: joined} if joined else {}
+
+
+def _noted(metadata: dict[str, Any], session: Any, home: dict[str, Any]) -> dict[str, Any]:
+    """The metadata with one more session that has a message, unless that is its own."""
+    own = home.get("session_id")
+    sessions = [one for one in metadata.get("sessions", ()) if one != own]
+    if session is not None and session != own and session not in sessions:
+        sessions.append(session)
+    rest = {name: value for name, value in metadata.items() if name != "sessions"}
+    return rest | ({"sessions": sorted(sessions)} if sessions else {})

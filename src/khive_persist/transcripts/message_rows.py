@@ -1,0 +1,88 @@
+"""Messages as the rows that they will be."""
+
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.mirror.document import to_line
+from khive_persist.models.message import Message
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.redaction import Redactor
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import with_counts
+from khive_persist.tools.message_part import Piece
+from khive_persist.transcripts.batches import Batch
+from khive_persist.transcripts.merge_parts import merged
+
+_Instant = str | float | None
+_Told = tuple[dict[str, Any], _Instant]
+
+# Who said a message: another one takes it over with its own instant.
+_OWNER: Final = ("session_id", "agent_id")
+_METADATA: Final = codec.dump({"lion_class": Message.lion_class()})
+
+
+class Draft(NamedTuple):
+    """A row, redacted.
+
+    Attributes:
+        row: The row.
+        is_exact: Whether its content is as `codec.dump` writes it.
+    """
+
+    row: StoredRow
+    is_exact: bool = False
+
+    def line(self) -> bytes:
+        """Its line of the mirror."""
+        return to_line(CONVERSATIONS, self.row, is_exact=self.is_exact)
+
+
+class Drafting:
+    """Makes the drafts of one tool's messages."""
+
+    def __init__(self, tool: str, redactor: Redactor | None) -> None:
+        self._tool = tool
+        self._redactor = redactor
+
+    def new(self, batch: Batch) -> dict[str, Draft]:
+        """The messages of a batch by id, each as it is if nothing of it was stored before."""
+        told: dict[str, _Told] = {}
+        for id, piece in zip(batch.ids, batch.pieces, strict=True):
+            told[id] = _with(told.get(id), piece)
+        return {id: self._draft(id, *said) for id, said in told.items()}
+
+    def changed(self, row: StoredRow, pieces: list[Piece]) -> Draft | None:
+        """A stored message with more parts of it; None where they change nothing."""
+        stored = codec.column(row[1])
+        told: _Told | None = (stored, row[3]) if isinstance(stored, dict) else None
+        for piece in pieces:
+            told = _with(told, piece)
+        if told is None or told[0] == stored:
+            return None
+        draft = self._draft(row[0], *told)
+        return draft if draft.row[1] != row[1] else None
+
+    def _draft(self, id: str, content: dict[str, Any], created_at: _Instant) -> Draft:
+        content = {"tool": self._tool} | content
+        exact = codec.dump_exact(content)
+        text = codec.dump_lossy(content) if exact is None else exact
+        text, counts = (text, {}) if self._redactor is None else self._redactor.redact_json(text)
+        if counts:
+            return Draft((id, text, with_counts(_METADATA, counts), created_at, None))
+        return Draft((id, text, _METADATA, created_at, None), exact is not None)
+
+
+def _with(told: _Told | None, piece: Piece) -> _Told:
+    """The content of a message with one more part of it, and its instant."""
+    if told is None:
+        return merged(None, piece), _instant(piece.created_at)
+    content, instant = told
+    made = merged(content, piece)
+    is_original_at_last = any(made.get(name) != content.get(name) for name in _OWNER)
+    return made, _instant(piece.created_at) if is_original_at_last else instant
+
+
+def _instant(text: str | None) -> str:
+    found = clock.from_column(text) if text else None
+    return clock.to_text(found or clock.unreadable())

@@ -1,0 +1,304 @@
+"""Whether the events of a session are all there, by what its transcript says was done."""
+
+import json
+from collections import Counter
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import anyio.to_thread
+
+from khive_persist import settings as configuration
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.purposes import CONVERSATIONS
+from khive_persist.models.query import Filter, field
+from khive_persist.opening import open_store, reading
+from khive_persist.project import Project
+from khive_persist.sessions.event_types import POST, PRE
+from khive_persist.sessions.lineage.endings import Ending
+from khive_persist.store import codec
+from khive_persist.store.redacting import load_redactor
+from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.tombstones import Tombstones
+from khive_persist.transcripts import failed_hooks
+from khive_persist.transcripts.backfill import Call, event_of_call
+from khive_persist.transcripts.call_recount import recount
+from khive_persist.transcripts.expectation import expected
+from khive_persist.transcripts.failed_hooks import FailedHook
+from khive_persist.transcripts.recorded_calls import Event, input_key, read_session
+
+_REJECTED: Final = "The user doesn't want to proceed with this tool use"
+_PERMISSION: Final = "permission_request"
+_ENDED: Final = {
+    "denied": "it was denied",
+    "interrupted": "it was interrupted",
+    "invalid": "the client refused it before any hook",
+    "refused": "the tool refused it",
+    "unknown": "the transcript has no result: it was interrupted, or still runs",
+}
+
+
+class ToolCall(NamedTuple):
+    """A tool call of a transcript, and what there is of it.
+
+    Attributes:
+        tool: The AI tool.
+        tool_use_id: What it calls the call; an empty string where it has no name for it.
+        name: The tool that the model asked for.
+        created_at: When, as UTC text.
+        has_pre: Whether there is an event from before the call.
+        has_post: Whether there is one from after it.
+        has_result: Whether the transcript has its result.
+        wants_pre: Whether the tool's hooks send an event before such a call.
+        wants_post: Whether they send one after a call that ended so.
+        ending: How it ended: done, failed, denied, interrupted, invalid (the client refused it
+            before any hook), refused (the tool did, after one), or unknown where the transcript
+            has no result.
+        reason: Why an event is missing, as far as the transcript tells; else an empty string.
+    """
+
+    tool: str
+    tool_use_id: str
+    name: str
+    created_at: str
+    has_pre: bool
+    has_post: bool
+    has_result: bool
+    wants_pre: bool
+    wants_post: bool
+    ending: Ending
+    reason: str
+
+
+class Account(NamedTuple):
+    """The tool calls of one session against its events.
+
+    Attributes:
+        session_id: The session.
+        events: How many events it has, those that were reconstructed not among them.
+        reconstructed: How many events were made from the transcript.
+        messages: How many messages its transcripts have.
+        calls: Its tool calls, in order of time.
+        failed_hooks: How many hooks failed while it ran, as its transcript says.
+        lost: Those of them whose event is not there, in order of time.
+        after_end: How many events came after the session's end.
+    """
+
+    session_id: str
+    events: int
+    reconstructed: int
+    messages: int
+    calls: list[ToolCall]
+    failed_hooks: int
+    lost: list[FailedHook]
+    after_end: int
+
+    @property
+    def incomplete(self) -> list[ToolCall]:
+        """The calls that lack an event that they should have."""
+        return [call for call in self.calls if self._lacks_pre(call) or self._lacks_post(call)]
+
+    @property
+    def endings(self) -> dict[str, int]:
+        """How many calls ended how."""
+        return dict(Counter(call.ending for call in self.calls))
+
+    def as_document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return self._asdict() | {
+            "calls": [call._asdict() for call in self.calls],
+            "endings": self.endings,
+            "incomplete": [call._asdict() for call in self.incomplete],
+            "lost": [failed.as_document() for failed in self.lost],
+        }
+
+    def _lacks_pre(self, call: ToolCall) -> bool:
+        return call.wants_pre and not call.has_pre
+
+    def _lacks_post(self, call: ToolCall) -> bool:
+        return call.wants_post and not call.has_post
+
+
+async def account(project: Project, session_id: str) -> Account:
+    """Reconcile the transcripts of a session, as `sync` read them, with its hook events.
+
+    A call and its events are matched by their `tool_use_id`; Gemini CLI has none, there the tool's
+    name and input have to be the same.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    events, calls, failed, messages = await read_session(project, session_id)
+    of_calls = _matched(calls, events)
+    of_failed = _of_failed(failed, calls, events)
+    end = max((e.created_at for e in events if e.event_type == "session_end"), default=None)
+    return Account(
+        session_id,
+        sum(not event.is_reconstructed for event in events),
+        sum(event.is_reconstructed for event in events),
+        messages,
+        [_told(call, own, events) for call, own in zip(calls, of_calls, strict=True)],
+        len(failed),
+        [one for one, own in zip(failed, of_failed, strict=True) if not own],
+        sum(end is not None and event.created_at > end for event in events),
+    )
+
+
+async def backfill(project: Project, session_id: str) -> int:
+    """Write the events that a session lacks, as far as its transcripts tell of them.
+
+    They are those of its tool calls, and those of hooks that failed; committed, synced and
+    copied on return. Each says so in its metadata: `reconstructed` is true. Run again, nothing
+    changes; one whose real event has come since is removed. What was pruned is not written again.
+
+    Returns:
+        How many events were written.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    events, calls, failed, _ = await read_session(project, session_id)
+    written = []
+    surplus = []
+    for one, own in zip(failed, _of_failed(failed, calls, events), strict=True):
+        made = one.reconstructed(session_id)
+        if made is None:
+            continue
+        if not own:
+            written.append(made)
+        elif not all(event.is_reconstructed for event in own):
+            surplus += [event.id for event in own if event.is_reconstructed]
+    for call, own in zip(calls, _matched(calls, events), strict=True):
+        wanted = expected(call.tool, call.name, call.tool_use_id, _ending(call, own, events))
+        for is_post, types in ((False, PRE), (True, POST)):
+            there = [event for event in own if event.event_type in types]
+            real = [event for event in there if not event.is_reconstructed]
+            if real:
+                surplus += [event.id for event in there if event.is_reconstructed]
+            elif not there and (wanted.post if is_post else wanted.pre):
+                written.append(event_of_call(call, session_id, is_post=is_post))
+    tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
+    written = [event for event in written if not _is_pruned(tombstones, event)]
+    async with open_store(HookEvent, dir=project.root) as store:
+        for id in surplus:
+            await store.delete(id)
+        await store.save_many(written)
+    settings = configuration.load(project.config)
+    redactor = load_redactor(project, settings)
+    # What was counted by messages is counted by these events from now on.
+    await anyio.to_thread.run_sync(recount, project, settings, redactor, session_id)
+    return len(written)
+
+
+def _is_pruned(tombstones: Tombstones, event: HookEvent) -> bool:
+    purpose = event.purpose_of(event.content)
+    return tombstones.is_pruned(purpose.name, codec.to_row(event))
+
+
+async def sessions_of(project: Project, paths: list[str] | None = None) -> list[str]:
+    """The sessions that the messages of these transcripts belong to; without them, of all."""
+    wanted = [] if paths is None else [field("transcript_path").in_(paths)]
+    async with reading(project, CONVERSATIONS) as reader:
+        found = await reader.fetch(partial(_sessions, wanted))
+    return sorted(row[0] for row in found if isinstance(row[0], str))
+
+
+def _sessions(wanted: list[Filter], source: Source) -> Statement:
+    return select(source, wanted, columns=f"DISTINCT {source.extract('$.session_id')}")
+
+
+def _of_failed(
+    failed: list[FailedHook], calls: list[Call], events: list[Event]
+) -> list[list[Event]]:
+    """The events of each hook that failed: reconstructed, or recorded all the same."""
+    if not failed:
+        return []
+    message_of = {call.tool_use_id: call.message_id for call in calls}
+    by_subject: dict[tuple[str, str | None], list[Event]] = {}
+    for event in events:
+        if event.tool == failed_hooks.TOOL:
+            batch = message_of.get(event.first_of_batch or "")
+            subject = batch or event.tool_use_id or event.prompt_id
+            by_subject.setdefault((event.event_type, subject), []).append(event)
+    return [
+        [
+            event
+            for event_type in failed_hooks.EVENT_TYPES[one.event]
+            for event in by_subject.get((event_type, one.subject), ())
+        ]
+        for one in failed
+    ]
+
+
+def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
+    """The events of each call."""
+    by_id: dict[tuple[str, str], list[Event]] = {}
+    by_input: dict[tuple[str, str, str, bool], list[Event]] = {}
+    for event in events:
+        if event.event_type not in (*PRE, *POST):
+            continue
+        if event.tool_use_id:
+            by_id.setdefault((event.tool, event.tool_use_id), []).append(event)
+        else:
+            is_post = event.event_type in POST
+            key = (event.tool, str(event.name), event.input, is_post)
+            by_input.setdefault(key, []).append(event)
+    matched = []
+    for call in calls:
+        own = list(by_id.get((call.tool, call.tool_use_id), ()))
+        for is_post in (False, True):
+            waiting = by_input.get((call.tool, call.name, input_key(call.input), is_post))
+            if waiting and not any((event.event_type in POST) is is_post for event in own):
+                own.append(waiting.pop(0))
+        matched.append(own)
+    return matched
+
+
+def _told(call: Call, own: list[Event], events: list[Event]) -> ToolCall:
+    has_pre = any(event.event_type in PRE for event in own)
+    has_post = any(event.event_type in POST for event in own)
+    ending = _ending(call, own, events)
+    wanted = expected(call.tool, call.name, call.tool_use_id, ending)
+    return ToolCall(
+        call.tool,
+        call.tool_use_id,
+        call.name,
+        call.created_at,
+        has_pre,
+        has_post,
+        call.result is not None,
+        wanted.pre,
+        wanted.post,
+        ending,
+        "" if has_pre and has_post else _reason(ending, has_pre=has_pre),
+    )
+
+
+def _ending(call: Call, own: list[Event], events: list[Event]) -> Ending:
+    """How a call ended, by the transcript and by the events.
+
+    Claude Code has the same words for a call that the user did not allow and for one that they
+    stopped: where hooks were running, only the former asked for a permission.
+    """
+    ending = call.ending
+    if ending == "denied" and call.tool == "claude-code" and _is_rejected(call):
+        has_pre = any(event.event_type in PRE and not event.is_reconstructed for event in own)
+        asked = any(
+            event.event_type == _PERMISSION
+            and (event.name, event.input) == (call.name, input_key(call.input))
+            and call.created_at <= event.created_at <= call.ended_at
+            for event in events
+        )
+        return "interrupted" if has_pre and not asked else ending
+    return ending
+
+
+def _is_rejected(call: Call) -> bool:
+    return _REJECTED in json.dumps((call.result or {}).get("output"), default=str)
+
+
+def _reason(ending: Ending, *, has_pre: bool) -> str:
+    if ending in _ENDED:
+        return _ENDED[ending]
+    if ending == "failed":
+        return "it failed, and the tool sent no event after it" if has_pre else "it failed"
+    return "the tool sent no event after it" if has_pre else "no event came"

@@ -1,0 +1,94 @@
+"""SQLite files: of another project, or of an old khive. They are read, never written."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from khive_persist.errors import InvalidFileError, InvalidRecordError
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
+from khive_persist.store import codec
+from khive_persist.store.sqlite.connection import opened_reader
+from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
+from khive_persist.store.sqlite.statements import COLUMNS
+from khive_persist.transfer.row_validation import Found
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_EVENTS: Final = next(iter(HOOK_EVENTS.values())).table
+_FETCH_ROWS: Final = 256
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is SQLite's.
+
+    SQLite itself looks: to open a database otherwise would, at closing, drop the locks that other
+    connections of this process hold on it.
+
+    Raises:
+        StoreError: It is one, but cannot be read.
+    """
+    with opened_reader(path) as connection:
+        try:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & PRIMARY == sqlite3.SQLITE_NOTADB:
+                return False
+            raise translate(error, path) from error
+    return bool(pages)
+
+
+def read_database(path: Path, *, own: bool = False) -> Iterator[Found]:
+    """The rows of every table with the five columns.
+
+    A row of `hook_events` belongs to the tool that it names, unless the file has a purpose's name.
+
+    Args:
+        path: The file.
+        own: Whether it lies in a `.khive`, where a file has the name of its purpose.
+
+    Raises:
+        InvalidFileError: It has no such table.
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(path) as connection, translated(path):
+        # Text that is no UTF-8 is found out by its lone surrogates.
+        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        tables = _tables(connection)
+        if not tables:
+            raise InvalidFileError(f"{path} has no table with the columns {COLUMNS}")
+        for table in tables:
+            belongs = _purpose(path.stem, table, own=own)
+            cursor = connection.execute(f'SELECT {COLUMNS} FROM "{table}"')
+            number = 0
+            while rows := cursor.fetchmany(_FETCH_ROWS):
+                for row in rows:
+                    number += 1
+                    where = f"{path.name}: {table} row {number}"
+                    if row[0] is None:
+                        yield Found(where, row, reason="it has no id", purpose=belongs)
+                    else:
+                        yield Found(where, row, codec.as_text(row), purpose=belongs)
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    listed = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
+    wanted = set(COLUMNS.split(", "))
+    names = [name for (name,) in listed if isinstance(name, str) and _NAME.match(name)]
+    return [
+        name
+        for name in names
+        if wanted <= {row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')}
+    ]
+
+
+def _purpose(stem: str, table: str, *, own: bool) -> Purpose | None:
+    for known in BUILT_IN:
+        if table == known.table and (known.name == stem or table != _EVENTS):
+            return known
+    if own:
+        # One of a name that is refused belongs where the import is told to put it.
+        with suppress(InvalidRecordError):
+            return purpose(stem, table)
+    return None

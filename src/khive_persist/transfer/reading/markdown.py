@@ -1,0 +1,131 @@
+"""Markdown with front matter: its fields, and the text below them as `body`.
+
+YAML is read as JSON's types by the core schema of YAML 1.2: a date, `no` and `12:30` are text.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from khive_persist.errors import InvalidRecordError, MissingExtraError
+from khive_persist.transfer.plain_documents import PlainRecords
+from khive_persist.transfer.row_validation import Found
+
+BODY: Final = "body"
+MAX_CHARACTERS: Final = 64 << 20
+# The line that it begins with, and those that it may end with.
+_FENCES: Final = {"---": ("---", "..."), "+++": ("+++",)}
+_HINT: Final = "name it with --purpose"
+
+
+def is_markdown(head: bytes) -> bool:
+    """Whether a text that begins so has front matter."""
+    first, end, _ = head.partition(b"\n")
+    return bool(end) and first.rstrip().decode("ascii", "replace") in _FENCES
+
+
+def read_markdown(text: str, where: str, id: str | None, plain: PlainRecords | None) -> Found:
+    """The record of a Markdown text.
+
+    Args:
+        text: All of it, or more of it than `MAX_CHARACTERS`.
+        where: What to call it.
+        id: Its id where no field has one.
+        plain: What it is.
+
+    Raises:
+        MissingExtraError: Its front matter is YAML, and PyYAML is not here.
+    """
+    if len(text) > MAX_CHARACTERS:
+        return Found(where, text[:1000], reason=f"longer than {MAX_CHARACTERS}")
+    if plain is None:
+        return Found(where, text, reason=f"it does not say what it is: {_HINT}")
+    try:
+        row, purpose = plain.row(_document(text), id)
+    except InvalidRecordError as error:
+        return Found(where, text, reason=str(error))
+    return Found(where, text, row, purpose=purpose)
+
+
+def _document(text: str) -> dict[str, Any]:
+    first, _, rest = text.partition("\n")
+    fence = first.rstrip()
+    front: list[str] = []
+    lines = rest.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.rstrip() in _FENCES.get(fence, ()):
+            body = "".join(lines[number + 1 :]).removeprefix("\n")
+            break
+        front.append(line)
+    else:
+        raise InvalidRecordError("its front matter is not there, or has no end")
+    fields = _fields("".join(front), is_toml=fence == "+++")
+    if not body.strip():
+        return fields
+    if BODY in fields:
+        raise InvalidRecordError(f"it has both a field {BODY} and a text")
+    return {**fields, BODY: body}
+
+
+def _fields(text: str, *, is_toml: bool) -> dict[str, Any]:
+    try:
+        fields = tomllib.loads(text) if is_toml else _load_yaml(text)
+    except ValueError as error:
+        raise InvalidRecordError(f"its front matter: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise InvalidRecordError("its front matter is nested too deep") from error
+    if not isinstance(fields, Mapping):
+        raise InvalidRecordError("its front matter has no fields")
+    return dict(fields)
+
+
+def _load_yaml(text: str) -> Any:
+    yaml, loader = _yaml()
+    try:
+        value = yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    return {} if value is None else value
+
+
+@cache
+def _yaml() -> tuple[Any, Any]:
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingExtraError(
+            "front matter in YAML needs PyYAML", hint="pip install 'khive-persist[export]'"
+        ) from error
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Reads what JSON can hold, and each key once."""
+
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.events.AliasEvent):
+                # A few lines of them can stand for more than the memory holds.
+                mark = self.peek_event().start_mark
+                raise yaml.constructor.ConstructorError(None, None, "aliases are not taken", mark)
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            for number, (key, _) in enumerate(node.value):
+                if key.tag != "tag:yaml.org,2002:str" or key.value in keys[:number]:
+                    problem = f"the key {key.value!r} is there twice, or is no text"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            return super().construct_mapping(node, deep)
+
+    for tag, pattern, first in (
+        ("null", r"(?:~|null|Null|NULL|)\Z", ["~", "n", "N", ""]),
+        ("bool", r"(?:true|True|TRUE|false|False|FALSE)\Z", [*"tTfF"]),
+        ("int", r"-?(?:0|[1-9][0-9]*)\Z", [*"-0123456789"]),
+        ("float", r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z", [*"-0123456789"]),
+    ):
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), first)
+    for tag in ("timestamp", "binary", "set", "omap", "pairs"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{tag}", Loader.construct_undefined)
+    return yaml, Loader

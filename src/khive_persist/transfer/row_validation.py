@@ -1,0 +1,126 @@
+"""A row on its way: what a file can hold of it, whether it may be stored, whether two are one."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from khive_persist.errors import InvalidRecordError
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.node import MAX_ID_CHARACTERS
+from khive_persist.models.purposes import (
+    APPLICATION_SESSIONS,
+    ASSIGNMENTS,
+    CONVERSATIONS,
+    EXPERIMENTS,
+    FOCUS_CHAINS,
+    MEASUREMENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+    SCORES,
+    Purpose,
+)
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import Kind
+
+JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
+# By the name of the class: what such a record says of itself where it does not name its file.
+_KINDS: Final = {
+    "ApplicationSession": APPLICATION_SESSIONS,
+    "Assignment": ASSIGNMENTS,
+    "Experiment": EXPERIMENTS,
+    "FocusChain": FOCUS_CHAINS,
+    "Measurement": MEASUREMENTS,
+    "Message": CONVERSATIONS,
+    "Outcome": OUTCOMES,
+    "Score": SCORES,
+}
+
+
+class Found(NamedTuple):
+    """What a source has at one project.
+
+    Attributes:
+        where: The project, for a person: `line 3`.
+        raw: What stands there, to keep aside if it cannot be stored.
+        row: The row, or None where there is none to be read.
+        reason: Why there is none.
+        purpose: Where it says that it belongs, or its name; None where it does not say.
+        cells: What stands beside the row in columns of its fields, which may have been edited.
+        values: The same of a format that has types: of each, its type and its value.
+    """
+
+    where: str
+    raw: Any
+    row: StoredRow | None = None
+    reason: str = ""
+    purpose: Purpose | str | None = None
+    cells: Mapping[str, str] = MappingProxyType({})
+    values: Mapping[str, tuple[Kind, Any]] = MappingProxyType({})
+
+
+def checked(row: StoredRow) -> StoredRow:
+    """The row, if every program that reads the table can read it.
+
+    Raises:
+        InvalidRecordError: Its id is no id; a column is no JSON or too deep for SQLite; text is no
+            Unicode; `created_at` is neither text nor a number.
+    """
+    id, _, _, created_at, _ = row
+    if not isinstance(id, str) or not 0 < len(id) <= MAX_ID_CHARACTERS or "\0" in id:
+        raise InvalidRecordError(f"an id has 1 to {MAX_ID_CHARACTERS} characters and no NUL")
+    if created_at is not None and not isinstance(created_at, str | int | float):
+        raise InvalidRecordError("created_at is neither text nor a number")
+    if isinstance(created_at, bool):
+        raise InvalidRecordError("created_at is neither text nor a number")
+    for name, value in zip(("id", "created_at"), (id, created_at), strict=True):
+        _check_unicode(name, value)
+    for name, text in zip(JSON_COLUMNS, (row[1], row[2], row[4]), strict=True):
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise InvalidRecordError(f"{name} is not text")
+        _check_unicode(name, text)
+        try:
+            codec.load(text)
+        except ValueError as error:
+            raise InvalidRecordError(f"{name} is no JSON ({error})") from error
+        if codec.depth(text) > codec.MAX_DEPTH:
+            raise InvalidRecordError(f"{name} is nested deeper than {codec.MAX_DEPTH} levels")
+    return row
+
+
+def purpose_of(
+    row: StoredRow, known: Mapping[str, Purpose], named: Purpose | str | None
+) -> Purpose:
+    """Where a row belongs: what it says itself, else what its class or its content tells.
+
+    Raises:
+        InvalidRecordError: It cannot be told, or the name is not known here.
+    """
+    if isinstance(named, Purpose):
+        # A file tells name and table; its class, or a definition, tells more.
+        return known.get(named.name, named)
+    if named is not None:
+        if named not in known:
+            raise InvalidRecordError(f"the purpose {named!r} is not known here")
+        return known[named]
+    metadata, content = codec.column(row[2]), codec.column(row[1])
+    lion_class = metadata.get("lion_class") if isinstance(metadata, dict) else None
+    kind = str(lion_class).rpartition(".")[2]
+    if isinstance(content, dict):
+        if kind == "HookEvent" or "event_type" in content:
+            return HookEvent.purpose_of(content)
+        if kind == "PlannerSession" or "task_description" in content:
+            return PLANNER_SESSIONS
+        if kind in _KINDS:
+            return _KINDS[kind]
+    raise InvalidRecordError("it does not say what it is", hint="name it with --purpose")
+
+
+def _check_unicode(name: str, value: object) -> None:
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRecordError(f"{name} is no UTF-8 text") from error

@@ -1,0 +1,48 @@
+"""Formats that rows are exported to, one file each."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from khive_persist.models.purposes import Purpose
+from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import Column
+
+
+class Table(NamedTuple):
+    """Rows of one purpose, and the columns that its fields are shown in."""
+
+    purpose: Purpose
+    columns: tuple[Column, ...]
+
+
+class RowWriter(Protocol):
+    """Writes rows to a binary file that others open and close.
+
+    It is told all tables when it is made. `begin`, then any number of `write`, a table after the
+    other; `end` once, and then the file holds all of it. Who stops before `end` calls `abandon`.
+    """
+
+    def begin(self, table: Table) -> None:
+        """Go on to the next table."""
+
+    def write(self, rows: Sequence[StoredRow]) -> None:
+        """Write rows of the table that was begun last."""
+
+    def end(self) -> None:
+        """Finish the file."""
+
+    def abandon(self) -> None:
+        """Let go of what is held, the file being of no use."""
+
+
+def all_columns(tables: Sequence[Table]) -> list[Column]:
+    """The columns of several tables in one, each name once."""
+    found = {column.name: column for table in reversed(tables) for column in table.columns}
+    ordered = dict.fromkeys(column.name for table in tables for column in table.columns)
+    return [found[name] for name in ordered]
+
+
+def values(table: Table, columns: Sequence[Column], content: Any) -> list[Any]:
+    """The fields of one row of a table, for columns of several; None for those of others."""
+    own = {column.name: column for column in table.columns}
+    return [own[c.name].value(content) if c.name in own else None for c in columns]

@@ -1,0 +1,161 @@
+"""Rows as an Excel workbook, a sheet a purpose, in memory that does not grow with them.
+
+https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3 has Excel's limits.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from itertools import count
+from pathlib import Path
+from typing import IO, Any, Final
+
+from khive_persist import clock
+from khive_persist.errors import MissingExtraError
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import ENVELOPE, Column, date_of, instant_of
+from khive_persist.transfer.formulas import neutralise
+from khive_persist.transfer.writing import Table
+
+SHEET_ROWS: Final = 1_048_576
+CELL_CHARACTERS: Final = 32_767
+_SHEET_NAME_CHARACTERS: Final = 31
+# Excel keeps it for itself, and repairs a workbook that has such a sheet.
+_RESERVED: Final = "history"
+_FIRST_YEAR: Final = 1900
+# Beyond it a number of Excel's, which is a double, would be another one.
+_EXACT: Final = 2**53
+_WIDTHS: Final = {"id": 38, "created_at": 24, "content": 60}
+_DEFAULT_WIDTH: Final = 16
+
+
+class ExcelWriter:
+    """Writes a workbook; where a sheet is full, it goes on in another."""
+
+    def __init__(self, file: IO[bytes], folder: Path, *, sheet_rows: int = SHEET_ROWS) -> None:
+        """Begin a workbook.
+
+        Args:
+            file: Where it goes.
+            folder: For the sheets while they are written; whoever made it removes it.
+            sheet_rows: How many rows a sheet takes, its header included.
+
+        Raises:
+            MissingExtraError: xlsxwriter is not here.
+        """
+        try:
+            import xlsxwriter
+        except ImportError as error:
+            raise MissingExtraError(
+                "Excel needs xlsxwriter", hint="pip install 'khive-persist[export]'"
+            ) from error
+        self._book = xlsxwriter.Workbook(
+            file, {"constant_memory": True, "tmpdir": str(folder), "use_zip64": True}
+        )
+        self._bold = self._book.add_format({"bold": True})
+        self._time = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
+        self._date = self._book.add_format({"num_format": "yyyy-mm-dd"})
+        self._sheet_rows = sheet_rows
+        self._taken = {_RESERVED}
+        self._sheet: Any = None
+        self._table: Table | None = None
+        self._number = self._row = 0
+
+    def begin(self, table: Table) -> None:
+        self._table = table
+        self._number = 0
+        self._begin_sheet(table)
+
+    def write(self, rows: Sequence[StoredRow]) -> None:
+        assert self._table is not None
+        for row in rows:
+            if self._row == self._sheet_rows:
+                self._begin_sheet(self._table)
+            id, content, metadata, created_at, embedding = row
+            parsed = codec.column(content)
+            fields = [_typed(column, parsed) for column in self._table.columns]
+            instant = clock.from_column(created_at)
+            cells = [id, _dated(instant, created_at), *fields, content, metadata, embedding]
+            for at, value in enumerate(cells):
+                self._write_cell(at, value)
+            self._row += 1
+
+    def end(self) -> None:
+        from xlsxwriter.exceptions import FileCreateError
+
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise OSError(str(error)) from error
+
+    def abandon(self) -> None:
+        # There is no other way to have it close the files of its sheets, which are removed after.
+        for sheet in self._book.worksheets():
+            sheet.row_data_fh.close()
+
+    def _begin_sheet(self, table: Table) -> None:
+        self._number += 1
+        suffix = f" {self._number}" if self._number > 1 else ""
+        name = self._free_name(table.purpose.name, suffix)
+        self._sheet = self._book.add_worksheet(name)
+        self._taken.add(name.lower())
+        self._sheet.freeze_panes(1, 0)
+        names = [ENVELOPE[0], ENVELOPE[2], *(column.name for column in table.columns)]
+        for at, title in enumerate([*names, *ENVELOPE[3:]]):
+            self._sheet.set_column(at, at, _WIDTHS.get(title, _DEFAULT_WIDTH))
+            self._sheet.write_string(0, at, title, self._bold)
+        self._row = 1
+
+    def _free_name(self, purpose: str, suffix: str) -> str:
+        for number in count(1):
+            end = (f"~{number}" if number > 1 else "") + suffix
+            name = purpose[: _SHEET_NAME_CHARACTERS - len(end)] + end
+            if name.lower() not in self._taken:
+                return name
+        raise AssertionError
+
+    def _write_cell(self, at: int, value: Any) -> None:
+        if value is None:
+            return
+        if isinstance(value, bool):
+            self._sheet.write_boolean(self._row, at, value)
+        elif isinstance(value, int | float) and -_EXACT <= value <= _EXACT:
+            self._sheet.write_number(self._row, at, value)
+        elif isinstance(value, datetime):
+            self._sheet.write_datetime(self._row, at, value, self._time)
+        elif isinstance(value, date):
+            self._sheet.write_datetime(self._row, at, value, self._date)
+        else:
+            self._sheet.write_string(self._row, at, cell_text(value))
+
+
+def cell_text(value: Any) -> str:
+    """Text that a cell can hold: harmless, and with a mark where it had to be cut."""
+    if isinstance(value, int | float):
+        return repr(value)
+    text = neutralise(value if isinstance(value, str) else codec.dump_lossy(value))
+    # Excel counts in UTF-16.
+    if len(text) * 2 <= CELL_CHARACTERS or _units(text) <= CELL_CHARACTERS:
+        return text
+    mark = f"… [cut: {len(text)} characters]"
+    kept = text.encode("utf-16-le", "replace")[: 2 * (CELL_CHARACTERS - len(mark))]
+    # Half of the last character may be left.
+    return kept.decode("utf-16-le", "ignore") + mark
+
+
+def _units(text: str) -> int:
+    return len(text) + sum(character >= "\U00010000" for character in text)
+
+
+def _typed(column: Column, content: Any) -> Any:
+    value = column.value(content)
+    if column.kind == "instant":
+        return _dated(instant_of(value), value)
+    return _dated(date_of(value), value) if column.kind == "date" else value
+
+
+def _dated(day: date | None, value: Any) -> Any:
+    """The date or the instant as Excel has it, without a time zone; else the value as it is."""
+    if day is None or day.year < _FIRST_YEAR:
+        return value
+    return day.replace(tzinfo=None) if isinstance(day, datetime) else day

@@ -1,0 +1,122 @@
+"""Rows as Parquet with typed columns, in memory that does not grow with them."""
+
+from collections.abc import Sequence
+from typing import IO, Any, Final
+
+from khive_persist import clock
+from khive_persist.errors import MissingExtraError
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.transfer.columns import typed
+from khive_persist.transfer.writing import Table, all_columns, values
+
+# A spelling of created_at that the column of instants cannot give back, as JSON.
+SPELLING: Final = "created_at_spelling"
+GROUP_ROWS: Final = 20_000
+GROUP_BYTES: Final = 8 << 20
+_INT64: Final = range(-(2**63), 2**63)
+
+
+class ParquetWriter:
+    """Writes row groups that are bounded by their rows and by their bytes."""
+
+    def __init__(self, file: IO[bytes], tables: Sequence[Table]) -> None:
+        """Begin a file with the columns of all tables.
+
+        Raises:
+            MissingExtraError: pyarrow is not here.
+        """
+        self._arrow, parquet = load_pyarrow()
+        self._columns = all_columns(tables)
+        self._table = tables[0]
+        self._schema = self._make_schema()
+        plain = ["id", "content", "node_metadata", "embedding", SPELLING]
+        self._writer = parquet.ParquetWriter(
+            file,
+            self._schema,
+            compression="zstd",
+            # A dictionary of texts that are all different only costs memory.
+            use_dictionary=[name for name in self._schema.names if name not in plain],
+            write_statistics=[name for name in self._schema.names if name not in plain[1:]],
+        )
+        self._waiting: list[list[Any]] = [[] for _ in self._schema.names]
+        self._bytes = 0
+
+    def begin(self, table: Table) -> None:
+        self._table = table
+
+    def write(self, rows: Sequence[StoredRow]) -> None:
+        for row in rows:
+            id, content, metadata, created_at, embedding = row
+            found = values(self._table, self._columns, codec.column(content))
+            fields = [typed(v, c.kind) for v, c in zip(found, self._columns, strict=True)]
+            instant = clock.from_column(created_at)
+            exact = instant is not None and clock.to_text(instant) == created_at
+            spelling = None if exact or created_at is None else codec.dump(created_at)
+            cells = [id, self._table.purpose.name, instant, *fields, content, metadata, embedding]
+            for waiting, cell in zip(self._waiting, [*cells, spelling], strict=True):
+                waiting.append(cell)
+            self._bytes += sum(len(cell) for cell in cells if isinstance(cell, str))
+            if self._bytes >= GROUP_BYTES or len(self._waiting[0]) >= GROUP_ROWS:
+                self._flush()
+
+    def end(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if not self._waiting[0]:
+            return
+        arrays = [
+            self._arrow.array(waiting, type=field.type)
+            for waiting, field in zip(self._waiting, self._schema, strict=True)
+        ]
+        self._waiting = [[] for _ in self._schema.names]
+        self._bytes = 0
+        batch = self._arrow.Table.from_arrays(arrays, schema=self._schema)
+        self._writer.write_table(batch, row_group_size=GROUP_ROWS)
+        del arrays, batch
+        self._arrow.default_memory_pool().release_unused()
+
+    def _make_schema(self) -> Any:
+        arrow = self._arrow
+        kinds = {
+            "string": arrow.string(),
+            "int64": arrow.int64(),
+            "double": arrow.float64(),
+            "bool": arrow.bool_(),
+            "instant": arrow.timestamp("us", tz="UTC"),
+            "date": arrow.date32(),
+        }
+        text = arrow.string()
+        return arrow.schema(
+            [
+                arrow.field("id", text, nullable=False),
+                ("purpose", text),
+                ("created_at", arrow.timestamp("us", tz="UTC")),
+                *((column.name, kinds[column.kind]) for column in self._columns),
+                ("content", text),
+                ("node_metadata", text),
+                ("embedding", text),
+                (SPELLING, text),
+            ]
+        )
+
+
+def load_pyarrow() -> tuple[Any, Any]:
+    """pyarrow, and its Parquet module.
+
+    Raises:
+        MissingExtraError: It is not here.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError(
+            "Parquet needs pyarrow", hint="pip install 'khive-persist[export]'"
+        ) from error
+    return pa, pq
