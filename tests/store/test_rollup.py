@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from khive_persist import clock
+from khive_persist.models.event_types import POST
 from khive_persist.models.purposes import (
     BUILT_IN,
     CONVERSATIONS,
@@ -28,7 +29,6 @@ from khive_persist.models.purposes import (
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.definitions import spent
-from khive_persist.sessions.event_types import POST
 from khive_persist.sessions.rollup import follower as following
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import BY, Hours, Overview

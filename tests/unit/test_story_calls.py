@@ -11,9 +11,9 @@ import pytest
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.sessions.read import Session, read_session
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -20,6 +20,10 @@ from khive_persist.models.stored_form import UNREADABLE, VERSION, stored_form
 
 MAX_ID_CHARACTERS = 200
 ODD_NUMBERS = "odd_numbers"
+
+# Files keep the package in which the classes of the first version stood.
+_PACKAGE: Final = "khive_persist.models."
+_STORED_PACKAGE: Final = "khive_persist.records."
 
 
 def _checked_id(value: str) -> str:
@@ -97,7 +101,10 @@ class Node(BaseModel):
     @classmethod
     def lion_class(cls) -> str:
         """The class's full name, as `node_metadata` carries it."""
-        return f"{cls.__module__}.{cls.__qualname__}"
+        module = cls.__module__
+        if module.startswith(_PACKAGE):
+            module = _STORED_PACKAGE + module.removeprefix(_PACKAGE)
+        return f"{module}.{cls.__qualname__}"
 
     @classmethod
     def purpose_of(cls, content: Any) -> Purpose:

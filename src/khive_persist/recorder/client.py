@@ -1,4 +1,4 @@
-"""`Recorder`: a server's end of its recorder, the process of `recording.py`."""
+"""`Recorder`: a server's end of its recorder, the process of `process.py`."""
 
 import asyncio
 import logging

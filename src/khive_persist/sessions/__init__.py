@@ -1,1 +1,1 @@
-"""What is said of sessions: `definitions.py` says once what each word means."""
+"""What a session is: `definitions.py` says once what each word means, the others ask by it."""

@@ -32,6 +32,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.prices import (
     PICODOLLARS,
     PRICED,
@@ -40,7 +41,6 @@ from khive_persist.prices import (
     PriceTable,
     priced_field,
 )
-from khive_persist.sessions.event_types import POST, PRE
 
 # Stands where a time cannot be read: before all others.
 NO_TIME: Final = "1970-01-01 00:00:00.000000"

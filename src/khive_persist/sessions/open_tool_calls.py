@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.sessions.definitions import stands_for_end_sql
-from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 

@@ -96,7 +96,7 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
         f" {is_failed_call_sql(source)} AS failed"
     )
     calls, values = _calls(source, columns, time, before)
-    rank = "CASE WHEN {period} AND project = (known * {percent} + 99) / 100 THEN length END"
+    rank = "CASE WHEN {period} AND position = (known * {percent} + 99) / 100 THEN length END"
     return Statement(
         "SELECT tool, nullif(name, ''), sum(is_now), coalesce(sum(is_now AND failed), 0),"
         f" max({rank.format(period='is_now', percent=50)}),"
@@ -104,7 +104,8 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
         " max(CASE WHEN is_now THEN length END), sum(CASE WHEN is_now THEN length END) AS total,"
         f" max({rank.format(period='NOT is_now', percent=50)})"
         " FROM (SELECT *, count(length) OVER (PARTITION BY tool, name, is_now) AS known,"
-        " row_number() OVER (PARTITION BY tool, name, is_now ORDER BY length NULLS LAST) AS place"
+        " row_number() OVER (PARTITION BY tool, name, is_now ORDER BY length NULLS LAST)"
+        " AS position"
         f" FROM ({calls})) GROUP BY tool, name HAVING sum(is_now) > 0"
         " ORDER BY total DESC NULLS LAST, 3 DESC, 1, 2 LIMIT ?",
         [*values, limit],

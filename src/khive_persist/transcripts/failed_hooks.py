@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from khive_persist.capture.hook_config.command import is_ours
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.transcripts.backfill import Call, as_hooks_say, event
 
 TOOL: Final = "claude-code"

@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 import anyio.to_thread
 
 from khive_persist import settings as configuration
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, field
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
-from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.sessions.lineage.endings import Ending
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor

@@ -26,6 +26,7 @@ from khive_persist.sessions.application_activity import (
     applications,
     series,
 )
+from khive_persist.sessions.projects import Everywhere, read_everywhere
 from khive_persist.sessions.rollup.titles import read_titles
 from khive_persist.sessions.tool_calls import ToolFailures, failing_tools, slowest_tools
 from khive_persist.store.reader import Reader
@@ -50,6 +51,18 @@ class _Facts(NamedTuple):
     plans: PlansMade
     verdicts: dict[str, int]
     applications: Applications
+
+
+async def report_everywhere(
+    kind: Kind, at: datetime | None = None, now: datetime | None = None
+) -> Everywhere[dict[str, Any]]:
+    """A report on each project by itself, all on the same day or week; see `read_report`."""
+    now = clock.now() if now is None else now
+
+    async def read(project: Project) -> dict[str, Any]:
+        return await read_report(project, kind, at, now)
+
+    return await read_everywhere(read)
 
 
 async def read_report(

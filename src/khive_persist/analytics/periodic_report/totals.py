@@ -106,7 +106,7 @@ async def add_up(project: Project, period: Period, prices: PriceTable, dearest: 
     """Add up the events and messages of a period and of the one before.
 
     Args:
-        place: Whose; what waits in its spool is brought in first.
+        project: The project; what waits in its spool is brought in first.
         period: Which.
         prices: What tokens cost.
         dearest: How many of the dearest sessions are wanted.

@@ -1,4 +1,4 @@
-"""`Rollup`: the sums of a project by session and hour, in memory, and what is answered from them."""
+"""`Rollup`: a project's sums by session and hour, in memory, and what is answered from them."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence

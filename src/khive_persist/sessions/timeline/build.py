@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from khive_persist.capture.previews import with_whole_texts
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PICODOLLARS, PriceTable
 from khive_persist.sessions.definitions import spent
-from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.sessions.lineage.parents import Parents
 from khive_persist.sessions.read import Session

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.capture.previews import with_whole_texts
+from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.sessions.definitions import stands_for_end
-from khive_persist.sessions.event_types import POST, PRE
 from khive_persist.sessions.timeline.entry import Entry, content_of
 from khive_persist.sessions.timeline.tool_call import tool_call
 

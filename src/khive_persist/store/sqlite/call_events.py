@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.models.event_types import POST
 from khive_persist.models.purposes import Purpose
-from khive_persist.sessions.event_types import POST
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.connection import opened_reader

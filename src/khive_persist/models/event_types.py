@@ -1,4 +1,4 @@
-"""The types of hook events that begin and end a tool call."""
+"""Types of hook events: which of them begin a tool call, and which end one."""
 
 from typing import Final
 
