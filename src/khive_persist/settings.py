@@ -52,6 +52,11 @@ class Settings(NamedTuple):
     server_require_token: bool = True
     server_max_body_bytes: int = 8_388_608
 
+    @property
+    def verdict_rule(self) -> float | None:
+        """The share of failures above which a session has failed; None for no such rule."""
+        return self.outcomes_failure_rate if self.outcomes_rule == "failures" else None
+
 
 LOCAL: Final = "config.local.toml"
 # What sends, runs, listens, or records or redacts less.

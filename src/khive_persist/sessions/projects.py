@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
+from khive_persist import settings as configuration
 from khive_persist.capture.notices import diverted
 from khive_persist.capture.spool import home_project
 from khive_persist.errors import KhiveError, UntrustedError
@@ -134,8 +135,9 @@ async def sessions_of(
         StoreError: As its subclasses say.
     """
     purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
+    rule = configuration.load(project.config).verdict_rule
     async with reading(project, *purposes) as reader:
-        return await list_sessions(reader, wanted, limit)
+        return await list_sessions(reader, wanted, limit, rule)
 
 
 async def read_everywhere(read: Callable[[Project], Awaitable[Found]]) -> Everywhere[Found]:

@@ -262,7 +262,7 @@ def _groups(sums: Sums, by: Any) -> list[dict[str, Any]]:
         rest.add(now)
         rest_before.add(before)
     shown: list[tuple[str | None, Sum, Sum]] = [*named[:GROUPS]]
-    if any(one.events or one.messages for one in (rest, rest_before)):
+    if any(one.events or one.messages or one.sessions for one in (rest, rest_before)):
         shown.append((None, rest, rest_before))
     return [
         {

@@ -46,7 +46,9 @@ def command(
 ) -> int:
     """List sessions, the latest first: what was planned and what happened.
 
-    A session is the events and messages of one session id, with the plan and verdict of that id.
+    A session is the events and messages of one session id, with the plan that it carries out, the
+    latest where there are several, and the verdict that counts. Failures are tool calls that
+    failed or were refused, each once.
 
     \b
       khive-persist sessions --complexity complex --min-confidence 0.8

@@ -48,11 +48,12 @@ def command(
 ) -> int:
     """Count events, failures, plans and costs, and the records of your own kinds.
 
-    The filters are for events and messages; the others are counted as a whole. Tokens are those of
-    the tools' transcripts, which `sync` reads; each message counts once. A model without a price
-    has tokens and no cost: give it one in config.toml, under [cost]; what is not in a cost is
-    counted as unpriced. Where a client wrote down its own total, that stands beside the computed
-    one, unless a time is asked for.
+    The filters are for events and messages; the others are counted as a whole. Failures are tool
+    calls that failed or were refused. A session is counted for each type of event it has. Tokens
+    are those of the tools' transcripts, which `sync` reads; each message counts once. A model
+    without a price has tokens and no cost: give it one in config.toml, under [cost]; what is not in
+    a cost is counted as unpriced. Where a client wrote down its own total, that stands beside the
+    computed one, unless a time is asked for.
 
     With --all-projects each project is counted by itself, at its own prices, and none is added to
     another. One that cannot be read is named on stderr, and the exit code is 1.
