@@ -30,7 +30,7 @@ async def read_stats(
     Beside them stands what the clients themselves say that sessions cost.
 
     Args:
-        place: Whose; what waits in its spool is brought in first.
+        project: The project; what waits in its spool is brought in first.
         wanted: Which events.
         of_messages: Which messages.
         by: What tokens and costs are counted by.

@@ -55,7 +55,7 @@ class Recorder:
         """Prepare it; `start` starts the process.
 
         Args:
-            place: Whose.
+            project: The project.
             committed: Called after each commit.
         """
         self._project = project

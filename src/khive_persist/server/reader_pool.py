@@ -51,7 +51,7 @@ class Reading:
         """Open nothing yet.
 
         Args:
-            place: Whose.
+            project: The project.
             live: The settings in force.
             asked: How often it was asked so far to store something.
         """

@@ -87,7 +87,7 @@ async def session_facts(
     """Every session that a record tells of, in order of its id, in flat memory.
 
     Args:
-        place: Whose.
+        project: The project.
         time: Only sessions of which a record of this time tells; what is said of them is of all
             their records.
 

@@ -76,7 +76,7 @@ async def read_report(
     they have a price.
 
     Args:
-        place: Whose; what waits in its spool is brought in first.
+        project: The project; what waits in its spool is brought in first.
         kind: Whether of a day or a week.
         at: An instant in it; None for the last one that is over.
         now: The present instant; None for the clock's.

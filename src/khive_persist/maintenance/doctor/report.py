@@ -87,7 +87,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
     """Examine a project: every database is read in full, and what waits in the spool is drained.
 
     Args:
-        place: The project.
+        project: The project.
         thoroughly: Whether to compare both copies record by record, and to look for sessions whose
             transcripts no event tells of.
     """
