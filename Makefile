@@ -89,7 +89,7 @@ docs: $(DOCS_READY)
 pictures: $(READY) $(PAGE) browser
 	$(BIN)/python -m tests.dashboard.pictures docs/pictures
 
-lint: $(READY) $(PAGE)
+lint: $(READY) $(DOCS_READY) $(PAGE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
