@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PAGE := src/khive_persist/server/web/index.html
 PAGE_SOURCES := $(wildcard web/*.json web/*.js web/*.html web/.npmrc) $(shell find web/src web/public -type f)
 
-.PHONY: demo test test-long coverage bench lint clean web
+.PHONY: demo test test-long coverage bench lint clean web docs pictures
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -74,7 +74,22 @@ guards: $(READY) $(PAGE) tracer
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-lint: $(READY) $(PAGE)
+# The site, in build/docs: open build/docs/index.html. A broken link or a warning ends it.
+DOCS_READY := $(VENV)/.ready-docs
+
+$(DOCS_READY): pyproject.toml $(READY)
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
+docs: $(DOCS_READY)
+	$(BIN)/python -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet \
+		--doctree-dir build/doctrees docs build/docs
+
+# The pictures of docs/pictures, from sample sessions.
+pictures: $(READY) $(PAGE) browser
+	$(BIN)/python -m tests.dashboard.pictures docs/pictures
+
+lint: $(READY) $(DOCS_READY) $(PAGE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

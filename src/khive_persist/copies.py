@@ -37,7 +37,7 @@ __all__ = [
 Source = Literal["mirror", "database"]
 
 LISTED: Final = 1_000
-# Who writes for longer copies what he has committed himself.
+# A process that writes for longer copies what it has committed itself.
 _WAIT_SECONDS: Final = 1.0
 
 
@@ -61,7 +61,7 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
     What waits in the spool is brought in before. A cancelled await stops it.
 
     Args:
-        records: Which classes; without one, all that this project knows.
+        records: The classes of the records; without one, all that this project knows.
         dir: The directory that holds `.khive`.
 
     Raises:
@@ -98,9 +98,9 @@ async def rebuild(
 
     Args:
         source: The copy that is right.
-        records: Which classes; without one, all that this project knows.
+        records: The classes of the records; without one, all that this project knows.
         dir: The directory that holds `.khive`.
-        discard_unmirrored: Replace a database, too, that has records which the mirror has not.
+        discard_unmirrored: Whether to replace a database that has records which the mirror has not.
             They are then in quarantine only.
 
     Raises:
@@ -148,11 +148,12 @@ def make_anew(
     described in the mirror.
 
     Args:
-        place: The project.
+        project: The project.
         source: The copy that is right.
-        purposes: Those that have a mirror, of `mirrored`.
-        advance: Called with the number of records that were looked at since.
-        may_discard: Asked whether so many records that the mirror has not may be set aside.
+        purposes: The purposes with a mirror, of `mirrored`.
+        advance: A callback, given the number of records that were examined since its last call.
+        may_discard: A callback, given the number of records that the mirror has not; it returns
+            whether they may be set aside.
 
     Raises:
         NotFoundError, MirrorError, ProjectError, StoreError, OSError: As `rebuild`.
@@ -160,19 +161,19 @@ def make_anew(
     bring_in(project, purposes)
     _remove_purged(project, purposes)
     if source == "database":
-        done = rebuild_mirror(project, purposes, advance)
+        result = rebuild_mirror(project, purposes, advance)
     else:
-        done = rebuild_databases(project, purposes, advance, may_discard=may_discard)
+        result = rebuild_databases(project, purposes, advance, may_discard=may_discard)
     for purpose in purposes:
         if project.database(purpose.file).exists():
             remember(project, purpose)
     # What a damaged database could not take has waited.
     drain(project)
-    return done
+    return result
 
 
 def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
-    """Remove what was purged from either copy: somebody may have put an older one there."""
+    """Remove what was purged from either copy: an older one may have been put there."""
     tombstones = Tombstones.load(project)
     if tombstones.has_sessions:
         timeout = configuration.load(project.config).store_busy_timeout_seconds
@@ -181,7 +182,7 @@ def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
 
 
 def existing_project(directory: Path | str | None) -> Project:
-    """The project that is meant, with a restore that was killed half-way finished.
+    """Return the requested project; an interrupted restore of it is finished.
 
     Raises:
         ProjectError: It has no `.khive`, or none is named or found.
@@ -195,19 +196,19 @@ def existing_project(directory: Path | str | None) -> Project:
 
 
 def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:
-    """The purposes that have a second copy: those of the classes, or all that the project knows.
+    """Return the purposes with a second copy: of the classes, or all that the project knows.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
         InvalidRecordError: A class names no file.
     """
     off = configuration.load(project.config).mirror_off
-    named = [purpose for record in records for purpose in record.purposes()]
-    return tuple(p for p in named or mirrored_purposes(project) if p.name not in off)
+    named_purposes = [purpose for record in records for purpose in record.purposes()]
+    return tuple(p for p in named_purposes or mirrored_purposes(project) if p.name not in off)
 
 
 def second_copies(project: Project, purpose: Purpose, ids: Sequence[str]) -> list[Path]:
-    """The files of the mirror that have these records, each once.
+    """Return the files of the mirror that have these records, each once.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -217,6 +218,6 @@ def second_copies(project: Project, purpose: Purpose, ids: Sequence[str]) -> lis
     database = project.database(purpose.file)
     if not mirror.has(purpose) or not database.exists():
         return []
-    found = rows.read_ids(database, purpose.table, list(ids))
-    paths = (mirror.path(purpose, row) for row in found)
+    records = rows.read_ids(database, purpose.table, list(ids))
+    paths = (mirror.path(purpose, row) for row in records)
     return sorted({path for path in paths if path is not None and path.exists()})

@@ -174,9 +174,9 @@ async def open_store(
 ) -> AsyncIterator[Any]:
     """Open the store of a class of records, for the time of an `async with`.
 
-    Its files lie in the project that `find_project(dir)` finds, made where it is missing; or the one
-    file is where `url` says. Each record is kept a second time, as JSON in the project's `sessions/`,
-    unless config.toml turns that off or `url` names the file. Inside, the class's own calls
+    Its files lie where `find_project(dir)` finds a project, made where it is missing; or the one
+    file is where `url` says. Each record is kept a second time, as JSON in its `sessions/`, unless
+    config.toml turns that off or `url` names the file. Inside, the class's own calls
     (`await session.save()`) use this store. What waits in the spool is brought in first: records
     of the class by its opening and each reading, events by reading them or a to-do list's history.
 
@@ -186,8 +186,8 @@ async def open_store(
         dir: The directory that holds `.khive`.
         busy_timeout_seconds: How long a write waits for other programs, where that is less than
             `store.busy_timeout_seconds` of config.toml.
-        read_only: Write nothing and make nothing, not even what is missing: a project on a disk that
-            nobody can write to can be read. What waits in the spool is not brought in.
+        read_only: Write nothing and make nothing, not even what is missing: a project on a
+            read-only disk can be read. What waits in the spool is not brought in.
         callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
             this store saved, loaded, or could not do. See `CallbackOptions`.
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidSettingsError
 
@@ -15,7 +15,10 @@ TOKEN_CLASSES: Final = ("input", "cache_read", "cache_write", "cache_write_1h", 
 WEB_SEARCH: Final = "web_search"
 PRICED: Final = (*TOKEN_CLASSES, WEB_SEARCH)
 US: Final = "us"
-_PER: Final = 1_000_000
+# A price per million is one of as many of these a token. Sums of whole numbers are the same in
+# whatever order they are added up, and what is taken out again leaves what was there before.
+_PICODOLLARS_A_TOKEN: Final = 1_000_000
+PICODOLLARS: Final = 1_000_000_000_000
 
 _LIST: Final = Path(__file__).with_name("list_prices.txt")
 # What resellers and clients put around a model's name, and its date: its price is the same.
@@ -88,55 +91,7 @@ class PriceTable:
         """Raises: InvalidSettingsError: One of them is wrong."""
         self._own = [parse(text) for text in own]
 
-    def cost_of_message(self, content: Mapping[str, Any], at: datetime) -> float | None:
-        """What a message cost, in USD, by what its content says of tokens and model.
-
-        None where it used none, and where its cost is not known: see `cost_of`.
-        """
-        model, searches = content.get("model"), content.get("web_searches")
-        tokens = content.get("tokens")
-        counts = dict(tokens) if isinstance(tokens, Mapping) else {}
-        prompt, speed, geo = (content.get(name) for name in ("prompt_tokens", "speed", "geo"))
-        return self.cost_of(
-            model if isinstance(model, str) else None,
-            counts | {WEB_SEARCH: searches},
-            at,
-            speed=speed if isinstance(speed, str) else "",
-            geo=geo if isinstance(geo, str) else "",
-            prompt=prompt if isinstance(prompt, int) else None,
-        )
-
-    def cost_of(
-        self,
-        model: str | None,
-        tokens: Mapping[str, Any] | None,
-        at: datetime,
-        *,
-        speed: str = "",
-        geo: str = "",
-        prompt: int | None = None,
-    ) -> float | None:
-        """What the tokens of one message cost, in USD.
-
-        None where the model has no price on that day, or none for a class of which there are
-        tokens: no guess. `reasoning` is a part of `output` and costs nothing by itself.
-
-        Args:
-            model: The model.
-            tokens: How many of each class, and `web_search`.
-            at: When it was said.
-            speed: How it was sent, where that has its own price.
-            geo: Where alone it may have been served: `us`.
-            prompt: How many tokens its longest prompt has; None for all but the output.
-        """
-        counts = usage_counts(tokens)
-        if not counts:
-            return None
-        if prompt is None:
-            prompt = sum(counts.get(name, 0) for name in TOKEN_CLASSES if name != "output")
-        return self.cost_of_all(model, counts, at, prompt, speed, geo)
-
-    def cost_of_all(
+    def picodollars(
         self,
         model: str | None,
         counts: Mapping[str, int],
@@ -144,8 +99,11 @@ class PriceTable:
         prompt: int,
         speed: str = "",
         geo: str = "",
-    ) -> float | None:
-        """What the tokens of several messages cost that share a price, in USD; None as `cost_of`.
+    ) -> int | None:
+        """What the tokens of messages that share a price cost, in 10⁻¹² USD.
+
+        None where the model has no price on that day, or none for a class of which there are
+        tokens: no guess.
 
         Args:
             model: Theirs.
@@ -159,9 +117,10 @@ class PriceTable:
         used = {name: count for name, count in counts.items() if count > 0}
         if price is None or any(name not in price.dollars for name in used):
             return None
-        searches = used.pop(WEB_SEARCH, 0) * price.dollars.get(WEB_SEARCH, 0)
-        tokens = sum(count * price.dollars[name] for name, count in used.items()) / _PER
-        return tokens * (price.us if geo == US else 1) + searches
+        searches = used.pop(WEB_SEARCH, 0) * round(price.dollars.get(WEB_SEARCH, 0) * PICODOLLARS)
+        unit = (price.us if geo == US else 1) * _PICODOLLARS_A_TOKEN
+        tokens = (count * round(price.dollars[name] * unit) for name, count in used.items())
+        return sum(tokens) + searches
 
     def lengths(self) -> list[int]:
         """The lengths of prompts, in tokens, above which a price changes; the shortest first."""
@@ -194,17 +153,6 @@ class PriceTable:
 def priced_field(name: str) -> str:
     """Where the content of a message has how much of a class was used."""
     return "web_searches" if name == WEB_SEARCH else f"tokens.{name}"
-
-
-def usage_counts(tokens: Mapping[str, Any] | None) -> dict[str, int]:
-    """How much of each class that has a price was used; what is no number above 0 is left out."""
-    if not isinstance(tokens, Mapping):
-        return {}
-    return {
-        name: tokens[name]
-        for name in PRICED
-        if isinstance(tokens.get(name), int) and tokens[name] > 0
-    }
 
 
 def list_prices() -> list[Price]:

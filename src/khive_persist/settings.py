@@ -1,8 +1,8 @@
 """What a person may set, each with its default, and whose word counts.
 
-The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`, which
-git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a project's own
-config.toml only as the person trusted it: git can bring another one with every pull.
+The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`,
+which git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a
+project's own config.toml only as the person trusted it: git can bring another with every pull.
 """
 
 import sys
@@ -31,6 +31,8 @@ class Settings(NamedTuple):
     store_busy_timeout_seconds: float = 30.0
     mirror_off: tuple[str, ...] = ()
     mirror_pack_after_days: float = 1.0
+    home_max_bytes: int = 1_073_741_824
+    home_keep_days: float = 90.0
     retention_rules: tuple[str, ...] = ()
     cost_prices: tuple[str, ...] = ()
     sync_at_stop: bool = True
@@ -49,6 +51,11 @@ class Settings(NamedTuple):
     server_allowed_origins: tuple[str, ...] = ()
     server_require_token: bool = True
     server_max_body_bytes: int = 8_388_608
+
+    @property
+    def verdict_rule(self) -> float | None:
+        """The share of failures above which a session has failed; None for no such rule."""
+        return self.outcomes_failure_rate if self.outcomes_rule == "failures" else None
 
 
 LOCAL: Final = "config.local.toml"
@@ -83,6 +90,8 @@ _MINIMUM: Final[dict[str, float]] = {
     "capture_linger_seconds": 0,
     "store_busy_timeout_seconds": 0.1,
     "mirror_pack_after_days": 0,
+    "home_max_bytes": 0,
+    "home_keep_days": 0,
     "outcomes_failure_rate": 0,
     "backup_every_hours": 0,
     "backup_full_every_days": 0,

@@ -88,7 +88,7 @@ def test_a_plan_beside_all_that_happened(project: Project) -> None:
         "started": "2026-11-21 12:00:30.000000",
         "ended": "2026-11-21 12:12:00.000000",
         "duration_seconds": 690.0,
-        # Three began; four ended, one of which shows no beginning.
+        # Each that ended, one of which shows no beginning; a turn that failed is no call.
         "tool_calls": 4,
         "failures": 2,
         "subagents": 2,
@@ -101,6 +101,7 @@ def test_a_plan_beside_all_that_happened(project: Project) -> None:
         "verdict": "partial",
         "verdict_source": "person",
         "note": "no tests",
+        "unpriced": 0,
     }
 
 
@@ -108,7 +109,7 @@ def test_a_plan_beside_all_that_happened(project: Project) -> None:
 def test_each_side_may_be_missing(project: Project, left_out: str) -> None:
     project.config.write_text(PRICES)
     sides: dict[str, list[Node]] = {
-        "events": [event("session-of-p", 1, "pre_command", tool="codex")],
+        "events": [event("session-of-p", 1, "post_command", tool="codex")],
         "messages": [
             message("session-of-p", 3, tool="codex", model="priced", tokens={"output": 100_000})
         ],
@@ -190,7 +191,7 @@ def test_the_latest_verdict_counts_and_a_persons_before_a_rules(project: Project
             verdict("t", 2, "partial", source="rule"),
         ],
     )
-    judged = {plan.session_id: plan[-3:] for plan in found(project)}
+    judged = {plan.session_id: plan[-4:-1] for plan in found(project)}
     assert judged == {"s": ("success", "person", "at last"), "t": ("partial", "rule", None)}
 
 
@@ -329,7 +330,7 @@ def test_the_filters_are_those_of_sessions(project: Project) -> None:
 
 def test_more_plans_than_are_read_at_once(project: Project) -> None:
     put(project, [plan(f"p{n:04}", n) for n in range(600)])
-    put(project, [event(f"session-of-p{n:04}", n, "pre_edit") for n in range(0, 600, 3)])
+    put(project, [event(f"session-of-p{n:04}", n, "post_edit") for n in range(0, 600, 3)])
     shown = found(project)
     assert [plan.plan_id for plan in shown] == [f"p{n:04}" for n in reversed(range(600))]
     assert [plan.plan_id for plan in shown if plan.tool_calls] == [
@@ -467,9 +468,9 @@ def test_one_session_in_the_files_of_two_tools_is_added_up(project: Project) -> 
         project,
         [
             plan("p"),
-            event("session-of-p", 2, "pre_command", agent_id="a"),
-            event("session-of-p", 5, "pre_command", tool="codex", agent_id="b"),
-            event("session-of-p", 1, "pre_edit", tool="codex"),
+            event("session-of-p", 2, "post_command", agent_id="a"),
+            event("session-of-p", 5, "post_command", tool="codex", agent_id="b"),
+            event("session-of-p", 1, "post_edit", tool="codex"),
             plan("q"),
             event("session-of-q", 0, "pre_command"),
             event("session-of-q", 4, "post_command", tool="codex", success=False),
@@ -478,7 +479,8 @@ def test_one_session_in_the_files_of_two_tools_is_added_up(project: Project) -> 
     )
     q, p = found(project)
     assert (p.tool_calls, p.failures, p.subagents, p.duration_seconds) == (3, 0, 2, 240.0)
-    assert (q.tool_calls, q.failures, q.subagents, q.duration_seconds) == (2, 1, 0, 540.0)
+    assert p.tool == "codex"
+    assert (q.tool_calls, q.failures, q.subagents, q.duration_seconds) == (1, 1, 0, 540.0)
 
 
 def test_subagents_of_which_only_messages_tell_are_counted(project: Project) -> None:

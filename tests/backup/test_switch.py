@@ -61,14 +61,14 @@ assert connection.execute("SELECT count(*) FROM planner_sessions").fetchone() ==
 """
 
 LATE = """
-journal = Path(sys.argv[1], ".khive", switch.JOURNAL)
+journal = Path(sys.argv[1], ".khive", atomic_switch.JOURNAL)
 
 def end(event, arguments):
     if event == "open" and str(arguments[0]) == str(journal):
         journal.unlink()
 
 sys.addaudithook(end)
-switch.settle(journal.parent)
+atomic_switch.settle(journal.parent)
 """
 
 STORE = """
@@ -103,7 +103,7 @@ with Drain(project) as drain:
 SWITCHER = """
 folder = Path(sys.argv[1], ".khive")
 ready()
-switch.perform(folder, folder / "second", folder / "second-out")
+atomic_switch.perform(folder, folder / "second", folder / "second-out")
 """
 
 

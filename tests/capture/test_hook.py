@@ -315,7 +315,7 @@ def test_the_hook_imports_only_what_is_built_in(project: Project) -> None:
     def imported(log: bytes) -> set[bytes]:
         return {line.split()[1] for line in log.splitlines() if line.startswith(b"import ")}
 
-    assert imported(listing) - imported(floor) <= {b"'arrival'", b"'_signal'"}
+    assert imported(listing) - imported(floor) <= {b"'spool_writer'", b"'_signal'"}
 
 
 def _socket(path: Path) -> None:
@@ -331,7 +331,7 @@ def _folder(path: Path) -> None:
     (path / "inside").write_bytes(b"precious")
 
 
-IN_PLACE_OF_THE_PIPE = {
+IN_PROJECT_OF_THE_PIPE = {
     "a file": lambda path: path.write_bytes(b""),
     "a file that none may write": lambda path: path.touch(0o000),
     "a dangling link": lambda path: path.symlink_to("nowhere"),
@@ -342,7 +342,7 @@ IN_PLACE_OF_THE_PIPE = {
 
 
 @pytest.mark.parametrize("way", ["a hook", "a program"])
-@pytest.mark.parametrize("make", IN_PLACE_OF_THE_PIPE.values(), ids=IN_PLACE_OF_THE_PIPE)
+@pytest.mark.parametrize("make", IN_PROJECT_OF_THE_PIPE.values(), ids=IN_PROJECT_OF_THE_PIPE)
 def test_what_stands_in_place_of_the_drainers_pipe_gives_way(
     make: Callable[[Path], None], way: str, project: Project, hook: Hook
 ) -> None:

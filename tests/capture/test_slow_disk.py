@@ -29,9 +29,9 @@ def fsync(descriptor):
             raise OSError(5, "Input/output error")
     sync(descriptor)
 posix.fsync = fsync
-import arrival
-arrival.ALL_SECONDS = 0.5
-arrival.main()
+import spool_writer
+spool_writer.ALL_SECONDS = 0.5
+spool_writer.main()
 """
 
 
@@ -54,9 +54,9 @@ def stopped(*words, call=getattr(posix, other or name), **options):
     return call(*words, **options)
 if other:
     setattr(posix, other, stopped)
-import arrival
-arrival.ALL_SECONDS = 0.5
-arrival.main()
+import spool_writer
+spool_writer.ALL_SECONDS = 0.5
+spool_writer.main()
 """
 
 LATE = b"khive-hook: event not yet known to be on the disk: %s takes too long\n"

@@ -92,7 +92,7 @@ def test_all_that_tells_of_a_session_is_in_its_facts(project: Project) -> None:
     assert list(facts) == sorted(["planned", "planner", "acted", "said", "taught"])
     acted = facts["acted"]
     assert (acted.tool, acted.model, acted.project) == ("codex", "n", "/p")
-    assert (acted.tool_calls, acted.failures, acted.agents, acted.tokens) == (2, 1, 1, 42)
+    assert (acted.tool_calls, acted.failures, acted.agents, acted.tokens) == (1, 1, 1, 42)
     assert acted.duration_seconds == 61
     assert acted.plan["confidence"] == 0.9
     assert acted.verdict == "success"
@@ -108,7 +108,7 @@ def test_all_that_tells_of_a_session_is_in_its_facts(project: Project) -> None:
 
 def test_more_sessions_than_are_read_at_once_come_once_each(project: Project) -> None:
     save(project, PlannerSession, *(plan(f"s{n:04}", confidence=n / 2000) for n in range(1_200)))
-    save(project, HookEvent, *(event(f"s{n:04}", "pre_command", "u") for n in range(600, 1_800)))
+    save(project, HookEvent, *(event(f"s{n:04}", "post_command", "u") for n in range(600, 1_800)))
     facts = found(project)
     assert list(facts) == [f"s{n:04}" for n in range(1_800)]
     assert facts["s0700"].plan["confidence"] == 0.35

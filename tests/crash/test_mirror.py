@@ -201,7 +201,7 @@ STEPS = {
     "before the mirror": "MirrorFollower.apply = lambda *a, **k: die()",
     "before what was there is taken out": """
 Documents._remove = lambda *a: die()
-stream_file.deletion = streams.deletion = lambda *a: die()
+stream_file.deletion = jsonl_files.deletion = lambda *a: die()
 """,
     "before the file has its name": "os.replace = lambda *a, **k: die()",
     "after the file has its name": """

@@ -119,7 +119,7 @@ async def main():
 anyio.run(main)
 """
 SAVE_STEPS = {
-    "written": "arrival.settle = lambda *a: os.kill(os.getpid(), signal.SIGKILL)",
+    "written": "spool_writer.settle = lambda *a: os.kill(os.getpid(), signal.SIGKILL)",
     "acknowledged": "import atexit; atexit.register(os.kill, os.getpid(), signal.SIGKILL)",
 }
 

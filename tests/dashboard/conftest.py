@@ -32,7 +32,7 @@ def browser(built: None) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def filled(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of a project with sessions, messages, plans, verdicts and to-dos; only for reading."""
+    """A server of a project with sessions, messages, plans, verdicts and to-dos, for reading."""
     project = new_project(tmp_path_factory.mktemp("filled"))
     fill(project)
     with Server(project) as server:

@@ -14,7 +14,7 @@ from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import open_writer
-from khive_persist.transfer.export import Form, Part, export, parts_of
+from khive_persist.transfer.export import ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
 
 PLANS = "planner_sessions.db"
@@ -64,11 +64,11 @@ def everything(project: Project) -> dict[str, dict[str, tuple[Any, ...]]]:
     }
 
 
-def all_parts() -> list[Part]:
+def all_parts() -> list[ExportPart]:
     return [*parts_of(PlannerSession), *parts_of(HookEvent)]
 
 
-def write(project: Project, target: Path, form: Form, parts: list[Part] | None = None) -> int:
+def write(project: Project, target: Path, form: Form, parts: list[ExportPart] | None = None) -> int:
     async def run() -> int:
         return await export(project, parts or parts_of(PlannerSession), target, form)
 

@@ -14,7 +14,7 @@ import pytest
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.purposes import APPLICATION_SESSIONS
 from khive_persist.project import Project
-from khive_persist.transfer.cells import Bare, says
+from khive_persist.transfer.cells import UnquotedCell, is_equivalent
 from khive_persist.transfer.export import parts_of
 from khive_persist.transfer.import_ import Imported
 from tests.exchange.rows import PLANS, made, put, read, row, stored, write
@@ -96,7 +96,8 @@ def test_an_edited_content_is_no_less_edited(project: Project, tmp_path: Path) -
 def test_what_cannot_be_taken_is_refused(
     project: Project, tmp_path: Path, edit: Cells, said: str
 ) -> None:
-    source = edited(exported(project, tmp_path / "x.csv"), lambda cells: cells.update(note="", **edit)
+    exported_csv = exported(project, tmp_path / "x.csv")
+    source = edited(exported_csv, lambda cells: cells.update(note="", **edit)
                     if "note" not in edit else cells.update(edit))  # fmt: skip
     assert said in reason(read(project, source, update=True, preference="columns"))
     assert content(project) == PLAN
@@ -201,4 +202,4 @@ def test_an_edited_column_of_parquet_is_no_less_edited(project: Project, tmp_pat
     ids=str,
 )
 def test_cells_say_values(cell: str, value: Any, same: bool) -> None:
-    assert says(Bare(cell), value) is same
+    assert is_equivalent(UnquotedCell(cell), value) is same

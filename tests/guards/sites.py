@@ -23,14 +23,14 @@ CALLS: Final = {
     ),
     **dict.fromkeys(
         (
-            "lock.held", "lock.held_alone", "file_locks.held", "turn", "switch.in_turn",
-            "_turn", "_locked", "_held", "held",
+            "write_lock.held", "write_lock.held_alone", "file_locks.held", "turn",
+            "atomic_switch.in_turn", "_turn", "_locked", "_held", "held",
         ),
         NO_LOCK,
     ),
     # Where there is none, each file is synced by itself.
     "_syncfs": "True",
-    **dict.fromkeys(("lock.acquire", "lock.try_acquire"), NO_DESCRIPTOR),
+    **dict.fromkeys(("write_lock.acquire", "write_lock.try_acquire"), NO_DESCRIPTOR),
 }  # fmt: skip
 # By what a literal holds.
 TEXTS: Final = {

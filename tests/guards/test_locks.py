@@ -203,11 +203,11 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
         ("tombstones.py:note", "tombstones.lock"),
     ]),
     (rescanned, [("maintenance/retention/rescan.py:rescan_waiting", "drain.lock")]),
-    (damaged, [("mirror/rebuild.py:_Aside.take_damaged", f"{PLANS}.lock")]),
+    (damaged, [("mirror/rebuild.py:_Quarantine.take_damaged", f"{PLANS}.lock")]),
     (differing, [
-        ("mirror/verify.py:Comparison._look_again", f"{PLANS}.lock"),
+        ("mirror/verify.py:Comparison._recheck", f"{PLANS}.lock"),
         ("mirror/verify.py:Comparison._catch_up", "claude_hooks.db.lock"),
-        ("mirror/rebuild.py:_Copying.run", f"{PLANS}.lock"),
+        ("mirror/rebuild.py:_MirrorRepair.run", f"{PLANS}.lock"),
     ]),
     (compared_session, [("mirror/session_copies.py:compare_session", f"{PURPOSES[0].file}.lock")]),
     (packed, [
@@ -239,8 +239,8 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
     ]),
     (set_aside, [("store/sqlite/connection.py:set_aside", f"{PLANS}.lock")]),
     (restored_there, [
-        ("staging.py:staging", "staging"),
-        ("staging.py:sweep", "staging"),
+        ("store/staging.py:staging", "staging"),
+        ("store/staging.py:sweep", "staging"),
         ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.lock"),
         ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.gate.lock"),
     ]),

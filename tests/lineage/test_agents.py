@@ -19,6 +19,7 @@ from khive_persist.project import Project
 from khive_persist.sessions.lineage.agents import Agent, Agents
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.settings import Settings
+from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.sync import Sync
 from tests.lineage.agent_lines import SESSION, WRITERS, Tree, written
 from tests.transcripts.test_counts import SAMPLES
@@ -42,11 +43,11 @@ def synced(project: Project, tool: str, paths: list[Path]) -> None:
 
 def numbers(agent: Agent) -> tuple[int, ...]:
     own = agent.own
-    return own.messages, own.tokens, own.tool_calls
+    return own.messages, own.spent.tokens, own.tool_calls
 
 
 def counted(tool: str, paths: list[Path]) -> dict[tuple[str, str | None], tuple[int, ...]]:
-    """Messages, tokens and tool calls of each agent of each session, from the raw lines."""
+    """Messages, tokens and ended calls of each agent of each session, from the raw lines."""
     messages: dict[Any, set[Any]] = {}
     tokens: Counter[Any] = Counter()
     calls: dict[Any, set[str]] = {}
@@ -73,10 +74,25 @@ def counted(tool: str, paths: list[Path]) -> dict[tuple[str, str | None], tuple[
 Said = Iterator[tuple[Any, Any, Any, list[str]]]
 
 
+def launched(paths: list[Path]) -> set[str]:
+    """The calls that went on in the background: what told of their ends was cut here."""
+    signs = ("backgroundTaskId", "isAsync")
+    return {
+        block["tool_use_id"]
+        for path in paths
+        for line in lines(path)
+        if isinstance(result := line.get("toolUseResult"), dict)
+        and any(result.get(sign) for sign in signs)
+        for block in line["message"]["content"]
+        if block["type"] == "tool_result"
+    }
+
+
 def claude(paths: list[Path]) -> Said:
     def began(path: Path) -> str:
         return next(str(line["timestamp"]) for line in lines(path) if "timestamp" in line)
 
+    running = launched(paths)
     for path in sorted(paths, key=began):
         for line in lines(path):
             if line["type"] not in ("assistant", "user", "system", "attachment"):
@@ -91,7 +107,11 @@ def claude(paths: list[Path]) -> Said:
                 names = ("input_tokens", "output_tokens", "cache_read_input_tokens",
                          "cache_creation_input_tokens")  # fmt: skip
                 used = (key, sum(usage.get(name) or 0 for name in names))
-                called = [b["id"] for b in message["content"] if b["type"] == "tool_use"]
+                called = [
+                    b["id"]
+                    for b in message["content"]
+                    if b["type"] == "tool_use" and b["id"] not in running
+                ]
             yield agent, key, used, called
 
 
@@ -228,7 +248,9 @@ def test_a_tree_of_five_levels_whatever_file_is_read_first(
     assert {id: agent.parent_agent_id for id, agent in agents.items() if id} == DEEP
     calls = sum(agent.own.tool_calls for agent in agents.values())
     assert agents[None].total.tool_calls == calls
-    assert agents[None].total.tokens == sum(agent.own.tokens for agent in agents.values())
+    assert agents[None].total.spent.tokens == sum(
+        agent.own.spent.tokens for agent in agents.values()
+    )
     assert agents[None].total.failures == 7
     below_a3 = ["a3", "a4", "a5"]
     assert agents["a3"].total.messages == sum(agents[id].own.messages for id in below_a3)
@@ -243,17 +265,17 @@ def test_costs_add_up_and_what_has_no_price_is_said(project: Project, tmp_path: 
     synced(project, "claude-code", WRITERS["claude-code"](tmp_path / "t", {"a": None}))
     own, child = read(project).agents
     # Two answers, of 100 tokens and 10.
-    assert own.own.cost == pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
-    assert own.total.cost == pytest.approx(3 * (100 * 1 + 10 * 10) / 10**6)
-    assert (own.total.unpriced, child.total.unpriced) == (0, 0)
+    assert own.own.spent.cost == pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
+    assert own.total.spent.cost == pytest.approx(3 * (100 * 1 + 10 * 10) / 10**6)
+    assert (own.total.spent.unpriced, child.total.spent.unpriced) == (0, 0)
     other = PriceTable(["claude-opus-4-8 from=2030-01-01 input=1"])
     own, child = read(project, prices=other).agents
-    assert own.own.cost != pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
+    assert own.own.spent.cost != pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
     unknown = Agents(PriceTable())
     content = {"tool": "codex", "model": "x", "tokens": {"input": 1}, "role": "assistant"}
     unknown.see_message(content, clock.now())
     (one,) = unknown.tree()
-    assert (one.own.cost, one.own.unpriced) == (None, 1)
+    assert (one.own.spent.cost, one.own.spent.unpriced) == (None, 1)
 
 
 def test_a_parent_that_is_not_recorded_is_not_guessed(project: Project, tmp_path: Path) -> None:
@@ -337,23 +359,26 @@ def test_hook_events_alone_tell_of_agents_too(project: Project) -> None:
     assert (child.agent_id, child.agent_type, child.parent_is_recorded) == ("a", "Explore", True)
     assert (own.own.tool_calls, own.own.failures) == (1, 0)
     assert (child.own.tool_calls, child.own.failures) == (1, 1)
-    assert (own.own.messages, own.own.tokens, own.own.cost) == (0, 0, None)
+    assert (own.own.messages, own.own.spent.tokens, own.own.spent.cost) == (0, 0, None)
     assert [start.source for start in found.starts] == ["startup", "resume"]
     assert own.own.duration_seconds is not None
 
 
 def test_events_and_messages_of_one_call_count_once(project: Project, tmp_path: Path) -> None:
-    """And for the agent that the messages name."""
+    """And for the agent that the messages name; what began and has not ended does not count."""
     synced(project, "claude-code", WRITERS["claude-code"](tmp_path / "t", {"a": None}))
     before = [agent.own.tool_calls for agent in read(project).agents]
     for name in ("PreToolUse", "PostToolUse"):
         event = {"session_id": SESSION, "hook_event_name": name, "tool_name": "Bash",
                  "tool_use_id": "toolu None done", "agent_id": "a"}  # fmt: skip
         Spool(project).accept("claude-code", json.dumps(event).encode())
-    event = {"session_id": SESSION, "hook_event_name": "PreToolUse", "tool_name": "Bash",
-             "tool_use_id": "only-an-event", "agent_id": "a"}  # fmt: skip
-    Spool(project).accept("claude-code", json.dumps(event).encode())
+    for name, id in (("PreToolUse", "running"), ("PostToolUse", "only-an-event")):
+        event = {"session_id": SESSION, "hook_event_name": name, "tool_name": "Bash",
+                 "tool_use_id": id, "agent_id": "a"}  # fmt: skip
+        Spool(project).accept("claude-code", json.dumps(event).encode())
     drain(project)
+    # The events came after the messages were read.
+    recount(project, Settings(), None, SESSION)
     assert [agent.own.tool_calls for agent in read(project).agents] == [before[0], before[1] + 1]
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from khive_persist.copies import mirrored
 from khive_persist.mirror import packed_streams, packing
-from khive_persist.mirror.packing import MARKER, Packed, pack, pack_if_due
-from khive_persist.mirror.stream_file import Appending, Entry, opened
+from khive_persist.mirror.packing import MARKER, PackResult, pack, pack_if_due
+from khive_persist.mirror.stream_file import StreamAppender, StreamLine, opened
 from khive_persist.mirror.verify import compared
 from khive_persist.mirror.write_locks import turn
 from khive_persist.models.hook_event import HookEvent
@@ -45,7 +45,7 @@ def grow_old(project: Project, days: float = 2) -> None:
         os.utime(path, (at, at), follow_symlinks=False)
 
 
-def packed(project: Project) -> Packed:
+def packed(project: Project) -> PackResult:
     grow_old(project)
     return pack(project, 1.0)
 
@@ -74,8 +74,8 @@ def filled(project: Project) -> Project:
 
 def test_a_session_that_is_over_is_packed_and_a_plan_never(filled: Project) -> None:
     before = (filled.sessions / STREAM).read_bytes()
-    assert pack(filled, 1.0) == Packed(0, True)
-    assert packed(filled) == Packed(1, True)
+    assert pack(filled, 1.0) == PackResult(0, True)
+    assert packed(filled) == PackResult(1, True)
     assert names_in(filled) == [PACKED, "planner_session_2026_11_01_p1.json"]
     path = filled.sessions / PACKED
     assert gzip.decompress(path.read_bytes()) == before
@@ -99,7 +99,7 @@ def test_late_events_go_to_a_plain_file_beside_and_are_merged(filled: Project) -
     assert names_in(filled)[:2] == [STREAM, PACKED]
     assert ids_in(filled.sessions / STREAM) == ["late", "e1"]
     assert are_equal(filled)
-    assert packed(filled) == Packed(1, True)
+    assert packed(filled) == PackResult(1, True)
     assert names_in(filled) == [PACKED, "planner_session_2026_11_01_p1.json"]
     assert ids_in(filled.sessions / PACKED) == ["e0", "e1", "e2", "e3", "e4", "late", "e1"]
     assert are_equal(filled)
@@ -129,12 +129,12 @@ def test_a_torn_or_foreign_stream_is_left_as_it_is(filled: Project) -> None:
     path.write_bytes(whole[:-20])
     foreign = filled.sessions / "hook_events_2026_11_01_strange.jsonl"
     foreign.write_bytes(b'{"no":"record"}\n')
-    assert packed(filled) == Packed(0, True)
+    assert packed(filled) == PackResult(0, True)
     path.write_bytes(whole)
     target = filled.root / "target"
     target.write_text("target")
     path.with_name(PACKED).symlink_to(target)
-    assert packed(filled) == Packed(0, True)
+    assert packed(filled) == PackResult(0, True)
     assert path.read_bytes() == whole
 
 
@@ -162,9 +162,9 @@ def test_a_writer_in_between_is_not_lost(filled: Project) -> None:
             with pytest.raises(TimeoutError):
                 passing.result(timeout=0.3)
             with opened(filled.sessions / STREAM) as stream:
-                appending = Appending(filled.sessions, is_together=False)
-                appending.add(stream, [Entry("x", b'{"id":"x"}\n', None)], may_be_there=False)
-        assert passing.result() == Packed(0, True)
+                appending = StreamAppender(filled.sessions, is_together=False)
+                appending.add(stream, [StreamLine("x", b'{"id":"x"}\n', None)], may_be_there=False)
+        assert passing.result() == PackResult(0, True)
     assert names_in(filled)[0] == STREAM
     assert not list(filled.sessions.glob(".*.tmp"))
     assert ids_in(filled.sessions / STREAM)[-1] == "x"
@@ -174,13 +174,13 @@ def test_a_pass_comes_once_an_hour_and_looks_at_the_folder_only_then(filled: Pro
     grow_old(filled)
     assert pack_if_due(filled, Settings(mirror_pack_after_days=0)) is None
     assert not (filled.sessions / MARKER).exists()
-    assert pack_if_due(filled, Settings()) == Packed(1, True)
+    assert pack_if_due(filled, Settings()) == PackResult(1, True)
     save(filled, event("late"))
     grow_old(filled)
     assert pack_if_due(filled, Settings()) is None
     hour_ago = time.time() - packing.EVERY_SECONDS - 1
     os.utime(filled.sessions / MARKER, (hour_ago, hour_ago))
-    assert pack_if_due(filled, Settings()) == Packed(1, True)
+    assert pack_if_due(filled, Settings()) == PackResult(1, True)
 
 
 def test_one_pass_runs_at_a_time(filled: Project) -> None:
@@ -191,12 +191,12 @@ def test_one_pass_runs_at_a_time(filled: Project) -> None:
     os.utime(marker, (0, 0))
     assert pack_if_due(filled, Settings()) is None
     os.close(held)
-    assert pack_if_due(filled, Settings()) == Packed(1, True)
+    assert pack_if_due(filled, Settings()) == PackResult(1, True)
 
 
 def test_a_pass_without_time_goes_on_soon(filled: Project) -> None:
     grow_old(filled)
-    assert pack_if_due(filled, Settings(), pass_seconds=0) == Packed(0, False)
+    assert pack_if_due(filled, Settings(), pass_seconds=0) == PackResult(0, False)
     marker = filled.sessions / MARKER
     soon = marker.stat().st_mtime + packing.EVERY_SECONDS - time.time()
     assert 30 < soon <= packing.SOON_SECONDS
@@ -319,10 +319,10 @@ def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Project)
 
 
 LATE = """
-from khive_persist.mirror.stream_file import Appending, Entry, opened
-appending = Appending(project.sessions, is_together=False)
+from khive_persist.mirror.stream_file import StreamAppender, StreamLine, opened
+appending = StreamAppender(project.sessions, is_together=False)
 with opened(project.sessions / "STREAM") as stream:
-    appending.add(stream, [Entry("x", b'{"id":"x"}\\n', None)], may_be_there=False)
+    appending.add(stream, [StreamLine("x", b'{"id":"x"}\\n', None)], may_be_there=False)
 appending.finish()
 """
 

@@ -395,14 +395,14 @@ from khive_persist.mirror import database_builder
 from khive_persist.mirror.rebuild import rebuild_databases
 from khive_persist.project import Project
 
-read = database_builder.Building.read
+read = database_builder.DatabaseBuilder.read
 
 def read_and_wait(self):
     read(self)
     print("read", flush=True)
     sys.stdin.readline()
 
-database_builder.Building.read = read_and_wait
+database_builder.DatabaseBuilder.read = read_and_wait
 project = Project(sys.argv[1])
 assert rebuild_databases(project, mirrored(project), may_discard=lambda _: True).is_equal
 """
@@ -461,17 +461,17 @@ def test_an_event_that_moves_while_both_its_files_are_read(
     lookahead = scan.deletions
     seen: list[str] = []
 
-    def meanwhile(folder: Path, file: str, mark: scan.Mark = scan.START) -> dict[str, int]:
+    def meanwhile(folder: Path, file: str, mark: scan.ReadOffset = scan.START) -> dict[str, int]:
         found = lookahead(folder, file, mark)
         seen.append(file)
         if seen == [f"hook_events_2026_11_01_{session}.jsonl" for session in ("aaa", "zzz")]:
-            mirror.removed(CLAUDE, [old])
+            mirror.remove(CLAUDE, [old])
         return found
 
     (old,) = read_ids(project.database(EVENTS), CLAUDE.table, ["moved"])
     new = (old[0], (old[1] or "").replace("zzz", "aaa"), *old[2:])
     mirror = Mirror(project, Settings())
-    mirror.written(CLAUDE, [new])
+    mirror.write(CLAUDE, [new])
     set_row(project, "UPDATE TABLE SET content = ? WHERE id = 'moved'", new[1], purpose=CLAUDE)
     monkeypatch.setattr(scan, "deletions", meanwhile)
     assert make_anew(project).is_equal

@@ -56,8 +56,10 @@ def test_events_and_calls_count_once(project: Project) -> None:
     assert changes["tokens"] is None
     days = {one["day"]: (one["events"], one["failures"], one["sessions"]) for one in found["days"]}
     assert days["2026-11-16"] == (3, 0, 1)
-    assert days["2026-11-17"] == (4, 1, 2)
+    # A session is counted on its first day, so that the days add up to the period.
+    assert days["2026-11-17"] == (4, 1, 1)
     assert days["2026-11-18"] == (3, 1, 1)
+    assert sum(one["sessions"] for one in found["days"]) == now["sessions"] + before["sessions"]
     assert days["2026-11-20"] == (0, 0, 0)
     assert list(days) == [f"2026-11-{number:02}" for number in range(9, 23)]
     by = {one["group"]: one["sessions"] for one in found["by"]["tool"]}
@@ -99,8 +101,9 @@ def test_tokens_and_costs_are_of_the_day_on_which_they_were_used(priced: Project
     assert costs["2026-11-18"] is None
     models = [tuple(one.values()) for one in found["by"]["model"]]
     assert models == [
-        ("m", 1, 1_500_000, 2.0, 0, 1.0, 0), ("n", 1, 100_000, 1.0, 0, None, 0),
-        ("unknown", 1, 7, None, 1, None, 0), (None, 1, 0, None, 0, None, 0),
+        # A session is of the model that used most of its tokens, once.
+        ("m", 1, 1_500_000, 2.0, 0, 1.0, 0), ("n", 0, 100_000, 1.0, 0, None, 0),
+        ("unknown", 0, 7, None, 1, None, 0), (None, 1, 0, None, 0, None, 0),
     ]  # fmt: skip
     (dearest,) = found["sessions"]
     assert (dearest["session_id"], dearest["cost"], dearest["unpriced"]) == ("a", 3, 1)
@@ -125,9 +128,10 @@ def test_only_the_first_groups_and_sessions_are_named(priced: Project) -> None:
     assert [one["group"] for one in projects].count(None) == 1
     assert projects[0]["group"] == "/p"
     assert projects[-1]["group"] is None
-    # Of 14 projects with a session each, nine are named beside the one of all messages.
+    # Of 14 projects with a session each, nine are named beside that of prompts.
     assert len(projects) == 11
-    assert projects[-1]["sessions"] == 6
+    assert projects[-1]["sessions"] == 5
+    assert sum(one["sessions"] for one in projects) == totals(found)["sessions"] == 14
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_purge_names_a_packed_file_that_cannot_be_read(old: Project) -> None:
 
 def test_pruned_events_go_from_packed_streams(old: Project) -> None:
     before = len(contents(old))
-    done = prune(old, CODEX, parse("* keep_age=204h"), Settings(), now=NOW)
+    done = prune(old, CODEX, parse("* keep_age=204h"), Settings(), as_of=NOW)
     assert done.removed == 2
     assert len(contents(old)) == before - 2
     assert with_bytes(old, b"echo ") == []

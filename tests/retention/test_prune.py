@@ -24,7 +24,7 @@ SETTINGS = Settings()
 
 
 def run(project: Project, rule: Rule, *, dry_run: bool = False) -> tuple[int, int]:
-    done = prune(project, CODEX, rule, SETTINGS, now=NOW, dry_run=dry_run)
+    done = prune(project, CODEX, rule, SETTINGS, as_of=NOW, dry_run=dry_run)
     return done.removed, done.payloads
 
 
@@ -90,7 +90,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(project: Project) -> None
 @pytest.mark.parametrize("rule", [Rule(keep_count=5), Rule(keep_payload_age=timedelta(days=2))])
 def test_the_file_gets_smaller(project: Project, rule: Rule) -> None:
     put_events(project, *[3 + number / 1_000 for number in range(400)])
-    done = prune(project, CODEX, rule, SETTINGS, now=NOW)
+    done = prune(project, CODEX, rule, SETTINGS, as_of=NOW)
     assert done.file_bytes < done.file_bytes_before / 4
     assert done.file_bytes == project.database(CODEX.file).stat().st_size
 
@@ -226,7 +226,7 @@ def test_what_comes_while_the_mirror_is_pruned_stays_in_both_copies(project: Pro
         if len(calls) == 2:
             came.extend(late(project, 300))
 
-    prune(project, CODEX, Rule(keep_age=timedelta(days=90)), SETTINGS, now=NOW, advance=advance)
+    prune(project, CODEX, Rule(keep_age=timedelta(days=90)), SETTINGS, as_of=NOW, advance=advance)
     assert set(contents(project)) >= {*came}
     assert came
     assert are_equal(project)

@@ -190,7 +190,10 @@ def test_what_it_leaves_alone_is_named(
     (project.sessions / "notes.txt").write_text(f"mine: {TOKEN}")
     capsys.readouterr()
     assert main(words) == 1
-    line = f"khive-persist: {project.sessions / 'notes.txt'} is no file of ours, and has a secret in it"
+    line = (
+        f"khive-persist: {project.sessions / 'notes.txt'} is no file of ours,"
+        " and has a secret in it"
+    )
     assert capsys.readouterr().err == f"{line}\n"
 
 

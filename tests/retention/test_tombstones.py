@@ -227,7 +227,7 @@ def pruned(project: Project) -> Project:
         file.write(line(project, SESSION, 1, "new words", "2026-11-20T10:00:00.000Z"))
     sync(project)
     assert sorted(texts(project)) == ["new words", "old words"]
-    done = prune(project, CONVERSATIONS, Rule(keep_age=AGE), Settings(), now=NOW)
+    done = prune(project, CONVERSATIONS, Rule(keep_age=AGE), Settings(), as_of=NOW)
     assert done.removed == 1
     return project
 
@@ -279,7 +279,7 @@ def test_a_payload_that_was_pruned_stays_out(project: Project) -> None:
     with path.open("ab") as file:
         file.write(json.dumps(odd).encode() + b"\n")
     sync(project)
-    done = prune(project, CONVERSATIONS, Rule(keep_payload_age=AGE), Settings(), now=NOW)
+    done = prune(project, CONVERSATIONS, Rule(keep_payload_age=AGE), Settings(), as_of=NOW)
     assert done.payloads == 1
     shutil.rmtree(project.khive / "sync")
     sync(project)
@@ -299,7 +299,7 @@ def test_pruned_events_are_not_reconstructed(project: Project) -> None:
     sync(project)
     assert anyio.run(backfill, project, SESSION) > 0
     claude = HOOK_EVENTS["claude-code"]
-    assert prune(project, claude, Rule(keep_age=AGE), Settings(), now=NOW).removed > 0
+    assert prune(project, claude, Rule(keep_age=AGE), Settings(), as_of=NOW).removed > 0
     assert anyio.run(backfill, project, SESSION) == 0
     assert contents(project, "claude_hooks.db") == {}
 
@@ -334,7 +334,7 @@ def test_pruned_to_do_lists_do_not_come_back(project: Project) -> None:
             return len(await lists.get_history(SESSION))
 
     assert anyio.run(history) > 0
-    prune(project, FOCUS_CHAINS, Rule(keep_age=AGE), Settings(), now=NOW)
+    prune(project, FOCUS_CHAINS, Rule(keep_age=AGE), Settings(), as_of=NOW)
     shutil.rmtree(project.khive / "sync")
     sync(project)
     assert anyio.run(history) == 0

@@ -192,7 +192,7 @@ def recorder_of(pid: int) -> int:
     while True:
         for child in children(pid):
             with suppress(OSError):
-                if b"server.recording" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"recorder.process" in Path(f"/proc/{child}/cmdline").read_bytes():
                     return child
         time.sleep(0.02)
 

@@ -344,7 +344,7 @@ def test_who_is_behind_what_is_kept_reads_on_for_itself(
     # Of a thousand characters at most: the newest batch alone.
     settings = (
         "from khive_persist.server import event_feed\nevent_feed.KEPT_CHARACTERS = 1_000\n"
-        "feed.BEAT_SECONDS = 0.005\n"
+        "event_feed.BEAT_SECONDS = 0.005\n"
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
     large = "x" * 2_000

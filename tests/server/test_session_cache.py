@@ -207,7 +207,8 @@ async def test_a_busy_file_is_tried_again_so_many_times(
     failures: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "khive_persist.server.sessions.retries.PAUSES_SECONDS", (0.0,) * len(PAUSES_SECONDS)
+        "khive_persist.server.routes.application_sessions.retries.PAUSES_SECONDS",
+        (0.0,) * len(PAUSES_SECONDS),
     )
     tries = 0
 

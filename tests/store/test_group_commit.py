@@ -172,9 +172,9 @@ def count(path: Path) -> int:
 
 def test_parts_of_a_bulk_share_a_commit_until_they_are_many(folder: Path) -> None:
     held = Held(folder / "planner_sessions.db")
-    parts = [held.add(*(to_row(plan()) for _ in range(1_000))) for _ in range(5)]
+    parts = [held.add(*(to_row(plan()) for _ in range(1_000))) for _ in range(9)]
     held.end()
-    # Three with the one that waited, and the two others.
+    # Seven with the one that waited, and the two others.
     assert commits(held.path) - held.before == 2
     assert all(part.after is None for part in parts)
     held.group.close().result()

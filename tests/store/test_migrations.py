@@ -232,3 +232,19 @@ def test_a_built_in_table_is_spelled_as_the_contract_has_it(tmp_path: Path) -> N
         ("created_at", "DATETIME"),
         ("embedding", "JSON"),
     ]
+
+
+def test_a_migration_is_read_as_sqlite_reads_it() -> None:
+    sql = """-- One; with a semicolon in its comment.
+CREATE TABLE a (t TEXT DEFAULT ';');
+CREATE TRIGGER b AFTER INSERT ON a BEGIN
+    UPDATE a SET t = 'x;y'; /* ; */ DELETE FROM a WHERE t = '';
+END;
+INSERT INTO a VALUES ('1')
+"""
+    connection = sqlite3.connect(":memory:")
+    found = list(migrations.statements_in(sql))
+    for statement in found:
+        connection.execute(statement)
+    assert connection.execute("SELECT t FROM a").fetchall() == [("x;y",)]
+    assert len(found) == 3

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from khive_persist import clock
+from khive_persist.models.event_types import POST
 from khive_persist.models.purposes import (
     BUILT_IN,
     CONVERSATIONS,
@@ -27,6 +28,7 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
+from khive_persist.sessions.definitions import spent
 from khive_persist.sessions.rollup import follower as following
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import BY, Hours, Overview
@@ -39,6 +41,7 @@ from tests.server.filling import BEGIN, delete, event, fill, message, row, store
 PRICES = PriceTable(
     ["priced input=1 output=2 cache_read=0.5", "priced prompt_over=500 input=3 output=4"]
 )
+NOTHING: list[Any] = [0, 0, 0, 0, 0, 0, 0, 0, None, 0]
 MODELS = ("priced", "of-no-price")
 SESSIONS = ("ß", "ß", None)
 
@@ -76,13 +79,11 @@ def recounted(project: Project, by: str) -> dict[tuple[str, str | None], list[An
     for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS):
         for _, at, content in rows_of(project, purpose):
             one = sums.setdefault(
-                (at[:13], content.get(field) or None), [0, 0, set(), 0, 0, 0, 0, 0, None, 0]
+                (at[:13], content.get(field) or None), [0, 0, 0, 0, 0, 0, 0, 0, None, 0]
             )
-            if content.get("session_id"):
-                one[2].add(content["session_id"])
             if purpose != CONVERSATIONS:
                 one[0] += 1
-                one[1] += content.get("success") is False
+                one[1] += content["event_type"] in POST and content.get("success") is False
                 continue
             one[3] += 1
             tokens = content.get("tokens") or {}
@@ -90,12 +91,12 @@ def recounted(project: Project, by: str) -> dict[tuple[str, str | None], list[An
                 one[number] += tokens.get(name, 0)
             instant = clock.from_column(at)
             assert instant is not None
-            cost = PRICES.cost_of(content.get("model"), tokens, instant)
+            cost = spent(content, instant, PRICES).cost
             if cost is not None:
                 one[8] = (one[8] or 0.0) + cost
             elif any(tokens.values()):
                 one[9] += 1
-    return {key: [len(v) if isinstance(v, set) else v for v in one] for key, one in sums.items()}
+    return sums
 
 
 def told(found: Overview) -> dict[tuple[str, str | None], list[Any]]:
@@ -107,34 +108,53 @@ def recounted_sessions(project: Project) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS):
         for row_id, at, content in rows_of(project, purpose):
-            if not (id := content.get("session_id")):
+            id = content.get("session_id")
+            if purpose == PLANNER_SESSIONS:
+                id = content.get("agent_session_id") or id
+            if not id:
                 continue
             one = found.setdefault(
                 id,
-                {"times": [], "events": 0, "failures": 0, "messages": 0, "tokens": 0, "plans": []},
-            )
-            one["times"].append(at)
+                {"times": [], "events": 0, "failures": 0, "messages": 0, "tokens": 0, "plans": [],
+                 "used": {}, "tools": []},
+            )  # fmt: skip
             if purpose == PLANNER_SESSIONS:
-                # Of two plans of one instant the one with the larger id is told.
-                one["plans"].append((at, row_id, content["task_description"]))
-            elif purpose == CONVERSATIONS:
+                one["plans"].append((at, row_id, content))
+                continue
+            one["times"].append(at)
+            one["tools"].append((purpose == CONVERSATIONS, at, content["tool"]))
+            used = sum((content.get("tokens") or {}).values())
+            before, last = one["used"].get(content.get("model"), (0, ""))
+            one["used"][content.get("model")] = (before + used, max(last, at))
+            if purpose == CONVERSATIONS:
                 one["messages"] += 1
-                one["tokens"] += sum((content.get("tokens") or {}).values())
+                one["tokens"] += used
             else:
                 one["events"] += 1
-                one["failures"] += content.get("success") is False
-    for _, at, content in rows_of(project, OUTCOMES):
-        if content["session_id"] in found:
-            found[content["session_id"]].setdefault("verdicts", []).append((at, content["verdict"]))
+                one["failures"] += content["event_type"] in POST and content.get("success") is False
+    given: dict[str, list[Any]] = {}
+    for row_id, at, content in rows_of(project, OUTCOMES):
+        if id := content.get("session_id"):
+            order = (content.get("source") != "rule", at, row_id)
+            given.setdefault(id, []).append((*order, content["verdict"]))
+    return {id: summed(one, id, given) for id, one in found.items()}
+
+
+def summed(one: dict[str, Any], id: str, given: dict[str, list[Any]]) -> dict[str, Any]:
+    # Of two plans of one instant the one with the larger id counts.
+    plan: dict[str, Any] = max(one["plans"], key=lambda row: row[:2], default=("", "", {}))[2]
+    verdicts = given.get(id) or given.get(plan.get("session_id", ""))
+    times = one["times"] or [at for at, *_ in one["plans"]]
+    uses = [(*use, model) for model, use in one["used"].items() if model]
     return {
-        id: {
-            "started": min(one["times"]),
-            "last": max(one["times"]),
-            **{name: one[name] for name in ("events", "failures", "messages", "tokens")},
-            "task_description": max(one["plans"])[2] if one["plans"] else None,
-            "verdict": max(one["verdicts"])[1] if "verdicts" in one else None,
-        }
-        for id, one in found.items()
+        "started": min(times),
+        "last": max(times),
+        **{name: one[name] for name in ("events", "failures", "messages", "tokens")},
+        "tool": min(one["tools"])[2] if one["tools"] else None,
+        "model": max(uses)[2] if uses else None,
+        "plans": len(one["plans"]),
+        "task_description": plan.get("task_description"),
+        "verdict": max(verdicts)[-1] if verdicts else None,
     }
 
 
@@ -143,15 +163,23 @@ def check(project: Project, follower: Follower, hours: Hours) -> None:
     assert follower.progress.is_complete
     for by in BY:
         expected = recounted(project, by)
-        found = told(hours.overview(None, None, "hour", by))
-        assert found.keys() == expected.keys()
-        for key, sums in expected.items():
-            assert found[key] == pytest.approx(sums, abs=1e-9), (by, key)
+        overview = hours.overview(None, None, "hour", by)
+        found = told(overview)
+        # A session is counted once, and may be of a model that did nothing in that hour.
+        of_sessions = [sums[2] for sums in found.values()]
+        assert sum(of_sessions) == overview.totals.sessions
+        assert sum(sums.sessions for _, sums in overview.groups) == overview.totals.sessions
+        for key, sums in found.items():
+            more = [*sums[:2], 0, *sums[3:]]
+            assert more == pytest.approx(expected.pop(key, NOTHING), abs=1e-9), (by, key)
+        assert not expected
+        expected = recounted(project, by)
         days: dict[tuple[str, str | None], int] = {}
         for (hour, group), sums in expected.items():
             days[hour[:10], group] = days.get((hour[:10], group), 0) + sums[0]
         by_day = hours.overview(None, None, "day", by)
-        assert {(at[:10], group): sums.events for at, group, sums in by_day.series} == days
+        events = {(at[:10], group): sums.events for at, group, sums in by_day.series}
+        assert {key: count for key, count in events.items() if count or key in days} == days
         assert by_day.totals.events == sum(days.values())
         for since, until in (("2026-11-01 23", None), (None, "2026-11-02 00")):
             some = hours.overview(since, until, "day", by)
@@ -169,6 +197,13 @@ def check(project: Project, follower: Follower, hours: Hours) -> None:
     for one in everything:
         known = {name: getattr(one, name) for name in expected_sessions[one.session_id]}
         assert known == expected_sessions[one.session_id]
+    worked = {
+        content["session_id"]
+        for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
+        for *_, content in rows_of(project, purpose)
+        if content.get("session_id")
+    }
+    assert hours.overview(None, None, "day", "model").totals.sessions == len(worked)
 
 
 # Few of each, so that many rows have all in common: around a midnight.
@@ -185,6 +220,7 @@ EVENTS = st.fixed_dictionaries(
         "kind": st.just("event"),
         "tool": st.sampled_from(["claude-code", "codex"]),
         "success": st.sampled_from([True, False, None]),
+        "event_type": st.sampled_from(["post_command", "pre_command", "stop_failure"]),
         "cwd": st.sampled_from(["/a", None]),
         "model": st.sampled_from(MODELS),
     }
@@ -193,7 +229,13 @@ MESSAGES = st.fixed_dictionaries(
     COMMON | {"kind": st.just("message"), "tokens": TOKENS, "model": st.sampled_from(MODELS)}
 )
 OTHERS = st.fixed_dictionaries(
-    COMMON | {"kind": st.sampled_from(["plan", "verdict"]), "word": st.sampled_from("xyz")}
+    COMMON
+    | {
+        "kind": st.sampled_from(["plan", "verdict"]),
+        "word": st.sampled_from("xyz"),
+        "source": st.sampled_from(["person", "rule", None]),
+        "agent_session_id": st.sampled_from(["agent", "", None]),
+    }
 )
 STEPS = st.lists(
     st.one_of(
@@ -259,7 +301,7 @@ def _store(project: Project, one: dict[str, Any]) -> None:
     match kind:
         case "event":
             purpose = HOOK_EVENTS[one["tool"]]
-            content = {"event_type": "post_command", **named}
+            content = named
         case "message":
             purpose, content = CONVERSATIONS, {"tool": "codex", "role": "assistant", **named}
         case "plan":
@@ -533,6 +575,7 @@ async def test_the_time_of_an_old_file_counts_as_it_is_read(project: Project) ->
     async with following_project(project) as follower:
         await follower.settle()
         found = session(follower.rollup, "old")[0]
-        assert found.started == "1970-01-01 00:00:00.000000"
+        # What cannot be read is no time of the session.
+        assert found.started == "2025-11-01 12:26:40.500000"
         assert found.last == "2026-11-02 08:00:00.000000"
         assert found.events == 3

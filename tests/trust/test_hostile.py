@@ -1,4 +1,4 @@
-"""What came with a clone, or with a pull into a trusted project, has no effect outside or inside."""
+"""What came with a clone, or a pull into a trusted project, has no effect outside or inside."""
 
 import json
 import os

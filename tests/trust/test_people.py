@@ -253,7 +253,9 @@ def test_two_machines_with_one_home_have_each_their_own_at_one_path(
 
 def asked_home(**environment: str) -> str:
     """The state folder's home, as the hook finds it."""
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import arrival; print(arrival.home())"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from spool_writer import home; print(home())"
+    )
     return subprocess.run(
         [sys.executable, "-I", "-S", "-c", program, str(hook_path().parent)],
         capture_output=True, text=True, check=True, env=environment,

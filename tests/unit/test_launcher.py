@@ -88,7 +88,7 @@ def test_it_goes_on_without_its_environment(project: Project, copy: Path) -> Non
 
 
 def test_its_drainer_is_that_of_the_environment(copy: Path) -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import arrival as a"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import spool_writer as a"
     code += "; print(a.drainer_program())"
     command = [launcher.real_interpreter(), "-I", "-S", "-c", code, str(copy.parent)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

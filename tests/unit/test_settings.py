@@ -32,6 +32,8 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("store.busy_timeout_seconds = 0.5", "store_busy_timeout_seconds", 0.5),
     ("mirror.off = ['codex_hooks']", "mirror_off", ("codex_hooks",)),
     ("mirror.pack_after_days = 0", "mirror_pack_after_days", 0.0),
+    ("home.max_bytes = 0", "home_max_bytes", 0),
+    ("home.keep_days = 7", "home_keep_days", 7.0),
     ("retention.rules = ['* keep_age=9d']", "retention_rules", ("* keep_age=9d",)),
     ("cost.prices = ['m input=1']", "cost_prices", ("m input=1",)),
     ("sync.at_stop = false", "sync_at_stop", False),

@@ -18,15 +18,14 @@ from khive_persist.analytics.calibration import (
 )
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import CONVERSATIONS
-from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
+from khive_persist.models.query import Filter, checked_count, column, field
 from khive_persist.opening import find_project, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
+from khive_persist.sessions.definitions import ruled
 from khive_persist.sessions.read import is_known
 from khive_persist.sessions.token_totals import TokenTotal, token_totals
-from khive_persist.sessions.verdicts import ruled
-from khive_persist.settings import Settings
 from khive_persist.store.numbers import is_countable
 from khive_persist.store.reader import Reader
 
@@ -55,7 +54,7 @@ class PlanOutcome(NamedTuple):
         started: The first event or message, text in UTC.
         ended: The last one so far.
         duration_seconds: Between the two, pauses included.
-        tool_calls: How many there were.
+        tool_calls: How many ended, each once.
         failures: Those of them that failed or were refused.
         subagents: Agents that the session started, its own not among them.
         todos: To-dos that were ever on its lists, told by agent and text. Lists of which only hook
@@ -67,6 +66,7 @@ class PlanOutcome(NamedTuple):
         verdict: success, partial or failure.
         verdict_source: person, or rule.
         note: What was said with it.
+        unpriced: How many messages have no known price; where there are any, no cost is told.
     """
 
     plan_id: str
@@ -94,6 +94,7 @@ class PlanOutcome(NamedTuple):
     verdict: str | None = None
     verdict_source: str | None = None
     note: str | None = None
+    unpriced: int | None = None
 
 
 class Calibration(NamedTuple):
@@ -195,7 +196,7 @@ async def joined(
         StoreError: As its subclasses say.
     """
     settings = configuration.load(project.config)
-    prices = PriceTable(settings.cost_prices)
+    prices, rule = PriceTable(settings.cost_prices), settings.verdict_rule
     build = facts.plans(filters, limit)
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(reading(project, *facts.PURPOSES))
@@ -205,10 +206,10 @@ async def joined(
         async for rows in pages:
             waiting += [facts.Plan(*row) for row in rows]
             if len(waiting) >= _PLANS_AT_ONCE:
-                for one in await _beside(waiting, reader, messages, prices, settings):
+                for one in await _beside(waiting, reader, messages, prices, rule):
                     yield one
                 waiting = []
-        for one in await _beside(waiting, reader, messages, prices, settings):
+        for one in await _beside(waiting, reader, messages, prices, rule):
             yield one
 
 
@@ -257,7 +258,7 @@ async def _beside(
     reader: Reader,
     messages: Reader,
     prices: PriceTable,
-    settings: Settings,
+    rule: float | None,
 ) -> list[PlanOutcome]:
     sessions = {plan.agent_session_id for plan in plans if plan.agent_session_id is not None}
     if not sessions:
@@ -268,9 +269,8 @@ async def _beside(
     said = await facts.message_facts(reader, sessions)
     todos = await facts.todo_facts(reader, sessions)
     given = await facts.verdicts(reader, judged)
-    used = AnyOf(tuple(field(f"tokens.{name}") > 0 for name in (*_TOKENS, "cache_write_1h")))
     of_sessions = field("session_id").in_(sessions)
-    totals = await token_totals(messages, "session", prices, of_sessions, used)
+    totals = await token_totals(messages, "session", prices, of_sessions)
     tokens = {total.group: total for total in totals}
     made = []
     for plan in plans:
@@ -287,7 +287,9 @@ async def _beside(
             tokens.get(session),
         )
         verdict = given.get(session) or given.get(plan.session_id or session)
-        verdict = verdict or ruled(settings, of_events)
+        judged_by_rule = ruled(one.tool_calls or 0, one.failures or 0, rule)
+        if verdict is None and judged_by_rule is not None:
+            verdict = facts.VerdictGiven(judged_by_rule, "rule", None)
         if verdict is not None:
             one = one._replace(
                 verdict=verdict.verdict, verdict_source=verdict.source, note=verdict.note
@@ -320,5 +322,6 @@ def _outcome(
         todos=todos.todos if todos else None,
         todos_finished=todos.finished if todos else None,
         tokens={name: getattr(total, name) for name in _TOKENS} if total else None,
-        actual_cost=total.cost if total and not total.unpriced else None,
+        actual_cost=total.whole_cost if total else None,
+        unpriced=total.unpriced if total else None,
     )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from khive_persist import settings as configuration
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EVENTS
@@ -10,6 +11,7 @@ from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.event_counts import count_events
+from khive_persist.sessions.projects import Everywhere, read_everywhere
 from khive_persist.sessions.reported_costs import reported_costs
 from khive_persist.sessions.token_totals import By, token_totals
 from khive_persist.store.kinds import count_records
@@ -28,7 +30,7 @@ async def read_stats(
     Beside them stands what the clients themselves say that sessions cost.
 
     Args:
-        place: Whose; what waits in its spool is brought in first.
+        project: The project; what waits in its spool is brought in first.
         wanted: Which events.
         of_messages: Which messages.
         by: What tokens and costs are counted by.
@@ -55,3 +57,15 @@ async def read_stats(
         "plans": of_plans,
         "kinds": [kind._asdict() for kind in kinds],
     }
+
+
+async def stats_everywhere(
+    wanted: list[Filter], of_messages: list[Filter], by: By, of_sessions: list[Filter] | None
+) -> Everywhere[dict[str, Any]]:
+    """What `read_stats` counts, of each project by itself, at the project's own prices."""
+
+    async def read(project: Project) -> dict[str, Any]:
+        prices = PriceTable(configuration.load(project.config).cost_prices)
+        return await read_stats(project, wanted, of_messages, by, prices, of_sessions)
+
+    return await read_everywhere(read)

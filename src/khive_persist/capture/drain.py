@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from khive_persist import settings as configuration
+from khive_persist.capture import home_limits
 from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.drain_settings import usable_settings as usable_settings
 from khive_persist.capture.event_drain import EventDrain
@@ -21,6 +23,7 @@ from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
 from khive_persist.errors import (
     CaptureError,
+    InvalidSettingsError,
     KhiveError,
     MirrorError,
     ProjectError,
@@ -224,12 +227,14 @@ class Drain:
             return 0
         stored = 0
         reached: dict[str, bool] = {}
+        refused: dict[str, list[Event]] = {}
         moving = FallbackSpool(self.spool)
         for event in self.spool.events():
             if not event.away:
                 continue
             try:
                 project_path = self.spool.header(event)
+                project_path = project_path and str(marks.moved_to(Path(project_path)))
                 if not project_path or not os.path.lexists(Path(project_path) / KHIVE):
                     # The project is gone, or no longer recorded: here with its path.
                     stored += self._events.run_away(event, deaths, errors)
@@ -238,6 +243,8 @@ class Drain:
                     reached[project_path] = _can_take(project_path)
                 if reached[project_path]:
                     moving.hand_over(event, Project(project_path))
+                elif not marks.is_trusted(Path(project_path) / KHIVE):
+                    refused.setdefault(project_path, []).append(event)
             except FileNotFoundError:
                 # The project's own drain has moved it.
                 continue
@@ -249,10 +256,22 @@ class Drain:
                 unreached.append(error)
             except (OSError, KhiveError) as error:
                 errors.append(waits(self.spool, event, error))
+        self._drop_excess(refused, errors)
         for project_path, is_reached in reached.items():
             if is_reached:
                 drain(Project(project_path))
         return stored
+
+    def _drop_excess(self, refused: Mapping[str, list[Event]], errors: list[KhiveError]) -> None:
+        """Keep to the limits of the home's spool; a mistake in its settings drops nothing."""
+        try:
+            settings = configuration.load(self.project.config)
+            home_limits.drop_excess(self.spool, refused, settings)
+        except InvalidSettingsError:
+            # `doctor` names it. The defaults may be less than the person asked for.
+            return
+        except OSError as error:
+            errors.append(_known(self.spool, error))
 
 
 def _can_take(project_path: str) -> bool:

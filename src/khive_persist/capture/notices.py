@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from khive_persist import settings as configuration
+from khive_persist.capture.home_limits import dropped_lines
 from khive_persist.capture.spool import Spool, home_project, waiting_at_home
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.project import Project
@@ -38,7 +39,7 @@ def notices(project: Project, passed: Path | None) -> list[str]:
 
 
 def untrusted_line(project: Project) -> str:
-    """What to say of a project that is not trusted: how many events wait for it, and the way out."""
+    """What to say of an untrusted project: how many events wait for it, and the way out."""
     waiting = waiting_at_home(project)
     events = f"; {waiting} of its events wait in the home's spool" if waiting else ""
     error = search.untrusted(project.khive)
@@ -79,6 +80,13 @@ def diverted_lines(directory: Path) -> list[str]:
     if not lines and (count := waiting_at_home(project)):
         lines.append(f"{count} events of {directory} wait in the home's spool")
     waiting = diverted(Project(directory))
-    return lines + [
+    lines += [
         f"{count} events of {project_path} wait here" for project_path, count in waiting.items()
     ]
+    return lines + dropped_from_home()
+
+
+def dropped_from_home() -> list[str]:
+    """What the home's spool lately dropped, of any project, one line each."""
+    home = home_project()
+    return [] if home is None else dropped_lines(home)

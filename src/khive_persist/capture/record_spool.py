@@ -68,7 +68,7 @@ def spool_instead(
     They survive a power loss on return, and a drainer was woken. Call it in a thread.
 
     Args:
-        place: The project.
+        project: The project.
         records: In order.
         refusal: Why their database did not.
         are_new: Whether their ids were made just now, so that none was saved before.
@@ -109,7 +109,7 @@ def spool_records(
     The next drain saves each under its id, unless somebody has saved that one since.
 
     Args:
-        place: The project.
+        project: The project.
         rows: Each redacted, with its purpose.
         mirror: Asked for the version of a record whose database cannot be read.
         are_new: Whether their ids were made just now, so that none was saved before.

@@ -13,7 +13,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
 
 _mutex = threading.Lock()
-# A project, and the names of the purposes whose records alone are brought in; None for all there is.
+# A project, and the names of the purposes whose records alone are brought in; None for all.
 _Work = tuple[Project, frozenset[str] | None]
 # The drain that has not begun yet: whoever comes before it begins is served by it.
 _next: "dict[_Work, Future[Drained]]" = {}

@@ -260,9 +260,13 @@ def waiting_at_home(project: Project) -> int:
 
 
 def is_for(project_path: str, project: Project) -> bool:
-    """Whether the path before an event's payload is that of a project, however it is spelt."""
+    """Whether the path before an event's payload is that of a project, however it is spelt.
+
+    Where the project lay before it was moved is its path, too.
+    """
     if not project_path:
         return False
+    project_path = str(marks.moved_to(Path(project_path)))
     if os.path.realpath(project_path) == os.path.realpath(project.root):
         return True
     try:

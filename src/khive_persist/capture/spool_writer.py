@@ -150,7 +150,7 @@ def is_trusted(khive: str, state: str) -> bool:
 
 
 def own_digits(id: str, mark: str) -> str:
-    """Of the digits in an id, which each home directory that knows the project adds, this user's."""
+    """Of the digits in an id, which each home that knows the project adds, this user's."""
     for digits in id.split("-"):
         if len(digits) == MARK_DIGITS and digits in mark:
             return digits

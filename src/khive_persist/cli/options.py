@@ -1,11 +1,12 @@
 """Options that several commands share, under one name each."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import anyio
 import click
 
 from khive_persist import clock
@@ -16,11 +17,13 @@ from khive_persist.errors import ProjectError
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_project
 from khive_persist.project import Project
+from khive_persist.sessions.projects import Everywhere
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 
 _SAID: Final = "khive_persist.notices"
 
+Found = TypeVar("Found")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -110,6 +113,31 @@ def drained_project(context: click.Context, directory: str | None) -> Project:
         lines += [f"{elsewhere} events wait in the home's spool"] if elsewhere else []
         click.echo(f"khive-persist: {', '.join(lines)}: {reasons}", err=True)
     return project
+
+
+def with_all_projects(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--all-projects`."""
+    return click.option(
+        "--all-projects", is_flag=True, help="Of each project that you trust, and the home."
+    )(function)
+
+
+def from_everywhere(
+    context: click.Context, directory: str | None, read: Callable[[], Awaitable[Everywhere[Found]]]
+) -> Everywhere[Found]:
+    """What all projects gave; which gave nothing, and why, is said on stderr."""
+    if directory or context.find_root().obj:
+        raise click.UsageError("--all-projects and --dir exclude each other")
+    everywhere = anyio.run(read)
+    if everywhere.gone:
+        click.echo(
+            f"khive-persist: {len(everywhere.gone)} projects are gone: khive-persist projects"
+            " names them",
+            err=True,
+        )
+    for root, error in everywhere.failed.items():
+        click.echo(f"khive-persist: {root} is left out: {error}", err=True)
+    return everywhere
 
 
 def with_output(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,7 +23,7 @@ _BATCH_CHARACTERS: Final = 16 << 20
 _CACHE_KIB: Final = 65_536
 
 
-class Building:
+class DatabaseBuilder:
     """New databases of some purposes.
 
     Which file each row came from is noted in a ledger beside them, so that the end, for which the
@@ -36,7 +36,7 @@ class Building:
     def __init__(
         self, project: Project, purposes: Sequence[Purpose], folder: Path, advance: Advance
     ) -> None:
-        """Begin in an empty folder."""
+        """Create empty databases in an empty folder."""
         self.incoming = folder / "incoming"
         self._sessions = project.sessions
         self._advance = advance
@@ -53,7 +53,7 @@ class Building:
             raise
 
     def read(self) -> None:
-        """Take in every file, while others may write to them."""
+        """Load every file of the mirror, while others may write to them."""
         for file in scan.files(self._sessions):
             self._take(file)
         self._commit()
@@ -65,28 +65,28 @@ class Building:
                 connection.execute("BEGIN")
 
     def finish(self) -> None:
-        """Take in what has changed since, now that nobody writes, and close the databases."""
+        """Load what has changed since, while no other process writes, and close the databases."""
         present = scan.files(self._sessions)
         for file in {*self._sources.marked()}.difference(present):
             self._forget(file)
         # Once more what the first round has shown to be read too early.
         for _ in range(2):
-            changed = [file for file in present if self._has_changed(file)]
-            for file in changed:
+            changed_files = [file for file in present if self._has_changed(file)]
+            for file in changed_files:
                 if not names.is_stream(file):
                     self._forget(file)
-            for file in changed:
+            for file in changed_files:
                 self._take(file)
         self._commit()
         for name, connection in self._connections.items():
             with translated(self.incoming / self._purposes[name].file):
-                # The mirror that it is made of follows it: whoever writes first finds it so.
+                # The mirror that it is made of follows it: the first writer finds it so.
                 epoch = change_log.state(connection).epoch
                 MirrorFollower(self._sessions, self._purposes[name]).set_epoch(epoch)
                 change_log.set_state(connection, self._purposes[name].table)
                 change_log.set_position(connection, MIRROR, change_log.last(connection))
                 connection.execute("COMMIT")
-                # Or the first to write would have to wait for all who read, to turn it on.
+                # Or the first writer would have to wait for all readers, to turn it on.
                 connection.execute("PRAGMA journal_mode = WAL")
         self.close()
         sync_tree(self.incoming)
@@ -111,24 +111,27 @@ class Building:
         connection.execute("BEGIN")
 
     def _state(self, file: str) -> tuple[str, int]:
-        """What changes when a file is written anew, or a document at all; and its size."""
+        """Return the version of a file, and its size.
+
+        The version of a document changes with each write, that of a stream when it is rewritten.
+        """
         if names.is_stream(file):
             return packed_streams.state(self._sessions / file)
-        found = os.stat(self._sessions / file, follow_symlinks=False)
-        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}", 0
+        status = os.stat(self._sessions / file, follow_symlinks=False)
+        return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}", 0
 
     def _has_changed(self, file: str) -> bool:
         if not self._is_of_these(file):
             return False
         state, size = self._state(file)
-        known = self._sources.mark(file)
-        return known is None or known[0] != state or known[2] != size
+        previous = self._sources.mark(file)
+        return previous is None or previous[0] != state or previous[2] != size
 
     def _is_of_these(self, file: str) -> bool:
         return any(names.split(file, purpose) for purpose in self._purposes.values())
 
     def _take(self, file: str) -> None:
-        """Take in a file; of a stream, what was added to it since."""
+        """Load a file; of a stream, what was added to it since."""
         if not self._is_of_these(file):
             return
         try:
@@ -136,18 +139,18 @@ class Building:
         except FileNotFoundError:
             self._forget(file)
             return
-        known, *project = self._sources.mark(file) or (state, 0, 0)
-        mark = scan.Mark(*project)
-        if known != state or size < mark.end:
+        previous_state, *position = self._sources.mark(file) or (state, 0, 0)
+        offset = scan.ReadOffset(*position)
+        if previous_state != state or size < offset.end:
             self._forget(file)
-            mark = scan.START
-        gone = scan.deletions(self._sessions, file, mark) if names.is_stream(file) else {}
-        for copy in scan.read(self._sessions, file, mark):
+            offset = scan.START
+        deletions = scan.deletions(self._sessions, file, offset) if names.is_stream(file) else {}
+        for copy in scan.read(self._sessions, file, offset):
             # What is deleted further down does not come at all: in another file its id may live on.
-            if copy.row is None or copy.line > gone.get(copy.id, -1):
+            if copy.row is None or copy.line > deletions.get(copy.id, -1):
                 self._put(copy)
-            mark = mark.after(copy)
-        self._sources.set_mark(file, state, *mark)
+            offset = offset.after(copy)
+        self._sources.set_mark(file, state, *offset)
 
     def _put(self, copy: scan.Copy) -> None:
         connection = self._connections.get(copy.purpose)
@@ -180,7 +183,7 @@ class Building:
         self._sources.drop_file(file)
 
     def _drop(self, purpose: str, id: str, file: str) -> None:
-        """Take out the record that a file had."""
+        """Delete the record that a file had."""
         files = self._sources.files_of(purpose, id)
         if file not in files:
             return

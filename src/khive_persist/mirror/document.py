@@ -15,7 +15,7 @@ _JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
 
 
 def to_document(purpose: Purpose, row: StoredRow) -> dict[str, Any]:
-    """A row as its document.
+    """Convert a row to its document.
 
     `table` stands in it where that has another name than the purpose. The JSON columns stand as
     JSON. Where writing one anew would not give the same text, as with numbers that Python cannot
@@ -34,10 +34,10 @@ def to_document(purpose: Purpose, row: StoredRow) -> dict[str, Any]:
 
 
 def to_line(purpose: Purpose, row: StoredRow, *, is_exact: bool = False) -> bytes:
-    """A row as the line of its document.
+    """Convert a row to the line of its document.
 
     Args:
-        purpose: Whose row it is.
+        purpose: The purpose of the row.
         row: The row.
         is_exact: Whether its JSON is as `codec.dump` writes it; then it is not read to find out.
     """
@@ -56,7 +56,7 @@ def to_line(purpose: Purpose, row: StoredRow, *, is_exact: bool = False) -> byte
 
 
 def to_row(document: Any) -> tuple[str, StoredRow]:
-    """The purpose and the row of a document.
+    """Return the purpose and the row of a document.
 
     Raises:
         InvalidRecordError: It is no document of ours, or one of a newer version.
@@ -85,7 +85,7 @@ def to_row(document: Any) -> tuple[str, StoredRow]:
 
 
 def content_of(document: Mapping[str, Any]) -> Any:
-    """The content of a document, also where only its text could be written."""
+    """Return the content of a document, also where only its text could be written."""
     content, texts = document.get("content"), document.get("text")
     if content is None and isinstance(texts, dict):
         return codec.column(texts.get("content"))
@@ -103,7 +103,7 @@ def _head(purpose: Purpose, id: str, created_at: object) -> dict[str, Any]:
 
 
 def _value(text: str | None) -> tuple[Any, bool]:
-    """A column's value, and whether its text can be told from it."""
+    """Return a column's value, and whether its text can be derived from it."""
     if text is None:
         return None, True
     try:
@@ -139,7 +139,7 @@ def _is_instant(value: Any) -> bool:
 
 
 def digest(row: StoredRow) -> bytes:
-    """Tells rows apart that differ in content, metadata, time or embedding."""
+    """Return a digest that differs where content, metadata, time or embedding differ."""
     hashed = hashlib.blake2b(digest_size=16)
     for value in row[1:]:
         # A length before each, so that no two rows give the same bytes; NULL is no text.

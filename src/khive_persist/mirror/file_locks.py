@@ -1,6 +1,7 @@
-"""Locks on names of the mirror: who saves waits only for who saves to the same file.
+"""Locks on names of the mirror: a writer waits only for writers of the same file.
 
-They are ranges of the folder's lock file, held while a descriptor is open; see `lock.take_range`.
+They are ranges of the folder's lock file, held while a descriptor is open: see
+`write_lock.take_range`.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _RANGES: Final = 1 << 40
 
 @contextmanager
 def held(folder: Path, keys: Iterable[str]) -> Iterator[None]:
-    """Hold the locks of what files may be called.
+    """Hold the locks of the names that files may have.
 
     Raises:
         StoreBusyError: Others held one of them for longer than 30 s.
@@ -35,7 +36,7 @@ def held(folder: Path, keys: Iterable[str]) -> Iterator[None]:
     try:
         os.fchmod(descriptor, PRIVATE_FILE)
         end = time.monotonic() + _TIMEOUT_SECONDS
-        # In one order, or two who hold several would wait for each other.
+        # In one order, or two processes that hold several would wait for each other.
         for offset in sorted({_offset(key) for key in keys}):
             wait = _SHORTEST_WAIT_SECONDS
             while not write_lock.take_range(descriptor, offset):

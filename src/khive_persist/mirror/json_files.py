@@ -30,7 +30,7 @@ class Documents:
         self._purpose = purpose
 
     def path(self, id: str, created_at: object) -> Path:
-        """Where a record's file lies, or will: under a longer name where the short one is taken.
+        """Return the path of a record's file, with a longer name where the short one is taken.
 
         Raises:
             MirrorError: All its names are taken.
@@ -38,7 +38,7 @@ class Documents:
         return Path(self._path(id, created_at))
 
     def location(self, row: StoredRow) -> str:
-        """Tells apart where the copies of a record may lie: the day is in the name."""
+        """Return what distinguishes the files that a record may be in: its day."""
         return names.day(row[3])
 
     def follow(
@@ -51,58 +51,60 @@ class Documents:
     ) -> None:
         """Bring the files of some records to what the table has: see `Consumer`.
 
-        Of two who save one record, whoever holds the lock of its name last reads it last.
+        Of two processes that save one record, the last holder of its name's lock reads it last.
         """
-        for begin in range(0, len(changes), _BATCH):
-            part = changes[begin : begin + _BATCH]
-            ids = list(dict.fromkeys(change.id for change in part))
+        for start in range(0, len(changes), _BATCH):
+            batch = changes[start : start + _BATCH]
+            ids = list(dict.fromkeys(change.id for change in batch))
             with file_locks.held(self._folder, map(self._lock_name, ids)):
                 rows = fetch_ids(connection, self._purpose.table, ids)
-                new = set() if may_be_there else {c.id for c in part if c.kind == "insert"}
+                new_ids = set() if may_be_there else {c.id for c in batch if c.kind == "insert"}
                 if rows:
-                    self._write(rows, new)
+                    self._write(rows, new_ids)
                 days = {row[0]: names.day(row[3]) for row in rows}
-                gone = {
+                outdated = {
                     (change.id, names.day(change.created_at)): change.created_at
-                    for change in part
+                    for change in batch
                     if change.created_at is not None
                 }
                 # Not before: killed in between, one of the two places must have the record.
-                self._remove([(id, at) for (id, day), at in gone.items() if days.get(id) != day])
+                self._remove(
+                    [(id, at) for (id, day), at in outdated.items() if days.get(id) != day]
+                )
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Write records: all of them, synced, each file as a whole or not at all.
 
-        Whoever calls it keeps others from writing them.
+        The caller keeps others from writing them.
 
         Raises:
             OSError: They cannot be written; some may be.
             MirrorError: The names that a file could have are taken by others.
         """
         make_directory(self._folder)
-        for begin in range(0, len(rows), _BATCH):
-            self._write(rows[begin : begin + _BATCH], frozenset())
+        for start in range(0, len(rows), _BATCH):
+            self._write(rows[start : start + _BATCH], frozenset())
 
-    def _write(self, rows: Sequence[StoredRow], new: Set[str]) -> None:
-        """As `write`; those that are new have no file yet, unless others deleted their rows."""
+    def _write(self, rows: Sequence[StoredRow], new_ids: Set[str]) -> None:
+        """Write records. New ones have no file yet, unless others deleted their rows."""
         is_together = len(rows) >= TOGETHER
-        waiting: dict[str, str] = {}
+        unfinished: dict[str, str] = {}
         try:
             for row in rows:
-                path = self._path(row[0], row[3], is_new=row[0] in new)
-                if path in waiting:
+                path = self._path(row[0], row[3], is_new=row[0] in new_ids)
+                if path in unfinished:
                     # Two of one short name in this very batch: the second has to see the first.
-                    self._finish(waiting, is_synced=not is_together)
+                    self._finish(unfinished, is_synced=not is_together)
                     path = self._path(row[0], row[3])
-                waiting[path] = self._write_beside(path, row, is_synced=not is_together)
-            self._finish(waiting, is_synced=not is_together)
+                unfinished[path] = self._write_beside(path, row, is_synced=not is_together)
+            self._finish(unfinished, is_synced=not is_together)
         finally:
-            for temporary in waiting.values():
+            for temporary in unfinished.values():
                 with suppress(FileNotFoundError):
                     os.unlink(temporary)
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Remove the files of records, where they are: synced on return."""
+        """Remove the files of records, where they exist: synced on return."""
         self._remove([(row[0], row[3]) for row in rows])
 
     def _remove(self, records: Sequence[tuple[str, object]]) -> None:
@@ -117,7 +119,7 @@ class Documents:
 
     def _path(self, id: str, created_at: object, *, is_new: bool = False) -> str:
         if is_new:
-            # To read who has a name takes long where many share one.
+            # To read the owners of names takes long where many share one.
             first, *others = self._paths(id, created_at)
             if not any(map(os.path.lexists, (first, *others))):
                 return first
@@ -134,15 +136,15 @@ class Documents:
         return free
 
     def _paths(self, id: str, created_at: object) -> Iterator[str]:
-        begin = self._begin(created_at)
+        prefix = self._prefix(created_at)
         for ending in names.endings(id, self._purpose.name):
-            yield f"{begin}{ending}.json"
+            yield f"{prefix}{ending}.json"
 
-    def _begin(self, created_at: object) -> str:
+    def _prefix(self, created_at: object) -> str:
         return f"{self._folder}/{self._purpose.document}_{names.day(created_at)}_"
 
     def _lock_name(self, id: str) -> str:
-        """What all records share that could have one name, of whichever purpose."""
+        """Return the part of a name that is common to all records whose names may collide."""
         return f"{self._purpose.document}_{names.short(id)}"
 
     def _write_beside(self, path: str, row: StoredRow, *, is_synced: bool) -> str:
@@ -153,9 +155,9 @@ class Documents:
         descriptor = _create(temporary)
         try:
             os.fchmod(descriptor, PRIVATE_FILE)
-            rest = memoryview(text.encode() + b"\n")
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            remaining = memoryview(text.encode() + b"\n")
+            while remaining:
+                remaining = remaining[os.write(descriptor, remaining) :]
             if is_synced:
                 os.fsync(descriptor)
         except BaseException:
@@ -165,13 +167,13 @@ class Documents:
             os.close(descriptor)
         return temporary
 
-    def _finish(self, waiting: dict[str, str], *, is_synced: bool) -> None:
-        """Give files their names; what is in them is synced before, the names after it."""
+    def _finish(self, unfinished: dict[str, str], *, is_synced: bool) -> None:
+        """Rename files to their final names: the contents are synced before, the names after."""
         if not is_synced:
-            sync_together(self._folder, map(Path, waiting.values()))
-        for path, temporary in list(waiting.items()):
+            sync_together(self._folder, map(Path, unfinished.values()))
+        for path, temporary in list(unfinished.items()):
             os.replace(temporary, path)
-            del waiting[path]
+            del unfinished[path]
         sync_directory(self._folder)
 
 
@@ -186,7 +188,7 @@ def _create(temporary: str) -> int:
 
 
 def _holder(path: str) -> Any:
-    """The purpose and the id in a file; None where there is no file, itself where it has none."""
+    """Return the purpose and the id in a file; None without a file, its path where it has none."""
     try:
         # A link, a folder or a pipe in the way is not ours, and not to be read.
         if not stat.S_ISREG(os.lstat(path).st_mode):

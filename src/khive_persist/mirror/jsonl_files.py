@@ -15,14 +15,14 @@ from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.document import digest, to_line
 from khive_persist.mirror.stream_file import (
     NO_SESSION,
-    Appending,
-    Entry,
     ReplacedError,
     Stream,
+    StreamAppender,
+    StreamLine,
     deletion,
-    holder,
     is_unfinished,
     opened,
+    owner_of,
     session_of,
     take,
 )
@@ -54,7 +54,7 @@ class Streams:
         self._mutex = threading.RLock()
 
     def location(self, row: StoredRow) -> str:
-        """Tells apart where the lines of a record may lie."""
+        """Return what distinguishes the files that lines of a record may be in: its session."""
         return session_of(row)
 
     def follow(
@@ -66,21 +66,23 @@ class Streams:
         may_be_there: bool,
     ) -> None:
         """Bring the files of some records to what the table has: see `Consumer`."""
-        for begin in range(0, len(changes), _BATCH):
-            following = _Following(
-                connection, self._purpose, changes[begin : begin + _BATCH], lines
+        for start in range(0, len(changes), _BATCH):
+            records = _ChangedRecords(
+                connection, self._purpose, changes[start : start + _BATCH], lines
             )
-            saved, gone = following.saved(), following.gone()
-            appending = Appending(self._folder, is_together=len(saved) + len(gone) >= TOGETHER)
+            saved, removed = records.saved(), records.removed()
+            appending = StreamAppender(
+                self._folder, is_together=len(saved) + len(removed) >= TOGETHER
+            )
             # Deletions come after: killed in between, one of two files must have the record.
             for session, ids in saved.items():
                 find = partial(self._path_by_table, connection, session, ids)
-                with self._stream(find, session, following.created_at(ids[0])) as stream:
-                    appending.add(stream, following.entries(session, ids), may_be_there)
-            for session, ids in gone.items():
+                with self._stream(find, session, records.created_at(ids[0])) as stream:
+                    appending.add(stream, records.entries(session, ids), may_be_there)
+            for session, ids in removed.items():
                 find = partial(self._path_by_table, connection, session, ids)
-                with self._stream(find, session, following.created_at(ids[0])) as stream:
-                    appending.add(stream, following.deletions(session, ids), may_be_there)
+                with self._stream(find, session, records.created_at(ids[0])) as stream:
+                    appending.add(stream, records.deletions(session, ids), may_be_there)
             appending.finish()
 
     def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
@@ -99,20 +101,23 @@ class Streams:
             MirrorError: The names that a file could have are taken by others.
         """
         self._append(
-            ((session_of(row), Entry(row[0], to_line(self._purpose, row), row[3])) for row in rows),
+            (
+                (session_of(row), StreamLine(row[0], to_line(self._purpose, row), row[3]))
+                for row in rows
+            ),
             may_be_there=may_be_there,
         )
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Say of records that they were deleted; their lines no longer count."""
+        """Append deletions of records; their earlier lines no longer count."""
         sessions = ((session_of(row), row) for row in rows)
         self._append(
-            (session, Entry(row[0], deletion(self._purpose, row[0], session), row[3]))
+            (session, StreamLine(row[0], deletion(self._purpose, row[0], session), row[3]))
             for session, row in sessions
         )
 
     def path(self, session: str) -> Path | None:
-        """The file of a session; None where there is none."""
+        """Return the file of a session, or None where there is none."""
         with self._mutex:
             if (path := self._known_path(session)) is not None:
                 return path
@@ -124,12 +129,14 @@ class Streams:
             self._paths.pop(session, None)
             return None
 
-    def _append(self, records: Iterable[tuple[str, Entry]], *, may_be_there: bool = False) -> None:
+    def _append(
+        self, records: Iterable[tuple[str, StreamLine]], *, may_be_there: bool = False
+    ) -> None:
         make_directory(self._folder)
-        sessions: dict[str, list[Entry]] = defaultdict(list)
+        sessions: dict[str, list[StreamLine]] = defaultdict(list)
         for session, entry in records:
             sessions[session].append(entry)
-        appending = Appending(self._folder, is_together=len(sessions) >= TOGETHER)
+        appending = StreamAppender(self._folder, is_together=len(sessions) >= TOGETHER)
         for session, entries in sessions.items():
             find = partial(self.path, session)
             with self._stream(find, session, entries[0].created_at) as stream:
@@ -138,15 +145,15 @@ class Streams:
 
     def _known_path(self, session: str) -> Path | None:
         if session in self._paths:
-            path, seen = self._paths[session]
-            if seen == self._seen(path) or self._is_of(path, session):
+            path, version = self._paths[session]
+            if version == self._version(path) or self._is_of(path, session):
                 return path
         return None
 
     def _path_by_table(
         self, connection: sqlite3.Connection, session: str, ids: Sequence[str]
     ) -> Path | None:
-        """As `path`, without a look at all files where the table tells what the file is called.
+        """Return `path`, without listing all files where the table determines the name.
 
         A session is named for the day of its first record; a new one has no file yet.
         """
@@ -157,9 +164,9 @@ class Streams:
         first = connection.execute(sql, (session, codec.dump(ids))).fetchone()
         if first is None:
             return None
-        begin = f"{self._purpose.document}_{names.day(first[0])}_"
+        prefix = f"{self._purpose.document}_{names.day(first[0])}_"
         for ending in names.endings(session, self._purpose.name):
-            path = self._folder / f"{begin}{ending}.jsonl"
+            path = self._folder / f"{prefix}{ending}.jsonl"
             if self._is_of(path, session):
                 return path
         return self.path(session)
@@ -168,14 +175,17 @@ class Streams:
         return any(paths[:2] == ("session_id", "created_at") for paths in self._purpose.indexes)
 
     def _is_of(self, path: Path, session: str) -> bool:
-        seen = self._seen(path)
-        if holder(path) != (self._purpose.name, session):
+        version = self._version(path)
+        if owner_of(path) != (self._purpose.name, session):
             return False
-        self._paths[session] = path, seen
+        self._paths[session] = path, version
         return True
 
-    def _seen(self, path: Path) -> object:
-        """Changes when a file is replaced: a purge may remove it, and another take its name."""
+    def _version(self, path: Path) -> object:
+        """Return a value that changes when a file is replaced.
+
+        A purge may remove it, and another file take its name.
+        """
         try:
             inode = os.lstat(path).st_ino
         except FileNotFoundError:
@@ -188,42 +198,42 @@ class Streams:
             return None
 
     def _known_stream(self, session: str) -> Stream | None:
-        """The file that a session had before, open and locked, if it still is its own.
+        """Open and lock the file that a session had before; None where it is no longer its own.
 
         What is open is looked at, as it cannot be replaced any more.
         """
         if session not in self._paths:
             return None
-        path, seen = self._paths[session]
+        path, version = self._paths[session]
         try:
             stream = take(path)
         except ReplacedError:
             return None
-        is_own = False
+        is_current = False
         try:
-            # As `_seen`.
-            is_own = seen == (stream.inode, _size(self._lock))
+            # As `_version`.
+            is_current = version == (stream.inode, _size(self._lock))
         finally:
-            if not is_own:
+            if not is_current:
                 os.close(stream.descriptor)
-        return stream if is_own else None
+        return stream if is_current else None
 
     @contextmanager
     def _stream(
         self, find: Callable[[], Path | None], session: str, created_at: object
     ) -> Iterator[Stream]:
-        """The file of a session, open and locked; made where it is missing.
+        """Open and lock the file of a session, made where it is missing.
 
         Args:
-            find: Looks for it, where it is not known any more.
+            find: A function that looks for the file, where it is no longer known.
             session: The session.
-            created_at: Of its first record, where it is missing.
+            created_at: The time of its first record, for the name of a new file.
         """
-        if (known := self._known_stream(session)) is not None:
+        if (stream := self._known_stream(session)) is not None:
             try:
-                yield known
+                yield stream
             finally:
-                os.close(known.descriptor)
+                os.close(stream.descriptor)
             return
         path = find()
         while path is not None:
@@ -238,23 +248,23 @@ class Streams:
         # Another purpose may want the same name. What the first line says, others have to see.
         with write_lock.held(self._folder / names.LOCK, _LOCK_SECONDS):
             with self._mutex:
-                is_known = self._listed_at == self._state()
+                is_known = self._listed_at == self._folder_version()
             path = self._own_or_free_path(session, created_at)
-            self._say_that_one_is_made()
+            self._announce_new_stream()
             with opened(path, is_new=True) as stream:
                 yield stream
             with self._mutex:
-                self._paths[session] = path, self._seen(path)
+                self._paths[session] = path, self._version(path)
                 if is_known:
                     # Nobody makes a stream meanwhile: with this one the list is complete.
                     day_and_ending = names.split(path.name, self._purpose)
                     assert day_and_ending is not None
                     self._add(day_and_ending[1], path)
-                    self._listed_at = self._state()
+                    self._listed_at = self._folder_version()
 
     def _list(self) -> None:
-        """Look again what files there are, if that has changed."""
-        state = self._state()
+        """List the files again, if they have changed."""
+        state = self._folder_version()
         if state == self._listed_at:
             return
         self._named.clear()
@@ -273,8 +283,8 @@ class Streams:
         if path not in paths:
             paths.append(path)
 
-    def _state(self) -> object:
-        """Changes with the names in the folder.
+    def _folder_version(self) -> object:
+        """Return a value that changes with the names in the folder.
 
         The time of a folder stands still for some milliseconds, in which another process may make a
         stream: those are counted, too.
@@ -284,7 +294,7 @@ class Streams:
         except FileNotFoundError:
             return None
 
-    def _say_that_one_is_made(self) -> None:
+    def _announce_new_stream(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
         descriptor = os.open(self._folder / names.LOCK, flags)
         try:
@@ -293,10 +303,10 @@ class Streams:
             os.close(descriptor)
 
     def _own_or_free_path(self, session: str, created_at: object) -> Path:
-        """The file that another process has just made for a session, or a name that is free."""
-        begin = f"{self._purpose.document}_{names.day(created_at)}_"
+        """Return the path that another process has just made for a session, or a free one."""
+        prefix = f"{self._purpose.document}_{names.day(created_at)}_"
         paths = [
-            self._folder / f"{begin}{ending}.jsonl"
+            self._folder / f"{prefix}{ending}.jsonl"
             for ending in names.endings(session, self._purpose.name)
         ]
         for path in paths:
@@ -308,8 +318,8 @@ class Streams:
         raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
 
 
-class _Following:
-    """What became of the records that some changes are of, session by session."""
+class _ChangedRecords:
+    """The present state of the records that some changes are of, session by session."""
 
     def __init__(
         self,
@@ -328,14 +338,14 @@ class _Following:
         self._fetch(list(dict.fromkeys(change.id for change in changes)), self._data_version())
 
     def saved(self) -> dict[str, list[str]]:
-        """The records that there are, by session."""
+        """Return the ids of the records that exist, by session."""
         sessions: dict[str, list[str]] = defaultdict(list)
         for id, (session, _) in self._rows.items():
             sessions[session].append(id)
         return sessions
 
-    def gone(self) -> dict[str, list[str]]:
-        """The records that are no longer in the session that they were in, by that."""
+    def removed(self) -> dict[str, list[str]]:
+        """Return the ids of the records that have left their session, by that session."""
         sessions: dict[str, dict[str, None]] = defaultdict(dict)
         for change in self._changes:
             session = change.session or NO_SESSION
@@ -344,29 +354,29 @@ class _Following:
         return {session: list(ids) for session, ids in sessions.items()}
 
     def created_at(self, id: str) -> object:
-        """When a record was made."""
+        """Return the creation time of a record, as its column has it."""
         if id in self._rows:
             return self._rows[id][1][3]
         return next(c.created_at for c in self._changes if c.id == id and c.created_at is not None)
 
-    def entries(self, session: str, ids: Sequence[str]) -> list[Entry]:
-        """The lines of records that are in a session, now that its file is locked."""
-        self._look_again(ids)
+    def entries(self, session: str, ids: Sequence[str]) -> list[StreamLine]:
+        """Return the lines of records that are in a session, now that its file is locked."""
+        self._refresh(ids)
         entries = []
         for id in ids:
             if self._is_in(id, session):
                 _, row = self._rows[id]
-                written, line = self._lines.get(id, (b"", b""))
-                if not written or written != digest(row):
+                line_digest, line = self._lines.get(id, (b"", b""))
+                if not line_digest or line_digest != digest(row):
                     line = to_line(self._purpose, row)
-                entries.append(Entry(id, line, row[3]))
+                entries.append(StreamLine(id, line, row[3]))
         return entries
 
-    def deletions(self, session: str, ids: Sequence[str]) -> list[Entry]:
-        """The lines that take records out of a session, now that its file is locked."""
-        self._look_again(ids)
+    def deletions(self, session: str, ids: Sequence[str]) -> list[StreamLine]:
+        """Return the lines that take records out of a session, now that its file is locked."""
+        self._refresh(ids)
         return [
-            Entry(id, deletion(self._purpose, id, session), None)
+            StreamLine(id, deletion(self._purpose, id, session), None)
             for id in ids
             if not self._is_in(id, session)
         ]
@@ -374,7 +384,7 @@ class _Following:
     def _is_in(self, id: str, session: str) -> bool:
         return id in self._rows and self._rows[id][0] == session
 
-    def _look_again(self, ids: Sequence[str]) -> None:
+    def _refresh(self, ids: Sequence[str]) -> None:
         version = self._data_version()
         if stale := [id for id in ids if self._versions[id] != version]:
             self._fetch(stale, version)

@@ -19,7 +19,7 @@ class Mirror:
     """The mirror of one project: `sessions/`.
 
     What is saved is copied by followers, of which each knows one file's change log. Its own methods
-    write for who keeps everybody else from writing: see `turn`.
+    write for callers that keep all others from writing: see `turn`.
     """
 
     def __init__(self, project: Project, settings: Settings) -> None:
@@ -28,28 +28,28 @@ class Mirror:
         self._kinds: dict[Purpose, Documents | Streams] = {}
 
     def has(self, purpose: Purpose) -> bool:
-        """Whether the records of the purpose have a second copy."""
+        """Return whether the records of the purpose have a second copy."""
         return purpose.name not in self._off
 
     def follower(self, purpose: Purpose) -> MirrorFollower | Literal["off"]:
-        """What copies the records of a purpose; "off" where they have no second copy."""
+        """Return the consumer that copies the records of a purpose; "off" without a second copy."""
         return MirrorFollower(self._folder, purpose) if self.has(purpose) else "off"
 
     def path(self, purpose: Purpose, row: StoredRow) -> Path | None:
-        """The file that has a record, or will have it; None for a session that has none yet."""
+        """Return the file that has or will have a record; None for a session that has none yet."""
         kind = self._kind(purpose)
         if isinstance(kind, Streams):
             return kind.path(session_of(row))
         return kind.path(row[0], row[3])
 
-    def written(
+    def write(
         self, purpose: Purpose, rows: Sequence[StoredRow], *, may_be_there: bool = False
     ) -> None:
-        """Keep what was committed: synced on return.
+        """Write what was committed: synced on return.
 
         Args:
-            purpose: Where.
-            rows: As they are in the database now.
+            purpose: The purpose of the records.
+            rows: The rows as they are in the database now.
             may_be_there: Whether the mirror may have these very records, as after a crash.
 
         Raises:
@@ -58,36 +58,36 @@ class Mirror:
         """
         kind = self._kind(purpose)
         if isinstance(kind, Streams):
-            _told(purpose, lambda: kind.write(rows, may_be_there=may_be_there))
+            _with_mirror_errors(purpose, lambda: kind.write(rows, may_be_there=may_be_there))
         else:
-            _told(purpose, lambda: kind.write(rows))
+            _with_mirror_errors(purpose, lambda: kind.write(rows))
 
-    def removed(
-        self, purpose: Purpose, rows: Sequence[StoredRow], now: Sequence[StoredRow] = ()
+    def remove(
+        self, purpose: Purpose, rows: Sequence[StoredRow], current_rows: Sequence[StoredRow] = ()
     ) -> None:
-        """Take out what was deleted from the database, or has its copy in another project now.
+        """Remove the copies of deleted records, and of those whose copy is in another file now.
 
         Args:
-            purpose: Where.
-            rows: As they were.
-            now: Those of them that are there still, as they are; their new copies are written.
+            purpose: The purpose of the records.
+            rows: The rows as they were.
+            current_rows: The present form of those that remain; their new copies are written.
 
         Raises:
             MirrorError: It cannot be taken out; the database no longer has it.
         """
         kind = self._kind(purpose)
-        places = {row[0]: kind.location(row) for row in now}
-        gone = [row for row in rows if places.get(row[0]) != kind.location(row)]
-        if gone:
-            _told(purpose, lambda: kind.remove(gone))
+        locations = {row[0]: kind.location(row) for row in current_rows}
+        outdated = [row for row in rows if locations.get(row[0]) != kind.location(row)]
+        if outdated:
+            _with_mirror_errors(purpose, lambda: kind.remove(outdated))
 
     def retract(self, purpose: Purpose, file: str, ids: Sequence[str]) -> None:
-        """Say in a stream of `sessions/` that records were deleted: their lines no longer count.
+        """Append deletions to a stream of `sessions/`: the lines of these records no longer count.
 
         Raises:
             MirrorError: It cannot be written.
         """
-        _told(purpose, lambda: retract(self._folder / file, purpose, ids))
+        _with_mirror_errors(purpose, lambda: retract(self._folder / file, purpose, ids))
 
     def _kind(self, purpose: Purpose) -> Documents | Streams:
         if purpose not in self._kinds:
@@ -96,7 +96,7 @@ class Mirror:
         return self._kinds[purpose]
 
 
-def _told(purpose: Purpose, write: Callable[[], None]) -> None:
+def _with_mirror_errors(purpose: Purpose, write: Callable[[], None]) -> None:
     try:
         write()
     except (OSError, KhiveError, ReplacedError) as error:

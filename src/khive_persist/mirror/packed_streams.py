@@ -22,9 +22,9 @@ class Line(NamedTuple):
     """A line of a stream.
 
     Attributes:
-        content: Its bytes, with its end where it has one.
-        end: Where the next one begins in the plain file; 0 for a line of the packed one.
-        problem: Why the packed file cannot be read from here on, or an empty string.
+        content: The bytes of the line, with its end where it has one.
+        end: The offset of the next line in the plain file; 0 for a line of the packed one.
+        problem: The reason why the packed file cannot be read from here on, or an empty string.
     """
 
     content: bytes
@@ -32,11 +32,11 @@ class Line(NamedTuple):
     problem: str = ""
 
 
-class State(NamedTuple):
-    """What lies there of a stream.
+class StreamState(NamedTuple):
+    """The version of a stream's files.
 
     Attributes:
-        identity: Changes when one of its files is replaced, comes or goes.
+        identity: Text that changes when one of the files is replaced, made or removed.
         plain_bytes: The size of the plain file, which grows.
     """
 
@@ -45,27 +45,27 @@ class State(NamedTuple):
 
 
 def packed_path(path: Path) -> Path:
-    """Where the packed lines of a stream lie."""
+    """Return the path of the packed file of a stream."""
     return path.with_name(names.packed(path.name))
 
 
 def exists(path: Path) -> bool:
-    """Whether something lies there under one of a stream's two names."""
+    """Return whether anything exists under one of a stream's two names."""
     return os.path.lexists(path) or os.path.lexists(packed_path(path))
 
 
 def present(path: Path) -> list[Path]:
-    """The files of a stream that are there, the packed one first."""
+    """Return the files of a stream that are there, the packed one first."""
     return [form for form in (packed_path(path), path) if os.path.lexists(form)]
 
 
 def files(path: Path) -> list[Path]:
-    """The files of a stream that can be read, the packed one first."""
+    """Return the files of a stream that can be read, the packed one first."""
     return [form for form in present(path) if is_file(form)]
 
 
-def state(path: Path) -> State:
-    """Tell what lies there of a stream.
+def state(path: Path) -> StreamState:
+    """Return the version of a stream's files.
 
     Raises:
         FileNotFoundError: Nothing.
@@ -76,7 +76,7 @@ def state(path: Path) -> State:
     identity = "" if plain is None else f"{plain.st_ino}"
     if packed is not None:
         identity += f" {packed.st_ino} {packed.st_size} {packed.st_mtime_ns}"
-    return State(identity, 0 if plain is None else plain.st_size)
+    return StreamState(identity, 0 if plain is None else plain.st_size)
 
 
 def lines(path: Path, offset: int | None = None) -> Iterator[Line]:
@@ -85,8 +85,8 @@ def lines(path: Path, offset: int | None = None) -> Iterator[Line]:
     What is packed while it is read is read nevertheless, perhaps twice.
 
     Args:
-        path: Its plain file.
-        offset: Where to begin in the plain file, without the packed lines; None for all lines.
+        path: The plain file of the stream.
+        offset: The first byte to read in the plain file, without the packed lines; None for all.
 
     Raises:
         FileNotFoundError: There is no stream.
@@ -146,7 +146,7 @@ def _opened(path: Path, stack: ExitStack) -> IO[bytes] | None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file lies there; a link, a folder or a pipe is none, and not to be read."""
+    """Return whether a regular file exists; a link, a folder or a pipe is none."""
     status = _status(path)
     return status is not None and stat.S_ISREG(status.st_mode)
 

@@ -1,4 +1,4 @@
-"""Packing the streams of sessions that are over, a few at a time and out of everybody's way.
+"""Packing the streams of finished sessions, a few at a time, without blocking writers.
 
 A stream whose plain file was not written to for `mirror.pack_after_days` gets its lines into its
 packed file, behind those that are packed already. The plain file goes only when the packed one is
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.mirror import names, packed_streams, scan
-from khive_persist.mirror.stream_file import holder
+from khive_persist.mirror.stream_file import owner_of
 from khive_persist.mirror.write_locks import sharing, turn
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
@@ -29,11 +29,11 @@ SOON_SECONDS: Final = 60.0
 _DAY_SECONDS: Final = 86_400.0
 
 
-class Packed(NamedTuple):
-    """What a pass did.
+class PackResult(NamedTuple):
+    """The result of a pass.
 
     Attributes:
-        streams: How many streams were packed.
+        streams: The number of streams packed.
         is_complete: Whether none was left for want of time.
     """
 
@@ -42,7 +42,7 @@ class Packed(NamedTuple):
 
 
 def is_due(project: Project, settings: Settings) -> bool:
-    """Whether a pass would look into the folder: two `stat`s, whatever lies there."""
+    """Return whether a pass would list the folder; it costs two `stat`s."""
     if not settings.mirror_pack_after_days or not scan.is_folder(project.sessions):
         return False
     try:
@@ -55,10 +55,10 @@ def is_due(project: Project, settings: Settings) -> bool:
 
 def pack_if_due(
     project: Project, settings: Settings, *, pass_seconds: float = PASS_SECONDS
-) -> Packed | None:
+) -> PackResult | None:
     """Pack what is old enough, at most once an hour; None where it was not due.
 
-    Each stream is on the disk in both of its forms before the plain one goes. Who writes waits for
+    Each stream is on the disk in both of its forms before the plain one goes. Writers wait for
     no more than that moment.
 
     Raises:
@@ -88,107 +88,107 @@ def pack_if_due(
     return packed
 
 
-def pack(project: Project, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> Packed:
+def pack(project: Project, after_days: float, *, pass_seconds: float = PASS_SECONDS) -> PackResult:
     """Pack the streams whose plain files were last written to so many days ago.
 
     What is torn, packed and damaged, or of an unknown purpose stays as it is. Raises as
     `pack_if_due`.
     """
-    known = [purpose for purpose in known_purposes(project) if purpose.is_stream]
-    before = time.time() - after_days * _DAY_SECONDS
+    purposes = [purpose for purpose in known_purposes(project) if purpose.is_stream]
+    cutoff = time.time() - after_days * _DAY_SECONDS
     deadline = time.monotonic() + pass_seconds
     count = 0
-    for file in _old_streams(project.sessions, before):
+    for file in _old_streams(project.sessions, cutoff):
         if time.monotonic() >= deadline:
-            return Packed(count, False)
-        count += _pack_stream(project, project.sessions / file, known)
-    return Packed(count, True)
+            return PackResult(count, False)
+        count += _pack_stream(project, project.sessions / file, purposes)
+    return PackResult(count, True)
 
 
-def _old_streams(folder: Path, before: float) -> list[str]:
+def _old_streams(folder: Path, cutoff: float) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(
             entry.name
             for entry in entries
             if names.is_stream(entry.name)
             and entry.is_file(follow_symlinks=False)
-            and _is_old(entry, before)
+            and _is_old(entry, cutoff)
         )
 
 
-def _is_old(entry: "os.DirEntry[str]", before: float) -> bool:
+def _is_old(entry: "os.DirEntry[str]", cutoff: float) -> bool:
     try:
-        return entry.stat(follow_symlinks=False).st_mtime < before
+        return entry.stat(follow_symlinks=False).st_mtime < cutoff
     except FileNotFoundError:
         return False
 
 
-def _pack_stream(project: Project, path: Path, known: Sequence[Purpose]) -> bool:
-    """Pack one stream; whether its plain file is gone."""
-    purpose = _purpose_of(path, known)
+def _pack_stream(project: Project, path: Path, purposes: Sequence[Purpose]) -> bool:
+    """Pack one stream, and return whether its plain file was removed."""
+    purpose = _purpose_of(path, purposes)
     packed = packed_streams.packed_path(path)
     if purpose is None or (os.path.lexists(packed) and not packed_streams.is_file(packed)):
         return False
     try:
         # Before it is read: a purge meanwhile removes what is unfinished, so that nothing is left.
         state = packed_streams.state(path), os.lstat(path).st_mtime_ns
-        written = scan.write_beside(packed, _all_lines(path), purpose, is_packed=True)
-    except (FileNotFoundError, _Unsound):
+        temporary = scan.write_beside(packed, _all_lines(path), purpose, is_packed=True)
+    except (FileNotFoundError, _UnpackableError):
         return False
     try:
-        with turn(project, sharing(known, purpose)):
+        with turn(project, sharing(purposes, purpose)):
             if (packed_streams.state(path), os.lstat(path).st_mtime_ns) != state:
                 return False
-            os.replace(written, packed)
+            os.replace(temporary, packed)
             sync_directory(path.parent)
             path.unlink()
             sync_directory(path.parent)
     except FileNotFoundError:
-        # Purged or packed by somebody else meanwhile.
+        # Purged or packed by another process meanwhile.
         return False
     finally:
-        written.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return True
 
 
-class _Unsound(Exception):
+class _UnpackableError(Exception):
     """A stream has lines that must not be packed, or cannot be read."""
 
 
-def _purpose_of(path: Path, known: Sequence[Purpose]) -> Purpose | None:
-    name, _ = holder(path) or ("", "")
-    for purpose in known:
+def _purpose_of(path: Path, purposes: Sequence[Purpose]) -> Purpose | None:
+    name, _ = owner_of(path) or ("", "")
+    for purpose in purposes:
         if purpose.name == name and names.split(path.name, purpose) is not None:
             return purpose
     return None
 
 
 def _all_lines(path: Path) -> Iterator[bytes]:
-    """The packed lines of a stream, then its plain ones but for those that are packed already."""
-    plain = [hash(line) for line in _sound(path)]
+    """Yield the packed lines of a stream, then its plain ones that are not packed already."""
+    plain_hashes = [hash(line) for line in _complete_lines(path)]
     packed = packed_streams.packed_path(path)
-    seen: list[int] = []
+    packed_hashes: list[int] = []
     if packed_streams.is_file(packed):
-        for line in _sound(packed):
-            seen.append(hash(line))
+        for line in _complete_lines(packed):
+            packed_hashes.append(hash(line))
             yield line
-    skipped = _overlap(seen, plain)
-    for number, line in enumerate(_sound(path)):
+    skipped = _overlap(packed_hashes, plain_hashes)
+    for number, line in enumerate(_complete_lines(path)):
         if number >= skipped:
             yield line
 
 
-def _sound(path: Path) -> Iterator[bytes]:
+def _complete_lines(path: Path) -> Iterator[bytes]:
     for line in packed_streams.lines_in(path):
         if line.problem or not line.content.endswith(b"\n"):
-            raise _Unsound(path)
+            raise _UnpackableError(path)
         if len(line.content) >= packed_streams.LONGEST_PACKED_LINE_BYTES:
-            raise _Unsound(path)
+            raise _UnpackableError(path)
         yield line.content
 
 
 def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
-    """How many lines the plain file begins with that the packed one ends with.
+    """Return the number of lines that the plain file begins with and the packed one ends with.
 
     A pass that was killed between the two leaves such lines, and late ones may follow them. To
     leave them out changes nothing: of several lines with one id the last counts.
@@ -209,8 +209,8 @@ def _overlap(packed: Sequence[int], plain: Sequence[int]) -> int:
     return length
 
 
-def damaged(project: Project) -> list[str]:
-    """What is wrong with packed files, each one line: they are read to their ends."""
+def packing_problems(project: Project) -> list[str]:
+    """Return the problems of packed files, each one line. The files are read to their ends."""
     problems = []
     try:
         present = os.listdir(project.sessions)

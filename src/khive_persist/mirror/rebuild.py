@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import MirrorError, NotFoundError
 from khive_persist.mirror import names, packed_streams, scan
-from khive_persist.mirror.database_builder import Building
+from khive_persist.mirror.database_builder import DatabaseBuilder
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rewrite import remove_unfinished
 from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
@@ -28,7 +28,7 @@ from khive_persist.store.staging import staging
 _BATCH_DOCUMENTS: Final = 50
 # Of a session they are synced together.
 _BATCH_LINES: Final = 2_000
-_WAITING_CHARACTERS: Final = 8 << 20
+_PENDING_CHARACTERS: Final = 8 << 20
 _KINDS: Final = ("twice_in_mirror", "missing_in_database", "differs", "missing_in_mirror")
 
 
@@ -36,12 +36,12 @@ class Rebuilt(NamedTuple):
     """The result of a rebuild.
 
     Attributes:
-        tallies: How the copies compare now, by the name of the purpose.
+        tallies: The present counts of both copies, by the name of the purpose.
         rebuilt: The purposes of which something was made anew.
         is_equal: Whether both copies are proven equal.
-        only_there: Of `rebuild_databases`: how many records only the old database had. They are in
-            it, below `set_aside`.
-        set_aside: Where what was replaced lies, or None where nothing was.
+        only_there: Of `rebuild_databases`: the number of records of the old database alone, now
+            below `set_aside`.
+        set_aside: The folder of what was replaced, or None where nothing was.
     """
 
     tallies: dict[str, Tally]
@@ -61,16 +61,16 @@ def rebuild_databases(
     """Make the databases what the mirror is: synced and proven on return.
 
     Only those that are not equal to the mirror are replaced, each as a whole, once its successor is
-    complete; who writes meanwhile waits for that moment only, and goes on with the new file. A
+    complete; writers wait for that moment only, and go on with the new file. A
     purpose that the mirror has nothing of is left as it is. Killed at any point, the old databases
     are there, or the new ones; running it again changes nothing more.
 
     Args:
-        project: Where.
-        purposes: Which records.
-        advance: Called with the number of records that were looked at since.
-        may_discard: Asked, with their number, whether records that the mirror has not may go to
-            quarantine with their database.
+        project: The project.
+        purposes: The purposes of the records.
+        advance: A callback, given the number of records that were examined since its last call.
+        may_discard: A callback, given the number of records that the mirror has not; it returns
+            whether they may go to quarantine with their database.
 
     Raises:
         NotFoundError: The mirror has nothing of these purposes.
@@ -79,32 +79,34 @@ def rebuild_databases(
         StoreError: As its subclasses say; the old databases are there.
         OSError: The mirror cannot be read; the old databases are there.
     """
-    with compared(project, purposes, advance) as before:
-        wanted = [p for p in purposes if before.ledger.counts(p.name)[1]]
-        if not wanted:
+    with compared(project, purposes, advance) as comparison:
+        unequal = [p for p in purposes if comparison.ledger.counts(p.name)[1]]
+        if not unequal:
             raise NotFoundError(f"{project.sessions} has no record to rebuild a database from")
-        wanted = [
-            p for p in wanted if not before.tallies[p.name].is_equal or p.name in before.unreadable
+        unequal = [
+            p
+            for p in unequal
+            if not comparison.tallies[p.name].is_equal or p.name in comparison.unreadable
         ]
-        only_there = sum(before.tallies[p.name].missing_in_mirror for p in wanted)
+        only_there = sum(comparison.tallies[p.name].missing_in_mirror for p in unequal)
     if only_there and not may_discard(only_there):
         raise MirrorError(
             f"{only_there} records are in a database and not in {project.sessions}",
             hint="bring them there with rebuild --from-database, or set them aside with --yes",
         )
     outgoing = project.quarantine / f"rebuild.{clock.new_id()}"
-    if wanted:
+    if unequal:
         with (
             staging(project) as folder,
             translated(folder),
-            closing(Building(project, wanted, folder, advance)) as building,
+            closing(DatabaseBuilder(project, unequal, folder, advance)) as building,
         ):
             building.read()
             make_directory(project.quarantine)
             atomic_switch.perform(
                 project.khive, building.incoming, outgoing, whole=False, prepare=building.finish
             )
-    return _proven(project, purposes, wanted, only_there, outgoing, advance)
+    return _verified(project, purposes, unequal, only_there, outgoing, advance)
 
 
 def rebuild_mirror(
@@ -114,7 +116,7 @@ def rebuild_mirror(
 
     Only what differs is written. A file that is replaced, or has no record in the database any
     more, goes to quarantine; a stream that is damaged keeps its sound lines. A purpose that has no
-    database is left as it is. Who writes meanwhile goes on. Killed at any point, each file is the
+    database is left as it is. Writers go on meanwhile. Killed at any point, each file is the
     old or the new one; running it again goes on.
 
     Raises:
@@ -124,42 +126,44 @@ def rebuild_mirror(
         OSError: As the file system says.
     """
     outgoing = project.quarantine / f"rebuild.{clock.new_id()}"
-    with compared(project, purposes, advance) as before:
+    with compared(project, purposes, advance) as comparison:
         present = [p for p in purposes if project.database(p.file).exists()]
-        if not present and any(tally.copies for tally in before.tallies.values()):
+        if not present and any(tally.copies for tally in comparison.tallies.values()):
             raise NotFoundError(f"{project.khive} has no database to rebuild the mirror from")
-        aside = _Aside(before, outgoing)
-        wanted = []
+        quarantine = _Quarantine(comparison, outgoing)
+        rewritten = []
         for purpose in present:
             remove_unfinished(project, purpose, LOCK_SECONDS)
-            if purpose.name not in before.unreadable:
-                is_mended = aside.take_damaged(purpose)
-                if is_mended or not before.tallies[purpose.name].is_equal:
-                    _Copying(before, purpose, aside).run(advance)
-                    wanted.append(purpose)
-        aside.sync()
-    return _proven(project, purposes, wanted, 0, outgoing, advance)
+            if purpose.name not in comparison.unreadable:
+                is_mended = quarantine.take_damaged(purpose)
+                if is_mended or not comparison.tallies[purpose.name].is_equal:
+                    _MirrorRepair(comparison, purpose, quarantine).run(advance)
+                    rewritten.append(purpose)
+        quarantine.sync()
+    return _verified(project, purposes, rewritten, 0, outgoing, advance)
 
 
 def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _: None) -> None:
     """Write what the mirror lacks of a purpose, or has otherwise: synced on return.
 
     A file that is replaced has a second name in quarantine. What only the mirror has, or what is
-    damaged there, is left as it is. Who writes meanwhile goes on.
+    damaged there, is left as it is. Writers go on meanwhile.
 
     Raises:
         StoreError: The database cannot be read, or its writers did not give it up.
         MirrorError: A file cannot be written.
         OSError: As the file system says.
     """
-    with compared(project, [purpose], advance) as before:
-        if purpose.name not in before.unreadable:
-            aside = _Aside(before, project.quarantine / f"recovery.{clock.new_id()}")
-            _Copying(before, purpose, aside).run(advance, kinds=("differs", "missing_in_mirror"))
-            aside.sync()
+    with compared(project, [purpose], advance) as comparison:
+        if purpose.name not in comparison.unreadable:
+            quarantine = _Quarantine(comparison, project.quarantine / f"recovery.{clock.new_id()}")
+            _MirrorRepair(comparison, purpose, quarantine).run(
+                advance, kinds=("differs", "missing_in_mirror")
+            )
+            quarantine.sync()
 
 
-def _proven(
+def _verified(
     project: Project,
     purposes: Sequence[Purpose],
     rebuilt: Iterable[Purpose],
@@ -167,17 +171,17 @@ def _proven(
     outgoing: Path,
     advance: Advance,
 ) -> Rebuilt:
-    with compared(project, purposes, advance) as after:
+    with compared(project, purposes, advance) as comparison:
         return Rebuilt(
-            after.tallies,
+            comparison.tallies,
             tuple(purpose.name for purpose in rebuilt),
-            after.is_equal,
+            comparison.is_equal,
             only_there,
             outgoing if outgoing.exists() else None,
         )
 
 
-class _Aside:
+class _Quarantine:
     """The folder in quarantine that takes what a rebuild replaces."""
 
     def __init__(self, comparison: Comparison, folder: Path) -> None:
@@ -187,7 +191,7 @@ class _Aside:
         self._folder = folder
 
     def keep(self, *files: str) -> None:
-        """Give files, or those of streams, a second name there, synced: they will be replaced."""
+        """Link files, or those of streams, into the folder before they are replaced: synced."""
         if not files:
             return
         make_directory(self._project.quarantine)
@@ -199,14 +203,14 @@ class _Aside:
         sync_directory(self._folder)
 
     def move(self, *files: str) -> None:
-        """Move files there."""
+        """Move files into the folder."""
         self.keep(*files)
         for file in files:
             with suppress(FileNotFoundError):
                 os.unlink(self._sessions / file)
 
     def take_damaged(self, purpose: Purpose) -> bool:
-        """Move documents that cannot be read there, and mend streams, which keep sound lines.
+        """Move unreadable documents into the folder, and mend streams, which keep sound lines.
 
         Returns:
             Whether there was one.
@@ -217,7 +221,7 @@ class _Aside:
             if problem.kind in ("damaged", "torn") and names.split(problem.file, purpose)
         }
         for file in damaged:
-            with turn(self._project, sharing(self._comparison.known.values(), purpose)):
+            with turn(self._project, sharing(self._comparison.known_purposes.values(), purpose)):
                 # It may have been written anew since, or mended for another purpose.
                 if any(map(scan.is_damaged, scan.read(self._sessions, file))):
                     if purpose.is_stream:
@@ -234,7 +238,7 @@ class _Aside:
     def _mend(self, file: str, purpose: Purpose) -> None:
         self.keep(file)
         path = self._sessions / file
-        mended = scan.write_beside(path, scan.sound_lines(path), purpose)
+        mended = scan.write_beside(path, scan.readable_lines(path), purpose)
         if mended.stat().st_size:
             os.replace(mended, path)
             sync_directory(self._sessions)
@@ -246,28 +250,28 @@ class _Aside:
             packed.unlink()
 
 
-class _Copying:
-    """Brings the mirror of one purpose to what its database has."""
+class _MirrorRepair:
+    """Brings the mirror of one purpose in line with its database."""
 
-    def __init__(self, comparison: Comparison, purpose: Purpose, aside: _Aside) -> None:
+    def __init__(self, comparison: Comparison, purpose: Purpose, quarantine: _Quarantine) -> None:
         self._project = comparison.project
         self._ledger = comparison.ledger
-        self._sharing = sharing(comparison.known.values(), purpose)
+        self._sharing = sharing(comparison.known_purposes.values(), purpose)
         self._purpose = purpose
         self._database = self._project.database(purpose.file)
         self._mirror = Mirror(self._project, Settings())
-        self._aside = aside
+        self._quarantine = quarantine
 
     def run(self, advance: Advance, kinds: Sequence[str] = _KINDS) -> None:
-        """Go through the differences, a batch at a time in the turn of the writers."""
+        """Settle the differences, a batch at a time, while no other process writes."""
         settle = self._settle_streams if self._purpose.is_stream else self._settle_documents
         batch = _BATCH_LINES if self._purpose.is_stream else _BATCH_DOCUMENTS
         for kind in kinds:
             entries = self._ledger.found(kind, self._purpose.name)
-            while some := list(islice(entries, batch)):
+            while chunk := list(islice(entries, batch)):
                 with turn(self._project, self._sharing):
-                    settle(kind, some)
-                advance(len(some))
+                    settle(kind, chunk)
+                advance(len(chunk))
 
     def _rows(self, entries: list[Entry]) -> list[StoredRow]:
         ids = [entry.id for entry in entries]
@@ -280,40 +284,41 @@ class _Copying:
             row = present.get(entry.id)
             if not entry.file or not self._holds(entry):
                 continue
-            if kind == "differs" and row is not None and self._own(row) == entry.file:
+            if kind == "differs" and row is not None and self._current_file(row) == entry.file:
                 replaced.append(entry.file)
             elif kind != "missing_in_database" or row is None:
                 moved.append(entry.file)
-        self._aside.keep(*replaced)
-        self._aside.move(*moved)
+        self._quarantine.keep(*replaced)
+        self._quarantine.move(*moved)
         if kind != "twice_in_mirror":
-            self._mirror.written(self._purpose, list(present.values()))
+            self._mirror.write(self._purpose, list(present.values()))
 
     def _settle_streams(self, kind: str, entries: list[Entry]) -> None:
-        waiting: list[StoredRow] = []
-        for begin in range(0, len(entries), _BATCH_DOCUMENTS):
-            some = entries[begin : begin + _BATCH_DOCUMENTS]
-            present = self._rows(some)
-            own = {row[0]: self._own(row) for row in present}
-            gone = [
+        pending: list[StoredRow] = []
+        for start in range(0, len(entries), _BATCH_DOCUMENTS):
+            chunk = entries[start : start + _BATCH_DOCUMENTS]
+            present = self._rows(chunk)
+            current_files = {row[0]: self._current_file(row) for row in present}
+            outdated = [
                 entry
-                for entry in some
-                if entry.file and (kind == "twice_in_mirror" or own.get(entry.id) != entry.file)
+                for entry in chunk
+                if entry.file
+                and (kind == "twice_in_mirror" or current_files.get(entry.id) != entry.file)
             ]
-            for file, lines in groupby(gone, key=lambda entry: entry.file):
+            for file, lines in groupby(outdated, key=lambda entry: entry.file):
                 self._mirror.retract(self._purpose, file, [entry.id for entry in lines])
             if kind != "twice_in_mirror":
-                waiting += present
-            if sum(len(row[1] or "") for row in waiting) > _WAITING_CHARACTERS:
-                self._mirror.written(self._purpose, waiting)
-                waiting = []
-        self._mirror.written(self._purpose, waiting)
+                pending += present
+            if sum(len(row[1] or "") for row in pending) > _PENDING_CHARACTERS:
+                self._mirror.write(self._purpose, pending)
+                pending = []
+        self._mirror.write(self._purpose, pending)
 
-    def _own(self, row: StoredRow) -> str:
+    def _current_file(self, row: StoredRow) -> str:
         path = self._mirror.path(self._purpose, row)
         return path.name if path is not None else ""
 
     def _holds(self, entry: Entry) -> bool:
-        """Whether a document is still this record's."""
+        """Return whether a document still belongs to this record."""
         copies = scan.read(self._project.sessions, entry.file)
         return any((copy.purpose, copy.id) == (entry.purpose, entry.id) for copy in copies)

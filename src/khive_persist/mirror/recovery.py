@@ -1,4 +1,4 @@
-"""Bringing the mirror to what the databases have, where somebody was killed, or wrote past it."""
+"""Recovery of a mirror after a process was killed, or wrote to a database only."""
 
 import math
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.mirror_progress import MIRROR, MirrorProgress
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
-# So many are compared within a second or two; who opens a file can wait for that.
+# So many are compared within a second or two, which opening a file can wait for.
 FEW_RECORDS: Final = 5_000
 
 
@@ -37,11 +37,11 @@ def recover(
     Records that only the mirror has stay there.
 
     Args:
-        project: Where.
-        purposes: Which files; those that are not there are not made.
-        settings: Those of the project.
-        most: Leave a whole comparison of more records than this to somebody who has the time.
-        wait_seconds: How long to wait for who writes, where the settings say longer.
+        project: The project.
+        purposes: The purposes of the files; missing files are not made.
+        settings: The settings of the project.
+        most: The number of records above which a whole comparison is left to the drainer.
+        wait_seconds: The longest wait for writers, where the settings allow a longer one.
 
     Returns:
         Why it could not be done, an error for each file.
@@ -53,7 +53,7 @@ def recover(
         if not project.database(purpose.file).exists():
             continue
         try:
-            # What cannot be read may be mended by who writes, as a journal that a crash left.
+            # A writer may mend what cannot be read, as a journal that a crash left.
             with suppress(StoreError):
                 if _is_settled(project, purpose, mirror):
                     continue
@@ -64,7 +64,7 @@ def recover(
 
 
 def _is_settled(project: Project, purpose: Purpose, mirror: Mirror) -> bool:
-    """Whether nothing is to be done with a file: it is only read, and nobody is waited for."""
+    """Return whether a file needs no recovery. It is only read, and no lock is awaited."""
     path = project.database(purpose.file)
     progress = MirrorProgress(path, purpose.table, mirror.follower(purpose))
     with opened_reader(path) as connection, translated(path):
@@ -83,7 +83,7 @@ def recover_file(
     most: int | None = None,
     advance: Advance = lambda _: None,
 ) -> None:
-    """As `recover`, of one file, made where it is missing.
+    """Recover one file as `recover` does, made where it is missing.
 
     Raises:
         StoreError: As its subclasses say.
@@ -97,10 +97,10 @@ def recover_file(
             return
         if most is not None and change_log.state(writer.connection).records > most:
             return
-        # What is committed from here on is copied by who commits it.
+        # What is committed from here on is copied by its committer.
         with writer.transaction() as writing:
-            begin = change_log.last(writing.connection)
+            position = change_log.last(writing.connection)
         copy_missing(project, purpose, advance)
         with writer.transaction() as writing:
             if change_log.positions(writing.connection).get(MIRROR) == change_log.BEHIND:
-                change_log.set_position(writing.connection, MIRROR, begin)
+                change_log.set_position(writing.connection, MIRROR, position)

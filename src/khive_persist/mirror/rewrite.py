@@ -32,7 +32,7 @@ from khive_persist.store.sqlite.rows import fetch_ids
 Mend = Callable[[Path, bytes], bytes | None]
 
 
-def _same(_: Path, content: bytes) -> bytes:
+def _unchanged(_: Path, content: bytes) -> bytes:
     return content
 
 
@@ -43,7 +43,7 @@ def revise(
     timeout_seconds: float,
     *,
     is_meant: Callable[[Path], bool] = lambda _: True,
-    mend: Mend = _same,
+    mend: Mend = _unchanged,
     with_unfinished: bool = False,
     is_synced: bool = True,
 ) -> Iterator[int]:
@@ -54,14 +54,14 @@ def revise(
     file without records goes.
 
     Args:
-        project: Where.
-        purpose: Whose records.
-        change: As for the database. It holds for records that the database has not.
-        timeout_seconds: How long to wait for the writers.
-        is_meant: Whether a file is looked at; a stream is named by its plain file.
-        mend: What becomes of a line or file that is no record.
-        with_unfinished: Remove what killed writers left of files that never got their name, too.
-        is_synced: Whether the folder is synced: else whoever calls it does that.
+        project: The project.
+        purpose: The purpose of the records.
+        change: The change made to the database. It also holds for records that are missing there.
+        timeout_seconds: The longest wait for writers.
+        is_meant: A test for the files to inspect; a stream is named by its plain file.
+        mend: A function that gives the new content of a line or file that is no record.
+        with_unfinished: Whether to remove the unfinished files of killed writers, too.
+        is_synced: Whether the folder is synced; otherwise the caller does that.
 
     Yields:
         How many records were looked at, file by file.
@@ -75,22 +75,22 @@ def revise(
     _await_copies(project, purpose, timeout_seconds)
     has_written = with_unfinished and remove_unfinished(project, purpose, timeout_seconds)
     with _table(project, purpose) as table:
-        revising = _Revising(project.sessions, purpose, change, mend, table)
+        reviser = _FileReviser(project.sessions, purpose, change, mend, table)
         for file in scan.files(project.sessions):
             path = project.sessions / file
             if names.split(file, purpose) is None or not is_meant(path):
                 continue
-            is_other, count = revising.look(path)
+            is_other, count = reviser.look(path)
             if is_other:
                 with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
-                    has_written |= revising.write(path)
+                    has_written |= reviser.write(path)
             yield count
     if has_written and is_synced:
         sync_directory(project.sessions)
 
 
 def _await_copies(project: Project, purpose: Purpose, timeout_seconds: float) -> None:
-    """Wait for who copies what is gone by now: the files that he makes can be listed then."""
+    """Wait for processes that copy rows which are gone now; then their files can be listed."""
     with write_lock.held_alone(project.database(purpose.file), timeout_seconds):
         pass
 
@@ -114,7 +114,7 @@ def revise_both(project: Project, purpose: Purpose, change: Change, timeout_seco
 
 
 def remove_unfinished(project: Project, purpose: Purpose, timeout_seconds: float) -> bool:
-    """Remove what killed writers left of files that never got their name; whether they left any.
+    """Remove the unfinished files of killed writers, and return whether there were any.
 
     That is not synced.
     """
@@ -127,18 +127,18 @@ def remove_unfinished(project: Project, purpose: Purpose, timeout_seconds: float
 
 
 def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:
-    """Change or remove records in a mirror that nobody follows, as one that is put together."""
+    """Change or remove records in a mirror that follows no database, as one being restored."""
     for purpose in purposes:
-        revising = _Revising(folder, purpose, change, _same, None)
+        reviser = _FileReviser(folder, purpose, change, _unchanged, None)
         for file in scan.files(folder):
             path = folder / file
-            if names.split(file, purpose) is not None and revising.look(path)[0]:
-                revising.write(path)
+            if names.split(file, purpose) is not None and reviser.look(path)[0]:
+                reviser.write(path)
 
 
 @contextmanager
 def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | None]:
-    """The database, to be asked again and again; None where there is none that can be read."""
+    """Open the database for repeated reads; None where there is none that can be read."""
     path = project.database(purpose.file)
     with ExitStack() as stack:
         connection = None
@@ -148,8 +148,8 @@ def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | 
         yield connection
 
 
-class _Revising:
-    """Looks at the files of one purpose, and writes those anew that are to be other ones."""
+class _FileReviser:
+    """Inspects the files of one purpose, and rewrites those that change."""
 
     def __init__(
         self,
@@ -166,55 +166,55 @@ class _Revising:
         self._table = table
 
     def look(self, path: Path) -> tuple[bool, int]:
-        """Tell whether a file may become another one, and how many records it has."""
+        """Return whether a file may be rewritten, and how many records it has."""
         if self._purpose.is_stream:
-            lines = _Lines(path, self, self._change)
+            lines = _StreamRevision(path, self, self._change)
             return lines.is_other, lines.count
         return self._document(path, is_written=False)
 
     def write(self, path: Path) -> bool:
-        """Write a file anew, in the turn of the writers; whether it is another one now.
+        """Rewrite a file while no other process writes, and return whether it has changed.
 
         The name is not synced.
         """
         if self._purpose.is_stream:
-            lines = _Lines(path, self, self.becomes)
+            lines = _StreamRevision(path, self, self.revise)
             if lines.is_other:
                 lines.write()
             return lines.is_other
         return self._document(path, is_written=True)[0]
 
-    def becomes(self, row: StoredRow) -> StoredRow | None:
-        """What becomes of the copy of a record; the same object where it stays."""
-        new = self._change(row)
-        if new == row:
+    def revise(self, row: StoredRow) -> StoredRow | None:
+        """Return the new copy of a record: the same object where it stays, None where it goes."""
+        revised = self._change(row)
+        if revised == row:
             return row
         present = [] if self._table is None else self._present(self._table, row[0])
         if not present:
-            return new
+            return revised
         if self._purpose.is_stream and session_of(present[0]) != session_of(row):
             # It is another session's now, and has its copy there.
             return None
         return row if present[0] == row else present[0]
 
-    def mended(self, path: Path, content: bytes) -> bytes | None:
-        """What becomes of what is no record; the same object where it stays."""
-        body = content.removesuffix(b"\n")
-        new = self._mend(path, body)
-        if new is None or new == body:
-            return content if new is not None else None
-        return new + content[len(body) :]
+    def replacement(self, path: Path, content: bytes) -> bytes | None:
+        """Return the new content of what is no record; the same object where it stays."""
+        content_without_end = content.removesuffix(b"\n")
+        replacement = self._mend(path, content_without_end)
+        if replacement is None or replacement == content_without_end:
+            return content if replacement is not None else None
+        return replacement + content[len(content_without_end) :]
 
     def document(self, row: StoredRow) -> bytes:
-        """The line of a record."""
+        """Return the line of a record."""
         return codec.dump(to_document(self._purpose, row)).encode() + b"\n"
 
     def write_beside(self, path: Path, lines: Iterator[bytes], *, is_packed: bool = False) -> Path:
-        """As `scan.write_beside`."""
+        """Write lines as `scan.write_beside` does."""
         return scan.write_beside(path, lines, self._purpose, is_packed=is_packed)
 
-    def is_own(self, copy: scan.Copy) -> bool:
-        """Whether a record is of this purpose."""
+    def is_of_purpose(self, copy: scan.Copy) -> bool:
+        """Return whether a record is of this purpose."""
         return copy.purpose == self._purpose.name
 
     def _present(self, table: sqlite3.Connection, id: str) -> list[StoredRow]:
@@ -227,45 +227,45 @@ class _Revising:
         for copy in scan.read(path.parent, path.name):
             if copy.problem:
                 return copy.problem != scan.NOT_OURS and self._damaged(path, is_written), 0
-            if copy.row is None or not self.is_own(copy):
+            if copy.row is None or not self.is_of_purpose(copy):
                 return False, 0
-            new = self.becomes(copy.row)
-            if new == copy.row:
+            revised = self.revise(copy.row)
+            if revised == copy.row:
                 return False, 1
-            if is_written and new is None:
+            if is_written and revised is None:
                 path.unlink()
-            elif is_written and new is not None:
-                Documents(self._folder, self._purpose).write([new])
+            elif is_written and revised is not None:
+                Documents(self._folder, self._purpose).write([revised])
             return True, 1
         return False, 0
 
     def _damaged(self, path: Path, is_written: bool) -> bool:
         content = path.read_bytes()
-        new = self.mended(path, content)
-        if new is content:
+        replacement = self.replacement(path, content)
+        if replacement is content:
             return False
-        if is_written and new is None:
+        if is_written and replacement is None:
             path.unlink()
-        elif is_written and new is not None:
-            os.replace(self.write_beside(path, iter([new])), path)
+        elif is_written and replacement is not None:
+            os.replace(self.write_beside(path, iter([replacement])), path)
         return True
 
 
-class _Lines:
-    """The lines of a stream, and whether one of them goes or will be another one.
+class _StreamRevision:
+    """The lines of a stream, and whether one of them is removed or changed.
 
     Attributes:
-        is_other: Whether one does.
-        count: How many records there are.
+        is_other: Whether one of them is removed or changed.
+        count: The number of records.
     """
 
-    def __init__(self, path: Path, revising: _Revising, change: Change) -> None:
+    def __init__(self, path: Path, reviser: _FileReviser, change: Change) -> None:
         self._path = path
-        self._revising = revising
+        self._reviser = reviser
         self._change = change
         # Of several lines with one id the last counts; of a deleted record none.
         self._last: dict[str, int] = {}
-        self._new: dict[str, StoredRow | None] = {}
+        self._revised: dict[str, StoredRow | None] = {}
         self.is_other = False
         self._is_empty = False
         with suppress(FileNotFoundError):
@@ -273,25 +273,25 @@ class _Lines:
         self.count = sum(line > 0 for line in self._last.values())
 
     def write(self) -> None:
-        """Write them as they lie there: packed where some of them are."""
+        """Write the lines in the form that they have: packed where some of them are."""
         files = packed_streams.files(self._path)
         if not files:
             return
         if self._is_empty:
             remove_empty(self._path)
             return
-        form, *others = files
-        lines = self._kept()
+        target, *others = files
+        lines = self._revised_lines()
         first = next(lines, None)
         if first is None:
             for file in files:
                 file.unlink()
             return
         # A packer may be at work on the packed file, under another name.
-        written = self._revising.write_beside(
-            self._path, chain([first], lines), is_packed=form != self._path
+        temporary = self._reviser.write_beside(
+            self._path, chain([first], lines), is_packed=target != self._path
         )
-        os.replace(written, form)
+        os.replace(temporary, target)
         for other in others:
             # What it had is in the other one, which must not be lost without it.
             sync_directory(self._path.parent)
@@ -299,34 +299,34 @@ class _Lines:
 
     def _look(self) -> None:
         is_broken = False
-        # Who copied a record that went meanwhile has left it so.
+        # A process that copied a record that went meanwhile has left it so.
         self._is_empty = self.is_other = next(scan.stream(self._path), None) is None
         for copy, line in scan.stream(self._path):
             if copy.problem:
                 # Of a packed file that is damaged the rest would be lost, were it written anew.
                 is_broken |= not line
-                self.is_other |= self._revising.mended(self._path, line) is not line
+                self.is_other |= self._reviser.replacement(self._path, line) is not line
                 continue
-            if not self._revising.is_own(copy):
+            if not self._reviser.is_of_purpose(copy):
                 self._last.clear()
                 self.is_other = False
                 return
             self.is_other |= copy.row is None or copy.id in self._last
             self._last[copy.id] = copy.line if copy.row is not None else 0
-            self._new.pop(copy.id, None)
-            if copy.row is not None and (new := self._change(copy.row)) != copy.row:
-                self._new[copy.id] = new
-        self.is_other = (self.is_other or bool(self._new)) and not is_broken
+            self._revised.pop(copy.id, None)
+            if copy.row is not None and (revised := self._change(copy.row)) != copy.row:
+                self._revised[copy.id] = revised
+        self.is_other = (self.is_other or bool(self._revised)) and not is_broken
 
-    def _kept(self) -> Iterator[bytes]:
+    def _revised_lines(self) -> Iterator[bytes]:
         for copy, line in scan.stream(self._path):
             if copy.problem:
-                mended = self._revising.mended(self._path, line)
+                mended = self._reviser.replacement(self._path, line)
                 if mended is not None:
                     yield mended
             elif copy.row is None or self._last[copy.id] != copy.line:
                 continue
-            elif copy.id not in self._new:
+            elif copy.id not in self._revised:
                 yield line
-            elif (new := self._new[copy.id]) is not None:
-                yield self._revising.document(new)
+            elif (revised := self._revised[copy.id]) is not None:
+                yield self._reviser.document(revised)

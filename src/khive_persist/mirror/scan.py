@@ -1,4 +1,4 @@
-"""What lies in the mirror: each record of it, and what is no record."""
+"""The content of the mirror: each record of it, and what is no record."""
 
 import gzip
 import os
@@ -33,8 +33,8 @@ class Copy(NamedTuple):
         purpose: The name of its purpose.
         id: The record's id.
         row: The record; None where the line says that it was deleted.
-        problem: Why there is no record here, or an empty string.
-        end: Where the next line of a stream begins in its plain file, in bytes, 0 for those that
+        problem: The reason why there is no record here, or an empty string.
+        end: The offset of a stream's next line in its plain file, in bytes, 0 for lines that
             are packed; None where the line has no end.
     """
 
@@ -47,8 +47,8 @@ class Copy(NamedTuple):
     end: int | None = None
 
 
-class Mark(NamedTuple):
-    """Up to where a stream was read: as it only grows, it can be gone on with from there.
+class ReadOffset(NamedTuple):
+    """The position up to which a stream was read. As it only grows, reading continues from there.
 
     Its packed lines are read all at once: what follows a mark stands in its plain file.
     """
@@ -56,16 +56,16 @@ class Mark(NamedTuple):
     line: int = 0
     end: int = 0
 
-    def after(self, copy: Copy) -> "Mark":
-        """The mark behind a line; the same one where that has no end."""
-        return self if copy.end is None else Mark(copy.line, copy.end)
+    def after(self, copy: Copy) -> "ReadOffset":
+        """Return the offset behind a line; this one where the line has no end."""
+        return self if copy.end is None else ReadOffset(copy.line, copy.end)
 
 
-START = Mark()
+START = ReadOffset()
 
 
 def is_folder(folder: Path) -> bool:
-    """Whether `sessions/` is there, as a folder of its own and not a link."""
+    """Return whether `sessions/` is there, as a folder of its own and not a link."""
     try:
         return stat.S_ISDIR(os.lstat(folder).st_mode)
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def is_folder(folder: Path) -> bool:
 
 
 def files(folder: Path) -> list[str]:
-    """The names of the files in `sessions/`, in order; hidden ones are unfinished or locks.
+    """Return the names of the files in `sessions/`, in order; hidden ones are unfinished or locks.
 
     A stream has one name, that of its plain file, also where its lines are packed.
 
@@ -92,15 +92,15 @@ def files(folder: Path) -> list[str]:
 
 
 def unfinished(folder: Path, purpose: Purpose) -> list[str]:
-    """The names of files that are being written, or never were to the end."""
+    """Return the names of files that are being written, or were never finished."""
     try:
         return [name for name in os.listdir(folder) if names.is_unfinished(name, purpose)]
     except FileNotFoundError:
         return []
 
 
-def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
-    """The records of one file, in order, from a mark on; of several with one id the last counts.
+def read(folder: Path, file: str, mark: ReadOffset = START) -> Iterator[Copy]:
+    """Yield the records of one file from an offset on; of several with one id the last counts.
 
     A file that is gone has none.
     """
@@ -125,8 +125,8 @@ def read(folder: Path, file: str, mark: Mark = START) -> Iterator[Copy]:
         yield Copy(file, 0, problem=f"cannot be read ({error.strerror})")
 
 
-def stream(path: Path, mark: Mark = START) -> Iterator[tuple[Copy, bytes]]:
-    """The lines of a stream, each as what it says and as its bytes, from a mark on.
+def stream(path: Path, mark: ReadOffset = START) -> Iterator[tuple[Copy, bytes]]:
+    """Yield the lines of a stream from an offset on, each parsed and as its bytes.
 
     Raises:
         FileNotFoundError: It is gone.
@@ -173,9 +173,9 @@ def _is_its_file(
     return names.fits(file, names.endings(row[0], purpose), names.day(row[3]))
 
 
-def deletions(folder: Path, file: str, mark: Mark = START) -> dict[str, int]:
-    """The ids that a stream says were deleted, and the last line of each that says so."""
-    found: dict[str, int] = {}
+def deletions(folder: Path, file: str, mark: ReadOffset = START) -> dict[str, int]:
+    """Return the ids that a stream says were deleted, and the last line of each that says so."""
+    lines_by_id: dict[str, int] = {}
     path = folder / file
     # What cannot be read is told by `read`.
     with suppress(OSError):
@@ -184,8 +184,8 @@ def deletions(folder: Path, file: str, mark: Mark = START) -> dict[str, int]:
             if b'"deleted":true' in line.content:
                 copy = _copy(file, number, line.content, is_stream=True)
                 if not copy.problem and copy.row is None:
-                    found[copy.id] = number
-    return found
+                    lines_by_id[copy.id] = number
+    return lines_by_id
 
 
 def _is_file(path: Path) -> bool:
@@ -193,12 +193,12 @@ def _is_file(path: Path) -> bool:
 
 
 def is_damaged(copy: Copy) -> bool:
-    """Whether there was a record, or a part of one, which cannot be read."""
+    """Return whether there was a record, or a part of one, which cannot be read."""
     return copy.problem not in ("", NOT_OURS)
 
 
-def sound_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a stream that can be read."""
+def readable_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a stream that can be read."""
     for copy, line in stream(path):
         if not is_damaged(copy):
             yield line if line.endswith(b"\n") else line + b"\n"
@@ -217,11 +217,11 @@ def write_beside(
     descriptor = os.open(temporary, flags, PRIVATE_FILE)
     try:
         os.fchmod(descriptor, PRIVATE_FILE)
-        with open(descriptor, "wb", closefd=False) as written:
+        with open(descriptor, "wb", closefd=False) as file:
             if not is_packed:
-                written.writelines(lines)
+                file.writelines(lines)
             else:
-                with gzip.GzipFile("", "wb", _LEVEL, written, mtime=0) as packed:
+                with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
                     packed.writelines(lines)
         os.fsync(descriptor)
     except BaseException:

@@ -44,12 +44,12 @@ _CONTENTS: Final[dict[str, Any]] = {
 
 
 def schema() -> dict[str, Any]:
-    """The schema of `dataModelVersion` 1, in JSON Schema 2020-12."""
-    made, definitions = TypeAdapter.json_schemas(
+    """Return the schema of `dataModelVersion` 1, in JSON Schema 2020-12."""
+    schemas, definitions = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(content)) for name, content in _CONTENTS.items()],
         ref_template="#/$defs/{model}",
     )
-    contents = {name: made[name, "validation"] for name in _CONTENTS}
+    contents = {name: schemas[name, "validation"] for name in _CONTENTS}
     return {
         "$schema": _DIALECT,
         "$id": f"urn:khive-persist:document:{DATA_MODEL_VERSION}",
@@ -90,22 +90,22 @@ def _record(contents: dict[str, Any]) -> dict[str, Any]:
         },
         "additionalProperties": False,
         "allOf": [
-            _where([PLANNER_SESSIONS.name], contents["planner_session"]),
-            _where(events, contents["hook_event"]),
-            _where([CONVERSATIONS.name], contents["message"]),
-            _where([FOCUS_CHAINS.name], contents["focus_chain"]),
-            _where([OUTCOMES.name], contents["outcome"]),
-            _where([APPLICATION_SESSIONS.name], contents["application_session"]),
-            _where([MEASUREMENTS.name], contents["measurement"]),
-            _where([SCORES.name], contents["score"]),
-            _where([EXPERIMENTS.name], contents["experiment"]),
-            _where([ASSIGNMENTS.name], contents["assignment"]),
+            _content_rule([PLANNER_SESSIONS.name], contents["planner_session"]),
+            _content_rule(events, contents["hook_event"]),
+            _content_rule([CONVERSATIONS.name], contents["message"]),
+            _content_rule([FOCUS_CHAINS.name], contents["focus_chain"]),
+            _content_rule([OUTCOMES.name], contents["outcome"]),
+            _content_rule([APPLICATION_SESSIONS.name], contents["application_session"]),
+            _content_rule([MEASUREMENTS.name], contents["measurement"]),
+            _content_rule([SCORES.name], contents["score"]),
+            _content_rule([EXPERIMENTS.name], contents["experiment"]),
+            _content_rule([ASSIGNMENTS.name], contents["assignment"]),
         ],
     }
 
 
-def _where(purposes: list[str], content: dict[str, Any]) -> dict[str, Any]:
-    """What content is, where the purpose is one of these and it does not stand as text only."""
+def _content_rule(purposes: list[str], content: dict[str, Any]) -> dict[str, Any]:
+    """Return the rule for content of these purposes, where it does not stand as text only."""
     return {
         "if": {"properties": {"purpose": {"enum": purposes}}, "required": ["purpose"]},
         "then": {"properties": {"content": {"anyOf": [content, {"type": "null"}]}}},

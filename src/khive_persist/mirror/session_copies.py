@@ -1,4 +1,4 @@
-"""One session of an application in both copies: what there is of it, and whether they agree."""
+"""One session of an application in both copies, and the differences between them."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -38,8 +38,8 @@ class SessionCopies(NamedTuple):
 
     Attributes:
         rows: Its records in the databases, by the name of the purpose and by id.
-        copies: The same in the mirror.
-        disagreements: Where they differ; none where all of it can be made again from the mirror.
+        copies: The same records in the mirror.
+        disagreements: The differences; none where the mirror can restore all of the session.
     """
 
     rows: dict[str, Rows]
@@ -57,15 +57,15 @@ def compare_session(project: Project, session_id: str, settings: Settings) -> Se
         OSError: The mirror cannot be read.
     """
     mirror = Mirror(project, settings)
-    found = _look(project, session_id, mirror)
-    if not found.disagreements:
-        return found
+    copies = _compare(project, session_id, mirror)
+    if not copies.disagreements:
+        return copies
     with turn(project, PURPOSES):
-        return _look(project, session_id, mirror)
+        return _compare(project, session_id, mirror)
 
 
 def is_copied(project: Project, session_id: str, settings: Settings) -> bool:
-    """Whether the mirror has a session, its own record alone, as the database has it.
+    """Return whether the mirror has a session, its own record alone, as the database has it.
 
     Who was killed between a commit and its copy has left the copy as it was before.
 
@@ -77,31 +77,35 @@ def is_copied(project: Project, session_id: str, settings: Settings) -> bool:
     if not mirror.has(APPLICATION_SESSIONS):
         return True
     path = project.database(APPLICATION_SESSIONS.file)
-    own = {row[0]: row for row in rows.read_ids(path, APPLICATION_SESSIONS.table, [session_id])}
-    if session_id not in own:
+    rows_by_id = {
+        row[0]: row for row in rows.read_ids(path, APPLICATION_SESSIONS.table, [session_id])
+    }
+    if session_id not in rows_by_id:
         return True
-    copies = _copies(project, APPLICATION_SESSIONS, session_id, own, mirror)
-    return not _difference(own[session_id], copies.get(session_id))
+    copies = _copies(project, APPLICATION_SESSIONS, session_id, rows_by_id, mirror)
+    return not _difference(rows_by_id[session_id], copies.get(session_id))
 
 
-def _look(project: Project, session_id: str, mirror: Mirror) -> SessionCopies:
-    stored: dict[str, Rows] = {}
-    copied: dict[str, Rows] = {}
+def _compare(project: Project, session_id: str, mirror: Mirror) -> SessionCopies:
+    rows_by_purpose: dict[str, Rows] = {}
+    copies_by_purpose: dict[str, Rows] = {}
     disagreements: list[Disagreement] = []
     for purpose in PURPOSES:
         path = project.database(purpose.file)
-        found: list[StoredRow] = []
+        records: list[StoredRow] = []
         if path.exists():
-            read = rows.read_sessions if purpose.is_stream else rows.read_ids
-            found = read(path, purpose.table, [session_id])
-        own = stored[purpose.name] = {row[0]: row for row in found}
-        copies = copied[purpose.name] = _copies(project, purpose, session_id, own, mirror)
+            read_rows = rows.read_sessions if purpose.is_stream else rows.read_ids
+            records = read_rows(path, purpose.table, [session_id])
+        rows_by_id = rows_by_purpose[purpose.name] = {row[0]: row for row in records}
+        copies = copies_by_purpose[purpose.name] = _copies(
+            project, purpose, session_id, rows_by_id, mirror
+        )
         disagreements += [
             Disagreement(kind, purpose.name, id)
-            for id in own.keys() | copies.keys()
-            if (kind := _difference(own.get(id), copies.get(id)))
+            for id in rows_by_id.keys() | copies.keys()
+            if (kind := _difference(rows_by_id.get(id), copies.get(id)))
         ]
-    return SessionCopies(stored, copied, tuple(sorted(disagreements)))
+    return SessionCopies(rows_by_purpose, copies_by_purpose, tuple(sorted(disagreements)))
 
 
 def _difference(row: StoredRow | None, copy: StoredRow | None) -> str:
@@ -112,23 +116,25 @@ def _difference(row: StoredRow | None, copy: StoredRow | None) -> str:
     return "" if digest(row) == digest(copy) else "differs"
 
 
-def _copies(project: Project, purpose: Purpose, session_id: str, own: Rows, mirror: Mirror) -> Rows:
-    found: Rows = {}
-    for file in _files(project, purpose, session_id, own, mirror):
+def _copies(
+    project: Project, purpose: Purpose, session_id: str, rows_by_id: Rows, mirror: Mirror
+) -> Rows:
+    copies: Rows = {}
+    for file in _files(project, purpose, session_id, rows_by_id, mirror):
         for copy in scan.read(project.sessions, file):
             if copy.problem or copy.purpose != purpose.name:
                 continue
             if copy.row is None:
-                found.pop(copy.id, None)
+                copies.pop(copy.id, None)
             elif purpose.is_stream or copy.id == session_id:
-                found[copy.id] = copy.row
-    return found
+                copies[copy.id] = copy.row
+    return copies
 
 
 def _files(
-    project: Project, purpose: Purpose, session_id: str, own: Rows, mirror: Mirror
+    project: Project, purpose: Purpose, session_id: str, rows_by_id: Rows, mirror: Mirror
 ) -> Iterator[str]:
-    if not purpose.is_stream and session_id not in own:
+    if not purpose.is_stream and session_id not in rows_by_id:
         # The day in its name is not known: it is looked for.
         endings = names.endings(session_id, purpose.name)
         for file in scan.files(project.sessions):
@@ -136,6 +142,8 @@ def _files(
                 yield file
         return
     of_session = codec.dump({"session_id": session_id})
-    path = mirror.path(purpose, own.get(session_id, (session_id, of_session, None, None, None)))
+    path = mirror.path(
+        purpose, rows_by_id.get(session_id, (session_id, of_session, None, None, None))
+    )
     if path is not None:
         yield path.name

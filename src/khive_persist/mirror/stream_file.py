@@ -24,19 +24,19 @@ from khive_persist.store.codec import StoredRow
 NO_SESSION: Final = "no-session"
 _LOCK_SECONDS: Final = 30.0
 _WAIT_SECONDS: Final = 0.002
-_LAST_BYTES: Final = 65_536
-_PART_BYTES: Final = 1 << 20
+_TAIL_BYTES: Final = 65_536
+_CHUNK_BYTES: Final = 1 << 20
 # What each line of ours begins with.
-_BEGIN: Final = b'{"dataModelVersion":'
+_LINE_START: Final = b'{"dataModelVersion":'
 
 
-class Entry(NamedTuple):
+class StreamLine(NamedTuple):
     """A line to append.
 
     Attributes:
         id: The record's id.
-        line: With its end.
-        created_at: The record's.
+        line: The line with its end.
+        created_at: The record's time.
     """
 
     id: str
@@ -52,11 +52,11 @@ class Stream(NamedTuple):
     """A stream that is open for appending, and locked.
 
     Attributes:
-        path: Where it lies.
-        descriptor: Holds it, until closed.
+        path: The path of its plain file.
+        descriptor: The open file, which holds the lock until it is closed.
         is_new: Whether its name may not be synced yet.
-        inode: Which file it is, as long as it is open.
-        size: How many bytes it has, before anything is appended.
+        inode: The number of the file, unique as long as it is open.
+        size: Its bytes, before anything is appended.
     """
 
     path: Path
@@ -71,8 +71,8 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
     """Open a stream, and keep others from writing to it.
 
     Args:
-        path: Where it lies.
-        is_new: Make it where it is missing.
+        path: The path of its plain file.
+        is_new: Whether to make it where it is missing.
 
     Raises:
         ReplacedError: It is gone, or another one by now.
@@ -87,7 +87,7 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
 
 
 def take(path: Path, *, is_new: bool = False) -> Stream:
-    """As `opened`, until the descriptor is closed."""
+    """Open and lock a stream as `opened` does, until its descriptor is closed."""
     descriptor = _open(path, is_new=is_new)
     if descriptor is None and os.path.lexists(packed_streams.packed_path(path)):
         # Late lines go to a plain file beside the packed one.
@@ -97,40 +97,40 @@ def take(path: Path, *, is_new: bool = False) -> Stream:
         raise ReplacedError
     try:
         _lock(descriptor, path)
-        own = os.fstat(descriptor)
-        if stat.S_IMODE(own.st_mode) != PRIVATE_FILE:
+        status = os.fstat(descriptor)
+        if stat.S_IMODE(status.st_mode) != PRIVATE_FILE:
             os.fchmod(descriptor, PRIVATE_FILE)
-        if not _is_at(own, path):
+        if not _is_at(status, path):
             raise ReplacedError
     except BaseException:
         os.close(descriptor)
         raise
-    return Stream(path, descriptor, is_new, own.st_ino, own.st_size)
+    return Stream(path, descriptor, is_new, status.st_ino, status.st_size)
 
 
-class Appending:
+class StreamAppender:
     """Appends to streams of one folder; all of it is synced when it is finished."""
 
     def __init__(self, folder: Path, *, is_together: bool) -> None:
-        """Prepare it.
+        """Prepare to append.
 
         Args:
-            folder: Where the streams lie.
-            is_together: Sync all of them at once, in the end.
+            folder: The folder of the streams.
+            is_together: Whether to sync all of them at once, at the end.
         """
         self._folder = folder
         self._is_together = is_together
         self._unsynced: dict[Path, None] = {}
         self._is_directory_unsynced = False
 
-    def add(self, stream: Stream, entries: Sequence[Entry], may_be_there: bool) -> None:
+    def add(self, stream: Stream, entries: Sequence[StreamLine], may_be_there: bool) -> None:
         """Append lines.
 
         A torn line that a killed writer left is cut off before.
 
         Args:
-            stream: Where to.
-            entries: In order.
+            stream: The stream to append to.
+            entries: The lines, in order.
             may_be_there: Whether the stream may have the very lines already; those are not written
                 again.
 
@@ -143,7 +143,7 @@ class Appending:
             present = _last_lines(stream.path, {entry.id for entry in entries})
             entries = [entry for entry in entries if present.get(entry.id) != entry.line]
         try:
-            for part in _parts(entries):
+            for part in _chunks(entries):
                 _write_all(stream.descriptor, part)
             if not self._is_together:
                 os.fsync(stream.descriptor)
@@ -164,57 +164,57 @@ class Appending:
 
 
 def retract(path: Path, purpose: Purpose, ids: Sequence[str]) -> None:
-    """Say in this very file of some ids that they were deleted: synced on return."""
-    _, session = holder(path) or ("", NO_SESSION)
-    appending = Appending(path.parent, is_together=False)
+    """Append deletions of some ids to this very file: synced on return."""
+    _, session = owner_of(path) or ("", NO_SESSION)
+    appending = StreamAppender(path.parent, is_together=False)
     with opened(path) as stream:
-        lines = [Entry(id, deletion(purpose, id, session), None) for id in ids]
+        lines = [StreamLine(id, deletion(purpose, id, session), None) for id in ids]
         appending.add(stream, lines, may_be_there=False)
     appending.finish()
 
 
 def remove_empty(path: Path) -> None:
-    """Remove a stream without a line, unless somebody writes one: the name is not synced."""
+    """Remove a stream without a line, unless one is being written: the name is not synced."""
     with suppress(ReplacedError), opened(path) as stream:
         if not os.fstat(stream.descriptor).st_size:
             path.unlink()
 
 
 def session_of(row: StoredRow) -> str:
-    """The session that a record belongs to; a word of ours for one of none."""
+    """Return the session that a record belongs to, or `NO_SESSION`."""
     return session_of_content(codec.column(row[1]))
 
 
 def session_in(document: dict[str, Any]) -> str:
-    """The session that a line's document belongs to."""
+    """Return the session that a line's document belongs to."""
     return session_of_content(document if document.get("deleted") is True else content_of(document))
 
 
-def holder(path: Path) -> tuple[str, str] | None:
-    """The purpose and the session of a stream, by its first sound line; None where it has none."""
+def owner_of(path: Path) -> tuple[str, str] | None:
+    """Return the purpose and the session of a stream, by its first sound line, or None."""
     with suppress(FileNotFoundError):
         for line in packed_streams.lines(path):
-            told = told_by(codec.column(line.content))
-            if told is not None:
-                return told
+            owner = owner_in(codec.column(line.content))
+            if owner is not None:
+                return owner
     return None
 
 
-def told_by(document: Any) -> tuple[str, str] | None:
-    """The purpose and the session that a line's document names."""
+def owner_in(document: Any) -> tuple[str, str] | None:
+    """Return the purpose and the session that a line's document names."""
     if not isinstance(document, dict) or not isinstance(document.get("purpose"), str):
         return None
     return document["purpose"], session_in(document)
 
 
 def session_of_content(content: Any) -> str:
-    """As `session_of`, by the record's content."""
+    """Return the session of a record, by its content, or `NO_SESSION`."""
     session = content.get("session_id") if isinstance(content, dict) else None
     return session if isinstance(session, str) and session else NO_SESSION
 
 
 def deletion(purpose: Purpose, id: str, session: str) -> bytes:
-    """The line that takes a record out of a stream."""
+    """Return the line that takes a record out of a stream."""
     return codec.dump_line(
         {
             "dataModelVersion": DATA_MODEL_VERSION,
@@ -228,12 +228,12 @@ def deletion(purpose: Purpose, id: str, session: str) -> bytes:
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a file is empty, or what a killed writer left of its first line, and all there is."""
+    """Return whether a stream is empty, or has only the beginning of its first line."""
     if not packed_streams.is_file(path) or os.path.lexists(packed_streams.packed_path(path)):
         return False
     with path.open("rb") as file:
         first = file.readline()
-    return not first.endswith(b"\n") and first[: len(_BEGIN)] == _BEGIN[: len(first)]
+    return not first.endswith(b"\n") and first[: len(_LINE_START)] == _LINE_START[: len(first)]
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -259,28 +259,28 @@ def _open(path: Path, *, is_new: bool) -> int | None:
         return None
 
 
-def _is_at(own: os.stat_result, path: Path) -> bool:
+def _is_at(status: os.stat_result, path: Path) -> bool:
     try:
-        there = os.lstat(path)
+        current = os.lstat(path)
     except FileNotFoundError:
         return False
-    return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
+    return (status.st_dev, status.st_ino) == (current.st_dev, current.st_ino)
 
 
 def _without_torn_line(stream: Stream) -> int:
-    """Cut off what stands after the last line's end; the size that is left."""
+    """Cut off what follows the last line's end, and return the remaining size."""
     descriptor, size = stream.descriptor, stream.size
     if not size or os.pread(descriptor, 1, size - 1) == b"\n":
         return size
     end = size
     while end > 0:
-        begin = max(0, end - _LAST_BYTES)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
-        if found >= 0:
-            end = begin + found + 1
+        start = max(0, end - _TAIL_BYTES)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
             break
-        end = begin
-    if told_by(codec.column(os.pread(descriptor, size - end, end))) is not None:
+        end = start
+    if owner_in(codec.column(os.pread(descriptor, size - end, end))) is not None:
         # All of a line, whose end an editor took away.
         _write_all(descriptor, b"\n")
         return size + 1
@@ -289,29 +289,29 @@ def _without_torn_line(stream: Stream) -> int:
 
 
 def _last_lines(path: Path, ids: set[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    lines: dict[str, bytes] = {}
     for line in packed_streams.lines(path):
         document = codec.column(line.content)
         if isinstance(document, dict) and document.get("id") in ids:
-            found[document["id"]] = line.content
-    return found
+            lines[document["id"]] = line.content
+    return lines
 
 
-def _parts(entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The lines, some at a time: together they may be many."""
-    some: list[bytes] = []
+def _chunks(entries: Sequence[StreamLine]) -> Iterator[bytes]:
+    """Yield the lines in chunks of bounded size."""
+    chunk: list[bytes] = []
     size = 0
     for entry in entries:
-        some.append(entry.line)
+        chunk.append(entry.line)
         size += len(entry.line)
-        if size >= _PART_BYTES:
-            yield b"".join(some)
-            some, size = [], 0
-    if some:
-        yield b"".join(some)
+        if size >= _CHUNK_BYTES:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield b"".join(chunk)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]

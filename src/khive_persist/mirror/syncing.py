@@ -30,7 +30,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def _syncfs(folder: Path) -> bool:
-    """Sync the file system of a folder; whether that can be done here."""
+    """Sync the file system of a folder, and return whether the system supports that."""
     function = _function()
     if function is None:
         return False
@@ -43,7 +43,7 @@ def _syncfs(folder: Path) -> bool:
 
 @cache
 def _function() -> Any:
-    # An import that only who writes many files pays for.
+    # An import that only writers of many files pay for.
     import ctypes
 
     # https://man7.org/linux/man-pages/man2/sync.2.html

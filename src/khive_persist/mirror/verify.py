@@ -1,4 +1,4 @@
-"""Proving that the databases and the mirror say the same, row by row."""
+"""Row by row comparison of the databases and the mirror."""
 
 import itertools
 import os
@@ -32,12 +32,12 @@ class Tally(NamedTuple):
     """Counts of what the two copies of one purpose have.
 
     Attributes:
-        rows: How many records the database has.
-        copies: How many the mirror has.
-        missing_in_mirror: In the database only.
-        missing_in_database: In the mirror only.
-        differs: In both, with another content, metadata, time or embedding.
-        twice_in_mirror: In a second file of the mirror.
+        rows: The number of records in the database.
+        copies: The number of records in the mirror.
+        missing_in_mirror: The number in the database only.
+        missing_in_database: The number in the mirror only.
+        differs: The number in both, with another content, metadata, time or embedding.
+        twice_in_mirror: The number in a second file of the mirror.
     """
 
     rows: int
@@ -49,7 +49,7 @@ class Tally(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether both copies have the same records."""
+        """Return whether both copies have the same records."""
         return not any(self[2:])
 
 
@@ -63,9 +63,9 @@ class Difference(NamedTuple):
             file that the mirror did not write, which is no fault.
         purpose: The name of the purpose, or an empty string where it cannot be told.
         id: The record's id, or an empty string.
-        file: Where it lies, or an empty string.
-        line: The line in it, from 1; 0 where it is the whole file.
-        reason: What is wrong, for a person.
+        file: The name of its file, or an empty string.
+        line: The line in the file, from 1; 0 for the whole file.
+        reason: The problem, for a person.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class Comparison:
     """The databases and the mirror of a project, compared. Made by `compared`.
 
     Attributes:
-        tallies: By the name of the purpose.
+        tallies: The counts, by the name of the purpose.
         unreadable: The names of the purposes whose database is damaged.
         is_equal: Whether every record is in both copies, the same, and nothing is damaged.
     """
@@ -88,14 +88,16 @@ class Comparison:
     def __init__(self, project: Project, purposes: Sequence[Purpose], ledger: Ledger) -> None:
         self.project = project
         self.purposes = {purpose.name: purpose for purpose in purposes}
-        self.known = {known.name: known for known in mirrored_purposes(project)} | self.purposes
+        self.known_purposes = {
+            purpose.name: purpose for purpose in mirrored_purposes(project)
+        } | self.purposes
         self.ledger = ledger
         self.tallies: dict[str, Tally] = {}
         self.unreadable: set[str] = set()
         self.is_equal = False
 
     def differences(self) -> Iterator[Difference]:
-        """Each difference: of the purposes in turn, then what is no record."""
+        """Yield each difference: of the purposes in turn, then of what is no record."""
         for name in self.tallies:
             if name not in self.unreadable:
                 for kind in KINDS:
@@ -104,18 +106,18 @@ class Comparison:
         yield from self.problems()
 
     def problems(self) -> Iterator[Difference]:
-        """What is no record, `not_ours` among it."""
+        """Yield what is no record, `not_ours` included."""
         return itertools.starmap(Difference, self.ledger.problems())
 
     def read(self, advance: Advance) -> None:
-        """Look at everything; then once more, in the turn of the writers, at what differed."""
+        """Compare everything; then what differed once more, while no other process writes."""
         for purpose in self.purposes.values():
             self._read_database(purpose, advance)
         for file in scan.files(self.project.sessions):
             self._read_file(file, advance)
         for purpose in self.purposes.values():
             if not purpose.is_stream and purpose.name not in self.unreadable:
-                self._look_again(purpose)
+                self._recheck(purpose)
         streams = [purpose for purpose in self.purposes.values() if purpose.is_stream]
         for document in {purpose.document: None for purpose in streams}:
             self._catch_up([purpose for purpose in streams if purpose.document == document])
@@ -145,36 +147,36 @@ class Comparison:
 
     def _read_file(self, file: str, advance: Advance) -> None:
         """Read a file; of a stream, what was added to it since."""
-        mark = scan.START
+        offset = scan.START
         if names.is_stream(file):
             try:
                 state = packed_streams.state(self.project.sessions / file)
             except FileNotFoundError:
                 self.ledger.drop_file(file)
                 return
-            known, *project = self.ledger.mark(file) or (state.identity, 0, -1)
-            mark = scan.Mark(*project)
-            if known != state.identity or state.plain_bytes < mark.end:
+            previous_identity, *position = self.ledger.mark(file) or (state.identity, 0, -1)
+            offset = scan.ReadOffset(*position)
+            if previous_identity != state.identity or state.plain_bytes < offset.end:
                 # It was written anew, or packed: what was read of it no longer counts.
                 self.ledger.drop_file(file)
-                mark = scan.START
+                offset = scan.START
             self.ledger.drop_problems(file, "torn")
-            if state.plain_bytes == mark.end and known == state.identity:
+            if state.plain_bytes == offset.end and previous_identity == state.identity:
                 return
-            mark = mark._replace(end=max(mark.end, 0))
+            offset = offset._replace(end=max(offset.end, 0))
         count = 0
-        for copy in scan.read(self.project.sessions, file, mark):
+        for copy in scan.read(self.project.sessions, file, offset):
             self._note(copy)
-            mark = mark.after(copy)
+            offset = offset.after(copy)
             count += 1
             if count % _BATCH == 0:
                 advance(_BATCH)
         advance(count % _BATCH)
         if names.is_stream(file):
-            self.ledger.set_mark(file, state.identity, *mark)
+            self.ledger.set_mark(file, state.identity, *offset)
 
     def _note(self, copy: scan.Copy) -> None:
-        purpose = self.known.get(copy.purpose)
+        purpose = self.known_purposes.get(copy.purpose)
         if copy.problem == scan.NOT_OURS or not self._can_be_of(copy, purpose):
             # Said once of the whole file. Its name can be of bytes that are no text.
             file = os.fsencode(copy.file).decode("utf-8", "backslashreplace")
@@ -194,28 +196,30 @@ class Comparison:
             self.ledger.add_copy(entry, digest(copy.row))
 
     def _can_be_of(self, copy: scan.Copy, purpose: Purpose | None) -> bool:
-        """Whether a file's name is one that the purpose's writer gives, or any's that is known."""
+        """Return whether a file's name is one that the writer of a known purpose gives."""
         if purpose is not None:
             return names.split(copy.file, purpose) is not None
-        return not copy.problem or any(names.split(copy.file, p) for p in self.known.values())
+        return not copy.problem or any(
+            names.split(copy.file, p) for p in self.known_purposes.values()
+        )
 
-    def _look_again(self, purpose: Purpose) -> None:
-        """Settle what of a purpose of documents only differed because somebody wrote meanwhile."""
+    def _recheck(self, purpose: Purpose) -> None:
+        """Settle differences of documents that exist only because of concurrent writes."""
         mirror = Mirror(self.project, Settings())
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
-            while some := list(islice(entries, _BATCH)):
+            while chunk := list(islice(entries, _BATCH)):
                 with turn(self.project, [purpose]):
-                    self._settle(purpose, mirror, [entry.id for entry in some])
+                    self._settle(purpose, mirror, [entry.id for entry in chunk])
 
     def _catch_up(self, purposes: Sequence[Purpose]) -> None:
-        """Bring both sides of streams, which only grow, to one moment.
+        """Read both sides of streams, which only grow, as of one moment.
 
-        Together those whose files begin with the same word: only then nobody writes to one.
+        Purposes whose files begin alike come together: only then no process writes to one.
         """
         with ExitStack() as stack:
             snapshots = {}
-            with turn(self.project, sharing(self.known.values(), purposes[0])):
+            with turn(self.project, sharing(self.known_purposes.values(), purposes[0])):
                 for purpose in purposes:
                     path = self.project.database(purpose.file)
                     if purpose.name not in self.unreadable and path.exists():
@@ -230,43 +234,45 @@ class Comparison:
     def _settle_rows(self, purpose: Purpose, snapshot: sqlite3.Connection | None) -> None:
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
-            while some := [entry.id for entry in islice(entries, _BATCH)]:
-                found = rows.fetch_ids(snapshot, purpose.table, some) if snapshot else []
-                self._put_rows(purpose, some, found)
+            while ids := [entry.id for entry in islice(entries, _BATCH)]:
+                records = rows.fetch_ids(snapshot, purpose.table, ids) if snapshot else []
+                self._replace_rows(purpose, ids, records)
 
     def _settle(self, purpose: Purpose, mirror: Mirror, ids: Iterable[str]) -> None:
-        """Bring both sides of some records to this moment, and of all that share a file with them.
+        """Read both sides of some records, and of all that share a file with them, as of now.
 
         A name that became free may have gone to another record since.
         """
         database = self.project.database(purpose.file)
-        todo, done, read = set(ids), set[str](), set[str]()
-        while todo:
-            found = rows.read_ids(database, purpose.table, [*todo]) if database.exists() else []
-            files = {file for id in todo for file in self.ledger.files_of(purpose.name, id)}
-            for row in found:
+        pending, settled, read_files = set(ids), set[str](), set[str]()
+        while pending:
+            records = (
+                rows.read_ids(database, purpose.table, [*pending]) if database.exists() else []
+            )
+            files = {file for id in pending for file in self.ledger.files_of(purpose.name, id)}
+            for row in records:
                 # All its names may be taken: then it has no file.
                 with suppress(MirrorError):
                     if (path := mirror.path(purpose, row)) is not None:
                         files.add(path.name)
-            self._put_rows(purpose, [*todo], found)
-            done |= todo
-            files -= read
-            todo = self._ids_in(purpose, files)
+            self._replace_rows(purpose, [*pending], records)
+            settled |= pending
+            files -= read_files
+            pending = self._ids_in(purpose, files)
             for file in sorted(files):
                 self.ledger.drop_file(file)
                 self._read_file(file, lambda _: None)
-            todo = (todo | self._ids_in(purpose, files)) - done
-            read |= files
+            pending = (pending | self._ids_in(purpose, files)) - settled
+            read_files |= files
 
     def _ids_in(self, purpose: Purpose, files: Iterable[str]) -> set[str]:
-        found = (entry for file in files for entry in self.ledger.copies_in(file))
-        return {id for name, id in found if name == purpose.name}
+        copies = (entry for file in files for entry in self.ledger.copies_in(file))
+        return {id for name, id in copies if name == purpose.name}
 
-    def _put_rows(self, purpose: Purpose, ids: list[str], found: list[StoredRow]) -> None:
+    def _replace_rows(self, purpose: Purpose, ids: list[str], records: list[StoredRow]) -> None:
         for id in ids:
             self.ledger.drop_row(purpose.name, id)
-        self.ledger.add_rows(purpose.name, [(row[0], digest(row)) for row in found])
+        self.ledger.add_rows(purpose.name, [(row[0], digest(row)) for row in records])
 
 
 _REASONS: Final = {
@@ -283,14 +289,14 @@ def compared(
 ) -> Iterator[Comparison]:
     """Compare the databases of a project with its mirror, while others write.
 
-    What differs because somebody wrote just then is looked at again in the turn of the writers, so
+    Differences of concurrent writes are compared again while no other process writes, so
     that every difference is one. Memory is flat: ids and digests lie in a file below `.khive`, for
     as long as the `with`.
 
     Args:
-        place: What to look at.
-        purposes: Which records; a record of another purpose in the mirror is an `unknown_purpose`.
-        advance: Called with the number of records that were looked at since.
+        project: The project to compare.
+        purposes: The purposes to compare; any other one in the mirror is an `unknown_purpose`.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         ProjectError: The project cannot be written to, as the comparison has to.

@@ -1,4 +1,4 @@
-"""The turn of who changes several databases, or their mirror, and lets nobody else write."""
+"""Exclusive access to several databases and their mirror: no other process writes meanwhile."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ def turn(project: Project, purposes: Iterable[Purpose]) -> Iterator[None]:
         StoreBusyError: Others held one for longer than 30 s.
         StoreUnavailableError: A lock's file cannot be made, or a switch cannot be finished.
     """
-    # In one order, or two who wait for several would wait for each other.
+    # In one order, or two processes that wait for several would wait for each other.
     paths = sorted({project.database(purpose.file) for purpose in purposes})
     while True:
         atomic_switch.settle(project.khive, LOCK_SECONDS)
@@ -34,10 +34,10 @@ def turn(project: Project, purposes: Iterable[Purpose]) -> Iterator[None]:
                 return
 
 
-def sharing(known: Iterable[Purpose], purpose: Purpose) -> list[Purpose]:
-    """The purposes whose streams have names that begin alike, itself among them."""
+def sharing(purposes: Iterable[Purpose], purpose: Purpose) -> list[Purpose]:
+    """Return the purposes whose files have names that begin alike, `purpose` included."""
     return [
         other
-        for other in {*known, purpose}
+        for other in {*purposes, purpose}
         if (other.document, other.is_stream) == (purpose.document, purpose.is_stream)
     ]

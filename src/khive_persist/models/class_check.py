@@ -23,7 +23,7 @@ def check_class(record: "type[Node]", fields: Mapping[str, FieldInfo]) -> None:
     name = record.__name__
     if record.model_config.get("extra") == "allow":
         raise InvalidRecordError(
-            f"{name} takes any field, which its row has no project for",
+            f"{name} takes any field, which its row has no place for",
             hint='leave out extra="allow", and put what is not declared into content',
         )
     twice = sorted(fields.keys() & _content_names(record.model_fields["content"].annotation))

@@ -46,7 +46,8 @@ def remember(project: Project, added: Purpose) -> None:
         raise
     except OSError as error:
         raise ProjectError(
-            f"the definition of {added.name} cannot be written to {project.khive} ({error.strerror})"
+            f"the definition of {added.name} cannot be written to {project.khive}"
+            f" ({error.strerror})"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""`Recorder`: a server's end of its recorder, the process of `recording.py`."""
+"""`Recorder`: a server's end of its recorder, the process of `process.py`."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ class Recorder:
         """Prepare it; `start` starts the process.
 
         Args:
-            place: Whose.
+            project: The project.
             committed: Called after each commit.
         """
         self._project = project

@@ -56,7 +56,7 @@ class Commits:
         """Prepare them; the file is opened, and made where it is missing, by the first one.
 
         Args:
-            place: Whose.
+            project: The project.
             purpose: Which file.
             live: The settings in force.
             done: Called after each commit, in the thread, with what it did.

@@ -27,7 +27,7 @@ class Serving:
     """One server of one project.
 
     Attributes:
-        place: Whose.
+        project: The project.
         address: Where it listens; a name or an IP address.
         limits: What a connection may cost.
         live: The settings in force, and the redactor.

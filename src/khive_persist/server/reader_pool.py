@@ -51,7 +51,7 @@ class Reading:
         """Open nothing yet.
 
         Args:
-            place: Whose.
+            project: The project.
             live: The settings in force.
             asked: How often it was asked so far to store something.
         """
@@ -65,7 +65,7 @@ class Reading:
         self._is_closed = False
         self._was_read = anyio.Event()
         self._settings = live.settings
-        self.rollup = Rollup()
+        self.rollup = Rollup(live.settings.verdict_rule)
         self.hours = Hours(self.rollup)
         self.follower = Follower(self.new_reader, self.rollup, self.prices())
         self.feed = Feed([self.new_reader(one) for one in FILES], self.new_reader(*FILES))
@@ -130,6 +130,8 @@ class Reading:
             if self._live.settings is not self._settings:
                 if self._live.settings.cost_prices != self._settings.cost_prices:
                     self.follower.set_prices(self.prices())
+                if self._live.settings.verdict_rule != self._settings.verdict_rule:
+                    await self.in_thread(self.rollup.set_rule, self._live.settings.verdict_rule)
                 self._settings = self._live.settings
             more = await self.follower.look()
             if began > renewed + _RENEW_SECONDS or not more:

@@ -77,7 +77,7 @@ def serve(
     """Serve a project until SIGTERM or SIGINT: then what has begun is answered, and it returns.
 
     Args:
-        place: Whose; made where it is missing.
+        project: The project; made where it is missing.
         settings: Of its config.toml, for where to listen.
         options: What goes before them.
         ready: Called with the URL once requests are answered.

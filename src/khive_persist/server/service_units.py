@@ -52,10 +52,10 @@ class Unit(NamedTuple):
 
 
 def unit_of(project: Project, options: Sequence[str] = (), platform: str = "") -> Unit:
-    """The file for a project, with the options of `serve`; for this platform unless another is named.
+    """The file for a project, with the options of `serve`; for this platform unless told otherwise.
 
     Raises:
-        InvalidSettingsError: The path of the project has a control character, which no unit can say.
+        InvalidSettingsError: The path of the project has a control character.
     """
     root = str(project.root)
     if not root.isprintable():

@@ -1,1 +1,1 @@
-"""What a session is, and all that is asked of sessions."""
+"""What a session is: `definitions.py` says once what each word means, the others ask by it."""

@@ -5,7 +5,16 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, Purpose
-from khive_persist.sessions.call_ends import is_end
+from khive_persist.sessions.definitions import (
+    has_session_sql,
+    is_call_end_sql,
+    is_failed_call_sql,
+    is_verdict_sql,
+    session_sql,
+    text_sql,
+    tool_sql,
+    verdict_order_sql,
+)
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
@@ -115,24 +124,18 @@ async def latest(reader: Reader, purposes: Sequence[Purpose], before: str) -> st
     return (await reader.fetch(build))[0][0]  # type: ignore[no-any-return]
 
 
-def text_of(source: Source, name: str) -> str:
-    """A field of content as text; an empty one where it is none."""
-    value = source.extract(f"$.{name}")
-    return f"CASE typeof({value}) WHEN 'text' THEN {value} ELSE '' END"
-
-
 def _events(source: Source, time: Time) -> Statement:
     at = source.created_at
-    ends = is_end(source)
-    keys = "session, day, project, model"
+    keys = "session, day, tool, project, model"
     each = [
         # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
-        f"SELECT session, day, '{tool}', project, model, count(*), count(ends),"
+        "SELECT session, day, tool, project, model, count(*), count(ends),"
         " count(failed), min(at), max(at)"
-        f" FROM (SELECT {text_of(source, 'session_id')} AS session,"
-        f" substr({at}, 1, {DAY_CHARACTERS}) AS day, {text_of(source, 'cwd')} AS project,"
-        f" {text_of(source, 'model')} AS model, {at} AS at, CASE WHEN {ends} THEN 1 END AS ends,"
-        f" CASE WHEN {ends} AND {source.extract('$.success')} = 0 THEN 1 END AS failed"
+        f" FROM (SELECT {session_sql(source)} AS session, substr({at}, 1, {DAY_CHARACTERS}) AS day,"
+        f" {tool_sql(source, tool)} AS tool, {text_sql(source, 'cwd')} AS project,"
+        f" {text_sql(source, 'model')} AS model, {at} AS at,"
+        f" CASE WHEN {is_call_end_sql(source)} THEN 1 END AS ends,"
+        f" CASE WHEN {is_failed_call_sql(source)} THEN 1 END AS failed"
         f" FROM {source.tables[purpose.name]} WHERE {at} >= ? AND {at} < ? LIMIT -1)"
         f" GROUP BY {keys}"
         for tool, purpose in HOOK_EVENTS.items()
@@ -156,11 +159,11 @@ def _verdicts(source: Source, time: Time) -> Statement:
     if table is None:
         return Statement("SELECT NULL, 0 LIMIT 0", [])
     at = source.created_at
-    by_rule = f"{source.extract('$.source')} IS 'rule'"
     return Statement(
         f"SELECT verdict, count(*) FROM (SELECT {source.extract('$.verdict')} AS verdict,"
-        f" row_number() OVER (PARTITION BY {source.extract('$.session_id')}"
-        f" ORDER BY {by_rule}, {at} DESC, rowid DESC) AS number"
-        f" FROM {table} WHERE {at} >= ? AND {at} < ?) WHERE number = 1 GROUP BY verdict",
+        f" row_number() OVER (PARTITION BY {session_sql(source)}"
+        f" ORDER BY {verdict_order_sql(source)} DESC) AS number"
+        f" FROM {table} WHERE {at} >= ? AND {at} < ? AND {has_session_sql(source)}"
+        f" AND {is_verdict_sql(source)}) WHERE number = 1 GROUP BY verdict",
         [*time],
     )

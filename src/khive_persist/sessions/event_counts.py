@@ -4,6 +4,7 @@ from typing import Any
 
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.models.query import Filter
+from khive_persist.sessions.definitions import is_failed_call_sql, session_sql, tool_sql
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -12,8 +13,9 @@ async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]
     """The events of each tool, or other client, and type.
 
     Returns:
-        The most frequent first: `tool`, `event_type`, `events`, `failures` (those with `success`
-        false) and `sessions`.
+        The most frequent first: `tool`, `event_type`, `events`, `failures` (ends of tool calls that
+        failed) and `sessions`: in how many there are such events, so that a session is counted for
+        each type that it has.
 
     Raises:
         StoreError: As its subclasses say.
@@ -31,10 +33,10 @@ def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
             continue
         one = source._replace(sql=source.tables[purpose.name])
         columns = (
-            f"coalesce({source.extract('$.tool')}, '{tool}') AS tool,"
+            f"{tool_sql(source, tool)} AS tool,"
             f" {event_type} AS event_type, count(*) AS events,"
-            f" count(CASE WHEN {source.extract('$.success')} = 0 THEN 1 END) AS failures,"
-            f" count(DISTINCT {source.extract('$.session_id')}) AS sessions"
+            f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures,"
+            f" count(DISTINCT nullif({session_sql(source)}, '')) AS sessions"
         )
         found = select(one, filters, columns=columns)
         each.append(f"{found.sql} GROUP BY 1, 2")

@@ -7,7 +7,7 @@ files at once would hold all of them.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from khive_persist.models.event_types import POST, PRE
+from khive_persist import clock
 from khive_persist.models.purposes import (
     CONVERSATIONS,
     FOCUS_CHAINS,
@@ -17,7 +17,23 @@ from khive_persist.models.purposes import (
     Purpose,
 )
 from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
-from khive_persist.sessions.call_ends import is_end, unreported
+from khive_persist.prices import TOKEN_CLASSES
+from khive_persist.sessions.definitions import (
+    ModelUse,
+    is_call_end_sql,
+    is_failed_call_sql,
+    is_verdict_sql,
+    main_model,
+    plan_field_sql,
+    plan_order_sql,
+    plan_session_sql,
+    text_sql,
+    time_sql,
+    tool_sql,
+    unreported_sql,
+    used_sql,
+    verdict_order_sql,
+)
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
@@ -29,6 +45,11 @@ PURPOSES: Final = (
     FOCUS_CHAINS,
     OUTCOMES,
 )
+_PLAN_FIELDS: Final = (
+    "task_description", "complexity", "workflow_pattern", "confidence", "agent_count",
+    "planning_cost",
+)  # fmt: skip
+_LATER: Final = "\U0010ffff"
 _MAX_CHARACTER: Final = "\U0010ffff"
 
 
@@ -55,7 +76,7 @@ class Plan(NamedTuple):
 
 
 class EventFacts(NamedTuple):
-    """What the events of one session tell. `failures` are the tool calls that failed."""
+    """What the events of one session tell: `tool` is that of the first, `failures` of the calls."""
 
     tool: str
     started: str | None
@@ -105,18 +126,16 @@ def plans(
         table = source.tables.get(PLANNER_SESSIONS.name)
         if table is None:
             return _nothing(len(Plan._fields))
-        link = _link(source)
-        order = f"coalesce({source.created_at}, '') || ' ' || id"
+        link = f"nullif({plan_session_sql(source)}, '')"
+        order = plan_order_sql(source)
         # SQLite gives the id of the row that has the maximum.
         latest = f"SELECT id FROM (SELECT id, max({order}) FROM {table} GROUP BY {link})"
         columns = [
             "id",
-            _text(source, "session_id"),
+            plan_field_sql(source, "session_id"),
             link,
             source.created_at,
-            *(_text(source, name) for name in ("task_description", "complexity")),
-            _text(source, "workflow_pattern"),
-            *(_number(source, name) for name in ("confidence", "agent_count", "planning_cost")),
+            *(plan_field_sql(source, name) for name in _PLAN_FIELDS),
             f"{link} IS NOT NULL AND id NOT IN ({latest})",
         ]
         return select(
@@ -136,7 +155,7 @@ def tasks(source: Source) -> Statement:
     if table is None:
         return _nothing(4)
     names = ("task_description", "complexity", "workflow_pattern")
-    columns = ", ".join(["id", *(_text(source, name) for name in names)])
+    columns = ", ".join(["id", *(plan_field_sql(source, name) for name in names)])
     one = source._replace(sql=table)
     return select(one, (), (-column("created_at"), -column("id")), columns=columns)
 
@@ -150,18 +169,14 @@ def linked_to(prefix: str, *, is_exact: bool) -> Filter:
 
 
 async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, EventFacts]:
-    """What the events tell, by session; a session without events is missing.
-
-    A tool call is counted once, though it has an event before and one after; a tool may report
-    only one of them.
-    """
+    """What the events tell, by session; a session without events is missing."""
     rows = await reader.fetch(lambda source: _events(source, sessions))
     found: dict[str, EventFacts] = {}
     for session, *values in rows:
         facts = EventFacts(*values)
         if (other := found.get(session)) is not None:
             facts = EventFacts(
-                other.tool,
+                min((one.started or _LATER, one.tool) for one in (facts, other))[1],
                 _first(other.started, facts.started),
                 _last(other.ended, facts.ended),
                 other.tool_calls + facts.tool_calls,
@@ -174,7 +189,7 @@ async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Even
 
 def with_unreported(events: EventFacts | None, messages: MessageFacts | None) -> EventFacts | None:
     """Add the calls that no event tells of; None where neither tells of a call."""
-    if messages is None or not messages.unreported_calls:
+    if messages is None or not (messages.unreported_calls or messages.unreported_failures):
         return events
     calls, failures = messages.unreported_calls, messages.unreported_failures
     if events is None:
@@ -192,9 +207,11 @@ async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Me
             source,
             CONVERSATIONS,
             sessions,
-            f"min({source.extract('$.tool')}), min({source.created_at}), max({source.created_at}),"
+            f"nullif(substr(min({time_sql(source)} || {text_sql(source, 'tool')}),"
+            f" {clock.CREATED_AT_CHARACTERS + 1}), ''),"
+            f" min({source.created_at}), max({source.created_at}),"
             f" count(DISTINCT {source.extract('$.agent_id')}),"
-            f" sum({unreported(source, 'calls')}), sum({unreported(source, 'failures')})",
+            f" sum({unreported_sql(source, 'calls')}), sum({unreported_sql(source, 'failures')})",
             len(MessageFacts._fields),
         )
     )
@@ -212,14 +229,22 @@ async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoF
 
 
 async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, VerdictGiven]:
-    """The verdict that counts, by session: the latest of a person, else the latest of a rule."""
+    """The verdict that counts, by session; a session without one is missing."""
     rows = await reader.fetch(lambda source: _verdicts(source, sessions))
-    found: dict[str, VerdictGiven] = {}
-    for session, verdict, source, note in rows:
-        before = found.get(session)
-        if before is None or source == "person" or before.source != "person":
-            found[session] = VerdictGiven(verdict, source, note)
-    return found
+    return {session: VerdictGiven(*row) for session, *row in rows}
+
+
+async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
+    """The model, by session; a session that names none is missing.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    found: dict[str, list[ModelUse]] = {}
+    for session, *use in await reader.fetch(lambda source: _models(source, sessions)):
+        found.setdefault(session, []).append(ModelUse(*use))
+    named = {session: main_model(uses) for session, uses in found.items()}
+    return {session: model for session, model in named.items() if model is not None}
 
 
 async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
@@ -250,14 +275,14 @@ async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
 
 
 def _events(source: Source, sessions: Iterable[str]) -> Statement:
-    session_id, kind = source.extract("$.session_id"), source.extract("$.event_type")
-    pre, post = (", ".join(f"'{name}'" for name in names) for names in (PRE, POST))
+    session_id = source.extract("$.session_id")
     wanted = codec.dump(sorted(sessions))
     each = [
-        f"SELECT {session_id}, '{tool}', min({source.created_at}), max({source.created_at}),"
-        f" max(count(CASE WHEN {kind} IN ({pre}) THEN 1 END),"
-        f" count(CASE WHEN {kind} IN ({post}) THEN 1 END)),"
-        f" count(CASE WHEN {is_end(source)} AND {source.extract('$.success')} = 0 THEN 1 END),"
+        f"SELECT {session_id}, substr(min({time_sql(source)} || {tool_sql(source, tool)}),"
+        f" {clock.CREATED_AT_CHARACTERS + 1}),"
+        f" min({source.created_at}), max({source.created_at}),"
+        f" count(CASE WHEN {is_call_end_sql(source)} THEN 1 END),"
+        f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END),"
         f" count(DISTINCT {source.extract('$.agent_id')})"
         f" FROM {source.tables[purpose.name]}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?)) GROUP BY {session_id}"
@@ -312,28 +337,31 @@ def _verdicts(source: Source, sessions: Iterable[str]) -> Statement:
         return _nothing(4)
     session_id = source.extract("$.session_id")
     return Statement(
-        f"SELECT {session_id}, {source.extract('$.verdict')},"
-        f" coalesce({source.extract('$.source')}, 'person'), {source.extract('$.note')}"
-        f" FROM {table} WHERE {session_id} IN (SELECT value FROM json_each(?))"
-        f" ORDER BY {source.created_at}, rowid",
+        "SELECT session, verdict, source, note FROM ("
+        f"SELECT {session_id} AS session, {source.extract('$.verdict')} AS verdict,"
+        f" coalesce({source.extract('$.source')}, 'person') AS source,"
+        f" {source.extract('$.note')} AS note,"
+        f" row_number() OVER (PARTITION BY {session_id} ORDER BY {verdict_order_sql(source)} DESC)"
+        f" AS number FROM {table} WHERE {session_id} IN (SELECT value FROM json_each(?))"
+        f" AND {is_verdict_sql(source)}) WHERE number = 1",
         [codec.dump(sorted(sessions))],
     )
 
 
-def _link(source: Source) -> str:
-    named = source.extract("$.agent_session_id")
-    return f"coalesce(nullif({named}, ''), {source.extract('$.session_id')})"
-
-
-def _text(source: Source, name: str) -> str:
-    value = source.extract(f"$.{name}")
-    return f"CASE WHEN typeof({value}) = 'text' THEN {value} END"
-
-
-def _number(source: Source, name: str) -> str:
-    # true and false are 1 and 0 to json_extract.
-    kind = f"json_type({source.content}, '$.{name}')"
-    return f"CASE WHEN {kind} IN ('integer', 'real') THEN {source.extract(f'$.{name}')} END"
+def _models(source: Source, sessions: Iterable[str]) -> Statement:
+    session_id, model = source.extract("$.session_id"), source.extract("$.model")
+    tokens = " + ".join(used_sql(source, name) for name in TOKEN_CLASSES)
+    each = [
+        f"SELECT {session_id}, {f'sum({tokens})' if purpose == CONVERSATIONS else '0'},"
+        f" max({time_sql(source)}), {model} FROM {source.tables[purpose.name]}"
+        f" WHERE {session_id} IN (SELECT value FROM json_each(?))"
+        f" AND typeof({model}) = 'text' AND {model} <> '' GROUP BY {session_id}, {model}"
+        for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
+        if purpose.name in source.tables
+    ]
+    if not each:
+        return _nothing(1 + len(ModelUse._fields))
+    return Statement(" UNION ALL ".join(each), [codec.dump(sorted(sessions))] * len(each))
 
 
 def _nothing(columns: int) -> Statement:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from khive_persist import clock
 from khive_persist import settings as configuration
@@ -21,15 +21,12 @@ from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.activity import Time
+from khive_persist.sessions.definitions import ruled, text_sql, time_sql
 from khive_persist.sessions.pages import linked_plans, plan_contents, session_pages
 from khive_persist.sessions.token_totals import token_totals
-from khive_persist.sessions.verdicts import ruled
-from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, aggregate
-
-_TOKENS: Final = ("input", "cache_read", "cache_write", "output")
 
 
 class Assigned(NamedTuple):
@@ -48,9 +45,9 @@ class SessionFacts(NamedTuple):
         tool: The AI tool, or `application`.
         model: The one whose messages used most tokens.
         project: The directory in which it was at work.
-        started: The first event, message or plan; text in UTC.
+        started: The first event or message, else what its application says; text in UTC.
         duration_seconds: From the first event or message to the last, pauses included.
-        tool_calls: How many there were.
+        tool_calls: How many ended, each once.
         failures: Those of them that failed or were refused.
         agents: Agents that it started, its own not among them.
         todos_finished: To-dos that were ever completed.
@@ -90,7 +87,7 @@ async def session_facts(
     """Every session that a record tells of, in order of its id, in flat memory.
 
     Args:
-        place: Whose.
+        project: The project.
         time: Only sessions of which a record of this time tells; what is said of them is of all
             their records.
 
@@ -99,7 +96,7 @@ async def session_facts(
         StoreError: As its subclasses say.
     """
     settings = configuration.load(project.config)
-    prices = PriceTable(settings.cost_prices)
+    prices, rule = PriceTable(settings.cost_prices), settings.verdict_rule
     async with AsyncExitStack() as stack:
         purposes = (*facts.PURPOSES, APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
         reader = await stack.enter_async_context(reading(project, *purposes))
@@ -110,7 +107,7 @@ async def session_facts(
         linked = await linked_plans(reader)
         async for sessions in pages:
             assignments = await _assignments(assigned, sessions)
-            for one in await _page(sessions, linked, reader, messages, prices, settings):
+            for one in await _page(sessions, linked, reader, messages, prices, rule):
                 yield one._replace(assignments=assignments.get(one.session_id, {}))
 
 
@@ -120,7 +117,7 @@ async def _page(
     reader: Reader,
     messages: Reader,
     prices: PriceTable,
-    settings: Settings,
+    rule: float | None,
 ) -> list[SessionFacts]:
     plans = await plan_contents(reader, sessions, linked)
     events = await facts.event_facts(reader, sessions)
@@ -130,7 +127,7 @@ async def _page(
     of_sessions = field("session_id").in_(sessions)
     totals = await token_totals(messages, "session", prices, of_sessions)
     tokens = {total.group: total for total in totals}
-    models = await _models(messages, sessions)
+    models = await facts.models(reader, sessions)
     applications = await _applications(reader, sessions)
     scores = await _means(reader, sessions, SCORES)
     measurements = await _means(reader, sessions, MEASUREMENTS)
@@ -146,7 +143,9 @@ async def _page(
         total, plan = tokens.get(session), plans.get(session, {})
         application = applications.get(session, {})
         verdict = given.get(session) or given.get(_own_session(plan))
-        verdict = verdict or ruled(settings, of_events)
+        if verdict is None and of_events is not None:
+            by_rule = ruled(of_events.tool_calls, of_events.failures, rule)
+            verdict = facts.VerdictGiven(by_rule, "rule", None) if by_rule else None
         todo = todos.get(session)
         made.append(
             SessionFacts(
@@ -160,8 +159,8 @@ async def _page(
                 failures=of_events.failures if of_events else None,
                 agents=max((part.subagents for part in known), default=None),
                 todos_finished=todo.finished if todo else None,
-                tokens=sum(getattr(total, name) for name in _TOKENS) if total else None,
-                cost=total.cost if total and not total.unpriced else None,
+                tokens=total.tokens if total else None,
+                cost=total.whole_cost if total else None,
                 verdict=verdict.verdict if verdict else None,
                 plan=plan,
                 application=application,
@@ -176,27 +175,9 @@ def _own_session(plan: Mapping[str, Any]) -> str:
     return str(plan.get("session_id", ""))
 
 
-async def _models(messages: Reader, sessions: list[str]) -> dict[str, str]:
-    def build(source: Source) -> Statement:
-        table = source.tables.get(CONVERSATIONS.name)
-        if table is None:
-            return Statement("SELECT NULL, NULL LIMIT 0", [])
-        id, model = source.extract("$.session_id"), source.extract("$.model")
-        used = aggregate("sum", source.extract("$.tokens.output"))
-        return Statement(
-            f"SELECT {id}, {model}, {used} AS used FROM {table}"
-            f" WHERE {id} IN (SELECT value FROM json_each(?)) AND typeof({model}) = 'text'"
-            f" GROUP BY {id}, {model} ORDER BY used",
-            [codec.dump(sessions)],
-        )
-
-    # The last one of a session, which stays, is that of most tokens.
-    return {row[0]: row[1] for row in await messages.fetch(build)}
-
-
 async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
     def build(source: Source) -> Statement:
-        id, cwd = source.extract("$.session_id"), source.extract("$.cwd")
+        id, project = source.extract("$.session_id"), text_sql(source, "cwd")
         tables = [
             source.tables[purpose.name]
             for purpose in (CONVERSATIONS, *HOOK_EVENTS.values())
@@ -204,13 +185,16 @@ async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
         ]
         if not tables:
             return Statement("SELECT NULL, NULL LIMIT 0", [])
-        # SQLite gives the cwd of the row that has the minimum.
         each = [
-            f"SELECT {id}, {cwd}, min({source.created_at}) FROM {table} WHERE {id} IN"
-            f" (SELECT value FROM json_each(?)) AND typeof({cwd}) = 'text' GROUP BY {id}"
+            f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first FROM {table}"
+            f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
             for table in tables
         ]
-        return Statement(" UNION ALL ".join(each), [codec.dump(sessions)] * len(each))
+        return Statement(
+            f"SELECT id, substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
+            f" FROM ({' UNION ALL '.join(each)}) GROUP BY id",
+            [codec.dump(sessions)] * len(each),
+        )
 
     return {row[0]: row[1] for row in await reader.fetch(build)}
 

@@ -1,26 +1,39 @@
-"""Sessions: events, messages, the plan and the verdict of one `session_id`."""
+"""Sessions: events, messages, the plan and the verdict of one session's id."""
 
 from typing import Final, NamedTuple
 
+from khive_persist import clock
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.models.query import checked_count
-from khive_persist.sessions.call_ends import unreported
+from khive_persist.sessions.definitions import (
+    PLAN_FIELDS,
+    has_session_sql,
+    is_call_end_sql,
+    is_failed_call_sql,
+    is_message_sql,
+    is_verdict_sql,
+    plan_field_sql,
+    plan_order_sql,
+    plan_session_sql,
+    ruled_sql,
+    session_sql,
+    text_sql,
+    time_sql,
+    tool_sql,
+    unreported_sql,
+    verdict_order_sql,
+)
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
-_PLAN_FIELDS: Final = (
-    "task_description",
-    "complexity",
-    "agent_count",
-    "confidence",
-    "planning_cost",
-)
+_AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
 
 
 class SessionFilter(NamedTuple):
     """Which sessions are meant.
 
-    `session_id` is an id, or the beginning of ids where it is not `is_exact`; times are text as
+    `session_id` is an id, or the beginning of ids where it is not `is_exact`, also of the session
+    that made the plan; `tool` is one in which something was done. Times are text as
     `clock.to_text` writes it.
     """
 
@@ -35,11 +48,11 @@ class SessionFilter(NamedTuple):
 
 
 class SessionSummary(NamedTuple):
-    """One session.
+    """One session, by the meanings of `sessions/definitions.py`.
 
     `started` and `last` are text in UTC; the plan's fields are None where there is no plan, `tool`
-    where there are neither events nor messages, and `verdict`, the one that counts, where nobody
-    gave one.
+    where there are neither events nor messages, and `verdict` where nobody gave one. `plans` is how
+    many there are, of which the latest is shown.
     """
 
     session_id: str
@@ -51,96 +64,135 @@ class SessionSummary(NamedTuple):
     messages: int
     task_description: str | None
     complexity: str | None
-    agent_count: int | None
+    agent_count: float | None
     confidence: float | None
     planning_cost: float | None
     verdict: str | None
+    plans: int
 
 
 async def list_sessions(
-    reader: Reader, wanted: SessionFilter, limit: int | None = None
+    reader: Reader,
+    wanted: SessionFilter,
+    limit: int | None = None,
+    rule: float | None = None,
 ) -> list[SessionSummary]:
-    """The sessions that pass, the one with the latest event, message or plan first.
+    """The sessions that pass, the one that was at work last first.
 
     Args:
         reader: Reads the files of events, messages, plans and verdicts, or some of them.
         wanted: Which.
         limit: At most so many.
+        rule: The share of failures above which a session has failed that nobody has judged; None
+            for no such rule.
 
     Raises:
         InvalidQueryError: The limit is no number from 0.
         StoreError: As its subclasses say.
     """
     limit = checked_count("limit", limit)
-    rows = await reader.fetch(lambda source: _statement(source, wanted, limit))
+    rows = await reader.fetch(lambda source: _statement(source, wanted, limit, rule))
     return [SessionSummary(*row) for row in rows]
 
 
-def _statement(source: Source, wanted: SessionFilter, limit: int | None) -> Statement:
-    plan_columns = ", ".join(f"p.{name}" for name in _PLAN_FIELDS)
+def _statement(
+    source: Source, wanted: SessionFilter, limit: int | None, rule: float | None
+) -> Statement:
+    plan_columns = ", ".join(f"p.{name}" for name in PLAN_FIELDS)
     conditions, values = _conditions(wanted)
+    with_tool = "" if wanted.tool is None else f", w AS ({_with_tool(source)})"
     return Statement(
-        f"WITH e AS ({_events(source)}), m AS ({_messages(source)}), p AS ({_plans(source)}),"
-        f" v AS ({_verdicts(source)}), s AS (SELECT session_id FROM e UNION"
+        f"WITH r AS (SELECT ? AS rule){with_tool}, e AS ({_events(source, rule is not None)}),"
+        f" m AS ({_messages(source)}), p AS ({_plans(source)}), v AS ({_verdicts(source)}),"
+        " s AS (SELECT session_id FROM e UNION"
         " SELECT session_id FROM m UNION SELECT session_id FROM p),"
-        " found AS (SELECT s.session_id, coalesce(e.tool, m.tool) AS tool,"
-        f" {_of_all('min', 'started')} AS started, {_of_all('max', 'last')} AS last,"
-        " coalesce(e.events, 0), coalesce(e.failures, 0) + coalesce(m.failures, 0),"
-        " coalesce(m.messages, 0),"
-        f" {plan_columns}, v.verdict"
+        " summed AS (SELECT s.session_id, coalesce(e.tool, m.tool) AS tool,"
+        f" {_of_work('min', 'started')} AS started, {_of_work('max', 'last')} AS last,"
+        " coalesce(e.events, 0) AS events, coalesce(e.calls, 0) + coalesce(m.calls, 0) AS calls,"
+        " coalesce(e.failures, 0) + coalesce(m.failures, 0) AS failures,"
+        f" coalesce(m.messages, 0) AS messages, {plan_columns}, p.planned_by,"
+        " coalesce(v.verdict, planned.verdict) AS given, coalesce(p.plans, 0) AS plans"
         " FROM s LEFT JOIN e ON e.session_id = s.session_id"
         " LEFT JOIN m ON m.session_id = s.session_id"
         " LEFT JOIN p ON p.session_id = s.session_id"
-        " LEFT JOIN v ON v.session_id = s.session_id)"
-        f" SELECT * FROM found WHERE {' AND '.join(conditions) or '1'}"
-        " ORDER BY last DESC LIMIT ?",
-        [*values, -1 if limit is None else limit],
+        " LEFT JOIN v ON v.session_id = s.session_id"
+        " LEFT JOIN v AS planned ON planned.session_id = p.planned_by),"
+        f" found AS (SELECT *, coalesce(given, {ruled_sql('calls', 'failures', 'rule')}) AS verdict"
+        " FROM summed, r)"
+        f" SELECT {', '.join(SessionSummary._fields)} FROM found"
+        f" WHERE {' AND '.join(conditions) or '1'} ORDER BY last DESC, session_id DESC LIMIT ?",
+        [
+            rule,
+            *([wanted.tool] * with_tool.count("?")),
+            *values,
+            -1 if limit is None else limit,
+        ],
     )
 
 
-def _of_all(function: str, name: str) -> str:
-    """The first or the last of three instants; SQLite's own functions give NULL for any NULL."""
-    names = (f"e.{name}", f"m.{name}", "p.planned")
-    each = [f"coalesce({', '.join(names[n:] + names[:n])})" for n in range(len(names))]
-    return f"{function}({', '.join(each)})"
+def _of_work(function: str, name: str) -> str:
+    """The first or the last of events and messages, else of plans.
+
+    SQLite's own functions give NULL for any NULL.
+    """
+    both = f"{function}(coalesce(e.{name}, m.{name}), coalesce(m.{name}, e.{name}))"
+    return f"coalesce({both}, p.{name})"
 
 
-def _events(source: Source) -> str:
-    session_id = source.extract("$.session_id")
+def _events(source: Source, with_calls: bool) -> str:
+    session_id, at = source.extract("$.session_id"), source.created_at
+    # Without the calls an index has it all, but for what failed: no content is read.
+    calls = f"count(CASE WHEN {is_call_end_sql(source)} THEN 1 END)" if with_calls else "0"
     each = [
-        f"SELECT {session_id} AS session_id, '{tool}' AS tool, min({source.created_at}) AS started,"
-        f" max({source.created_at}) AS last, count(*) AS events,"
-        f" count(CASE WHEN {source.extract('$.success')} = 0 THEN 1 END) AS failures"
-        f" FROM {source.tables[purpose.name]} WHERE {session_id} IS NOT NULL GROUP BY {session_id}"
-        for tool, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
+        "SELECT *, coalesce(started, char(1114111)) ||"
+        f" (SELECT {tool_sql(source, client)} AS tool FROM {table}"
+        f" WHERE {session_id} = own.session_id ORDER BY {at}, tool LIMIT 1) AS first_tool"
+        f" FROM (SELECT {session_id} AS session_id, min({at}) AS started, max({at}) AS last,"
+        f" count(*) AS events, {calls} AS calls,"
+        f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures"
+        f" FROM {table} WHERE {has_session_sql(source)} GROUP BY {session_id}) AS own"
+        for client, table in _tables(source)
     ]
-    names = ("session_id", "tool", "started", "last", "events", "failures")
-    return " UNION ALL ".join(each) or _nothing(names)
+    names = ("session_id", "tool", "started", "last", "events", "calls", "failures")
+    if not each:
+        return _nothing(names)
+    tool = f"substr(min(first_tool), iif(min(started) IS NULL, 2, {_AFTER_TIME}))"
+    return (
+        f"SELECT session_id, {tool} AS tool, min(started) AS started, max(last) AS last,"
+        " sum(events) AS events, sum(calls) AS calls, sum(failures) AS failures"
+        f" FROM ({' UNION ALL '.join(each)}) GROUP BY session_id"
+    )
 
 
 def _messages(source: Source) -> str:
+    names = ("session_id", "tool", "started", "last", "messages", "calls", "failures")
     if CONVERSATIONS.name not in source.tables:
-        return _nothing(("session_id", "tool", "started", "last", "messages", "failures"))
+        return _nothing(names)
     session_id = source.extract("$.session_id")
     return (
-        f"SELECT {session_id} AS session_id, min({source.extract('$.tool')}) AS tool,"
-        f" min({source.created_at}) AS started, max({source.created_at}) AS last,"
-        f" count(CASE WHEN {source.extract('$.role')} IS NOT 'none' THEN 1 END) AS messages,"
-        f" sum({unreported(source, 'failures')}) AS failures"
+        f"SELECT {session_id} AS session_id,"
+        f" nullif(substr(min({time_sql(source)} || {text_sql(source, 'tool')}), {_AFTER_TIME}), '')"
+        f" AS tool, min({source.created_at}) AS started, max({source.created_at}) AS last,"
+        f" count(CASE WHEN {is_message_sql(source)} THEN 1 END) AS messages,"
+        f" sum({unreported_sql(source, 'calls')}) AS calls,"
+        f" sum({unreported_sql(source, 'failures')}) AS failures"
         f" FROM {source.tables[CONVERSATIONS.name]}"
-        f" WHERE {session_id} IS NOT NULL GROUP BY {session_id}"
+        f" WHERE {has_session_sql(source)} GROUP BY {session_id}"
     )
 
 
 def _plans(source: Source) -> str:
     if PLANNER_SESSIONS.name not in source.tables:
-        return _nothing(("session_id", "planned", *_PLAN_FIELDS))
-    session_id = source.extract("$.session_id")
-    fields = ", ".join(f"{source.extract(f'$.{name}')} AS {name}" for name in _PLAN_FIELDS)
+        return _nothing(("session_id", "planned_by", "started", "last", "plans", *PLAN_FIELDS))
+    session = plan_session_sql(source)
+    fields = ", ".join(f"{plan_field_sql(source, name)} AS {name}" for name in PLAN_FIELDS)
+    within = f"OVER (PARTITION BY {session})"
     return (
-        f"SELECT {session_id} AS session_id, {source.created_at} AS planned, {fields}"
-        f" FROM {source.tables[PLANNER_SESSIONS.name]} WHERE {session_id} IS NOT NULL"
+        f"SELECT * FROM (SELECT {session} AS session_id, {session_sql(source)} AS planned_by,"
+        f" min({source.created_at}) {within} AS started, max({source.created_at}) {within} AS last,"
+        f" count(*) {within} AS plans, {fields}, row_number()"
+        f" OVER (PARTITION BY {session} ORDER BY {plan_order_sql(source)} DESC) AS number"
+        f" FROM {source.tables[PLANNER_SESSIONS.name]} WHERE {session} <> '') WHERE number = 1"
     )
 
 
@@ -148,13 +200,34 @@ def _verdicts(source: Source) -> str:
     if OUTCOMES.name not in source.tables:
         return _nothing(("session_id", "verdict"))
     session_id = source.extract("$.session_id")
-    # A person's counts before a rule's. SQLite gives the bare column of the row with the maximum.
-    rank = f"({source.extract('$.source')} IS NOT 'rule') || {source.created_at}"
     return (
         f"SELECT session_id, verdict FROM (SELECT {session_id} AS session_id,"
-        f" {source.extract('$.verdict')} AS verdict, max({rank})"
-        f" FROM {source.tables[OUTCOMES.name]} GROUP BY {session_id})"
+        f" {source.extract('$.verdict')} AS verdict, row_number()"
+        f" OVER (PARTITION BY {session_id} ORDER BY {verdict_order_sql(source)} DESC) AS number"
+        f" FROM {source.tables[OUTCOMES.name]} WHERE {has_session_sql(source)}"
+        f" AND {is_verdict_sql(source)}) WHERE number = 1"
     )
+
+
+def _with_tool(source: Source) -> str:
+    """The sessions in which a tool did something."""
+    tools = [(tool_sql(source, client), table) for client, table in _tables(source)]
+    if CONVERSATIONS.name in source.tables:
+        tools.append((text_sql(source, "tool"), source.tables[CONVERSATIONS.name]))
+    each = [
+        f"SELECT {source.extract('$.session_id')} AS session_id FROM {table} WHERE {tool} = ?"
+        for tool, table in tools
+    ]
+    return " UNION ".join(each) or _nothing(("session_id",))
+
+
+def _tables(source: Source) -> list[tuple[str, str]]:
+    """The clients that have a file of events, and its table."""
+    return [
+        (client, source.tables[purpose.name])
+        for client, purpose in HOOK_EVENTS.items()
+        if purpose.name in source.tables
+    ]
 
 
 def _nothing(names: tuple[str, ...]) -> str:
@@ -164,14 +237,15 @@ def _nothing(names: tuple[str, ...]) -> str:
 def _conditions(wanted: SessionFilter) -> tuple[list[str], list[object]]:
     of_session = "= ?" if wanted.is_exact else "BETWEEN ? AND ? || char(1114111)"
     tests = {
-        f"session_id {of_session}": wanted.session_id,
-        "tool = ?": wanted.tool,
+        f"(session_id {of_session} OR planned_by {of_session})": wanted.session_id,
         "last >= ?": wanted.since,
         "started < ?": wanted.until,
         "complexity = ?": wanted.complexity,
-        # To SQLite any text is larger than any number.
-        "confidence >= ? AND confidence < ''": wanted.min_confidence,
+        "confidence >= ?": wanted.min_confidence,
         "planning_cost <= ?": wanted.max_cost,
     }
     used = {test: value for test, value in tests.items() if value is not None}
-    return list(used), [value for test, value in used.items() for _ in range(test.count("?"))]
+    conditions = list(used)
+    if wanted.tool is not None:
+        conditions.append("session_id IN (SELECT session_id FROM w)")
+    return conditions, [value for test, value in used.items() for _ in range(test.count("?"))]

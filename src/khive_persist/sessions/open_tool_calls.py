@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.sessions.definitions import stands_for_end_sql
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -48,7 +49,7 @@ def _statement(source: Source) -> Statement:
             f"SELECT '{tool}', {session_id}, {tool_name}, {use_id}, 1, {source.created_at} AS last"
             # Where a transcript knew how the call ended, the event before it says so.
             f" FROM {table} AS begun WHERE {event_type} IN ({pre}) AND {use_id} IS NOT NULL"
-            f" AND {source.extract('$.metadata.has_no_end_event')} IS NOT 1"
+            f" AND NOT {stands_for_end_sql(source)}"
             f" AND NOT EXISTS (SELECT 1 FROM {table} AS ended"
             f" WHERE {ended} = {own} AND {ended_type} IN ({post}))"
         )

@@ -1,11 +1,17 @@
 """All sessions that any record names, and the plans that belong to some of them."""
 
+from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from functools import partial
 from typing import Any, Final
 
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.sessions.activity import Time
+from khive_persist.sessions.definitions import (
+    plan_order_sql,
+    plan_session_sql,
+    text_sql,
+)
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
@@ -25,43 +31,56 @@ async def session_pages(
     Raises:
         StoreError: As its subclasses say.
     """
+    rows = await reader.fetch(partial(_named, time))
+    # Sessions that plans alone name, as that of their agent, have no index.
+    named = deque(str(row[0]) for row in rows)
     after = ""
     while True:
-        found = await reader.fetch(partial(_after, after, time))
+        rows = await reader.fetch(partial(_after, after, time))
+        found = {str(row[0]) for row in rows}
+        # Of a page that is full, what comes after its last one is of a later page.
+        last = max(found) if len(rows) >= _SESSIONS_AT_ONCE else None
+        while named and (last is None or named[0] <= last):
+            found.add(named.popleft())
         if not found:
             return
-        page = [str(row[0]) for row in found]
+        page = sorted(found)
         yield page
-        after = page[-1]
+        if last is None:
+            return
+        after = last
 
 
 async def linked_plans(reader: Reader) -> dict[str, str]:
-    """The latest plan that names each agent session, by that session; plans that name none aside.
+    """The latest plan that names each agent's session, by that session.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(_naming)
-    return dict(map(tuple, rows))
+    return dict(map(tuple, await reader.fetch(_naming)))
 
 
 async def plan_contents(
     reader: Reader, sessions: Iterable[str], linked: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """The content of the plan of each session: the latest that names it, else its own latest.
+    """The content of the plan that counts, by session; a session without one is missing.
+
+    Args:
+        reader: Of the file of plans.
+        sessions: Which.
+        linked: As `linked_plans` gives it: what names the session of an agent has no index.
 
     Raises:
         StoreError: As its subclasses say.
     """
     wanted = list(sessions)
-    by_plan = {linked[session]: session for session in wanted if session in linked}
-    rows = await reader.fetch(lambda source: _plans(source, wanted, list(by_plan)))
+    named = [linked[session] for session in wanted if session in linked]
+    rows = await reader.fetch(lambda source: _plans(source, wanted, named))
     found: dict[str, dict[str, Any]] = {}
-    for is_linked, key, text, *_ in rows:
+    for session, text, _ in rows:
         content = codec.column(text)
-        session = by_plan.get(key) if is_linked else key
-        if isinstance(content, dict) and session is not None:
-            # In order of time, those that name a session last.
+        if isinstance(content, dict):
+            # In the order in which they count: the last one stays.
             found[session] = content
     return found
 
@@ -82,29 +101,36 @@ def _after(after: str, time: Time | None, source: Source) -> Statement:
     return Statement(sql, [after, *(time or ())] * len(each))
 
 
+def _named(time: Time | None, source: Source) -> Statement:
+    table = source.tables.get(PLANNER_SESSIONS.name)
+    if table is None:
+        return Statement("SELECT NULL LIMIT 0", [])
+    named, at = text_sql(source, "agent_session_id"), source.created_at
+    within = "" if time is None else f" AND {at} >= ? AND {at} < ?"
+    sql = f"SELECT DISTINCT {named} FROM {table} WHERE {named} <> ''{within} ORDER BY 1"
+    return Statement(sql, [*(time or ())])
+
+
 def _naming(source: Source) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
         return Statement("SELECT NULL, NULL LIMIT 0", [])
-    named = source.extract("$.agent_session_id")
-    return Statement(
-        f"SELECT {named}, id FROM {table} WHERE typeof({named}) = 'text' AND {named} <> ''"
-        f" ORDER BY {source.created_at}, rowid",
-        [],
-    )
+    named = text_sql(source, "agent_session_id")
+    order = plan_order_sql(source)
+    return Statement(f"SELECT {named}, id FROM {table} WHERE {named} <> '' ORDER BY {order}", [])
 
 
 def _plans(source: Source, sessions: list[str], plans: list[str]) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
         return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
-    id = source.extract("$.session_id")
-    named = source.extract("$.agent_session_id")
+    own, session = source.extract("$.session_id"), plan_session_sql(source)
+    select = (
+        f"SELECT {session} AS session, {source.content}, {plan_order_sql(source)} AS place"
+        f" FROM {table} WHERE"
+    )
     return Statement(
-        f"SELECT 0 AS linked, {id}, {source.content}, {source.created_at} AS at, rowid AS r"
-        f" FROM {table} WHERE {id} IN (SELECT value FROM json_each(?))"
-        f" AND coalesce({named}, '') IN ('', {id})"
-        f" UNION ALL SELECT 1, id, {source.content}, {source.created_at}, rowid FROM {table}"
-        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY linked, at, r",
+        f"{select} {own} IN (SELECT value FROM json_each(?)) AND {session} = {own}"
+        f" UNION ALL {select} id IN (SELECT value FROM json_each(?)) ORDER BY place",
         [codec.dump(sessions), codec.dump(plans)],
     )

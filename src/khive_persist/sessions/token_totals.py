@@ -2,11 +2,18 @@
 
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
-from khive_persist.models.query import Filter, field
+from khive_persist.models.query import AnyOf, Filter, field
 from khive_persist.prices import PRICED, PriceTable, priced_field
+from khive_persist.sessions.definitions import (
+    Spent,
+    prompt_tokens_sql,
+    spent_by,
+    text_sql,
+    used_sql,
+)
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -14,12 +21,13 @@ By = Literal["day", "project", "tool", "model", "session", "agent"]
 
 BY: Final = get_args(By)
 _FIELDS: Final[dict[str, str]] = {
-    "project": "$.cwd",
-    "tool": "$.tool",
-    "model": "$.model",
-    "session": "$.session_id",
-    "agent": "$.agent_id",
+    "project": "cwd",
+    "tool": "tool",
+    "model": "model",
+    "session": "session_id",
+    "agent": "agent_id",
 }
+_NOTHING: Final = Spent()
 
 
 class TokenTotal(NamedTuple):
@@ -45,6 +53,16 @@ class TokenTotal(NamedTuple):
     cost: float | None
     unpriced: int
 
+    @property
+    def tokens(self) -> int:
+        """All classes together."""
+        return self.input + self.cache_read + self.cache_write + self.output
+
+    @property
+    def whole_cost(self) -> float | None:
+        """The cost; None also where a part has no price, so that no part is taken for the whole."""
+        return None if self.unpriced else self.cost
+
 
 async def token_totals(
     reader: Reader, by: By, prices: PriceTable, *filters: Filter
@@ -56,40 +74,40 @@ async def token_totals(
     Raises:
         StoreError: As its subclasses say.
     """
-    sums: dict[str | None, list[Any]] = {}
+    counts: dict[str | None, int] = {}
+    sums: dict[str | None, Spent] = {}
     async with aclosing(reader.stream(partial(_statement, by, filters))) as rows:
-        async for group, model, created_at, speed, geo, prompt, *counts in rows:
-            total = sums.setdefault(group, [0, 0, 0, 0, 0, None, 0])
-            tokens = dict(zip(PRICED, counts, strict=True))
-            count = {name: value if isinstance(value, int) else 0 for name, value in tokens.items()}
-            total[0] += 1
-            total[1] += count["input"]
-            total[2] += count["cache_read"]
-            total[3] += count["cache_write"] + count["cache_write_1h"]
-            total[4] += count["output"]
-            at = clock.from_column(created_at) or clock.unreadable()
-            cost = prices.cost_of(
-                model if isinstance(model, str) else None,
-                tokens,
-                at,
-                speed=speed if isinstance(speed, str) else "",
-                geo=geo if isinstance(geo, str) else "",
-                prompt=prompt if isinstance(prompt, int) else None,
+        async for group, model, created_at, speed, geo, prompt, *used in rows:
+            one = spent_by(
+                model,
+                dict(zip(PRICED, used, strict=True)),
+                clock.from_column(created_at) or clock.unreadable(),
+                prices,
+                prompt=prompt,
+                speed=speed,
+                geo=geo,
             )
-            if cost is None:
-                # What used no token costs nothing, whatever its model.
-                total[6] += any(count.values())
-            else:
-                total[5] = (total[5] or 0.0) + cost
-    totals = [TokenTotal(None if group is None else str(group), *sums[group]) for group in sums]
+            counts[group] = counts.get(group, 0) + 1
+            sums[group] = sums.get(group, _NOTHING).plus(one)
+    totals = [
+        TokenTotal(
+            None if group is None else str(group), counts[group], one.input, one.cache_read,
+            one.cache_write, one.output, one.cost, one.unpriced,
+        )
+        for group, one in sums.items()
+    ]  # fmt: skip
     return sorted(totals, key=lambda one: (-(one.cost or 0), -one.output, one.group or ""))
 
 
 def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement:
-    group = f"substr({source.created_at}, 1, 10)" if by == "day" else source.extract(_FIELDS[by])
-    fields = ("model", "created_at", "speed", "geo", "prompt_tokens", *map(priced_field, PRICED))
+    if by == "day":
+        group = f"substr({source.created_at}, 1, 10)"
+    else:
+        group = f"nullif({text_sql(source, _FIELDS[by])}, '')"
+    model, speed, geo = (text_sql(source, name) for name in ("model", "speed", "geo"))
     columns = ", ".join(
-        name if name == "created_at" else source.extract(f"$.{name}") for name in fields
-    )
-    columns = f"{group}, {columns}"
-    return select(source, [*filters, ~field("tokens").is_null()], columns=columns)
+        [group, model, source.created_at, speed, geo, prompt_tokens_sql(source),
+         *(used_sql(source, name) for name in PRICED)]
+    )  # fmt: skip
+    some = AnyOf(tuple(field(priced_field(name)) > 0 for name in PRICED))
+    return select(source, [*filters, some], columns=columns)

@@ -3,8 +3,13 @@
 from typing import Final, NamedTuple
 
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.sessions.activity import Time, text_of
-from khive_persist.sessions.call_ends import is_end
+from khive_persist.sessions.activity import Time
+from khive_persist.sessions.definitions import (
+    is_call_end_sql,
+    is_failed_call_sql,
+    text_sql,
+    tool_sql,
+)
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -88,10 +93,10 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
     length = source.extract("$.duration_ms")
     columns = (
         f"CASE WHEN typeof({length}) IN ('integer', 'real') THEN {length} END AS length,"
-        f" {source.extract('$.success')} = 0 AS failed"
+        f" {is_failed_call_sql(source)} AS failed"
     )
     calls, values = _calls(source, columns, time, before)
-    rank = "CASE WHEN {period} AND project = (known * {percent} + 99) / 100 THEN length END"
+    rank = "CASE WHEN {period} AND position = (known * {percent} + 99) / 100 THEN length END"
     return Statement(
         "SELECT tool, nullif(name, ''), sum(is_now), coalesce(sum(is_now AND failed), 0),"
         f" max({rank.format(period='is_now', percent=50)}),"
@@ -99,7 +104,8 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
         " max(CASE WHEN is_now THEN length END), sum(CASE WHEN is_now THEN length END) AS total,"
         f" max({rank.format(period='NOT is_now', percent=50)})"
         " FROM (SELECT *, count(length) OVER (PARTITION BY tool, name, is_now) AS known,"
-        " row_number() OVER (PARTITION BY tool, name, is_now ORDER BY length NULLS LAST) AS place"
+        " row_number() OVER (PARTITION BY tool, name, is_now ORDER BY length NULLS LAST)"
+        " AS position"
         f" FROM ({calls})) GROUP BY tool, name HAVING sum(is_now) > 0"
         " ORDER BY total DESC NULLS LAST, 3 DESC, 1, 2 LIMIT ?",
         [*values, limit],
@@ -107,8 +113,8 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
 
 
 def _failures(source: Source, time: Time, before: Time, limit: int) -> Statement:
-    error = f"substr({text_of(source, 'error')}, 1, {EXAMPLE_CHARACTERS}) AS error"
-    failed = f" AND {source.extract('$.success')} = 0"
+    error = f"substr({text_sql(source, 'error')}, 1, {EXAMPLE_CHARACTERS}) AS error"
+    failed = f" AND {is_failed_call_sql(source)}"
     calls, values = _calls(source, f"{error}, {source.created_at} AS at", time, before, failed)
     return Statement(
         # SQLite gives the error of the row that has the maximum.
@@ -127,9 +133,10 @@ def _calls(
     """The ends of tool calls in a time and in the one just before it."""
     at = source.created_at
     each = [
-        f"SELECT '{tool}' AS tool, {text_of(source, 'tool_name')} AS name, {at} >= ? AS is_now,"
+        f"SELECT {tool_sql(source, tool)} AS tool, {text_sql(source, 'tool_name')} AS name,"
+        f" {at} >= ? AS is_now,"
         f" {columns} FROM {source.tables[purpose.name]}"
-        f" WHERE {is_end(source)} AND {at} >= ? AND {at} < ?{where}"
+        f" WHERE {is_call_end_sql(source)} AND {at} >= ? AND {at} < ?{where}"
         " LIMIT -1"
         for tool, purpose in HOOK_EVENTS.items()
         if purpose.name in source.tables

@@ -9,7 +9,6 @@ from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.read import ids_beginning, is_known, only_one
-from khive_persist.settings import Settings
 
 _NAMED: Final = 3
 
@@ -72,11 +71,3 @@ async def find_session(project: Project, prefix: str) -> str:
     if whole is None:
         raise NotFoundError(f"no session has an id that begins with {prefix!r}")
     return whole
-
-
-def ruled(settings: Settings, events: facts.EventFacts | None) -> facts.VerdictGiven | None:
-    """The verdict of the rule in config.toml, on what is recorded by now."""
-    if settings.outcomes_rule == "none" or events is None or not events.tool_calls:
-        return None
-    is_failure = events.failures > settings.outcomes_failure_rate * events.tool_calls
-    return facts.VerdictGiven("failure" if is_failure else "success", "rule", None)

@@ -12,7 +12,7 @@ from khive_persist import clock
 
 SQLITE: Final = "sqlite"
 
-# Not `warnings`: a filter can make an exception of one, and shows one of each project only once.
+# Not `warnings`: a filter can make an exception of one, and shows one of each place only once.
 _logger = logging.getLogger("khive_persist")
 
 

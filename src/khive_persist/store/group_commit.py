@@ -24,8 +24,8 @@ Result = TypeVar("Result")
 # Who waits for the disk must not wait for much more than its own rows.
 _ROWS_AT_ONCE: Final = 1_000
 # A commit writes each page of an index that its rows touch, a row a page where values come in no
-# order: where nobody waits, and nothing is copied meanwhile, four times as many rows cost less.
-_ROWS_ALONE: Final = 4_000
+# order: where nobody waits, and nothing is copied meanwhile, eight times as many rows cost less.
+_ROWS_ALONE: Final = 8_000
 _COPYING_THREADS: Final = 4
 _TIDY_SECONDS: Final = 0.5
 

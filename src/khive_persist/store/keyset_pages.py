@@ -46,7 +46,7 @@ async def newest(
 ) -> tuple[list[NewestRow], Project | None]:
     """The rows after a project that pass every filter, the newest first.
 
-    Each file's index on `created_at` is walked from the project on, so a page deep inside costs what
+    Each file's index on `created_at` is walked from the place on, so a page deep inside costs what
     the first one does. Rows that are stored meanwhile change no later page but by themselves.
 
     Args:

@@ -61,7 +61,7 @@ def read_key(project: Project, *, believed: bool = True) -> bytes | None:
     """The key of a project; None where there is none, or it is not ours.
 
     Args:
-        place: Whose.
+        project: The project.
         believed: Whether it has to be ours.
 
     Raises:

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 _CHUNKS_AHEAD: Final = 2
 # Where there is no second copy, several that are small share a transaction.
-_SMALL_CHUNKS_AHEAD: Final = 4
+_SMALL_CHUNKS_AHEAD: Final = 8
 _SMALL_CHUNKS_CHARACTERS: Final = 16 << 20
 
 

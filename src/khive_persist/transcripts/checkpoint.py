@@ -32,7 +32,7 @@ class Bookmark:
         """Take whose it is.
 
         Args:
-            place: The project.
+            project: The project.
             transcript: The file.
             tool: Whose it is.
             epoch: Of the messages' database.

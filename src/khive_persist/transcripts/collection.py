@@ -78,7 +78,7 @@ async def collect(
     """Read transcripts into a project. See `sync`.
 
     Args:
-        place: The project.
+        project: The project.
         paths: As for `sync`.
         all_projects: As for `sync`.
         reconstruct: As for `sync`.

@@ -25,7 +25,7 @@ from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import Batch
 
 # In a reader's state: the calls that have no result yet, each with the row of its message. The call
-# itself is read from there: the state is no project for what was not redacted.
+# itself is read from there: the state is no place for what was not redacted.
 PENDING: Final = "focus_pending"
 _DONE: Final = "success"
 

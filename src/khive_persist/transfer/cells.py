@@ -20,14 +20,14 @@ _WORDS: Final = {"true": True, "false": False}
 _SHOWN_DIGITS: Final = 6
 
 
-class Bare(str):
+class UnquotedCell(str):
     """The text of a cell without quotes."""
 
     __slots__ = ()
 
 
 def spelled(value: Any) -> str:
-    """A value as a cell has it, before quotes."""
+    """Format a value as a cell has it, before quotes."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -43,13 +43,13 @@ def reconciled(
     cells: Mapping[str, str],
     preference: Preference | None,
 ) -> StoredRow:
-    """A row whose content says what its columns say.
+    """Return a row whose content says what its columns say.
 
     Args:
-        row: Of the columns that every record has.
+        row: The columns that every record has.
         columns: The fields of its purpose.
-        cells: What stands in the other columns.
-        preference: Which of the two counts where they differ.
+        cells: The cells of the other columns.
+        preference: The one of the two that counts where they differ.
 
     Raises:
         InvalidRecordError: They differ and nothing is preferred; or a column is no field's, or what
@@ -67,15 +67,16 @@ def reconciled(
                     f"no field takes the column {name!r}",
                     hint="--prefer content leaves the columns out",
                 )
-        elif not says(cell, column.value(content)):
+        elif not is_equivalent(cell, column.value(content)):
             edited.append((column, cell))
     if not edited:
         return row
     if preference is None:
         column, cell = edited[0]
-        said = spelled(column.value(content)) or "nothing"
+        content_text = spelled(column.value(content)) or "nothing"
         raise InvalidRecordError(
-            f"the column {column.name} says {cell[:40] or 'nothing'}, and content {said[:40]}",
+            f"the column {column.name} says {cell[:40] or 'nothing'},"
+            f" and content {content_text[:40]}",
             hint="--prefer columns, or --prefer content",
         )
     content = {} if content is None else content
@@ -87,7 +88,7 @@ def reconciled(
 def differing(
     row: StoredRow, columns: Sequence[Column], values: Mapping[str, tuple[Kind, Any]]
 ) -> dict[str, str]:
-    """The cells of those columns with types that say something else than a row's content."""
+    """Return the cells of those columns with types that say something else than a row's content."""
     content = codec.column(row[1])
     fields = {column.name: column for column in columns}
     cells = {}
@@ -101,27 +102,27 @@ def differing(
     return cells
 
 
-def says(cell: str, value: Any) -> bool:
-    """Whether a cell says this value, in whatever spelling a spreadsheet gave it."""
+def is_equivalent(cell: str, value: Any) -> bool:
+    """Return whether a cell says this value, in whatever spelling a spreadsheet gave it."""
     text = restore(cell)
-    said = spelled(value)
-    if text == said or _with_plain_ends(text) == _with_plain_ends(said):
+    value_text = spelled(value)
+    if text == value_text or _with_plain_ends(text) == _with_plain_ends(value_text):
         return True
     if isinstance(value, bool):
-        return text.lower() == said
+        return text.lower() == value_text
     if isinstance(value, int | float):
-        return _is_shown(text, value)
+        return _is_rounded(text, value)
     return isinstance(value, list | dict) and codec.column(text) == value
 
 
 def value_of(cell: str, column: Column, former: Any) -> Any:
-    """The value that a cell gives a field; None for no value.
+    """Return the value that a cell gives a field; None for no value.
 
     Raises:
         InvalidRecordError: It cannot be one of the field's type, or of that of its former value.
     """
     text = restore(cell)
-    if not text and (isinstance(cell, Bare) or column.kind != "string"):
+    if not text and (isinstance(cell, UnquotedCell) or column.kind != "string"):
         return None
     if column.kind in ("int64", "double", "bool") or isinstance(former, bool | int | float):
         value = number_or_word(text)
@@ -143,7 +144,7 @@ def value_of(cell: str, column: Column, former: Any) -> Any:
 
 
 def number_or_word(text: str) -> Any:
-    """A number or a boolean, as JSON spells them or a spreadsheet does; else the text itself."""
+    """Return a number or a boolean as JSON or a spreadsheet spells it; else the text itself."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     number = _number(text)
@@ -163,7 +164,7 @@ def put(content: Any, path: Sequence[str], value: Any) -> None:
         if isinstance(content, dict):
             content = content.setdefault(key, {})
     if not isinstance(content, dict):
-        raise InvalidRecordError(f"content has no project for {'.'.join(path)}: it is no object")
+        raise InvalidRecordError(f"content has no place for {'.'.join(path)}: it is no object")
     if value is None:
         content.pop(path[-1], None)
     else:
@@ -175,7 +176,7 @@ def _cell_of(value: Any) -> str:
         return clock.to_text(value)
     if isinstance(value, date):
         return value.isoformat()
-    return neutralise(value) if isinstance(value, str) else Bare(spelled(value))
+    return neutralise(value) if isinstance(value, str) else UnquotedCell(spelled(value))
 
 
 def _name(column: Column, former: Any) -> str:
@@ -184,18 +185,22 @@ def _name(column: Column, former: Any) -> str:
     return "whole number" if column.kind == "int64" else "number"
 
 
-def _is_shown(text: str, value: float) -> bool:
-    """Whether a text is a number, or one to as many digits as a spreadsheet shows."""
-    shown, whole = _number(text), _number(repr(value))
-    if shown is None or whole is None or not (shown.is_finite() and whole.is_finite()):
+def _is_rounded(cell: str, value: float) -> bool:
+    """Return whether a text is a number, or one to as many digits as a spreadsheet shows."""
+    cell_number, number = _number(cell), _number(repr(value))
+    if (
+        cell_number is None
+        or number is None
+        or not (cell_number.is_finite() and number.is_finite())
+    ):
         return False
-    digits = len(shown.as_tuple().digits)
-    if shown == whole:
+    digits = len(cell_number.as_tuple().digits)
+    if cell_number == number:
         return True
     if digits < _SHOWN_DIGITS:
         return False
-    rounded = Decimal(f"{whole:.{digits - 1}e}")
-    return rounded == shown
+    rounded = Decimal(f"{number:.{digits - 1}e}")
+    return rounded == cell_number
 
 
 def _number(text: str) -> Decimal | None:

@@ -45,8 +45,8 @@ class Column(NamedTuple):
     """One field.
 
     Attributes:
-        name: As the view of the purpose calls it.
-        path: Its keys in `content`.
+        name: The name in the view of the purpose.
+        path: The keys in `content`.
         kind: The type that the class of records gives it; `string` where it gives none.
     """
 
@@ -55,7 +55,7 @@ class Column(NamedTuple):
     kind: Kind
 
     def value(self, content: Any) -> Any:
-        """The field's value in a record's content; None where it is missing."""
+        """Return the field's value in a record's content; None where it is missing."""
         for key in self.path:
             if not isinstance(content, Mapping):
                 return None
@@ -65,12 +65,12 @@ class Column(NamedTuple):
 
 
 def instant_of(value: Any) -> datetime | None:
-    """The instant of a field that has one as text; None where it has another value."""
+    """Return the instant of a field that has one as text; None where it has another value."""
     return clock.from_column(value) if isinstance(value, str) else None
 
 
 def date_of(value: Any) -> date | None:
-    """The date of a field that has one as text; None where it has another value."""
+    """Return the date of a field that has one as text; None where it has another value."""
     try:
         return date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
@@ -78,7 +78,7 @@ def date_of(value: Any) -> date | None:
 
 
 def typed(value: Any, kind: Kind) -> Any:
-    """The value in the column's type; None where it is of another, for `content` has it anyway."""
+    """Return the value in the column's type; None where it is of another: `content` has it."""
     if kind == "string":
         if value is None or isinstance(value, str):
             return value
@@ -97,13 +97,13 @@ def typed(value: Any, kind: Kind) -> Any:
 
 
 def columns_of(record: type[Node], purpose: Purpose) -> list[Column]:
-    """The fields that the view of a purpose shows, with the types of its class of records."""
+    """Return the fields in the view of a purpose, with the types of its class of records."""
     types = _types(record.model_fields["content"].annotation)
-    found = [
+    columns = [
         Column(name, tuple(path.split(".")), types.get(path, "string"))
         for path, name in purpose.column_names().items()
     ]
-    return [column for column in found if column.name not in ENVELOPE]
+    return [column for column in columns if column.name not in ENVELOPE]
 
 
 def _types(content: Any) -> dict[str, Kind]:
@@ -126,7 +126,7 @@ def _kind(hint: Any) -> Kind:
 
 
 def _plain(hint: Any) -> Any:
-    """The type of `X | None`, and of `Required[X]`."""
+    """Return the type of `X | None`, and of `Required[X]`."""
     while get_origin(hint) in (Required, NotRequired):
         (hint,) = get_args(hint)
     if get_origin(hint) in (Union, UnionType):

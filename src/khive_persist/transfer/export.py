@@ -34,22 +34,22 @@ _CHUNK_ROWS: Final = 256
 _CHUNK_CHARACTERS: Final = 1 << 20
 
 
-class Part(NamedTuple):
-    """What to export of one purpose: the rows of a class of records that pass every filter."""
+class ExportPart(NamedTuple):
+    """The part of an export from one purpose: rows of a class that pass every filter."""
 
     record: type[Node]
     purpose: Purpose
     filters: tuple[Filter, ...] = ()
 
 
-def parts_of(record: type[Node], *filters: Filter) -> list[Part]:
-    """All rows of a class of records that pass every filter, a part for each of its files."""
-    return [Part(record, purpose, filters) for purpose in record.purposes()]
+def parts_of(record: type[Node], *filters: Filter) -> list[ExportPart]:
+    """Return the rows of a class that pass every filter, a part for each of its files."""
+    return [ExportPart(record, purpose, filters) for purpose in record.purposes()]
 
 
 async def export(
     project: Project,
-    parts: Sequence[Part],
+    parts: Sequence[ExportPart],
     output: Path | None,
     form: Form,
     *,
@@ -65,13 +65,13 @@ async def export(
     failed, what was at the target is as it was.
 
     Args:
-        project: Where the rows are; what waits in its spool is brought in first.
-        parts: What to write, in this order; one or more.
+        project: The project with the rows; its spool is drained first.
+        parts: The rows to write, in this order; one or more parts.
         output: The file, outside `.khive`; None is stdout.
-        form: Its format.
-        limit: At most so many rows in all.
-        force: Replace a file that is there.
-        advance: Called with the number of rows each time some are written.
+        form: The format of the file.
+        limit: The largest number of rows in all.
+        force: Whether to replace an existing file.
+        advance: A callback, given the number of rows each time some are written.
 
     Returns:
         How many rows were written.
@@ -90,10 +90,10 @@ async def export(
         thread = SerialThread(f"export to {output or 'stdout'}")
         try:
             for part, table in zip(parts, tables, strict=True):
-                left = None if limit is None else limit - count
+                remaining = None if limit is None else limit - count
                 async with reading(project, part.purpose) as reader:
                     await thread.run(writer.begin, table)
-                    count += await _write_rows(reader, part, left, thread, writer, advance)
+                    count += await _write_rows(reader, part, remaining, thread, writer, advance)
             await thread.run(writer.end)
         finally:
             # Its file is closed next: nothing may be writing to it then, whatever stops the wait.
@@ -104,19 +104,19 @@ async def export(
     return count
 
 
-async def count_rows(project: Project, parts: Sequence[Part]) -> int:
-    """How many rows an export without a limit will have."""
+async def count_rows(project: Project, parts: Sequence[ExportPart]) -> int:
+    """Count the rows that an export without a limit will have."""
     total = 0
     for part in parts:
         async with reading(project, part.purpose) as reader:
-            found = await reader.fetch(partial(select, filters=part.filters, columns="count(*)"))
-            total += int(found[0][0])
+            counts = await reader.fetch(partial(select, filters=part.filters, columns="count(*)"))
+            total += int(counts[0][0])
     return total
 
 
 async def _write_rows(
     reader: Reader,
-    part: Part,
+    part: ExportPart,
     limit: int | None,
     thread: SerialThread,
     writer: RowWriter,
@@ -148,7 +148,10 @@ async def _write_rows(
 def _writer(
     output: Path | None, form: Form, tables: Sequence[Table], *, force: bool
 ) -> Iterator[RowWriter]:
-    with _opened(output, form, force=force) as file, _made(output, file, form, tables) as writer:
+    with (
+        _opened(output, form, force=force) as file,
+        _format_writer(output, file, form, tables) as writer,
+    ):
         try:
             yield writer
         except BaseException:
@@ -177,7 +180,7 @@ def _opened(output: Path | None, form: Form, *, force: bool) -> Iterator[IO[byte
 
 
 @contextmanager
-def _made(
+def _format_writer(
     output: Path | None, file: IO[bytes], form: Form, tables: Sequence[Table]
 ) -> Iterator[RowWriter]:
     match form:
@@ -188,8 +191,8 @@ def _made(
         case "parquet":
             yield ParquetWriter(file, tables)
         case "xlsx":
-            beside: Any = output.absolute().parent if output is not None else None
-            with tempfile.TemporaryDirectory(prefix=".khive-export-", dir=beside) as folder:
+            scratch: Any = output.absolute().parent if output is not None else None
+            with tempfile.TemporaryDirectory(prefix=".khive-export-", dir=scratch) as folder:
                 yield ExcelWriter(file, Path(folder))
 
 

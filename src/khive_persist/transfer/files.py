@@ -24,15 +24,15 @@ async def save_document(
 ) -> CallbackMetadata:
     """Save a value to a file, as it is now: the file is whole and synced on return.
 
-    It is written beside its project, private (0600), synced and then renamed, and so is the folder.
-    Whoever reads meanwhile, and a crash or a cancellation, finds the old file or the new. Of
+    It is written beside its place, private (0600), synced and then renamed, and so is the folder.
+    A concurrent reader, and a crash or a cancellation, finds the old file or the new. Of
     several that save to one file at once, the last to end stays.
 
     Args:
-        path: Its file, whatever the name; a link is followed. The folder is there already.
-        document: What JSON can hold.
+        path: The file, whatever the name; a link is followed. The folder exists already.
+        document: A value that JSON can hold.
         format: `json` is indented, `json-compact` is not, `json-gzip` and `json-zstd` are packed.
-        callbacks: As `CallbackOptions`.
+        callbacks: Callbacks, as in `CallbackOptions`.
 
     Returns:
         What `on_save` is told.
@@ -43,15 +43,15 @@ async def save_document(
         MissingExtraError: `json-zstd` needs a package that is not here.
         OSError: It cannot be written; what was there is as it was.
     """
-    path, told = Path(path), Callbacks(**callbacks)
+    path, reporter = Path(path), Callbacks(**callbacks)
     try:
         plain = to_json(document, format)
         size = await anyio.to_thread.run_sync(write_json, path, plain, format)
     except Exception as error:
-        await told.failed(error, CallbackMetadata(path, format, 0, 0, clock.now()))
+        await reporter.failed(error, CallbackMetadata(path, format, 0, 0, clock.now()))
         raise
     metadata = CallbackMetadata(path, format, size, 1, clock.now())
-    await told.saved(metadata)
+    await reporter.saved(metadata)
     return metadata
 
 
@@ -61,23 +61,23 @@ async def load_document(
     max_bytes: int = MAX_DOCUMENT_BYTES,
     **callbacks: Unpack[CallbackOptions],
 ) -> Any:
-    """The value of a file of any of the formats, told from its content and not from its name.
+    """Return the value of a file; its content, not its name, determines the format.
 
     Args:
         path: The file.
-        max_bytes: What it may hold unpacked.
-        callbacks: As `CallbackOptions`.
+        max_bytes: The largest size of the unpacked content.
+        callbacks: Callbacks, as in `CallbackOptions`.
 
     Raises:
         InvalidFileError: Its content is unknown, damaged, too large, or not JSON.
         MissingExtraError: It is packed with zstd, and the package for it is not here.
         OSError: It cannot be read.
     """
-    path, told = Path(path), Callbacks(**callbacks)
+    path, reporter = Path(path), Callbacks(**callbacks)
     try:
-        found = await anyio.to_thread.run_sync(lambda: read_document(path, max_bytes=max_bytes))
+        read = await anyio.to_thread.run_sync(lambda: read_document(path, max_bytes=max_bytes))
     except Exception as error:
-        await told.failed(error, CallbackMetadata(path, "", 0, 0, clock.now()))
+        await reporter.failed(error, CallbackMetadata(path, "", 0, 0, clock.now()))
         raise
-    await told.loaded(CallbackMetadata(path, found.format, found.bytes, 1, clock.now()))
-    return found.document
+    await reporter.loaded(CallbackMetadata(path, read.format, read.bytes, 1, clock.now()))
+    return read.document

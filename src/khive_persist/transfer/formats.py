@@ -1,4 +1,4 @@
-"""How JSON documents lie in files: as text or packed, told apart by what they begin with."""
+"""Formats of JSON documents in files: text or packed, recognised by their first bytes."""
 
 import gzip
 import importlib
@@ -31,11 +31,11 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class ReadDocument(NamedTuple):
-    """What a file held.
+    """The document of a file.
 
     Attributes:
-        document: Its document.
-        format: Its format; `json` for both of those that are not packed.
+        document: The document.
+        format: The format; `json` for both formats that are not packed.
         bytes: The size of the file.
     """
 
@@ -48,8 +48,8 @@ def write_document(path: Path, document: Any, format: Format = "json") -> int:
     """Write a document as a whole or not at all: private, synced, then renamed into place.
 
     Args:
-        path: Its file; the folder is there already.
-        document: What JSON can hold.
+        path: The file; the folder exists already.
+        document: A value that JSON can hold.
         format: `json` is indented, `json-compact` is not; the others are packed.
 
     Returns:
@@ -65,7 +65,7 @@ def write_document(path: Path, document: Any, format: Format = "json") -> int:
 
 
 def to_json(document: Any, format: Format) -> bytes:
-    """A document as a file of this format has it before it is packed.
+    """Serialise a document for a format, before it is packed.
 
     Raises:
         InvalidFileError: There is no such format.
@@ -77,7 +77,7 @@ def to_json(document: Any, format: Format) -> bytes:
 
 
 def write_json(path: Path, plain: bytes, format: Format) -> int:
-    """Write what `to_json` gave. As `write_document`."""
+    """Write the result of `to_json` as `write_document` does."""
     raw = plain
     if format == "json-gzip":
         # Without a time in it, the same document gives the same bytes.
@@ -91,11 +91,11 @@ def write_json(path: Path, plain: bytes, format: Format) -> int:
 
 
 def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDocument:
-    """The document of a file of any of the formats, whatever its name.
+    """Return the document of a file of any of the formats, whatever its name.
 
     Args:
         path: A file.
-        max_bytes: What it may hold unpacked: a small file can unpack to more than the memory.
+        max_bytes: The largest unpacked size: a small file can unpack to more than the memory.
 
     Raises:
         InvalidFileError: Its content is unknown, damaged, too large, or not JSON.
@@ -119,7 +119,7 @@ def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDoc
 
 
 def detect(head: bytes) -> Packing:
-    """How a file that begins so is packed."""
+    """Return the packing of a file that begins with these bytes."""
     for magic, packing in _MAGIC.items():
         if head.startswith(magic):
             return packing
@@ -127,23 +127,23 @@ def detect(head: bytes) -> Packing:
 
 
 def describe(head: bytes) -> str:
-    """What a file begins with, for a message about content that is not known."""
+    """Describe the first bytes of a file, for a message about unknown content."""
     return f"it begins with {head[:8].hex(' ')}" if head else "it is empty"
 
 
 @contextmanager
 def unpacked(file: IO[bytes], name: str) -> Iterator[io.BufferedReader]:
-    """The bytes that a file holds unpacked, read as they are asked for.
+    """Open a file for reading its unpacked bytes, which are unpacked on demand.
 
     Args:
-        file: At its beginning; a pipe will do. It stays open.
-        name: What to call it in an error.
+        file: The file, at its beginning; it may be a pipe. It stays open.
+        name: The name of the file in errors.
 
     Raises:
         InvalidFileError: What it is packed with is damaged, or ends too early.
         MissingExtraError: It is packed with zstd, and the package for it is not here.
     """
-    buffered = _buffered(_Source(file))
+    buffered = _buffered(_UnclosedSource(file))
     packing = detect(buffered.peek(_HEAD_BYTES))
     plain = buffered
     errors: tuple[type[Exception], ...] = ()
@@ -168,7 +168,7 @@ def _buffered(raw: Any) -> io.BufferedReader:
     return io.BufferedReader(raw, _CHUNK_BYTES)
 
 
-class _Source(io.RawIOBase):
+class _UnclosedSource(io.RawIOBase):
     """A file that is not closed with what reads it."""
 
     def __init__(self, file: IO[bytes]) -> None:

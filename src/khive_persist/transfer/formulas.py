@@ -16,10 +16,10 @@ _FORMULA: Final = re.compile(
 
 
 def neutralise(text: str) -> str:
-    """The text with an apostrophe before it where it could be run, else the text itself."""
+    """Return the text with an apostrophe before it where it could be run, else the text itself."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def restore(text: str) -> str:
-    """The text that was given to `neutralise`."""
+    """Return the text that was given to `neutralise`."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text, 1) else text

@@ -33,20 +33,20 @@ from khive_persist.transfer.reading.archive import extract, is_archive
 from khive_persist.transfer.reading.folder import described_in
 from khive_persist.transfer.reading.source import read_source
 from khive_persist.transfer.record_classes import class_of
-from khive_persist.transfer.rejected_rows import Aside
-from khive_persist.transfer.row_validation import Found, checked, purpose_of
+from khive_persist.transfer.rejected_rows import RejectedRows
+from khive_persist.transfer.row_validation import SourceEntry, checked, purpose_of
 
 _BATCH_ROWS: Final = 500
 _BATCH_CHARACTERS: Final = 4 << 20
 
 
 class Counts(NamedTuple):
-    """What became of the rows of one purpose.
+    """The outcome for the rows of one purpose.
 
     Attributes:
-        new: Stored.
-        same: There already.
-        changed: There already under their id, with other content: left as they were, or with
+        new: The number of rows stored.
+        same: The number of rows that existed already.
+        changed: The number of rows that existed with other content: left as they were, or with
             `update` replaced.
     """
 
@@ -60,10 +60,10 @@ class Imported(NamedTuple):
 
     Attributes:
         purposes: The counts, by the name of the purpose.
-        refused: How many things in the source were not stored.
-        listed: The first of them, each with its project in the source and the reason.
-        aside: The file in which they are kept, or an empty string.
-        purged: How many rows were left out, as sessions had them until they were purged here.
+        refused: The number of entries of the source that were not stored.
+        listed: The first of them, each with its location in the source and the reason.
+        aside: The path of the file in which they are kept, or an empty string.
+        purged: The number of rows left out, as sessions had them until they were purged here.
     """
 
     purposes: dict[str, Counts]
@@ -73,12 +73,12 @@ class Imported(NamedTuple):
     purged: int = 0
 
 
-class _Ready(NamedTuple):
-    """A row that may be stored, and what it was made of."""
+class _ValidRow(NamedTuple):
+    """A row that may be stored, and its entry in the source."""
 
     purpose: Purpose
     row: StoredRow
-    found: Found
+    entry: SourceEntry
 
 
 async def import_rows(
@@ -102,18 +102,18 @@ async def import_rows(
     stays.
 
     Args:
-        project: Where to, made where it is missing.
+        project: The project to import into, made where it is missing.
         source: JSON, JSON Lines, CSV, Parquet or Markdown, packed with gzip or zstd or not; a
             mirror folder, or a tar archive of one; a folder of Markdown; a `.khive`; a database,
             also of an old khive; or an open file with JSON, CSV or Markdown.
-        update: Replace a row that is there with other content.
-        preference: Which of its columns and its content counts where those of a row of CSV or
+        update: Whether to replace an existing row with other content.
+        preference: The one of columns and content that counts where those of a row of CSV or
             Parquet differ; without it, such a row is refused.
-        default: Where rows belong that do not say it.
-        plain: What documents are that were not exported, if they may be in the source. Those
+        default: The purpose of rows that do not name one.
+        plain: The mapping of documents that were not exported, if the source may have any. Those
             without a time are of that of the file, or of now.
         purposes: Purposes of your own that rows may name, besides the built-in ones.
-        advance: Called with the number of rows each time some were looked at.
+        advance: A callback, given the number of rows each time some were examined.
 
     Raises:
         InvalidFileError: The source's content is unknown or damaged; rows before the damage are
@@ -127,26 +127,28 @@ async def import_rows(
     settings = configuration.load(project.config)
     redactor = load_redactor(project, settings)
     name = source.name if isinstance(source, Path) else "stdin"
-    aside = Aside(project, name, redactor)
-    known = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
+    rejected = RejectedRows(project, name, redactor)
+    purposes_by_name = {purpose.name: purpose for purpose in (*BUILT_IN, *purposes)}
     if plain is not None:
         plain = plain._replace(instant=await anyio.to_thread.run_sync(_instant_of, source))
-    async with _opened(project, source, aside) as opened:
+    async with _opened(project, source, rejected) as opened:
         if isinstance(opened, Path):
-            described = await anyio.to_thread.run_sync(described_in, opened, list(known.values()))
-            known |= {purpose.name: purpose for purpose in described}
-        found = await anyio.to_thread.run_sync(read_source, opened, plain)
-        rows = _ready(found, known, default, preference, redactor, aside)
+            described = await anyio.to_thread.run_sync(
+                described_in, opened, list(purposes_by_name.values())
+            )
+            purposes_by_name |= {purpose.name: purpose for purpose in described}
+        entries = await anyio.to_thread.run_sync(read_source, opened, plain)
+        rows = _valid_rows(entries, purposes_by_name, default, preference, redactor, rejected)
         tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
-        merging = _Merging(project, settings, tombstones, aside, update=update)
-        return await _import(rows, merging, aside, SerialThread(f"import of {name}"), advance)
+        merger = _RowMerger(project, settings, tombstones, rejected, update=update)
+        return await _import(rows, merger, rejected, SerialThread(f"import of {name}"), advance)
 
 
 @asynccontextmanager
 async def _opened(
-    project: Project, source: Path | IO[bytes], aside: Aside
+    project: Project, source: Path | IO[bytes], rejected: RejectedRows
 ) -> AsyncIterator[Path | IO[bytes]]:
-    """What is to be read: the source, or the mirror that is packed in it."""
+    """Yield the source, or the mirror that is packed in it, extracted for the `with`."""
     if not isinstance(source, Path) or not await anyio.to_thread.run_sync(is_archive, source):
         yield source
         return
@@ -154,8 +156,8 @@ async def _opened(
     path = await anyio.to_thread.run_sync(folder.__enter__)
     try:
         extracted = await run_stoppable(partial(extract, source, path))
-        for beside in extracted.beside:
-            aside.add(Found(beside, None), "not of the mirror, left alone")
+        for name in extracted.other_files:
+            rejected.add(SourceEntry(name, None), "not of the mirror, left alone")
         yield extracted.folder
     finally:
         with anyio.CancelScope(shield=True):
@@ -170,46 +172,46 @@ def _instant_of(source: Path | IO[bytes]) -> datetime:
 
 
 async def _import(
-    rows: Generator[_Ready | None, None, None],
-    merging: "_Merging",
-    aside: Aside,
+    rows: Generator[_ValidRow | None, None, None],
+    merger: "_RowMerger",
+    rejected: RejectedRows,
     thread: SerialThread,
     advance: Callable[[int], None] | None,
 ) -> Imported:
     try:
         try:
-            while batch := await thread.run(_take, rows):
-                await merging.merge([item for item in batch if item is not None])
+            while batch := await thread.run(_next_batch, rows):
+                await merger.merge([item for item in batch if item is not None])
                 if advance is not None:
                     advance(len(batch))
         finally:
-            await merging.close()
-        kept = await thread.run(aside.finish)
+            await merger.close()
+        rejected_path = await thread.run(rejected.finish)
     except Exception:
-        await thread.close(partial(_close, rows, aside))
+        await thread.close(partial(_close, rows, rejected))
         raise
     finally:
-        # In the thread that reads. Who cancels does not wait for it, as it may wait for a pipe.
-        thread.finish(partial(_close, rows, aside))
-    return Imported(merging.counts, aside.count, aside.listed, kept, merging.purged)
+        # In the reading thread. A cancellation does not wait for it, as it may wait for a pipe.
+        thread.finish(partial(_close, rows, rejected))
+    return Imported(merger.counts, rejected.count, rejected.listed, rejected_path, merger.purged)
 
 
-class _Merging:
-    """The writers of the files that rows go to, and what became of the rows."""
+class _RowMerger:
+    """The writers of the files that rows go to, and the counts of the rows."""
 
     def __init__(
         self,
         project: Project,
         settings: Settings,
         tombstones: Tombstones,
-        aside: Aside,
+        rejected: RejectedRows,
         *,
         update: bool,
     ) -> None:
         self._project = project
         self._tombstones = tombstones
         self._timeout = settings.store_busy_timeout_seconds
-        self._aside = aside
+        self._rejected = rejected
         self._update = update
         self._mirror = Mirror(project, settings)
         self._writers: dict[Purpose, Writer] = {}
@@ -220,22 +222,22 @@ class _Merging:
         for writer in self._writers.values():
             await writer.close()
 
-    async def merge(self, batch: list[_Ready]) -> None:
-        """Store what was not purged: a file's rows in one transaction, unless an id comes twice."""
+    async def merge(self, batch: list[_ValidRow]) -> None:
+        """Store rows that were not purged: a batch in one transaction, unless an id comes twice."""
         # Two rows of one id come one after the other, for the second is compared with the first.
-        waiting: dict[tuple[Purpose, str], _Ready] = {}
+        pending: dict[tuple[Purpose, str], _ValidRow] = {}
         for item in batch:
             if self._tombstones.is_purged(item.row):
                 self.purged += 1
                 continue
-            if (item.purpose, item.row[0]) in waiting:
-                await self._merge_distinct(list(waiting.values()))
-                waiting.clear()
-            waiting[item.purpose, item.row[0]] = item
-        await self._merge_distinct(list(waiting.values()))
+            if (item.purpose, item.row[0]) in pending:
+                await self._merge_distinct(list(pending.values()))
+                pending.clear()
+            pending[item.purpose, item.row[0]] = item
+        await self._merge_distinct(list(pending.values()))
 
-    async def _merge_distinct(self, batch: list[_Ready]) -> None:
-        by_purpose: dict[Purpose, list[_Ready]] = {}
+    async def _merge_distinct(self, batch: list[_ValidRow]) -> None:
+        by_purpose: dict[Purpose, list[_ValidRow]] = {}
         for item in batch:
             by_purpose.setdefault(item.purpose, []).append(item)
         for purpose, items in by_purpose.items():
@@ -249,69 +251,69 @@ class _Merging:
             self._writers[purpose] = Writer(path, purpose, self._timeout, mirror)
         return self._writers[purpose]
 
-    async def _merge_into(self, purpose: Purpose, items: list[_Ready]) -> None:
+    async def _merge_into(self, purpose: Purpose, items: list[_ValidRow]) -> None:
         rows = [item.row for item in items]
         try:
             writer = await self._writer(purpose)
             merged = await writer.merge(rows, is_same=is_same, update=self._update)
         except (InvalidRecordError, InvalidQueryError) as error:
             if len(items) == 1:
-                self._aside.add(items[0].found, _reason(error))
+                self._rejected.add(items[0].entry, _reason(error))
                 return
             # One row that SQLite cannot hold must not keep the others out.
             for item in items:
                 await self._merge_into(purpose, [item])
             return
-        before = self.counts.get(purpose.name, Counts())
+        counts = self.counts.get(purpose.name, Counts())
         self.counts[purpose.name] = Counts(
-            before.new + merged.new, before.same + merged.same, before.changed + merged.changed
+            counts.new + merged.new, counts.same + merged.same, counts.changed + merged.changed
         )
 
 
-def _ready(
-    source: Iterator[Found],
-    known: Mapping[str, Purpose],
+def _valid_rows(
+    entries: Iterator[SourceEntry],
+    purposes_by_name: Mapping[str, Purpose],
     default: Purpose | None,
     preference: Preference | None,
     redactor: Redactor | None,
-    aside: Aside,
-) -> Generator[_Ready | None, None, None]:
-    """Each row without secrets; None for one that was refused."""
+    rejected: RejectedRows,
+) -> Generator[_ValidRow | None, None, None]:
+    """Yield each row without secrets; None for one that was refused."""
     columns: dict[Purpose, list[Column]] = {}
-    for found in source:
-        if found.row is None:
-            aside.add(found, found.reason)
+    for entry in entries:
+        if entry.row is None:
+            rejected.add(entry, entry.reason)
             yield None
             continue
         try:
-            row = checked(found.row)
+            row = checked(entry.row)
             try:
-                purpose = purpose_of(row, known, found.purpose)
+                purpose = purpose_of(row, purposes_by_name, entry.purpose)
             except InvalidRecordError:
-                if default is None or found.purpose is not None:
+                if default is None or entry.purpose is not None:
                     raise
                 purpose = default
-            if found.cells or found.values:
+            if entry.cells or entry.values:
                 if purpose not in columns:
                     columns[purpose] = columns_of(class_of(purpose), purpose)
-                cells = found.cells or differing(row, columns[purpose], found.values)
+                cells = entry.cells or differing(row, columns[purpose], entry.values)
                 row = reconciled(row, columns[purpose], cells, preference)
         except InvalidRecordError as error:
-            aside.add(found, _reason(error))
+            rejected.add(entry, _reason(error))
             yield None
         else:
-            yield _Ready(purpose, row if redactor is None else _sealed(redactor, row), found)
+            yield _ValidRow(purpose, row if redactor is None else _redacted(redactor, row), entry)
 
 
-def _close(rows: Generator[Any, None, None], aside: Aside) -> None:
+def _close(rows: Generator[Any, None, None], rejected: RejectedRows) -> None:
     try:
         rows.close()
     finally:
-        aside.close()
+        rejected.close()
 
 
-def _take(rows: Iterator[_Ready | None]) -> list[_Ready | None]:
-    batch: list[_Ready | None] = []
+def _next_batch(rows: Iterator[_ValidRow | None]) -> list[_ValidRow | None]:
+    batch: list[_ValidRow | None] = []
     characters = 0
     for item in rows:
         batch.append(item)
@@ -321,8 +323,8 @@ def _take(rows: Iterator[_Ready | None]) -> list[_Ready | None]:
     return batch
 
 
-def _sealed(redactor: Redactor, row: StoredRow) -> StoredRow:
-    """A row without secrets, in what should be its time, too."""
+def _redacted(redactor: Redactor, row: StoredRow) -> StoredRow:
+    """Return a row without secrets, in what should be its time, too."""
     id, content, metadata, created_at, embedding = row
     if isinstance(created_at, str):
         created_at, _ = redactor.redact_text(created_at)

@@ -19,15 +19,15 @@ _MARKS: Final = frozenset({"content", "purpose", "dataModelVersion"})
 
 
 class PlainRecords(NamedTuple):
-    """How documents become records of one class: all of a document is the record's content.
+    """The mapping of documents to records of one class: all of a document is the content.
 
     Attributes:
         record: The class, which validates them.
-        purpose: Where they belong.
+        purpose: The purpose of the records.
         id_field: The field that has the id; without it, the field `id`.
         created_at_field: The field that has the time; without it, `created_at`, or that of the
             class, or else `instant`.
-        instant: When what does not say it was.
+        instant: The time of documents that have none.
     """
 
     record: type[Node]
@@ -42,29 +42,29 @@ class PlainRecords(NamedTuple):
         Raises:
             InvalidFileError: One is named.
         """
-        if self.is_told:
+        if self.has_named_fields:
             raise InvalidFileError(
                 f"the records of {source} have ids and times",
                 hint="--id and --created-at are for plain JSON, CSV and Markdown",
             )
 
     @property
-    def is_told(self) -> bool:
-        """Whether a field is named: then every document is plain."""
+    def has_named_fields(self) -> bool:
+        """Return whether a field is named: then every document is plain."""
         return self.id_field is not None or self.created_at_field is not None
 
     def takes(self, document: Any) -> bool:
-        """Whether a document is plain, and not an exported record."""
-        if not isinstance(document, Mapping) or self.is_told:
+        """Return whether a document is plain, and not an exported record."""
+        if not isinstance(document, Mapping) or self.has_named_fields:
             return isinstance(document, Mapping)
         return not (document.keys() & _MARKS or isinstance(document.get("text"), Mapping))
 
     def row(self, fields: Mapping[str, Any], name: str | None = None) -> tuple[StoredRow, Purpose]:
-        """A document as a row, and where it belongs.
+        """Convert a document to a row, and return it with its purpose.
 
         Args:
             fields: The document.
-            name: Its id where no field has one.
+            name: The id where no field has one.
 
         Raises:
             InvalidRecordError: It has no id or no time where it should, or is none of the class.
@@ -73,13 +73,13 @@ class PlainRecords(NamedTuple):
         if isinstance(id, int | float) and not isinstance(id, bool):
             id = codec.dump(id)
         if not isinstance(id, str) or not id:
-            where = f"{self.id_field!r} has none" if self.id_field else "--id FIELD names its field"
-            raise InvalidRecordError("it has no id", hint=where)
-        given: dict[str, Any] = {"id": id, "content": dict(fields)}
+            hint = f"{self.id_field!r} has none" if self.id_field else "--id FIELD names its field"
+            raise InvalidRecordError("it has no id", hint=hint)
+        values: dict[str, Any] = {"id": id, "content": dict(fields)}
         if (instant := self._instant(fields)) is not None:
-            given["created_at"] = instant
+            values["created_at"] = instant
         try:
-            record = self.record.model_validate(given)
+            record = self.record.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             path = ".".join(map(str, first["loc"])) or "it"
@@ -98,8 +98,8 @@ class PlainRecords(NamedTuple):
             return instant
         if self.created_at_field:
             raise InvalidRecordError(f"it has no {name}")
-        own = getattr(self.record, "time_field", None)
+        time_field = getattr(self.record, "time_field", None)
         if issubclass(self.record, ApplicationSession):
-            own = "started_at"
-        has_own = own is not None and clock.from_column(fields.get(own)) is not None
-        return None if has_own else self.instant
+            time_field = "started_at"
+        has_time = time_field is not None and clock.from_column(fields.get(time_field)) is not None
+        return None if has_time else self.instant

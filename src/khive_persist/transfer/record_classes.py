@@ -32,5 +32,5 @@ _BY_NAME: Final = {kind.name: record for record in RECORDS for kind in record.pu
 
 
 def class_of(purpose: Purpose) -> type[Node]:
-    """The class of the records of a purpose; a plain one for a kind of a user's own."""
+    """Return the class of the records of a purpose; a plain one for a kind of a user's own."""
     return _BY_NAME.get(purpose.name) or described(purpose)

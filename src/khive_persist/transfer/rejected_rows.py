@@ -1,4 +1,4 @@
-"""What could not be imported, kept aside in a file of the quarantine."""
+"""Rejected rows of an import, kept in a file of the quarantine."""
 
 import hashlib
 import json
@@ -8,13 +8,13 @@ from typing import IO, Any, Final
 
 from khive_persist.project import Project, make_directory, sync_directory
 from khive_persist.redaction import Redactor
-from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.row_validation import SourceEntry
 
 LISTED: Final = 20
 
 
-class Aside:
-    """Collects what was refused, one JSON document a line: where it stood, why, and all of it.
+class RejectedRows:
+    """Collects rejected entries, a JSON document a line: the location, the reason, and the text.
 
     The file's name has the digest of what is in it: importing a source again changes nothing.
     """
@@ -28,14 +28,14 @@ class Aside:
         self.count = 0
         self.listed: list[tuple[str, str]] = []
 
-    def add(self, found: Found, reason: str) -> None:
-        """Keep one more; secrets are taken out as from what is stored."""
+    def add(self, source_entry: SourceEntry, reason: str) -> None:
+        """Keep a rejected entry; secrets are removed as from what is stored."""
         self.count += 1
         if len(self.listed) < LISTED:
-            self.listed.append((found.where, reason))
-        if found.raw is None:
+            self.listed.append((source_entry.location, reason))
+        if source_entry.raw is None:
             return
-        entry = {"where": found.where, "reason": reason, "raw": found.raw}
+        entry = {"where": source_entry.location, "reason": reason, "raw": source_entry.raw}
         text = json.dumps(entry, default=_hex)
         if self._redactor is not None:
             text, _ = self._redactor.redact_json(text)
@@ -44,7 +44,7 @@ class Aside:
         self._open().write(line)
 
     def finish(self) -> str:
-        """Give the file its name, synced; its path, or an empty string where there is none."""
+        """Sync and rename the file, and return its path; an empty string where there is none."""
         if self._file is None:
             return ""
         with self._file as file:
@@ -57,7 +57,7 @@ class Aside:
         return str(path)
 
     def close(self) -> None:
-        """Let go of the file where it was not finished: the source is still there."""
+        """Delete the file if it was not finished: the source still exists."""
         if self._file is not None:
             self._file.close()
             os.unlink(self._file.name)

@@ -1,4 +1,4 @@
-"""A row on its way: what a file can hold of it, whether it may be stored, whether two are one."""
+"""Entries of a source, and the checks that their rows pass before they are stored."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -37,20 +37,20 @@ _KINDS: Final = {
 }
 
 
-class Found(NamedTuple):
-    """What a source has at one project.
+class SourceEntry(NamedTuple):
+    """One entry of a source: a row, or what stands in its stead.
 
     Attributes:
-        where: The project, for a person: `line 3`.
-        raw: What stands there, to keep aside if it cannot be stored.
+        location: The location in the source, for a person: `line 3`.
+        raw: The text there, to keep if it cannot be stored.
         row: The row, or None where there is none to be read.
-        reason: Why there is none.
-        purpose: Where it says that it belongs, or its name; None where it does not say.
-        cells: What stands beside the row in columns of its fields, which may have been edited.
-        values: The same of a format that has types: of each, its type and its value.
+        reason: The reason why there is no row.
+        purpose: The stated purpose, or its name; None where none is stated.
+        cells: The cells of columns of its fields, which may have been edited.
+        values: The same of a format that has types: the type and the value of each.
     """
 
-    where: str
+    location: str
     raw: Any
     row: StoredRow | None = None
     reason: str = ""
@@ -60,7 +60,7 @@ class Found(NamedTuple):
 
 
 def checked(row: StoredRow) -> StoredRow:
-    """The row, if every program that reads the table can read it.
+    """Return the row after checking that every program that reads the table can read it.
 
     Raises:
         InvalidRecordError: Its id is no id; a column is no JSON or too deep for SQLite; text is no
@@ -91,20 +91,20 @@ def checked(row: StoredRow) -> StoredRow:
 
 
 def purpose_of(
-    row: StoredRow, known: Mapping[str, Purpose], named: Purpose | str | None
+    row: StoredRow, purposes_by_name: Mapping[str, Purpose], stated: Purpose | str | None
 ) -> Purpose:
-    """Where a row belongs: what it says itself, else what its class or its content tells.
+    """Return the purpose of a row: the stated one, else that of its class or content.
 
     Raises:
         InvalidRecordError: It cannot be told, or the name is not known here.
     """
-    if isinstance(named, Purpose):
+    if isinstance(stated, Purpose):
         # A file tells name and table; its class, or a definition, tells more.
-        return known.get(named.name, named)
-    if named is not None:
-        if named not in known:
-            raise InvalidRecordError(f"the purpose {named!r} is not known here")
-        return known[named]
+        return purposes_by_name.get(stated.name, stated)
+    if stated is not None:
+        if stated not in purposes_by_name:
+            raise InvalidRecordError(f"the purpose {stated!r} is not known here")
+        return purposes_by_name[stated]
     metadata, content = codec.column(row[2]), codec.column(row[1])
     lion_class = metadata.get("lion_class") if isinstance(metadata, dict) else None
     kind = str(lion_class).rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Where an export goes: a file that is there as a whole or not at all, or stdout."""
+"""Targets of an export: files that are written as a whole or not at all."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from khive_persist.project import sync_directory
 
 
 def check_target(path: Path, *, force: bool) -> Path:
-    """The path that will be written, links followed.
+    """Return the path that will be written, links followed.
 
     Raises:
         InvalidFileError: Something is there that is not a file, or a file and `force` is not set;
@@ -35,7 +35,7 @@ def check_target(path: Path, *, force: bool) -> Path:
 
 @contextmanager
 def replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
-    """A file to write to, private, that takes its name at the end, synced.
+    """Open a private file for writing, which gets its name at the end, synced.
 
     Where the block is left by an error, or the process is killed, what was there is as it was; a
     killed process leaves a hidden file `.NAME.….tmp` beside it.
@@ -54,15 +54,15 @@ def replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
         if force:
             os.replace(temporary, path)
         else:
-            _link_into_place(temporary, path)
+            _link_or_replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
     sync_directory(path.parent)
 
 
-def _link_into_place(temporary: str, path: Path) -> None:
-    """Give the file its name, unless another has got it meanwhile."""
+def _link_or_replace(temporary: str, path: Path) -> None:
+    """Rename the file, unless another one has taken the name meanwhile."""
     try:
         os.link(temporary, path)
     except FileExistsError as error:

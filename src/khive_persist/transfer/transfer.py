@@ -15,7 +15,7 @@ from khive_persist.models.query import Filter
 from khive_persist.opening import find_project
 from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
-from khive_persist.transfer.export import FORMS, Form, Part, export, parts_of
+from khive_persist.transfer.export import FORMS, ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
 from khive_persist.transfer.plain_documents import PlainRecords
 from khive_persist.transfer.record_classes import RECORDS
@@ -37,11 +37,11 @@ async def export_records(
 
     Args:
         output: The file, outside `.khive`.
-        records: Of which classes; without one, all that the project knows.
+        records: The classes of the records; without one, all that the project knows.
         filters: Conditions that all of them pass.
         form: `json`, `jsonl`, `csv`, `parquet` or `xlsx`; else by the file's ending.
-        limit: At most so many records in all.
-        force: Replace a file that is there.
+        limit: The largest number of records in all.
+        force: Whether to replace an existing file.
         dir: The directory that holds `.khive`.
 
     Returns:
@@ -80,13 +80,13 @@ async def import_records(
     is kept in `quarantine/`. Cancelled, what was committed by then stays.
 
     Args:
-        source: What `export_records` wrote, but for Excel; JSON, JSON Lines, CSV or Markdown of
+        source: A file of `export_records`, but for Excel; JSON, JSON Lines, CSV or Markdown of
             any other program; a mirror folder, or a tar archive of one; a folder of Markdown; a
             `.khive`; an old database; or an open file with JSON, CSV or Markdown.
         record: The class of records that do not say what they are. Documents without `content`
             are the content of one.
-        update: Replace records that are here with other content.
-        preference: Which counts where the columns of a row of CSV or Parquet say something else
+        update: Whether to replace existing records with other content.
+        preference: The one that counts where columns of a row of CSV or Parquet say something else
             than its `content`: `columns` or `content`; without it, the row is refused.
         id_field: The field of plain documents that has the id; else `id`, or a Markdown file's
             name.
@@ -113,7 +113,7 @@ async def import_records(
     if default is not None:
         await anyio.to_thread.run_sync(project.make)
         await anyio.to_thread.run_sync(remember, project, default)
-    known = await anyio.to_thread.run_sync(known_purposes, project)
+    project_purposes = await anyio.to_thread.run_sync(known_purposes, project)
     plain = None
     if record is not None and default is not None:
         plain = PlainRecords(record, default, id_field, created_at_field)
@@ -124,23 +124,23 @@ async def import_records(
         preference=preference,
         default=default,
         plain=plain,
-        purposes=tuple(kind for kind in known if kind.name not in BUILT_IN_NAMES),
+        purposes=tuple(kind for kind in project_purposes if kind.name not in BUILT_IN_NAMES),
     )
 
 
-def every_part(project: Project, filters: Sequence[Filter] = ()) -> list[Part]:
-    """All records of all kinds that a project knows, of those that pass every filter.
+def every_part(project: Project, filters: Sequence[Filter] = ()) -> list[ExportPart]:
+    """Return all records of all kinds that a project knows, of those that pass every filter.
 
     Raises:
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
     """
     parts = [part for record in RECORDS for part in parts_of(record, *filters)]
     kinds = (kind for kind in known_purposes(project) if kind.name not in BUILT_IN_NAMES)
-    return [*parts, *(Part(Node, kind, tuple(filters)) for kind in kinds)]
+    return [*parts, *(ExportPart(Node, kind, tuple(filters)) for kind in kinds)]
 
 
 def form_of(target: Path) -> Form:
-    """The format that the ending of a file's name says.
+    """Return the format that the ending of a file's name says.
 
     Raises:
         InvalidFileError: It says none.

@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +17,12 @@ from khive_persist.files import PRIVATE_FILE, make_directory, sync_directory
 
 ID: Final = "id"
 MARKS: Final = "marks"
+_MOVED: Final = ".moved"
 _LOCK: Final = "marks.lock"
 _HEX: Final = frozenset("0123456789abcdef")
 # Of a volume that containers share, each with a home of its own, the first homes stay known.
 _MOST_HOMES: Final = 32
+_MOST_MOVES: Final = 64
 
 
 def state_home() -> Path | None:
@@ -136,24 +138,66 @@ def mark(khive: Path) -> bool:
 
 def known_paths(text: str) -> list[Path]:
     """The directories whose `.khive` has a mark of these digits."""
-    folder = state_folder()
-    if not text or folder is None:
+    if not text:
         return []
-    paths = []
+    return [path for path, link in _links(".khive") if text in link.split("-")]
+
+
+def marked_paths() -> list[Path]:
+    """The directories whose `.khive` this user has marked, there or gone, in order of path."""
+    return sorted(path for path, _ in _links(".khive"))
+
+
+def former_paths() -> dict[Path, list[Path]]:
+    """Where the projects lay before they were moved, by where they lie now."""
+    former: dict[Path, list[Path]] = {}
+    for path, _ in _links(_MOVED):
+        if (now := moved_to(path)) != path:
+            former.setdefault(now, []).append(path)
+    return {now: sorted(paths) for now, paths in former.items()}
+
+
+def moved_to(directory: Path) -> Path:
+    """Where a directory's `.khive` lies since it was moved; the directory itself where it was not.
+
+    Whoever makes another `.khive` at the old path has a project of its own there.
+    """
+    folder = state_folder()
+    if folder is None:
+        return directory
+    path = Path(os.path.realpath(directory))
+    for _ in range(_MOST_MOVES):
+        if os.path.lexists(path / ".khive"):
+            return path
+        try:
+            path = Path(os.readlink(folder / MARKS / str(path).lstrip("/") / _MOVED))
+        except (OSError, ValueError):
+            break
+    return directory
+
+
+def forget(khive: Path, now: Path) -> None:
+    """Take away the mark of a `.khive` that is no longer there, and remember where it is now."""
+    if folder := state_folder():
+        old = folder / MARKS / str(khive).lstrip("/")
+        moved = old.with_name(_MOVED)
+        with suppress(OSError):
+            moved.unlink(missing_ok=True)
+            moved.symlink_to(physical(now).parent)
+        old.unlink(missing_ok=True)
+
+
+def _links(name: str) -> Iterator[tuple[Path, str]]:
+    """The links of one name in the tree of marks: the directory that each stands for, its text."""
+    folder = state_folder()
+    if folder is None:
+        return
     marks = folder / MARKS
     for at, _, _ in os.walk(marks):
         try:
-            if text in os.readlink(os.path.join(at, ".khive")).split("-"):
-                paths.append(Path("/") / os.path.relpath(at, marks))
+            yield Path("/") / os.path.relpath(at, marks), os.readlink(os.path.join(at, name))
         except OSError:
             continue
-    return paths
-
-
-def forget(khive: Path) -> None:
-    """Take away the mark of a `.khive` that is no longer there."""
-    if folder := state_folder():
-        (folder / MARKS / str(khive).lstrip("/")).unlink(missing_ok=True)
 
 
 def _mark(khive: Path, others: Sequence[str] = ()) -> bool:

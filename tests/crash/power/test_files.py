@@ -86,11 +86,11 @@ assert SettingsFile(path, comments=False)._write(old, None)
 
 def test_what_was_refused_is_kept(root: Path, project: Project, thoroughly: bool) -> None:
     code = """
-from khive_persist.transfer.rejected_rows import Aside
-from khive_persist.transfer.row_validation import Found
-aside = Aside(project, "list", None)
-aside.add(Found("line 1", raw={"a": "x" * 500}), "it is odd")
-say(aside.finish())
+from khive_persist.transfer.rejected_rows import RejectedRows
+from khive_persist.transfer.row_validation import SourceEntry
+rejected = RejectedRows(project, "list", None)
+rejected.add(SourceEntry("line 1", raw={"a": "x" * 500}), "it is odd")
+say(rejected.finish())
 """
 
     def check(done: list[Step]) -> None:
@@ -104,7 +104,8 @@ say(aside.finish())
     "code",
     [
         "from khive_persist.project import make_directory\nmake_directory(project.quarantine)",
-        "from khive_persist.capture import spool_writer\nspool_writer.open_private(str(project.quarantine))",
+        "from khive_persist.capture.spool_writer import open_private\n"
+        "open_private(str(project.quarantine))",
     ],
     ids=["of ours", "of the hook"],
 )

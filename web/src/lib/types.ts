@@ -64,6 +64,7 @@ export interface Session {
   planning_cost: number | null;
   verdict: string | null;
   title: string | null;
+  plans: number;
 }
 
 export type Kind =
@@ -141,6 +142,7 @@ export interface PlanOutcome {
   verdict: string | null;
   verdict_source: string | null;
   note: string | null;
+  unpriced: number | null;
 }
 
 export interface Bin {

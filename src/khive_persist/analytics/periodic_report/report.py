@@ -26,6 +26,7 @@ from khive_persist.sessions.application_activity import (
     applications,
     series,
 )
+from khive_persist.sessions.projects import Everywhere, read_everywhere
 from khive_persist.sessions.rollup.titles import read_titles
 from khive_persist.sessions.tool_calls import ToolFailures, failing_tools, slowest_tools
 from khive_persist.store.reader import Reader
@@ -52,6 +53,18 @@ class _Facts(NamedTuple):
     applications: Applications
 
 
+async def report_everywhere(
+    kind: Kind, at: datetime | None = None, now: datetime | None = None
+) -> Everywhere[dict[str, Any]]:
+    """A report on each project by itself, all on the same day or week; see `read_report`."""
+    now = clock.now() if now is None else now
+
+    async def read(project: Project) -> dict[str, Any]:
+        return await read_report(project, kind, at, now)
+
+    return await read_everywhere(read)
+
+
 async def read_report(
     project: Project, kind: Kind, at: datetime | None = None, now: datetime | None = None
 ) -> dict[str, Any]:
@@ -63,7 +76,7 @@ async def read_report(
     they have a price.
 
     Args:
-        place: Whose; what waits in its spool is brought in first.
+        project: The project; what waits in its spool is brought in first.
         kind: Whether of a day or a week.
         at: An instant in it; None for the last one that is over.
         now: The present instant; None for the clock's.
@@ -249,7 +262,7 @@ def _groups(sums: Sums, by: Any) -> list[dict[str, Any]]:
         rest.add(now)
         rest_before.add(before)
     shown: list[tuple[str | None, Sum, Sum]] = [*named[:GROUPS]]
-    if any(one.events or one.messages for one in (rest, rest_before)):
+    if any(one.events or one.messages or one.sessions for one in (rest, rest_before)):
         shown.append((None, rest, rest_before))
     return [
         {

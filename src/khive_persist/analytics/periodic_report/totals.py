@@ -12,10 +12,11 @@ from typing import Final, Literal, NamedTuple, get_args
 from khive_persist.analytics.periodic_report.period import Period
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
-from khive_persist.prices import PriceTable
+from khive_persist.prices import PICODOLLARS, PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.activity import DAY_CHARACTERS, EventPart, Time, event_parts
-from khive_persist.sessions.rollup.groups import PICODOLLARS, Group, groups_within
+from khive_persist.sessions.definitions import ModelUse, main_model
+from khive_persist.sessions.rollup.groups import Group, groups_within
 
 By = Literal["model", "project", "tool"]
 
@@ -47,7 +48,7 @@ class Sum:
             self.messages += part.rows - part.others
             self.calls += part.calls
             self.failures += part.failures
-            self.tokens += part.input + part.cache_read + part.cache_write + part.output
+            self.tokens += _tokens(part)
             self.pico += part.cost
             self.priced += part.priced
             self.unpriced += part.unpriced
@@ -89,6 +90,8 @@ class Sums(NamedTuple):
         days: By day, of both; a day without anything is missing.
         groups: By what they are grouped by, and by group; of the period, and of the one before. An
             empty text stands for no group. For models messages count alone: few events tell one.
+            A session counts on its first day of a period, and in one group: that of the tool and
+            the project in which it began there, of the model that used most tokens there.
         dearest: The sessions that cost most, the dearest first.
     """
 
@@ -103,7 +106,7 @@ async def add_up(project: Project, period: Period, prices: PriceTable, dearest: 
     """Add up the events and messages of a period and of the one before.
 
     Args:
-        place: Whose; what waits in its spool is brought in first.
+        project: The project; what waits in its spool is brought in first.
         period: Which.
         prices: What tokens cost.
         dearest: How many of the dearest sessions are wanted.
@@ -136,7 +139,6 @@ def _add_session(
 ) -> Dear | None:
     """Add what one session did; what it cost in the period, where that is known."""
     own = Sum()
-    counted: dict[int, Sum] = {}
     for part in parts:
         day = _day(part)
         is_now = day >= begin
@@ -147,20 +149,43 @@ def _add_session(
                 totals.append(pair[0 if is_now else 1])
         for total in totals:
             total.add(part)
-            counted[id(total)] = total
         if is_now:
             own.add(part)
     if not session:
         return None
-    for total in counted.values():
-        total.sessions += 1
+    parts = sorted(parts, key=lambda part: (part.first, part.tool))
+    mine = [part for part in parts if _day(part) >= begin]
+    _count_session(sums, mine, is_now=True)
+    _count_session(sums, [part for part in parts if _day(part) < begin], is_now=False)
     if own.cost is None:
         return None
-    mine = sorted((part for part in parts if _day(part) >= begin), key=lambda part: part.first)
     return Dear(
         own.cost, session, _first(part.tool for part in mine), _first(p.project for p in mine),
         own.unpriced, own.failures, mine[0].first, max(part.last for part in mine),
     )  # fmt: skip
+
+
+def _count_session(sums: Sums, parts: list[EventPart | Group], *, is_now: bool) -> None:
+    """Count a session once: in the period, on one day, and in one group of each kind."""
+    if not parts:
+        return
+    uses = (ModelUse(_tokens(part), part.last, part.model) for part in parts)
+    named: dict[By, str] = {
+        "model": main_model(uses) or "",
+        "project": _first(part.project for part in parts),
+        "tool": _first(part.tool for part in parts),
+    }
+    (sums.now if is_now else sums.before).sessions += 1
+    sums.days[_day(parts[0])].sessions += 1
+    for by, name in named.items():
+        pair = sums.groups[by].setdefault(name, (Sum(), Sum()))
+        pair[0 if is_now else 1].sessions += 1
+
+
+def _tokens(part: EventPart | Group) -> int:
+    if isinstance(part, EventPart):
+        return 0
+    return part.input + part.cache_read + part.cache_write + part.output
 
 
 async def _by_session(

@@ -112,7 +112,7 @@ def with_entry(settings: JsonText | None, tool: Tool, hook: Hook, target: Target
 
 
 def with_target(settings: JsonText, entry: Entry, target: Target) -> str:
-    """The text with one of our hooks doing something else; it keeps its project and its timeout."""
+    """The text with one of our hooks doing something else; it keeps its place and its timeout."""
     item = entry.way[-1].item
     inside = settings.container(item)
     if target.command and entry.target.command:

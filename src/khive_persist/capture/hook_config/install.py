@@ -94,7 +94,7 @@ def install(
 ) -> Change:
     """Register our hook for the tool's events; what else the file has stays, byte for byte.
 
-    A hook of ours that is there keeps its project, timeout and matcher, and only what it does with an
+    A hook of ours that is there keeps its place, timeout and matcher, and only what it does with an
     event is updated. One for an event that a version of the tool does not know is taken out: the
     version would skip the whole file for it. Run twice, it changes nothing the second time.
 

@@ -3,7 +3,8 @@
 `khive-hook` is the hook itself, with a real interpreter in its first line, never that of a virtual
 environment: that one goes when a cache is cleared, a tool upgraded, a project moved.
 `spool_writer.py` stands beside it, compiled, and the link `python` says which interpreter has
-khive-persist, for the drainer alone. Where that one is gone events wait in the spool, and nothing is lost.
+khive-persist, for the drainer alone. Where that one is gone events wait in the spool: nothing is
+lost.
 """
 
 import functools

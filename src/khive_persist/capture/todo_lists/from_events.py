@@ -41,7 +41,7 @@ async def gather(
     nothing is written.
 
     Args:
-        place: Whose events, and where to.
+        project: The project events, and where to.
         session_id: The session.
         busy_timeout_seconds: How long to wait for other writers.
         seal: Given each row before it is written; what it returns is written.

@@ -61,7 +61,7 @@ def command(context: click.Context, directory: str | None) -> int:
         ["events", "--limit", "12"],
         ["sessions", "--limit", "6"],
         ["query", QUERY],
-        ["sessions", "--min-confidence", "0.8"],
+        ["sessions", "--min-confidence", "0.6"],
         ["doctor"],
     ):
         shown = " ".join(f'"{word}"' if " " in word else word for word in words)

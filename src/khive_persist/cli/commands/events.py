@@ -60,6 +60,17 @@ def filters(
     found: list[Filter] = []
     if session_id is not None:
         found.append(anyio.run(find_session, project, session_id))
+    return found + criteria(event_type, tool, since, until)
+
+
+def criteria(
+    event_type: str | None = None,
+    tool: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Filter]:
+    """The filters that these options mean in any project."""
+    found: list[Filter] = []
     if event_type is not None:
         found.append(field("event_type") == event_type)
     if tool is not None:

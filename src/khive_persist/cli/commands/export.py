@@ -33,7 +33,7 @@ from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
-from khive_persist.transfer.export import FORMS, Form, Part, count_rows, export
+from khive_persist.transfer.export import FORMS, ExportPart, Form, count_rows, export
 from khive_persist.transfer.transfer import form_of
 
 _STDOUT: Final = "-"
@@ -99,7 +99,7 @@ def _parts(
     complexity: str | None,
     min_confidence: float | None,
     max_cost: float | None,
-) -> list[Part]:
+) -> list[ExportPart]:
     both: list[Filter] = []
     if session_id is not None:
         both.append(anyio.run(find_session, project, session_id))
@@ -119,25 +119,25 @@ def _parts(
         of_events.append(field("tool") == tool)
     parts = []
     if not of_events and tool is None and purpose in (PLANNER_SESSIONS.name, "all"):
-        parts.append(Part(PlannerSession, PLANNER_SESSIONS, (*both, *of_plans)))
+        parts.append(ExportPart(PlannerSession, PLANNER_SESSIONS, (*both, *of_plans)))
     for name, events in HOOK_EVENTS.items():
         has_tool = tool in (None, name) or (tool in OTHER_CLIENTS and name == DEFAULT_TOOL)
         if not of_plans and has_tool and purpose in (events.name, "events", "all"):
-            parts.append(Part(HookEvent, events, (*both, *of_events)))
+            parts.append(ExportPart(HookEvent, events, (*both, *of_events)))
     if not of_plans and not of_events:
         of_tool = [] if tool is None else [field("tool") == tool]
         parts += [
-            Part(record, record.purpose, (*both, *of_tool))
+            ExportPart(record, record.purpose, (*both, *of_tool))
             for record in (Message, FocusChain)
             if purpose in (record.purpose.name, "all")
         ]
     if not of_plans and not of_events and tool is None:
         parts += [
-            Part(record, record.purpose, tuple(both))
+            ExportPart(record, record.purpose, tuple(both))
             for record in _OF_NO_TOOL
             if purpose in (record.purpose.name, "all")
         ]
-        parts += [Part(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
+        parts += [ExportPart(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
     return parts
 
 
@@ -160,7 +160,7 @@ def _form(target: Path | None) -> Form:
 
 async def _export(
     project: Project,
-    parts: list[Part],
+    parts: list[ExportPart],
     target: Path | None,
     form: Form,
     *,

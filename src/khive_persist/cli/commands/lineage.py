@@ -67,12 +67,12 @@ def _rows(agents: list[Agent]) -> Iterator[tuple[Any, ...]]:
             agent.agent_type,
             ", ".join(agent.models) or None,
             own.messages,
-            own.tokens,
+            own.spent.tokens,
             _cost(own),
             None if own.duration_seconds is None else round(own.duration_seconds, 1),
             own.tool_calls,
             own.failures,
-            total.tokens,
+            total.spent.tokens,
             _cost(total),
             total.tool_calls,
         )
@@ -80,8 +80,9 @@ def _rows(agents: list[Agent]) -> Iterator[tuple[Any, ...]]:
 
 def _cost(work: Work) -> str | None:
     """In USD, and how many messages have no price."""
-    cost = None if work.cost is None else f"{work.cost:.4f}"
-    unpriced = f"{work.unpriced} unpriced" if work.unpriced else None
+    spent = work.spent
+    cost = None if spent.cost is None else f"{spent.cost:.4f}"
+    unpriced = f"{spent.unpriced} unpriced" if spent.unpriced else None
     return " + ".join(filter(None, (cost, unpriced))) or None
 
 

@@ -14,7 +14,7 @@ from khive_persist.cli.progress import progress
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.maintenance.retention import rules
 from khive_persist.maintenance.retention.prune import Pruned
-from khive_persist.maintenance.retention.removal import planned, prune_all
+from khive_persist.maintenance.retention.removal import plan_pruning, prune_all
 from khive_persist.models.purposes import HOOK_EVENTS
 
 
@@ -75,7 +75,7 @@ def command(
     project = existing_project(context, directory)
     settings = configuration.load(project.config)
     named = HOOK_EVENTS[tool].name if tool is not None else purpose
-    work = planned(project, settings, rules.Rule("*", **limits), [named] if named else [])
+    work = plan_pruning(project, settings, rules.Rule("*", **limits), [named] if named else [])
     drain(project)
     if not dry_run:
         confirm(f"remove records of {', '.join(one.name for one, _ in work)}", yes=yes)

@@ -11,12 +11,18 @@ import click
 
 from khive_persist import clock
 from khive_persist.analytics.periodic_report.period import KINDS, Kind
-from khive_persist.analytics.periodic_report.report import read_report
+from khive_persist.analytics.periodic_report.report import read_report, report_everywhere
 from khive_persist.analytics.periodic_report.tables import tables
 from khive_persist.analytics.periodic_report.text import text as written
 from khive_persist.analytics.periodic_report.text import title
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import Moment, drained_project, with_project
+from khive_persist.cli.options import (
+    Moment,
+    drained_project,
+    from_everywhere,
+    with_all_projects,
+    with_project,
+)
 from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import MissingExtraError
 from khive_persist.transfer.target import check_target, replacing
@@ -32,6 +38,7 @@ from khive_persist.transfer.target import check_target, replacing
 @click.option("--text", metavar="FILE", help="Write it as plain text.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with every figure.")
+@with_all_projects
 @with_project
 @click.pass_context
 def command(
@@ -42,13 +49,16 @@ def command(
     text: str | None,
     force: bool,
     as_json: bool,
+    all_projects: bool,
     directory: str | None,
 ) -> int:
     """Report on a day or a week: cost, failures, slow tools, plans, beside the one before.
 
     A tool call counts once, by its end. Costs are those of the tools' transcripts, which sync
     reads. Sessions of this time are compared with those before as compare does it, where scipy is
-    installed. Where nothing at all was recorded, the exit code is 1.
+    installed. With --all-projects there is one report a project, and no sum of them; one that
+    cannot be read is named on stderr, and the exit code is 1. Where nothing at all was
+    recorded, it is 1, too.
 
     \b
       khive-persist report
@@ -61,6 +71,10 @@ def command(
     \b
       0 15 * * 1  khive-persist --dir ~/src/project report --html ~/week.html --force
     """
+    if all_projects:
+        if html is not None or text is not None:
+            raise click.UsageError("--html and --text write the report of one project")
+        return _of_all(context, directory, kind, at, as_json=as_json)
     project = drained_project(context, directory)
     for target in (html, text):
         if target is not None:
@@ -84,6 +98,22 @@ def command(
         err=True,
     )
     return FAILED
+
+
+def _of_all(
+    context: click.Context, directory: str | None, kind: Kind, at: datetime | None, *, as_json: bool
+) -> int:
+    everywhere = from_everywhere(context, directory, partial(report_everywhere, kind, at))
+    reports = everywhere.found
+    if as_json:
+        print_json([{"project": str(root)} | report for root, report in reports.items()])
+    else:
+        for root, report in reports.items():
+            click.echo(f"project {cell(str(root), limit=None)}")
+            _print(report)
+            click.echo()
+    is_empty = all(report["is_empty"] for report in reports.values())
+    return FAILED if everywhere.failed or is_empty else DONE
 
 
 def _page(report: Mapping[str, Any], now: datetime) -> str:

@@ -1,18 +1,25 @@
 """`khive-persist sessions`."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import anyio
 import click
 
 from khive_persist import clock
-from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import (
+    drained_project,
+    from_everywhere,
+    with_all_projects,
+    with_filters,
+    with_output,
+    with_project,
+)
 from khive_persist.cli.output import print_documents, print_table
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
-from khive_persist.opening import reading
-from khive_persist.project import Project
-from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
+from khive_persist.sessions.listing import SessionFilter, SessionSummary
+from khive_persist.sessions.projects import sessions_everywhere, sessions_of
 from khive_persist.sessions.read import is_known
 
 TABLE_LIMIT = 50
@@ -23,6 +30,7 @@ TABLE_LIMIT = 50
 @with_filters(
     "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "limit"
 )
+@with_all_projects
 @with_output
 @click.pass_context
 def command(
@@ -33,36 +41,57 @@ def command(
     limit: int | None,
     since: datetime | None,
     until: datetime | None,
+    all_projects: bool,
     **wanted: Any,
-) -> None:
+) -> int:
     """List sessions, the latest first: what was planned and what happened.
 
-    A session is the events and messages of one session id, with the plan and verdict of that id.
+    A session is the events and messages of one session id, with the plan that it carries out, the
+    latest where there are several, and the verdict that counts. Failures are tool calls that
+    failed or were refused, each once.
 
     \b
       khive-persist sessions --complexity complex --min-confidence 0.8
       khive-persist sessions --since 1d --json
 
+    With --all-projects each has its project before it: one id in two projects is two sessions. A
+    project that cannot be read is named on stderr, and the exit code is 1.
+
     A table shows the latest 50 unless --limit says otherwise; JSON is all that match.
     """
-    project = drained_project(context, directory)
-    named = wanted["session_id"]
     chosen = SessionFilter(
-        is_exact=named is not None and anyio.run(is_known, project, named),
         since=clock.to_text(since) if since else None,
         until=clock.to_text(until) if until else None,
         **wanted,
     )
     if form == "table" and limit is None:
         limit = TABLE_LIMIT
-    found = anyio.run(_list, project, chosen, limit)
+    if all_projects:
+        return _of_all(context, directory, form, chosen, limit)
+    project = drained_project(context, directory)
+    named = chosen.session_id
+    chosen = chosen._replace(is_exact=named is not None and anyio.run(is_known, project, named))
+    found = anyio.run(sessions_of, project, chosen, limit)
     if form == "table":
         print_table(SessionSummary._fields, found, "no sessions")
     else:
         print_documents(form, [session._asdict() for session in found])
+    return DONE
 
 
-async def _list(project: Project, wanted: SessionFilter, limit: int | None) -> list[SessionSummary]:
-    purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
-    async with reading(project, *purposes) as reader:
-        return await list_sessions(reader, wanted, limit)
+def _of_all(
+    context: click.Context,
+    directory: str | None,
+    form: str,
+    wanted: SessionFilter,
+    limit: int | None,
+) -> int:
+    everywhere = from_everywhere(context, directory, partial(sessions_everywhere, wanted, limit))
+    pairs = [(str(root), one) for root, found in everywhere.found.items() for one in found]
+    pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
+    if form == "table":
+        rows = [(project, *one) for project, one in pairs]
+        print_table(("project", *SessionSummary._fields), rows, "no sessions")
+    else:
+        print_documents(form, [{"project": project} | one._asdict() for project, one in pairs])
+    return FAILED if everywhere.failed else DONE

@@ -1,14 +1,24 @@
 """`khive-persist stats`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import anyio
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.analytics.stats import read_stats
-from khive_persist.cli.commands.events import filters
-from khive_persist.cli.options import drained_project, with_filters, with_project
+from khive_persist.analytics.stats import read_stats, stats_everywhere
+from khive_persist.cli.commands.events import criteria, filters
+from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.options import (
+    drained_project,
+    from_everywhere,
+    with_all_projects,
+    with_filters,
+    with_project,
+)
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
@@ -21,6 +31,7 @@ from khive_persist.store.kinds import KindCount
 @with_filters("session", "type", "tool", "since", "until")
 @click.option("--by", type=click.Choice(BY), default="model", show_default=True,
               help="What tokens and costs are counted by.")  # fmt: skip
+@with_all_projects
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def command(
@@ -33,20 +44,30 @@ def command(
     since: datetime | None,
     until: datetime | None,
     by: By,
-) -> None:
+    all_projects: bool,
+) -> int:
     """Count events, failures, plans and costs, and the records of your own kinds.
 
-    The filters are for events and messages; the others are counted as a whole. Tokens are those of
-    the tools' transcripts, which `sync` reads; each message counts once. A model without a price
-    has tokens and no cost: give it one in config.toml, under [cost]; what is not in a cost is
-    counted as unpriced. Where a client wrote down its own total, that stands beside the computed
-    one, unless a time is asked for.
+    The filters are for events and messages; the others are counted as a whole. Failures are tool
+    calls that failed or were refused. A session is counted for each type of event it has. Tokens
+    are those of the tools' transcripts, which `sync` reads; each message counts once. A model
+    without a price has tokens and no cost: give it one in config.toml, under [cost]; what is not in
+    a cost is counted as unpriced. Where a client wrote down its own total, that stands beside the
+    computed one, unless a time is asked for.
+
+    With --all-projects each project is counted by itself, at its own prices, and none is added to
+    another. One that cannot be read is named on stderr, and the exit code is 1.
 
     \b
       khive-persist stats --since 1d
+      khive-persist stats --all-projects --since 7d
       khive-persist stats --by project --since 7d
       khive-persist stats --json | jq .plans.total_cost
     """
+    if all_projects:
+        if session_id is not None:
+            raise click.UsageError("--session names a session of one project")
+        return _of_all(context, directory, event_type, tool, since, until, by, as_json=as_json)
     project = drained_project(context, directory)
     wanted = filters(project, session_id, event_type, tool, since, until)
     of_messages = filters(project, session_id, None, tool, since, until)
@@ -58,22 +79,64 @@ def command(
     found = anyio.run(read_stats, project, wanted, of_messages, by, prices, of_sessions)
     if as_json:
         print_json(found)
-        return
-    rows = [tuple(entry.values()) for entry in found["events"]]
-    print_table(("tool", "event_type", "events", "failures", "sessions"), rows, "no events")
+    else:
+        _print({None: found}, by)
+    return DONE
+
+
+def _of_all(
+    context: click.Context,
+    directory: str | None,
+    event_type: str | None,
+    tool: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    by: By,
+    *,
+    as_json: bool,
+) -> int:
+    wanted = criteria(event_type, tool, since, until)
+    of_messages = criteria(None, tool, since, until)
+    of_sessions = criteria(None, tool, None, None) if since is None and until is None else None
+    read = partial(stats_everywhere, wanted, of_messages, by, of_sessions)
+    everywhere = from_everywhere(context, directory, read)
+    if as_json:
+        print_json([{"project": str(root)} | one for root, one in everywhere.found.items()])
+    else:
+        _print({str(root): one for root, one in everywhere.found.items()}, by)
+    return FAILED if everywhere.failed else DONE
+
+
+def _print(found: Mapping[str | None, Mapping[str, Any]], by: By) -> None:
+    """Print what was counted, each row with its project before it where there are several."""
+    single = None in found
+
+    def table(name: str, columns: Sequence[str], empty: str) -> None:
+        rows = [
+            tuple(entry.values()) if single else (project, *entry.values())
+            for project, one in found.items()
+            for entry in one[name]
+        ]
+        print_table(columns if single else ("project", *columns), rows, empty)
+
+    table("events", ("tool", "event_type", "events", "failures", "sessions"), "no events")
     click.echo()
-    totals = [tuple(entry.values()) for entry in found["tokens"]]
-    print_table((by, *TokenTotal._fields[1:]), totals, "no messages: see khive-persist sync")
-    if found["reported"]:
+    table("tokens", (by, *TokenTotal._fields[1:]), "no messages: see khive-persist sync")
+    if any(one["reported"] for one in found.values()):
         click.echo()
         click.echo("what the clients themselves say that sessions cost, in USD:")
-        costs = [tuple(entry.values()) for entry in found["reported"]]
-        print_table(ReportedCost._fields, costs, "")
-        if any(entry["difference"] for entry in found["reported"]):
+        table("reported", ReportedCost._fields, "")
+        if any(entry["difference"] for one in found.values() for entry in one["reported"]):
             click.echo(DIFFERENCE)
     click.echo()
-    print_fields({f"plans {name}": value for name, value in found["plans"].items()})
-    if found["kinds"]:
+    if single:
+        print_fields({f"plans {name}": value for name, value in found[None]["plans"].items()})
+    else:
+        names = list(dict.fromkeys(name for one in found.values() for name in one["plans"]))
+        rows = [
+            (project, *(one["plans"].get(name) for name in names)) for project, one in found.items()
+        ]
+        print_table(("project", *(f"plans {name}" for name in names)), rows, "no plans")
+    if any(one["kinds"] for one in found.values()):
         click.echo()
-        kinds = [tuple(kind.values()) for kind in found["kinds"]]
-        print_table(KindCount._fields, kinds, "no records")
+        table("kinds", KindCount._fields, "no records")

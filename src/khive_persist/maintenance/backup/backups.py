@@ -34,8 +34,8 @@ class Backups:
     """The backups of a project in one destination.
 
     Attributes:
-        place: Whose they are.
-        target: Where they lie.
+        project: The project that they are of.
+        target: The destination that they lie in.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Backups:
         """Open the destination.
 
         Args:
-            place: Whose backups.
+            project: The project that they are of.
             destination: A folder, relative to the working directory, or `s3://bucket/prefix`; else
                 that of config.toml.
             endpoint: The URL of the S3 service; else AWS_ENDPOINT_URL.
@@ -81,9 +81,9 @@ class Backups:
             raise InvalidQueryError(
                 "config.toml has no schedule", hint="set backup.every_hours in it"
             )
-        chosen = compression or self._settings.backup_compression
-        if chosen == "auto":
-            chosen = "zstd" if has_zstd() else "none"
+        chosen_compression = compression or self._settings.backup_compression
+        if chosen_compression == "auto":
+            chosen_compression = "zstd" if has_zstd() else "none"
         keys = read_recipients(tuple(recipients) or self._settings.backup_recipients)
         secret = read_identities(tuple(identities))
         if only_if_due:
@@ -95,7 +95,7 @@ class Backups:
             self.project,
             self.target,
             since=since,
-            coding=Coding(chosen, keys),
+            coding=Coding(chosen_compression, keys),
             identities=secret,
             progress=progress,
         )
@@ -104,15 +104,15 @@ class Backups:
         return backup
 
     def catalogue(self) -> Catalogue:
-        """The backups that are there, the oldest first."""
+        """Return the backups that are there, the oldest first."""
         return read_catalogue(self.target)
 
     def verify(
         self, catalogue: Catalogue, ids: Sequence[str] = (), progress: Progress = silent
     ) -> list[VerifiedBackup]:
         """Compare backups with their digests. See `verify_backups`."""
-        named = ids or (*catalogue.manifests, *catalogue.damaged)
-        return verify.verify_backups(self.target, catalogue, named, progress)
+        requested_ids = ids or (*catalogue.manifests, *catalogue.damaged)
+        return verify.verify_backups(self.target, catalogue, requested_ids, progress)
 
     def restore(
         self,
@@ -123,7 +123,7 @@ class Backups:
     ) -> Restored:
         """Make the project what a backup has. See `restore_backup`."""
         secret = read_identities(tuple(identities))
-        done = restore.restore_backup(
+        result = restore.restore_backup(
             self.project, self.target, catalogue, manifest, identities=secret, progress=progress
         )
         # Kinds of a user's own are described in the mirror that came back. The restore is done,
@@ -132,17 +132,17 @@ class Backups:
             for purpose in mirrored_purposes(self.project):
                 if self.project.database(purpose.file).exists():
                     remember(self.project, purpose)
-        return done
+        return result
 
     def prunable(
         self, catalogue: Catalogue, keep_count: int | None = None, keep_days: float | None = None
     ) -> list[str]:
-        """The ids of the backups that `prune` deletes."""
+        """Return the ids of the backups that `prune` deletes."""
         if keep_count is None and keep_days is None:
             keep_count = self._settings.backup_keep_count
             keep_days = self._settings.backup_keep_days
-        going = prunable(catalogue, keep_count=keep_count or 0, keep_days=keep_days or 0)
-        return [backup.id for backup in going] + abandoned(catalogue)
+        old_backups = prunable(catalogue, keep_count=keep_count or 0, keep_days=keep_days or 0)
+        return [backup.id for backup in old_backups] + abandoned(catalogue)
 
     def prune(self, keep_count: int | None = None, keep_days: float | None = None) -> list[str]:
         """Delete old backups. See `prune_backups`."""
@@ -172,7 +172,7 @@ async def create_backup(
         since: The id of a backup, or `latest`: only what changed since is stored.
         only_if_due: Do nothing until the schedule of config.toml says so; old backups are deleted
             then by its rules.
-        recipients: age or SSH public keys, or files of them: whom it is encrypted for.
+        recipients: The age or SSH public keys to encrypt for, or files of them.
         compression: `auto`, `zstd` or `none`; else that of config.toml.
         identities: Files with age secret keys, to read an encrypted `since`.
 
@@ -205,12 +205,12 @@ async def create_backup(
 async def list_backups(
     *, dir: Path | str | None = None, destination: str | None = None, endpoint: str = ""
 ) -> Catalogue:
-    """The backups of a destination: `manifests` by id, the oldest first, and what is damaged.
+    """Return the backups of a destination: manifests by id, the oldest first, and damaged ones.
 
     Args:
         dir: The directory that holds `.khive`.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
 
     Raises:
         BackupError: The destination cannot be read.
@@ -227,10 +227,10 @@ async def verify_backups(
     """Compare every byte of backups, and of what they are based on, with their digests.
 
     Args:
-        ids: Which; without one, all.
+        ids: The ids of the backups; without one, all.
         dir: The directory that holds `.khive`.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
 
     Returns:
         For each its id and its `problems`, none where it can be restored.
@@ -264,10 +264,10 @@ async def restore_backup(
     there, or all of the new. Open stores go on with the new files.
 
     Args:
-        id: Its id, the beginning of it, or `latest`.
+        id: The id of the backup, the beginning of it, or `latest`.
         dir: The directory that holds `.khive`, made where it is missing.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
         identities: Files with age secret keys.
 
     Raises:
@@ -303,11 +303,11 @@ async def prune_backups(
 
     Args:
         dir: The directory that holds `.khive`.
-        destination: As for `create_backup`.
-        endpoint: As for `create_backup`.
+        destination: The destination, as for `create_backup`.
+        endpoint: The URL of the S3 service, as for `create_backup`.
         keep_count: Keep so many of the newest.
         keep_days: Keep those of so many days. Without either, the rules of config.toml hold.
-        dry_run: Delete nothing.
+        dry_run: Whether to delete nothing.
 
     Returns:
         The ids of what was deleted, or would be.

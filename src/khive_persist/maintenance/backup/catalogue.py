@@ -1,4 +1,4 @@
-"""Which backups a destination has, and which of them each one needs."""
+"""The backups of a destination, and the chain that each one needs."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -19,7 +19,7 @@ AHEAD: Final = (
     " no rule deletes it"
 )
 # Clocks of machines that back up to one destination differ by less.
-_TOLERATED: Final = timedelta(minutes=5)
+_CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 UNFINISHED: Final = "it is being made, or was stopped before its end"
 # The manifest first: without it the rest is no backup.
 OBJECTS: Final = (manifest.NAME, index.NAME, PACK)
@@ -29,8 +29,8 @@ class Catalogue(NamedTuple):
     """The backups of a destination.
 
     Attributes:
-        manifests: By id, the oldest first.
-        damaged: Those whose manifest is not as it was written, each with what is wrong.
+        manifests: The manifests by id, the oldest first.
+        damaged: The errors of damaged manifests, by id.
         unfinished: The ids under which something lies and no manifest.
         ahead: The ids of those that say to be of later than now: a clock was wrong then, or is now.
             When they were made is not known, so they are never the latest, and do not grow old.
@@ -43,20 +43,20 @@ class Catalogue(NamedTuple):
 
     @property
     def dated(self) -> list[Manifest]:
-        """Those of which it is known when they were made, the oldest first."""
-        return [one for one in self.manifests.values() if one.id not in self.ahead]
+        """Return the backups with a reliable time, the oldest first."""
+        return [backup for backup in self.manifests.values() if backup.id not in self.ahead]
 
     def as_document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the catalogue as a JSON document."""
         return {
-            "backups": [one.as_document() for one in self.manifests.values()],
+            "backups": [backup.as_document() for backup in self.manifests.values()],
             "damaged": {id: str(error) for id, error in self.damaged.items()},
             "unfinished": self.unfinished,
             "ahead": self.ahead,
         }
 
     def find(self, name: str) -> Manifest:
-        """The backup that is meant: its id, the beginning of it, or `latest`.
+        """Return the backup that is meant: its id, the beginning of it, or `latest`.
 
         Raises:
             NotFoundError: There is none, or more than one, or it has no manifest.
@@ -66,11 +66,11 @@ class Catalogue(NamedTuple):
             if not self.manifests:
                 raise NotFoundError("there is no backup", hint="khive-persist backup create")
             return (self.dated or list(self.manifests.values()))[-1]
-        known = (*self.manifests, *self.damaged, *self.unfinished)
-        ids = [name] if name in known else [id for id in known if id.startswith(name)]
+        all_ids = (*self.manifests, *self.damaged, *self.unfinished)
+        ids = [name] if name in all_ids else [id for id in all_ids if id.startswith(name)]
         if len(ids) != 1:
-            many = f"{len(ids)} backups begin with {name!r}" if ids else f"no backup {name!r}"
-            raise NotFoundError(many, hint="khive-persist backup list")
+            problem = f"{len(ids)} backups begin with {name!r}" if ids else f"no backup {name!r}"
+            raise NotFoundError(problem, hint="khive-persist backup list")
         if ids[0] in self.unfinished:
             raise NotFoundError(f"backup {ids[0]}: {manifest.NAME} is missing", hint=UNFINISHED)
         if ids[0] in self.damaged:
@@ -78,7 +78,7 @@ class Catalogue(NamedTuple):
         return self.manifests[ids[0]]
 
     def chain(self, last: Manifest) -> list[Manifest]:
-        """A backup and all that it is based on, the full one first.
+        """Return a backup and all that it is based on, the full one first.
 
         Raises:
             BackupDamagedError: One of them is missing or damaged, or they go round in a circle.
@@ -89,7 +89,7 @@ class Catalogue(NamedTuple):
                 raise self.damaged[parent]
             if parent not in self.manifests:
                 raise BackupDamagedError(f"backup {chain[-1].id}: its parent {parent} is missing")
-            if parent in (one.id for one in chain):
+            if parent in (backup.id for backup in chain):
                 raise BackupDamagedError(f"backup {last.id}: its parents go round in a circle")
             chain.append(self.manifests[parent])
         return chain[::-1]
@@ -113,14 +113,14 @@ def read_catalogue(destination: Destination) -> Catalogue:
                 manifests.append(manifest.load(id, content))
         except BackupDamagedError as error:
             damaged[id] = error
-    manifests.sort(key=lambda one: (one.created, one.id))
-    limit = clock.now() + _TOLERATED
-    ahead = tuple(one.id for one in manifests if one.created > limit)
-    return Catalogue({one.id: one for one in manifests}, damaged, tuple(unfinished), ahead)
+    manifests.sort(key=lambda backup: (backup.created, backup.id))
+    limit = clock.now() + _CLOCK_TOLERANCE
+    ahead = tuple(backup.id for backup in manifests if backup.created > limit)
+    return Catalogue({backup.id: backup for backup in manifests}, damaged, tuple(unfinished), ahead)
 
 
-def read_index(destination: Destination, of: Manifest, identities: tuple[Any, ...]) -> Index:
-    """The index of a backup, its digest checked.
+def read_index(destination: Destination, backup: Manifest, identities: tuple[Any, ...]) -> Index:
+    """Return the index of a backup, its digest checked.
 
     Raises:
         NotFoundError: It is missing.
@@ -129,26 +129,26 @@ def read_index(destination: Destination, of: Manifest, identities: tuple[Any, ..
     """
     content: list[bytes] = []
     decode(
-        f"backup {of.id}: {index.NAME}",
-        destination.read(of.id, index.NAME),
-        of.index,
-        of.compression,
-        of.encryption,
+        f"backup {backup.id}: {index.NAME}",
+        destination.read(backup.id, index.NAME),
+        backup.index,
+        backup.compression,
+        backup.encryption,
         identities,
         content.append,
     )
-    return index.load(of, b"".join(content))
+    return index.load(backup, b"".join(content))
 
 
 def _read_manifest(destination: Destination, id: str) -> bytes | None:
     try:
-        pieces = _until(manifest.MAX_BYTES, id, destination.read(id, manifest.NAME))
+        pieces = _bounded(manifest.MAX_BYTES, id, destination.read(id, manifest.NAME))
         return b"".join(pieces)
     except NotFoundError:
         return None
 
 
-def _until(limit: int, id: str, content: Iterable[bytes]) -> Iterator[bytes]:
+def _bounded(limit: int, id: str, content: Iterable[bytes]) -> Iterator[bytes]:
     for piece in content:
         limit -= len(piece)
         if limit < 0:

@@ -1,4 +1,4 @@
-"""How objects are compressed and encrypted on their way to a destination, and back."""
+"""Compression and encryption of objects on their way to a destination, and back."""
 
 import hashlib
 import sys
@@ -15,11 +15,11 @@ _UNPACKED_BYTES: Final = 1 << 20
 
 
 class Coding(NamedTuple):
-    """How the objects of one backup are written.
+    """The coding of the objects of one backup.
 
     Attributes:
         compression: `zstd` or `none`.
-        recipients: Who can read them; if empty, everybody.
+        recipients: The keys of those who can read them; if empty, everybody.
     """
 
     compression: Compression
@@ -27,12 +27,12 @@ class Coding(NamedTuple):
 
     @property
     def encryption(self) -> Encryption:
-        """What the manifest says of it."""
+        """Return the encryption, as the manifest names it."""
         return "age" if self.recipients else "none"
 
 
 def has_zstd() -> bool:
-    """Whether zstd is at hand."""
+    """Return whether zstd is at hand."""
     try:
         _zstd()
     except MissingExtraError:
@@ -41,66 +41,67 @@ def has_zstd() -> bool:
 
 
 def encode(plain: Iterator[bytes], sink: Sink, coding: Coding) -> StoredObject:
-    """Write content as an object; what the manifest says of it."""
-    measured, stored = _Measured(plain), _Measuring(sink)
-    content: Iterator[bytes] = iter(measured)
+    """Write content as an object, and return its description for the manifest."""
+    counting, digesting = _CountingReader(plain), _DigestingSink(sink)
+    content: Iterator[bytes] = iter(counting)
     if coding.compression == "zstd":
         content = _compressed(content)
     if coding.recipients:
-        pyrage_module().encrypt_io(_Readable(content), stored, list(coding.recipients))
+        pyrage_module().encrypt_io(_ByteSource(content), digesting, list(coding.recipients))
     else:
         for piece in content:
-            stored.write(piece)
+            digesting.write(piece)
     return StoredObject(
-        bytes=stored.bytes, sha256=stored.sha256.hexdigest(), content_bytes=measured.bytes
+        bytes=digesting.bytes, sha256=digesting.sha256.hexdigest(), content_bytes=counting.bytes
     )
 
 
 def decode(
-    what: str,
-    stored: Iterator[bytes],
+    name: str,
+    content: Iterator[bytes],
     declared: StoredObject,
     compression: Compression,
     encryption: Encryption,
     identities: tuple[Any, ...],
-    take: Callable[[bytes], None],
+    consume: Callable[[bytes], None],
 ) -> None:
     """Read an object back.
 
     Args:
-        what: What it is, for errors.
-        stored: Its bytes as they lie in the destination.
-        declared: What the manifest says of it: no byte more is read, or comes out of it.
-        compression: As the manifest says.
-        encryption: As the manifest says.
-        identities: Of `keys.read_identities`.
-        take: Given the content, piece by piece. It is sure to be what was written only on return.
+        name: The name of the object in errors.
+        content: The bytes of the object as they lie in the destination.
+        declared: Its description in the manifest: no byte more is read, or comes out of it.
+        compression: The compression in the manifest.
+        encryption: The encryption in the manifest.
+        identities: The keys of `keys.read_identities`.
+        consume: A function that is given the content, piece by piece. The content is proven to be
+            what was written only on return.
 
     Raises:
         BackupDamagedError: It is not what was written.
         BackupError: None of the identities can read it.
     """
-    checked = checked_bytes(what, stored, declared)
-    limited = _Limited(what, declared.content_bytes, take)
-    sink: _Limited | _Decompressing = limited
+    checked_content = checked_bytes(name, content, declared)
+    limited = _LimitedSink(name, declared.content_bytes, consume)
+    sink: _LimitedSink | _DecompressingSink = limited
     if compression == "zstd":
-        sink = _Decompressing(what, limited)
+        sink = _DecompressingSink(name, limited)
     if encryption == "age":
-        _decrypt(what, checked, sink, identities)
+        _decrypt(name, checked_content, sink, identities)
     else:
-        for piece in checked:
+        for piece in checked_content:
             sink.write(piece)
     sink.end()
 
 
-def checked_bytes(what: str, stored: Iterator[bytes], declared: StoredObject) -> Iterator[bytes]:
-    """The bytes of an object as they lie in the destination.
+def checked_bytes(name: str, content: Iterator[bytes], declared: StoredObject) -> Iterator[bytes]:
+    """Yield the bytes of an object as they lie in the destination.
 
     Raises:
         BackupDamagedError: At the end: their number or their digest is another.
     """
     sha256, count = hashlib.sha256(), 0
-    for piece in stored:
+    for piece in content:
         sha256.update(piece)
         count += len(piece)
         if count > declared.bytes:
@@ -108,31 +109,31 @@ def checked_bytes(what: str, stored: Iterator[bytes], declared: StoredObject) ->
         yield piece
     if count != declared.bytes:
         size = f"more than {declared.bytes}" if count > declared.bytes else str(count)
-        raise BackupDamagedError(f"{what} has {size} bytes, its manifest says {declared.bytes}")
+        raise BackupDamagedError(f"{name} has {size} bytes, its manifest says {declared.bytes}")
     if sha256.hexdigest() != declared.sha256:
-        raise BackupDamagedError(f"{what} is not as it was written: its SHA-256 is another")
+        raise BackupDamagedError(f"{name} is not as it was written: its SHA-256 is another")
 
 
-def _decrypt(what: str, stored: Iterator[bytes], sink: Sink, identities: tuple[Any, ...]) -> None:
+def _decrypt(name: str, content: Iterator[bytes], sink: Sink, identities: tuple[Any, ...]) -> None:
     pyrage = pyrage_module()
     if not identities:
-        raise BackupError(f"{what} is encrypted", hint="name a key file with --identity FILE")
-    reading = _Readable(stored)
+        raise BackupError(f"{name} is encrypted", hint="name a key file with --identity FILE")
+    source = _ByteSource(content)
     try:
-        pyrage.decrypt_io(reading, sink, list(identities))
+        pyrage.decrypt_io(source, sink, list(identities))
     except (pyrage.DecryptError, OSError) as error:
         # Damage looks to it like a wrong key: the digest tells.
-        reading.drain()
+        source.drain()
         if isinstance(error, pyrage.DecryptError):
             raise BackupError(
-                f"{what}: none of these identities can decrypt it", hint="name the right key file"
+                f"{name}: none of these identities can decrypt it", hint="name the right key file"
             ) from error
         if error.errno is not None:
             raise
-        raise BackupDamagedError(f"{what} cannot be decrypted ({error})") from error
+        raise BackupDamagedError(f"{name} cannot be decrypted ({error})") from error
 
 
-class _Measured:
+class _CountingReader:
     """Counts what is read from an iterator."""
 
     def __init__(self, content: Iterator[bytes]) -> None:
@@ -145,7 +146,7 @@ class _Measured:
             yield piece
 
 
-class _Measuring:
+class _DigestingSink:
     """Counts and digests what is written to a sink."""
 
     def __init__(self, sink: Sink) -> None:
@@ -160,19 +161,19 @@ class _Measuring:
         return len(content)
 
     def flush(self) -> None:
-        """pyrage asks for it."""
+        """Do nothing: pyrage requires the method."""
 
 
-class _Readable:
+class _ByteSource:
     """An iterator of bytes, as a file."""
 
     def __init__(self, content: Iterator[bytes]) -> None:
         self._content = content
-        self._rest = memoryview(b"")
+        self._buffer = memoryview(b"")
         self._error: BackupError | None = None
 
     def read(self, size: int) -> bytes:
-        while not self._rest:
+        while not self._buffer:
             try:
                 piece = next(self._content, None)
             except BackupError as error:
@@ -181,66 +182,70 @@ class _Readable:
                 raise
             if piece is None:
                 return b""
-            self._rest = memoryview(piece)
-        taken, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        return taken
+            self._buffer = memoryview(piece)
+        chunk, self._buffer = bytes(self._buffer[:size]), self._buffer[size:]
+        return chunk
 
     def drain(self) -> None:
-        """Read to the end, and raise what was found on the way."""
+        """Read to the end, and raise the error of an earlier read."""
         if self._error is not None:
             raise self._error
         for _ in self._content:
             pass
 
 
-class _Limited:
+class _LimitedSink:
     """Passes on as many bytes as were declared, and not one more."""
 
-    def __init__(self, what: str, limit: int, take: Callable[[bytes], None]) -> None:
-        self._what = what
-        self._left = limit
-        self._take = take
+    def __init__(self, name: str, limit: int, consume: Callable[[bytes], None]) -> None:
+        self._name = name
+        self._remaining = limit
+        self._consume = consume
 
     def write(self, content: bytes) -> int:
-        self._left -= len(content)
-        if self._left < 0:
-            raise BackupDamagedError(f"{self._what} holds more than its manifest says")
-        self._take(content)
+        self._remaining -= len(content)
+        if self._remaining < 0:
+            raise BackupDamagedError(f"{self._name} holds more than its manifest says")
+        self._consume(content)
         return len(content)
 
     def flush(self) -> None:
-        """pyrage asks for it."""
+        """Do nothing: pyrage requires the method."""
 
     def end(self) -> None:
-        if self._left:
-            raise BackupDamagedError(f"{self._what} holds {self._left} bytes less than it should")
+        if self._remaining:
+            raise BackupDamagedError(
+                f"{self._name} holds {self._remaining} bytes less than it should"
+            )
 
 
-class _Decompressing:
+class _DecompressingSink:
     """Passes on what was compressed, in pieces of a limited size."""
 
-    def __init__(self, what: str, sink: _Limited) -> None:
-        self._what = what
+    def __init__(self, name: str, sink: _LimitedSink) -> None:
+        self._name = name
         self._sink = sink
         self._zstd = _zstd()
         self._decompressor = self._zstd.ZstdDecompressor()
 
     def write(self, content: bytes) -> int:
-        rest = content
+        compressed = content
         try:
-            while rest or not (self._decompressor.needs_input or self._decompressor.eof):
-                self._sink.write(self._decompressor.decompress(rest, max_length=_UNPACKED_BYTES))
-                rest = b""
+            while compressed or not (self._decompressor.needs_input or self._decompressor.eof):
+                self._sink.write(
+                    self._decompressor.decompress(compressed, max_length=_UNPACKED_BYTES)
+                )
+                compressed = b""
         except (self._zstd.ZstdError, EOFError) as error:
-            raise BackupDamagedError(f"{self._what} cannot be decompressed ({error})") from error
+            raise BackupDamagedError(f"{self._name} cannot be decompressed ({error})") from error
         return len(content)
 
     def flush(self) -> None:
-        """pyrage asks for it."""
+        """Do nothing: pyrage requires the method."""
 
     def end(self) -> None:
         if not self._decompressor.eof or self._decompressor.unused_data:
-            raise BackupDamagedError(f"{self._what} does not end where its compression does")
+            raise BackupDamagedError(f"{self._name} does not end where its compression does")
         self._sink.end()
 
 

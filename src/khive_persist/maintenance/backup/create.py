@@ -16,11 +16,10 @@ from khive_persist.capture.spool import Spool, counted
 from khive_persist.errors import BackupDamagedError, BackupError, KhiveError
 from khive_persist.maintenance.backup import index as index_file
 from khive_persist.maintenance.backup import manifest as manifest_file
-from khive_persist.maintenance.backup import snapshot as moment
 from khive_persist.maintenance.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
 from khive_persist.maintenance.backup.coding import Coding, encode
 from khive_persist.maintenance.backup.destination import Destination, Sink
-from khive_persist.maintenance.backup.index import MIRROR_FILE, PIECE_BYTES, Entry, Index
+from khive_persist.maintenance.backup.index import MIRROR_FILE, PIECE_BYTES, Index, IndexedFile
 from khive_persist.maintenance.backup.manifest import (
     CONFIG,
     DATABASE,
@@ -30,6 +29,7 @@ from khive_persist.maintenance.backup.manifest import (
     StoredObject,
 )
 from khive_persist.maintenance.backup.progress import Progress, silent
+from khive_persist.maintenance.backup.snapshot import group_snapshot, groups, has_file
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.project import Project
 from khive_persist.store.sqlite import atomic_switch, snapshot
@@ -55,12 +55,12 @@ def create_backup(
     last.
 
     Args:
-        place: What to back up.
-        destination: Where to.
+        project: The project to back up.
+        destination: The destination of the backup.
         since: The id of a backup, or `latest`: only what that one's chain lacks is stored.
-        coding: How it is stored.
-        identities: To read the index of `since`, where that is encrypted.
-        progress: Called with the number of bytes that were read since.
+        coding: The compression and encryption.
+        identities: The keys to read the index of `since` with, where that is encrypted.
+        progress: A callback, given the number of bytes that were read since its last call.
 
     Raises:
         NotFoundError: There is no backup `since`.
@@ -72,21 +72,21 @@ def create_backup(
     began = clock.now()
     _drain_all(project)
     parent: Manifest | None = None
-    known: frozenset[bytes] = frozenset()
+    parent_digests: frozenset[bytes] = frozenset()
     if since:
         catalogue = read_catalogue(destination)
         parent = catalogue.find(since)
         catalogue.chain(parent)
-        known = read_index(destination, parent, identities).digests()
+        parent_digests = read_index(destination, parent, identities).digests()
     id = f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with staging(project) as folder:
-        reading = _Reading(project, folder, known, progress)
+        reader = _ProjectReader(project, folder, parent_digests, progress)
         try:
-            with closing(reading.new_pieces()) as pieces:
+            with closing(reader.new_pieces()) as pieces:
                 pack = _write(destination, id, PACK, pieces, coding)
-            content = index_file.dump(Index(tuple(reading.entries)))
+            content = index_file.dump(Index(tuple(reader.entries)))
             index = _write(destination, id, index_file.NAME, iter([content]), coding)
-            mirror = [entry for entry in reading.entries if "/" in entry.name]
+            mirror = [entry for entry in reader.entries if "/" in entry.name]
             manifest = Manifest(
                 format=manifest_file.FORMAT,
                 id=id,
@@ -95,7 +95,7 @@ def create_backup(
                 parent=None if parent is None else parent.id,
                 compression=coding.compression,
                 encryption=coding.encryption,
-                files=tuple(reading.files),
+                files=tuple(reader.files),
                 mirror_files=len(mirror),
                 mirror_bytes=sum(entry.size for entry in mirror),
                 index=index,
@@ -113,7 +113,7 @@ def create_backup(
 
 
 def _check_chain(destination: Destination, manifest: Manifest) -> None:
-    """Refuse a backup of which somebody has deleted what it is based on, while it was made.
+    """Refuse a backup whose parents were deleted while it was made.
 
     Raises:
         BackupError: It cannot be restored.
@@ -127,37 +127,37 @@ def _check_chain(destination: Destination, manifest: Manifest) -> None:
         ) from error
 
 
-class _Reading:
+class _ProjectReader:
     """Reads a project, file after file."""
 
     def __init__(
-        self, project: Project, folder: Path, known: frozenset[bytes], progress: Progress
+        self, project: Project, folder: Path, known_digests: frozenset[bytes], progress: Progress
     ) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[IndexedFile] = []
         self.files: list[File] = []
         self._project = project
         self._folder = folder
-        self._known = set(known)
+        self._known_digests = set(known_digests)
         self._progress = progress
         self._databases = _databases(project)
 
     def new_pieces(self) -> Generator[bytes, None, None]:
-        """The pieces that are not known yet, each once; `entries` and `files` grow with them."""
-        known = known_purposes(self._project)
-        for purposes in moment.groups(known):
-            with moment.taken(self._project, purposes, self._folder / "moment") as taken:
-                for name, copy in taken.databases.items():
+        """Yield the pieces that are not known yet, each once, and fill `entries` and `files`."""
+        purposes = known_purposes(self._project)
+        for group in groups(purposes):
+            with group_snapshot(self._project, group, self._folder / "group") as snapshots:
+                for name, copy in snapshots.databases.items():
                     yield from self._database(name, copy)
-                for file in taken.mirror:
+                for file in snapshots.mirror:
                     yield from self._pieces(f"{MIRROR}/{file.name}", file.path, file.size)
-        for name in sorted(set(self._databases).difference(one.file for one in known)):
+        for name in sorted(set(self._databases).difference(purpose.file for purpose in purposes)):
             copy = self._folder / name
             snapshot.take(self._project.database(name), copy)
             yield from self._database(name, copy)
         if _is_file(self._project.config):
             self.files.append(_file((yield from self._pieces(CONFIG, self._project.config)), None))
         for path in _mirror_files(self._project):
-            if not moment.has_file(known, path.name):
+            if not has_file(purposes, path.name):
                 with suppress(FileNotFoundError):
                     yield from self._pieces(f"{MIRROR}/{path.name}", path)
 
@@ -169,53 +169,53 @@ class _Reading:
         self.files.append(_file(entry, contents))
 
     def _pieces(
-        self, name: str, path: Path, most: int | None = None
-    ) -> Generator[bytes, None, Entry]:
+        self, name: str, path: Path, max_bytes: int | None = None
+    ) -> Generator[bytes, None, IndexedFile]:
         sha256, size, digests = hashlib.sha256(), 0, []
-        left = sys.maxsize if most is None else most
+        limit = sys.maxsize if max_bytes is None else max_bytes
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
-            while piece := file.read(min(PIECE_BYTES, left - size)):
+            while piece := file.read(min(PIECE_BYTES, limit - size)):
                 sha256.update(piece)
                 size += len(piece)
                 digest = hashlib.sha256(piece).digest()
                 digests.append(digest)
-                if digest not in self._known:
-                    self._known.add(digest)
+                if digest not in self._known_digests:
+                    self._known_digests.add(digest)
                     yield piece
                 self._progress(len(piece))
                 if len(piece) < PIECE_BYTES:
                     # The end as it is now: nothing may follow a short piece.
                     break
-        entry = Entry(name, size, sha256.hexdigest(), tuple(digests))
+        entry = IndexedFile(name, size, sha256.hexdigest(), tuple(digests))
         self.entries.append(entry)
         return entry
 
 
 def _drain_all(project: Project) -> None:
-    """Bring every event and record that waits into its database.
+    """Drain every pending event and record into its database.
 
     Raises:
         BackupError: One that was accepted before is still in the spool.
     """
     spool = Spool(project)
-    before = {file.name for file in spool.waiting()}
+    accepted = {file.name for file in spool.waiting()}
     result = drain(project)
-    left = [file for file in spool.waiting() if file.name in before]
-    if left:
+    remaining = [file for file in spool.waiting() if file.name in accepted]
+    if remaining:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
         raise BackupError(
-            f"{counted(left)} wait in {project.spool} and would be missing: {reasons}",
+            f"{counted(remaining)} wait in {project.spool} and would be missing: {reasons}",
             hint="see khive-persist doctor",
         )
 
 
 def _databases(project: Project) -> list[str]:
     names = sorted(name for name in os.listdir(project.khive) if atomic_switch.is_database(name))
-    wrong = [name for name in names if not DATABASE.match(name)]
-    if wrong:
+    unusable = [name for name in names if not DATABASE.match(name)]
+    if unusable:
         raise BackupError(
-            f"{project.khive / wrong[0]} cannot be backed up under this name",
+            f"{project.khive / unusable[0]} cannot be backed up under this name",
             hint="use letters, digits, . _ and -",
         )
     return names
@@ -243,7 +243,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _file(entry: Entry, contents: snapshot.Contents | None) -> File:
+def _file(entry: IndexedFile, contents: snapshot.Contents | None) -> File:
     return File(
         name=entry.name,
         bytes=entry.size,
@@ -256,9 +256,9 @@ def _file(entry: Entry, contents: snapshot.Contents | None) -> File:
 def _write(
     destination: Destination, id: str, name: str, plain: Iterator[bytes], coding: Coding
 ) -> StoredObject:
-    written: list[StoredObject] = []
-    destination.write(id, name, lambda sink: written.append(encode(plain, sink, coding)))
-    return written[0]
+    stored_objects: list[StoredObject] = []
+    destination.write(id, name, lambda sink: stored_objects.append(encode(plain, sink, coding)))
+    return stored_objects[0]
 
 
 def _all_of(content: bytes, sink: Sink) -> None:

@@ -1,4 +1,4 @@
-"""Where backups lie: a folder, or a bucket of an S3-compatible store."""
+"""Destinations of backups: a folder, or a bucket of an S3-compatible store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +14,10 @@ _S3: Final = "s3://"
 
 
 class Sink(Protocol):
-    """What takes the bytes of an object."""
+    """A writer of an object's bytes."""
 
     def write(self, content: bytes, /) -> int:
-        """Take the next bytes."""
+        """Write the next bytes."""
         ...
 
 
@@ -25,11 +25,11 @@ class Destination(Protocol):
     """Objects, each under the id of its backup and a name."""
 
     def ids(self) -> list[str]:
-        """The ids under which anything lies, in order."""
+        """Return the ids under which anything lies, in order."""
         ...
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """An object's bytes.
+        """Yield an object's bytes.
 
         Raises:
             NotFoundError: It is missing.
@@ -55,30 +55,30 @@ class Destination(Protocol):
         ...
 
 
-def open_destination(project: Project, where: str = "", endpoint: str = "") -> Destination:
-    """The destination of this name.
+def open_destination(project: Project, address: str = "", endpoint: str = "") -> Destination:
+    """Return the destination of this name.
 
     Args:
-        place: Whose backups these are.
-        where: `s3://bucket/prefix`, or a folder, relative to the directory that holds `.khive`; if
-            empty, `backups/` in `.khive`.
+        project: The project whose backups these are.
+        address: `s3://bucket/prefix`, or a folder, relative to the directory that holds `.khive`;
+            if empty, `backups/` in `.khive`.
         endpoint: The address of the S3 service; if empty, what AWS_ENDPOINT_URL says, or Amazon's.
 
     Raises:
         MissingExtraError: It is a bucket, and obstore is not installed.
         BackupError: It cannot be used.
     """
-    if where.startswith(_S3):
-        bucket, _, prefix = where.removeprefix(_S3).partition("/")
+    if address.startswith(_S3):
+        bucket, _, prefix = address.removeprefix(_S3).partition("/")
         if not bucket:
-            raise BackupError(f"{where!r} names no bucket", hint="write s3://bucket/prefix")
+            raise BackupError(f"{address!r} names no bucket", hint="write s3://bucket/prefix")
         return Bucket(bucket, prefix.strip("/"), endpoint, scratch=project.khive)
-    if "://" in where:
+    if "://" in address:
         raise BackupError(
-            f"{where!r} is no destination", hint="name a folder or s3://bucket/prefix"
+            f"{address!r} is no destination", hint="name a folder or s3://bucket/prefix"
         )
-    if not where and (project.khive / DEFAULT).is_symlink():
+    if not address and (project.khive / DEFAULT).is_symlink():
         # A person may name a link; what came with a repository must not lead out of it.
         raise BackupError(f"{project.khive / DEFAULT} is a symbolic link", hint="move it away")
-    path = Path(project.root, Path(where).expanduser()) if where else project.khive / DEFAULT
+    path = Path(project.root, Path(address).expanduser()) if address else project.khive / DEFAULT
     return Folder(path)

@@ -30,8 +30,8 @@ class Folder:
         return str(self.path)
 
     def ids(self) -> list[str]:
-        """The ids under which anything lies, in order."""
-        with self._told():
+        """Return the ids under which anything lies, in order."""
+        with self._with_backup_errors():
             try:
                 names = os.listdir(self.path)
             except FileNotFoundError:
@@ -39,9 +39,9 @@ class Folder:
         return sorted(name for name in names if ID.match(name))
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """An object's bytes. No link is followed."""
+        """Yield an object's bytes. No link is followed."""
         path = self.path / id / name
-        with self._told():
+        with self._with_backup_errors():
             try:
                 for part in (path.parent, path):
                     if stat.S_ISLNK(os.lstat(part).st_mode):
@@ -59,7 +59,7 @@ class Folder:
     def write(self, id: str, name: str, produce: Callable[[IO[bytes]], None]) -> None:
         """Make an object: 0600, synced, and then only under its name."""
         folder = self.path / id
-        with self._told():
+        with self._with_backup_errors():
             # One that a person made keeps the mode that it was given.
             if not self.path.exists():
                 make_directory(self.path)
@@ -82,7 +82,7 @@ class Folder:
     def delete(self, id: str, names: tuple[str, ...]) -> None:
         """Delete objects of a backup, and what a killed process left of them."""
         folder = self.path / id
-        with self._told():
+        with self._with_backup_errors():
             for name in names:
                 for path in (folder / name, folder / f".{name}.tmp"):
                     path.unlink(missing_ok=True)
@@ -93,7 +93,7 @@ class Folder:
                 sync_directory(self.path)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _with_backup_errors(self) -> Iterator[None]:
         try:
             yield
         except ProjectError as error:

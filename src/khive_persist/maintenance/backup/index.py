@@ -1,4 +1,4 @@
-"""`index`: which pieces each file of a backup is made of.
+"""`index`: the pieces of each file of a backup.
 
 Files are cut into pieces of one size, which pages of SQLite divide: a page that did not change is
 in a piece that some backup has already. A piece is known by its SHA-256.
@@ -21,13 +21,13 @@ MIRROR_FILE: Final = re.compile(rf"{MIRROR}/[A-Za-z0-9_][A-Za-z0-9_.-]{{0,240}}\
 _DIGEST_BYTES: Final = 32
 
 
-class Entry(NamedTuple):
+class IndexedFile(NamedTuple):
     """One file.
 
     Attributes:
-        name: Its path in `.khive`.
-        size: In bytes.
-        sha256: Of its content, in hexadecimal.
+        name: The path of the file in `.khive`.
+        size: The size in bytes.
+        sha256: The digest of its content, in hexadecimal.
         pieces: The digests of its pieces, in order.
     """
 
@@ -36,49 +36,51 @@ class Entry(NamedTuple):
     sha256: str
     pieces: tuple[bytes, ...]
 
-    def places(self) -> Iterator[tuple[bytes, int, int]]:
-        """Each piece: its digest, where it begins, and its size."""
+    def offsets(self) -> Iterator[tuple[bytes, int, int]]:
+        """Yield each piece: its digest, where it begins, and its size."""
         for number, digest in enumerate(self.pieces):
-            begin = number * PIECE_BYTES
-            yield digest, begin, min(PIECE_BYTES, self.size - begin)
+            offset = number * PIECE_BYTES
+            yield digest, offset, min(PIECE_BYTES, self.size - offset)
 
 
 class Index(NamedTuple):
     """All files of a backup.
 
     Attributes:
-        entries: Each once.
+        entries: The files, each once.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[IndexedFile, ...]
 
     def digests(self) -> frozenset[bytes]:
-        """Every piece that some file is made of."""
+        """Return every piece that some file is made of."""
         return frozenset(digest for entry in self.entries for digest in entry.pieces)
 
-    def packed(self, known: frozenset[bytes]) -> list[tuple[bytes, int]]:
-        """What the pack of this backup holds, in order: digests and sizes.
+    def packed(self, parent_digests: frozenset[bytes]) -> list[tuple[bytes, int]]:
+        """Return the pieces in the pack of this backup, in order: digests and sizes.
 
         Args:
-            known: The pieces of its parent, `digests()`.
+            parent_digests: The pieces of its parent, `digests()`.
         """
-        found: dict[bytes, int] = {}
+        sizes: dict[bytes, int] = {}
         for entry in self.entries:
-            for digest, _, size in entry.places():
-                if digest not in known and found.setdefault(digest, size) != size:
+            for digest, _, size in entry.offsets():
+                if digest not in parent_digests and sizes.setdefault(digest, size) != size:
                     raise BackupDamagedError(f"{entry.name}: one piece has two sizes")
-        return list(found.items())
+        return list(sizes.items())
 
 
 def dump(index: Index) -> bytes:
-    """An index as JSON."""
+    """Serialise an index as JSON."""
     files = [
         {
             "name": entry.name,
             "bytes": entry.size,
             "sha256": entry.sha256,
             # Of a file of one piece, its own digest says it.
-            "pieces": base64.b64encode(b"".join(entry.pieces)).decode() if _many(entry) else "",
+            "pieces": base64.b64encode(b"".join(entry.pieces)).decode()
+            if _has_many_pieces(entry)
+            else "",
         }
         for entry in index.entries
     ]
@@ -86,7 +88,7 @@ def dump(index: Index) -> bytes:
 
 
 def load(manifest: Manifest, content: bytes) -> Index:
-    """The index of a backup.
+    """Return the index of a backup.
 
     Raises:
         BackupDamagedError: It names a file that no backup has, or one twice; sizes, digests and
@@ -111,30 +113,30 @@ def load(manifest: Manifest, content: bytes) -> Index:
     return Index(entries)
 
 
-def _many(entry: Entry) -> bool:
+def _has_many_pieces(entry: IndexedFile) -> bool:
     return len(entry.pieces) > 1
 
 
-def _entry(*, name: Any, bytes: Any, sha256: Any, pieces: Any) -> Entry:
+def _entry(*, name: Any, bytes: Any, sha256: Any, pieces: Any) -> IndexedFile:
     if not isinstance(name, str) or not (
         name == CONFIG or DATABASE.match(name) or MIRROR_FILE.match(name)
     ):
         raise ValueError(f"{name!r} is no name of a file of .khive")
     if type(bytes) is not int or bytes < 0:
         raise ValueError(f"{name}: no size")
-    whole = binascii.unhexlify(sha256)
+    file_digest = binascii.unhexlify(sha256)
     joined = base64.b64decode(pieces, validate=True)
     if not joined:
-        joined = whole if bytes else b""
+        joined = file_digest if bytes else b""
     elif bytes <= PIECE_BYTES:
         raise ValueError(f"{name}: too many pieces")
     digests = [
-        joined[begin : begin + _DIGEST_BYTES] for begin in range(0, len(joined), _DIGEST_BYTES)
+        joined[start : start + _DIGEST_BYTES] for start in range(0, len(joined), _DIGEST_BYTES)
     ]
-    if len(whole) != _DIGEST_BYTES or len(joined) % _DIGEST_BYTES:
+    if len(file_digest) != _DIGEST_BYTES or len(joined) % _DIGEST_BYTES:
         raise ValueError(f"{name}: no digest")
     if len(digests) != -(-bytes // PIECE_BYTES):
         raise ValueError(f"{name}: {len(digests)} pieces cannot be {bytes} bytes")
-    if not bytes and whole != hashlib.sha256().digest():
+    if not bytes and file_digest != hashlib.sha256().digest():
         raise ValueError(f"{name}: not the digest of nothing")
-    return Entry(name, bytes, sha256, tuple(digests))
+    return IndexedFile(name, bytes, sha256, tuple(digests))

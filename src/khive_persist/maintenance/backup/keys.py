@@ -8,34 +8,34 @@ from khive_persist.errors import BackupError, MissingExtraError
 INSTALL: Final = "pip install 'khive-persist[backup]'"
 
 
-def read_recipients(words: tuple[str, ...]) -> tuple[Any, ...]:
-    """Public keys to encrypt for.
+def read_recipients(names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Parse the public keys to encrypt for.
 
     Args:
-        words: Each an age or SSH public key (`age1…`, `ssh-…`), or a file with one a line.
+        names: Each an age or SSH public key (`age1…`, `ssh-…`), or a file with one a line.
 
     Raises:
         BackupError: One is neither.
         MissingExtraError: pyrage is not installed.
     """
-    if not words:
+    if not names:
         return ()
     pyrage = pyrage_module()
-    found = []
-    for word in words:
+    recipients = []
+    for word in names:
         for key in [word] if word.startswith(("age1", "ssh-")) else _lines(word):
             kind = pyrage.ssh if key.startswith("ssh-") else pyrage.x25519
             try:
-                found.append(kind.Recipient.from_str(key))
+                recipients.append(kind.Recipient.from_str(key))
             except pyrage.RecipientError as error:
                 raise BackupError(f"{key!r} is no age recipient ({error})") from error
-    if not found:
-        raise BackupError(f"no recipient in {', '.join(words)}")
-    return tuple(found)
+    if not recipients:
+        raise BackupError(f"no recipient in {', '.join(names)}")
+    return tuple(recipients)
 
 
 def read_identities(files: tuple[str, ...]) -> tuple[Any, ...]:
-    """Secret keys to decrypt with.
+    """Read the secret keys to decrypt with.
 
     Args:
         files: Each as `age-keygen` writes it, or an OpenSSH private key without a passphrase.
@@ -47,22 +47,22 @@ def read_identities(files: tuple[str, ...]) -> tuple[Any, ...]:
     if not files:
         return ()
     pyrage = pyrage_module()
-    found: list[Any] = []
+    identities: list[Any] = []
     for file in files:
         lines = _lines(file)
         try:
             if lines and lines[0].startswith("-----BEGIN"):
-                found.append(pyrage.ssh.Identity.from_buffer(Path(file).read_bytes()))
+                identities.append(pyrage.ssh.Identity.from_buffer(Path(file).read_bytes()))
             else:
-                found += [pyrage.x25519.Identity.from_str(line) for line in lines]
+                identities += [pyrage.x25519.Identity.from_str(line) for line in lines]
         except pyrage.IdentityError as error:
             # The line itself is a secret: it is not repeated.
             raise BackupError(f"{file} holds no age identity ({error})") from error
-    return tuple(found)
+    return tuple(identities)
 
 
 def pyrage_module() -> Any:
-    """pyrage.
+    """Import and return pyrage.
 
     Raises:
         MissingExtraError: It is not installed.

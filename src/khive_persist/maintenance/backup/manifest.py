@@ -1,4 +1,4 @@
-"""`manifest.json`: what a backup is, and the digests of all that belongs to it."""
+"""`manifest.json`: the description of a backup, and the digests of all that belongs to it."""
 
 import hashlib
 import re
@@ -28,16 +28,16 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
-class _Part(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class StoredObject(_Part):
+class StoredObject(_StrictModel):
     """An object as it lies in the destination.
 
     Attributes:
-        bytes: Its size there.
-        sha256: Of its bytes there.
+        bytes: The size there.
+        sha256: The digest of the bytes there.
         content_bytes: The size of what it holds, once decrypted and decompressed.
     """
 
@@ -46,14 +46,14 @@ class StoredObject(_Part):
     content_bytes: Size
 
 
-class File(_Part):
+class File(_StrictModel):
     """A database, or config.toml, as it is once restored.
 
     Attributes:
-        name: Its name in `.khive`.
-        bytes: Its size.
-        sha256: Of its content.
-        rows: Of a database: how many rows each table has.
+        name: The name in `.khive`.
+        bytes: The size.
+        sha256: The digest of the content.
+        rows: Of a database: the number of rows of each table.
         schema_version: Of a database: its `PRAGMA user_version`.
     """
 
@@ -70,22 +70,22 @@ class File(_Part):
         return self
 
 
-class Manifest(_Part):
+class Manifest(_StrictModel):
     """One backup.
 
     Attributes:
-        format: Of the manifest and of all it names.
-        id: Its name in the destination.
-        created_at: When it began, as `created_at` of records is spelled.
-        kind: Whether it has all, or what its parent's chain lacks.
+        format: The format of the manifest and of all it names.
+        id: The name in the destination.
+        created_at: The time at which it began, spelled as `created_at` of records.
+        kind: `full` for all pieces, `incremental` for those that the parent's chain lacks.
         parent: The backup that it is based on.
-        compression: Of both objects.
-        encryption: Of both objects.
+        compression: The compression of both objects.
+        encryption: The encryption of both objects.
         files: The databases, and config.toml where there was one.
-        mirror_files: How many files of `sessions/` it has.
-        mirror_bytes: Their size.
-        index: Which pieces each file is made of.
-        pack: The pieces that no ancestor has.
+        mirror_files: The number of files of `sessions/`.
+        mirror_bytes: The size of those files.
+        index: The object with the pieces of each file.
+        pack: The object with the pieces that no ancestor has.
     """
 
     format: Literal[1]
@@ -103,32 +103,32 @@ class Manifest(_Part):
 
     @property
     def created(self) -> datetime:
-        """When it began."""
+        """Return the time at which the backup began."""
         return clock.from_column(self.created_at) or clock.unreadable()
 
     @property
     def stored_bytes(self) -> int:
-        """What it takes in the destination, its manifest apart."""
+        """Return the bytes that it takes in the destination, without its manifest."""
         return self.index.bytes + self.pack.bytes
 
     @property
     def content_bytes(self) -> int:
-        """The size of all its files, once restored."""
+        """Return the size of all its files, once restored."""
         return sum(file.bytes for file in self.files) + self.mirror_bytes
 
     @property
     def rows(self) -> int:
-        """How many rows its databases have."""
+        """Return the number of rows of its databases."""
         return sum(sum(file.rows.values()) for file in self.files if file.rows is not None)
 
     @property
     def stored_as(self) -> str:
-        """How it is packed, for a person: `zstd + age`, or `plain`."""
-        used = [word for word in (self.compression, self.encryption) if word != "none"]
-        return " + ".join(used) or "plain"
+        """Return its coding as text for a person: `zstd + age`, or `plain`."""
+        codings = [word for word in (self.compression, self.encryption) if word != "none"]
+        return " + ".join(codings) or "plain"
 
     def as_document(self) -> dict[str, Any]:
-        """What a list of backups says of it."""
+        """Return the entry of a list of backups, as a JSON document."""
         return {
             "id": self.id,
             "created_at": self.created_at,
@@ -156,29 +156,29 @@ class Manifest(_Part):
 
 
 def dump(manifest: Manifest) -> bytes:
-    """A manifest as the bytes of its file, with their own digest."""
-    inner = manifest.model_dump(mode="json")
-    return codec.dump({"manifest": inner, "sha256": _digest(inner)}, indent=True).encode() + b"\n"
+    """Serialise a manifest to the bytes of its file, with their own digest."""
+    body = manifest.model_dump(mode="json")
+    return codec.dump({"manifest": body, "sha256": _digest(body)}, indent=True).encode() + b"\n"
 
 
 def load(id: str, content: bytes) -> Manifest:
-    """The manifest of a backup.
+    """Return the manifest of a backup.
 
     Raises:
         BackupDamagedError: It is not, byte for byte, what `dump` wrote, or says what none can say.
     """
     try:
         document = codec.load(content)
-        inner = document["manifest"]
+        body = document["manifest"]
         # First of all: a digit that was changed must not be taken for another version.
-        if document["sha256"] != _digest(inner):
+        if document["sha256"] != _digest(body):
             raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
-        if (found := inner["format"]) > FORMAT:
+        if (format := body["format"]) > FORMAT:
             raise BackupDamagedError(
-                f"backup {id} has format {found}, this khive-persist knows {FORMAT}",
+                f"backup {id} has format {format}, this khive-persist knows {FORMAT}",
                 hint="upgrade khive-persist",
             )
-        manifest = Manifest.model_validate_json(codec.dump(inner))
+        manifest = Manifest.model_validate_json(codec.dump(body))
         # Written anew: what was changed where JSON does not mind is seen too.
         if manifest.id != id or dump(manifest) != content:
             raise BackupDamagedError(f"backup {id}: {NAME} is not as it was written")
@@ -190,5 +190,5 @@ def load(id: str, content: bytes) -> Manifest:
     return manifest
 
 
-def _digest(inner: object) -> str:
-    return hashlib.sha256(codec.dump(inner).encode()).hexdigest()
+def _digest(body: object) -> str:
+    return hashlib.sha256(codec.dump(body).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""How far something is: called with the number of bytes that were done since."""
+"""Progress callbacks, called with the number of bytes done since the last call."""
 
 from collections.abc import Callable
 
@@ -6,4 +6,4 @@ Progress = Callable[[int], None]
 
 
 def silent(_bytes: int) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""

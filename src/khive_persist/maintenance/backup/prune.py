@@ -1,4 +1,4 @@
-"""Which backups have had their time."""
+"""The backups that no rule keeps any longer, and their deletion."""
 
 from datetime import timedelta
 from functools import partial
@@ -9,39 +9,41 @@ from khive_persist.maintenance.backup.catalogue import OBJECTS, Catalogue, read_
 from khive_persist.maintenance.backup.destination import Destination, Sink
 from khive_persist.maintenance.backup.manifest import ID, Manifest
 
-# So long no backup takes: what lies there without a manifest for longer is nobody's any more.
+# No backup takes that long: what lacks a manifest for longer was abandoned.
 _UNFINISHED_DAYS = 1.0
 
 
 def prunable(catalogue: Catalogue, *, keep_count: int = 0, keep_days: float = 0) -> list[Manifest]:
-    """The backups that neither rule keeps, and that none of those kept is based on, newest first.
+    """Return the backups that neither rule keeps and no kept one is based on, newest first.
 
     Those that are ahead of the clock stay, and count for no rule.
 
     Args:
         catalogue: The backups of a destination.
-        keep_count: So many of the newest are kept.
-        keep_days: Those of so many days are kept. With both 0, every backup goes.
+        keep_count: The number of newest backups to keep.
+        keep_days: The age of backups to keep. With both 0, every backup goes.
     """
     newest_first = catalogue.dated[::-1]
-    now = clock.now()
-    needed = {*catalogue.ahead, *(one.id for one in newest_first[:keep_count])}
-    for one in newest_first:
-        if keep_days and (now - one.created).total_seconds() < keep_days * 86_400:
-            needed.add(one.id)
+    instant = clock.now()
+    needed = {*catalogue.ahead, *(backup.id for backup in newest_first[:keep_count])}
+    for backup in newest_first:
+        if keep_days and (instant - backup.created).total_seconds() < keep_days * 86_400:
+            needed.add(backup.id)
     # A clock can have been set back between a backup and what is based on it.
     while (
         parents := {
-            one.parent for one in catalogue.manifests.values() if one.id in needed and one.parent
+            backup.parent
+            for backup in catalogue.manifests.values()
+            if backup.id in needed and backup.parent
         }
         - needed
     ):
         needed |= parents
-    return [one for one in newest_first if one.id not in needed]
+    return [backup for backup in newest_first if backup.id not in needed]
 
 
 def abandoned(catalogue: Catalogue) -> list[str]:
-    """The ids under which a backup was begun and did not come to its end, more than a day ago."""
+    """Return the ids of backups that were begun more than a day ago and never finished."""
     limit = f"{clock.now() - timedelta(days=_UNFINISHED_DAYS):%Y%m%dT%H%M%SZ}"
     return [id for id in catalogue.unfinished if ID.match(id) and id < limit]
 
@@ -57,29 +59,31 @@ def delete_backups(destination: Destination, ids: list[str]) -> list[str]:
     Raises:
         BackupError: One cannot be deleted; those after it are still there.
     """
-    before = read_catalogue(destination)
+    earlier = read_catalogue(destination)
     needed: set[str | None] = set()
     deleted = []
     for id in ids:
-        own = before.manifests.get(id)
+        backup = earlier.manifests.get(id)
         if id not in needed:
-            # First of all: who makes one that is based on it looks for it when that is done. So he
+            # First of all: the maker of one that is based on it looks for it when that is done, and
             # finds that it is gone, or is found here.
             destination.delete(id, (manifest.NAME,))
-            if own is None or id not in _new_parents(destination, before):
+            if backup is None or id not in _new_parents(destination, earlier):
                 destination.delete(id, OBJECTS)
                 deleted.append(id)
                 continue
-            content = manifest.dump(own)
+            content = manifest.dump(backup)
             destination.write(id, manifest.NAME, partial(_write, content))
-        needed.add(None if own is None else own.parent)
+        needed.add(None if backup is None else backup.parent)
     return deleted
 
 
-def _new_parents(destination: Destination, before: Catalogue) -> set[str | None]:
-    """What backups are based on that were made since."""
-    now = read_catalogue(destination)
-    return {one.parent for id, one in now.manifests.items() if id not in before.manifests}
+def _new_parents(destination: Destination, earlier: Catalogue) -> set[str | None]:
+    """Return the parents of the backups that were made since."""
+    current = read_catalogue(destination)
+    return {
+        backup.parent for id, backup in current.manifests.items() if id not in earlier.manifests
+    }
 
 
 def _write(content: bytes, sink: Sink) -> None:

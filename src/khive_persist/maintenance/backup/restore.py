@@ -1,4 +1,4 @@
-"""Bringing a backup back: put together aside, checked, and only then in place of what is there."""
+"""Restoring a backup: assembled in a new folder, checked, and only then switched into place."""
 
 import errno
 import hashlib
@@ -41,9 +41,9 @@ class Restored(NamedTuple):
 
     Attributes:
         manifest: The backup that is there now.
-        set_aside: Where what it replaced lies, or None where there was nothing.
-        config_kept: Whether config.toml stayed as it was, and is another than the backup's.
-        purged: How many rows of the backup did not come, as they were purged since.
+        set_aside: The folder of what it replaced, or None where there was nothing.
+        config_kept: Whether config.toml stayed as it was and differs from the backup's.
+        purged: The number of rows left out, as they were purged since the backup.
     """
 
     manifest: Manifest
@@ -65,18 +65,18 @@ def restore_backup(
 
     The backup is put together in a new folder; every digest, each database's integrity and its
     rows are checked there. Then all databases and the mirror are replaced as one set, see
-    `switch.perform`: killed at any point, all of the old is there, or all of the new, if need be
-    after the next command. What is replaced goes to `quarantine/`. Open stores go on with the new
-    files. config.toml comes only where there is none. Events in the spool stay there, and are
-    drained into the new databases. What sessions had until they were purged does not come.
+    `atomic_switch.perform`: killed at any point, all of the old is there, or all of the new, if
+    need be after the next command. What is replaced goes to `quarantine/`. Open stores go on with
+    the new files. config.toml comes only where there is none. Events in the spool stay there, and
+    are drained into the new databases. What sessions had until they were purged does not come.
 
     Args:
-        project: Where to; made where it is missing.
-        destination: Where the backup lies.
-        catalogue: Its backups.
-        manifest: Which of them.
-        identities: To decrypt it.
-        progress: Called with the number of bytes that were read since, of all packs of the chain.
+        project: The project to restore, made where it is missing.
+        destination: The destination with the backup.
+        catalogue: The backups of the destination.
+        manifest: The backup to restore.
+        identities: The keys to decrypt it with.
+        progress: A callback, given the number of bytes that were read since its last call.
 
     Raises:
         BackupDamagedError: A backup of the chain is not as it was written.
@@ -85,16 +85,18 @@ def restore_backup(
         StoreNewerError: It was made by a newer khive-persist.
         StoreBusyError: A writer did not give up its lock; the old files are there.
         StoreFullError: No room is left for it; the old files are there.
-        StoreError: As `switch.perform`.
+        StoreError: As `atomic_switch.perform`.
     """
     chain = catalogue.chain(manifest)
     _refuse_newer(manifest)
     with staging(project) as folder:
         _refuse_larger(folder, manifest)
-        indexes = [read_index(destination, one, identities) for one in chain]
+        indexes = [read_index(destination, backup, identities) for backup in chain]
         incoming = folder / "incoming"
-        with _told(incoming):
-            _Assembly(incoming, indexes[-1], progress).run(destination, chain, indexes, identities)
+        with _with_store_errors(incoming):
+            _FileAssembler(incoming, indexes[-1], progress).run(
+                destination, chain, indexes, identities
+            )
             tombstones = Tombstones.load(project)
             purged = 0
             for file in manifest.files:
@@ -104,9 +106,9 @@ def restore_backup(
                         purged += snapshot.strip(incoming / file.name, tombstones.without_purged)
                     snapshot.make_another(incoming / file.name)
             if tombstones.has_sessions:
-                known = known_purposes(project)
+                purposes_known = known_purposes(project)
                 sessions = incoming / project.sessions.name
-                purposes = (*known, *purpose_file.in_folder(sessions, known))
+                purposes = (*purposes_known, *purpose_file.in_folder(sessions, purposes_known))
                 strip(sessions, purposes, tombstones.without_purged)
             config = _take_config(incoming)
             sync_tree(incoming)
@@ -116,22 +118,22 @@ def restore_backup(
             if atomic_switch.is_database(name):
                 refuse_link(project.khive / name)
         atomic_switch.perform(project.khive, incoming, outgoing, (MIRROR,))
-        kept = config is not None and _bring_config(project, config)
-    return Restored(manifest, outgoing if outgoing.exists() else None, kept, purged)
+        is_config_kept = config is not None and _bring_config(project, config)
+    return Restored(manifest, outgoing if outgoing.exists() else None, is_config_kept, purged)
 
 
-class _Assembly:
+class _FileAssembler:
     """Puts the files of a backup together from the packs of its chain."""
 
-    def __init__(self, folder: Path, wanted: Index, progress: Progress) -> None:
+    def __init__(self, folder: Path, index: Index, progress: Progress) -> None:
         self._folder = folder
-        self._wanted = wanted
+        self._index = index
         self._progress = progress
-        self._projects: dict[bytes, list[tuple[Path, int]]] = defaultdict(list)
-        self._what = PACK
+        self._offsets: dict[bytes, list[tuple[Path, int]]] = defaultdict(list)
+        self._pack_name = PACK
         self._expected: list[tuple[bytes, int]] = []
-        self._at = 0
-        self._rest = bytearray()
+        self._position = 0
+        self._buffer = bytearray()
 
     def run(
         self,
@@ -140,57 +142,65 @@ class _Assembly:
         indexes: list[Index],
         identities: tuple[Any, ...],
     ) -> None:
-        """Read every pack of the chain once, and put each piece to all its projects."""
+        """Read every pack of the chain once, and write each piece at all its offsets."""
         self._make_files()
-        known: frozenset[bytes] = frozenset()
+        parent_digests: frozenset[bytes] = frozenset()
         packs = []
-        for one, index in zip(chain, indexes, strict=True):
-            packs.append(index.packed(known))
-            if sum(size for _, size in packs[-1]) != one.pack.content_bytes:
-                raise BackupDamagedError(f"backup {one.id}: its index is not that of its pack")
-            known = index.digests()
-        for one, pieces in zip(chain, packs, strict=True):
-            what = f"backup {one.id}: {PACK}"
-            self._what, self._expected, self._at = what, pieces, 0
-            stored = destination.read(one.id, PACK)
-            decode(what, stored, one.pack, one.compression, one.encryption, identities, self._take)
-        for entry in self._wanted.entries:
+        for backup, index in zip(chain, indexes, strict=True):
+            packs.append(index.packed(parent_digests))
+            if sum(size for _, size in packs[-1]) != backup.pack.content_bytes:
+                raise BackupDamagedError(f"backup {backup.id}: its index is not that of its pack")
+            parent_digests = index.digests()
+        for backup, pieces in zip(chain, packs, strict=True):
+            name = f"backup {backup.id}: {PACK}"
+            self._pack_name, self._expected, self._position = name, pieces, 0
+            content = destination.read(backup.id, PACK)
+            decode(
+                name,
+                content,
+                backup.pack,
+                backup.compression,
+                backup.encryption,
+                identities,
+                self._take,
+            )
+        for entry in self._index.entries:
             # Of one piece, it is the piece's own digest, which was compared.
             if len(entry.pieces) > 1 and _sha256(self._folder / entry.name) != entry.sha256:
                 raise BackupDamagedError(f"{entry.name}: its SHA-256 is another")
 
     def _make_files(self) -> None:
         make_directory(self._folder)
-        for entry in self._wanted.entries:
+        for entry in self._index.entries:
             path = self._folder / entry.name
             make_directory(path.parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             descriptor = os.open(path, flags, PRIVATE_FILE)
             os.fchmod(descriptor, PRIVATE_FILE)
             os.close(descriptor)
-            for digest, begin, _ in entry.places():
-                self._projects[digest].append((path, begin))
+            for digest, offset, _ in entry.offsets():
+                self._offsets[digest].append((path, offset))
 
     def _take(self, content: bytes) -> None:
-        self._rest += content
-        begin = 0
-        while self._at < len(self._expected):
-            digest, size = self._expected[self._at]
-            if len(self._rest) - begin < size:
+        self._buffer += content
+        start = 0
+        while self._position < len(self._expected):
+            digest, size = self._expected[self._position]
+            if len(self._buffer) - start < size:
                 break
-            piece = bytes(self._rest[begin : begin + size])
+            piece = bytes(self._buffer[start : start + size])
             if hashlib.sha256(piece).digest() != digest:
                 raise BackupDamagedError(
-                    f"{self._what} is not as it was written: a piece is another"
+                    f"{self._pack_name} is not as it was written: a piece is another"
                 )
-            for path, offset in self._projects.pop(digest, ()):
+            for path, offset in self._offsets.pop(digest, ()):
                 with path.open("r+b") as file:
                     file.seek(offset)
                     file.write(piece)
-            begin += size
-            self._at += 1
+            start += size
+            self._position += 1
             self._progress(size)
-        del self._rest[:begin]
+        del self._buffer[:start]
 
 
 def _refuse_newer(manifest: Manifest) -> None:
@@ -226,8 +236,8 @@ def _check(incoming: Path, file: File, manifest: Manifest) -> None:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Raise what the file system says of the new files as ours."""
+def _with_store_errors(folder: Path) -> Iterator[None]:
+    """Convert errors of the file system in a folder to errors of a store."""
     try:
         yield
     except KhiveError:
@@ -240,7 +250,10 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 def _take_config(incoming: Path) -> bytes | None:
-    """config.toml out of what is switched: a person may have changed it, and git may keep it."""
+    """Remove config.toml from the files to switch, and return its content.
+
+    A person may have changed the present one, and git may keep it.
+    """
     path = incoming / CONFIG
     if not path.exists():
         return None
@@ -250,7 +263,7 @@ def _take_config(incoming: Path) -> bytes | None:
 
 
 def _bring_config(project: Project, content: bytes) -> bool:
-    """Put config.toml where there is none; whether there is another one."""
+    """Write config.toml where there is none, and return whether a different one was kept."""
     if os.path.lexists(project.config):
         return not project.config.is_file() or project.config.read_bytes() != content
     write_private(project.config, content)

@@ -25,10 +25,10 @@ class Bucket:
         """Prepare to use it; nothing is sent yet.
 
         Args:
-            bucket: Its name.
-            prefix: What the keys begin with, or an empty string.
+            bucket: The name of the bucket.
+            prefix: The prefix of all keys, or an empty string.
             endpoint: The address of the service, or an empty string for what the variables say.
-            scratch: Where an object is put together before it is sent.
+            scratch: The folder in which an object is assembled before it is sent.
 
         Raises:
             MissingExtraError: obstore is not installed.
@@ -48,7 +48,7 @@ class Bucket:
         if endpoint:
             _check_endpoint(endpoint)
         options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-        with self._told():
+        with self._with_backup_errors():
             self._store = S3Store(
                 bucket,
                 prefix=prefix or None,
@@ -62,15 +62,15 @@ class Bucket:
         return self._name
 
     def ids(self) -> list[str]:
-        """The ids under which anything lies, in order."""
-        with self._told():
-            found = self._obstore.list_with_delimiter(self._store)["common_prefixes"]
-        names = (path.rpartition("/")[2] for path in found)
+        """Return the ids under which anything lies, in order."""
+        with self._with_backup_errors():
+            prefixes = self._obstore.list_with_delimiter(self._store)["common_prefixes"]
+        names = (path.rpartition("/")[2] for path in prefixes)
         return sorted(name for name in names if ID.match(name))
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """An object's bytes."""
-        with self._told():
+        """Yield an object's bytes."""
+        with self._with_backup_errors():
             try:
                 stream = self._obstore.get(self._store, f"{id}/{name}").stream()
             except FileNotFoundError:
@@ -84,22 +84,22 @@ class Bucket:
         with tempfile.TemporaryFile(dir=self._scratch) as file:
             produce(file)
             file.seek(0)
-            with self._told():
+            with self._with_backup_errors():
                 self._obstore.put(self._store, f"{id}/{name}", file)
 
     def delete(self, id: str, names: tuple[str, ...]) -> None:
         """Delete objects of a backup."""
-        with self._told():
+        with self._with_backup_errors():
             for name in names:
                 with suppress(FileNotFoundError):
                     self._obstore.delete(self._store, f"{id}/{name}")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _with_backup_errors(self) -> Iterator[None]:
         try:
             yield
         except self._errors as error:
-            raise BackupError(f"{self._name}: {_words(str(error))}") from error
+            raise BackupError(f"{self._name}: {_readable(str(error))}") from error
 
 
 def _check_endpoint(endpoint: str) -> None:
@@ -117,17 +117,17 @@ def _check_endpoint(endpoint: str) -> None:
         raise BackupError(f"{endpoint!r} is no address of an S3 service", hint="write https://host")
 
 
-def _words(text: str) -> str:
-    """What an error of obstore's says to a person, on one line.
+def _readable(text: str) -> str:
+    """Return the message of an error of obstore's as one line for a person.
 
     Its own structure, spelled out, follows; a service answers in XML:
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """
-    said = text.partition("Debug source")[0]
-    code = re.search(r"<Code>([^<]*)</Code>", said)
+    summary = text.partition("Debug source")[0]
+    code = re.search(r"<Code>([^<]*)</Code>", summary)
     if code is None:
-        reason = said.rpartition("Error performing ")[2]
+        reason = summary.rpartition("Error performing ")[2]
     else:
-        message = re.search(r"<Message>([^<]*)</Message>", said)
+        message = re.search(r"<Message>([^<]*)</Message>", summary)
         reason = f"{code[1]}: {message[1]}" if message else code[1]
     return " ".join(html.unescape(reason).split())

@@ -1,4 +1,4 @@
-"""When the next backup is due, and of which kind, by config.toml."""
+"""The schedule of backups in config.toml: the time of the next one, and its kind."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -11,8 +11,8 @@ Kind = Literal["full", "incremental"]
 LATEST: Final = "latest"
 
 
-def due(catalogue: Catalogue, settings: Settings, now: datetime) -> Kind | None:
-    """What kind of backup is due; None where none is, or no schedule is set.
+def due(catalogue: Catalogue, settings: Settings, instant: datetime) -> Kind | None:
+    """Return the kind of backup that is due; None where none is, or no schedule is set.
 
     One is due `backup.every_hours` after the latest began. It is full where the latest full one is
     older than `backup.full_every_days`, or where there is none; otherwise it stores what changed
@@ -21,9 +21,9 @@ def due(catalogue: Catalogue, settings: Settings, now: datetime) -> Kind | None:
     if not settings.backup_every_hours:
         return None
     # In the order of time: the latest is the last.
-    ages = [(now - one.created).total_seconds() for one in catalogue.dated]
+    ages = [(instant - backup.created).total_seconds() for backup in catalogue.dated]
     if ages and ages[-1] < settings.backup_every_hours * 3600:
         return None
-    full = [age for age, one in zip(ages, catalogue.dated, strict=True) if one.parent is None]
+    full = [age for age, backup in zip(ages, catalogue.dated, strict=True) if backup.parent is None]
     is_recent = full and full[-1] < settings.backup_full_every_days * 86_400
     return "incremental" if is_recent else "full"

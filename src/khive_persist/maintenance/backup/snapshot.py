@@ -25,9 +25,9 @@ class MirrorFile(NamedTuple):
     """One file of the mirror.
 
     Attributes:
-        name: Its name.
-        path: Where its content lies.
-        size: How many bytes of that count: a stream grows.
+        name: The name of the file.
+        path: The path of its content.
+        size: The number of bytes that count: a stream grows.
     """
 
     name: str
@@ -35,8 +35,8 @@ class MirrorFile(NamedTuple):
     size: int
 
 
-class Moment(NamedTuple):
-    """What lies in a folder of its own until it is read.
+class GroupSnapshot(NamedTuple):
+    """Copies of a group of purposes, in a folder of their own until they are read.
 
     Attributes:
         databases: The copy of each database that is there, by its name.
@@ -48,16 +48,16 @@ class Moment(NamedTuple):
 
 
 def groups(purposes: Iterable[Purpose]) -> list[list[Purpose]]:
-    """Purposes by what one moment has to be taken of: those whose files begin with one word."""
+    """Group purposes whose files begin alike: one snapshot has to cover each group."""
 
     def word(purpose: Purpose) -> tuple[str, bool]:
         return purpose.document, purpose.is_stream
 
-    return [list(some) for _, some in groupby(sorted(purposes, key=word), key=word)]
+    return [list(group) for _, group in groupby(sorted(purposes, key=word), key=word)]
 
 
 def has_file(purposes: Iterable[Purpose], name: str) -> bool:
-    """Whether a file of the mirror is one of these purposes', by its name."""
+    """Return whether a file of the mirror is one of these purposes', by its name."""
     stream = names.stream_of(name)
     return MIRROR_FILE.match(f"{MIRROR}/{name}") is not None and any(
         names.split(stream, purpose) for purpose in purposes
@@ -65,11 +65,15 @@ def has_file(purposes: Iterable[Purpose], name: str) -> bool:
 
 
 @contextmanager
-def taken(project: Project, purposes: Sequence[Purpose], folder: Path) -> Iterator[Moment]:
-    """Take a moment of a group: who writes waits only while files are looked at, none is read then.
+def group_snapshot(
+    project: Project, purposes: Sequence[Purpose], folder: Path
+) -> Iterator[GroupSnapshot]:
+    """Snapshot a group of purposes as of one moment.
+
+    Writers wait only while files are listed and linked, not while they are read.
 
     Args:
-        place: Whose.
+        project: The project.
         purposes: One of `groups`.
         folder: A new folder for it, below `.khive`; it is gone after the `with`.
 
@@ -78,66 +82,66 @@ def taken(project: Project, purposes: Sequence[Purpose], folder: Path) -> Iterat
         OSError: As the file system says.
     """
     make_directory(folder)
-    links = _Links(project.sessions, purposes, folder)
+    links = _MirrorLinks(project.sessions, purposes, folder)
     try:
         # Most of the names are given before anybody waits for it.
         links.follow()
         with ExitStack() as stack:
-            reading = {}
+            connections = {}
             with turn(project, purposes):
                 for name in sorted({purpose.file for purpose in purposes}):
                     if (path := project.database(name)).exists():
-                        reading[name] = stack.enter_context(snapshot.begun(path))
+                        connections[name] = stack.enter_context(snapshot.begun(path))
                 mirror = links.follow()
-            databases = {name: folder / name for name in reading}
-            for name, connection in reading.items():
+            databases = {name: folder / name for name in connections}
+            for name, connection in connections.items():
                 snapshot.copy(connection, project.database(name), databases[name])
-        yield Moment(databases, mirror)
+        yield GroupSnapshot(databases, mirror)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Links:
+class _MirrorLinks:
     """Second names of the mirror's files: one that is replaced keeps its content under it."""
 
     def __init__(self, sessions: Path, purposes: Sequence[Purpose], folder: Path) -> None:
         self._sessions = sessions
         self._purposes = purposes
         self._folder = folder
-        self._linked: dict[str, os.stat_result] = {}
+        self._statuses: dict[str, os.stat_result] = {}
 
     def follow(self) -> list[MirrorFile]:
-        """Let there be a second name of each file that is there now, and of no other."""
+        """Link each file that exists now, and unlink all others."""
         present = self._present()
-        for name in self._linked.keys() - present.keys():
+        for name in self._statuses.keys() - present.keys():
             self._drop(name)
         for name in sorted(present):
-            known = self._linked.get(name)
-            if known is None or not os.path.samestat(known, present[name]):
+            linked = self._statuses.get(name)
+            if linked is None or not os.path.samestat(linked, present[name]):
                 self._drop(name)
                 self._link(name)
         return [
             MirrorFile(name, self._folder / name, present[name].st_size)
-            for name in sorted(self._linked)
+            for name in sorted(self._statuses)
         ]
 
     def _present(self) -> dict[str, os.stat_result]:
-        found: dict[str, os.stat_result] = {}
+        statuses: dict[str, os.stat_result] = {}
         if not scan.is_folder(self._sessions):
-            return found
+            return statuses
         with os.scandir(self._sessions) as entries:
             for entry in entries:
                 if has_file(self._purposes, entry.name) and entry.is_file(follow_symlinks=False):
                     # It may have gone just now.
                     with suppress(FileNotFoundError):
-                        found[entry.name] = entry.stat(follow_symlinks=False)
-        return found
+                        statuses[entry.name] = entry.stat(follow_symlinks=False)
+        return statuses
 
     def _link(self, name: str) -> None:
         link = self._folder / name
         try:
             os.link(self._sessions / name, link, follow_symlinks=False)
-            self._linked[name] = os.lstat(link)
+            self._statuses[name] = os.lstat(link)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -145,8 +149,8 @@ class _Links:
                 raise
             # Read anew each time: what is copied does not follow a stream that grows.
             shutil.copyfile(self._sessions / name, link, follow_symlinks=False)
-            self._linked[name] = os.lstat(link)
+            self._statuses[name] = os.lstat(link)
 
     def _drop(self, name: str) -> None:
-        if self._linked.pop(name, None) is not None:
+        if self._statuses.pop(name, None) is not None:
             os.unlink(self._folder / name)

@@ -1,4 +1,4 @@
-"""Whether backups are as they were written."""
+"""Verification of backups against their digests."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,8 +16,8 @@ class VerifiedBackup(NamedTuple):
     """One backup, and what is wrong with it.
 
     Attributes:
-        id: Which.
-        problems: What is wrong with it, or with one that it needs; empty if it can be restored.
+        id: The id of the backup.
+        problems: The problems of it and of those that it needs; empty if it can be restored.
     """
 
     id: str
@@ -35,10 +35,10 @@ def verify_backups(
     No key is needed: the digests are of the objects as they lie there.
 
     Args:
-        destination: Where they lie.
-        catalogue: Its backups.
-        ids: Which to verify.
-        progress: Called with the number of bytes that were read since.
+        destination: The destination with the backups.
+        catalogue: The backups of the destination.
+        ids: The ids of the backups to verify.
+        progress: A callback, given the number of bytes that were read since its last call.
 
     Raises:
         BackupError: The destination cannot be read.
@@ -51,20 +51,24 @@ def verify_backups(
         except BackupDamagedError as error:
             chains[id] = []
             problems[id] = [str(error)]
-    needed = {one.id: one for chain in chains.values() for one in chain}
-    own: dict[str, list[str]] = {}
-    for one in needed.values():
-        own[one.id] = []
-        for name, declared in ((index.NAME, one.index), (PACK, one.pack)):
-            what = f"backup {one.id}: {name}"
+    needed = {backup.id: backup for chain in chains.values() for backup in chain}
+    problems_by_id: dict[str, list[str]] = {}
+    for backup in needed.values():
+        problems_by_id[backup.id] = []
+        for name, declared in ((index.NAME, backup.index), (PACK, backup.pack)):
+            label = f"backup {backup.id}: {name}"
             try:
-                for piece in checked_bytes(what, destination.read(one.id, name), declared):
+                for piece in checked_bytes(label, destination.read(backup.id, name), declared):
                     progress(len(piece))
             except (BackupDamagedError, NotFoundError) as error:
-                own[one.id].append(str(error))
+                problems_by_id[backup.id].append(str(error))
     return [
         VerifiedBackup(
-            id, (*problems.get(id, ()), *(line for one in chain for line in own[one.id]))
+            id,
+            (
+                *problems.get(id, ()),
+                *(line for backup in chain for line in problems_by_id[backup.id]),
+            ),
         )
         for id, chain in chains.items()
     ]

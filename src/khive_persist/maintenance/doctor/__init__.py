@@ -1,7 +1,7 @@
 """What is wrong with a project, if anything: the examination behind `khive-persist doctor`.
 
-`report.py` looks at the project itself, `hooks.py` at the tools' settings, and the others each at one
-kind of thing around it.
+`report.py` looks at the project itself, `hooks.py` at the tools' settings, and the others each at
+one kind of thing around it.
 """
 
 from khive_persist.maintenance.doctor.hooks import examine_hooks

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.capture.notices import diverted, untrusted_line
+from khive_persist.capture.notices import diverted, dropped_from_home, untrusted_line
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at_home
 from khive_persist.copies import verify
@@ -22,7 +22,7 @@ from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.doctor import clients, disk, sessions
 from khive_persist.maintenance.trust.survey import listing, survey
-from khive_persist.mirror.packing import damaged as damaged_packing
+from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
 from khive_persist.opening import reading
@@ -87,7 +87,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
     """Examine a project: every database is read in full, and what waits in the spool is drained.
 
     Args:
-        place: The project.
+        project: The project.
         thoroughly: Whether to compare both copies record by record, and to look for sessions whose
             transcripts no event tells of.
     """
@@ -98,6 +98,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
         f"{count} events of {project_path} wait here: it is not trusted, or cannot take them"
         for project_path, count in diverted(project).items()
     ]
+    problems += dropped_from_home()
     problems += _without_marks(project) + _backups(project)
     try:
         configuration.load(project.config)
@@ -113,7 +114,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
     problems += _out_of_time(project, databases, tables)
     spool = _examine_spool(project)
     problems += [line for file in databases if (line := _lag(project, file))]
-    problems += damaged_packing(project)
+    problems += packing_problems(project)
     waiting = Spool(project).waiting()
     if waiting:
         problems.append(f"{counted(waiting)} wait in {project.spool}")

@@ -1,1 +1,1 @@
-"""What is kept no longer: by age, count and size, a session as a whole, or secrets found late."""
+"""Removal of records by age, count and size, of whole sessions, and of secrets found late."""

@@ -1,4 +1,4 @@
-"""Removing what is too old or too much, and payloads that nobody needs any more."""
+"""Removal of records beyond a limit, and of payloads that are no longer needed."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -32,11 +32,11 @@ class Pruned(NamedTuple):
     """The result of pruning one purpose; of a dry run, the one that there would be.
 
     Attributes:
-        removed: How many records went.
-        payloads: How many lost their payload only.
-        freed_bytes: How many bytes of JSON that were, in the database.
+        removed: The number of records removed.
+        payloads: The number of records that lost their payload only.
+        freed_bytes: The bytes of JSON that were removed from the database.
         file_bytes_before: The size of the database before.
-        file_bytes: Its size now; the same in a dry run.
+        file_bytes: The size of the database now; the same in a dry run.
     """
 
     removed: int
@@ -52,7 +52,7 @@ def prune(
     rule: Rule,
     settings: Settings,
     *,
-    now: datetime | None = None,
+    as_of: datetime | None = None,
     dry_run: bool = False,
     advance: Advance = lambda _: None,
 ) -> Pruned:
@@ -62,13 +62,13 @@ def prune(
     gets smaller by the pages that were freed. What was pruned does not come back from transcripts.
 
     Args:
-        project: Where.
-        purpose: Which records.
-        rule: What stays of them.
-        settings: Those of the project.
-        now: The instant that ages are counted from.
-        dry_run: Only count.
-        advance: Called with the number of records that were looked at since.
+        project: The project.
+        purpose: The purpose of the records.
+        rule: The limits for the records.
+        settings: The settings of the project.
+        as_of: The instant that ages are counted from.
+        dry_run: Whether to count only.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         StoreError: As its subclasses say; what was done by then stays done.
@@ -77,56 +77,56 @@ def prune(
     path = project.database(purpose.file)
     if not path.exists():
         return Pruned(0, 0, 0, 0, 0)
-    before = path.stat().st_size
-    instant = now or clock.now()
+    size_before = path.stat().st_size
+    instant = as_of or clock.now()
     limit = _limit(project, purpose, rule, instant)
     payload_age = rule.keep_payload_age
-    thin = clock.to_text(instant - payload_age) if payload_age is not None else ""
-    change = partial(_change, limit, thin)
-    where = Where(
-        "{created_at} < ? OR ({created_at} = ? AND id < ?)", (max(limit[0], thin), *limit)
+    payload_limit = clock.to_text(instant - payload_age) if payload_age is not None else ""
+    change = partial(_change, limit, payload_limit)
+    condition = Where(
+        "{created_at} < ? OR ({created_at} = ? AND id < ?)", (max(limit[0], payload_limit), *limit)
     )
     if dry_run:
-        total = _sum(rehearse(path, purpose, change, where), advance)
+        total = _sum(rehearse(path, purpose, change, condition), advance)
     else:
         # Records that come later are newer, whatever is kept.
         until = min(limit[0], clock.to_text(instant))
-        total = _revise_both(project, purpose, change, where, until, settings, advance)
-    after = path.stat().st_size
-    return Pruned(total.removed, total.changed, total.freed_bytes, before, after)
+        total = _revise_both(project, purpose, change, condition, until, settings, advance)
+    size_after = path.stat().st_size
+    return Pruned(total.removed, total.changed, total.freed_bytes, size_before, size_after)
 
 
 def _revise_both(
     project: Project,
     purpose: Purpose,
     change: Change,
-    where: Where,
-    until: str,
+    condition: Where,
+    pruned_until: str,
     settings: Settings,
     advance: Advance,
 ) -> Revised:
-    """Prune both copies; what is as old as `until` does not come back."""
+    """Prune both copies; what is as old as `pruned_until` does not come back."""
     path, timeout = project.database(purpose.file), settings.store_busy_timeout_seconds
-    earlier = Tombstones.load(project).pruning(purpose.name)
-    _note(project, purpose, Pruning(until, is_done=False))
-    touched = _Touched(purpose, change)
-    total = _sum(revise(path, purpose, touched.change, timeout, where), advance)
-    # Of a prune that did not come to its end, nobody knows where the mirror has more.
-    is_known = earlier is not None and earlier.is_done
-    last_day = where.values[0][:10].replace("-", "_")
+    previous = Tombstones.load(project).pruning(purpose.name)
+    _note(project, purpose, Pruning(pruned_until, is_done=False))
+    changed_files = _ChangedFiles(purpose, change)
+    total = _sum(revise(path, purpose, changed_files.change, timeout, condition), advance)
+    # After a prune that was not completed, any file of the mirror may have more.
+    is_known = previous is not None and previous.is_done
+    last_day = condition.values[0][:10].replace("-", "_")
     for looked_at in copies.revise(
         project,
         purpose,
         change,
         timeout,
-        is_meant=lambda copy: not is_known or touched.may_be_in(copy, last_day),
+        is_meant=lambda copy: not is_known or changed_files.may_be_in(copy, last_day),
     ):
         advance(looked_at)
     if total.removed or total.changed:
         with staging(project) as folder:
             # Payloads are parts of pages, which only get full again when all are written anew.
             shrink(path, purpose, folder, timeout, thoroughly=total.changed > 0)
-    _note(project, purpose, Pruning(until, is_done=True))
+    _note(project, purpose, Pruning(pruned_until, is_done=True))
     return total
 
 
@@ -142,8 +142,8 @@ def _sum(batches: Iterable[Revised], advance: Advance) -> Revised:
     return total
 
 
-class _Touched:
-    """Which files of the mirror may have copies of the rows that a prune has changed."""
+class _ChangedFiles:
+    """The files of the mirror that may have copies of the rows that a prune has changed."""
 
     def __init__(self, purpose: Purpose, change: Change) -> None:
         self._purpose = purpose
@@ -151,49 +151,49 @@ class _Touched:
         self._endings: set[str] = set()
 
     def change(self, row: StoredRow) -> StoredRow | None:
-        """Change a row as the prune does, and remember how its file may be called."""
-        new = self._change(row)
-        if new != row:
+        """Change a row as the prune does, and remember the names that its file may have."""
+        revised = self._change(row)
+        if revised != row:
             id = session_of(row) if self._purpose.is_stream else row[0]
             self._endings.update(names.endings(id, self._purpose.name))
-        return new
+        return revised
 
     def may_be_in(self, path: Path, last_day: str) -> bool:
-        """Whether a file may have such a copy: by its day, or the session that it is named for."""
-        found = names.split(path.name, self._purpose)
-        if found is None:
+        """Return whether a file may have such a copy, by the day or the session in its name."""
+        day_and_ending = names.split(path.name, self._purpose)
+        if day_and_ending is None:
             return False
-        return found[0] <= last_day or found[1] in self._endings
+        return day_and_ending[0] <= last_day or day_and_ending[1] in self._endings
 
 
-def _limit(project: Project, purpose: Purpose, rule: Rule, now: datetime) -> tuple[str, str]:
-    """The time and the id that the oldest record has which stays; what is below goes."""
+def _limit(project: Project, purpose: Purpose, rule: Rule, instant: datetime) -> tuple[str, str]:
+    """Return the time and the id that the oldest record has which stays; what is below goes."""
     limits = [("", "")]
     if rule.keep_age is not None:
-        limits.append((clock.to_text(now - rule.keep_age), ""))
+        limits.append((clock.to_text(instant - rule.keep_age), ""))
     if rule.keep_count is not None or rule.keep_bytes is not None:
-        found = boundary(
+        oldest_kept = boundary(
             project.database(purpose.file),
             purpose.table,
             keep_count=rule.keep_count,
             keep_bytes=rule.keep_bytes,
         )
-        limits.append(found or ("", ""))
+        limits.append(oldest_kept or ("", ""))
     return max(limits)
 
 
-def _change(limit: tuple[str, str], thin: str, row: StoredRow) -> StoredRow | None:
+def _change(limit: tuple[str, str], payload_limit: str, row: StoredRow) -> StoredRow | None:
     instant = clock.from_column(row[3])
     if instant is None:
         return row
     text = clock.to_text(instant)
     if (text, row[0]) < limit:
         return None
-    return without_payload(row) if text < thin else row
+    return without_payload(row) if text < payload_limit else row
 
 
 def without_payload(row: StoredRow) -> StoredRow:
-    """A row whose content has, in place of a fat `payload`, its size and SHA-256.
+    """Return a row whose content has, in place of a fat `payload`, its size and SHA-256.
 
     Content that has none, a small one, or lost it before, stays as it is.
     """

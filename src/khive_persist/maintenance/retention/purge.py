@@ -13,7 +13,7 @@ from khive_persist.maintenance.retention import remaining_copies
 from khive_persist.maintenance.retention.spooled import remove_waiting, waiting_at_home
 from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror import rewrite as copies
-from khive_persist.mirror.stream_file import NO_SESSION, holder
+from khive_persist.mirror.stream_file import NO_SESSION, owner_of
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
@@ -32,14 +32,14 @@ class Purged(NamedTuple):
     """The result of purging a session; of a dry run, the one that there would be.
 
     Attributes:
-        removed: How many records went, by the name of their purpose.
-        spooled: How many events and records went that waited in the spool.
+        removed: The number of records removed, by the name of their purpose.
+        spooled: The number of pending events and records removed from the spool.
         left_in: Files that have something of the session still, or may have: of `quarantine/`, of
             the home's spool, a database that is damaged, its write-ahead log where another program
             keeps it, and what lies damaged in the mirror.
         backups: Backups that were made before, and may have it: each with its destination.
         unseen: Destinations of backups that could not be looked at, each with the reason.
-        quarantined: How many files of `quarantine/` went.
+        quarantined: The number of files of `quarantine/` removed.
     """
 
     removed: dict[str, int]
@@ -51,7 +51,7 @@ class Purged(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing of the session is left anywhere that is known."""
+        """Return whether nothing of the session is left anywhere that is known."""
         return not (self.left_in or self.backups or self.unseen)
 
 
@@ -74,14 +74,14 @@ def purge(
     the mirror. Killed, the next purge of the session goes on.
 
     Args:
-        project: Where.
+        project: The project.
         session_id: The session, as `sessions` lists it.
-        purposes: Which records.
-        settings: Those of the project.
-        dry_run: Only count.
-        with_quarantine: Delete files of `quarantine/` that have something of it, with all else that
-            is in them.
-        advance: Called with the number of records that were looked at since.
+        purposes: The purposes of the records.
+        settings: The settings of the project.
+        dry_run: Whether to count only.
+        with_quarantine: Whether to delete files of `quarantine/` that have something of it, with
+            all else that is in them.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         InvalidRecordError: The id is empty.
@@ -98,41 +98,41 @@ def purge(
         # First of all: a sync that runs just now must not read it in again.
         tombstones.note(project, lambda stones: stones.with_purge(session_id))
     if dry_run:
-        return _rehearsed(project, match, purposes, settings)
-    removed, left = _purge_databases(project, match, purposes, settings, advance)
+        return _rehearse(project, match, purposes, settings)
+    removed, left_in = _purge_databases(project, match, purposes, settings, advance)
     spooled = remove_waiting(project, match, settings)
-    looking = _Looking(match)
+    mirror_purge = _MirrorPurge(match)
     for purpose in purposes:
-        looking.purge_mirror(project, purpose, settings, advance)
+        mirror_purge.purge_mirror(project, purpose, settings, advance)
     if scan.is_folder(project.sessions):
         sync_directory(project.sessions)
     remove_bookmarks(project, match.is_in)
     sweep(project)
-    is_found = bool(removed or spooled)
-    if purged_before and is_found:
+    is_any_removed = bool(removed or spooled)
+    if purged_before and is_any_removed:
         tombstones.note(project, lambda stones: stones.with_purge(session_id))
     quarantined = remaining_copies.empty_quarantine(project, match) if with_quarantine else 0
-    left += [
+    left_in += [
         *remaining_copies.in_mirror(project, match),
-        *(path for path in looking.unclear if path.exists()),
+        *(path for path in mirror_purge.unclear if path.exists()),
         *remaining_copies.in_quarantine(project, match),
         *waiting_at_home(project, match, settings),
     ]
     backups, unseen = remaining_copies.in_backups(
-        project, settings, "" if is_found else purged_before
+        project, settings, "" if is_any_removed else purged_before
     )
-    return Purged(removed, spooled, sorted({*left}), backups, unseen, quarantined)
+    return Purged(removed, spooled, sorted({*left_in}), backups, unseen, quarantined)
 
 
-def _rehearsed(
+def _rehearse(
     project: Project, match: SessionMatch, purposes: Sequence[Purpose], settings: Settings
 ) -> Purged:
-    """Count what would go."""
+    """Count the records that a purge would remove."""
     removed: dict[str, int] = {}
     for purpose in purposes:
         path = project.database(purpose.file)
         if path.exists():
-            rehearsal = rehearse(path, purpose, partial(_without, match))
+            rehearsal = rehearse(path, purpose, partial(_without_session, match))
             if count := sum(batch.removed for batch in rehearsal):
                 removed[purpose.name] = count
     spooled = remove_waiting(project, match, settings, dry_run=True)
@@ -146,13 +146,17 @@ def _purge_databases(
     settings: Settings,
     advance: Advance,
 ) -> tuple[dict[str, int], list[Path]]:
-    """Remove the rows of the session: how many of which purpose, and what may have some still."""
+    """Remove the rows of the session.
+
+    Returns:
+        The counts by purpose, and the files that may still have rows of it.
+    """
     removed: dict[str, int] = {}
-    left: list[Path] = []
+    left_in: list[Path] = []
     present = [purpose for purpose in purposes if project.database(purpose.file).exists()]
     if not present:
-        return removed, left
-    change, timeout = partial(_without, match), settings.store_busy_timeout_seconds
+        return removed, left_in
+    change, timeout = partial(_without_session, match), settings.store_busy_timeout_seconds
     with staging(project) as folder:
         for purpose in present:
             path = project.database(purpose.file)
@@ -161,16 +165,16 @@ def _purge_databases(
                 total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
             except StoreDamagedError:
                 # It must not keep the session in all others.
-                left.append(path)
+                left_in.append(path)
                 continue
             if total.removed:
                 removed[purpose.name] = total.removed
             if not is_emptied:
-                left.append(path.with_name(f"{path.name}-wal"))
-    return removed, left
+                left_in.append(path.with_name(f"{path.name}-wal"))
+    return removed, left_in
 
 
-class _Looking:
+class _MirrorPurge:
     """Finds the files of the mirror that a session may be in; each is read once.
 
     Attributes:
@@ -181,16 +185,16 @@ class _Looking:
         self.unclear: set[Path] = set()
         self._match = match
         self._mentions: dict[Path, bool] = {}
-        self._holders: dict[Path, str | None] = {}
+        self._owners: dict[Path, str | None] = {}
 
     def purge_mirror(
         self, project: Project, purpose: Purpose, settings: Settings, advance: Advance
     ) -> None:
         """Remove the session from the mirror of one purpose."""
         timeout = settings.store_busy_timeout_seconds
-        change = partial(_without, self._match)
+        change = partial(_without_session, self._match)
         is_meant = partial(self._is_meant, purpose)
-        mend = partial(self._mended, purpose)
+        mend = partial(self._mend, purpose)
         for looked_at in copies.revise(
             project,
             purpose,
@@ -220,21 +224,21 @@ class _Looking:
                 self._mentions[path] = any(self._match.is_in(line.content) for line in lines)
         return self._mentions[path]
 
-    def _mended(self, purpose: Purpose, path: Path, content: bytes) -> bytes | None:
+    def _mend(self, purpose: Purpose, path: Path, content: bytes) -> bytes | None:
         if named_in(content) is not None or self._match.owns_bytes(content):
             return None if self._match.owns_bytes(content) else content
         if not purpose.is_stream:
             return content
-        holder = self._holder(path)
-        if holder is None and _is_named_for(path, purpose, self._match.id):
+        owner = self._owner(path)
+        if owner is None and _is_named_for(path, purpose, self._match.id):
             self.unclear.add(path)
-        return None if holder == self._match.id else content
+        return None if owner == self._match.id else content
 
-    def _holder(self, path: Path) -> str | None:
-        """The session of a stream, by its first sound line."""
-        if path not in self._holders:
-            self._holders[path] = (holder(path) or ("", None))[1]
-        return self._holders[path]
+    def _owner(self, path: Path) -> str | None:
+        """Return the session of a stream, by its first sound line."""
+        if path not in self._owners:
+            self._owners[path] = (owner_of(path) or ("", None))[1]
+        return self._owners[path]
 
 
 def _is_named_for(path: Path, purpose: Purpose, session_id: str) -> bool:
@@ -244,5 +248,5 @@ def _is_named_for(path: Path, purpose: Purpose, session_id: str) -> bool:
     )
 
 
-def _without(match: SessionMatch, row: StoredRow) -> StoredRow | None:
+def _without_session(match: SessionMatch, row: StoredRow) -> StoredRow | None:
     return None if match.owns(row) else row

@@ -1,4 +1,4 @@
-"""What a purge cannot remove, and may have something of the session still."""
+"""Copies that a purge cannot remove and that may still hold parts of the session."""
 
 import os
 import sqlite3
@@ -24,14 +24,14 @@ from khive_persist.store.sqlite.connection import prepare_reader
 from khive_persist.store.sqlite.snapshot import record_tables, rows_of
 
 _SQLITE: Final = b"SQLite format 3\0"
-_PART_BYTES: Final = 16 << 20
+_CHUNK_BYTES: Final = 16 << 20
 _OVERLAP_BYTES: Final = 4_096
-_OF_LINES: Final = (".jsonl", ".event", ".away", ".record")
+_LINE_SUFFIXES: Final = (".jsonl", ".event", ".away", ".record")
 _COLUMNS: Final = len(statements.COLUMNS.split(", "))
 
 
 def in_mirror(project: Project, match: SessionMatch) -> Iterator[Path]:
-    """Files of `sessions/` that have it still: what is not ours there, or whose class is unknown.
+    """Yield files of `sessions/` that still have the session: foreign, or of unknown purposes.
 
     A packed file that is damaged may have it.
     """
@@ -43,7 +43,7 @@ def in_mirror(project: Project, match: SessionMatch) -> Iterator[Path]:
 
 
 def in_quarantine(project: Project, match: SessionMatch) -> Iterator[Path]:
-    """Files of `quarantine/` that have something of the session."""
+    """Yield files of `quarantine/` that have anything of the session."""
     for folder, _, files in os.walk(project.quarantine):
         for name in sorted(files):
             path = Path(folder) / name
@@ -73,45 +73,49 @@ def empty_quarantine(project: Project, match: SessionMatch) -> int:
 def in_backups(
     project: Project, settings: Settings, clean_since: str
 ) -> tuple[list[str], list[str]]:
-    """Backups that may have the session, and destinations that cannot be looked at.
+    """Return the backups that may have the session, and the destinations that cannot be read.
 
     Args:
-        place: Whose.
-        settings: Those of the project: they name a destination besides `backups/`.
+        project: The project.
+        settings: The settings of the project, which name a destination besides `backups/`.
         clean_since: Backups that were begun later have nothing of it; an empty string for none.
     """
     folders = {str(project.backups): None, settings.backup_destination: None}
-    found: list[str] = []
+    backups: list[str] = []
     unseen: list[str] = []
     for destination in folders:
         if not destination or (
             destination == str(project.backups) and not project.backups.is_dir()
         ):
             continue
-        where = destination
-        if "://" not in where:
-            where = str(Path(project.root, Path(where).expanduser()))
+        address = destination
+        if "://" not in address:
+            address = str(Path(project.root, Path(address).expanduser()))
         try:
-            catalogue = Backups(project, where).catalogue()
+            catalogue = Backups(project, address).catalogue()
         except (KhiveError, OSError) as error:
             unseen.append(f"{destination}: {error}")
             continue
         ids = [
-            *(id for id, one in catalogue.manifests.items() if not _is_clean(one, clean_since)),
+            *(
+                id
+                for id, backup in catalogue.manifests.items()
+                if not _is_clean(backup, clean_since)
+            ),
             *catalogue.damaged,
             *catalogue.unfinished,
         ]
-        found += [f"{where.rstrip('/')}/{id}" for id in ids]
-    return sorted(set(found)), unseen
+        backups += [f"{address.rstrip('/')}/{id}" for id in ids]
+    return sorted(set(backups)), unseen
 
 
 def _is_clean(backup: Manifest, since: str) -> bool:
-    """Whether a backup was begun after an instant; of a clock that was ahead nobody knows."""
+    """Return whether a backup was begun after an instant, by a clock that was not ahead."""
     return since != "" and since < clock.to_text(backup.created) and backup.created <= clock.now()
 
 
 def _has(path: Path, match: SessionMatch) -> bool:
-    """Whether a file has something of the session, as far as that can be told."""
+    """Return whether a file has something of the session, as far as that can be told."""
     with path.open("rb") as file:
         is_database = file.read(len(_SQLITE)) == _SQLITE
     if is_database:
@@ -119,15 +123,15 @@ def _has(path: Path, match: SessionMatch) -> bool:
             return any(match.owns(row) for row in _rows(path))
     if path.suffix == ".json":
         return _is_of(path.read_bytes(), match)
-    if path.suffix in _OF_LINES or names.stream_of(path.name) != path.name:
+    if path.suffix in _LINE_SUFFIXES or names.stream_of(path.name) != path.name:
         return any(
             line.problem or _is_of(line.content, match) for line in packed_streams.lines_in(path)
         )
-    return _is_in_parts(path, match)
+    return _is_in_chunks(path, match)
 
 
 def _rows(path: Path) -> Iterator[StoredRow]:
-    """The rows of a database that nobody has open."""
+    """Yield the rows of a database that no process has open."""
     uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         prepare_reader(connection)
@@ -137,7 +141,7 @@ def _rows(path: Path) -> Iterator[StoredRow]:
 
 
 def _is_of(raw: bytes, match: SessionMatch) -> bool:
-    """Whether a document is the session's: a copy, a payload, or a record that waited."""
+    """Return whether a document is the session's: a copy, a payload, or a record that waited."""
     if not match.is_in(raw):
         return False
     document = codec.column(raw)
@@ -152,12 +156,12 @@ def _is_of(raw: bytes, match: SessionMatch) -> bool:
     return match.is_named_in(raw)
 
 
-def _is_in_parts(path: Path, match: SessionMatch) -> bool:
-    """Whether a file of any other form names the session."""
-    rest = b""
+def _is_in_chunks(path: Path, match: SessionMatch) -> bool:
+    """Return whether a file of any other form names the session."""
+    tail = b""
     with path.open("rb") as file:
-        while part := file.read(_PART_BYTES):
-            if match.is_named_in(rest + part):
+        while chunk := file.read(_CHUNK_BYTES):
+            if match.is_named_in(tail + chunk):
                 return True
-            rest = part[-_OVERLAP_BYTES:]
+            tail = chunk[-_OVERLAP_BYTES:]
     return False

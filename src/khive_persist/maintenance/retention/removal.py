@@ -1,4 +1,4 @@
-"""What is kept no longer, as commands and programs ask for it: prune, purge, rescan."""
+"""Removal for commands and programs: prune, purge, rescan."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +15,7 @@ from khive_persist.maintenance.retention import rules
 from khive_persist.maintenance.retention.prune import Pruned
 from khive_persist.maintenance.retention.purge import Purged
 from khive_persist.maintenance.retention.rescan import Rescanned
-from khive_persist.mirror.packing import damaged
+from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
@@ -25,17 +25,17 @@ from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
 from khive_persist.threads import Advance, run_stoppable
 
-Work = list[tuple[Purpose, rules.Rule]]
+PruneWork = list[tuple[Purpose, rules.Rule]]
 
 
-def planned(
+def plan_pruning(
     project: Project, settings: Settings, rule: rules.Rule, names: Sequence[str] = ()
-) -> Work:
-    """The rule for each purpose that is pruned.
+) -> PruneWork:
+    """Return the rule for each purpose that is pruned.
 
     Args:
-        place: The project.
-        settings: Those of the project; their rules hold where `rule` sets no limit.
+        project: The project.
+        settings: The settings of the project; their rules hold where `rule` sets no limit.
         rule: The limits for all of the purposes.
         names: The purposes; without one, all of the project.
 
@@ -44,21 +44,23 @@ def planned(
         InvalidRecordError: A file in `.khive/purposes/` is not one of ours.
         InvalidSettingsError: A rule of config.toml names no purpose of this project.
     """
-    known = {purpose.name: purpose for purpose in known_purposes(project)}
+    purposes_by_name = {purpose.name: purpose for purpose in known_purposes(project)}
     for name in names:
-        if name not in known:
-            raise InvalidQueryError(f"{name!r} is none of " + ", ".join(known))
-    purposes = [known[name] for name in names] if names else list(known.values())
+        if name not in purposes_by_name:
+            raise InvalidQueryError(f"{name!r} is none of " + ", ".join(purposes_by_name))
+    purposes = (
+        [purposes_by_name[name] for name in names] if names else list(purposes_by_name.values())
+    )
     if any(limit is not None for limit in rule[1:]):
         return [(purpose, rule) for purpose in purposes]
-    written = tuple(rules.parse(text) for text in settings.retention_rules)
-    for other in written:
-        if other.purpose not in (*known, "*"):
+    configured_rules = tuple(rules.parse(text) for text in settings.retention_rules)
+    for configured in configured_rules:
+        if configured.purpose not in (*purposes_by_name, "*"):
             raise InvalidSettingsError(
-                f"retention.rules: {other.purpose!r} is no purpose of this project"
+                f"retention.rules: {configured.purpose!r} is no purpose of this project"
             )
-    ruled = ((purpose, rules.rule_of(written, purpose.name)) for purpose in purposes)
-    work = [(purpose, rule) for purpose, rule in ruled if rule is not None]
+    applicable = ((purpose, rules.rule_of(configured_rules, purpose.name)) for purpose in purposes)
+    work = [(purpose, rule) for purpose, rule in applicable if rule is not None]
     if not work:
         raise InvalidQueryError(
             "say what is kept: keep_age, …", hint="or set retention.rules in config.toml"
@@ -68,13 +70,13 @@ def planned(
 
 def prune_all(
     project: Project,
-    work: Work,
+    work: PruneWork,
     settings: Settings,
     *,
     dry_run: bool = False,
     advance: Advance = lambda _: None,
 ) -> dict[str, Pruned]:
-    """Apply rules of `planned`; what was done, by the name of the purpose. See `prune`."""
+    """Apply rules of `plan_pruning`, and return the results by purpose name. See `prune`."""
     return {
         purpose.name: pruning.prune(
             project, purpose, rule, settings, dry_run=dry_run, advance=advance
@@ -86,7 +88,7 @@ def prune_all(
 def rescan_all(
     project: Project, *, dry_run: bool = False, advance: Advance = lambda _: None
 ) -> dict[str, Rescanned]:
-    """Take secrets out of all that is stored; what was found, by the purpose. See `rescan`."""
+    """Remove secrets from all records, and return the findings by purpose name. See `rescan`."""
     settings, redactor = _redaction(project)
     if not dry_run:
         rescanning.rescan_waiting(project, redactor, settings.store_busy_timeout_seconds)
@@ -99,12 +101,12 @@ def rescan_all(
 
 
 def unscanned(project: Project) -> list[str]:
-    """Say of files in `sessions/` that may have secrets, or have, why a rescan leaves them."""
+    """Return a line for each file in `sessions/` that may have a secret and is not rescanned."""
     _, redactor = _redaction(project)
-    beside = rescanning.secrets_beside(project, redactor)
+    foreign_files = rescanning.secrets_beside(project, redactor)
     return [
-        *(f"{problem}; a secret may be in it" for problem in damaged(project)),
-        *(f"{path} is no file of ours, and has a secret in it" for path in beside),
+        *(f"{problem}; a secret may be in it" for problem in packing_problems(project)),
+        *(f"{path} is no file of ours, and has a secret in it" for path in foreign_files),
     ]
 
 
@@ -130,12 +132,12 @@ async def prune(
     time cannot be read stay, too. Cancelled or killed, the next prune finds the rest.
 
     Args:
-        records: Of which classes; without one, of all that the project knows.
+        records: The classes of the records; without one, all that the project knows.
         keep_age: Older records go. Without any limit, the rules of config.toml hold.
-        keep_count: Only the newest so many stay.
+        keep_count: The number of newest records that stay.
         keep_bytes: Only the newest stay whose JSON columns hold so many bytes together.
         keep_payload_age: Older events lose their payload only.
-        dry_run: Only count.
+        dry_run: Whether to count only.
         dir: The directory that holds `.khive`.
 
     Returns:
@@ -154,7 +156,7 @@ async def prune(
 
     def run(advance: Advance) -> dict[str, Pruned]:
         settings = configuration.load(project.config)
-        work = planned(project, settings, rule, names)
+        work = plan_pruning(project, settings, rule, names)
         drain(project)
         return prune_all(project, work, settings, dry_run=dry_run, advance=advance)
 
@@ -176,8 +178,8 @@ async def purge(
 
     Args:
         session_id: The session, as `sessions` lists it.
-        with_quarantine: Delete files of `quarantine/` that have something of it, as a whole.
-        dry_run: Only count.
+        with_quarantine: Whether to delete whole files of `quarantine/` that have something of it.
+        dry_run: Whether to count only.
         dir: The directory that holds `.khive`.
 
     Returns:
@@ -216,7 +218,7 @@ async def rescan(*, dry_run: bool = False, dir: Path | str | None = None) -> dic
     stay. Cancelled or killed, the next one goes on.
 
     Args:
-        dry_run: Only count.
+        dry_run: Whether to count only.
         dir: The directory that holds `.khive`.
 
     Returns:

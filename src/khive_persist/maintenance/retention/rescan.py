@@ -31,9 +31,9 @@ class Rescanned(NamedTuple):
     """Secrets that were found in the records of one purpose.
 
     Attributes:
-        looked_at: How many records it has.
-        changed: How many of them had a secret in them.
-        kinds: How many secrets of which kind.
+        looked_at: The number of records that it has.
+        changed: The number of records that had a secret in them.
+        kinds: The number of secrets of each kind.
         log_is_empty: Whether the write-ahead log was emptied; while another program reads all the
             time, it keeps old pages.
     """
@@ -60,12 +60,12 @@ def rescan(
     are. Killed, the next rescan goes on.
 
     Args:
-        project: Where.
-        purpose: Which records.
-        redactor: What finds secrets; placeholders that are there are left.
-        settings: Those of the project.
-        dry_run: Only count.
-        advance: Called with the number of records that were looked at since.
+        project: The project.
+        purpose: The purpose of the records.
+        redactor: The redactor that finds secrets; existing placeholders stay.
+        settings: The settings of the project.
+        dry_run: Whether to count only.
+        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         StoreError: As its subclasses say; what was done by then stays done.
@@ -78,22 +78,24 @@ def rescan(
         if not dry_run:
             _rescan_mirror(project, purpose, redactor, timeout, advance)
         return Rescanned(0, 0, kinds, True)
-    counting = partial(_sealed, redactor, kinds)
+    count_and_redact = partial(_redacted, redactor, kinds)
     total, is_empty = Revised(), True
     if dry_run:
-        for batch in rehearse(path, purpose, counting):
+        for batch in rehearse(path, purpose, count_and_redact):
             total = total.plus(batch)
             advance(batch.looked_at)
     else:
         # Also where none is found: what was deleted before may have left its bytes.
         with staging(project) as folder:
-            total, is_empty = erase(path, purpose, counting, folder, timeout, advance)
+            total, is_empty = erase(path, purpose, count_and_redact, folder, timeout, advance)
         _rescan_mirror(project, purpose, redactor, timeout, advance)
     return Rescanned(total.looked_at, total.changed, dict(sorted(kinds.items())), is_empty)
 
 
 def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float) -> int:
-    """Take secrets out of records that wait in the spool: synced on return; how many had one.
+    """Remove secrets from pending records in the spool, and return how many had one.
+
+    The records are synced on return.
 
     Events there are as they came: they are redacted when they are drained.
 
@@ -120,8 +122,8 @@ def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float)
 
 
 def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
-    """Files in `sessions/` that are not ours and have secrets in them; they are left alone."""
-    found = []
+    """Return the foreign files in `sessions/` that have secrets in them. They are left alone."""
+    paths = []
     for file in scan.files(project.sessions):
         path = project.sessions / file
         is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(project.sessions, file))
@@ -130,14 +132,14 @@ def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
             and packed_streams.is_file(path)
             and redactor.redact_bytes(path.read_bytes())[1]
         ):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def _rescan_mirror(
     project: Project, purpose: Purpose, redactor: Redactor, timeout_seconds: float, advance: Advance
 ) -> None:
-    change = partial(_sealed, redactor, {})
+    change = partial(_redacted, redactor, {})
     mend = partial(_without_secrets, redactor)
     for looked_at in copies.revise(
         project, purpose, change, timeout_seconds, mend=mend, with_unfinished=True
@@ -149,40 +151,45 @@ def _without_secrets(redactor: Redactor, _: Path, content: bytes) -> bytes:
     return redactor.redact_bytes(content)[0]
 
 
-def _sealed(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
-    new = _with_previews_of_payload(row, seal(redactor, _without_secret_bytes(redactor, row)))
-    before, after = redacted_counts(row[2]), redacted_counts(new[2])
-    for kind, count in after.items():
-        if count > before.get(kind, 0):
-            kinds[kind] = kinds.get(kind, 0) + count - before.get(kind, 0)
-    return new
+def _redacted(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
+    redacted = _with_previews_of_payload(row, seal(redactor, _without_secret_bytes(redactor, row)))
+    counts_before, counts_after = redacted_counts(row[2]), redacted_counts(redacted[2])
+    for kind, count in counts_after.items():
+        if count > counts_before.get(kind, 0):
+            kinds[kind] = kinds.get(kind, 0) + count - counts_before.get(kind, 0)
+    return redacted
 
 
-def _with_previews_of_payload(row: StoredRow, new: StoredRow) -> StoredRow:
-    """A row whose cut fields are those of the redacted payload.
+def _with_previews_of_payload(row: StoredRow, redacted: StoredRow) -> StoredRow:
+    """Return a row whose cut fields are those of the redacted payload.
 
     A secret that a preview ends within is not known there for one.
     """
-    before, after = codec.column(row[1]), codec.column(new[1])
-    if new == row or not isinstance(before, dict) or not isinstance(after, dict):
-        return new
-    whole, redacted = with_whole_texts(before), texts_of(after)
-    cut = {name for name, text in whole.items() if text != before[name]} & redacted.keys()
-    fields = {name: redacted[name] for name in cut}
+    content, redacted_content = codec.column(row[1]), codec.column(redacted[1])
+    if redacted == row or not isinstance(content, dict) or not isinstance(redacted_content, dict):
+        return redacted
+    whole_texts, redacted_texts = with_whole_texts(content), texts_of(redacted_content)
+    cut = {
+        name for name, text in whole_texts.items() if text != content[name]
+    } & redacted_texts.keys()
+    fields = {name: redacted_texts[name] for name in cut}
     shorten(fields)
-    if fields.items() <= after.items():
-        return new
-    rest = {name: value for name, value in after.items() if name != "payload"}
-    beginning, renewed = codec.dump_lossy(rest)[:-1], codec.dump_lossy(rest | fields)[:-1]
-    text = new[1] or ""
+    if fields.items() <= redacted_content.items():
+        return redacted
+    other_fields = {name: value for name, value in redacted_content.items() if name != "payload"}
+    beginning, renewed = (
+        codec.dump_lossy(other_fields)[:-1],
+        codec.dump_lossy(other_fields | fields)[:-1],
+    )
+    text = redacted[1] or ""
     if text.startswith(f'{beginning},"payload":'):
         # The payload stands last, as the text that came.
-        return new[0], renewed + text[len(beginning) :], *new[2:]
-    return new[0], codec.dump_lossy(after | fields), *new[2:]
+        return redacted[0], renewed + text[len(beginning) :], *redacted[2:]
+    return redacted[0], codec.dump_lossy(redacted_content | fields), *redacted[2:]
 
 
 def _without_secret_bytes(redactor: Redactor, row: StoredRow) -> StoredRow:
-    """A row whose payload was no UTF-8 and stands as base64, with its bytes redacted."""
+    """Return a row whose payload was no UTF-8 and stands as base64, with its bytes redacted."""
     content = codec.column(row[1]) if '"base64"' in (row[1] or "") else None
     if not isinstance(content, dict):
         return row
@@ -196,5 +203,5 @@ def _without_secret_bytes(redactor: Redactor, row: StoredRow) -> StoredRow:
     raw, counts = redactor.redact_bytes(raw)
     if not counts:
         return row
-    changed = content | {"payload": payload | {"data": base64.b64encode(raw).decode()}}
-    return row[0], codec.dump_lossy(changed), with_counts(row[2], counts), row[3], row[4]
+    redacted_content = content | {"payload": payload | {"data": base64.b64encode(raw).decode()}}
+    return row[0], codec.dump_lossy(redacted_content), with_counts(row[2], counts), row[3], row[4]

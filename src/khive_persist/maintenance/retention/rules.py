@@ -1,4 +1,4 @@
-"""What is kept, and for how long: rules of config.toml, or of the command line."""
+"""Retention rules of config.toml, or of the command line."""
 
 import re
 from datetime import timedelta
@@ -14,12 +14,12 @@ _ANY: Final = "*"
 
 
 class Rule(NamedTuple):
-    """What stays of the records of one purpose; None sets no limit.
+    """The limits for the records of one purpose; None sets no limit.
 
     Attributes:
         purpose: The name of the purpose, or `*` for each that no rule before it names.
         keep_age: Records that are older go.
-        keep_count: Only the newest so many stay.
+        keep_count: The number of newest records that stay.
         keep_bytes: Only the newest stay whose JSON columns hold so many bytes together.
         keep_payload_age: Events that are older lose their payload, and keep all other fields.
     """
@@ -32,40 +32,40 @@ class Rule(NamedTuple):
 
 
 def parse(text: str) -> Rule:
-    """A rule as config.toml has it: `claude_hooks keep_age=90d keep_payload_age=14d`.
+    """Parse a rule of config.toml: `claude_hooks keep_age=90d keep_payload_age=14d`.
 
     Raises:
         InvalidSettingsError: It is none.
     """
     purpose, *limits = text.split() or [""]
-    given: dict[str, Any] = {"purpose": purpose}
+    values: dict[str, Any] = {"purpose": purpose}
     for limit in limits:
         name, separator, value = limit.partition("=")
-        if name not in Rule._fields[1:] or not separator or name in given:
+        if name not in Rule._fields[1:] or not separator or name in values:
             raise InvalidSettingsError(
                 f"retention.rules: {text!r}: {limit!r} is no limit",
                 hint="write keep_age=90d, keep_count=10000, keep_bytes=2GB or keep_payload_age=14d",
             )
-        given[name] = _PARSERS[name](value)
-    if len(given) == 1:
+        values[name] = _PARSERS[name](value)
+    if len(values) == 1:
         raise InvalidSettingsError(f"retention.rules: {text!r} sets no limit")
-    return Rule(**given)
+    return Rule(**values)
 
 
 def age(text: str) -> timedelta:
-    """`90d`, `12h` or `8w`.
+    """Parse an age: `90d`, `12h` or `8w`.
 
     Raises:
         InvalidSettingsError: It is none.
     """
-    found = _AGE.match(text)
-    if found is None:
+    match = _AGE.match(text)
+    if match is None:
         raise InvalidSettingsError(f"{text!r} is no age", hint="write 12h, 90d or 8w")
-    return timedelta(**{_AGE_UNITS[found[2]]: int(found[1])})
+    return timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
 
 
 def count(text: str) -> int:
-    """A whole number.
+    """Parse a whole number.
 
     Raises:
         InvalidSettingsError: It is none.
@@ -76,19 +76,19 @@ def count(text: str) -> int:
 
 
 def size(text: str) -> int:
-    """Bytes: `500MB`, `2GB` or a number; the units are powers of 1,000.
+    """Parse a number of bytes: `500MB`, `2GB` or digits; the units are powers of 1,000.
 
     Raises:
         InvalidSettingsError: It is none.
     """
-    found = _BYTES.match(text)
-    if found is None:
+    match = _BYTES.match(text)
+    if match is None:
         raise InvalidSettingsError(f"{text!r} is no size", hint="write 500MB, 2GB or a number")
-    return int(found[1]) * _BYTE_UNITS[found[2]]
+    return int(match[1]) * _BYTE_UNITS[match[2]]
 
 
 def rule_of(rules: tuple[Rule, ...], purpose: str) -> Rule | None:
-    """The rule that holds for a purpose: the first that names it, else the first for all."""
+    """Return the rule that holds for a purpose: the first that names it, else the first for all."""
     for name in (purpose, _ANY):
         for rule in rules:
             if rule.purpose == name:

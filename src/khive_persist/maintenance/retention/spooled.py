@@ -26,13 +26,15 @@ from khive_persist.trust import marks
 def remove_waiting(
     project: Project, match: SessionMatch, settings: Settings, *, dry_run: bool = False
 ) -> int:
-    """Remove what waits of a session, as no drain could bring it in: synced on return.
+    """Remove the pending events and records of a session, so that no drain brings them in.
+
+    The spool is synced on return.
 
     Args:
-        place: Whose spool.
+        project: The project with the spool.
         match: The session.
-        settings: Those of the project.
-        dry_run: Only count.
+        settings: The settings of the project.
+        dry_run: Whether to count only.
 
     Returns:
         How many events and records they were.
@@ -63,7 +65,7 @@ def remove_waiting(
 
 
 def waiting_at_home(project: Project, match: SessionMatch, settings: Settings) -> Iterator[Path]:
-    """The events of a session that wait in the home's spool, as they cannot be moved here."""
+    """Yield the events of a session that wait in the home's spool, as they cannot be moved here."""
     home = home_project()
     if home is None or marks.is_state(project.khive):
         return
@@ -77,7 +79,7 @@ def waiting_at_home(project: Project, match: SessionMatch, settings: Settings) -
 
 
 def _is_event_of(spool: Spool, event: Event, match: SessionMatch, settings: Settings) -> bool:
-    """Whether an event is of the session, as its row would be; not where it cannot be read."""
+    """Return whether an event is of the session, as its row would be; False if unreadable."""
     try:
         raw = spool.read(event)
     except OSError:

@@ -1,1 +1,1 @@
-"""What lies in a `.khive` that is not believed, and how a person takes it or moves it away."""
+"""Content of a `.khive` that is not trusted, and its acceptance or removal by a person."""

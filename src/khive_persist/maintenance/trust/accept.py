@@ -31,10 +31,10 @@ _STAYS: Final = frozenset({"config.toml", ".gitignore"})
 
 
 class Origin(NamedTuple):
-    """Where a `.khive` was known before.
+    """The place at which a `.khive` was known before.
 
     Attributes:
-        digits: What its id said there.
+        digits: The digits of its id there.
         paths: The directories under which that is marked.
         has_moved: Whether it is no longer there: then it was moved, and is the user's own.
     """
@@ -45,15 +45,15 @@ class Origin(NamedTuple):
 
 
 class Acceptance(NamedTuple):
-    """What was done.
+    """The result of `accept`.
 
     Attributes:
-        quarantine: Where what was not taken lies now, or None where all was.
+        quarantine: The folder of what was not accepted, or None where all was.
         moved: The names that went there.
         is_marked: Whether the mark could be kept.
-        events: How many events that waited in the home's spool came in.
-        waiting: How many still wait.
-        errors: Why.
+        events: The number of events that came in from the home's spool.
+        waiting: The number of events that still wait there.
+        errors: The reasons why they wait.
     """
 
     quarantine: Path | None
@@ -65,13 +65,15 @@ class Acceptance(NamedTuple):
 
 
 def origin(project: Project) -> Origin:
-    """Where a `.khive` was known before, by its id."""
+    """Return the place at which a `.khive` was known before, by its id."""
     khive = marks.physical(project.khive)
     for digits in marks.all_digits(project.khive):
         paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
         if paths:
-            there = [marks.all_digits(path / khive.name) for path in paths]
-            return Origin(digits, paths, not any(digits in found for found in there))
+            known_digits = [marks.all_digits(path / khive.name) for path in paths]
+            return Origin(
+                digits, paths, not any(digits in path_digits for path_digits in known_digits)
+            )
     return Origin("", (), False)
 
 
@@ -84,8 +86,8 @@ def accept(project: Project, *, keep: bool) -> Acceptance:
     each once.
 
     Args:
-        place: Whose.
-        keep: Whether what lies there is taken as it is, but for what no program of ours makes.
+        project: The project.
+        keep: Whether its content is accepted as it is, but for what no program of ours makes.
 
     Raises:
         UntrustedError: It is another user's, a link, or no directory.
@@ -93,13 +95,13 @@ def accept(project: Project, *, keep: bool) -> Acceptance:
         StoreError: A journal that was taken cannot be carried out.
     """
     search.refuse_foreign(project.khive)
-    old = origin(project)
+    previous = origin(project)
     was_trusted = marks.is_trusted(project.khive)
     try:
         os.chmod(project.khive, 0o700)
-        if was_trusted or keep or old.has_moved:
+        if was_trusted or keep or previous.has_moved:
             is_marked = marks.mark(project.khive)
-            takes = keep or old.has_moved
+            takes = keep or previous.has_moved
             quarantine, moved = _sort_out(project, survey(project), keep=takes)
             if takes:
                 _close(project)
@@ -114,16 +116,18 @@ def accept(project: Project, *, keep: bool) -> Acceptance:
         ) from error
     if keep:
         _trust_values(project)
-    elif old.has_moved and marks.is_marked(project.khive):
-        records.store(project.khive, records.of_digits(old.digits))
-    for path in old.paths if old.has_moved else ():
-        marks.forget(path / project.khive.name)
-        records.drop(old.digits)
+    elif previous.has_moved and marks.is_marked(project.khive):
+        records.store(project.khive, records.of_digits(previous.digits))
+    for path in previous.paths if previous.has_moved else ():
+        marks.forget(path / project.khive.name, project.khive)
+        records.drop(previous.digits)
     project.make()
-    waiting = waiting_at_home(project)
+    waiting_before = waiting_at_home(project)
     errors = drain(project).errors
-    left = waiting_at_home(project)
-    return Acceptance(quarantine, moved, is_marked, waiting - left, left, errors)
+    waiting_after = waiting_at_home(project)
+    return Acceptance(
+        quarantine, moved, is_marked, waiting_before - waiting_after, waiting_after, errors
+    )
 
 
 def _move_all(project: Project) -> tuple[Path | None, list[str]]:
@@ -158,7 +162,7 @@ def _stays(project: Project, name: str) -> bool:
 def _sort_out(
     project: Project, findings: list[Finding], *, keep: bool
 ) -> tuple[Path | None, list[str]]:
-    """Take what can be taken, if asked to, and move the rest."""
+    """Accept the findings that can be accepted, if `keep`, and move the rest."""
     # The quarantine itself may be what has to go.
     folder = project.khive / f"untrusted.{clock.new_id()}"
     moved = []
@@ -189,7 +193,7 @@ def _mode(path: Path) -> int:
 
 
 def _take(project: Project, finding: Finding) -> bool:
-    """Take one thing for the user's own; whether that can be."""
+    """Accept one finding as the user's own, and return whether that is possible."""
     try:
         if finding.kind == "journal":
             atomic_switch.adopt(project.khive)
@@ -223,14 +227,14 @@ def _take(project: Project, finding: Finding) -> bool:
 
 
 def _close(project: Project) -> None:
-    """Close what is taken to others: it may have been open where it came from."""
-    for at, folders, files in os.walk(project.khive):
+    """Make all files private: they may have been open to others where they came from."""
+    for directory, folders, files in os.walk(project.khive):
         for name in folders:
-            path = os.path.join(at, name)
+            path = os.path.join(directory, name)
             if not os.path.islink(path):
                 os.chmod(path, 0o700)
         for name in files:
-            path = os.path.join(at, name)
+            path = os.path.join(directory, name)
             if stat.S_ISREG(os.lstat(path).st_mode):
                 os.chmod(path, PRIVATE_FILE)
 
@@ -244,9 +248,9 @@ def _trust_values(project: Project) -> None:
     except InvalidSettingsError:
         config = None
     schema = {
-        one.sha256
+        part.sha256
         for name in os.listdir(project.khive)
         if atomic_switch.is_database(name) and stat.S_ISREG(_mode(project.khive / name))
-        for one in acting(project.khive / name)
+        for part in acting(project.khive / name)
     }
     records.store(project.khive, records.Trusted(config, tuple(sorted(schema))))

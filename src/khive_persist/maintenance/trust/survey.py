@@ -1,4 +1,7 @@
-"""What of a `.khive` is not this user's own doing: looked at, never obeyed, never followed."""
+"""Survey of a `.khive` for what this user's programs have not made.
+
+Files are inspected, never obeyed, and no link is followed.
+"""
 
 import os
 import sqlite3
@@ -39,9 +42,9 @@ FILES: Final = frozenset(
 )  # fmt: skip
 TOKENS: Final = "server.tokens"
 _SMALL: Final = FILES - {tombstones.FILE}
-_LOOKED_INTO: Final = ("spool", "purposes", "staging", "backups", "sessions")
-_MOST_ENTRIES: Final = 100_000
-_MOST_SMALL_BYTES: Final = 4 << 20
+_INSPECTED_FOLDERS: Final = ("spool", "purposes", "staging", "backups", "sessions")
+_MAX_ENTRIES: Final = 100_000
+_MAX_SMALL_FILE_BYTES: Final = 4 << 20
 _PIPES: Final = frozenset({"wake"})
 
 
@@ -49,9 +52,9 @@ class Finding(NamedTuple):
     """One thing that is not this user's own doing.
 
     Attributes:
-        path: Where it lies, relative to `.khive`.
-        kind: Which kind of thing.
-        line: What it is and does, for a person.
+        path: The path relative to `.khive`.
+        kind: The kind of finding.
+        line: A description of it and of its effect, for a person.
     """
 
     path: str
@@ -60,11 +63,11 @@ class Finding(NamedTuple):
 
 
 def survey(project: Project) -> list[Finding]:
-    """All that lies in a `.khive` and is not believed; empty where all is ours."""
+    """Return all that lies in a `.khive` and is not believed; empty where all is ours."""
     findings: list[Finding] = []
     for name, status in _entries(project.khive):
         findings += _of_kind(project, name, status)
-        if stat.S_ISDIR(status.st_mode) and name in _LOOKED_INTO:
+        if stat.S_ISDIR(status.st_mode) and name in _INSPECTED_FOLDERS:
             for inner, inner_status in _entries(project.khive / name):
                 findings += _inside(project, name, inner, inner_status)
         elif atomic_switch.is_database(name) and stat.S_ISREG(status.st_mode):
@@ -81,12 +84,12 @@ def survey(project: Project) -> list[Finding]:
         for file in purpose_registry.disbelieved(project)
     ]
     findings += _tokens(project) + _tombstones(project) + _key(project) + _settings(project)
-    named = {finding.path: finding for finding in reversed(findings)}
-    return sorted(named.values())
+    by_path = {finding.path: finding for finding in reversed(findings)}
+    return sorted(by_path.values())
 
 
 def listing(project: Project) -> list[str]:
-    """What lies in a `.khive`, a line an entry: its name, and its size or how much is in it."""
+    """Return a line for each entry of a `.khive`: its name, and its size or number of entries."""
     lines = []
     for name, status in _entries(project.khive):
         if stat.S_ISDIR(status.st_mode):
@@ -95,12 +98,12 @@ def listing(project: Project) -> list[str]:
         elif stat.S_ISREG(status.st_mode):
             lines.append(f"{name} ({status.st_size} bytes)")
         else:
-            lines.append(f"{name} ({_word(status)})")
+            lines.append(f"{name} ({_kind_name(status)})")
     return lines
 
 
 def acting(path: Path) -> list[guard.Acting]:
-    """The triggers and generated columns on our tables in a database file, which stays as it is."""
+    """Return the triggers and generated columns on our tables in a database file, read only."""
     try:
         # Without a log there is nothing to miss, and no file is made beside it.
         has_log = path.with_name(path.name + "-wal").is_file()
@@ -119,7 +122,7 @@ def acting(path: Path) -> list[guard.Acting]:
 def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in islice(entries, _MOST_ENTRIES))
+            names = sorted(entry.name for entry in islice(entries, _MAX_ENTRIES))
     except OSError:
         return
     for name in names:
@@ -132,19 +135,21 @@ def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 def _of_kind(project: Project, name: str, status: os.stat_result) -> list[Finding]:
     if name == marks.ID:
         is_mark = stat.S_ISLNK(status.st_mode)
-        return [] if is_mark else [Finding(name, "not a file", f"{_word(status)} in place of it")]
+        return (
+            [] if is_mark else [Finding(name, "not a file", f"{_kind_name(status)} in place of it")]
+        )
     if stat.S_ISLNK(status.st_mode):
         return [Finding(name, "link", f"a symbolic link to {_target(project.khive / name)}")]
     if name in FOLDERS and not stat.S_ISDIR(status.st_mode):
-        return [Finding(name, "not a folder", f"{_word(status)} in place of a folder")]
+        return [Finding(name, "not a folder", f"{_kind_name(status)} in place of a folder")]
     is_ours = name in FILES or atomic_switch.is_database(name)
     if is_ours and not stat.S_ISREG(status.st_mode):
-        return [Finding(name, "not a file", f"{_word(status)} in place of a file")]
+        return [Finding(name, "not a file", f"{_kind_name(status)} in place of a file")]
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        return [Finding(name, "not a file", _word(status))]
+        return [Finding(name, "not a file", _kind_name(status))]
     if status.st_uid != os.geteuid():
         return [Finding(name, "foreign", "belongs to another user")]
-    if name in _SMALL and status.st_size > _MOST_SMALL_BYTES:
+    if name in _SMALL and status.st_size > _MAX_SMALL_FILE_BYTES:
         return [Finding(name, "too large", f"{status.st_size} bytes")]
     return []
 
@@ -165,7 +170,7 @@ def _inside(project: Project, folder: str, name: str, status: os.stat_result) ->
         if name in _PIPES and stat.S_ISFIFO(status.st_mode):
             return []
         if not stat.S_ISREG(status.st_mode):
-            return [Finding(path, "not a file", f"{_word(status)} in place of an event")]
+            return [Finding(path, "not a file", f"{_kind_name(status)} in place of an event")]
         if name in _PIPES:
             return [Finding(path, "not a file", "a file in place of the drainer's pipe")]
         event = parse(name)
@@ -174,18 +179,18 @@ def _inside(project: Project, folder: str, name: str, status: os.stat_result) ->
         if (record := record_file.parse(name)) is not None and not _is_signed(project, record):
             return [Finding(path, "record", "a record that your programs did not put there")]
     elif not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        return [Finding(path, "not a file", _word(status))]
+        return [Finding(path, "not a file", _kind_name(status))]
     if status.st_uid != os.geteuid():
         return [Finding(path, "foreign", "belongs to another user")]
     return []
 
 
 def _schema(project: Project, name: str) -> list[Finding]:
-    seen = records.load(project.khive).schema
+    accepted = records.load(project.khive).schema
     return [
-        Finding(name, "schema", f"its {one.what} {one.name!r} acts on {one.table}")
-        for one in acting(project.khive / name)
-        if one.sha256 not in seen
+        Finding(name, "schema", f"its {part.what} {part.name!r} acts on {part.table}")
+        for part in acting(project.khive / name)
+        if part.sha256 not in accepted
     ]
 
 
@@ -224,7 +229,7 @@ def _settings(project: Project) -> list[Finding]:
     return [Finding("config.toml", "settings", line)]
 
 
-def _word(status: os.stat_result) -> str:
+def _kind_name(status: os.stat_result) -> str:
     for is_kind, word in (
         (stat.S_ISLNK, "a symbolic link"),
         (stat.S_ISDIR, "a folder"),

@@ -1,6 +1,6 @@
 """`/v1/openapi.json`: what the server can be asked, as OpenAPI 3.1.
 
-Made from the routes themselves: what a route asks of its caller, and what `reading/operations.py`
-says of those that read. `writes.py` says the rest of the others. A test holds that each route is
+Made from the routes themselves: what a route asks of its caller, and what `read/operations.py` says
+of those that read. `writes.py` says the rest of the others. A test holds that each route is
 described, and schemathesis that the answers are as they are described.
 """

@@ -88,7 +88,7 @@ def route(
         endpoint: Asked once the caller may.
         right: What a token must give; None answers everybody who passes `hosts.py`.
         types: The media types of a body, where the method has one.
-        operation: What `openapi/` is to tell of it; see `reading/operations.py`.
+        operation: What `openapi/` is to tell of it; see `routes/read/operations.py`.
     """
     guarded = Guarded(serving, path, endpoint, right, types, operation)
     return Route(path, guarded, methods=[method])

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from khive_persist.models.event_types import POST, PRE
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.definitions import is_call_end, is_failed_call
 from khive_persist.sessions.lineage.agent_totals import Work, of_message, together
 from khive_persist.sessions.lineage.parents import Parents
 
-_FAILED: Final = ("error", "cancelled")
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -45,8 +44,6 @@ class _Seen:
         self.agent_type: str | None = None
         self.models: dict[str, None] = {}
         self.work = Work()
-        self.calls: set[str] = set()
-        self.unnamed = 0
         self.is_real = False
 
     def span(self, at: datetime) -> None:
@@ -56,8 +53,9 @@ class _Seen:
 class Agents:
     """Gathers the agents of a session from its messages and events, in whatever order they come.
 
-    A tool call that a message and hook events tell of counts once. Memory is for the agents and the
-    ids of their calls, not for what was said.
+    A tool call counts by its end, as in every count of a session; a message that names the call
+    knows better than its event which agent called. Memory is for the agents and the ids of their
+    calls, not for what was said.
     """
 
     def __init__(self, prices: PriceTable) -> None:
@@ -65,15 +63,13 @@ class Agents:
         self._parents = Parents()
         self._seen: dict[str | None, _Seen] = {None: _Seen()}
         self._callers: dict[str, str | None] = {}
-        self._failed: set[str] = set()
+        self._ends: Counter[tuple[str | None, str | None, bool]] = Counter()
         self._types: dict[str | None, str] = {}
-        self._has_messages = False
         self.tools: dict[str, None] = {}
 
     def see_message(self, content: Mapping[str, Any], at: datetime) -> None:
         """Take in one message of the session."""
         self._parents.see_message(content)
-        self._has_messages = True
         agent = self._agent(content)
         seen = self._seen[agent]
         seen.is_real = True
@@ -81,13 +77,9 @@ class Agents:
         if content.get("role") == "assistant" and isinstance(content.get("model"), str):
             seen.models.setdefault(content["model"])
         for call in content.get("tool_calls") or ():
-            self._see_call(call.get("tool_use_id"), agent, has_priority=True)
+            if isinstance(use_id := call.get("tool_use_id"), str):
+                self._callers[use_id] = agent
             self._see_type(call)
-            if call.get("is_error") is True or call.get("status") in _FAILED:
-                self._failed.add(str(call.get("tool_use_id")))
-        for result in content.get("tool_results") or ():
-            if result.get("is_error") is True:
-                self._failed.add(str(result.get("tool_use_id")))
 
     def see_event(self, content: Mapping[str, Any], at: datetime) -> None:
         """Take in one hook event of the session."""
@@ -97,12 +89,10 @@ class Agents:
         # Claude Code says of what compacts a conversation that it stopped, and nothing else.
         seen.is_real |= kind != "subagent_stop" or bool(content.get("agent_type"))
         seen.span(at)
-        use_id = content.get("tool_use_id")
-        if kind in PRE or (kind in POST and use_id):
-            self._see_call(use_id, agent)
-        # Of a call that has no event after it, the one before it says how it ended.
-        if kind in (*PRE, *POST) and use_id and content.get("success") is False:
-            self._failed.add(str(use_id))
+        if is_call_end(content):
+            use_id = content.get("tool_use_id")
+            named = use_id if isinstance(use_id, str) else None
+            self._ends[named, agent, is_failed_call(content)] += 1
 
     def tree(self) -> list[Agent]:
         """The agents: the session's own first, each followed by those that it started.
@@ -159,22 +149,14 @@ class Agents:
         if isinstance(kind, str) and isinstance(started, str):
             self._types[started] = kind
 
-    def _see_call(self, use_id: Any, agent: str | None, *, has_priority: bool = False) -> None:
-        if not isinstance(use_id, str) or not use_id:
-            # Without ids, which call an event is of cannot be told: messages have them all.
-            self._seen[agent].unnamed += not has_priority
-        elif has_priority or use_id not in self._callers:
-            self._callers[use_id] = agent
-
     def _calls(self) -> dict[str | None, Work]:
-        calls = Counter(self._callers.values())
-        failures = Counter(self._callers[id] for id in self._failed if id in self._callers)
-        if not self._has_messages:
-            calls += Counter({agent: seen.unnamed for agent, seen in self._seen.items()})
-        return {
-            agent: Work(tool_calls=count, failures=failures[agent])
-            for agent, count in calls.items()
-        }
+        """The calls of which events tell."""
+        calls: dict[str | None, Work] = {}
+        for (use_id, of_event, is_failed), count in self._ends.items():
+            agent = of_event if use_id is None else self._callers.get(use_id, of_event)
+            work = Work(tool_calls=count, failures=count * is_failed)
+            calls[agent] = together([calls.get(agent, Work()), work])
+        return calls
 
 
 def _in_order(agents: Mapping[str | None, _Seen]) -> list[str | None]:

@@ -29,8 +29,24 @@ def as_document(found: Lineage) -> dict[str, Any]:
 
 
 def _work(work: Work) -> dict[str, Any]:
-    sums = {"tokens": work.tokens, "duration_seconds": work.duration_seconds}
-    return _plain(work._asdict() | sums)
+    spent = work.spent
+    return _plain(
+        {
+            "messages": work.messages,
+            "input": spent.input,
+            "cache_read": spent.cache_read,
+            "cache_write": spent.cache_write,
+            "output": spent.output,
+            "cost": spent.cost,
+            "unpriced": spent.unpriced,
+            "tool_calls": work.tool_calls,
+            "failures": work.failures,
+            "started_at": work.started_at,
+            "ended_at": work.ended_at,
+            "tokens": spent.tokens,
+            "duration_seconds": work.duration_seconds,
+        }
+    )
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The sums of some rows of a file, by session, hour, tool, project and model."""
 
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
@@ -13,27 +12,35 @@ from khive_persist.models.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
-from khive_persist.prices import PRICED, TOKEN_CLASSES, PriceTable, priced_field
-from khive_persist.sessions.call_ends import unreported
+from khive_persist.prices import PRICED, PriceTable
+from khive_persist.sessions.definitions import (
+    PLAN_FIELDS,
+    is_call_end_sql,
+    is_failed_call_sql,
+    is_message_sql,
+    is_verdict_sql,
+    plan_field_sql,
+    plan_order_sql,
+    plan_session_sql,
+    prompt_tokens_sql,
+    session_sql,
+    spent_by,
+    text_sql,
+    time_sql,
+    tool_sql,
+    unreported_sql,
+    used_sql,
+    verdict_order_sql,
+)
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
 PURPOSES: Final = (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES)
 HOUR_CHARACTERS: Final = len("YYYY-MM-DD HH")
 TITLE_CHARACTERS: Final = 160
-# As ten to the power of 12 of them make a dollar, sums are of whole numbers: what is taken out
-# again leaves exactly what was there before.
-PICODOLLARS: Final = 1_000_000_000_000
-_EPOCH: Final = "1970-01-01 00:00:00.000000"
+# It is below whatever an id goes on with: a shorter id stays the smaller one.
+_TAB: Final = "char(9)"
 _TOOL_OF: Final = {purpose: tool for tool, purpose in HOOK_EVENTS.items()}
-PLAN_FIELDS: Final = (
-    "task_description",
-    "complexity",
-    "agent_count",
-    "confidence",
-    "planning_cost",
-)
-_PLAN_NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
 
 # What tools say in the user's name: it is no prompt.
 _TOLD: Final = (
@@ -45,7 +52,7 @@ class Group(NamedTuple):
     """The sums of rows that have all of the first six in common; an empty text stands for none.
 
     Attributes:
-        session: Their session's id.
+        session: Their session's id; of plans, that of the session which carries them out.
         file: The name of their purpose.
         hour: When they were made: the first 13 characters of their time, in UTC.
         tool: The AI tool.
@@ -55,8 +62,8 @@ class Group(NamedTuple):
         first: The time of the first.
         last: The time of the last.
         others: How many of them are no messages, but lines of a kind that is not known.
-        calls: Ends of tool calls that no event tells of, which are counted by messages.
-        failures: Events that say that they failed, and calls that failed without an event.
+        calls: Ends of tool calls.
+        failures: Those of calls that failed.
         input: Tokens of prompts that came from no cache.
         cache_read: Tokens that came from one.
         cache_write: Tokens that were put into one.
@@ -65,8 +72,9 @@ class Group(NamedTuple):
         priced: How many those are.
         unpriced: How many used tokens and have no price.
         prompt: Time and text of the first prompt; None without one.
-        plan: Time of the latest plan, and a JSON array of its id and fields; None without one.
-        verdict: Time and word of the latest verdict; None without one.
+        plan: What orders plans, and, after a tab, a JSON array of the own session and the fields
+            of that which counts; None without one.
+        verdict: What orders verdicts, and, after a tab, that which counts; None without one.
     """
 
     session: str
@@ -115,7 +123,11 @@ async def read_groups(
         if span.session is None:
             return _statement(source, purpose, where, values, prices)
         # Spelled as the index is.
-        own = f"{where} AND {source.extract('$.session_id')} = ?"
+        session = source.extract("$.session_id")
+        if purpose == PLANNER_SESSIONS:
+            # No index has it: it is asked when one of the latest plans has changed.
+            session = plan_session_sql(source)
+        own = f"{where} AND {session} = ?"
         return _statement(source, purpose, own, [*values, span.session], prices)
 
     return [_group(purpose, row, prices) for row in await reader.fetch(build)]
@@ -149,18 +161,18 @@ async def groups_within(
 
 def signature(source: Source, purpose: Purpose) -> list[str]:
     """Expressions of all that is counted of a row, its session first."""
-    columns = [_session(source), "id", _created_at(source), *_keys(source, purpose)]
+    columns = [_session(source, purpose), "id", time_sql(source), *_keys(source, purpose)]
     if purpose == CONVERSATIONS:
         columns += [_prompt(source, purpose), _other(source)]
-        columns += [*_ways(source), _prompt_tokens(source)]
-        columns += [unreported(source, "calls"), unreported(source, "failures")]
-        columns += [_used(source, name) for name in PRICED]
+        columns += [*_ways(source), prompt_tokens_sql(source)]
+        columns += [unreported_sql(source, "calls"), unreported_sql(source, "failures")]
+        columns += [used_sql(source, name) for name in PRICED]
     elif purpose == PLANNER_SESSIONS:
         columns.append(_plan(source))
     elif purpose == OUTCOMES:
-        columns.append(source.extract("$.verdict"))
+        columns.append(_verdict(source))
     else:
-        columns += [_failed(source), _prompt(source, purpose)]
+        columns += [is_call_end_sql(source), is_failed_call_sql(source), _prompt(source, purpose)]
     return columns
 
 
@@ -170,16 +182,24 @@ def _statement(
     table = source.tables.get(purpose.name)
     if table is None:
         return Statement("SELECT 0 LIMIT 0", [])
-    at = _created_at(source)
-    keys = [_session(source), f"substr({at}, 1, {HOUR_CHARACTERS})", *_keys(source, purpose)]
+    at = time_sql(source)
+    keys = [
+        _session(source, purpose),
+        f"substr({at}, 1, {HOUR_CHARACTERS})",
+        *_keys(source, purpose),
+    ]
     columns = [f"{at} AS at"]
     sums = ["count(*)", "min(at)", "max(at)"]
     if purpose == CONVERSATIONS:
         # Prices differ with the length of a prompt and the speed; a class may have none.
         keys += [_band(source, prices), _classes(source), *_ways(source)]
-        columns += [f"{_prompt(source, purpose)} AS prompt", f"{_prompt_tokens(source)} AS length"]
-        columns += [f"{_used(source, name)} AS {name}" for name in PRICED]
-        columns += [f"{unreported(source, name)} AS {name}" for name in ("calls", "failures")]
+        columns += [
+            f"{_prompt(source, purpose)} AS prompt",
+            f"{prompt_tokens_sql(source)} AS length",
+        ]
+        columns += [f"{used_sql(source, name)} AS {name}" for name in PRICED]
+        columns.append(f"{unreported_sql(source, 'calls')} AS calls")
+        columns.append(f"{unreported_sql(source, 'failures')} AS failures")
         columns.append(f"{_other(source)} AS other")
         sums += [
             "min(prompt)",
@@ -190,14 +210,16 @@ def _statement(
             *(f"sum({name})" for name in PRICED),
         ]
     elif purpose == PLANNER_SESSIONS:
-        columns.append(f"{at} || {_plan(source)} AS plan")
+        columns.append(f"{_plan(source)} AS plan")
         sums.append("max(plan)")
     elif purpose == OUTCOMES:
-        columns.append(f"{at} || {source.extract('$.verdict')} AS verdict")
+        columns.append(f"{_verdict(source)} AS verdict")
         sums.append("max(verdict)")
     else:
-        columns += [f"{_failed(source)} AS failed", f"{_prompt(source, purpose)} AS prompt"]
-        sums += ["count(failed)", "min(prompt)"]
+        columns.append(f"CASE WHEN {is_call_end_sql(source)} THEN 1 END AS call")
+        columns.append(f"CASE WHEN {is_failed_call_sql(source)} THEN 1 END AS failed")
+        columns.append(f"{_prompt(source, purpose)} AS prompt")
+        sums += ["count(call)", "count(failed)", "min(prompt)"]
     named = [f"{key} AS k{number}" for number, key in enumerate(keys)]
     # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
     inner = f"SELECT {', '.join([*named, *columns])} FROM {table} WHERE {where} LIMIT -1"
@@ -216,56 +238,48 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     if purpose == OUTCOMES:
         return made._replace(verdict=own[0])
     if purpose != CONVERSATIONS:
-        return made._replace(failures=own[0], prompt=own[1])
+        return made._replace(calls=own[0], failures=own[1], prompt=own[2])
     prompt, others, calls, failures, length, *counts = own
-    used = dict(zip(PRICED, counts, strict=True))
-    made = made._replace(
+    spent = spent_by(
+        model,
+        dict(zip(PRICED, counts, strict=True)),
+        clock.from_column(first) or clock.unreadable(),
+        prices,
+        prompt=length,
+        speed=row[7],
+        geo=row[8],
+        messages=rows,
+    )
+    return made._replace(
         prompt=prompt,
         others=others,
         calls=calls,
         failures=failures,
-        input=used["input"],
-        cache_read=used["cache_read"],
-        cache_write=used["cache_write"] + used["cache_write_1h"],
-        output=used["output"],
+        input=spent.input,
+        cache_read=spent.cache_read,
+        cache_write=spent.cache_write,
+        output=spent.output,
+        cost=spent.picodollars,
+        priced=spent.priced,
+        unpriced=spent.unpriced,
     )
-    if not any(counts):
-        return made
-    at = clock.from_column(first) or clock.unreadable()
-    cost = prices.cost_of_all(model or None, used, at, length, *row[7:9])
-    if cost is None:
-        return made._replace(unpriced=rows)
-    return made._replace(cost=round(cost * PICODOLLARS), priced=rows)
 
 
 def _keys(source: Source, purpose: Purpose) -> list[str]:
     if purpose in _TOOL_OF:
-        return [f"'{_TOOL_OF[purpose]}'", _text(source, "cwd"), _text(source, "model")]
+        tool = tool_sql(source, _TOOL_OF[purpose])
+        return [tool, text_sql(source, "cwd"), text_sql(source, "model")]
     if purpose == CONVERSATIONS:
-        return [_text(source, name) for name in ("tool", "cwd", "model")]
+        return [text_sql(source, name) for name in ("tool", "cwd", "model")]
     return ["''", "''", "''"]
 
 
-def _created_at(source: Source) -> str:
-    at = source.created_at
-    return at if at == "created_at" else f"coalesce({at}, '{_EPOCH}')"
-
-
-def _session(source: Source) -> str:
-    value = source.extract("$.session_id")
-    return f"CASE typeof({value}) WHEN 'text' THEN {value} ELSE '' END"
-
-
-def _text(source: Source, name: str) -> str:
-    return f"coalesce(CAST({source.extract(f'$.{name}')} AS TEXT), '')"
+def _session(source: Source, purpose: Purpose) -> str:
+    return plan_session_sql(source) if purpose == PLANNER_SESSIONS else session_sql(source)
 
 
 def _other(source: Source) -> str:
-    return f"CASE WHEN {source.extract('$.role')} = 'none' THEN 1 END"
-
-
-def _failed(source: Source) -> str:
-    return f"CASE WHEN {source.extract('$.success')} = 0 THEN 1 END"
+    return f"CASE WHEN NOT ({is_message_sql(source)}) THEN 1 END"
 
 
 def _prompt(source: Source, purpose: Purpose) -> str:
@@ -279,28 +293,17 @@ def _prompt(source: Source, purpose: Purpose) -> str:
         text = source.extract("$.payload.prompt")
         is_prompt = f"{source.extract('$.event_type')} = 'prompt_submitted'"
     some = f"nullif(trim(substr({text}, 1, {TITLE_CHARACTERS})), '')"
-    return f"CASE WHEN {is_prompt} THEN {_created_at(source)} || {some} END"
+    return f"CASE WHEN {is_prompt} THEN {time_sql(source)} || {some} END"
 
 
 def _plan(source: Source) -> str:
-    fields = [source.extract(f"$.{name}") for name in PLAN_FIELDS]
-    for at, name in enumerate(PLAN_FIELDS):
-        if name in _PLAN_NUMBERS:
-            # An odd plan may have text there, or a number that no JSON holds.
-            finite = f"{fields[at]} BETWEEN -{sys.float_info.max} AND {sys.float_info.max}"
-            fields[at] = f"CASE WHEN {finite} THEN {fields[at]} END"
-    return f"json_array(id, {', '.join(fields)})"
+    fields = ", ".join(plan_field_sql(source, name) for name in PLAN_FIELDS)
+    return f"{plan_order_sql(source)} || {_TAB} || json_array({session_sql(source)}, {fields})"
 
 
-def _used(source: Source, name: str) -> str:
-    count = source.extract(f"$.{priced_field(name)}")
-    return f"CASE typeof({count}) WHEN 'integer' THEN max({count}, 0) ELSE 0 END"
-
-
-def _prompt_tokens(source: Source) -> str:
-    every = " + ".join(_used(source, name) for name in TOKEN_CLASSES if name != "output")
-    longest = source.extract("$.prompt_tokens")
-    return f"CASE typeof({longest}) WHEN 'integer' THEN {longest} ELSE {every} END"
+def _verdict(source: Source) -> str:
+    verdict = f"{verdict_order_sql(source)} || {_TAB} || {source.extract('$.verdict')}"
+    return f"CASE WHEN {is_verdict_sql(source)} THEN {verdict} END"
 
 
 def _ways(source: Source) -> list[str]:
@@ -311,11 +314,11 @@ def _ways(source: Source) -> list[str]:
 
 def _band(source: Source, prices: PriceTable) -> str:
     """Between which of the lengths at which a price changes a prompt is."""
-    over = [f"({_prompt_tokens(source)} > {int(length)})" for length in prices.lengths()]
+    over = [f"({prompt_tokens_sql(source)} > {int(length)})" for length in prices.lengths()]
     return " + ".join(over) or "0 + 0"
 
 
 def _classes(source: Source) -> str:
     """Which classes that have a price a message used: a bit for each."""
-    bits = (f"({_used(source, name)} > 0) * {1 << number}" for number, name in enumerate(PRICED))
+    bits = (f"({used_sql(source, name)} > 0) * {1 << number}" for number, name in enumerate(PRICED))
     return " + ".join(bits)

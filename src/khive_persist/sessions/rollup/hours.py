@@ -1,11 +1,13 @@
 """`Hours`: the sums of a rollup by hour, for what is asked over a time."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
-from khive_persist.sessions.rollup.groups import PICODOLLARS, Group
+from khive_persist.prices import PICODOLLARS
+from khive_persist.sessions.rollup.groups import Group
 from khive_persist.sessions.rollup.rollup import Rollup
 
 By = Literal["tool", "model", "project"]
@@ -19,7 +21,11 @@ _EVENTS: Final = frozenset(one.name for one in HOOK_EVENTS.values())
 
 
 class Sums(NamedTuple):
-    """What happened; `cost` is in USD, of what has a price, and None where nothing has."""
+    """What happened; `cost` is in USD, of what has a price, and None where nothing has.
+
+    Of groups and of the steps of a series each session is counted once, so that they add up to the
+    total: in the group of its own tool, model or project, in the step in which it is seen first.
+    """
 
     events: int
     failures: int
@@ -64,7 +70,7 @@ class _Sum:
     def add(self, other: "_Sum") -> None:
         self.count(other.counts, other.sessions)
 
-    def made(self) -> Sums:
+    def made(self, sessions: int) -> Sums:
         (
             events, failures, messages, input, cache_read, cache_write, output, cost, priced,
             unpriced,
@@ -72,7 +78,7 @@ class _Sum:
         return Sums(
             events=events,
             failures=failures,
-            sessions=len(self.sessions),
+            sessions=sessions,
             messages=messages,
             input=input,
             cache_read=cache_read,
@@ -83,6 +89,7 @@ class _Sum:
         )
 
 
+_NO_SUM: Final = _Sum()
 _Hour = dict[By, dict[str, _Sum]]
 _NOTHING: Final[_Hour] = {by: {} for by in BY}
 
@@ -96,6 +103,7 @@ class Hours:
         self._hours: dict[str, _Hour] = {}
         self._days: dict[tuple[str, By], dict[str, _Sum]] = {}
         self._names: dict[str, str] = {}
+        self._groups: dict[By, dict[str, str]] = {by: {} for by in BY}
 
     def overview(self, since: str | None, until: str | None, bucket: Bucket, by: By) -> Overview:
         """What happened in a time.
@@ -127,8 +135,8 @@ class Hours:
             of_days = {day: self._day(day, by) for day in whole}
             for some in (*of_days.values(), *(own[by] for own in parts.values())):
                 for name, one in some.items():
-                    totals.add(one)
-                    groups.setdefault(name, _Sum()).add(one)
+                    totals.count(one.counts, ())
+                    groups.setdefault(name, _Sum()).count(one.counts, ())
             series: dict[tuple[str, str], _Sum] = {}
             if bucket == "hour":
                 for hour, own in self._hours.items():
@@ -141,15 +149,39 @@ class Hours:
                 for hour, own in parts.items():
                     for name, one in own[by].items():
                         series.setdefault((hour[:_DAY_CHARACTERS], name), _Sum()).add(one)
+            steps = self._first_seen(series, by)
+            of_groups: Counter[str] = Counter()
+            for (_, name), count in steps.items():
+                of_groups[name] += count
             # While it is locked: the sums of an hour that is not over grow.
             made = [
-                (at + _MIDNIGHT[len(at) :], name or None, one.made())
-                for (at, name), one in sorted(series.items(), key=lambda item: item[0])
-            ]
+                (at + _MIDNIGHT[len(at) :], name or None,
+                 series.get((at, name), _NO_SUM).made(steps[at, name]))
+                for at, name in sorted(series.keys() | steps.keys())
+            ]  # fmt: skip
         ordered = sorted(
-            groups.items(), key=lambda item: (-item[1].counts[0], -item[1].counts[2], item[0])
+            ((name, groups.get(name, _NO_SUM)) for name in groups.keys() | of_groups.keys()),
+            key=lambda item: (-item[1].counts[0], -item[1].counts[2], item[0]),
         )
-        return Overview(totals.made(), made, [(name or None, one.made()) for name, one in ordered])
+        return Overview(
+            totals.made(sum(steps.values())),
+            made,
+            [(name or None, one.made(of_groups[name])) for name, one in ordered],
+        )
+
+    def _first_seen(
+        self, series: Mapping[tuple[str, str], _Sum], by: By
+    ) -> Counter[tuple[str, str]]:
+        """Count each session once: in its first step, and in the group that is its own."""
+        steps: Counter[tuple[str, str]] = Counter()
+        own = self._groups[by]
+        seen: set[str] = set()
+        for at, name in sorted(series):
+            new = series[at, name].sessions - seen
+            seen |= new
+            for session in new:
+                steps[at, own.get(session, "")] += 1
+        return steps
 
     def _day(self, day: str, by: By) -> dict[str, _Sum]:
         """The sums of a whole day, which are kept until one of its hours changes."""
@@ -176,7 +208,7 @@ class Hours:
         for hour, *cell in rows:
             if cell[0] is None:
                 continue
-            one = Group(*cell)
+            one = Group(*cell[: len(Group._fields)])
             is_event, is_message = one.file in _EVENTS, one.file == CONVERSATIONS.name
             if not is_event and not is_message:
                 continue
@@ -194,6 +226,9 @@ class Hours:
             )
             # One text for each session, however many hours it has.
             sessions = [self._names.setdefault(one.session, one.session)] if one.session else []
+            for session in sessions:
+                for by, name in zip(BY, cell[len(Group._fields) :], strict=True):
+                    self._groups[by][session] = self._names.setdefault(name or "", name or "")
             own = self._hours.setdefault(hour, {by: {} for by in BY})
             for by in BY:
                 own[by].setdefault(getattr(one, by), _Sum()).count(counts, sessions)

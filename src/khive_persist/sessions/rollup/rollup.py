@@ -1,4 +1,4 @@
-"""`Rollup`: the sums of a project by session and hour, in memory, and what is answered from them."""
+"""`Rollup`: a project's sums by session and hour, in memory, and what is answered from them."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES
-from khive_persist.sessions.rollup.groups import PICODOLLARS, PLAN_FIELDS, Group
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.prices import PICODOLLARS
+from khive_persist.sessions.definitions import MODEL_ORDER, NO_TIME, PLAN_FIELDS, ruled_sql
+from khive_persist.sessions.rollup.groups import Group
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_memory
 
@@ -30,7 +32,7 @@ CREATE TABLE sessions (
     session_id TEXT PRIMARY KEY, tool TEXT, tools TEXT, project TEXT, model TEXT, started TEXT,
     last TEXT, duration REAL, events INTEGER, failures INTEGER, messages INTEGER, tokens INTEGER,
     cost REAL, unpriced INTEGER, task_description TEXT, complexity TEXT, agent_count, confidence,
-    planning_cost, verdict TEXT, title TEXT
+    planning_cost, plans INTEGER, planned_by TEXT, verdict TEXT, title TEXT
 ) WITHOUT ROWID"""
 # What comes later is added; the least and the largest of several are the first and the latest.
 _ADD: Final = (
@@ -47,11 +49,22 @@ _ADD: Final = (
         ]
     )
 )
+# What sessions are ordered by. What some do not have comes last where the largest come first.
+KEYS: Final = {
+    "last": "coalesce(last, '')",
+    "started": "coalesce(started, '')",
+    "events": "events",
+    "failures": "failures",
+    "cost": "coalesce(cost, -1)",
+    "duration": "coalesce(duration, -1)",
+}
+_IDS: Final = "SELECT value FROM json_each(:ids)"
 _SAMPLE: Final = 2_000
 _ONE_IN: Final = 20
 _TIME: Final = clock.CREATED_AT_CHARACTERS
 _EVENTS: Final = ", ".join(f"'{one.name}'" for one in HOOK_EVENTS.values())
 _MESSAGES: Final = f"'{CONVERSATIONS.name}'"
+_PLANS: Final = f"'{PLANNER_SESSIONS.name}'"
 _VERDICTS: Final = f"'{OUTCOMES.name}'"
 
 
@@ -59,11 +72,20 @@ def _after_time(expression: str) -> str:
     return f"nullif(substr({expression}, {_TIME + 1}), '')"
 
 
-def _plan_field(name: str) -> str:
-    path = f"$[{PLAN_FIELDS.index(name) + 1}]"
-    value = f"json_extract(substr(plan, {_TIME + 1}), '{path}')"
-    kinds = "('text')" if name in ("task_description", "complexity") else "('integer', 'real')"
-    return f"CASE WHEN typeof({value}) IN {kinds} THEN {value} END AS {name}"
+def _after_tab(expression: str) -> str:
+    return f"substr({expression}, instr({expression}, char(9)) + 1)"
+
+
+def _plan_value(number: int) -> str:
+    return f"json_extract({_after_tab('plan')}, '$[{number}]')"
+
+
+def _when(function: str, column: str) -> str:
+    """The first or the last time of events and messages, else of plans."""
+    known = f"{column} <> '{NO_TIME}'"
+    work = f"{function}(iif(file IN ({_EVENTS}, {_MESSAGES}) AND {known}, {column}, NULL))"
+    plans = f"{function}(iif(file = {_PLANS} AND {known}, {column}, NULL))"
+    return f"coalesce({work}, {plans})"
 
 
 _SUMMED: Final = f"""
@@ -76,19 +98,25 @@ SELECT session,
 } AS tool,
     ',' || group_concat(DISTINCT tool) || ',' AS tools,
     {_after_time("min(iif(project <> '', first || project, NULL))")} AS project,
-    {_after_time("max(iif(model <> '', last || model, NULL))")} AS model,
-    min(iif(file <> {_VERDICTS}, first, NULL)) AS started,
-    max(iif(file <> {_VERDICTS}, last, NULL)) AS last,
+    (SELECT model FROM (
+        SELECT model, sum(input + cache_read + cache_write + output) AS tokens, max(last) AS last
+        FROM cells AS named WHERE named.session = cells.session AND model <> '' GROUP BY model)
+    ORDER BY {MODEL_ORDER} LIMIT 1) AS model,
+    {_when("min", "first")} AS started,
+    {_when("max", "last")} AS last,
+    sum(file IN ({_EVENTS}, {_MESSAGES})) > 0 AS has_worked,
     sum(iif(file IN ({_EVENTS}), rows, 0)) AS events,
+    sum(calls) AS calls,
     sum(failures) AS failures,
     sum(iif(file = {_MESSAGES}, rows - others, 0)) AS messages,
     sum(input + cache_read + cache_write + output) AS tokens,
     iif(sum(priced) > 0, sum(cost) / {PICODOLLARS}.0, NULL) AS cost,
     sum(unpriced) AS unpriced,
+    sum(iif(file = {_PLANS}, rows, 0)) AS plans,
     max(plan) AS plan,
-    {_after_time("max(verdict)")} AS verdict,
+    max(verdict) AS verdict,
     {_after_time(f"coalesce(min(iif(file IN ({_EVENTS}), prompt, NULL)), min(prompt))")} AS title
-FROM cells WHERE session IN (SELECT value FROM json_each(?)) AND session <> ''
+FROM cells WHERE session IN (SELECT value FROM json_each(:ids)) AND session <> ''
 GROUP BY session HAVING sum(file <> {_VERDICTS}) > 0"""
 _SECONDS: Final = (
     "round(strftime('%s', substr(last, 1, 19)) - strftime('%s', substr(started, 1, 19))"
@@ -98,11 +126,16 @@ _TEXTS: Final = (
     "SELECT session_id, title, task_description, project FROM sessions"
     " WHERE session_id IN (SELECT value FROM json_each(?))"
 )
-_PLANNED: Final = ", ".join(_plan_field(name) for name in PLAN_FIELDS)
+_PLANNED: Final = ", ".join(
+    f"{_plan_value(number)} AS {name}" for number, name in enumerate(("planned_by", *PLAN_FIELDS))
+)
+_ON_PLAN: Final = "(SELECT max(verdict) FROM cells AS own WHERE own.session = planned_by)"
 _SUMMARISE: Final = f"""
-INSERT INTO sessions SELECT session, tool, tools, project, model, started, last, {_SECONDS}, events,
-    failures, messages, tokens, cost, unpriced, task_description, complexity, agent_count,
-    confidence, planning_cost, verdict, title
+INSERT INTO sessions SELECT session, tool, tools, project, model, started, last,
+    iif(has_worked, {_SECONDS}, NULL), events, failures, messages, tokens, cost, unpriced,
+    task_description, complexity, agent_count, confidence, planning_cost, plans, planned_by,
+    coalesce({_after_tab("verdict")}, {_after_tab(_ON_PLAN)},
+        {ruled_sql("calls", "failures", ":rule")}), title
 FROM (SELECT *, {_PLANNED} FROM ({_SUMMED}))"""
 
 
@@ -117,7 +150,14 @@ class Rollup:
         updated_at: When that was, text in UTC.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rule: float | None = None) -> None:
+        """Have no sums yet.
+
+        Args:
+            rule: The share of failures above which a session has failed that nobody has judged;
+                None for no such rule.
+        """
+        self._rule = rule
         self.version = 0
         self.updated_at = clock.to_text(clock.now())
         self._lock = threading.Lock()
@@ -130,8 +170,8 @@ class Rollup:
         self._connection.execute("CREATE INDEX cells_by_file ON cells (file, session)")
         self._connection.execute("CREATE INDEX cells_by_hour ON cells (hour)")
         self._connection.execute(_SESSIONS)
-        for name in ("last", "started", "events", "failures", "coalesce(cost, -1)", "duration"):
-            word = name.removeprefix("coalesce(").partition(",")[0]
+        self._connection.execute("CREATE INDEX sessions_by_planned_by ON sessions (planned_by)")
+        for word, name in KEYS.items():
             self._connection.execute(
                 f"CREATE INDEX sessions_by_{word} ON sessions ({name}, session_id)"
             )
@@ -172,14 +212,25 @@ class Rollup:
         """The version, and of each hour that has changed since the last call its cells.
 
         Before the columns of a cell comes the hour; one in which nothing is left has a row of None.
+        After them come tool, model and project of the whole session.
         """
         with self._lock:
             hours, self._stale = self._stale, set()
             rows = self._connection.execute(
-                "SELECT value, cells.* FROM json_each(?) LEFT JOIN cells ON hour = value",
+                "SELECT value, cells.*, of.tool, of.model, of.project FROM json_each(?)"
+                " LEFT JOIN cells ON hour = value LEFT JOIN sessions AS of ON session_id = session",
                 (codec.dump([*hours]),),
             ).fetchall()
             return self.version, rows
+
+    def set_rule(self, rule: float | None) -> None:
+        """Judge by another rule from now on."""
+        with self._lock, self._transaction():
+            self._rule = rule
+            rows = self._connection.execute("SELECT session_id FROM sessions")
+            self._summarise(codec.dump_lossy([row[0] for row in rows]))
+            self.version += 1
+            self.updated_at = clock.to_text(clock.now())
 
     def add(self, groups: Iterable[Group]) -> None:
         """Add the sums of rows that were not counted yet."""
@@ -260,19 +311,26 @@ class Rollup:
         """
         ids = codec.dump_lossy([*sessions])
         with self._lock, self._transaction():
+            # What is said of a planner's own session is said of those that carried its plans out.
+            sql = f"SELECT session_id FROM sessions WHERE planned_by IN ({_IDS})"
+            sessions = sessions | {row[0] for row in self._connection.execute(sql, {"ids": ids})}
+            ids = codec.dump_lossy([*sessions])
             changed = self._hours(ids) if hours is None else hours
             yield
             self._stale |= changed if hours is not None else changed | self._hours(ids)
-            self._connection.execute(
-                "DELETE FROM sessions WHERE session_id IN (SELECT value FROM json_each(?))", (ids,)
-            )
-            self._connection.execute(_SUMMARISE, (ids,))
+            self._summarise(ids)
             for session in sessions:
                 self._words.pop(session, None)
             for session, *texts in self._connection.execute(_TEXTS, (ids,)):
                 self._words[session] = "\n".join(t.casefold() for t in texts if t)
             self.version += 1
             self.updated_at = clock.to_text(clock.now())
+
+    def _summarise(self, ids: str) -> None:
+        values = {"ids": ids, "rule": self._rule}
+        sql = f"DELETE FROM sessions WHERE session_id IN ({_IDS})"
+        self._connection.execute(sql, {"ids": ids})
+        self._connection.execute(_SUMMARISE, values)
 
     def _hours(self, ids: str) -> set[str]:
         sql = "SELECT DISTINCT hour FROM cells WHERE session IN (SELECT value FROM json_each(?))"

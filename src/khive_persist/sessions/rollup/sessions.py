@@ -3,35 +3,33 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.sessions.rollup.rollup import KEYS, Rollup
 from khive_persist.store import codec
 
 Sort = Literal["last", "started", "events", "failures", "cost", "duration"]
 
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 
-# A session without a price comes last where the most expensive come first.
-_KEYS: Final = {sort: sort for sort in SORTS} | {"cost": "coalesce(cost, -1)"}
 _COLUMNS: Final = (
     "session_id", "tool", "project", "model", "started", "last", "duration", "events", "failures",
     "messages", "tokens", "cost", "unpriced", "task_description", "complexity", "agent_count",
-    "confidence", "planning_cost", "verdict", "title",
+    "confidence", "planning_cost", "verdict", "title", "plans",
 )  # fmt: skip
 
 
 class SessionItem(NamedTuple):
-    """One session. What is not known of it is None.
+    """One session, by the meanings of `sessions/definitions.py`. What is not known of it is None.
 
     Attributes:
         session_id: Its id.
         tool: Of its first event, else of its first message.
         project: The directory that it began in.
-        model: The model that it used last.
-        started: Its first event, message or plan, text in UTC.
+        model: The model that used most tokens.
+        started: Its first event or message, else its first plan, text in UTC.
         last: Its last one.
-        duration_seconds: Between the two, pauses included.
+        duration_seconds: From its first event or message to its last one, pauses included.
         events: How many there are.
-        failures: Those of them that failed.
+        failures: Tool calls that failed or were refused.
         messages: How many its transcripts have.
         tokens: Of its messages, all classes together.
         cost: Of those that have a price, in USD.
@@ -41,8 +39,9 @@ class SessionItem(NamedTuple):
         agent_count: How many agents were planned.
         confidence: 0 to 1 in a sound plan.
         planning_cost: In USD.
-        verdict: The latest.
+        verdict: That which counts: a person's before a rule's, the latest.
         title: The beginning of its first prompt.
+        plans: How many there are, of which the latest is shown.
     """
 
     session_id: str
@@ -65,6 +64,7 @@ class SessionItem(NamedTuple):
     planning_cost: float | None
     verdict: str | None
     title: str | None
+    plans: int
 
 
 class SessionsWanted(NamedTuple):
@@ -77,7 +77,7 @@ class SessionsWanted(NamedTuple):
         complexity: Of their plan.
         min_confidence: Of their plan, at least.
         max_cost: Of their plan, its `planning_cost` at most.
-        verdict: Their latest.
+        verdict: That which counts.
         words: Each in the title, the task or the project, or what the id begins with; in whatever
             case.
         sort: What they are ordered by.
@@ -131,7 +131,7 @@ def sessions(
         else:
             where.append("session_id IN (SELECT value FROM json_each(?))")
             values.append(codec.dump_lossy(found))
-    key = _KEYS[wanted.sort]
+    key = KEYS[wanted.sort]
     order, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
     if after is not None:
         # Both: the first lets the index begin there, the second leaves out what was shown.
@@ -149,10 +149,16 @@ def sessions(
     return items, (rows[limit - 1][-1], items[-1].session_id)
 
 
-def session(rollup: Rollup, begin: str) -> list[SessionItem]:
-    """The session of this id; else those whose id begins so, some at most."""
-    select = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE session_id"
-    rows = rollup.ask(f"{select} = ?", [begin]) or rollup.ask(
-        f"{select} BETWEEN ? AND ? || char(1114111) LIMIT 5", [begin, begin]
-    )
-    return [SessionItem(*row) for row in rows]
+def session(rollup: Rollup, id: str) -> list[SessionItem]:
+    """The session of this id, else those that carried out its plans, some at most."""
+    return _found(rollup, "session_id = ?", id) or _found(rollup, "planned_by = ?", id)
+
+
+def beginning(rollup: Rollup, begin: str) -> list[SessionItem]:
+    """The sessions whose id begins so, some at most."""
+    return _found(rollup, "session_id BETWEEN ?1 AND ?1 || char(1114111)", begin)
+
+
+def _found(rollup: Rollup, where: str, value: str) -> list[SessionItem]:
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE {where} LIMIT 5"
+    return [SessionItem(*row) for row in rollup.ask(sql, [value])]

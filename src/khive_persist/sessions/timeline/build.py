@@ -13,7 +13,8 @@ from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
-from khive_persist.prices import PriceTable
+from khive_persist.prices import PICODOLLARS, PriceTable
+from khive_persist.sessions.definitions import spent
 from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.sessions.lineage.parents import Parents
 from khive_persist.sessions.read import Session
@@ -66,12 +67,14 @@ def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> lis
 
 def _running(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Tokens and costs so far, of those that messages have by themselves."""
-    tokens, unpriced, cost = 0, 0, None
+    tokens, unpriced, picodollars, has_cost = 0, 0, 0, False
     for entry in entries:
         tokens += entry.tokens
         unpriced += entry.unpriced
         if entry.cost is not None:
-            cost = (cost or 0.0) + entry.cost
+            has_cost = True
+            picodollars += round(entry.cost * PICODOLLARS)
+        cost = picodollars / PICODOLLARS if has_cost else None
         yield entry._replace(tokens=tokens, cost=cost, unpriced=unpriced)
 
 
@@ -130,20 +133,17 @@ def _messages(
     for message in session.messages:
         content = content_of(message)
         agent, at = content.get("agent_id"), message.created_at
-        tokens = content.get("tokens")
-        counts = {n: v for n, v in (tokens or {}).items() if n != "reasoning"}
-        used = sum(value for value in counts.values() if isinstance(value, int))
-        cost = prices.cost_of_message(content, at)
+        own = spent(content, at, prices)
+        used = own.tokens
         made = list(_parts(message, content, calls, thinking=thinking))
-        unpriced = int(cost is None and used > 0)
-        if not made and used:
+        if not made and (used or own.cost or own.unpriced):
             kind = content.get("kind", "message")
             title = "(no text)" if kind == "message" else f"({line_of(str(kind))}, no text)"
             made = [Entry(at, "message", title)]
         for number, entry in enumerate(made):
             entry = entry._replace(agent_id=agent)
             if number == 0:
-                entry = entry._replace(tokens=used, cost=cost, unpriced=unpriced)
+                entry = entry._replace(tokens=used, cost=own.cost, unpriced=own.unpriced)
             yield entry
 
 

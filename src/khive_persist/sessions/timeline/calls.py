@@ -16,6 +16,7 @@ from khive_persist.capture.previews import with_whole_texts
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
+from khive_persist.sessions.definitions import stands_for_end
 from khive_persist.sessions.timeline.entry import Entry, content_of
 from khive_persist.sessions.timeline.tool_call import tool_call
 
@@ -208,8 +209,7 @@ def _end(call: EventCall, event: HookEvent, content: dict[str, Any]) -> None:
 
 def _end_by_beginning(call: EventCall, content: dict[str, Any]) -> None:
     """How a call ended whose end no event tells: a transcript said so to the event before it."""
-    metadata = content.get("metadata")
-    if not (isinstance(metadata, Mapping) and metadata.get("has_no_end_event")):
+    if not stands_for_end(content):
         return
     output = content.get("error") or content.get("output")
     call.result = {"output": output, "is_error": content.get("success") is False}

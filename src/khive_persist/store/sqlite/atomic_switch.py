@@ -123,7 +123,7 @@ def perform(
         settle(folder, timeout_seconds)
         names = _databases(folder, arriving, folders, whole=whole)
         with _told(folder), _held(folder, names, timeout_seconds):
-            # Made by somebody since: it has to be locked too, and each lock has its project in order.
+            # Made by somebody since: it has to be locked too, and each lock has its place in order.
             if is_pending(folder) or _databases(folder, arriving, folders, whole=whole) != names:
                 continue
             if prepare is not None:

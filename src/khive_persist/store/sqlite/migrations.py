@@ -6,6 +6,7 @@ written by a newer program; it is not written to.
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -71,7 +72,7 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
                 text = sql.replace("{table}_", f"{purpose.table}_")
                 text = text.replace("{table}", quoted(purpose.table))
                 text = text.replace("{odd_created_at}", statements.ODD_CREATED_AT)
-                for statement in text.split(";"):
+                for statement in statements_in(text):
                     connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {LATEST}")
         if statements.has_malformed(connection, purpose.table):
@@ -86,6 +87,20 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def statements_in(sql: str) -> Iterator[str]:
+    """Yield the statements of a migration as SQLite reads it: a `;` in a text, a comment or the
+    body of a trigger ends none.
+    """
+    statement = ""
+    for part in re.split("(?<=;)", sql):
+        statement += part
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
 
 
 def _has_table(connection: sqlite3.Connection, table: str) -> bool:

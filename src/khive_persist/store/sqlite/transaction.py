@@ -11,8 +11,9 @@ from khive_persist.store.sqlite import change_log, statements
 from khive_persist.store.sqlite.words import quoted
 
 # Many rows a statement: the interpreter's lock, which other threads want, is given and taken back
-# once for all of them. Few statements: each that is cached keeps its last values.
-_ROWS_A_STATEMENT: Final = (512, 64, 8, 1)
+# once for all of them. SQLite keeps a copy of each page that such a statement touches, to undo it
+# alone: a bulk's chunk in one costs least. Few: each that is cached keeps its last values.
+_ROWS_A_STATEMENT: Final = (1_000, 512, 64, 8, 1)
 _BYTES_A_STATEMENT: Final = 4 << 20
 
 _RowsStatement = Callable[[str, int], str]

@@ -18,7 +18,7 @@ _ABSORBED: Final = "absorbed"
 class Queue:
     """The queue of a session, in the state of its reader.
 
-    That has digests alone: it is no project for what was not redacted.
+    That has digests alone: it is no place for what was not redacted.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""Files that rows are imported from: each gives what it has, one `Found` after the other."""
+"""Files that rows are imported from: each gives what it has, one `SourceEntry` after the other."""

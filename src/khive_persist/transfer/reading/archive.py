@@ -35,20 +35,20 @@ _EXTENDED: Final = frozenset(
 )  # fmt: skip
 
 
-class Extracted(NamedTuple):
+class ExtractedMirror(NamedTuple):
     """A mirror that was taken out of an archive.
 
     Attributes:
-        folder: Where it is.
-        beside: The names of the files of the archive that are not of the mirror.
+        folder: The folder of its files.
+        other_files: The names of the files of the archive that are not of the mirror.
     """
 
     folder: Path
-    beside: list[str]
+    other_files: list[str]
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a tar archive, packed or not.
+    """Return whether a file is a tar archive, packed or not.
 
     Raises:
         StoreError: It is a database that cannot be read.
@@ -64,13 +64,13 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> Extracted:
+def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> ExtractedMirror:
     """Take the mirror out of an archive.
 
     Args:
         path: The archive.
         folder: Empty and private; all that is written is in it.
-        advance: Called every now and then.
+        advance: A callback, called from time to time.
 
     Raises:
         InvalidFileError: It is damaged; it holds something else than files, names that lead out of
@@ -83,7 +83,7 @@ def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> Extract
     names: dict[str, list[str]] = {}
     claimed = 0
     with path.open("rb") as file, unpacked(file, str(path)) as plain:
-        source: Any = _Bounded(plain, limit, path, advance)
+        source: Any = _BoundedReader(plain, limit, path, advance)
         try:
             # A stream, so that no header leads back or ahead in it.
             with tarfile.open(fileobj=source, mode="r|", tarinfo=_Member) as archive:
@@ -109,13 +109,13 @@ def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> Extract
     mirrors = [parent for parent in folders if any(map(is_mirrored, names[parent]))]
     if len(mirrors) != 1:
         raise _refused(path, "it has no mirror" if not mirrors else "it has several mirrors")
-    beside = [
+    other_files = [
         f"{parent}/{name}".lstrip("/")
         for parent in folders
         if parent not in mirrors
         for name in names[parent]
     ]
-    return Extracted(folders[mirrors[0]], beside)
+    return ExtractedMirror(folders[mirrors[0]], other_files)
 
 
 class _Member(tarfile.TarInfo):
@@ -128,24 +128,24 @@ class _Member(tarfile.TarInfo):
         return member
 
 
-class _Bounded:
+class _BoundedReader:
     """Reads a stream, as far as it may go."""
 
     def __init__(
         self, plain: IO[bytes], limit: int, path: Path, advance: Callable[[int], None]
     ) -> None:
         self._plain = plain
-        self._left = limit
+        self._remaining = limit
         self._path = path
         self._advance = advance
-        self._end = b""
+        self._tail = b""
 
     def read(self, size: int) -> bytes:
         chunk = self._plain.read(size)
-        self._left -= len(chunk)
-        if self._left < 0:
+        self._remaining -= len(chunk)
+        if self._remaining < 0:
             raise _refused(self._path, _TOO_LARGE)
-        self._end = (self._end + chunk)[-_HEAD_BYTES:]
+        self._tail = (self._tail + chunk)[-_HEAD_BYTES:]
         self._advance(0)
         return chunk
 
@@ -153,20 +153,20 @@ class _Bounded:
         """Read to the end, which an archive that was cut does not have."""
         while self.read(_CHUNK_BYTES):
             pass
-        if self._end.strip(b"\0"):
+        if self._tail.strip(b"\0"):
             raise InvalidFileError(f"{self._path} is damaged (it has no end)")
 
 
 def _checked(path: Path, member: tarfile.TarInfo) -> tuple[str, str]:
-    """The folder of a member and its name in it."""
-    shown = member.name[:80].encode("unicode_escape").decode()
+    """Return the folder of a member and its name in it."""
+    name_shown = member.name[:80].encode("unicode_escape").decode()
     if member.issym() or member.islnk():
-        raise _refused(path, f"{shown} is a link")
+        raise _refused(path, f"{name_shown} is a link")
     if not (member.isdir() or member.isreg()) or member.issparse():
-        raise _refused(path, f"{shown} is neither a file nor a folder")
+        raise _refused(path, f"{name_shown} is neither a file nor a folder")
     parts = member.name.split("/")
     if member.name.startswith("/") or ".." in parts or "\0" in member.name:
-        raise _refused(path, f"{shown} leads out of it")
+        raise _refused(path, f"{name_shown} leads out of it")
     *parents, name = [part for part in parts if part not in ("", ".")] or [""]
     if not name and member.isreg():
         raise _refused(path, "it has a file without a name")
@@ -185,5 +185,5 @@ def _write(path: Path, source: IO[bytes] | None, target: Path) -> None:
         shutil.copyfileobj(source, file, _CHUNK_BYTES)
 
 
-def _refused(path: Path, why: str) -> InvalidFileError:
-    return InvalidFileError(f"{path} is refused, {why}", hint=_HINT)
+def _refused(path: Path, reason: str) -> InvalidFileError:
+    return InvalidFileError(f"{path} is refused, {reason}", hint=_HINT)

@@ -6,11 +6,11 @@ from typing import IO, Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import InvalidFileError, InvalidRecordError
-from khive_persist.transfer.cells import Bare, number_or_word, put
+from khive_persist.transfer.cells import UnquotedCell, number_or_word, put
 from khive_persist.transfer.columns import ENVELOPE, Column, columns_of
 from khive_persist.transfer.formulas import restore
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.row_validation import SourceEntry
 
 MAX_RECORD_CHARACTERS: Final = 64 << 20
 _CELL: Final = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n?\Z)')
@@ -24,13 +24,13 @@ _ROUNDED: Final = re.compile(r"-?\d(?:\.\d+)?E[+-]?\d+\Z")
 _LAST_DAY: Final = 2_958_465
 
 
-def read_csv(file: IO[str], name: str, plain: PlainRecords | None = None) -> Iterator[Found]:
-    """The rows of a CSV file; a record that is none is found as one without a row.
+def read_csv(file: IO[str], name: str, plain: PlainRecords | None = None) -> Iterator[SourceEntry]:
+    """Yield the rows of a CSV file; a record that is none is found as one without a row.
 
     Args:
         file: Opened so that line ends stay as they are.
-        name: What to call it in an error.
-        plain: What its rows are where it was not exported.
+        name: The name of the file in errors.
+        plain: The mapping of its rows where it was not exported.
 
     Raises:
         InvalidFileError: It has no header with `id` and `content` though it has to, or one with a
@@ -45,26 +45,30 @@ def read_csv(file: IO[str], name: str, plain: PlainRecords | None = None) -> Ite
             f"{name}: unknown content, neither JSON nor a CSV export",
             hint="--purpose says what the rows of another CSV are",
         )
-    if twice := next((column for column in header if header.count(column) > 1), None):
-        raise InvalidFileError(f"{name} has two columns {twice!r}")
-    is_plain = plain is not None and (plain.is_told or not is_export)
+    if duplicate := next((column for column in header if header.count(column) > 1), None):
+        raise InvalidFileError(f"{name} has two columns {duplicate!r}")
+    is_plain = plain is not None and (plain.has_named_fields or not is_export)
     columns = columns_of(plain.record, plain.purpose) if plain is not None else []
-    for where, text in records:
+    for location, text in records:
         cells = _cells(text)
         if cells is None:
-            yield Found(where, text, reason="a quote is not closed, or stands inside a cell")
+            yield SourceEntry(
+                location, text, reason="a quote is not closed, or stands inside a cell"
+            )
         elif len(cells) != len(header):
-            yield Found(where, text, reason=f"{len(cells)} cells instead of {len(header)}")
+            yield SourceEntry(location, text, reason=f"{len(cells)} cells instead of {len(header)}")
         elif is_plain and plain is not None:
-            yield _plain(where, text, dict(zip(header, cells, strict=True)), plain, columns)
+            yield _plain_entry(
+                location, text, dict(zip(header, cells, strict=True)), plain, columns
+            )
         else:
-            yield _found(where, text, dict(zip(header, cells, strict=True)))
+            yield _entry(location, text, dict(zip(header, cells, strict=True)))
 
 
-def _found(where: str, text: str, cells: dict[str, str]) -> Found:
+def _entry(location: str, text: str, cells: dict[str, str]) -> SourceEntry:
     created_at = cells.get("created_at", _NOTHING)
     if reason := _spoiled(cells["id"], created_at):
-        return Found(where, text, reason=reason)
+        return SourceEntry(location, text, reason=reason)
     row = (
         _text(cells["id"]) or "",
         _text(cells["content"]),
@@ -74,16 +78,16 @@ def _found(where: str, text: str, cells: dict[str, str]) -> Found:
     )
     fields = {name: cell for name, cell in cells.items() if name not in ENVELOPE}
     purpose = _text(cells.get("purpose", _NOTHING))
-    return Found(where, text, row, purpose=purpose, cells=fields)
+    return SourceEntry(location, text, row, purpose=purpose, cells=fields)
 
 
 def _spoiled(id: str, created_at: str) -> str:
-    """Why an id or a time is not what it was, in a record that another program saved again."""
+    """Return why an id or a time was spoiled by another program; an empty string if it was not."""
     # What we write has text in quotes, and there whatever a database holds is taken.
-    is_text = isinstance(created_at, Bare) and not _NUMBER.match(created_at)
-    if not isinstance(id, Bare) and not is_text:
+    is_text = isinstance(created_at, UnquotedCell) and not _NUMBER.match(created_at)
+    if not isinstance(id, UnquotedCell) and not is_text:
         return ""
-    if isinstance(id, Bare) and _ROUNDED.match(id):
+    if isinstance(id, UnquotedCell) and _ROUNDED.match(id):
         return f"the id {id} is a number that a spreadsheet has rounded"
     if not created_at:
         return ""
@@ -93,9 +97,13 @@ def _spoiled(id: str, created_at: str) -> str:
     return ""
 
 
-def _plain(
-    where: str, text: str, cells: Mapping[str, str], plain: PlainRecords, columns: Sequence[Column]
-) -> Found:
+def _plain_entry(
+    location: str,
+    text: str,
+    cells: Mapping[str, str],
+    plain: PlainRecords,
+    columns: Sequence[Column],
+) -> SourceEntry:
     fields = {column.name: column for column in columns}
     document: dict[str, Any] = {}
     try:
@@ -104,34 +112,36 @@ def _plain(
             put(document, column.path, _value(cell, column))
         row, purpose = plain.row(document)
     except InvalidRecordError as error:
-        return Found(where, text, reason=str(error))
-    return Found(where, text, row, purpose=purpose)
+        return SourceEntry(location, text, reason=str(error))
+    return SourceEntry(location, text, row, purpose=purpose)
 
 
 def _value(cell: str, column: Column) -> Any:
     is_number = column.kind in ("int64", "double", "bool")
-    if not cell and (is_number or isinstance(cell, Bare)):
+    if not cell and (is_number or isinstance(cell, UnquotedCell)):
         return None
     value = number_or_word(cell)
-    is_plain = isinstance(cell, Bare) and (isinstance(value, bool) or _PLAIN_NUMBER.match(cell))
+    is_plain = isinstance(cell, UnquotedCell) and (
+        isinstance(value, bool) or _PLAIN_NUMBER.match(cell)
+    )
     return value if is_number or is_plain else str(cell)
 
 
 def _text(cell: str) -> str | None:
-    return None if isinstance(cell, Bare) and not cell else restore(cell)
+    return None if isinstance(cell, UnquotedCell) and not cell else restore(cell)
 
 
 def _instant(cell: str) -> str | float | None:
-    if isinstance(cell, Bare) and _NUMBER.match(cell):
+    if isinstance(cell, UnquotedCell) and _NUMBER.match(cell):
         return float(cell) if set(cell) & set(".eE") else int(cell)
     return _text(cell)
 
 
-_NOTHING: Final = Bare()
+_NOTHING: Final = UnquotedCell()
 
 
 def _records(file: IO[str]) -> Iterator[tuple[str, str]]:
-    """Each record with its line: it ends with the first line that leaves no quote open."""
+    """Yield each record with its line: it ends with the first line that leaves no quote open."""
     number = 0
     lines: list[str] = []
     start = size = quotes = 0
@@ -144,24 +154,24 @@ def _records(file: IO[str]) -> Iterator[tuple[str, str]]:
         if quotes % 2 == 0 or size >= MAX_RECORD_CHARACTERS:
             text = "".join(lines)
             if text.strip():
-                yield _where(start, number), text
+                yield _location(start, number), text
             lines, start, size, quotes = [], 0, 0, 0
     if lines:
-        yield _where(start, number), "".join(lines)
+        yield _location(start, number), "".join(lines)
 
 
-def _where(start: int, end: int) -> str:
+def _location(start: int, end: int) -> str:
     return f"line {start}" if start == end else f"lines {start} to {end}"
 
 
-def _cells(record: str) -> list[str | Bare] | None:
-    """The cells of a record, text in quotes or bare text; None where it is no record."""
-    cells: list[str | Bare] = []
-    at = 0
-    while found := _CELL.match(record, at):
-        quoted, bare, end = found.groups()
-        cells.append(Bare(bare) if quoted is None else quoted.replace('""', '"'))
-        at = found.end()
+def _cells(record: str) -> list[str | UnquotedCell] | None:
+    """Return the cells of a record, text in quotes or bare text; None where it is no record."""
+    cells: list[str | UnquotedCell] = []
+    position = 0
+    while match := _CELL.match(record, position):
+        quoted, unquoted, end = match.groups()
+        cells.append(UnquotedCell(unquoted) if quoted is None else quoted.replace('""', '"'))
+        position = match.end()
         if end != ",":
-            return cells if at == len(record) else None
+            return cells if position == len(record) else None
     return None

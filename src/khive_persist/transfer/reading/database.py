@@ -13,7 +13,7 @@ from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
 from khive_persist.store.sqlite.statements import COLUMNS
-from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.row_validation import SourceEntry
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _EVENTS: Final = next(iter(HOOK_EVENTS.values())).table
@@ -21,7 +21,7 @@ _FETCH_ROWS: Final = 256
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is SQLite's.
+    """Return whether a file is SQLite's.
 
     SQLite itself looks: to open a database otherwise would, at closing, drop the locks that other
     connections of this process hold on it.
@@ -39,14 +39,14 @@ def is_database(path: Path) -> bool:
     return bool(pages)
 
 
-def read_database(path: Path, *, own: bool = False) -> Iterator[Found]:
-    """The rows of every table with the five columns.
+def read_database(path: Path, *, is_in_project: bool = False) -> Iterator[SourceEntry]:
+    """Yield the rows of every table with the five columns.
 
     A row of `hook_events` belongs to the tool that it names, unless the file has a purpose's name.
 
     Args:
         path: The file.
-        own: Whether it lies in a `.khive`, where a file has the name of its purpose.
+        is_in_project: Whether it lies in a `.khive`, where a file has the name of its purpose.
 
     Raises:
         InvalidFileError: It has no such table.
@@ -59,35 +59,35 @@ def read_database(path: Path, *, own: bool = False) -> Iterator[Found]:
         if not tables:
             raise InvalidFileError(f"{path} has no table with the columns {COLUMNS}")
         for table in tables:
-            belongs = _purpose(path.stem, table, own=own)
+            owner = _purpose(path.stem, table, is_in_project=is_in_project)
             cursor = connection.execute(f'SELECT {COLUMNS} FROM "{table}"')
             number = 0
             while rows := cursor.fetchmany(_FETCH_ROWS):
                 for row in rows:
                     number += 1
-                    where = f"{path.name}: {table} row {number}"
+                    location = f"{path.name}: {table} row {number}"
                     if row[0] is None:
-                        yield Found(where, row, reason="it has no id", purpose=belongs)
+                        yield SourceEntry(location, row, reason="it has no id", purpose=owner)
                     else:
-                        yield Found(where, row, codec.as_text(row), purpose=belongs)
+                        yield SourceEntry(location, row, codec.as_text(row), purpose=owner)
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
     listed = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
-    wanted = set(COLUMNS.split(", "))
+    required = set(COLUMNS.split(", "))
     names = [name for (name,) in listed if isinstance(name, str) and _NAME.match(name)]
     return [
         name
         for name in names
-        if wanted <= {row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')}
+        if required <= {row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')}
     ]
 
 
-def _purpose(stem: str, table: str, *, own: bool) -> Purpose | None:
-    for known in BUILT_IN:
-        if table == known.table and (known.name == stem or table != _EVENTS):
-            return known
-    if own:
+def _purpose(stem: str, table: str, *, is_in_project: bool) -> Purpose | None:
+    for built_in in BUILT_IN:
+        if table == built_in.table and (built_in.name == stem or table != _EVENTS):
+            return built_in
+    if is_in_project:
         # One of a name that is refused belongs where the import is told to put it.
         with suppress(InvalidRecordError):
             return purpose(stem, table)

@@ -9,7 +9,7 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror.document import DATA_MODEL_VERSION, to_row
 from khive_persist.store import codec
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.row_validation import JSON_COLUMNS, Found
+from khive_persist.transfer.row_validation import JSON_COLUMNS, SourceEntry
 
 MAX_DOCUMENT_CHARACTERS: Final = 64 << 20
 _CHUNK_CHARACTERS: Final = 1 << 20
@@ -22,35 +22,37 @@ _RESUMED: Final = re.compile(r"\n(?=[^\s\]},])")
 _END_CHARACTERS: Final = 16
 
 
-def read_lines(file: IO[str], plain: PlainRecords | None = None) -> Iterator[Found]:
-    """The documents of JSON Lines; a line that is none is found as one without a row.
+def read_lines(file: IO[str], plain: PlainRecords | None = None) -> Iterator[SourceEntry]:
+    """Yield the documents of JSON Lines; a line that is none is found as one without a row.
 
     Args:
-        file: Their text.
-        plain: What documents are that were not exported.
+        file: The text of the documents.
+        plain: The mapping of documents that were not exported.
     """
     number = 0
     while line := file.readline(MAX_DOCUMENT_CHARACTERS):
         number += 1
-        where = f"line {number}"
+        location = f"line {number}"
         if not line.endswith("\n") and len(line) == MAX_DOCUMENT_CHARACTERS:
-            yield Found(where, line[:1000], reason=f"longer than {MAX_DOCUMENT_CHARACTERS}")
-            while (rest := file.readline(_CHUNK_CHARACTERS)) and not rest.endswith("\n"):
+            yield SourceEntry(
+                location, line[:1000], reason=f"longer than {MAX_DOCUMENT_CHARACTERS}"
+            )
+            while (skipped := file.readline(_CHUNK_CHARACTERS)) and not skipped.endswith("\n"):
                 pass
         elif line.strip():
             try:
-                yield _found(where, line, codec.load(line), plain)
+                yield _entry(location, line, codec.load(line), plain)
             except ValueError as error:
-                yield Found(where, line, reason=f"no JSON ({error})")
+                yield SourceEntry(location, line, reason=f"no JSON ({error})")
 
 
-def read_values(file: IO[str], plain: PlainRecords | None = None) -> Iterator[Found]:
-    """The documents of an array, or one after the other; at most one of them is in memory.
+def read_values(file: IO[str], plain: PlainRecords | None = None) -> Iterator[SourceEntry]:
+    """Yield the documents of an array, or one after the other; at most one of them is in memory.
 
     What is plain of them is told by `plain`, as to `read_lines`. After something that is no JSON
     it goes on at the next line that begins as far to the left.
     """
-    text = _Window(file)
+    text = _TextWindow(file)
     decoder = json.JSONDecoder(parse_constant=_refuse)
     is_array: bool | None = None
     while text.skip(_BETWEEN):
@@ -62,24 +64,24 @@ def read_values(file: IO[str], plain: PlainRecords | None = None) -> Iterator[Fo
         if is_array and text.next() == "]":
             text.take(1)
             continue
-        where = f"line {text.line}"
+        location = f"line {text.line}"
         try:
-            value, taken = text.decode(decoder)
+            value, raw = text.decode(decoder)
         except ValueError as error:
-            yield Found(where, text.drop_broken(), reason=f"no JSON ({error})")
+            yield SourceEntry(location, text.drop_broken(), reason=f"no JSON ({error})")
         else:
-            yield _found(where, taken, value, plain)
+            yield _entry(location, raw, value, plain)
 
 
-def _found(where: str, raw: Any, document: Any, plain: PlainRecords | None) -> Found:
+def _entry(location: str, raw: Any, document: Any, plain: PlainRecords | None) -> SourceEntry:
     try:
         if plain is not None and plain.takes(document):
             row, kind = plain.row(document)
-            return Found(where, raw, row, purpose=kind)
+            return SourceEntry(location, raw, row, purpose=kind)
         row, purpose = _row(document)
     except InvalidRecordError as error:
-        return Found(where, raw, reason=str(error))
-    return Found(where, raw, row, purpose=purpose)
+        return SourceEntry(location, raw, reason=str(error))
+    return SourceEntry(location, raw, row, purpose=purpose)
 
 
 def _row(document: Any) -> tuple[Any, str | None]:
@@ -95,51 +97,51 @@ def _row(document: Any) -> tuple[Any, str | None]:
     purpose = document.get("purpose")
     if not isinstance(purpose, str | None):
         raise InvalidRecordError("purpose is not text")
-    whole = {"dataModelVersion": DATA_MODEL_VERSION, **document, "purpose": purpose or "?"}
-    return to_row(whole)[1], purpose
+    complete = {"dataModelVersion": DATA_MODEL_VERSION, **document, "purpose": purpose or "?"}
+    return to_row(complete)[1], purpose
 
 
-class _Window:
+class _TextWindow:
     """The part of a text that was read and not yet taken, and the line that it begins on."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._text = ""
-        self._at = 0
-        self._is_whole = False
+        self._position = 0
+        self._is_at_end = False
         self.line = 1
 
     def next(self) -> str:
-        """The next character."""
-        return self._text[self._at]
+        """Return the next character."""
+        return self._text[self._position]
 
     def take(self, characters: int) -> str:
-        """Go on by so many characters."""
-        taken = self._text[self._at : self._at + characters]
-        self.line += taken.count("\n")
-        self._at += characters
-        return taken
+        """Return the next characters, and move behind them."""
+        text = self._text[self._position : self._position + characters]
+        self.line += text.count("\n")
+        self._position += characters
+        return text
 
     def skip(self, pattern: re.Pattern[str]) -> bool:
-        """Go on behind what matches; whether anything is left."""
+        """Move behind a match, and return whether any text remains."""
         while True:
-            found = pattern.match(self._text, self._at)
-            assert found is not None
-            self.take(found.end() - self._at)
-            if self._at < len(self._text):
+            match = pattern.match(self._text, self._position)
+            assert match is not None
+            self.take(match.end() - self._position)
+            if self._position < len(self._text):
                 return True
             if not self._read():
                 return False
 
     def decode(self, decoder: json.JSONDecoder) -> tuple[Any, str]:
-        """The next value, and its text.
+        """Return the next value, and its text.
 
         Raises:
             ValueError: There is none.
         """
         while True:
             try:
-                value, end = decoder.raw_decode(self._text, self._at)
+                value, end = decoder.raw_decode(self._text, self._position)
             except json.JSONDecodeError as error:
                 is_cut = error.msg.startswith("Unterminated") or (
                     error.pos >= len(self._text) - _END_CHARACTERS
@@ -151,31 +153,31 @@ class _Window:
             else:
                 # A number may go on in what was not read yet.
                 if end < len(self._text) or not self._read():
-                    return value, self.take(end - self._at)
+                    return value, self.take(end - self._position)
 
     def drop_broken(self) -> str:
-        """Go on at the next line that may begin a value; what was left out."""
-        start = self._text.rfind("\n", 0, self._at) + 1
-        indent = self._text[start : self._at]
+        """Move to the next line that may begin a value, and return the text before it."""
+        start = self._text.rfind("\n", 0, self._position) + 1
+        indent = self._text[start : self._position]
         pattern = _RESUMED
         if indent and not indent.strip():
             pattern = re.compile(rf"\n(?={indent}[^\s\]}},])")
-        found = pattern.search(self._text, self._at + 1)
-        while found is None and self._read():
-            found = pattern.search(self._text, self._at + 1)
-        end = len(self._text) if found is None else found.end()
-        return self.take(end - self._at)
+        match = pattern.search(self._text, self._position + 1)
+        while match is None and self._read():
+            match = pattern.search(self._text, self._position + 1)
+        end = len(self._text) if match is None else match.end()
+        return self.take(end - self._position)
 
     def _read(self) -> bool:
-        """Read about as much again as is there; whether there was more."""
-        left = len(self._text) - self._at
-        if self._is_whole or left >= MAX_DOCUMENT_CHARACTERS:
+        """Read about as much again as is there, and return whether there was more."""
+        unread = len(self._text) - self._position
+        if self._is_at_end or unread >= MAX_DOCUMENT_CHARACTERS:
             return False
-        more = self._file.read(max(_CHUNK_CHARACTERS, left))
-        self._is_whole = not more
-        self._text = self._text[self._at :] + more
-        self._at = 0
-        return bool(more)
+        chunk = self._file.read(max(_CHUNK_CHARACTERS, unread))
+        self._is_at_end = not chunk
+        self._text = self._text[self._position :] + chunk
+        self._position = 0
+        return bool(chunk)
 
 
 def _refuse(word: str) -> Any:

@@ -20,32 +20,32 @@ from khive_persist.transfer.plain_documents import PlainRecords
 from khive_persist.transfer.reading.database import read_database
 from khive_persist.transfer.reading.documents import read_lines, read_values
 from khive_persist.transfer.reading.markdown import MAX_CHARACTERS, read_markdown
-from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.row_validation import SourceEntry
 
 _MIRRORED: Final = re.compile(r"[A-Za-z_]\w*_\d{4}_\d\d_\d\d_[\w-]+\.(json|jsonl(?:\.gz)?)\Z")
 
 
 def is_mirrored(name: str) -> bool:
-    """Whether a file is named as the mirror names its files."""
+    """Return whether a file is named as the mirror names its files."""
     return _MIRRORED.match(name) is not None
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a file is named as the mirror names its streams of events."""
-    found = _MIRRORED.match(path.name)
-    return found is not None and found[1] != "json"
+    """Return whether a file is named as the mirror names its streams of events."""
+    match = _MIRRORED.match(path.name)
+    return match is not None and match[1] != "json"
 
 
-def described_in(source: Path, known: Iterable[Purpose]) -> list[Purpose]:
-    """The kinds that a mirror, a `.khive` or what holds one describes, without those known."""
+def described_in(source: Path, known_purposes: Iterable[Purpose]) -> list[Purpose]:
+    """Return the unknown kinds that a mirror, a `.khive` or the folder of one describes."""
     khive = source / KHIVE if (source / KHIVE).is_dir() else source
-    found = in_folder(khive, known)
-    found += in_folder(khive / "sessions", [*known, *found])
-    return [*found, *in_folder(khive / REGISTER, [*known, *found], ".json")]
+    described = in_folder(khive, known_purposes)
+    described += in_folder(khive / "sessions", [*known_purposes, *described])
+    return [*described, *in_folder(khive / REGISTER, [*known_purposes, *described], ".json")]
 
 
-def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Found]:
-    """The rows of a mirror folder, or of all databases of a `.khive` or of what holds one.
+def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[SourceEntry]:
+    """Yield the rows of a mirror folder, or of all databases of a `.khive` or of what holds one.
 
     A file that the mirror did not name is left alone, and found as one without a row. Of any other
     folder they are its Markdown files, in whatever folder of it.
@@ -60,13 +60,13 @@ def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Found
         plain.refuse_fields(path)
     if databases:
         spool = Spool(Project(path.parent))
-        waiting = spool.waiting(away=True) if path.name == KHIVE else []
-        if waiting:
-            yield Found(
-                "spool", None, reason=f"{counted(waiting)} wait there: drain that project first"
+        pending = spool.waiting(away=True) if path.name == KHIVE else []
+        if pending:
+            yield SourceEntry(
+                "spool", None, reason=f"{counted(pending)} wait there: drain that project first"
             )
         for database in databases:
-            yield from read_database(database, own=True)
+            yield from read_database(database, is_in_project=True)
         return
     files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     if not any(_MIRRORED.match(file.name) for file in files):
@@ -82,13 +82,13 @@ def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Found
         if file.name.endswith(SUFFIX) and definition_in(file) is not None:
             continue
         if not _MIRRORED.match(file.name) or file.is_symlink() or not file.is_file():
-            yield Found(file.name, None, reason="not a file of a mirror, left alone")
+            yield SourceEntry(file.name, None, reason="not a file of a mirror, left alone")
         elif is_stream(file):
             # What is packed of a stream comes before its plain lines.
             streams.setdefault(file.name.removesuffix(".gz"), []).insert(0, file)
         else:
-            for found in _read_document(file):
-                yield found._replace(where=f"{file.name}: {found.where}")
+            for entry in _read_document(file):
+                yield entry._replace(location=f"{file.name}: {entry.location}")
     for paths in streams.values():
         yield from read_stream(*paths)
 
@@ -103,7 +103,7 @@ def _markdown_in(path: Path) -> list[Path]:
     ]
 
 
-def _read_note(path: Path, name: Path, plain: PlainRecords | None) -> Found:
+def _read_note(path: Path, name: Path, plain: PlainRecords | None) -> SourceEntry:
     if plain is not None:
         plain = plain._replace(instant=clock.from_ns(path.stat().st_mtime_ns))
     with path.open("rb") as file, as_characters(file) as characters:
@@ -111,46 +111,46 @@ def _read_note(path: Path, name: Path, plain: PlainRecords | None) -> Found:
     return read_markdown(text, str(name), name.with_suffix("").as_posix(), plain)
 
 
-def read_stream(*paths: Path) -> Iterator[Found]:
-    """The rows of one stream of the mirror, where the last line of an id is the one that counts.
+def read_stream(*paths: Path) -> Iterator[SourceEntry]:
+    """Yield the rows of one stream of the mirror; the last line of an id counts.
 
     Args:
-        paths: Its files, in order. What cannot be unpacked is found as one without a row.
+        paths: The files of the stream, in order. A damaged one gives an entry without a row.
     """
     last: dict[Any, str] = {}
-    for found, id in _lines(paths):
-        last[id] = found.where
-    for found, id in _lines(paths):
-        if id is None or (last[id] == found.where and _deleted_id(found) is None):
-            yield found
+    for entry, id in _lines(paths):
+        last[id] = entry.location
+    for entry, id in _lines(paths):
+        if id is None or (last[id] == entry.location and _deleted_id(entry) is None):
+            yield entry
 
 
-def _lines(paths: Sequence[Path]) -> Iterator[tuple[Found, str | None]]:
+def _lines(paths: Sequence[Path]) -> Iterator[tuple[SourceEntry, str | None]]:
     for path in paths:
         try:
             with path.open("rb") as file, unpacked(file, str(path)) as plain:
-                for found in read_lines(as_characters(plain)):
-                    found = found._replace(where=f"{path.name}: {found.where}")
-                    yield found, found.row[0] if found.row is not None else _deleted_id(found)
+                for entry in read_lines(as_characters(plain)):
+                    entry = entry._replace(location=f"{path.name}: {entry.location}")
+                    yield entry, entry.row[0] if entry.row is not None else _deleted_id(entry)
         except InvalidFileError as error:
-            yield Found(path.name, None, reason=str(error)), None
+            yield SourceEntry(path.name, None, reason=str(error)), None
 
 
-def _read_document(path: Path) -> Iterator[Found]:
+def _read_document(path: Path) -> Iterator[SourceEntry]:
     with path.open("rb") as file, unpacked(file, str(path)) as plain:
         yield from read_values(as_characters(plain))
 
 
 def as_characters(plain: IO[bytes]) -> IO[str]:
-    """The text of a file: what is no UTF-8 is seen later, by its lone surrogates."""
+    """Return the text of a file: what is no UTF-8 is seen later, by its lone surrogates."""
     return io.TextIOWrapper(plain, "utf-8-sig", errors="surrogateescape", newline="\n")
 
 
-def _deleted_id(found: Found) -> str | None:
-    """The id of a line that says that its event was deleted."""
-    if not isinstance(found.raw, str) or '"deleted":true' not in found.raw:
+def _deleted_id(entry: SourceEntry) -> str | None:
+    """Return the id of a line that says that its event was deleted."""
+    if not isinstance(entry.raw, str) or '"deleted":true' not in entry.raw:
         return None
-    document = codec.column(found.raw)
+    document = codec.column(entry.raw)
     if isinstance(document, dict) and document.get("deleted") is True:
         id = document.get("id")
         return id if isinstance(id, str) else None

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from khive_persist.errors import InvalidRecordError, MissingExtraError
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.row_validation import SourceEntry
 
 BODY: Final = "body"
 MAX_CHARACTERS: Final = 64 << 20
@@ -21,39 +21,41 @@ _HINT: Final = "name it with --purpose"
 
 
 def is_markdown(head: bytes) -> bool:
-    """Whether a text that begins so has front matter."""
+    """Return whether a text that begins so has front matter."""
     first, end, _ = head.partition(b"\n")
     return bool(end) and first.rstrip().decode("ascii", "replace") in _FENCES
 
 
-def read_markdown(text: str, where: str, id: str | None, plain: PlainRecords | None) -> Found:
-    """The record of a Markdown text.
+def read_markdown(
+    text: str, location: str, id: str | None, plain: PlainRecords | None
+) -> SourceEntry:
+    """Return the record of a Markdown text.
 
     Args:
         text: All of it, or more of it than `MAX_CHARACTERS`.
-        where: What to call it.
-        id: Its id where no field has one.
-        plain: What it is.
+        location: The location of the text, for a person.
+        id: The id where no field has one.
+        plain: The mapping of the document to a record.
 
     Raises:
         MissingExtraError: Its front matter is YAML, and PyYAML is not here.
     """
     if len(text) > MAX_CHARACTERS:
-        return Found(where, text[:1000], reason=f"longer than {MAX_CHARACTERS}")
+        return SourceEntry(location, text[:1000], reason=f"longer than {MAX_CHARACTERS}")
     if plain is None:
-        return Found(where, text, reason=f"it does not say what it is: {_HINT}")
+        return SourceEntry(location, text, reason=f"it does not say what it is: {_HINT}")
     try:
         row, purpose = plain.row(_document(text), id)
     except InvalidRecordError as error:
-        return Found(where, text, reason=str(error))
-    return Found(where, text, row, purpose=purpose)
+        return SourceEntry(location, text, reason=str(error))
+    return SourceEntry(location, text, row, purpose=purpose)
 
 
 def _document(text: str) -> dict[str, Any]:
-    first, _, rest = text.partition("\n")
+    first, _, remainder = text.partition("\n")
     fence = first.rstrip()
     front: list[str] = []
-    lines = rest.splitlines(keepends=True)
+    lines = remainder.splitlines(keepends=True)
     for number, line in enumerate(lines):
         if line.rstrip() in _FENCES.get(fence, ()):
             body = "".join(lines[number + 1 :]).removeprefix("\n")

@@ -8,15 +8,15 @@ from khive_persist import clock
 from khive_persist.errors import InvalidFileError
 from khive_persist.store import codec
 from khive_persist.transfer.columns import ENVELOPE, Kind
-from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.row_validation import SourceEntry
 from khive_persist.transfer.writing.parquet import SPELLING, load_pyarrow
 
 MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 256
 
 
-def read_parquet(path: Path) -> Iterator[Found]:
-    """The rows of a Parquet file.
+def read_parquet(path: Path) -> Iterator[SourceEntry]:
+    """Yield the rows of a Parquet file.
 
     Raises:
         InvalidFileError: It is damaged, or was not exported by khive-persist.
@@ -25,20 +25,20 @@ def read_parquet(path: Path) -> Iterator[Found]:
     arrow, parquet = load_pyarrow()
     try:
         with parquet.ParquetFile(path) as file:
-            wanted = [*ENVELOPE, SPELLING]
-            if not set(wanted) <= set(file.schema_arrow.names):
+            required = [*ENVELOPE, SPELLING]
+            if not set(required) <= set(file.schema_arrow.names):
                 raise InvalidFileError(f"{path} was not exported by khive-persist")
             kinds = {
                 field.name: _kind(arrow, field.type)
                 for field in file.schema_arrow
-                if field.name not in wanted
+                if field.name not in required
             }
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 for values in batch.to_pylist():
                     number += 1
                     fields = {name: (kind, values.pop(name)) for name, kind in kinds.items()}
-                    yield _found(f"row {number}", values, fields)
+                    yield _entry(f"row {number}", values, fields)
     except arrow.ArrowException as error:
         raise InvalidFileError(f"{path} is damaged ({error})") from error
 
@@ -54,13 +54,15 @@ def _kind(arrow: Any, type: Any) -> Kind:
     return next((kind for kind, is_one in tests.items() if is_one(type)), "string")
 
 
-def _found(where: str, values: dict[str, Any], fields: dict[str, tuple[Kind, Any]]) -> Found:
+def _entry(
+    location: str, values: dict[str, Any], fields: dict[str, tuple[Kind, Any]]
+) -> SourceEntry:
     instant, spelling = values["created_at"], values[SPELLING]
     raw = {**values, "created_at": None if instant is None else clock.to_text(instant)}
     try:
         created_at = codec.load(spelling) if spelling is not None else raw["created_at"]
     except ValueError:
-        return Found(where, raw, reason=f"{SPELLING} is no JSON")
+        return SourceEntry(location, raw, reason=f"{SPELLING} is no JSON")
     row = (
         values["id"],
         values["content"],
@@ -68,4 +70,4 @@ def _found(where: str, values: dict[str, Any], fields: dict[str, tuple[Kind, Any
         created_at,
         values["embedding"],
     )
-    return Found(where, raw, row, purpose=values["purpose"], values=fields)
+    return SourceEntry(location, raw, row, purpose=values["purpose"], values=fields)

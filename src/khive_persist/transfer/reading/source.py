@@ -1,4 +1,4 @@
-"""What was named to import: which kind of file it is, by its content and never by its name."""
+"""Detection of a source's format, by its content and never by its name."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from khive_persist.transfer.reading.documents import read_lines, read_values
 from khive_persist.transfer.reading.folder import as_characters, is_stream, read_folder, read_stream
 from khive_persist.transfer.reading.markdown import MAX_CHARACTERS, is_markdown, read_markdown
 from khive_persist.transfer.reading.parquet import MAGIC, read_parquet
-from khive_persist.transfer.row_validation import Found
+from khive_persist.transfer.row_validation import SourceEntry
 
 _SQLITE: Final = b"SQLite format 3\0"
 _HEAD_BYTES: Final = 1 << 16
@@ -23,12 +23,14 @@ _TAR: Final = slice(257, 262)
 _WHITE: Final = b" \t\r\n\xef\xbb\xbf"
 
 
-def read_source(source: Path | IO[bytes], plain: PlainRecords | None = None) -> Iterator[Found]:
-    """Everything that a file, a folder or a pipe has.
+def read_source(
+    source: Path | IO[bytes], plain: PlainRecords | None = None
+) -> Iterator[SourceEntry]:
+    """Yield everything that a file, a folder or a pipe has.
 
     Args:
         source: A path, or an open file such as stdin.
-        plain: What documents are that were not exported.
+        plain: The mapping of documents that were not exported.
 
     Raises:
         InvalidFileError: Its content is unknown or damaged.
@@ -48,7 +50,7 @@ def read_source(source: Path | IO[bytes], plain: PlainRecords | None = None) -> 
     return _read_file(path, plain)
 
 
-def _read_file(path: Path, plain: PlainRecords | None) -> Iterator[Found]:
+def _read_file(path: Path, plain: PlainRecords | None) -> Iterator[SourceEntry]:
     with path.open("rb") as file:
         head = file.read(len(_SQLITE))
         if head == _SQLITE:
@@ -67,23 +69,23 @@ def _read_file(path: Path, plain: PlainRecords | None) -> Iterator[Found]:
 
 def _read_text(
     file: IO[bytes], name: str, id: str | None, plain: PlainRecords | None
-) -> Iterator[Found]:
+) -> Iterator[SourceEntry]:
     with unpacked(file, name) as content:
         head = content.peek(_HEAD_BYTES)
         text = as_characters(content)
-        begin = head.lstrip(_WHITE)
-        if not begin or begin.startswith((b"[", b"{")):
+        start = head.lstrip(_WHITE)
+        if not start or start.startswith((b"[", b"{")):
             # Nothing at all is an export of no rows.
-            read = read_lines if _is_lines(begin) else read_values
-            yield from read(text, plain)
-        elif is_markdown(begin):
+            read_documents = read_lines if _is_lines(start) else read_values
+            yield from read_documents(text, plain)
+        elif is_markdown(start):
             yield read_markdown(text.read(MAX_CHARACTERS + 1), "it", id, plain)
         elif head.startswith(_ZIP):
             hint = "save it as CSV, or export JSON Lines"
             raise InvalidFileError(f"{name}: unknown content, as of an Excel workbook", hint=hint)
         elif head[_TAR] == b"ustar":
             raise InvalidFileError(f"{name} is an archive: name its file", hint="it is read twice")
-        elif b"," not in begin and (plain is None or not _is_text(begin)):
+        elif b"," not in start and (plain is None or not _is_text(start)):
             raise InvalidFileError(f"{name}: unknown content, {describe(head)}")
         else:
             yield from read_csv(text, name, plain)
@@ -94,12 +96,12 @@ def _is_text(head: bytes) -> bool:
 
 
 def _is_lines(head: bytes) -> bool:
-    """Whether the first line is a document, or the next one begins as one does."""
-    first, _, rest = head.partition(b"\n")
+    """Return whether the first line is a document, or the next one begins as one does."""
+    first, _, second_line = head.partition(b"\n")
     if not first.startswith(b"{"):
         return False
     try:
         codec.load(first)
     except ValueError:
-        return rest.startswith(b"{")
+        return second_line.startswith(b"{")
     return True

@@ -19,11 +19,11 @@ class RowWriter(Protocol):
     """Writes rows to a binary file that others open and close.
 
     It is told all tables when it is made. `begin`, then any number of `write`, a table after the
-    other; `end` once, and then the file holds all of it. Who stops before `end` calls `abandon`.
+    other; `end` once, and then the file holds all of it. To stop before `end`, call `abandon`.
     """
 
     def begin(self, table: Table) -> None:
-        """Go on to the next table."""
+        """Begin the next table."""
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Write rows of the table that was begun last."""
@@ -32,17 +32,22 @@ class RowWriter(Protocol):
         """Finish the file."""
 
     def abandon(self) -> None:
-        """Let go of what is held, the file being of no use."""
+        """Release all resources; the file is of no use."""
 
 
 def all_columns(tables: Sequence[Table]) -> list[Column]:
-    """The columns of several tables in one, each name once."""
-    found = {column.name: column for table in reversed(tables) for column in table.columns}
+    """Return the columns of several tables in one, each name once."""
+    columns_by_name = {
+        column.name: column for table in reversed(tables) for column in table.columns
+    }
     ordered = dict.fromkeys(column.name for table in tables for column in table.columns)
-    return [found[name] for name in ordered]
+    return [columns_by_name[name] for name in ordered]
 
 
 def values(table: Table, columns: Sequence[Column], content: Any) -> list[Any]:
-    """The fields of one row of a table, for columns of several; None for those of others."""
-    own = {column.name: column for column in table.columns}
-    return [own[c.name].value(content) if c.name in own else None for c in columns]
+    """Return the fields of one row of a table, for columns of several; None for those of others."""
+    columns_by_name = {column.name: column for column in table.columns}
+    return [
+        columns_by_name[c.name].value(content) if c.name in columns_by_name else None
+        for c in columns
+    ]

@@ -38,12 +38,12 @@ class CsvWriter:
 
 
 def head(columns: Sequence[Column]) -> bytes:
-    """The first line of rows that have these fields."""
+    """Return the first line of rows that have these fields."""
     return line([*ENVELOPE[:3], *(column.name for column in columns), *ENVELOPE[3:]])
 
 
 def line_of(table: Table, columns: Sequence[Column], row: StoredRow) -> bytes:
-    """A row of a table as a line, under the columns of several."""
+    """Return a row of a table as a line, under the columns of several."""
     id, content, metadata, created_at, embedding = row
     fields = values(table, columns, codec.column(content))
     cells = [id, table.purpose.name, created_at, *fields, content, metadata, embedding]
@@ -51,7 +51,7 @@ def line_of(table: Table, columns: Sequence[Column], row: StoredRow) -> bytes:
 
 
 def line(cells: Sequence[Any]) -> bytes:
-    """Values as one line; text that would be run as a formula is neutralised."""
+    """Format values as one line; text that would be run as a formula is neutralised."""
     return (",".join(map(_cell, cells)) + "\r\n").encode("utf-8", "replace")
 
 

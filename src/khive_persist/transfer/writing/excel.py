@@ -36,9 +36,9 @@ class ExcelWriter:
         """Begin a workbook.
 
         Args:
-            file: Where it goes.
-            folder: For the sheets while they are written; whoever made it removes it.
-            sheet_rows: How many rows a sheet takes, its header included.
+            file: The file to write to.
+            folder: The folder of the sheets while they are written; its maker removes it.
+            sheet_rows: The number of rows of a sheet, its header included.
 
         Raises:
             MissingExtraError: xlsxwriter is not here.
@@ -56,7 +56,7 @@ class ExcelWriter:
         self._time = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
         self._date = self._book.add_format({"num_format": "yyyy-mm-dd"})
         self._sheet_rows = sheet_rows
-        self._taken = {_RESERVED}
+        self._sheet_names = {_RESERVED}
         self._sheet: Any = None
         self._table: Table | None = None
         self._number = self._row = 0
@@ -76,8 +76,8 @@ class ExcelWriter:
             fields = [_typed(column, parsed) for column in self._table.columns]
             instant = clock.from_column(created_at)
             cells = [id, _dated(instant, created_at), *fields, content, metadata, embedding]
-            for at, value in enumerate(cells):
-                self._write_cell(at, value)
+            for column_index, value in enumerate(cells):
+                self._write_cell(column_index, value)
             self._row += 1
 
     def end(self) -> None:
@@ -98,39 +98,39 @@ class ExcelWriter:
         suffix = f" {self._number}" if self._number > 1 else ""
         name = self._free_name(table.purpose.name, suffix)
         self._sheet = self._book.add_worksheet(name)
-        self._taken.add(name.lower())
+        self._sheet_names.add(name.lower())
         self._sheet.freeze_panes(1, 0)
         names = [ENVELOPE[0], ENVELOPE[2], *(column.name for column in table.columns)]
-        for at, title in enumerate([*names, *ENVELOPE[3:]]):
-            self._sheet.set_column(at, at, _WIDTHS.get(title, _DEFAULT_WIDTH))
-            self._sheet.write_string(0, at, title, self._bold)
+        for column_index, title in enumerate([*names, *ENVELOPE[3:]]):
+            self._sheet.set_column(column_index, column_index, _WIDTHS.get(title, _DEFAULT_WIDTH))
+            self._sheet.write_string(0, column_index, title, self._bold)
         self._row = 1
 
     def _free_name(self, purpose: str, suffix: str) -> str:
         for number in count(1):
             end = (f"~{number}" if number > 1 else "") + suffix
             name = purpose[: _SHEET_NAME_CHARACTERS - len(end)] + end
-            if name.lower() not in self._taken:
+            if name.lower() not in self._sheet_names:
                 return name
         raise AssertionError
 
-    def _write_cell(self, at: int, value: Any) -> None:
+    def _write_cell(self, column_index: int, value: Any) -> None:
         if value is None:
             return
         if isinstance(value, bool):
-            self._sheet.write_boolean(self._row, at, value)
+            self._sheet.write_boolean(self._row, column_index, value)
         elif isinstance(value, int | float) and -_EXACT <= value <= _EXACT:
-            self._sheet.write_number(self._row, at, value)
+            self._sheet.write_number(self._row, column_index, value)
         elif isinstance(value, datetime):
-            self._sheet.write_datetime(self._row, at, value, self._time)
+            self._sheet.write_datetime(self._row, column_index, value, self._time)
         elif isinstance(value, date):
-            self._sheet.write_datetime(self._row, at, value, self._date)
+            self._sheet.write_datetime(self._row, column_index, value, self._date)
         else:
-            self._sheet.write_string(self._row, at, cell_text(value))
+            self._sheet.write_string(self._row, column_index, cell_text(value))
 
 
 def cell_text(value: Any) -> str:
-    """Text that a cell can hold: harmless, and with a mark where it had to be cut."""
+    """Return text that a cell can hold: neutralised, and with a mark where it had to be cut."""
     if isinstance(value, int | float):
         return repr(value)
     text = neutralise(value if isinstance(value, str) else codec.dump_lossy(value))
@@ -138,9 +138,9 @@ def cell_text(value: Any) -> str:
     if len(text) * 2 <= CELL_CHARACTERS or _units(text) <= CELL_CHARACTERS:
         return text
     mark = f"… [cut: {len(text)} characters]"
-    kept = text.encode("utf-16-le", "replace")[: 2 * (CELL_CHARACTERS - len(mark))]
+    beginning = text.encode("utf-16-le", "replace")[: 2 * (CELL_CHARACTERS - len(mark))]
     # Half of the last character may be left.
-    return kept.decode("utf-16-le", "ignore") + mark
+    return beginning.decode("utf-16-le", "ignore") + mark
 
 
 def _units(text: str) -> int:
@@ -155,7 +155,7 @@ def _typed(column: Column, content: Any) -> Any:
 
 
 def _dated(day: date | None, value: Any) -> Any:
-    """The date or the instant as Excel has it, without a time zone; else the value as it is."""
+    """Return the date or instant without a time zone, as Excel has it; else the value itself."""
     if day is None or day.year < _FIRST_YEAR:
         return value
     return day.replace(tzinfo=None) if isinstance(day, datetime) else day

@@ -39,7 +39,7 @@ class ParquetWriter:
             use_dictionary=[name for name in self._schema.names if name not in plain],
             write_statistics=[name for name in self._schema.names if name not in plain[1:]],
         )
-        self._waiting: list[list[Any]] = [[] for _ in self._schema.names]
+        self._pending: list[list[Any]] = [[] for _ in self._schema.names]
         self._bytes = 0
 
     def begin(self, table: Table) -> None:
@@ -48,16 +48,16 @@ class ParquetWriter:
     def write(self, rows: Sequence[StoredRow]) -> None:
         for row in rows:
             id, content, metadata, created_at, embedding = row
-            found = values(self._table, self._columns, codec.column(content))
-            fields = [typed(v, c.kind) for v, c in zip(found, self._columns, strict=True)]
+            field_values = values(self._table, self._columns, codec.column(content))
+            fields = [typed(v, c.kind) for v, c in zip(field_values, self._columns, strict=True)]
             instant = clock.from_column(created_at)
             exact = instant is not None and clock.to_text(instant) == created_at
             spelling = None if exact or created_at is None else codec.dump(created_at)
             cells = [id, self._table.purpose.name, instant, *fields, content, metadata, embedding]
-            for waiting, cell in zip(self._waiting, [*cells, spelling], strict=True):
-                waiting.append(cell)
+            for pending, cell in zip(self._pending, [*cells, spelling], strict=True):
+                pending.append(cell)
             self._bytes += sum(len(cell) for cell in cells if isinstance(cell, str))
-            if self._bytes >= GROUP_BYTES or len(self._waiting[0]) >= GROUP_ROWS:
+            if self._bytes >= GROUP_BYTES or len(self._pending[0]) >= GROUP_ROWS:
                 self._flush()
 
     def end(self) -> None:
@@ -68,13 +68,13 @@ class ParquetWriter:
         self._writer.close()
 
     def _flush(self) -> None:
-        if not self._waiting[0]:
+        if not self._pending[0]:
             return
         arrays = [
-            self._arrow.array(waiting, type=field.type)
-            for waiting, field in zip(self._waiting, self._schema, strict=True)
+            self._arrow.array(pending, type=field.type)
+            for pending, field in zip(self._pending, self._schema, strict=True)
         ]
-        self._waiting = [[] for _ in self._schema.names]
+        self._pending = [[] for _ in self._schema.names]
         self._bytes = 0
         batch = self._arrow.Table.from_arrays(arrays, schema=self._schema)
         self._writer.write_table(batch, row_group_size=GROUP_ROWS)
@@ -107,7 +107,7 @@ class ParquetWriter:
 
 
 def load_pyarrow() -> tuple[Any, Any]:
-    """pyarrow, and its Parquet module.
+    """Import and return pyarrow and its Parquet module.
 
     Raises:
         MissingExtraError: It is not here.

@@ -3,5 +3,5 @@
 `operations.py` says what a route is: its parameters, which `parameters.py` checks, and what it
 answers, which `schemas.py` describes. An endpoint gives a value, which `answers.py` sends with its
 ETag, or a list, which `listing.py` sends as a page of JSON or, streamed, as CSV or JSON Lines.
-`reading.py` has what they ask: readers of the files, and the sums over all events and messages.
+`reader_pool.py` has what they ask: readers of the files, and the sums over all events and messages.
 """

@@ -1,4 +1,4 @@
-"""`Reporter`: a server's end of `reporting.py`, the process that computes what takes long."""
+"""`Reporter`: a server's end of `report_process.py`, the process that computes what takes long."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from subprocess import DEVNULL, PIPE
@@ -46,7 +46,7 @@ class Reporter:
 
         Args:
             request: Whose question it is.
-            question: As `reporting.py` takes it.
+            question: As `report_process.py` takes it.
 
         Raises:
             Refused: 503 where another question is not answered within `PATIENCE_SECONDS`, or the

@@ -1,4 +1,4 @@
-"""The process that computes one comparison or report for a server; `reporter.py` starts it.
+"""The process that computes one comparison or report for a server; `report_client.py` starts it.
 
     python -m khive_persist.server.routes.read.report_process ROOT
 

@@ -72,6 +72,7 @@ SESSION: Final = record(
     planning_cost=maybe(NUMBER),
     verdict=maybe(TEXT),
     title=maybe(TEXT),
+    plans=COUNT,
 )
 STORY: Final = record(
     session_id=TEXT,
@@ -168,6 +169,7 @@ OUTCOME: Final = record(
     verdict=maybe(TEXT),
     verdict_source=maybe(TEXT),
     note=maybe(TEXT),
+    unpriced=maybe(COUNT),
 )
 _COSTS: Final = array(
     record(

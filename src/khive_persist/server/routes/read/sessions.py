@@ -25,7 +25,7 @@ from khive_persist.sessions.todo_history import read_chains
 from khive_persist.transfer.writing.csv import line
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
-VERDICT: Final = Parameter("verdict", "text", "Whose latest verdict is this.")
+VERDICT: Final = Parameter("verdict", "text", "Whose verdict that counts is this.")
 WORDS: Final = Parameter(
     "q", "text", "Words in the title, the task or the project, or the beginning of the id."
 )
@@ -134,10 +134,9 @@ async def _one(serving: Serving, begin: str) -> SessionItem:
     rollup = serving.reading.rollup
     await serving.reading.was_read()
     found = await serving.reading.in_thread(asking.session, rollup, begin) if begin else []
-    is_other = bool(found) and found[0].session_id != begin
-    if is_other and await names_session(serving, begin):
-        # A session of an application, say: not that of another id that begins so.
-        found = []
+    # Where it is a session, of an application, say, that of another id that begins so is not meant.
+    if begin and not found and not await names_session(serving, begin):
+        found = await serving.reading.in_thread(asking.beginning, rollup, begin)
     if not found:
         hint = ""
         if not serving.reading.follower.progress.is_complete:

@@ -1,0 +1,148 @@
+"""How much the home's spool keeps of events whose projects nobody has trusted, and for how long.
+
+What a trusted project's events wait for is short, and they are never dropped. A `.khive` that came
+from others may go on for ever, and would fill the disk. So each drain of the home looks at it.
+"""
+
+import heapq
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.capture.spool import Event, Spool
+from khive_persist.files import read_regular, write_private
+from khive_persist.project import Project
+from khive_persist.settings import Settings
+
+FILE: Final = "dropped.json"
+_SECONDS_OF_DAY: Final = 86_400
+_BLOCK: Final = 512
+# What was dropped is said for so long after.
+_SAID_SECONDS: Final = 30 * _SECONDS_OF_DAY
+_MOST_PROJECTS: Final = 1_000
+_MOST_BYTES: Final = 8 << 20
+_OTHERS: Final = "others"
+_log = logging.getLogger("khive_persist")
+
+
+class Dropped(NamedTuple):
+    """What was dropped of one project.
+
+    Attributes:
+        events: How many events.
+        first: When the first of them had arrived, in UTC.
+        last: When the last of them had.
+        at: When it was dropped, in seconds since the Unix epoch.
+    """
+
+    events: int
+    first: str
+    last: str
+    at: float
+
+    def line(self, project: str) -> str:
+        """Say it in one line."""
+        return (
+            f"{self.events} events of {project}, which nobody has trusted, were dropped from the"
+            f" home's spool: they had arrived from {self.first} to {self.last}"
+            " (home.max_bytes, home.keep_days)"
+        )
+
+
+def drop_excess(spool: Spool, waiting: Mapping[str, Sequence[Event]], settings: Settings) -> None:
+    """Drop the events that are too old, then the oldest of whichever project has the most bytes.
+
+    So a project that floods the spool loses its own events, and not those of others. What is
+    dropped is written down before it goes.
+
+    Args:
+        spool: The home's.
+        waiting: The events of projects that are there and not trusted, by project, the oldest
+            first.
+        settings: The home's. A limit of 0 is none.
+
+    Raises:
+        OSError: It cannot be written down, or a file cannot be removed.
+    """
+    sizes = {
+        project: [(event, _size(spool, event)) for event in events]
+        for project, events in waiting.items()
+    }
+    excess: dict[str, list[Event]] = {}
+    oldest = 0
+    if settings.home_keep_days:
+        oldest = int((time.time() - settings.home_keep_days * _SECONDS_OF_DAY) * 1e9)
+    for project, pairs in sizes.items():
+        if aged := [event for event, _ in pairs if event.arrival_ns < oldest]:
+            excess[project] = aged
+            del pairs[: len(aged)]
+    if settings.home_max_bytes:
+        totals = {project: sum(size for _, size in pairs) for project, pairs in sizes.items()}
+        total = sum(totals.values())
+        largest = [(-bytes, project) for project, bytes in totals.items()]
+        heapq.heapify(largest)
+        begins = dict.fromkeys(sizes, 0)
+        while total > settings.home_max_bytes:
+            bytes, project = heapq.heappop(largest)
+            event, size = sizes[project][begins[project]]
+            begins[project] += 1
+            excess.setdefault(project, []).append(event)
+            total -= size
+            if begins[project] < len(sizes[project]):
+                heapq.heappush(largest, (bytes + size, project))
+    if not excess:
+        return
+    _write_down(spool.project, excess)
+    for events in excess.values():
+        for event in events:
+            with suppress(FileNotFoundError):
+                spool.remove(event)
+
+
+def dropped(project: Project) -> dict[str, Dropped]:
+    """What was dropped lately from the spool of the home, by project."""
+    try:
+        found = json.loads(read_regular(project.khive / FILE, _MOST_BYTES))
+        entries = {str(project): _entry(one) for project, one in found.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+    now = time.time()
+    return {path: entry for path, entry in entries.items() if now - entry.at < _SAID_SECONDS}
+
+
+def dropped_lines(project: Project) -> list[str]:
+    """What to say of it, one line a project."""
+    return [entry.line(path) for path, entry in dropped(project).items()]
+
+
+def _write_down(project: Project, excess: Mapping[str, Sequence[Event]]) -> None:
+    known = dropped(project)
+    now = time.time()
+    for path, events in excess.items():
+        first, last = (clock.to_text(clock.from_ns(e.arrival_ns)) for e in (events[0], events[-1]))
+        _log.warning("%s", Dropped(len(events), first, last, now).line(path))
+        name = path if path in known or len(known) < _MOST_PROJECTS else _OTHERS
+        before = known.get(name, Dropped(0, first, last, now))
+        known[name] = Dropped(
+            before.events + len(events), min(before.first, first), max(before.last, last), now
+        )
+    text = json.dumps({path: entry._asdict() for path, entry in known.items()}, indent=1)
+    write_private(project.khive / FILE, text.encode())
+
+
+def _entry(one: Mapping[str, Any]) -> Dropped:
+    return Dropped(int(one["events"]), str(one["first"]), str(one["last"]), float(one["at"]))
+
+
+def _size(spool: Spool, event: Event) -> int:
+    """What an event takes of the disk."""
+    try:
+        status = os.lstat(spool.path / event.name)
+    except OSError:
+        return 0
+    return max(status.st_size, status.st_blocks * _BLOCK)

@@ -1,0 +1,373 @@
+"""What the words that are said of a session mean, each once: as SQL and as Python.
+
+The SQL is over the columns of a row, the Python over its content; a test holds the two equal.
+Whatever lists, sums, compares, reports or shows sessions takes a meaning from here.
+
+Session: a text that is not empty. What has none is in sums, in no session.
+Tool: of an event, the client that its content names, else the one whose file has it. Of a session,
+    that of its first event, else of its first message.
+Call: counts once, when it ends: it is then in one hour, tool and agent, so that groups add up to
+    the whole. Its end is the event after it, or the event before it where a transcript knew the
+    end and no event came, or the message that has its result where no event tells of it at all. A
+    call without an end is running, or was not recorded: `doctor` names it, no count has it.
+Failure: a call whose end says that it failed or was refused. A turn that fails (`stop_failure`) is
+    an event, and no tool call: it is no failure.
+Tokens: whole numbers above 0, by class; reasoning is a part of the output. What is no such number
+    counts as none.
+Cost: of the messages that have a price, with the number of those that used something and have none
+    beside it. Only where there are none of these is it a whole, which may be compared with a plan.
+    Sums are of whole picodollars: whatever is added up in whatever order is the same.
+Model: of a session, the one whose messages used most tokens; of equals, the one used last.
+Time: from the first event or message to the last, pauses included. A plan is made before the work
+    begins, a verdict is given after it: only a session of nothing but plans has the time of these.
+Plan: belongs to the session that it names as its agent's, else to its own. The latest counts, of
+    one instant the one with the larger id.
+Verdict: of a person before that of a rule, then the latest, of one instant the one with the larger
+    id. Where the session has none, that on its plan's own session counts, else that of the rule in
+    config.toml, which judges the calls that are recorded by now.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from khive_persist.models.event_types import POST, PRE
+from khive_persist.prices import (
+    PICODOLLARS,
+    PRICED,
+    TOKEN_CLASSES,
+    WEB_SEARCH,
+    PriceTable,
+    priced_field,
+)
+
+# Stands where a time cannot be read: before all others.
+NO_TIME: Final = "1970-01-01 00:00:00.000000"
+# The role of what is kept of a line of a transcript that is no message.
+NO_MESSAGE: Final = "none"
+PLAN_TEXTS: Final = ("task_description", "complexity")
+PLAN_NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
+PLAN_FIELDS: Final = (*PLAN_TEXTS, *PLAN_NUMBERS)
+MODEL_ORDER: Final = "tokens DESC, last DESC, model DESC"
+
+_RULE: Final = "rule"
+_LARGEST_INTEGER: Final = 2**63
+_PRE: Final = ", ".join(f"'{name}'" for name in PRE)
+_POST: Final = ", ".join(f"'{name}'" for name in POST)
+
+Unreported = Literal["calls", "failures"]
+
+
+class Row(Protocol):
+    """The columns of a row, as SQL."""
+
+    @property
+    def created_at(self) -> str:
+        """The time as text that sorts."""
+
+    def extract(self, path: str) -> str:
+        """A field of content."""
+
+
+class ModelUse(NamedTuple):
+    """How many tokens the messages of a model used, and when the model was named last."""
+
+    tokens: int
+    last: str
+    model: str
+
+
+class Spent(NamedTuple):
+    """What messages used and cost.
+
+    Attributes:
+        input: Tokens of the prompts that came from no cache.
+        cache_read: Those that came from one.
+        cache_write: Those that were put into one, for however long.
+        output: Tokens of the answers, reasoning included.
+        picodollars: The cost of those messages that have a price.
+        priced: How many those are.
+        unpriced: How many used something and have no price.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    picodollars: int = 0
+    priced: int = 0
+    unpriced: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All classes together."""
+        return self.input + self.cache_read + self.cache_write + self.output
+
+    @property
+    def cost(self) -> float | None:
+        """In USD, of what has a price; None where nothing has."""
+        return self.picodollars / PICODOLLARS if self.priced else None
+
+    @property
+    def whole_cost(self) -> float | None:
+        """In USD; None also where a part has no price, so that no part is taken for the whole."""
+        return None if self.unpriced else self.cost
+
+    def plus(self, other: "Spent") -> "Spent":
+        """Both together."""
+        return Spent(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+def session_sql(row: Row) -> str:
+    """The session of a row; an empty text for none."""
+    return text_sql(row, "session_id")
+
+
+def has_session_sql(row: Row) -> str:
+    """Tell whether a row has a session, as its index can answer: any number is below any text."""
+    return f"{row.extract('$.session_id')} > ''"
+
+
+def session_of(content: Mapping[str, Any]) -> str:
+    """The session of a record; an empty text for none."""
+    return _text(content, "session_id")
+
+
+def text_sql(row: Row, name: str) -> str:
+    """A field as text; an empty one where it is none."""
+    value = row.extract(f"$.{name}")
+    return f"CASE typeof({value}) WHEN 'text' THEN {value} ELSE '' END"
+
+
+def time_sql(row: Row) -> str:
+    """The time of a row; `NO_TIME` where it cannot be read."""
+    at = row.created_at
+    return at if at == "created_at" else f"coalesce({at}, '{NO_TIME}')"
+
+
+def tool_sql(row: Row, client: str) -> str:
+    """The tool of an event in the file of a client."""
+    return f"coalesce(nullif({text_sql(row, 'tool')}, ''), '{client}')"
+
+
+def tool_of(content: Mapping[str, Any], client: str) -> str:
+    """The tool of an event in the file of a client."""
+    return _text(content, "tool") or client
+
+
+def is_call_end_sql(row: Row) -> str:
+    """Tell whether an event is the end of a tool call."""
+    kind = row.extract("$.event_type")
+    return f"({kind} IN ({_POST}) OR ({kind} IN ({_PRE}) AND {stands_for_end_sql(row)}))"
+
+
+def is_call_end(content: Mapping[str, Any]) -> bool:
+    """Tell whether an event is the end of a tool call."""
+    kind = content.get("event_type")
+    return kind in POST or (kind in PRE and stands_for_end(content))
+
+
+def stands_for_end_sql(row: Row) -> str:
+    """Tell whether an event before a call says how it ended, as no event came after it."""
+    return f"{row.extract('$.metadata.has_no_end_event')} IS 1"
+
+
+def stands_for_end(content: Mapping[str, Any]) -> bool:
+    """Tell whether an event before a call says how it ended, as no event came after it."""
+    metadata = content.get("metadata")
+    return isinstance(metadata, Mapping) and metadata.get("has_no_end_event") == 1
+
+
+def is_failed_call_sql(row: Row) -> str:
+    """Tell whether an event is the end of a call that failed or was refused."""
+    # An index has `success`: what has not failed is not read for the rest.
+    return f"({row.extract('$.success')} = 0 AND {is_call_end_sql(row)})"
+
+
+def is_failed_call(content: Mapping[str, Any]) -> bool:
+    """Tell whether an event is the end of a call that failed or was refused."""
+    return content.get("success") == 0 and is_call_end(content)
+
+
+def unreported_sql(row: Row, name: Unreported) -> str:
+    """Count the calls, or failures, that end with a message and that no event tells of."""
+    return _count_sql(row, f"unreported_{name}")
+
+
+def unreported(content: Mapping[str, Any], name: Unreported) -> int:
+    """Count the calls, or failures, that end with a message and that no event tells of."""
+    return _count(content.get(f"unreported_{name}"))
+
+
+def is_message_sql(row: Row) -> str:
+    """Tell whether a row of a transcript is a message, and no line of an unknown kind."""
+    return f"{row.extract('$.role')} IS NOT '{NO_MESSAGE}'"
+
+
+def is_message(content: Mapping[str, Any]) -> bool:
+    """Tell whether a row of a transcript is a message, and no line of an unknown kind."""
+    return content.get("role") != NO_MESSAGE
+
+
+def used_sql(row: Row, name: str) -> str:
+    """Count what a message used of a class that has a price."""
+    return _count_sql(row, priced_field(name))
+
+
+def prompt_tokens_sql(row: Row) -> str:
+    """The tokens of a message's longest prompt, on which its price depends."""
+    every = " + ".join(used_sql(row, name) for name in TOKEN_CLASSES if name != "output")
+    longest = row.extract("$.prompt_tokens")
+    return f"CASE typeof({longest}) WHEN 'integer' THEN {longest} ELSE {every} END"
+
+
+def used(content: Mapping[str, Any]) -> dict[str, int]:
+    """Count what a message used of each class that has a price."""
+    tokens = content.get("tokens")
+    counts = dict(tokens) if isinstance(tokens, Mapping) else {}
+    counts[WEB_SEARCH] = content.get("web_searches")
+    return {name: _count(counts.get(name)) for name in PRICED}
+
+
+def spent(content: Mapping[str, Any], at: datetime, prices: PriceTable) -> Spent:
+    """What one message used and cost."""
+    counts = used(content)
+    prompt = content.get("prompt_tokens")
+    if not isinstance(prompt, int) or abs(prompt) >= _LARGEST_INTEGER:
+        prompt = sum(counts[name] for name in TOKEN_CLASSES if name != "output")
+    model, speed, geo = (_text(content, name) for name in ("model", "speed", "geo"))
+    return spent_by(model, counts, at, prices, prompt=prompt, speed=speed, geo=geo)
+
+
+def spent_by(
+    model: str,
+    counts: Mapping[str, int],
+    at: datetime,
+    prices: PriceTable,
+    *,
+    prompt: int,
+    speed: str = "",
+    geo: str = "",
+    messages: int = 1,
+) -> Spent:
+    """What messages that share a price used and cost.
+
+    Args:
+        model: Their model; an empty text for none.
+        counts: The sums of each class that has a price.
+        at: The time of one of them.
+        prices: The prices of tokens.
+        prompt: The tokens of the longest of their prompts.
+        speed: The way in which they were sent.
+        geo: The project where alone they may have been served.
+        messages: The number of them.
+    """
+    made = Spent(
+        counts["input"],
+        counts["cache_read"],
+        counts["cache_write"] + counts["cache_write_1h"],
+        counts["output"],
+    )
+    if not any(counts.values()):
+        return made
+    cost = prices.picodollars(model or None, counts, at, prompt, speed, geo)
+    if cost is None:
+        return made._replace(unpriced=messages)
+    return made._replace(picodollars=cost, priced=messages)
+
+
+def main_model(uses: Iterable[ModelUse]) -> str | None:
+    """The model of a session, by all that its events and messages name."""
+    sums: dict[str, tuple[int, str]] = {}
+    for use in uses:
+        tokens, last = sums.get(use.model, (0, ""))
+        sums[use.model] = (tokens + use.tokens, max(last, use.last))
+    named = [ModelUse(*sums[model], model) for model in sums if model]
+    return max(named).model if named else None
+
+
+def plan_session_sql(row: Row) -> str:
+    """The session that carries out a plan; an empty text for none."""
+    named = text_sql(row, "agent_session_id")
+    return f"coalesce(nullif({named}, ''), {session_sql(row)})"
+
+
+def plan_session(content: Mapping[str, Any]) -> str:
+    """The session that carries out a plan; an empty text for none."""
+    return _text(content, "agent_session_id") or session_of(content)
+
+
+def plan_order_sql(row: Row) -> str:
+    """What is largest of the plan that counts."""
+    return f"{time_sql(row)} || ' ' || id"
+
+
+def plan_field_sql(row: Row, name: str) -> str:
+    """A field of a plan; NULL where it is of another type, or a number without an end."""
+    value = row.extract(f"$.{name}")
+    if name not in PLAN_NUMBERS:
+        return f"CASE WHEN typeof({value}) = 'text' THEN {value} END"
+    # true and false are 1 and 0 to json_extract, which json_type tells apart.
+    kind = value.replace("json_extract(", "json_type(", 1)
+    finite = f"{value} BETWEEN -{sys.float_info.max} AND {sys.float_info.max}"
+    return f"CASE WHEN {kind} IN ('integer', 'real') AND {finite} THEN {value} END"
+
+
+def plan_field(content: Mapping[str, Any], name: str) -> Any:
+    """A field of a plan; None where it is of another type, or a number without an end."""
+    value = content.get(name)
+    if name not in PLAN_NUMBERS:
+        return value if isinstance(value, str) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= sys.float_info.max else None
+
+
+def is_verdict_sql(row: Row) -> str:
+    """Tell whether a record says a verdict."""
+    return f"typeof({row.extract('$.verdict')}) = 'text'"
+
+
+def verdict_order_sql(row: Row) -> str:
+    """What is largest of the verdict that counts."""
+    return f"({row.extract('$.source')} IS NOT '{_RULE}') || {time_sql(row)} || ' ' || id"
+
+
+def verdict_order(content: Mapping[str, Any], at: str, id: str) -> tuple[bool, str, str]:
+    """What is largest of the verdict that counts."""
+    return content.get("source") != _RULE, at, id
+
+
+def ruled_sql(calls: str, failures: str, rate: str) -> str:
+    """The verdict of the rule in config.toml; NULL where there is no rule, or no call."""
+    judged = f"iif({failures} > {rate} * {calls}, 'failure', 'success')"
+    return f"CASE WHEN {rate} IS NOT NULL AND {calls} > 0 THEN {judged} END"
+
+
+def ruled(calls: int, failures: int, rate: float | None) -> str | None:
+    """The verdict of the rule in config.toml; None where there is no rule, or no call.
+
+    Args:
+        calls: The calls of a session.
+        failures: Those that failed.
+        rate: The share of failures above which a session has failed; None for no rule.
+    """
+    if rate is None or not calls:
+        return None
+    return "failure" if failures > rate * calls else "success"
+
+
+def _text(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _count_sql(row: Row, name: str) -> str:
+    count = row.extract(f"$.{name}")
+    return f"CASE typeof({count}) WHEN 'integer' THEN max({count}, 0) ELSE 0 END"
+
+
+def _count(value: Any) -> int:
+    # SQLite reads an integer that is larger as no integer.
+    return int(value) if isinstance(value, int) and 0 < value < _LARGEST_INTEGER else 0

@@ -1,0 +1,203 @@
+"""All trusted projects of this user: which there are, and one reading of each."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from khive_persist import settings as configuration
+from khive_persist.capture.notices import diverted
+from khive_persist.capture.spool import home_project
+from khive_persist.errors import KhiveError, UntrustedError
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.opening import reading
+from khive_persist.project import Project
+from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
+from khive_persist.sessions.read import is_known
+from khive_persist.trust import marks
+
+Found = TypeVar("Found")
+
+
+class ProjectSummary(NamedTuple):
+    """One project, or the home, which keeps what has no project.
+
+    Attributes:
+        path: The directory that holds its `.khive`.
+        name: Its last part; `home` for the home.
+        state: `here`; `gone` where there is no `.khive` any more; `untrusted` where another one
+            lies in its place; `unreadable` where it cannot be read.
+        last: When its latest session was last heard of, in UTC.
+        sessions: How many sessions it has; None where that cannot be read.
+        waiting: How many of its events wait in the home's spool.
+        bytes: The size of its `.khive`.
+        known_as: Where it lay before.
+        error: Why it cannot be read.
+    """
+
+    path: str
+    name: str
+    state: str
+    last: str | None
+    sessions: int | None
+    waiting: int
+    bytes: int
+    known_as: list[str]
+    error: str | None
+
+
+class Everywhere(NamedTuple, Generic[Found]):
+    """What a reading of all projects gave.
+
+    Attributes:
+        found: What each project gave, in order of path.
+        gone: Which are no longer where they were trusted.
+        failed: Why others could not be read.
+    """
+
+    found: dict[Path, Found]
+    gone: list[Path]
+    failed: dict[Path, str]
+
+
+async def list_projects() -> list[ProjectSummary]:
+    """The home, where it keeps anything, and all projects that this user trusts, by path.
+
+    What waits in the spool of a project, or at home for it, is brought in first.
+
+    Raises:
+        OSError: The home's spool cannot be read.
+    """
+    waiting = _waiting()
+    former = marks.former_paths()
+    counted = await read_everywhere(_count)
+    projects = []
+    for project in _projects():
+        state, last, sessions = "here", None, None
+        error = counted.failed.get(project.root)
+        if project.root in counted.gone:
+            state = "gone"
+        elif error is not None:
+            state = "unreadable" if marks.is_trusted(project.khive) else "untrusted"
+        else:
+            sessions, last = counted.found[project.root]
+        is_home = marks.is_state(project.khive)
+        projects.append(
+            ProjectSummary(
+                path=str(project.root),
+                name="home" if is_home else project.root.name,
+                state=state,
+                last=last,
+                sessions=sessions,
+                waiting=waiting[project.root],
+                bytes=_size(project.khive),
+                known_as=list(map(str, former.get(project.root, ()))),
+                error=error,
+            )
+        )
+    return projects
+
+
+async def sessions_everywhere(
+    wanted: SessionFilter, limit: int | None = None
+) -> Everywhere[list[SessionSummary]]:
+    """The sessions of all projects; the same id in two projects is two sessions.
+
+    Args:
+        wanted: Which; whether its id is exact is found out for each project.
+        limit: At most so many, the latest of all; None for all.
+    """
+
+    async def read(project: Project) -> list[SessionSummary]:
+        id = wanted.session_id
+        is_exact = id is not None and await is_known(project, id)
+        return await sessions_of(project, wanted._replace(is_exact=is_exact), limit)
+
+    everywhere = await read_everywhere(read)
+    if limit is not None:
+        pairs = [(root, one) for root, found in everywhere.found.items() for one in found]
+        for root in everywhere.found:
+            everywhere.found[root] = []
+        for root, one in sorted(pairs, key=lambda pair: pair[1].last or "", reverse=True)[:limit]:
+            everywhere.found[root].append(one)
+    return everywhere
+
+
+async def sessions_of(
+    project: Project, wanted: SessionFilter, limit: int | None = None
+) -> list[SessionSummary]:
+    """The sessions of one project, the latest first; what waits in its spool is brought in first.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
+    rule = configuration.load(project.config).verdict_rule
+    async with reading(project, *purposes) as reader:
+        return await list_sessions(reader, wanted, limit, rule)
+
+
+async def read_everywhere(read: Callable[[Project], Awaitable[Found]]) -> Everywhere[Found]:
+    """Read the home and each trusted project; one that cannot be read does not stop the others.
+
+    Args:
+        read: What reads one project.
+    """
+    found: dict[Path, Found] = {}
+    gone: list[Path] = []
+    failed: dict[Path, str] = {}
+    for project in _projects():
+        try:
+            if _is_gone(project):
+                gone.append(project.root)
+            else:
+                found[project.root] = await read(project)
+        except KhiveError as error:
+            failed[project.root] = str(error)
+        except OSError as error:
+            failed[project.root] = f"{error.filename or project.khive}: {error.strerror}"
+    return Everywhere(found, gone, failed)
+
+
+def _projects() -> list[Project]:
+    home = home_project()
+    projects = [Project(path) for path in marks.marked_paths()]
+    if home is not None and home.exists():
+        projects.append(Project(marks.physical(home.khive).parent))
+    return sorted(set(projects), key=lambda project: project.root)
+
+
+async def _count(project: Project) -> tuple[int, str | None]:
+    sessions = await sessions_of(project, SessionFilter())
+    return len(sessions), max((one.last for one in sessions if one.last), default=None)
+
+
+def _waiting() -> Counter[Path]:
+    """How many events wait in the home's spool, by where their project lies now."""
+    waiting: Counter[Path] = Counter()
+    home = home_project()
+    for project, count in (diverted(home) if home else {}).items():
+        waiting[Path(os.path.realpath(marks.moved_to(Path(project))))] += count
+    return waiting
+
+
+def _is_gone(project: Project) -> bool:
+    if not os.path.lexists(project.khive):
+        return True
+    if not marks.is_trusted(project.khive):
+        raise UntrustedError(f"{project.khive} is not the one that was trusted")
+    return False
+
+
+def _size(khive: Path) -> int:
+    total = 0
+    for at, _, names in os.walk(khive):
+        for name in names:
+            # Others write meanwhile.
+            with suppress(OSError):
+                status = os.lstat(os.path.join(at, name))
+                total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total

@@ -1,0 +1,108 @@
+"""python -m tests.dashboard.pictures FOLDER: take the pictures of the documents anew.
+
+Each page of the dashboard with sample sessions of three tools, light and dark side by side, and the
+report of the training example.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from khive_persist.project import Project
+from tests.chromium import chromium
+from tests.dashboard.opened import Opened
+from tests.dashboard.records import COMPARED, REPORT, STORY, fill
+from tests.server.process import ROOT, Server
+
+Scheme = Literal["light", "dark"]
+SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
+VIEWPORT: Final = {"width": 1280, "height": 800}
+SIZE: Final = (900, 562)
+GAP: Final = 12
+# The address of each page, and what is there once it has its content.
+PAGES: Final = {
+    "overview": ("#/", "figure canvas"),
+    "sessions": ("#/sessions", "[data-index] .title"),
+    "session": (f"#/sessions/{STORY}", "canvas"),
+    "plans": ("#/plans", "figure canvas"),
+    "compare": (COMPARED, "figure canvas"),
+    "report": (REPORT, "figure canvas"),
+    "health": ("#/health", "main h2"),
+}
+
+
+def take(folder: Path) -> None:
+    """Take every picture into a folder."""
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
+        # The marks of what is made here go with it.
+        os.environ["HOME"] = os.environ["KHIVE_HOME"] = name
+        project = Project(Path(name, "shop"))
+        project.root.mkdir()
+        project.make()
+        fill(project)
+        with Server(project, is_fork=False) as server:
+            for page, (address, content) in PAGES.items():
+                halves = [_half(browser, server, scheme, address, content) for scheme in SCHEMES]
+                _save(_beside(halves), folder / f"{page}.png")
+        with _training_report(Path(name)) as url:
+            page_of_report = browser.new_page(viewport={"width": 780, "height": 600})
+            page_of_report.goto(url)
+            _save(_picture(page_of_report, is_whole=True), folder / "training_report.png")
+
+
+def _half(
+    browser: Browser, server: Server, scheme: Scheme, address: str, content: str
+) -> Image.Image:
+    with Opened.of(browser, server, viewport=VIEWPORT, color_scheme=scheme) as opened:
+        opened.log_in(server.token)
+        page = opened.go(address)
+        expect(page.locator(content).first).to_be_visible()
+        if address.endswith(STORY):
+            page.get_by_role("button", name="Next failure").click()
+        assert opened.errors == []
+        return _picture(page).resize(SIZE, Image.Resampling.LANCZOS)
+
+
+@contextmanager
+def _training_report(folder: Path) -> Iterator[str]:
+    report = folder / "report"
+    command = [sys.executable, "-m", "examples.training_platform", "--report", str(report)]
+    subprocess.run(
+        [*command, "--dir", str(folder / "training")], cwd=ROOT, check=True, stdout=sys.stderr
+    )
+    yield (report / "report.html").as_uri()
+
+
+def _picture(page: Page, *, is_whole: bool = False) -> Image.Image:
+    # What moves has come to its end.
+    shot = page.screenshot(animations="disabled", full_page=is_whole)
+    return Image.open(io.BytesIO(shot)).convert("RGB")
+
+
+def _beside(pictures: list[Image.Image]) -> Image.Image:
+    width = sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1)
+    joined = Image.new("RGB", (width, pictures[0].height), "gray")
+    left = 0
+    for picture in pictures:
+        joined.paste(picture, (left, 0))
+        left += picture.width + GAP
+    return joined
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    # 256 colours are enough for pages, at a third of the size.
+    picture.quantize(256).save(path, optimize=True)
+    print(path)
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]))
