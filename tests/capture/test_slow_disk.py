@@ -172,13 +172,11 @@ def test_what_came_late_and_is_not_kept_is_told(
 def said_each_time(gate: Path, is_done: Callable[[], bool]) -> None:
     while not is_done():
         try:
-            pipe = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+            with open(os.open(gate, os.O_WRONLY | os.O_NONBLOCK), "wb", buffering=0) as pipe:
+                pipe.write(b"no")
         except OSError:
-            # Nobody waits for the word now.
+            # Nobody waits for the word now, or who waited has gone meanwhile.
             time.sleep(0.01)
-            continue
-        os.write(pipe, b"no")
-        os.close(pipe)
 
 
 def run_slow(

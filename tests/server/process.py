@@ -181,10 +181,12 @@ def memory_bytes(pid: int) -> int:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started."""
-    tasks = Path(f"/proc/{pid}/task")
-    return [
-        int(word) for task in tasks.iterdir() for word in (task / "children").read_text().split()
-    ]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        # A thread may end between being listed and being asked.
+        with suppress(OSError):
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def recorder_of(pid: int) -> int:
