@@ -45,10 +45,10 @@ async def read_stats(
     async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *of_messages)
         reported = [] if of_sessions is None else await reported_costs(reader, prices, *of_sessions)
-    tokens = [{by: one.group} | dict(list(one._asdict().items())[1:]) for one in totals]
+    tokens = [{by: total.group} | dict(list(total._asdict().items())[1:]) for total in totals]
     async with open_store(PlannerSession, dir=project.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
-    own = (one for one in known_purposes(project) if one.name not in BUILT_IN_NAMES)
+    own = (purpose for purpose in known_purposes(project) if purpose.name not in BUILT_IN_NAMES)
     kinds = await count_records((project.database(one.file), one) for one in own)
     return {
         "events": events,

@@ -92,7 +92,7 @@ class RowRule:
             if before is None:
                 continue
             header = text.flat[start - before.end() : after.end()].rstrip("\r\n")
-            delimiter = next((one for one in _DELIMITERS if one in header), "")
+            delimiter = next((delimiter for delimiter in _DELIMITERS if delimiter in header), "")
             cells = header.split(delimiter) if delimiter else []
             names = [classify(cell.strip("\"'")) for cell in cells]
             done = after.end()

@@ -79,8 +79,12 @@ def emit(
         EmissionError: Nothing can be sent there; it says how many were.
     """
     refused: Counter[str] = Counter()
-    left_out = Counter(one.reason for one in payloads if one.payload is None)
-    whole = [(one.tool, one.created_at, one.payload) for one in payloads if one.payload is not None]
+    left_out = Counter(payload.reason for payload in payloads if payload.payload is None)
+    whole = [
+        (payload.tool, payload.created_at, payload.payload)
+        for payload in payloads
+        if payload.payload is not None
+    ]
     playback = Playback(offsets([at for _, at, _ in whole], max_gap_seconds), speed=speed)
     clock = time.monotonic()
     sent = 0

@@ -35,7 +35,7 @@ def page(title: str, tools: Sequence[str], entries: Sequence[Entry]) -> str:
         title=html.escape(title),
         style=style,
         script=script,
-        story=_data({"tools": list(tools), "entries": [_entry(one) for one in entries]}),
+        story=_data({"tools": list(tools), "entries": [_entry(entry) for entry in entries]}),
     )
 
 

@@ -211,7 +211,7 @@ class Feed:
 
     def _drop(self) -> None:
         """Keep no more than may be kept, and the newest."""
-        size = sum(one.size for one in self._batches.values())
+        size = sum(batch.size for batch in self._batches.values())
         oldest = time.monotonic() - KEPT_SECONDS
         for stands, one in [*self._batches.items()][:-1]:
             if size <= KEPT_CHARACTERS and one.since >= oldest:

@@ -68,7 +68,7 @@ class Reading:
         self.rollup = Rollup(live.settings.verdict_rule)
         self.hours = Hours(self.rollup)
         self.follower = Follower(self.new_reader, self.rollup, self.prices())
-        self.feed = Feed([self.new_reader(one) for one in FILES], self.new_reader(*FILES))
+        self.feed = Feed([self.new_reader(file) for file in FILES], self.new_reader(*FILES))
 
     @asynccontextmanager
     async def reader(self, *purposes: Purpose) -> AsyncIterator[Reader]:
@@ -90,7 +90,7 @@ class Reading:
 
     def new_reader(self, *purposes: Purpose) -> Reader:
         """A reader of the caller's own."""
-        return Reader([(self._project.database(one.file), one) for one in purposes])
+        return Reader([(self._project.database(purpose.file), purpose) for purpose in purposes])
 
     def prices(self) -> PriceTable:
         """What tokens cost, by the settings in force."""

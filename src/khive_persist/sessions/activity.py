@@ -115,7 +115,9 @@ async def latest(reader: Reader, purposes: Sequence[Purpose], before: str) -> st
 
     def build(source: Source) -> Statement:
         at = source.created_at
-        tables = [source.tables[one.name] for one in purposes if one.name in source.tables]
+        tables = [
+            source.tables[purpose.name] for purpose in purposes if purpose.name in source.tables
+        ]
         each = [f"SELECT max({at}) AS at FROM {table} WHERE {at} < ?" for table in tables]
         if not each:
             return Statement("SELECT NULL", [])

@@ -172,7 +172,7 @@ def _projects() -> list[Project]:
 
 async def _count(project: Project) -> tuple[int, str | None]:
     sessions = await sessions_of(project, SessionFilter())
-    return len(sessions), max((one.last for one in sessions if one.last), default=None)
+    return len(sessions), max((session.last for session in sessions if session.last), default=None)
 
 
 def _waiting() -> Counter[Path]:

@@ -99,7 +99,7 @@ async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:
         StoreError: As its subclasses say.
     """
     whole = await _find_id(project, id)
-    own = [one for one in known_purposes(project) if one.name not in BUILT_IN_NAMES]
+    own = [purpose for purpose in known_purposes(project) if purpose.name not in BUILT_IN_NAMES]
     files = [(project.database(one.file), one) for one in own]
     return {} if whole is None else await find_records(files, field("session_id") == whole)
 
@@ -194,7 +194,7 @@ def other_purposes(project: Project) -> list[Purpose]:
 
 
 def _other_files(project: Project) -> list[tuple[Path, Purpose]]:
-    return [(project.database(one.file), one) for one in other_purposes(project)]
+    return [(project.database(purpose.file), purpose) for purpose in other_purposes(project)]
 
 
 async def is_session(reader: Reader, id: str) -> bool:

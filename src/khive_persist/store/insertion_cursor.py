@@ -60,7 +60,7 @@ async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Stand, ...]
     Raises:
         StoreError: As its subclasses say.
     """
-    return tuple([_stand(await reader.fetch(partial(_last, one))) for one in purposes])
+    return tuple([_stand(await reader.fetch(partial(_last, purpose))) for purpose in purposes])
 
 
 async def are_there(reader: Reader, purposes: Sequence[Purpose], stands: Sequence[Stand]) -> bool:

@@ -59,7 +59,7 @@ def of_agents(transcript: Transcript) -> Iterator[Transcript]:
         if tool == claude_code.TOOL:
             found = in_folder(path.with_suffix("") / _AGENTS)
         elif tool == gemini_cli.TOOL:
-            ids = (one["sessionId"] for one in documents(path) if "sessionId" in one)
+            ids = (document["sessionId"] for document in documents(path) if "sessionId" in document)
             own = next(ids, None)
             is_name = isinstance(own, str) and Path(own).name == own
             found = in_folder(path.parent / str(own)) if is_name else []
@@ -82,7 +82,7 @@ def session_of(transcript: Transcript) -> str | None:
             thread = _thread(path)
             found = thread.get("session_id") or thread.get("id")
         else:
-            ids = (one["sessionId"] for one in documents(path) if "sessionId" in one)
+            ids = (document["sessionId"] for document in documents(path) if "sessionId" in document)
             found = next(ids, None)
     except OSError:
         return None

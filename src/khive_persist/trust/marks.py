@@ -209,7 +209,9 @@ def _mark(khive: Path, others: Sequence[str] = ()) -> bool:
         make_directory(Path(spool_writer.khive_of(str(home))))
         parents: list[int] = []
         try:
-            spool_writer.mark(str(path), str(home), parents, "".join(f"{one}-" for one in others))
+            spool_writer.mark(
+                str(path), str(home), parents, "".join(f"{other}-" for other in others)
+            )
             for parent in parents:
                 os.fsync(parent)
         finally:

@@ -112,14 +112,14 @@ async def collect(
     table = _Pairs(wanted) if pair_of is not None else _Singles(wanted)
     looked = ungrouped = unwanted = 0
     async with aclosing(session_facts(project)) as sessions:
-        async for one in sessions:
-            if not span.covers(one.started):
+        async for session in sessions:
+            if not span.covers(session.started):
                 continue
             looked += 1
-            group = group_of(one)
-            if trial is not None and trial.name in one.assignments:
+            group = group_of(session)
+            if trial is not None and trial.name in session.assignments:
                 # It counts those that it leaves out, too.
-                trial = trial.with_one(one.assignments[trial.name])
+                trial = trial.with_one(session.assignments[trial.name])
             elif group is None:
                 ungrouped += 1
             if group is None:
@@ -133,10 +133,10 @@ async def collect(
                         f"{by} parts the sessions into more than {MOST_GROUPS:,} groups",
                         hint="name those that you mean",
                     )
-                values = [measured.value(one) for measured in wanted]
-                taken = table.add(group, None if pair_of is None else pair_of(one), values)
-                if one.started is not None:
-                    _count(days, taken, group, one.started[:_DAY_CHARACTERS])
+                values = [measured.value(session) for measured in wanted]
+                taken = table.add(group, None if pair_of is None else pair_of(session), values)
+                if session.started is not None:
+                    _count(days, taken, group, session.started[:_DAY_CHARACTERS])
     order = list(groups) or [name for name, _ in sizes.most_common()]
     if pair_of is not None and len(order) != 2:
         raise InvalidQueryError(

@@ -62,8 +62,8 @@ async def read_trial(project: Project, name: str, *, with_late: bool) -> Trial:
     """
     async with reading(project, EXPERIMENTS, ASSIGNMENTS) as reader:
         (found,) = await count_experiments(reader, name)
-    own = {one.name: one.weight for one in found.variants if one.weight is not None}
-    assigned = sum(one.random + one.named for one in found.variants)
+    own = {variant.name: variant.weight for variant in found.variants if variant.weight is not None}
+    assigned = sum(variant.random + variant.named for variant in found.variants)
     return Trial(name, own, with_late=with_late, assigned=assigned)
 
 

@@ -89,7 +89,7 @@ async def keep(
         session_id: As for `assign`, as are the others.
     """
     variants = (await find_experiment(experiments, experiment)).content["variants"]
-    names = [one["name"] for one in variants]
+    names = [variant["name"] for variant in variants]
     if variant is not None and variant not in names:
         raise InvalidRecordError(
             f"the experiment {experiment!r} has no variant {variant[:100]!r}",

@@ -43,7 +43,7 @@ class ExperimentCount(NamedTuple):
 
     def as_document(self) -> dict[str, Any]:
         """It as JSON has it."""
-        return self._asdict() | {"variants": [one._asdict() for one in self.variants]}
+        return self._asdict() | {"variants": [variant._asdict() for variant in self.variants]}
 
 
 async def count_experiments(reader: Reader, name: str | None = None) -> list[ExperimentCount]:

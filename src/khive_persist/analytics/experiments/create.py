@@ -113,4 +113,4 @@ def missing(name: str) -> NotFoundError:
 def described(content: Mapping[str, Any]) -> str:
     """Its variants and weights, on one line."""
     variants: list[Variant] = content.get("variants", [])
-    return ", ".join(f"{one['name']}={one['weight']}" for one in variants)
+    return ", ".join(f"{variant['name']}={variant['weight']}" for variant in variants)

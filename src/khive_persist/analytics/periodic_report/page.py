@@ -57,12 +57,12 @@ def _table(one: Table) -> Iterable[str]:
 def _tested(report: Mapping[str, Any]) -> Iterable[str]:
     """The sentences of what was tested; why the others were not, once for each reason."""
     metrics = report["comparison"] or ()
-    for one in metrics:
-        if one["p"] is not None:
-            yield f"<p>{text(one['sentence'])}</p>"
+    for metric in metrics:
+        if metric["p"] is not None:
+            yield f"<p>{text(metric['sentence'])}</p>"
     untested: dict[str, list[str]] = {}
-    for one in metrics:
-        if one["p"] is None:
-            untested.setdefault(one["refusal"], []).append(one["metric"]["name"])
+    for metric in metrics:
+        if metric["p"] is None:
+            untested.setdefault(metric["refusal"], []).append(metric["metric"]["name"])
     for reason, names in untested.items():
         yield f'<p class="definition">{text(", ".join(names))}: {text(reason)}.</p>'

@@ -46,9 +46,9 @@ async def _samples(
     samples = {one.metric: {name: Sample() for name in names} for one in wanted}
     sessions = session_facts(project, Time(before.since, now.until))
     async with aclosing(sessions):
-        async for one in sessions:
+        async for session in sessions:
             for name, time in names.items():
-                if one.started is not None and time.since <= one.started < time.until:
+                if session.started is not None and time.since <= session.started < time.until:
                     for measured in wanted:
-                        samples[measured.metric][name].add(measured.value(one))
+                        samples[measured.metric][name].add(measured.value(session))
     return samples

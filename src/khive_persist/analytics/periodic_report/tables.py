@@ -23,8 +23,8 @@ class Table(NamedTuple):
 def tables(report: Mapping[str, Any]) -> list[Table]:
     """All tables of a report, as `read_report` gives it, in the order in which they are shown."""
     return [
-        one._replace(rows=[tuple(map(_rounded, row)) for row in one.rows])
-        for one in _tables(report, _BEFORE[report["period"]])
+        table._replace(rows=[tuple(map(_rounded, row)) for row in table.rows])
+        for table in _tables(report, _BEFORE[report["period"]])
     ]
 
 
@@ -122,7 +122,7 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
 def _of(
     title: str, entries: Sequence[Mapping[str, Any]], columns: tuple[str, ...], empty: str
 ) -> Table:
-    rows = [tuple(one[name] for name in columns) for one in entries]
+    rows = [tuple(entry[name] for name in columns) for entry in entries]
     return Table(title, columns, rows, empty)
 
 

@@ -164,7 +164,9 @@ def verify_command(
     """
     backups = Backups(project_of(context, directory), destination, endpoint)
     catalogue = backups.catalogue()
-    total = sum(one.stored_bytes for one in catalogue.manifests.values()) if not ids else None
+    total = (
+        sum(manifest.stored_bytes for manifest in catalogue.manifests.values()) if not ids else None
+    )
     with progress("bytes", total) as advance:
         found = backups.verify(catalogue, ids, advance)
     if as_json:

@@ -143,7 +143,9 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
             hint="pip install 'khive-persist[analysis]'",
         ) from error
     (found,) = anyio.run(_count, drained_project(context, directory), name)
-    own = [(one.random, one.weight) for one in found.variants if one.weight is not None]
+    own = [
+        (variant.random, variant.weight) for variant in found.variants if variant.weight is not None
+    ]
     check = check_ratio([n for n, _ in own], [weight for _, weight in own]) if own else None
     if as_json:
         ratio = None if check is None else check._asdict() | {"is_mismatch": check.is_mismatch}
@@ -152,7 +154,8 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
     click.echo(f"{found.name}, of {found.created_at} UTC{_note(found)}")
     expected = iter(check.expected if check is not None else ())
     rows = [
-        (*one, None if one.weight is None else round(next(expected), 1)) for one in found.variants
+        (*variant, None if variant.weight is None else round(next(expected), 1))
+        for variant in found.variants
     ]
     print_table(("variant", *VariantCount._fields[1:], "expected"), rows, "no variants")
     if check is not None:

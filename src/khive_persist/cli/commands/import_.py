@@ -74,7 +74,7 @@ def command(
         raise click.UsageError("--id and --created-at go with --purpose")
     project = project_of(context, directory)
     of: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
-    known = {one.name: one for one in known_purposes(project)}
+    known = {purpose.name: purpose for purpose in known_purposes(project)}
     if purpose is not None and purpose not in known:
         raise click.UsageError(f"{purpose!r} is none of " + ", ".join(known))
     default = known[purpose] if purpose is not None else None

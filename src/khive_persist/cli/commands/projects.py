@@ -28,21 +28,21 @@ def command(form: str) -> int:
     if form == "table":
         rows = [
             (
-                one.name,
-                one.state,
-                one.last,
-                one.sessions,
-                one.waiting,
-                one.bytes,
-                one.path,
-                ", ".join(one.known_as) or None,
+                project.name,
+                project.state,
+                project.last,
+                project.sessions,
+                project.waiting,
+                project.bytes,
+                project.path,
+                ", ".join(project.known_as) or None,
             )
-            for one in projects
+            for project in projects
         ]
         print_table(_COLUMNS, rows, "no projects")
     else:
-        print_documents(form, [one._asdict() for one in projects])
-    errors = [one.error for one in projects if one.error]
+        print_documents(form, [project._asdict() for project in projects])
+    errors = [project.error for project in projects if project.error]
     for error in errors:
         click.echo(f"khive-persist: {error}", err=True)
     return FAILED if errors else DONE

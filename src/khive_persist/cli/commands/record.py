@@ -72,7 +72,7 @@ def command(
     else:
         purpose, waiting = record.purpose, 0
         records = [_parsed(record, number, text) for number, text in enumerate(documents, 1)]
-        ids = [one.id for one in records]
+        ids = [record.id for record in records]
         if records:
             is_spooled = anyio.run(partial(save_alone, records, dir=project.root, are_new=True))
     path = project.spool if is_spooled else project.database(purpose.file)

@@ -89,7 +89,7 @@ def command(
         if anyio.run(is_known, project, session):
             raise NotFoundError(f"the session {session!r} has nothing that can be played")
         raise NotFoundError(f"no session has an id that begins with {session!r}")
-    id = next(str(one.content["session_id"]) for records in found for one in records)
+    id = next(str(record.content["session_id"]) for records in found for record in records)
     if where is not None:
         return _emit(project, id, where, speed, max_gap_seconds)
     prices = PriceTable(configuration.load(project.config).cost_prices)
@@ -148,11 +148,11 @@ def _emit(
     with progress("payloads", len(payloads)) as advance:
         done = emit(payloads, target, speed=speed, max_gap_seconds=max_gap_seconds, advance=advance)
     click.echo(f"{done.sent} of {len(payloads)} payloads sent", err=True)
-    redacted = sum(one.is_redacted for one in payloads if one.payload is not None)
+    redacted = sum(payload.is_redacted for payload in payloads if payload.payload is not None)
     if redacted:
         click.echo(f"{redacted} of them with placeholders for secrets", err=True)
     for reason, count in done.left_out.items():
         click.echo(f"{count} not sent: {reason}", err=True)
     for said, count in done.refused.items():
         click.echo(f"khive-persist: {count} not taken: {said}", err=True)
-    return FAILED if done.refused or any(one.is_lost for one in payloads) else DONE
+    return FAILED if done.refused or any(payload.is_lost for payload in payloads) else DONE

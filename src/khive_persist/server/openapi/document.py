@@ -114,7 +114,7 @@ def _reading(operation: Operation) -> dict[str, Any]:
     names = _CONVERTOR.findall(operation.path)
     parameters = [_in_path(name, {**TEXT, "description": operation.path_words.get(name, "")})
                   for name in names]  # fmt: skip
-    parameters += [_in_query(one) for one in operation.all_parameters]
+    parameters += [_in_query(parameter) for parameter in operation.all_parameters]
     responses: dict[str, Any] = {"200": {"description": operation.summary, "content": content}}
     if operation.media_type in ("application/json", "text/html"):
         responses["304"] = {"description": "The client has it already: see If-None-Match."}

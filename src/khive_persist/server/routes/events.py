@@ -58,19 +58,19 @@ async def _store(serving: Serving, tool: str, some: list[_Ready], told: list[Tol
         found = await serving.recorder.store(purpose, payloads)
         results = [Told(one.id, *result) for one, result in zip(payloads, found, strict=True)]
     except (StoreError, MirrorError):
-        if not all(_UUID.match(one.id) for one in payloads):
+        if not all(_UUID.match(payload.id) for payload in payloads):
             # They have ids that the spool cannot keep: their sender sends them again.
             raise
         await anyio.to_thread.run_sync(_keep, serving, payloads)
-        results = [Told(one.id, "spooled") for one in payloads]
+        results = [Told(payload.id, "spooled") for payload in payloads]
     for one, result in zip(some, results, strict=True):
         told[one.at] = result
         serving.metrics.recorded(purpose, result.result)
 
 
 def _keep(serving: Serving, payloads: list[Payload]) -> None:
-    for one in payloads:
-        serving.refuge.keep(one.event, one.raw)
+    for payload in payloads:
+        serving.refuge.keep(payload.event, payload.raw)
 
 
 def _prepare(body: bytes, kind: str) -> tuple[list[Told], list[_Ready]]:

@@ -138,7 +138,10 @@ def _weighed(variants: object) -> object:
         return variants
     if len(variants) > MOST_VARIANTS:
         raise InvalidRecordError(f"an experiment has at most {MOST_VARIANTS} variants")
-    return [{"weight": WEIGHT, **one} if isinstance(one, dict) else one for one in variants]
+    return [
+        {"weight": WEIGHT, **variant} if isinstance(variant, dict) else variant
+        for variant in variants
+    ]
 
 
 def _listed(one: NewestRow) -> dict[str, Any]:

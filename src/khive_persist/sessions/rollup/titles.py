@@ -27,10 +27,10 @@ async def read_titles(reader: Reader, sessions: Iterable[str]) -> dict[str, str]
         span = Span(0, _LAST_ROWID, session)
         for purposes in (tuple(HOOK_EVENTS.values()), (CONVERSATIONS,)):
             prompts = [
-                one.prompt
+                group.prompt
                 for purpose in purposes
-                for one in await read_groups(reader, purpose, span, PriceTable())
-                if one.prompt is not None
+                for group in await read_groups(reader, purpose, span, PriceTable())
+                if group.prompt is not None
             ]
             if prompts:
                 found[session] = min(prompts)[clock.CREATED_AT_CHARACTERS :]

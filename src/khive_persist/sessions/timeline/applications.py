@@ -23,22 +23,22 @@ def trials(sessions: Sequence[ApplicationSession]) -> Iterator[Entry]:
 
 
 def assigned(assignments: Sequence[Assignment]) -> Iterator[Entry]:
-    for one in assignments:
-        content = content_of(one)
+    for assignment in assignments:
+        content = content_of(assignment)
         how = "by name" if content.get("method") == NAMED else "at random"
         late = ", late" if content.get("is_late") else ""
         experiment, variant = line_of(content.get("experiment")), line_of(content.get("variant"))
         title = f"variant {variant} of {experiment} assigned {how}{late}"
-        yield Entry(one.created_at, "event", title)
+        yield Entry(assignment.created_at, "event", title)
 
 
 def measured(measurements: Sequence[Measurement]) -> Iterator[Entry]:
     """Each series on one line, at its end: there are too many for one each."""
     series: dict[tuple[str, str], list[Measurement]] = {}
-    for one in measurements:
-        content = content_of(one)
+    for measurement in measurements:
+        content = content_of(measurement)
         key = (line_of(content.get("name")), line_of(content.get("unit")))
-        series.setdefault(key, []).append(one)
+        series.setdefault(key, []).append(measurement)
     for (name, unit), some in series.items():
         told = (content_of(one).get("value") for one in some)
         values = [value for value in told if isinstance(value, int | float)]

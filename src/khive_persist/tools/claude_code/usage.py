@@ -27,7 +27,9 @@ def usage_fields(usage: Mapping[str, Any]) -> dict[str, Any]:
     """
     tools = _mapping(usage.get("server_tool_use"))
     speed = usage.get("speed")
-    prompts = [_prompt(one) for one in _iterations(usage) if one.get("type") == _OWN]
+    prompts = [
+        _prompt(iteration) for iteration in _iterations(usage) if iteration.get("type") == _OWN
+    ]
     return present(
         tokens=_tokens(usage),
         web_searches=_count(tools.get("web_search_requests")) or None,
@@ -43,9 +45,11 @@ def side_requests(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     Their tokens are not among the message's, and their model may be another one.
     """
     return [
-        one
-        for one in _iterations(usage)
-        if isinstance(one.get("type"), str) and one["type"] != _OWN and any(_tokens(one).values())
+        iteration
+        for iteration in _iterations(usage)
+        if isinstance(iteration.get("type"), str)
+        and iteration["type"] != _OWN
+        and any(_tokens(iteration).values())
     ]
 
 

@@ -79,7 +79,7 @@ class Reader:
                 yield Piece(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
 
     def _reminded(self, messages: Any) -> Iterator[Piece]:
-        listed = [one for one in messages if isinstance(one, Mapping)]
+        listed = [message for message in messages if isinstance(message, Mapping)]
         said = {id for one in listed if not _is_response(one) for id in _answered(one)}
         for message in listed:
             answered = _answered(message)
@@ -143,7 +143,11 @@ def _text(content: Any, *, is_thought: bool = False) -> str:
 
 
 def _thoughts(thoughts: Any) -> str:
-    listed = [one for one in thoughts if isinstance(one, Mapping)] if _is_list(thoughts) else []
+    listed = (
+        [thought for thought in thoughts if isinstance(thought, Mapping)]
+        if _is_list(thoughts)
+        else []
+    )
     words = ("subject", "description")
     return "\n".join(" ".join(str(one[w]) for w in words if w in one) for one in listed)
 

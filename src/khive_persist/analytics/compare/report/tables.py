@@ -163,10 +163,10 @@ async def _members(
     with_late = found.experiment is not None and found.experiment.with_late
     group_of = grouping.key(found.by, with_late=with_late)
     async with aclosing(session_facts(project)) as sessions:
-        async for one in sessions:
-            group = group_of(one)
-            if group in found.groups and found.span.covers(one.started):
-                yield group, one
+        async for session in sessions:
+            group = group_of(session)
+            if group in found.groups and found.span.covers(session.started):
+                yield group, session
 
 
 async def _sessions(project: Project, found: Collected, name: Callable[[str], str]) -> Rows:

@@ -41,11 +41,11 @@ def normality(values: Sequence[float]) -> Normality | None:
 
 def spread(samples: Sequence[Sequence[float]]) -> Spread | None:
     """The test; None under two samples, with under two values in one, or where none varies."""
-    arrays = [np.asarray(one, dtype=float) for one in samples]
-    if len(arrays) < 2 or any(len(one) < 2 for one in arrays):
+    arrays = [np.asarray(sample, dtype=float) for sample in samples]
+    if len(arrays) < 2 or any(len(array) < 2 for array in arrays):
         return None
-    distances = [np.abs(one - np.median(one)) for one in arrays]
-    if all(one.min() == one.max() for one in distances):
+    distances = [np.abs(array - np.median(array)) for array in arrays]
+    if all(distance.min() == distance.max() for distance in distances):
         return None
     done = stats.f_oneway(*distances)
     return Spread(float(done.statistic), float(done.pvalue))

@@ -82,7 +82,7 @@ class Pair(NamedTuple):
 
 def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:
     """Welch's test; None under two samples, or where one has under two values or no spread."""
-    found = [moments(one) for one in samples]
+    found = [moments(sample) for sample in samples]
     if len(found) < 2 or not all(one.variance for one in found):
         return None
     k = len(found)
@@ -100,7 +100,7 @@ def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:
 
 def brown_forsythe_anova(samples: Sequence[Sequence[float]]) -> BrownForsytheAnova | None:
     """Brown and Forsythe's test; None under two samples, with under two values, or no spread."""
-    found = [moments(one) for one in samples]
+    found = [moments(sample) for sample in samples]
     if len(found) < 2 or any(one.n < 2 for one in found):
         return None
     sizes = np.array([one.n for one in found])
@@ -118,7 +118,7 @@ def brown_forsythe_anova(samples: Sequence[Sequence[float]]) -> BrownForsytheAno
 
 def games_howell(samples: Sequence[Sequence[float]], level: float = LEVEL) -> list[Pair] | None:
     """Each pair of samples of which one has a spread; None for none, or more than 20 samples."""
-    found = [moments(one) for one in samples]
+    found = [moments(sample) for sample in samples]
     if not 2 <= len(found) <= MOST_PAIRED or any(one.n < 2 for one in found):
         return None
     pairs = [

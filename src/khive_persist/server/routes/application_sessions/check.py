@@ -51,7 +51,7 @@ def _told(id: str, copies: SessionCopies) -> dict[str, Any]:
         "version": fields.get("version"),
         "last_saved": _last_saved(copies, fields),
         "counts": {p.table: len(copies.rows[p.name]) for p in PURPOSES[1:]},
-        "differences": [one._asdict() for one in copies.disagreements[:_LISTED]],
+        "differences": [disagreement._asdict() for disagreement in copies.disagreements[:_LISTED]],
     }
 
 

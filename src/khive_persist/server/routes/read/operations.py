@@ -69,8 +69,10 @@ class Operation(NamedTuple):
 def routes_of(serving: Serving, operations: Sequence[Operation]) -> list[BaseRoute]:
     """The routes of some operations; each needs the right to read."""
     return [
-        route(serving, "GET", one.path, _endpoint(one), right="read", operation=one)
-        for one in operations
+        route(
+            serving, "GET", operation.path, _endpoint(operation), right="read", operation=operation
+        )
+        for operation in operations
     ]
 
 

@@ -110,7 +110,7 @@ def _listing(
     filters: Sequence[Filter],
     without: str | None,
 ) -> Listing:
-    tables = {one: Table(one, tuple(columns_of(record, one))) for one in purposes}
+    tables = {purpose: Table(purpose, tuple(columns_of(record, purpose))) for purpose in purposes}
     # The events of one tool are read through the files that are open for those of all.
     files = [*HOOK_EVENTS.values()] if record is HookEvent else purposes
 
@@ -138,7 +138,9 @@ async def _find(serving: Serving, purposes: Sequence[Purpose], id: str) -> Newes
 
 
 async def _purpose(serving: Serving, name: str) -> tuple[type[Node], Purpose]:
-    known = {one.name: (record, one) for record in BUILT_IN for one in record.purposes()}
+    known = {
+        purpose.name: (record, purpose) for record in BUILT_IN for purpose in record.purposes()
+    }
     known |= {word: (record, record.purpose) for word, record in CLASSES.items()}
     if name in known:
         return known[name]
