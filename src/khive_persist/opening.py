@@ -396,7 +396,9 @@ async def _gather(
 def _paths_in_mirror(
     project: Project, named: Path | None
 ) -> Callable[[Purpose, StoredRow], Path | None]:
-    """Where the second copy of a row lies; nowhere for a file that lies outside of a project."""
+    """Return where the second copy of a row lies; nowhere for a file that lies outside of a
+    project.
+    """
 
     def find(purpose: Purpose, row: StoredRow) -> Path | None:
         mirror = Mirror(project, configuration.load(project.config))

@@ -100,7 +100,7 @@ class PriceTable:
         speed: str = "",
         geo: str = "",
     ) -> int | None:
-        """What the tokens of messages that share a price cost, in 10⁻¹² USD.
+        """Return what the tokens of messages that share a price cost, in 10⁻¹² USD.
 
         None where the model has no price on that day, or none for a class of which there are
         tokens: no guess.
@@ -151,7 +151,7 @@ class PriceTable:
 
 
 def priced_field(name: str) -> str:
-    """Where the content of a message has how much of a class was used."""
+    """Return where the content of a message has how much of a class was used."""
     return "web_searches" if name == WEB_SEARCH else f"tokens.{name}"
 
 

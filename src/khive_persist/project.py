@@ -54,7 +54,7 @@ class Project:
 
     @property
     def backups(self) -> Path:
-        """Where backups lie unless the settings name another project."""
+        """Return where backups lie unless the settings name another project."""
         return self.khive / "backups"
 
     @property
@@ -74,7 +74,7 @@ class Project:
 
     @property
     def server_url(self) -> Path:
-        """Where its server can be reached, while one runs."""
+        """Return where its server can be reached, while one runs."""
         return self.khive / "server.url"
 
     def database(self, file: str) -> Path:
@@ -82,7 +82,7 @@ class Project:
         return self.khive / file
 
     def exists(self) -> bool:
-        """Whether `.khive` is there, as a directory of its own and not a link."""
+        """Return whether `.khive` is there, as a directory of its own and not a link."""
         try:
             return stat.S_ISDIR(os.lstat(self.khive).st_mode)
         except OSError:

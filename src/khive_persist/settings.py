@@ -184,7 +184,7 @@ def _home_config(path: Path) -> Path | None:
 
 
 def _believed(path: Path) -> dict[str, Any]:
-    """What counts of a project's config.toml."""
+    """Return what counts of a project's config.toml."""
     text = read_text(path)
     written = {} if text is None else _parsed(path, text)
     if _home_config(path) is None:

@@ -109,7 +109,7 @@ class Reliability:
 
     @property
     def count(self) -> int:
-        """How many it took."""
+        """Return how many it took."""
         return sum(sums.n for sums in self._sums)
 
     def bins(self) -> list[Bin]:

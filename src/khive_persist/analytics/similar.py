@@ -115,7 +115,7 @@ class Wanted(NamedTuple):
         *,
         weights: Mapping[str, float],
     ) -> tuple[float, list[str]]:
-        """How like a plan is, 0 to 1, and the words that both have."""
+        """Return how like a plan is, 0 to 1, and the words that both have."""
         parts: dict[str, float] = {}
         both = sorted(self.words & words_of(task or ""), key=lambda word: (-weights[word], word))
         if self.words:

@@ -62,7 +62,7 @@ async def read_stats(
 async def stats_everywhere(
     wanted: list[Filter], of_messages: list[Filter], by: By, of_sessions: list[Filter] | None
 ) -> Everywhere[dict[str, Any]]:
-    """What `read_stats` counts, of each project by itself, at the project's own prices."""
+    """Return what `read_stats` counts, of each project by itself, at the project's own prices."""
 
     async def read(project: Project) -> dict[str, Any]:
         prices = PriceTable(configuration.load(project.config).cost_prices)

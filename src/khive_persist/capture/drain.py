@@ -275,7 +275,9 @@ class Drain:
 
 
 def _can_take(project_path: str) -> bool:
-    """Whether a project's `.khive` is trusted; one that holds settings alone is, from now on."""
+    """Return whether a project's `.khive` is trusted; one that holds settings alone is, from now
+    on.
+    """
     try:
         search.adopt(Path(project_path) / KHIVE)
     except OSError:

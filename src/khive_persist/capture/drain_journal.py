@@ -26,7 +26,7 @@ class DrainJournal:
         self._path = spool / JOURNAL
 
     def deaths(self) -> Mapping[str, int]:
-        """How many drains in a row died at an event, by the name of its file."""
+        """Return how many drains in a row died at an event, by the name of its file."""
         try:
             count, *names = read_regular(self._path, _MOST_BYTES).decode().split("\n")
             deaths = int(count)

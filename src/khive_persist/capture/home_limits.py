@@ -105,7 +105,7 @@ def drop_excess(spool: Spool, waiting: Mapping[str, Sequence[Event]], settings: 
 
 
 def dropped(project: Project) -> dict[str, Dropped]:
-    """What was dropped lately from the spool of the home, by project."""
+    """Return what was dropped lately from the spool of the home, by project."""
     try:
         found = json.loads(read_regular(project.khive / FILE, _MOST_BYTES))
         entries = {str(project): _entry(one) for project, one in found.items()}
@@ -116,7 +116,7 @@ def dropped(project: Project) -> dict[str, Dropped]:
 
 
 def dropped_lines(project: Project) -> list[str]:
-    """What to say of it, one line a project."""
+    """Return what to say of it, one line a project."""
     return [entry.line(path) for path, entry in dropped(project).items()]
 
 
@@ -140,7 +140,7 @@ def _entry(one: Mapping[str, Any]) -> Dropped:
 
 
 def _size(spool: Spool, event: Event) -> int:
-    """What an event takes of the disk."""
+    """Return what an event takes of the disk."""
     try:
         status = os.lstat(spool.path / event.name)
     except OSError:

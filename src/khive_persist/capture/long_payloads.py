@@ -52,12 +52,12 @@ def is_heavy(raw: bytes) -> bool:
 
 
 def most_bytes(size: int) -> int:
-    """How much memory the reading of an event of some size may take."""
+    """Return how much memory the reading of an event of some size may take."""
     return FACTOR * size + MARGIN_BYTES
 
 
 def most_seconds(size: int) -> float:
-    """How much of a processor's time the reading of an event of some size may take."""
+    """Return how much of a processor's time the reading of an event of some size may take."""
     return SECONDS + SECONDS_A_MEGABYTE * size / 1e6
 
 
@@ -83,7 +83,7 @@ def _whole_characters(head: bytes) -> bytes:
 
 
 def _character(raw: bytes, at: int) -> int:
-    """Where the next character of UTF-8 begins."""
+    """Return where the next character of UTF-8 begins."""
     for begin in range(at, min(at + 4, len(raw))):
         if raw[begin] & 0xC0 != 0x80:
             return begin
@@ -91,7 +91,7 @@ def _character(raw: bytes, at: int) -> int:
 
 
 def _tail(raw: bytes, at: int, end: int) -> int:
-    """Where a string may go on: at no part of an escape or a character."""
+    """Return where a string may go on: at no part of an escape or a character."""
     slashes = at
     while raw[slashes - 1] == ord("\\"):
         slashes -= 1

@@ -14,7 +14,7 @@ from khive_persist.trust import marks, search
 
 
 def notices(project: Project, passed: Path | None) -> list[str]:
-    """What to say of a project, each one line.
+    """Return what to say of a project, each one line.
 
     Args:
         place: What is read.
@@ -39,7 +39,7 @@ def notices(project: Project, passed: Path | None) -> list[str]:
 
 
 def untrusted_line(project: Project) -> str:
-    """What to say of an untrusted project: how many events wait for it, and the way out."""
+    """Return what to say of an untrusted project: how many events wait for it, and the way out."""
     waiting = waiting_at_home(project)
     events = f"; {waiting} of its events wait in the home's spool" if waiting else ""
     error = search.untrusted(project.khive)
@@ -55,7 +55,9 @@ def withheld(project: Project) -> tuple[str, ...]:
 
 
 def diverted(project: Project) -> dict[str, int]:
-    """How many events wait in the home's spool for which project, where that is the project."""
+    """Return how many events wait in the home's spool for which project, where that is the
+    project.
+    """
     home = home_project()
     if home is None or not marks.is_state(project.khive):
         return {}
@@ -70,7 +72,9 @@ def diverted(project: Project) -> dict[str, int]:
 
 
 def diverted_lines(directory: Path) -> list[str]:
-    """What to say of events that hooks below a directory had to put elsewhere, each one line."""
+    """Return what to say of events that hooks below a directory had to put elsewhere, each one
+    line.
+    """
     project = Project(directory)
     if os.path.lexists(project.khive):
         lines = [] if search.may_be_used(project.khive) else [untrusted_line(project)]
@@ -87,6 +91,6 @@ def diverted_lines(directory: Path) -> list[str]:
 
 
 def dropped_from_home() -> list[str]:
-    """What the home's spool lately dropped, of any project, one line each."""
+    """Return what the home's spool lately dropped, of any project, one line each."""
     home = home_project()
     return [] if home is None else dropped_lines(home)

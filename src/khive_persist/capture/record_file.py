@@ -63,7 +63,7 @@ def file_of(arrival_ns: int, id: str, purpose: str) -> RecordFile:
 
 
 def is_of(file: RecordFile, id: str, purpose: str) -> bool:
-    """Whether a file holds a version of a record."""
+    """Return whether a file holds a version of a record."""
     return file.purpose == purpose and file.id == _name_of(id)
 
 

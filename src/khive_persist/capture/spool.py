@@ -55,7 +55,7 @@ class Event(NamedTuple):
 
 
 def parse(name: str) -> Event | None:
-    """What a file's name tells; None for a file that is no event."""
+    """Return what a file's name tells; None for a file that is no event."""
     found = _NAME.match(name)
     if found is None:
         return None
@@ -116,7 +116,7 @@ class Spool:
         return sorted([*events, *self.records()], key=lambda file: file.name)
 
     def is_empty(self) -> bool:
-        """Whether neither an event nor a record lies here."""
+        """Return whether neither an event nor a record lies here."""
         return not any(parse(name) or record_file.parse(name) for name in self._names())
 
     def accept(self, tool: str, payload: bytes) -> Event:
@@ -178,7 +178,7 @@ class Spool:
             os.close(descriptor)
 
     def is_file(self, event: Event | RecordFile) -> bool:
-        """Whether an event's name is that of a regular file."""
+        """Return whether an event's name is that of a regular file."""
         try:
             return stat.S_ISREG(os.lstat(self._prefix + event.name).st_mode)
         except OSError:
@@ -232,7 +232,7 @@ class Spool:
 
 
 def counted(files: Sequence[Event | RecordFile]) -> str:
-    """How many events and records they are, in words."""
+    """Return how many events and records they are, in words."""
     records = sum(isinstance(file, RecordFile) for file in files)
     counts = {"events": len(files) - records, "records": records}
     return " and ".join(f"{count} {word}" for word, count in counts.items() if count)
@@ -251,7 +251,7 @@ def home_project() -> Project | None:
 
 
 def waiting_at_home(project: Project) -> int:
-    """How many events wait in the home's spool for a project."""
+    """Return how many events wait in the home's spool for a project."""
     home = home_project()
     if home is None or marks.is_state(project.khive):
         return 0
@@ -260,7 +260,7 @@ def waiting_at_home(project: Project) -> int:
 
 
 def is_for(project_path: str, project: Project) -> bool:
-    """Whether the path before an event's payload is that of a project, however it is spelt.
+    """Return whether the path before an event's payload is that of a project, however it is spelt.
 
     Where the project lay before it was moved is its path, too.
     """

@@ -136,7 +136,7 @@ def is_own(status: posix.stat_result, user: int) -> bool:
 
 
 def is_trusted(khive: str, state: str) -> bool:
-    """Whether a `.khive` is marked as this user's, who is known to own it.
+    """Return whether a `.khive` is marked as this user's, who is known to own it.
 
     Args:
         khive: Its physical path.
@@ -243,7 +243,7 @@ def search(at: str, state: str) -> tuple[str, str]:
 
 
 def accepts(project: str, state: str, is_meant: bool) -> bool:
-    """Whether a named directory takes what is recorded: one without `.khive` gets one.
+    """Return whether a named directory takes what is recorded: one without `.khive` gets one.
 
     Args:
         project: Its physical path.
@@ -302,7 +302,7 @@ def read_payload() -> tuple[bytes, bool]:
 
 
 def client(environment: dict[bytes, bytes]) -> str:
-    """Which client runs Claude Code's hooks in its place, as the environment tells."""
+    """Return which client runs Claude Code's hooks in its place, as the environment tells."""
     for name in environment:
         for start, word in CLIENTS:
             if name.startswith(start):

@@ -125,7 +125,7 @@ def with_all_projects(function: Callable[..., Any]) -> Callable[..., Any]:
 def from_everywhere(
     context: click.Context, directory: str | None, read: Callable[[], Awaitable[Everywhere[Found]]]
 ) -> Everywhere[Found]:
-    """What all projects gave; which gave nothing, and why, is said on stderr."""
+    """Return what all projects gave; which gave nothing, and why, is said on stderr."""
     if directory or context.find_root().obj:
         raise click.UsageError("--all-projects and --dir exclude each other")
     everywhere = anyio.run(read)

@@ -10,7 +10,7 @@ _PATIENCE_SECONDS: Final = 1.0
 
 
 def is_watched() -> bool:
-    """Whether anybody would see a bar."""
+    """Return whether anybody would see a bar."""
     return sys.stderr.isatty()
 
 

@@ -179,7 +179,7 @@ class Node(BaseModel):
 
     @classmethod
     async def count(cls, *filters: Filter) -> int:
-        """How many records pass every filter."""
+        """Return how many records pass every filter."""
         async with bound(cls) as store:
             return await store.count(*filters)
 

@@ -139,7 +139,7 @@ class StoredForm:
         return self._content
 
     def _is_plain(self) -> bool:
-        """Whether JSON gives the content back as it was, without the class."""
+        """Return whether JSON gives the content back as it was, without the class."""
         return self._schema().is_plain and not self._fields and not self._is_frozen()
 
     def _is_frozen(self) -> bool:

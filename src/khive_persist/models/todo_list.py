@@ -90,7 +90,7 @@ def sound_items(items: object) -> list[dict[str, Any]]:
 
 
 def changes(before: Items, after: Items) -> Changes:
-    """What changed between two lists. Their order does not count."""
+    """Return what changed between two lists. Their order does not count."""
     pairs = paired(before, after)
     made = Changes([], [], [], [], [])
     for number, item in enumerate(after):
@@ -114,7 +114,7 @@ def changes(before: Items, after: Items) -> Changes:
 
 
 def paired(before: Items, after: Items) -> dict[int, int]:
-    """Which item of the list after is which one of the list before, by their indexes."""
+    """Return which item of the list after is which one of the list before, by their indexes."""
     found: dict[int, int] = {}
     ids = {id: number for number, item in enumerate(before) if (id := _id(item)) is not None}
     for number, item in enumerate(after):

@@ -78,22 +78,24 @@ class Recorder:
 
     @property
     def asked(self) -> int:
-        """How often it was asked to store something."""
+        """Return how often it was asked to store something."""
         return self._number
 
     @property
     def waiting(self) -> int:
-        """How many asks are not answered yet."""
+        """Return how many asks are not answered yet."""
         return len(self._waiting)
 
     @property
     def is_ready(self) -> bool:
-        """Whether it runs, and no commit takes too long."""
+        """Return whether it runs, and no commit takes too long."""
         longest = next(iter(self._waiting.values()), None)
         return self._transport is not None and (longest is None or not _is_late(longest))
 
     def is_stalled(self, purpose: Purpose) -> bool:
-        """Whether a commit to this file takes too long, as where it is locked, or it cannot run."""
+        """Return whether a commit to this file takes too long, as where it is locked, or it
+        cannot run.
+        """
         if self._transport is None:
             return True
         first = next((one for one in self._waiting.values() if one.purpose == purpose), None)

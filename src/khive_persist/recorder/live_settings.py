@@ -32,7 +32,7 @@ class Live:
         self.redactor = load_redactor(project, self.settings)
 
     def has_changed(self) -> bool:
-        """Whether the file is another than the one that was read last."""
+        """Return whether the file is another than the one that was read last."""
         return self._stamp() != self._seen
 
     def reload(self) -> bool:

@@ -148,7 +148,9 @@ def _is_set(text: str, begin: int) -> bool:
 
 
 def _quote_mark(text: Unescaped, at: int) -> tuple[int, int] | None:
-    """Where its backslashes begin and it ends; None if it is `\\u0022`, which has no level."""
+    """Return where its backslashes begin and it ends; None if it is `\\u0022`, which has no
+    level.
+    """
     start, end = text.locate(at)
     return (start, end) if text.raw[end - 1] == '"' else None
 
@@ -190,7 +192,7 @@ def _is_value(name: Name, value: str, flat: str, start: int, *, quoted: bool) ->
 
 
 def _closing(raw: str, start: int, end: int) -> int:
-    r"""Where a value ends that opens with `raw[start:end]`: some backslashes and a quote.
+    r"""Return where a value ends that opens with `raw[start:end]`: some backslashes and a quote.
 
     In JSON within JSON, a quote of level k has 2**k - 1 backslashes before it, and those of the
     levels within have more: only these belong to the value. A value that is longer than any secret

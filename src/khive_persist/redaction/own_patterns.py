@@ -60,7 +60,7 @@ class OwnPatterns:
 
     @property
     def has_deny(self) -> bool:
-        """Whether there is anything that `denied` may find."""
+        """Return whether there is anything that `denied` may find."""
         return bool(self._deny)
 
     def allows(self, secret: str, counts: dict[str, int]) -> bool:

@@ -211,7 +211,7 @@ def _is_made_up(value: str) -> bool:
 
 
 def _is_basic(value: str) -> bool:
-    """Whether it is `user:password` in base64 (RFC 7617), which may have no digit in it."""
+    """Return whether it is `user:password` in base64 (RFC 7617), which may have no digit in it."""
     from binascii import a2b_base64
 
     try:

@@ -39,12 +39,12 @@ class Original(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """Whether a tool sent it and it was not kept as a whole."""
+        """Return whether a tool sent it and it was not kept as a whole."""
         return self.payload is None and self.reason != RECONSTRUCTED
 
 
 async def originals(project: Project, wanted: Filter) -> list[Original]:
-    """What the tools sent of the events that pass a filter, in the order of arrival.
+    """Return what the tools sent of the events that pass a filter, in the order of arrival.
 
     Raises:
         StoreError: As its subclasses say.

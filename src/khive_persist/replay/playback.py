@@ -58,7 +58,7 @@ class Playback:
 
     @property
     def is_over(self) -> bool:
-        """Whether all was shown."""
+        """Return whether all was shown."""
         return self.shown >= len(self._offsets)
 
     def pass_by(self, seconds: float) -> None:

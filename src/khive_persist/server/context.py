@@ -66,7 +66,7 @@ class Serving:
 
 
 async def begin_serving(project: Project, address: str, limits: Limits) -> Serving:
-    """What a server of a project needs; its recorder runs on return.
+    """Return what a server of a project needs; its recorder runs on return.
 
     Raises:
         ProjectError: The project, its tokens or its redaction key cannot be made or used.

@@ -107,17 +107,19 @@ class Feed:
 
     @property
     def count(self) -> int:
-        """How many batches were read; the number of the next."""
+        """Return how many batches were read; the number of the next."""
         return self._count
 
     @property
     def listening(self) -> int:
-        """How many listen."""
+        """Return how many listen."""
         return self._listening.total()
 
     @property
     def losses(self) -> int:
-        """How often it began anew, as where its place was not there any more in a file replaced."""
+        """Return how often it began anew, as where its place was not there any more in a file
+        replaced.
+        """
         return self._losses
 
     @property
@@ -143,7 +145,7 @@ class Feed:
             del self._listening[key], self._wishes[key]
 
     def batch(self, stands: Stands, first: int) -> Batch | None:
-        """What begins at a place, if it is still kept.
+        """Return what begins at a place, if it is still kept.
 
         Args:
             stands: The place.

@@ -36,7 +36,7 @@ class Preparer:
         self._leaving: asyncio.TimerHandle | None = None
 
     async def run(self, work: Callable[[bytes, *Words], Made], body: bytes, *words: *Words) -> Made:
-        """What a function makes of a body: here where it is small.
+        """Return what a function makes of a body: here where it is small.
 
         Args:
             work: A function of a module of ours.

@@ -93,7 +93,7 @@ class Reading:
         return Reader([(self._project.database(purpose.file), purpose) for purpose in purposes])
 
     def prices(self) -> PriceTable:
-        """What tokens cost, by the settings in force."""
+        """Return what tokens cost, by the settings in force."""
         try:
             return PriceTable(self._live.settings.cost_prices)
         except InvalidSettingsError as error:

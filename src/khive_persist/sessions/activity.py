@@ -76,7 +76,7 @@ async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, N
 
 
 async def plans_made(reader: Reader, time: Time) -> PlansMade:
-    """What was planned.
+    """Return what was planned.
 
     Raises:
         StoreError: As its subclasses say.
@@ -95,7 +95,7 @@ async def plans_made(reader: Reader, time: Time) -> PlansMade:
 
 
 async def verdicts_given(reader: Reader, time: Time) -> dict[str, int]:
-    """How many sessions were judged in a time, by the verdict.
+    """Return how many sessions were judged in a time, by the verdict.
 
     Each session counts once: by the latest verdict of a person in that time, else of a rule.
 

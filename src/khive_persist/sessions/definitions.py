@@ -231,7 +231,7 @@ def used(content: Mapping[str, Any]) -> dict[str, int]:
 
 
 def spent(content: Mapping[str, Any], at: datetime, prices: PriceTable) -> Spent:
-    """What one message used and cost."""
+    """Return what one message used and cost."""
     counts = used(content)
     prompt = content.get("prompt_tokens")
     if not isinstance(prompt, int) or abs(prompt) >= _LARGEST_INTEGER:
@@ -251,7 +251,7 @@ def spent_by(
     geo: str = "",
     messages: int = 1,
 ) -> Spent:
-    """What messages that share a price used and cost.
+    """Return what messages that share a price used and cost.
 
     Args:
         model: Their model; an empty text for none.
@@ -299,7 +299,7 @@ def plan_session(content: Mapping[str, Any]) -> str:
 
 
 def plan_order_sql(row: Row) -> str:
-    """What is largest of the plan that counts."""
+    """Return what is largest of the plan that counts."""
     return f"{time_sql(row)} || ' ' || id"
 
 
@@ -330,12 +330,12 @@ def is_verdict_sql(row: Row) -> str:
 
 
 def verdict_order_sql(row: Row) -> str:
-    """What is largest of the verdict that counts."""
+    """Return what is largest of the verdict that counts."""
     return f"({row.extract('$.source')} IS NOT '{_RULE}') || {time_sql(row)} || ' ' || id"
 
 
 def verdict_order(content: Mapping[str, Any], at: str, id: str) -> tuple[bool, str, str]:
-    """What is largest of the verdict that counts."""
+    """Return what is largest of the verdict that counts."""
     return content.get("source") != _RULE, at, id
 
 

@@ -169,7 +169,7 @@ def linked_to(prefix: str, *, is_exact: bool) -> Filter:
 
 
 async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, EventFacts]:
-    """What the events tell, by session; a session without events is missing."""
+    """Return what the events tell, by session; a session without events is missing."""
     rows = await reader.fetch(lambda source: _events(source, sessions))
     found: dict[str, EventFacts] = {}
     for session, *values in rows:
@@ -201,7 +201,7 @@ def with_unreported(events: EventFacts | None, messages: MessageFacts | None) ->
 
 
 async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, MessageFacts]:
-    """What the messages tell, by session; a session without messages is missing."""
+    """Return what the messages tell, by session; a session without messages is missing."""
     rows = await reader.fetch(
         lambda source: _grouped(
             source,

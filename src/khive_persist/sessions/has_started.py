@@ -29,7 +29,7 @@ _BEFORE_WORK: Final = ("session_start", "setup", "instructions_loaded")
 
 
 async def has_begun(reader: Reader, session_id: str) -> bool:
-    """Whether anything of a session's work is recorded, by its whole id.
+    """Return whether anything of a session's work is recorded, by its whole id.
 
     Work is every hook event but those of the session's own start, and every message, to-do list,
     measurement, score and verdict; of an application's session, what came after its first version.

@@ -176,7 +176,7 @@ async def _count(project: Project) -> tuple[int, str | None]:
 
 
 def _waiting() -> Counter[Path]:
-    """How many events wait in the home's spool, by where their project lies now."""
+    """Return how many events wait in the home's spool, by where their project lies now."""
     waiting: Counter[Path] = Counter()
     home = home_project()
     for project, count in (diverted(home) if home else {}).items():

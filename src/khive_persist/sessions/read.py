@@ -89,7 +89,7 @@ async def read_session(root: Path, id: str) -> Session:
 
 
 async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:
-    """What kinds of a user's own have of the session whose id is this, or begins so.
+    """Return what kinds of a user's own have of the session whose id is this, or begins so.
 
     Returns:
         Lists in order of time, by the name of the purpose; those that are empty are left out.
@@ -153,7 +153,7 @@ async def find_session(project: Project, id: str) -> Filter:
 
 
 async def is_known(project: Project, id: str) -> bool:
-    """Whether a record of any kind has this id as its session's.
+    """Return whether a record of any kind has this id as its session's.
 
     `task-1` is one session, also to a file that has only `task-10`. What waits in the spool is
     brought in before.
@@ -198,7 +198,7 @@ def _other_files(project: Project) -> list[tuple[Path, Purpose]]:
 
 
 async def is_session(reader: Reader, id: str) -> bool:
-    """Whether a record that the reader sees has this id as its session's.
+    """Return whether a record that the reader sees has this id as its session's.
 
     Raises:
         StoreError: As its subclasses say.

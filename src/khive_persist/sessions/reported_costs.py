@@ -101,7 +101,7 @@ async def reported_costs(
 
 
 async def session_cost(project: Project, session: str) -> dict[str, Any]:
-    """What one session cost, computed and as its client says; None for what is not known.
+    """Return what one session cost, computed and as its client says; None for what is not known.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -133,7 +133,7 @@ def _goes_on(state: _State) -> bool:
 
 
 def _before(state: _State, states: Iterable[_State]) -> float:
-    """What was spent before the session was forked, by the session that it is a fork of."""
+    """Return what was spent before the session was forked, by the session that it is a fork of."""
     if state.began_at is None:
         return 0.0
     costs = [

@@ -115,7 +115,7 @@ def _telling(events: Sequence[HookEvent]) -> list[HookEvent]:
 
 
 def in_progress(chain: Chain, text: str) -> tuple[float | None, Any]:
-    """How long an item was in progress, and since when it is, where it is so still."""
+    """Return how long an item was in progress, and since when it is, where it is so still."""
     own = [one for one in chain.work if one.text == text]
     ended = [seconds for one in own if (seconds := _seconds(one)) is not None]
     since = next((one.start for one in own if one.end is None), None)

@@ -106,7 +106,7 @@ def dump_line(value: Any) -> bytes:
 
 
 def spells(value: Any, text: str) -> bool:
-    """Whether this very text is what `dump` gives for a value, in a larger document, too."""
+    """Return whether this very text is what `dump` gives for a value, in a larger document, too."""
     try:
         # In brackets: one level deeper it may be too deep.
         return orjson.dumps([value]) == b"[%b]" % text.encode("utf-8", "surrogatepass")

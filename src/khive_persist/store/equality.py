@@ -9,7 +9,8 @@ from khive_persist.store.codec import StoredRow
 
 
 def is_same(one: StoredRow, other: StoredRow) -> bool:
-    """Whether two rows say the same: JSON by its value, `created_at` by its instant or its text.
+    """Return whether two rows say the same: JSON by its value, `created_at` by its instant or its
+    text.
 
     NULL and JSON's null are the same: old files have either for an embedding that is not there.
     """

@@ -144,7 +144,7 @@ class _Snapshot(NamedTuple):
 
     @property
     def said(self) -> dict[str, Any]:
-        """What it was made with, without what was told of it."""
+        """Return what it was made with, without what was told of it."""
         derived = {"position", *_CHANGES}
         if "change" in self._metadata:
             derived.add("items")
@@ -152,7 +152,7 @@ class _Snapshot(NamedTuple):
 
     @property
     def written(self) -> tuple[Any, ...]:
-        """What is to be saved, however its JSON is spelled."""
+        """Return what is to be saved, however its JSON is spelled."""
         return self.content, *self.row[2:]
 
     @property

@@ -58,7 +58,7 @@ class GroupCommit:
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether it was made here, and not before a fork."""
+        """Return whether it was made here, and not before a fork."""
         return self._process == os.getpid()
 
     async def run(
@@ -111,7 +111,7 @@ class GroupCommit:
         return request
 
     async def is_behind(self) -> bool:
-        """Whether the mirror has to begin with the whole table."""
+        """Return whether the mirror has to begin with the whole table."""
         self._check_process()
         return await asyncio.wrap_future(self._committing.submit(lambda: self._file.is_behind))
 

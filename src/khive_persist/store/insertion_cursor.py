@@ -64,7 +64,7 @@ async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Stand, ...]
 
 
 async def are_there(reader: Reader, purposes: Sequence[Purpose], stands: Sequence[Stand]) -> bool:
-    """Whether each place still is one: whether its row is there, or no row was before it.
+    """Return whether each place still is one: whether its row is there, or no row was before it.
 
     Raises:
         StoreError: As its subclasses say.

@@ -32,12 +32,12 @@ class Overflow(float):
 
 
 def is_plain(number: float) -> bool:
-    """Whether JSON and 64 bits can hold a number."""
+    """Return whether JSON and 64 bits can hold a number."""
     return math.isfinite(number) if isinstance(number, float) else -(2**63) <= number < 2**63
 
 
 def plain(value: Any) -> Any:
-    """What orjson writes in the place of a value that it does not know.
+    """Return what orjson writes in the place of a value that it does not know.
 
     Raises:
         TypeError: It has no JSON.

@@ -9,5 +9,5 @@ LARGEST: Final = 1e70
 
 
 def is_countable(value: float) -> bool:
-    """Whether sums, powers and quotients of such numbers stay numbers."""
+    """Return whether sums, powers and quotients of such numbers stay numbers."""
     return isfinite(value) and (not value or SMALLEST <= abs(value) <= LARGEST)

@@ -33,7 +33,7 @@ class Answers(Generic[Record]):
         return records[0] if records else None
 
     async def exists(self, *filters: Filter) -> bool:
-        """Whether a record passes every filter."""
+        """Return whether a record passes every filter."""
         rows = await self._fetch(lambda source: select(source, filters, limit=1, columns="1"))
         return bool(rows)
 

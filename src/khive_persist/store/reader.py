@@ -74,7 +74,7 @@ class Reader:
         return await self._thread.run(self._fetch, build)
 
     async def mark(self, purpose: Purpose) -> Mark | None:
-        """How the file of one of the purposes is just now; None where it has no table yet.
+        """Return how the file of one of the purposes is just now; None where it has no table yet.
 
         Raises:
             StoreError: As its subclasses say.

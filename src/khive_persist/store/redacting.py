@@ -117,7 +117,7 @@ def with_counts(metadata: str | None, counts: dict[str, int]) -> str | None:
 
 
 def redacted_counts(metadata: str | None) -> dict[str, int]:
-    """How many secrets of which kind metadata says were taken out."""
+    """Return how many secrets of which kind metadata says were taken out."""
     said = codec.column(metadata)
     counts = said.get("redacted") if isinstance(said, dict) else None
     if not isinstance(counts, dict):

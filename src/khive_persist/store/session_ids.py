@@ -65,7 +65,7 @@ class SessionMatch:
         self._is_odd = _NUMBER.match(id) is not None or any(c in _ESCAPES or c < " " for c in id)
 
     def owns(self, row: StoredRow) -> bool:
-        """Whether a row is the session's.
+        """Return whether a row is the session's.
 
         Of what could not be parsed, and names no session, it is where the id stands in it.
         """
@@ -80,20 +80,22 @@ class SessionMatch:
         return own == self.id
 
     def owns_bytes(self, raw: bytes) -> bool:
-        """Whether damaged JSON is the session's: a line, a file or a payload."""
+        """Return whether damaged JSON is the session's: a line, a file or a payload."""
         own = named_in(raw)
         if own is not None:
             return own == self.id
         return len(self.id) >= SHORTEST_WORD and self._is_word_in(raw)
 
     def is_named_in(self, raw: bytes) -> bool:
-        """Whether a text of any form names the session, or has its id as a word."""
+        """Return whether a text of any form names the session, or has its id as a word."""
         if any(_id_of(found) == self.id for found in _NAMED.finditer(raw)):
             return True
         return len(self.id) >= SHORTEST_WORD and self._is_word_in(raw)
 
     def is_in(self, raw: bytes) -> bool:
-        """Whether the id stands in a text, in whichever spelling, also as a part of another one."""
+        """Return whether the id stands in a text, in whichever spelling, also as a part of
+        another one.
+        """
         if self._bytes in raw:
             return True
         return b"\\" in raw and self._spelled.search(raw) is not None
@@ -104,7 +106,7 @@ class SessionMatch:
         )
 
     def _may_own(self, text: str) -> bool:
-        """Whether it is worth to parse a content."""
+        """Return whether it is worth to parse a content."""
         return self._is_odd or self.id in text or "\\u" in text or '"base64"' in text
 
 

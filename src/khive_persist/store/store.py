@@ -117,7 +117,9 @@ class Store(Answers[Record]):
         self.is_open = True
 
     async def is_behind(self) -> bool:
-        """Whether the mirror of a file has to begin with the whole table; see `recover_file`."""
+        """Return whether the mirror of a file has to begin with the whole table; see
+        `recover_file`.
+        """
         return any([await writer.is_behind() for writer in self._writers.values()])
 
     async def close(self) -> None:
@@ -346,7 +348,7 @@ class Store(Answers[Record]):
             await anyio.sleep(poll_seconds)
 
     async def count(self, *filters: Filter) -> int:
-        """How many records pass every filter."""
+        """Return how many records pass every filter."""
         rows = await self._fetch(lambda source: select(source, filters, columns="count(*)"))
         return int(rows[0][0])
 

@@ -195,7 +195,7 @@ class Writer:
         return await self._run(write)
 
     async def is_behind(self) -> bool:
-        """Whether the file is open, and its mirror has to begin with the whole table."""
+        """Return whether the file is open, and its mirror has to begin with the whole table."""
         return self._commits is not None and await self._commits.is_behind()
 
     async def changes_of_others(self) -> object:

@@ -49,7 +49,7 @@ class Call(NamedTuple):
 
     @property
     def ending(self) -> Ending:
-        """How it ended, by what its transcript says."""
+        """Return how it ended, by what its transcript says."""
         return ending_of(self.tool, self.result, self.status)
 
 

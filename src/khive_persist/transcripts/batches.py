@@ -51,7 +51,7 @@ class Batch:
 
 
 def state_beside(transcript: Path, tool: str) -> dict[str, Any]:
-    """What a reader knows from what lies beside a transcript."""
+    """Return what a reader knows from what lies beside a transcript."""
     beside = {gemini_cli.TOOL: gemini_cli.state_of, claude_code.TOOL: claude_code.state_of}
     return beside[tool](transcript) if tool in beside else {}
 
@@ -107,7 +107,7 @@ def _ended(batch: Batch, file: Source, last: RawLine, state: dict[str, Any]) -> 
 def _pieces(
     reader: Any, raw: RawLine, transcript: Path, batch: Batch
 ) -> tuple[tuple[Piece, ...], str | None]:
-    """What a line says, and when it was written as far as it says that."""
+    """Return what a line says, and when it was written as far as it says that."""
     content = raw.content
     if not content or content.isspace():
         return (), None

@@ -100,7 +100,9 @@ class CallEnds:
             return {end.use_id for end in ends}
 
     def _has_event(self, end: Ended) -> bool:
-        """Whether an event has the call's name and input, where events have no ids of calls."""
+        """Return whether an event has the call's name and input, where events have no ids of
+        calls.
+        """
         if self._purpose is not HOOK_EVENTS["gemini-cli"]:
             return False
         if end.session not in self._of_sessions:

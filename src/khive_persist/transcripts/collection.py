@@ -150,7 +150,7 @@ def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:
 def _all(
     project: Project, of_events: Sequence[Transcript], all_projects: bool
 ) -> Iterator[tuple[str | None, Path]]:
-    """What the tools keep of this project, and what its hook events name."""
+    """Yield what the tools keep of this project, and what its hook events name."""
     seen = set()
     root = None if all_projects else project.root
     for transcript in [*find(root), *of_events]:

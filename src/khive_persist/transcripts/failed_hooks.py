@@ -156,7 +156,7 @@ class Failures:
 
 
 def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What a message says of a hook that failed and may be ours."""
+    """Return what a message says of a hook that failed and may be ours."""
     if content.get("kind") != "attachment":
         return None
     payload = content.get("payload")
@@ -169,7 +169,7 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _is_turn(content: Mapping[str, Any]) -> bool:
-    """Whether a message begins a turn of the agent."""
+    """Return whether a message begins a turn of the agent."""
     is_told = content.get("role") == "user" and content.get("kind") not in _UNTOLD
     return is_told and bool(content.get("turn_id"))
 

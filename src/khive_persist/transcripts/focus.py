@@ -49,7 +49,7 @@ class Focus:
         self._tombstones = CurrentTombstones(project)
 
     def epoch(self) -> str:
-        """Which file has the snapshots; an empty string where there is none, or an old one.
+        """Return which file has the snapshots; an empty string where there is none, or an old one.
 
         Raises:
             StoreError: As its subclasses say.

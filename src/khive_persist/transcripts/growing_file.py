@@ -76,7 +76,7 @@ class GrowingFile:
 
     @property
     def size(self) -> int:
-        """How many bytes it has now."""
+        """Return how many bytes it has now."""
         return os.fstat(self._file.fileno()).st_size
 
     @property

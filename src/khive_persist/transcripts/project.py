@@ -21,11 +21,11 @@ class Project:
         self._known: dict[str, bool] = {}
 
     def may_have(self, name: str) -> bool:
-        """Whether a folder of Claude Code's can be of this directory, by its name alone."""
+        """Return whether a folder of Claude Code's can be of this directory, by its name alone."""
         return any(name.startswith(own) for own in self._names)
 
     def has(self, directory: str | None) -> bool:
-        """Whether a working directory is this one or below it."""
+        """Return whether a working directory is this one or below it."""
         if directory is None:
             return False
         if directory not in self._known:

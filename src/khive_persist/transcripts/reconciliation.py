@@ -99,7 +99,7 @@ class Account(NamedTuple):
 
     @property
     def endings(self) -> dict[str, int]:
-        """How many calls ended how."""
+        """Return how many calls ended how."""
         return dict(Counter(call.ending for call in self.calls))
 
     def as_document(self) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def _told(call: Call, own: list[Event], events: list[Event]) -> ToolCall:
 
 
 def _ending(call: Call, own: list[Event], events: list[Event]) -> Ending:
-    """How a call ended, by the transcript and by the events.
+    """Return how a call ended, by the transcript and by the events.
 
     Claude Code has the same words for a call that the user did not allow and for one that they
     stopped: where hooks were running, only the former asked for a permission.

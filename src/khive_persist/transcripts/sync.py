@@ -142,7 +142,7 @@ class Sync:
         return result._replace(unknown=dict(unknown))
 
     def _is_purged(self, transcript: Transcript) -> bool:
-        """Whether nothing of a transcript is of later than the purge of its session."""
+        """Return whether nothing of a transcript is of later than the purge of its session."""
         tombstones = self._tombstones.get()
         session_id = session_of(transcript) if tombstones.has_sessions else None
         if session_id is None:

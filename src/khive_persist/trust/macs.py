@@ -40,7 +40,7 @@ def mac(khive: Path, purpose: str, content: bytes) -> str:
 
 
 def is_ours(khive: Path, purpose: str, content: bytes, given: object) -> bool:
-    """Whether a MAC that was found is that of this content."""
+    """Return whether a MAC that was found is that of this content."""
     return isinstance(given, str) and hmac.compare_digest(
         given.encode("utf-8", "replace"), mac(khive, purpose, content).encode()
     )

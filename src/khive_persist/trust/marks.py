@@ -38,7 +38,7 @@ def state_folder() -> Path | None:
 
 
 def is_state(khive: Path) -> bool:
-    """Whether a `.khive` is the state folder."""
+    """Return whether a `.khive` is the state folder."""
     folder = state_folder()
     try:
         return folder is not None and os.path.samestat(os.lstat(folder), os.lstat(khive))
@@ -52,7 +52,7 @@ def physical(khive: Path) -> Path:
 
 
 def is_own(khive: Path) -> bool:
-    """Whether it is a directory of the effective user's."""
+    """Return whether it is a directory of the effective user's."""
     try:
         return spool_writer.is_own(os.lstat(khive), os.geteuid())
     except OSError:
@@ -60,7 +60,7 @@ def is_own(khive: Path) -> bool:
 
 
 def is_marked(khive: Path) -> bool:
-    """Whether it is this user's, and has its mark."""
+    """Return whether it is this user's, and has its mark."""
     home = state_home()
     return (
         is_own(khive)
@@ -70,12 +70,12 @@ def is_marked(khive: Path) -> bool:
 
 
 def is_trusted(khive: Path) -> bool:
-    """Whether it is marked, or the state folder itself."""
+    """Return whether it is marked, or the state folder itself."""
     return is_own(khive) and (is_state(khive) or is_marked(khive))
 
 
 def digits(khive: Path) -> str:
-    """What its `id` says for this user, or an empty string where it has no mark."""
+    """Return what its `id` says for this user, or an empty string where it has no mark."""
     home = state_home()
     if home is None:
         return ""
@@ -87,7 +87,7 @@ def digits(khive: Path) -> str:
 
 
 def all_digits(khive: Path) -> list[str]:
-    """What its `id` says for anybody, the oldest first."""
+    """Return what its `id` says for anybody, the oldest first."""
     try:
         found = os.readlink(khive / ID).split("-")
     except OSError:
@@ -149,7 +149,7 @@ def marked_paths() -> list[Path]:
 
 
 def former_paths() -> dict[Path, list[Path]]:
-    """Where the projects lay before they were moved, by where they lie now."""
+    """Return where the projects lay before they were moved, by where they lie now."""
     former: dict[Path, list[Path]] = {}
     for path, _ in _links(_MOVED):
         if (now := moved_to(path)) != path:
@@ -158,7 +158,8 @@ def former_paths() -> dict[Path, list[Path]]:
 
 
 def moved_to(directory: Path) -> Path:
-    """Where a directory's `.khive` lies since it was moved; the directory itself where it was not.
+    """Return where a directory's `.khive` lies since it was moved; the directory itself where it
+    was not.
 
     Whoever makes another `.khive` at the old path has a project of its own there.
     """

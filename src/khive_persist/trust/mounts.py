@@ -12,7 +12,7 @@ _NETWORK: Final = frozenset(
 
 
 def is_network(path: Path, table: Path = _TABLE) -> bool:
-    """Whether a path lies on one; False where the system does not tell.
+    """Return whether a path lies on one; False where the system does not tell.
 
     Args:
         path: It, or the nearest folder above it that is there.

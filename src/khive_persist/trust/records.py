@@ -29,18 +29,20 @@ class Trusted(NamedTuple):
 
 
 def path_of(khive: Path) -> Path | None:
-    """Where it is kept; None where there is no mark or no state folder."""
+    """Return where it is kept; None where there is no mark or no state folder."""
     folder, digits = marks.state_folder(), marks.digits(khive)
     return folder / FOLDER / f"{digits}.json" if folder and digits else None
 
 
 def load(khive: Path) -> Trusted:
-    """What was trusted of a project that has its mark; nothing where there is none."""
+    """Return what was trusted of a project that has its mark; nothing where there is none."""
     return of_digits(marks.digits(khive)) if marks.is_marked(khive) else Trusted()
 
 
 def of_digits(digits: str) -> Trusted:
-    """What was trusted of the project that has, or had, this mark; nothing where there is none."""
+    """Return what was trusted of the project that has, or had, this mark; nothing where there is
+    none.
+    """
     folder = marks.state_folder()
     if folder is None or not digits:
         return Trusted()

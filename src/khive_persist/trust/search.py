@@ -108,7 +108,7 @@ def _use(khive: Path) -> None:
 
 
 def may_be_used(khive: Path) -> bool:
-    """Whether it is trusted, or holds nothing but settings.
+    """Return whether it is trusted, or holds nothing but settings.
 
     Where no state folder can be written, to be the user's own is enough.
     """
@@ -118,7 +118,7 @@ def may_be_used(khive: Path) -> bool:
 
 
 def is_bare(khive: Path) -> bool:
-    """Whether it is this user's and holds settings alone, as a team's repository has them.
+    """Return whether it is this user's and holds settings alone, as a team's repository has them.
 
     Empty folders hold nothing that could be obeyed.
     """
@@ -167,7 +167,7 @@ def untrusted(khive: Path) -> UntrustedError:
 
 
 def is_fleeting() -> bool:
-    """Whether this machine, and the home directory with it, is likely to end soon."""
+    """Return whether this machine, and the home directory with it, is likely to end soon."""
     return any(map(os.path.exists, _CONTAINER_FILES)) or any(
         os.environ.get(name) for name in _CONTAINER_VARIABLES
     )

@@ -28,7 +28,7 @@ def dump(khive: Path, purpose: str, document: dict[str, Any]) -> bytes:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a file says, believed or not.
+    """Return what a file says, believed or not.
 
     Raises:
         OSError: It is missing, a link, no regular file, or cannot be read.
@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def is_believed(khive: Path, purpose: str, path: Path) -> bool:
-    """Whether this user's programs wrote a file."""
+    """Return whether this user's programs wrote a file."""
     try:
         document = read(path)
         mac = document.pop(_MAC, None)

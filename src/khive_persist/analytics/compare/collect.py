@@ -30,7 +30,7 @@ class Span(NamedTuple):
     last: str | None = None
 
     def covers(self, started: str | None) -> bool:
-        """Whether an instant is in it; one that is not known only where it has no ends."""
+        """Return whether an instant is in it; one that is not known only where it has no ends."""
         if started is None:
             return self.first is None and self.last is None
         is_after = self.first is None or started >= self.first

@@ -10,7 +10,7 @@ from khive_persist.analytics.compare.summary import finding, sentence
 
 
 def as_document(found: Collected, compared: Sequence[Compared]) -> dict[str, Any]:
-    """What was collected, and the entry of each metric as `metrics`."""
+    """Return what was collected, and the entry of each metric as `metrics`."""
     about = found._asdict()
     del about["samples"], about["days"]
     about["span"] = found.span._asdict()

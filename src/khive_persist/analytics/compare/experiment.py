@@ -68,7 +68,7 @@ async def read_trial(project: Project, name: str, *, with_late: bool) -> Trial:
 
 
 def definition(trial: Trial) -> str:
-    """What the groups are, in a sentence without its full stop."""
+    """Return what the groups are, in a sentence without its full stop."""
     return (
         f"the variant of the experiment {trial.name} that a session was assigned"
         f" ({_weights(trial)})"
@@ -76,7 +76,7 @@ def definition(trial: Trial) -> str:
 
 
 def remarks(trial: Trial) -> Iterator[str]:
-    """What a report of it says, a sentence each."""
+    """Yield what a report of it says, a sentence each."""
     yield f"Experiment {trial.name}, with the weights {_weights(trial)}."
     if trial.late_named:
         kept = "taken in all the same" if trial.with_late else "left out"

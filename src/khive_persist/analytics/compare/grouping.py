@@ -18,7 +18,8 @@ NAMES: Final = (*_OF_SESSION, *_OF_PLAN, *_OF_APPLICATION)
 
 
 def key(name: str, *, with_late: bool = False) -> Key:
-    """What gives a session's group by the field of this name; None for a session that lacks it.
+    """Return what gives a session's group by the field of this name; None for a session that lacks
+    it.
 
     Besides those in `NAMES`: `plan:PATH` and `application:PATH`, a text or number in the content;
     `experiment:NAME`, the variant that the session was assigned.
@@ -53,7 +54,7 @@ def experiment_of(name: str) -> str | None:
 
 
 def is_chosen_late(assigned: Assigned) -> bool:
-    """Whether somebody could choose the variant by what had happened already."""
+    """Return whether somebody could choose the variant by what had happened already."""
     return assigned.is_late and assigned.method == NAMED
 
 

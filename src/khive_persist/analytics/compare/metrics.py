@@ -118,7 +118,7 @@ def measured(name: str) -> Measured:
 
 
 def at(content: Mapping[str, Any], path: str) -> Any:
-    """What lies in a content at a dotted path; None where nothing does."""
+    """Return what lies in a content at a dotted path; None where nothing does."""
     value: Any = content
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None

@@ -19,7 +19,7 @@ Finding = Literal["difference", "perhaps chance", "unclear", "none found", "not 
 
 
 def finding(one: Compared) -> Finding:
-    """What may be said of one metric, in a word.
+    """Return what may be said of one metric, in a word.
 
     A test and the interval beside it may be of two methods, as with shares: where they do not
     agree whether there is a difference, that is unclear.
@@ -36,7 +36,7 @@ def finding(one: Compared) -> Finding:
 
 
 def sentence(one: Compared, tested: int) -> str:
-    """What may be said of one metric.
+    """Return what may be said of one metric.
 
     Args:
         one: It.
@@ -129,7 +129,7 @@ def _held(one: Compared, tested: int) -> str:
 
 
 def _alpha(one: Compared) -> float:
-    """How rare a difference by chance has to be: as rare as one that the intervals miss."""
+    """Return how rare a difference by chance has to be: as rare as one that the intervals miss."""
     apart = _apart(one) or next(iter(one.pairs or ()), None)
     return _ALPHA if apart is None else round(1 - apart.interval.level, 12)
 

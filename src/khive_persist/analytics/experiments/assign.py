@@ -121,13 +121,13 @@ async def keep(
 
 
 def described(content: Any) -> str:
-    """How an assignment was made, in words."""
+    """Return how an assignment was made, in words."""
     method = "by name" if content.get("method") == NAMED else "at random"
     return f"assigned {method}" + (", late" if content.get("is_late") else "")
 
 
 def as_document(assignment: Assignment) -> dict[str, Any]:
-    """What whoever asked is told of an assignment."""
+    """Return what whoever asked is told of an assignment."""
     content: Any = assignment.content
     fields = ("session_id", "experiment", "variant", "method", "is_late")
     return {name: content.get(name) for name in fields}

@@ -98,7 +98,7 @@ def experiment_of(content: object) -> Experiment:
 
 
 def invalid(error: ValidationError) -> InvalidRecordError:
-    """What is wrong with a record, on one line that quotes nothing of it."""
+    """Return what is wrong with a record, on one line that quotes nothing of it."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
     return InvalidRecordError(f"{where}: {first['msg']}" if where else first["msg"])

@@ -13,7 +13,7 @@ _BYTES: Final = 8
 
 
 def fraction(experiment: str, session_id: str) -> Fraction:
-    """Where in [0, 1) the session lies in this experiment; evenly spread over all sessions.
+    """Return where in [0, 1) the session lies in this experiment; evenly spread over all sessions.
 
     It is n / 2^64, where n is the first 8 bytes, big-endian, of the SHA-256 of the UTF-8 of
     `khive-persist draw`, a NUL, the experiment's name, a NUL, and the session's id.

@@ -38,7 +38,7 @@ class Period(NamedTuple):
         return Time(clock.to_text(self.since), clock.to_text(self.until))
 
     def is_running(self, now: datetime) -> bool:
-        """Whether it is not over, or has not even begun."""
+        """Return whether it is not over, or has not even begun."""
         return self.until > now
 
     def days(self) -> Iterator[str]:

@@ -49,7 +49,7 @@ def days(report: Mapping[str, Any]) -> bytes | None:
 
 
 def tools(report: Mapping[str, Any]) -> bytes | None:
-    """How long the calls of each tool took together; None where no length is known."""
+    """Return how long the calls of each tool took together; None where no length is known."""
     shown = [one for one in report["tools"] if one["total_ms"]][:_TOOLS]
     if not shown:
         return None

@@ -22,7 +22,7 @@ _GROUP: Final = 2
 
 
 def problems_of(path: Path, entries: list[Entry], project_root: Path) -> list[str]:
-    """Which of our hooks Codex does not run, as nobody said that it may, each one line.
+    """Return which of our hooks Codex does not run, as nobody said that it may, each one line.
 
     Args:
         path: The file that has them.
@@ -59,7 +59,7 @@ def problems_of(path: Path, entries: list[Entry], project_root: Path) -> list[st
 
 
 def _hash(event: str, entry: Entry) -> str:
-    """What Codex writes of a hook that it was told to trust."""
+    """Return what Codex writes of a hook that it was told to trust."""
     group, hook = entry.way[_GROUP].item.value, entry.way[-1].item.value
     assert isinstance(group, Mapping)
     assert isinstance(hook, Mapping)
@@ -73,7 +73,7 @@ def _hash(event: str, entry: Entry) -> str:
 
 
 def _state(config: Path) -> dict[tuple[str, str, int, int], dict[str, Any]]:
-    """What Codex knows of each hook, by the file, the event and where it stands there."""
+    """Return what Codex knows of each hook, by the file, the event and where it stands there."""
     try:
         hooks = tomllib.loads(config.read_text("utf-8")).get("hooks")
     except (OSError, ValueError):

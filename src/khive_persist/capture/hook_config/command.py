@@ -45,7 +45,7 @@ def hook_command(
     is_shared: bool = False,
     words: Sequence[str] = (),
 ) -> str:
-    """What to register for an event of a tool.
+    """Return what to register for an event of a tool.
 
     Args:
         tool: As `khive-hook --tool` takes it.
@@ -81,7 +81,7 @@ def hook_command(
 
 
 def is_ours(command: object, tool: str) -> bool:
-    """Whether a command in a settings file is our hook for this tool, and nothing else.
+    """Return whether a command in a settings file is our hook for this tool, and nothing else.
 
     The forms of earlier versions are. One of a user's own that runs our hook among others is not.
     """
@@ -89,7 +89,9 @@ def is_ours(command: object, tool: str) -> bool:
 
 
 def resembles_ours(command: object, tool: str) -> bool:
-    """Whether a command that is not ours runs our hook for this tool all the same, as it seems."""
+    """Return whether a command that is not ours runs our hook for this tool all the same, as it
+    seems.
+    """
     return (
         isinstance(command, str)
         and _LIKENESS.search(command) is not None
@@ -120,7 +122,7 @@ def launcher_of(command: str) -> Path | None:
 
 
 def is_portable(command: str) -> bool:
-    """Whether one of our commands names no path of this machine."""
+    """Return whether one of our commands names no path of this machine."""
     words = _words(command)
     return bool(words) and words[0] in (SHARED, launcher.NAME) and "--dir" not in command
 

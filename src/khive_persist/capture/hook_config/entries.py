@@ -145,7 +145,7 @@ def _hook(target: Target, timeout: int) -> dict[str, object]:
 
 
 def _target(hook: Mapping[str, Any], tool: Tool) -> Target | None:
-    """What a hook does with an event, if it is ours."""
+    """Return what a hook does with an event, if it is ours."""
     if is_ours(hook.get(_COMMAND), tool.name):
         return Target(command=hook[_COMMAND])
     return Target(url=hook[_URL]) if is_our_http_hook(hook, tool.name) else None

@@ -31,7 +31,7 @@ BY_HAND: Final = (
 
 
 def hook_url(tool: str, server: str) -> str:
-    """Where a tool is to send its events.
+    """Return where a tool is to send its events.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -71,7 +71,9 @@ def http_hook(url: str, timeout: int) -> dict[str, object]:
 
 
 def is_our_http_hook(hook: Mapping[str, Any], tool: str) -> bool:
-    """Whether an entry in a settings file is our HTTP hook for this tool, wherever it stands."""
+    """Return whether an entry in a settings file is our HTTP hook for this tool, wherever it
+    stands.
+    """
     url, headers = hook.get("url"), hook.get("headers")
     if hook.get("type") != "http" or not isinstance(url, str) or not isinstance(headers, dict):
         return False
@@ -84,7 +86,7 @@ def is_our_http_hook(hook: Mapping[str, Any], tool: str) -> bool:
 
 
 def gets_token(hook: Mapping[str, Any]) -> bool:
-    """Whether the tool puts the token into one of our entries."""
+    """Return whether the tool puts the token into one of our entries."""
     allowed = hook.get(_ALLOWED)
     return isinstance(allowed, list) and TOKEN_VARIABLE in allowed
 

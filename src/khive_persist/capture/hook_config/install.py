@@ -56,7 +56,7 @@ class Change(NamedTuple):
 
 
 def has_scope(tool: str, scope: Scope) -> bool:
-    """Whether a tool has settings of that scope."""
+    """Return whether a tool has settings of that scope."""
     return scope != "local" or bool(TOOLS[tool].registration.local_file)
 
 
@@ -228,7 +228,7 @@ def by_hand(
     is_http: bool,
     versions: Known | None = None,
 ) -> tuple[str, ...]:
-    """What the user must do in the tool, and for HTTP hooks besides it."""
+    """Return what the user must do in the tool, and for HTTP hooks besides it."""
     lines = list(tool.registration.by_hand[scope])
     topmost = tool.registration.topmost
     if scope != "user" and not _is_below(project_root, topmost):
@@ -239,13 +239,13 @@ def by_hand(
 
 
 def _is_below(directory: Path, topmost: str) -> bool:
-    """Whether something of that name lies in a directory or above it."""
+    """Return whether something of that name lies in a directory or above it."""
     path = directory.absolute()
     return bool(topmost) and any((each / topmost).exists() for each in (path, *path.parents))
 
 
 def _of_versions(tool: Tool, scope: Scope, versions: Known) -> list[str]:
-    """What to say of the versions that read the settings."""
+    """Return what to say of the versions that read the settings."""
     lines = []
     if versions.unknown:
         programs = ", ".join(versions.unknown)

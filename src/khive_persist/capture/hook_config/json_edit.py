@@ -114,7 +114,7 @@ class JsonText:
         self._unit = _DEFAULT_UNIT if own_line is None else own_line
 
     def container(self, item: Item) -> Container:
-        """What an item holds, which must be an object or an array."""
+        """Return what an item holds, which must be an object or an array."""
         return self._scan(item.at)
 
     def refuse(self, message: str, position: int) -> NoReturn:
@@ -122,7 +122,7 @@ class JsonText:
         raise InvalidJsonError(message, self.text, position)
 
     def indentation(self, container: Container) -> str:
-        """What an item of the container is to be indented by."""
+        """Return what an item of the container is to be indented by."""
         for item in reversed(container.items):
             own_line = self._line_indentation(item.start)
             if own_line is not None:

@@ -39,13 +39,15 @@ _VERSION: Final = re.compile(rb"^# khive-persist (\S+)$", re.MULTILINE)
 
 
 def launcher_path() -> Path | None:
-    """Where the copy is, or would be; None without a state folder."""
+    """Return where the copy is, or would be; None without a state folder."""
     folder = marks.state_folder()
     return None if folder is None else folder / FOLDER / NAME
 
 
 def is_below_home() -> bool:
-    """Whether `~/.khive/bin` is where the copy is, for a file that several machines share."""
+    """Return whether `~/.khive/bin` is where the copy is, for a file that several machines
+    share.
+    """
     home, state = os.environ.get("HOME", ""), marks.state_home()
     return bool(home) and state is not None and os.path.realpath(home) == os.path.realpath(state)
 
@@ -93,7 +95,9 @@ def real_interpreter() -> str:
 
 
 def problem_of(path: Path) -> str:
-    """What keeps the copy from recording, or its events from being stored; an empty string else."""
+    """Return what keeps the copy from recording, or its events from being stored; an empty string
+    else.
+    """
     if not os.path.lexists(path):
         return f"{path} is not there"
     program = _interpreter_of(path)
@@ -114,7 +118,7 @@ def problem_of(path: Path) -> str:
 
 
 def runs(path: Path) -> bool:
-    """Whether a copy can be started: without a tool's name it says how it is used."""
+    """Return whether a copy can be started: without a tool's name it says how it is used."""
     try:
         done = subprocess.run(  # noqa: S603 - a file of the state folder
             [str(path)], stdin=subprocess.DEVNULL, capture_output=True, check=False,
@@ -126,7 +130,7 @@ def runs(path: Path) -> bool:
 
 
 def _was_tried(path: Path) -> bool:
-    """Whether a copy can be started, tried once as long as it is the same file."""
+    """Return whether a copy can be started, tried once as long as it is the same file."""
     status = os.stat(path)
     return _tried(path, status.st_ino, status.st_ctime_ns, status.st_size)
 
@@ -175,7 +179,7 @@ def _name_environment(folder: Path) -> None:
 
 
 def _is_current(path: Path) -> bool:
-    """Whether the copy is of this version or a newer one, and as that one wrote it."""
+    """Return whether the copy is of this version or a newer one, and as that one wrote it."""
     try:
         found = _VERSION.search(path.read_bytes())
     except OSError:

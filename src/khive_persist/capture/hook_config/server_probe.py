@@ -16,7 +16,7 @@ _REFUSED: Final = {
 
 
 def problem_of(url: str) -> str:
-    """What keeps the server from taking events at a hook's URL, or an empty string.
+    """Return what keeps the server from taking events at a hook's URL, or an empty string.
 
     Nothing is recorded: it is sent a body of a kind that it takes only a look at the token for. The
     token is that of our own environment, as the tool's is not known.

@@ -32,7 +32,7 @@ class SettingsFile:
         self._comments = comments
 
     def read(self, view: Callable[[JsonText | None], T]) -> T:
-        """What `view` sees in the text; None stands for no file.
+        """Return what `view` sees in the text; None stands for no file.
 
         Raises:
             InvalidSettingsError: The file cannot be read, is not a JSON object in UTF-8, or `view`

@@ -63,7 +63,7 @@ class _Seen(NamedTuple):
 
 
 def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = True) -> Status:
-    """What the settings file of a scope has of our hooks; nothing is changed.
+    """Return what the settings file of a scope has of our hooks; nothing is changed.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -119,7 +119,7 @@ def _seen(settings: JsonText | None, tool: Tool) -> _Seen:
 
 
 def _stale(path: Path, commands: Iterable[str]) -> list[str]:
-    """What our commands run that is not there, or cannot be run, each one line."""
+    """Return what our commands run that is not there, or cannot be run, each one line."""
     lines: dict[str, None] = {}
     for command in dict.fromkeys(commands):
         copy = launcher_of(command)
@@ -131,7 +131,7 @@ def _stale(path: Path, commands: Iterable[str]) -> list[str]:
 
 
 def _of_versions(path: Path, tool: Tool, versions: Known, events: Iterable[str]) -> list[str]:
-    """Which events of ours a version does not know."""
+    """Return which events of ours a version does not know."""
     hooks = {hook.event: hook for hook in tool.registration.hooks}
     unknown = [event for event in events if event in hooks and not versions.knows(hooks[event])]
     if not unknown:
@@ -147,7 +147,7 @@ def _of_versions(path: Path, tool: Tool, versions: Known, events: Iterable[str])
 
 
 def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
-    """Which of our commands could end with a code that blocks a tool."""
+    """Return which of our commands could end with a code that blocks a tool."""
     blocking = {hook.event for hook in tool.registration.hooks if hook.blocks}
     events = [
         entry.event
@@ -165,7 +165,7 @@ def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
 
 
 def _of_doubles(path: Path, seen: _Seen) -> list[str]:
-    """Which events are recorded twice by one file."""
+    """Return which events are recorded twice by one file."""
     lines = []
     events = {entry.event for entry in seen.entries}
     by_user = [event for event in dict.fromkeys(seen.alike) if event in events]
@@ -183,7 +183,7 @@ def _of_doubles(path: Path, seen: _Seen) -> list[str]:
 
 
 def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
-    """What is wrong with the HTTP hooks of a file by themselves."""
+    """Return what is wrong with the HTTP hooks of a file by themselves."""
     problems = []
     tokenless = [entry.event for entry in entries if not entry.is_whole]
     if tokenless:
@@ -201,7 +201,7 @@ def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
 def _problems_between_scopes(
     tool: str, scope: Scope, project_root: Path, entries: list[Entry]
 ) -> list[str]:
-    """What the other scopes' settings do to the hooks of this one."""
+    """Return what the other scopes' settings do to the hooks of this one."""
     known = TOOLS[tool]
     path = settings_path(tool, scope, project_root)
     problems = []

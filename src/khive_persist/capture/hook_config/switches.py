@@ -43,7 +43,7 @@ class Layer(NamedTuple):
 
 
 def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[str]:
-    """What keeps our hooks of a tool from running, each one line.
+    """Return what keeps our hooks of a tool from running, each one line.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -173,7 +173,7 @@ def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _matches(url: str, pattern: object) -> bool:
-    """Whether a URL fits a pattern, in which `*` stands for anything."""
+    """Return whether a URL fits a pattern, in which `*` stands for anything."""
     if not isinstance(pattern, str):
         return False
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), url) is not None

@@ -42,12 +42,12 @@ class Known(NamedTuple):
     is_assumed: bool = False
 
     def knows(self, hook: Hook) -> bool:
-        """Whether all of them know the event of a hook."""
+        """Return whether all of them know the event of a hook."""
         return not hook.since or not self.oldest or numbers(self.oldest) >= numbers(hook.since)
 
 
 def known_by(tool: Tool, named: str = "") -> Known:
-    """What the versions of a tool on this machine know; each program is asked.
+    """Return what the versions of a tool on this machine know; each program is asked.
 
     Args:
         tool: The tool.

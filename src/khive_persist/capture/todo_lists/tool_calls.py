@@ -52,7 +52,7 @@ class Told(NamedTuple):
 
 
 def told(name: str, given: Any, result: Any) -> Told | None:
-    """What a call says of the list; None where it says nothing, or failed.
+    """Return what a call says of the list; None where it says nothing, or failed.
 
     Args:
         name: The tool's name.

@@ -98,7 +98,7 @@ def _untrusted(named: str | None) -> Project | None:
 
 
 def _is_passed_over(context: click.Context, directory: str | None) -> bool:
-    """Whether another project is read instead."""
+    """Return whether another project is read instead."""
     return not (directory or context.obj) and Project(search.upward().root).exists()
 
 

@@ -83,7 +83,7 @@ def criteria(
 
 
 def summary(content: dict[str, Any]) -> str:
-    """What an event was about, on one line."""
+    """Return what an event was about, on one line."""
     paths = content.get("file_paths")
     payload = content.get("payload")
     about = (

@@ -131,7 +131,7 @@ async def _reported(project: Project, prices: PriceTable, session: Session) -> l
 
 
 def cost_line(cost: ReportedCost) -> str:
-    """What a session cost by our count and by the client's, on one line."""
+    """Return what a session cost by our count and by the client's, on one line."""
     computed = "nothing" if cost.computed is None else f"${cost.computed:.4f}"
     unpriced = f" and {cost.unpriced} messages without a price" if cost.unpriced else ""
     guess = ", part of it a guess of the client" if cost.is_guess else ""

@@ -15,7 +15,7 @@ from khive_persist.trust import marks
 
 
 async def unknown_clients(project: Project, purposes: list[Purpose]) -> list[str]:
-    """What events are of a client that is not known, each one line."""
+    """Return what events are of a client that is not known, each one line."""
     async with reading(project, *purposes) as reader:
         found = await count_other_clients(reader)
     lines = []
@@ -32,7 +32,7 @@ async def unknown_clients(project: Project, purposes: list[Purpose]) -> list[str
 
 
 async def unknown_lines(project: Project) -> list[str]:
-    """Which kinds of lines of transcripts are not known, one line a tool."""
+    """Return which kinds of lines of transcripts are not known, one line a tool."""
     async with reading(project, CONVERSATIONS) as reader:
         found = await count_unknown_lines(reader)
     lines = []
@@ -46,7 +46,9 @@ async def unknown_lines(project: Project) -> list[str]:
 
 
 def lost_events() -> list[str]:
-    """How many events no hook could keep, or not in time, of which none could speak since."""
+    """Return how many events no hook could keep, or not in time, of which none could speak
+    since.
+    """
     state = marks.state_folder()
     if state is None:
         return []

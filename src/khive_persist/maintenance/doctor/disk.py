@@ -15,7 +15,7 @@ _LARGE_WAL_BYTES: Final = 64 << 20
 
 
 def unwritable(project: Project) -> list[str]:
-    """Where no event can be kept, each one line: in the project, and in the home's spool."""
+    """Return where no event can be kept, each one line: in the project, and in the home's spool."""
     lines = []
     reason = _refusal(project.spool if project.spool.is_dir() else project.khive)
     if reason:

@@ -11,7 +11,7 @@ from khive_persist.tools import TOOLS, Scope
 def examine_hooks(
     project: Project, *, asks_server: bool = True
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """What each tool's settings say of our hook, and what is wrong with that, each one line.
+    """Return what each tool's settings say of our hook, and what is wrong with that, each one line.
 
     Args:
         place: Its directory is the project's.

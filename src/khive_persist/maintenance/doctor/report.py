@@ -158,13 +158,15 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
 
 
 def _has_locks(project: Project, files: set[str]) -> bool:
-    """Whether a comparison makes no file in the project, as a reader must not."""
+    """Return whether a comparison makes no file in the project, as a reader must not."""
     locks = [project.database(f"{file}{end}") for file in files for end in (".lock", ".gate.lock")]
     return project.exists() and all(lock.exists() for lock in locks)
 
 
 async def _unequal(project: Project) -> list[str]:
-    """How the two copies differ, in one line; what else is wrong with them is said already."""
+    """Return how the two copies differ, in one line; what else is wrong with them is said
+    already.
+    """
     found = await verify(dir=project.root)
     if found.is_equal:
         return []
@@ -174,7 +176,7 @@ async def _unequal(project: Project) -> list[str]:
 
 
 def _lag(project: Project, database: Database) -> str:
-    """What the mirror of a sound file lacks, in one line; an empty string for nothing."""
+    """Return what the mirror of a sound file lacks, in one line; an empty string for nothing."""
     path = project.database(database.file)
     if database.problem:
         return ""
@@ -189,7 +191,9 @@ def _lag(project: Project, database: Database) -> str:
 
 
 def examine_untrusted(project: Project) -> list[str]:
-    """What is wrong with a project that is not trusted, each one line: nothing of it is used."""
+    """Return what is wrong with a project that is not trusted, each one line: nothing of it is
+    used.
+    """
     lines = [untrusted_line(project)]
     if stat.S_ISDIR(_mode(project.khive)):
         lines += [f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)]
@@ -316,7 +320,7 @@ def _open_to_others(project: Project) -> list[str]:
 
 
 def _backups(project: Project) -> list[str]:
-    """What is wrong with the backups in the project itself, each one line."""
+    """Return what is wrong with the backups in the project itself, each one line."""
     try:
         catalogue = read_catalogue(open_destination(project))
     except KhiveError as error:

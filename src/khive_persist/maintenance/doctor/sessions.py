@@ -34,7 +34,8 @@ class _Began(NamedTuple):
 
 
 async def unrecorded(project: Project) -> list[str]:
-    """Which sessions no hook has told of, one line a tool; as far as the 200 newest transcripts.
+    """Return which sessions no hook has told of, one line a tool; as far as the 200 newest
+    transcripts.
 
     A settings file's time of change stands for that of the installation: what it says of sessions
     that were before it cannot be told.
@@ -105,7 +106,7 @@ def _of_head(tool: str, path: Path, head: list[dict[str, Any]]) -> tuple[str, fl
 
 
 def _is_of(cwd: str, project: Project) -> bool:
-    """Whether a hook that runs in a directory records into the project."""
+    """Return whether a hook that runs in a directory records into the project."""
     try:
         return os.path.realpath(search.upward(cwd).root) == os.path.realpath(project.root)
     except (OSError, RuntimeError):

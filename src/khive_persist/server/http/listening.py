@@ -38,7 +38,9 @@ def check_exposure(address: str, *, has_tls: bool, needs_token: bool, is_insecur
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches it. A name is taken for what it is: only localhost is."""
+    """Return whether only this machine reaches it. A name is taken for what it is: only localhost
+    is.
+    """
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
@@ -72,7 +74,7 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket, address: str, *, has_tls: bool) -> str:
-    """Where a browser of this machine finds it."""
+    """Return where a browser of this machine finds it."""
     port = listening.getsockname()[1]
     try:
         parsed = ipaddress.ip_address(address)

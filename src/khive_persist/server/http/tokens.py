@@ -50,7 +50,7 @@ class Token(NamedTuple):
     created_at: str
 
     def may(self, right: Right) -> bool:
-        """Whether it gives this right."""
+        """Return whether it gives this right."""
         return right in self.rights or "admin" in self.rights
 
 
@@ -84,7 +84,7 @@ class Tokens:
         return self._known
 
     def find(self, token: str) -> Token | None:
-        """What is known of a token; None for one that is not known. In constant time."""
+        """Return what is known of a token; None for one that is not known. In constant time."""
         digest = _digest(token)
         found = None
         for known in self.list():

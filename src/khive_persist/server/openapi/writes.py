@@ -271,5 +271,5 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
 
 
 def told(method: str, path: str) -> Told | None:
-    """What is told of a route."""
+    """Return what is told of a route."""
     return WRITES.get((method, path))

@@ -60,11 +60,11 @@ class _Unpacker(Protocol):
 
     @property
     def has_more(self) -> bool:
-        """Whether another piece can be had without more data."""
+        """Return whether another piece can be had without more data."""
 
     @property
     def is_finished(self) -> bool:
-        """Whether the stream ended, with nothing after it."""
+        """Return whether the stream ended, with nothing after it."""
 
 
 async def read_body(serving: "Serving", request: Request, *, is_strangers: bool = False) -> bytes:

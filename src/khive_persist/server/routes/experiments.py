@@ -123,7 +123,7 @@ def _operations(serving: Serving) -> list[Operation]:
 
 
 async def _object(serving: Serving, request: Request, names: set[str]) -> dict[str, Any]:
-    """What a body says; each of the values the record is yet to check."""
+    """Return what a body says; each of the values the record is yet to check."""
     document = await read_json(serving, request)
     if not isinstance(document, dict):
         raise InvalidRecordError(f"an object with {', '.join(sorted(names))} is needed")

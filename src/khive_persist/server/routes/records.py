@@ -162,7 +162,7 @@ async def _weave(serving: Serving, ready: list[_Ready], told: list[Told], replac
 
 
 def _said(content: Any) -> dict[str, Any]:
-    """What a snapshot's sender says of it."""
+    """Return what a snapshot's sender says of it."""
     return {name: value for name, value in content.items() if name not in _FILLED_IN}
 
 

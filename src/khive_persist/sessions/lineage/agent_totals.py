@@ -51,7 +51,7 @@ def together(parts: Iterable[Work]) -> Work:
 
 
 def of_message(content: Mapping[str, Any], at: datetime, prices: PriceTable) -> Work:
-    """What one message adds: of tool calls, those of which no event tells."""
+    """Return what one message adds: of tool calls, those of which no event tells."""
     calls, failures = unreported(content, "calls"), unreported(content, "failures")
     messages = int(is_message(content))
     return Work(messages, spent(content, at, prices), calls, failures, at, at)

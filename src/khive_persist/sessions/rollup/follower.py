@@ -96,7 +96,9 @@ class Follower:
 
     @property
     def progress(self) -> Progress:
-        """How far the first reading is; a file that cannot be read is never read to its end."""
+        """Return how far the first reading is; a file that cannot be read is never read to its
+        end.
+        """
         of = sum(file.total for file in self._files)
         is_complete = all(
             file.is_looked_at and not file.low and not file.problem for file in self._files

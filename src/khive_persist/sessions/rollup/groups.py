@@ -307,7 +307,7 @@ def _verdict(source: Source) -> str:
 
 
 def _ways(source: Source) -> list[str]:
-    """How fast a request was sent, and where alone it may have been served."""
+    """Return how fast a request was sent, and where alone it may have been served."""
     fields = (source.extract(f"$.{name}") for name in ("speed", "geo"))
     return [f"CASE typeof({field}) WHEN 'text' THEN {field} ELSE '' END" for field in fields]
 
@@ -319,6 +319,6 @@ def _band(source: Source, prices: PriceTable) -> str:
 
 
 def _classes(source: Source) -> str:
-    """Which classes that have a price a message used: a bit for each."""
+    """Return which classes that have a price a message used: a bit for each."""
     bits = (f"({used_sql(source, name)} > 0) * {1 << number}" for number, name in enumerate(PRICED))
     return " + ".join(bits)

@@ -106,7 +106,7 @@ class Hours:
         self._groups: dict[By, dict[str, str]] = {by: {} for by in BY}
 
     def overview(self, since: str | None, until: str | None, bucket: Bucket, by: By) -> Overview:
-        """What happened in a time.
+        """Return what happened in a time.
 
         Args:
             since: From this hour on: the first 13 characters of its time; None for no limit.

@@ -255,7 +255,7 @@ class Rollup:
             self._connection.execute("DELETE FROM cells WHERE file = ?", (file,))
 
     def counted(self, file: str) -> int:
-        """How many rows of a file are counted."""
+        """Return how many rows of a file are counted."""
         return int(
             self.ask("SELECT coalesce(sum(rows), 0) FROM cells WHERE file = ?", (file,))[0][0]
         )

@@ -89,7 +89,7 @@ def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def _depths(session: Session) -> dict[str | None, int]:
-    """How deep each agent is below the session's own."""
+    """Return how deep each agent is below the session's own."""
     told = Parents()
     agents: dict[str, None] = {}
     for content in map(content_of, session.messages):

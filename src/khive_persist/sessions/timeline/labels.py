@@ -16,7 +16,7 @@ _TYPED: Final = re.compile(
 
 
 def text_of(value: Any) -> str:
-    """What a tool answered, as text, whatever it is wrapped in."""
+    """Return what a tool answered, as text, whatever it is wrapped in."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -47,7 +47,7 @@ def tool_call(at: datetime, name: str, asked: Any, result: Any) -> Entry:
 
 
 def _input_line(rest: Mapping[str, Any]) -> str:
-    """What else a tool was asked, on one line."""
+    """Return what else a tool was asked, on one line."""
     text = " ".join(f"{name}={_short(value)}" for name, value in rest.items())
     more = len(text) - _INPUT_CHARACTERS
     return f"[{text[:_INPUT_CHARACTERS]}" + (f"… {more} more characters]" if more > 0 else "]")

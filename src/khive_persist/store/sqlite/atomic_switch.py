@@ -48,7 +48,7 @@ class Switch(NamedTuple):
 
 
 def is_pending(folder: Path) -> bool:
-    """Whether a switch has begun in this folder and is not done."""
+    """Return whether a switch has begun in this folder and is not done."""
     return os.path.lexists(folder / JOURNAL)
 
 
@@ -146,7 +146,7 @@ def _databases(
 
 
 def is_database(name: str) -> bool:
-    """Whether a file of this name is taken for a database."""
+    """Return whether a file of this name is taken for a database."""
     return name.endswith(".db") and not name.startswith(".")
 
 
@@ -200,7 +200,7 @@ def _replace_folder(
 
 
 def is_believed(folder: Path) -> bool:
-    """Whether there is no journal, or this user's own."""
+    """Return whether there is no journal, or this user's own."""
     try:
         with _told(folder):
             _read(folder)

@@ -159,7 +159,7 @@ def _assignments(
 def _duration_ms(
     event: Mapping[str, Any], created_at: Any, end: CallEnd, *, is_launch: bool
 ) -> float | None:
-    """How long the call took; None where the event says it already, or nobody does."""
+    """Return how long the call took; None where the event says it already, or nobody does."""
     told = event["duration_ms"]
     if told is not None and not is_launch:
         return None

@@ -39,7 +39,7 @@ class State(NamedTuple):
 
 
 def is_there(connection: sqlite3.Connection) -> bool:
-    """Whether a file has a log: one of the original's has none until it is written to."""
+    """Return whether a file has a log: one of the original's has none until it is written to."""
     has_log = "SELECT count(*) FROM sqlite_schema WHERE name = 'change_log_state'"
     return bool(connection.execute(has_log).fetchone()[0])
 

@@ -118,7 +118,7 @@ class Ledger:
         self._connection.execute("DELETE FROM rows WHERE purpose = ? AND id = ?", (purpose, id))
 
     def counts(self, purpose: str) -> tuple[int, int]:
-        """How many rows the database has, and how many records the mirror."""
+        """Return how many rows the database has, and how many records the mirror."""
         (rows,) = self._connection.execute(
             "SELECT count(*) FROM rows WHERE purpose = ?", (purpose,)
         ).fetchone()
@@ -139,7 +139,7 @@ class Ledger:
         return self._connection.execute(sql, (file,)).fetchall()
 
     def mark(self, file: str) -> tuple[str, int, int] | None:
-        """What was last noted of how far a file was read."""
+        """Return what was last noted of how far a file was read."""
         sql = 'SELECT state, line, "end" FROM marks WHERE file = ?'
         found: tuple[str, int, int] | None = self._connection.execute(sql, (file,)).fetchone()
         return found
@@ -181,7 +181,7 @@ class Ledger:
         )
 
     def has_problem_but(self, kind: str) -> bool:
-        """Whether something of another kind was noted."""
+        """Return whether something of another kind was noted."""
         sql = "SELECT EXISTS (SELECT 1 FROM problems WHERE kind <> ?)"
         return bool(self._connection.execute(sql, (kind,)).fetchone()[0])
 
@@ -205,7 +205,7 @@ class Ledger:
                 yield Entry(*row)
 
     def count(self, kind: str, purpose: str) -> int:
-        """How many records differ in this way."""
+        """Return how many records differ in this way."""
         sql = f"SELECT count(*) FROM ({_FOUND[kind]}) WHERE purpose = ?"
         count: int = self._connection.execute(sql, (purpose,)).fetchone()[0]
         return count

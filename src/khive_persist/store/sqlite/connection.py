@@ -158,7 +158,7 @@ def frozen_version(path: Path) -> tuple[int, int] | None:
 
 
 def is_changed(versions: Mapping[Path, tuple[int, int] | None]) -> bool:
-    """Whether one of some files that nobody should have changed is another one now."""
+    """Return whether one of some files that nobody should have changed is another one now."""
     return any(v is not None and frozen_version(path) != v for path, v in versions.items())
 
 
@@ -232,7 +232,7 @@ def refuse_link(path: Path) -> None:
 
 
 def check(path: Path) -> str:
-    """What is wrong with a database file, in one line; an empty string for nothing.
+    """Return what is wrong with a database file, in one line; an empty string for nothing.
 
     Reads all of it. The file is not opened otherwise than through SQLite: closing a descriptor of
     it would drop the locks that other connections of this process hold.
@@ -276,7 +276,8 @@ def _trusted_schema() -> str:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file lies at a path: it changes when the file is replaced; None where there is none.
+    """Return which file lies at a path: it changes when the file is replaced; None where there is
+    none.
 
     Nor is there one while a switch of the folder's databases is pending: who opens it finishes it.
     """

@@ -44,7 +44,7 @@ class Acting(NamedTuple):
 
 
 def acting(connection: sqlite3.Connection, schema: str = "main") -> list[Acting]:
-    """What acts on our tables in an open file."""
+    """Return what acts on our tables in an open file."""
     found = []
     for type, name, table, sql, is_foreign, is_generated in connection.execute(
         _ACTING.format(schema=schema), (_bare(schema),)

@@ -154,7 +154,9 @@ def _indexes(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
 
 
 def is_made_for(purpose: Purpose, name: str, sql: str) -> bool:
-    """Whether an index is spelled, to the letter, as one that a class named for this table."""
+    """Return whether an index is spelled, to the letter, as one that a class named for this
+    table.
+    """
     text = sql.partition(" (")[2].removesuffix(")")
     paths = tuple(match["path"] or "created_at" for match in _TERM.finditer(text))
     return bool(paths) and statements.indexes(purpose._replace(indexes=(paths,))) == {name: sql}

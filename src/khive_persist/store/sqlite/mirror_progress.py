@@ -66,16 +66,18 @@ class MirrorProgress:
 
     @property
     def has_failed(self) -> bool:
-        """Whether something could not be copied since it was last tried."""
+        """Return whether something could not be copied since it was last tried."""
         return bool(self._failed)
 
     @property
     def has_news(self) -> bool:
-        """Whether something was copied that the log does not know of."""
+        """Return whether something was copied that the log does not know of."""
         return bool(self._done)
 
     def is_settled(self, connection: sqlite3.Connection) -> bool:
-        """Whether nobody else wrote to the file, and the mirror has, or had once, all of it."""
+        """Return whether nobody else wrote to the file, and the mirror has, or had once, all of
+        it.
+        """
         connection.execute("BEGIN")
         try:
             state = change_log.state(connection)

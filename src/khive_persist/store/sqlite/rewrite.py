@@ -116,7 +116,7 @@ def _write(writer: FileWriter, change: Change, found: list[_Found]) -> None:
 
 
 def rehearse(path: Path, purpose: Purpose, change: Change, where: Where = ALL) -> Iterator[Revised]:
-    """What `revise` would do; nothing is written.
+    """Yield what `revise` would do; nothing is written.
 
     Raises:
         StoreError: As its subclasses say.
@@ -169,7 +169,7 @@ def boundary(
 
 
 def size_of(row: StoredRow) -> int:
-    """How many bytes the JSON columns of a row hold."""
+    """Return how many bytes the JSON columns of a row hold."""
     return sum(len(value.encode("utf-8", "replace")) for value in (row[1], row[2], row[4]) if value)
 
 

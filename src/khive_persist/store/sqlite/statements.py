@@ -105,7 +105,7 @@ def views(purpose: Purpose) -> dict[str, str]:
 
 
 def view_columns(purpose: Purpose) -> str:
-    """What the view of a table shows of each row."""
+    """Return what the view of a table shows of each row."""
     fields = [
         f'{whole_text(purpose, path) or extract(f"$.{path}")} AS "{name}"'
         for path, name in purpose.column_names().items()
@@ -114,7 +114,7 @@ def view_columns(purpose: Purpose) -> str:
 
 
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
-    """Whether a row's content is no JSON, so that json_extract fails on it."""
+    """Return whether a row's content is no JSON, so that json_extract fails on it."""
     # Versions before 3.41 say that NULL is not valid, though json_extract takes it.
     where = "content IS NOT NULL AND NOT json_valid(content)"
     sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {where})"
@@ -236,7 +236,7 @@ def _operand(field: Field, source: Source) -> str:
 
 
 def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
-    """What a field's path leads into: content, or what its lookups find in there.
+    """Return what a field's path leads into: content, or what its lookups find in there.
 
     Args:
         field: The field.

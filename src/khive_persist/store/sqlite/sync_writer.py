@@ -86,7 +86,7 @@ class FileWriter:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the mirror has to begin with the whole table; see `mirror.recovery`."""
+        """Return whether the mirror has to begin with the whole table; see `mirror.recovery`."""
         with translated(self.path):
             return change_log.positions(self.connection).get(MIRROR) == change_log.BEHIND
 
@@ -140,7 +140,7 @@ class FileWriter:
             self.close()
 
     def is_awaited(self) -> bool:
-        """Whether another program waits for the end of the transaction that is open."""
+        """Return whether another program waits for the end of the transaction that is open."""
         return write_lock.is_awaited(write_lock.lock_path(self.path))
 
     def follow(self, batches: list[Batch], lines: Lines | None = None) -> None:
@@ -158,7 +158,7 @@ class FileWriter:
 
     @property
     def has_failed(self) -> bool:
-        """Whether something could not be copied since it was last tried."""
+        """Return whether something could not be copied since it was last tried."""
         return self._progress.has_failed
 
     def copy_again(self) -> None:

@@ -126,7 +126,9 @@ _COMMANDS: Final[dict[str, Sequence[str]]] = {
 
 
 def _by_event(paths: dict[str, str]) -> str:
-    """What these events bring as their text, by the tool's own name of them; NULL for others."""
+    """Return what these events bring as their text, by the tool's own name of them; NULL for
+    others.
+    """
     name = _string(f"{_PAYLOAD}.hook_event_name")
     whens = (f"WHEN '{event}' THEN {_string(f'{_PAYLOAD}.{p}')}" for event, p in paths.items())
     return f"CASE {name} {' '.join(whens)} END"
@@ -165,7 +167,7 @@ def _block(value: str) -> str:
 
 
 def _is_line(line: str, begin: str, digits: int) -> str:
-    """Whether a line is this and a number of at most so many digits."""
+    """Return whether a line is this and a number of at most so many digits."""
     rest = f"substr({line}, {len(begin) + 1})"
     return (
         f"{line} GLOB '{begin}[0-9]*' AND {rest} NOT GLOB '*[^0-9]*' AND length({rest}) <= {digits}"

@@ -135,7 +135,9 @@ def _wait(
 
 
 def is_awaited(path: Path) -> bool:
-    """Whether somebody waits for the lock, which the caller holds; true where it cannot be told."""
+    """Return whether somebody waits for the lock, which the caller holds; true where it cannot be
+    told.
+    """
     if _OFD_GETLK is None:
         return True
     try:
@@ -176,12 +178,12 @@ def held_alone(database: Path, timeout_seconds: float) -> Iterator[None]:
 
 
 def lock_path(database: Path) -> Path:
-    """Where a database's lock lies."""
+    """Return where a database's lock lies."""
     return database.with_name(database.name + ".lock")
 
 
 def gate_path(database: Path) -> Path:
-    """Where the lock lies that is shared by who copies what was committed."""
+    """Return where the lock lies that is shared by who copies what was committed."""
     return database.with_name(database.name + ".gate.lock")
 
 

@@ -109,7 +109,7 @@ def _event_type(name: str, tool: str) -> str:
 
 
 def is_launch(response: Mapping[str, object]) -> bool:
-    """Whether what a call answered is that it goes on in the background."""
+    """Return whether what a call answered is that it goes on in the background."""
     return bool(
         payload_fields.string(response, "backgroundTaskId")
         or response.get("isAsync") is True

@@ -48,7 +48,7 @@ _OUT_OF_ORDER: Final = timedelta(seconds=2)
 
 
 def state_of(path: Path) -> dict[str, Any]:
-    """What lies beside a subagent's transcript: its type, and the call that started it.
+    """Return what lies beside a subagent's transcript: its type, and the call that started it.
 
     `teammate_id` is how that call's result names an agent of a team.
     """
@@ -79,7 +79,7 @@ class Reader:
         self._queue = Queue(state)
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """What one line says."""
+        """Return what one line says."""
         self.state |= present(session_id=text_of(document.get("sessionId")))
         if self._is_inherited(document):
             return Line(str(document.get("type")))
@@ -94,7 +94,9 @@ class Reader:
         return line
 
     def _is_inherited(self, document: Mapping[str, Any]) -> bool:
-        """Whether an agent's file begins with this line, and its session's transcript has it."""
+        """Return whether an agent's file begins with this line, and its session's transcript has
+        it.
+        """
         session = self.state.get("session_transcript")
         if session is None or self.state.get("has_begun"):
             return False
@@ -107,7 +109,9 @@ class Reader:
         return True
 
     def _is_copy(self, document: Mapping[str, Any], at: str | None) -> bool:
-        """Whether it was said before this file began: to the session that this one is a fork of."""
+        """Return whether it was said before this file began: to the session that this one is a
+        fork of.
+        """
         if _origin(document):
             return True
         began_at = self.state.get("began_at")
@@ -267,7 +271,7 @@ def _origin(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_launch(result: Any) -> bool:
-    """Whether what a call answered is that it goes on in the background."""
+    """Return whether what a call answered is that it goes on in the background."""
     return is_launch(result) if isinstance(result, dict) else False
 
 

@@ -36,7 +36,7 @@ class Reader:
         self.state = state
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """What one line says."""
+        """Return what one line says."""
         kind = str(document.get("type"))
         payload = document.get("payload")
         payload = payload if isinstance(payload, Mapping) else {}

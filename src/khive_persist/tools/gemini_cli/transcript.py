@@ -25,7 +25,7 @@ FAILED: Final = frozenset({"error", "cancelled"})
 
 
 def state_of(path: Path) -> dict[str, Any]:
-    """What a transcript's place tells: whose subagent it is, and of which project."""
+    """Return what a transcript's place tells: whose subagent it is, and of which project."""
     state = {}
     chats = path.parent
     if chats.name != "chats":
@@ -47,7 +47,7 @@ class Reader:
         self.state = state
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """What one line says."""
+        """Return what one line says."""
         if "sessionId" in document:
             self._meet(document)
             return Line("header")
@@ -113,7 +113,9 @@ class Reader:
 
 
 def _is_response(message: Mapping[str, Any]) -> bool:
-    """Whether it is what the client makes of a message's tool calls when it goes on from a file."""
+    """Return whether it is what the client makes of a message's tool calls when it goes on from a
+    file.
+    """
     return (text_of(message.get("id")) or "").endswith(_RESPONSE)
 
 
@@ -168,7 +170,9 @@ def _calls(calls: Any) -> list[dict[str, Any]]:
 
 
 def _end(call: Mapping[str, Any]) -> dict[str, Any]:
-    """How a call ended, where its status tells less: a command that failed is a success there."""
+    """Return how a call ended, where its status tells less: a command that failed is a success
+    there.
+    """
     status = call.get("status")
     if status in FAILED:
         return {"is_error": True}

@@ -42,7 +42,9 @@ def moments(values: Sequence[float]) -> Moments:
 
 
 def is_rounding(error: float, *means: float) -> bool:
-    """Whether a standard error is none, or no more than rounding leaves of values so large."""
+    """Return whether a standard error is none, or no more than rounding leaves of values so
+    large.
+    """
     return not error or error < _ROUNDING * max(map(abs, means))
 
 

@@ -15,7 +15,7 @@ _MOST_EFFECT: Final = 50.0
 
 
 def power(d: float, n: int, m: int, alpha: float = ALPHA) -> float:
-    """How often a t test of n against m values finds an effect of d standard deviations."""
+    """Return how often a t test of n against m values finds an effect of d standard deviations."""
     df = n + m - 2
     centre = abs(d) * sqrt(n * m / (n + m))
     beyond = float(student.ppf(1 - alpha / 2, df))
@@ -35,7 +35,7 @@ def smallest_effect(n: int, m: int, alpha: float = ALPHA, wanted: float = POWER)
 
 
 def needed(d: float, alpha: float = ALPHA, wanted: float = POWER) -> int | None:
-    """How many values each of two samples needs to find an effect of d with that power.
+    """Return how many values each of two samples needs to find an effect of d with that power.
 
     None for no effect, or where it would be above 10,000,000.
     """

@@ -30,7 +30,7 @@ class RatioCheck(NamedTuple):
 
     @property
     def is_mismatch(self) -> bool:
-        """Whether the counts do not fit the weights."""
+        """Return whether the counts do not fit the weights."""
         return self.p is not None and self.p < ALPHA
 
 

@@ -25,7 +25,8 @@ CHECKED: Final = {
 
 
 async def check(serving: Serving, id: str) -> dict[str, Any]:
-    """Whether a session is there and can be restored, what was saved last, and how much there is.
+    """Return whether a session is there and can be restored, what was saved last, and how much
+    there is.
 
     Raises:
         NotFoundError: Neither copy has it.

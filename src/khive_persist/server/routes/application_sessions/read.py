@@ -47,7 +47,7 @@ _ITEM: Final = {
 
 
 def operations(serving: Serving, path: str, cache: SessionCache) -> list[Operation]:
-    """What this group answers.
+    """Return what this group answers.
 
     Args:
         serving: What the group was given.

@@ -19,7 +19,7 @@ async def retried(
     work: Callable[[], Awaitable[Result]],
     errors: tuple[type[StoreError], ...] = (StoreBusyError,),
 ) -> Result:
-    """What the work gives, tried up to five times while that may help.
+    """Return what the work gives, tried up to five times while that may help.
 
     No try begins after 10 s: a client that waits must hear that it is so, as a 503.
 

@@ -38,7 +38,7 @@ GROUP: Final = Parameter("by", "word", "What tokens are counted by.", BY, defaul
 
 
 def operations(serving: Serving) -> list[Operation]:
-    """What this group answers."""
+    """Return what this group answers."""
     reading = serving.reading
 
     async def outcomes(asked: Asked) -> Listing:

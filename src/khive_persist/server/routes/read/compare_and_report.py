@@ -55,7 +55,7 @@ _NO_EXPERIMENT: Final = {"404": "there is no such experiment"}
 
 
 def operations(serving: Serving) -> list[Operation]:
-    """What this group answers."""
+    """Return what this group answers."""
     reporter = Reporter(serving.project, serving.stopping)
     made = version("khive-persist")
 

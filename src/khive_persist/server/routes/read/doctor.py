@@ -22,7 +22,7 @@ _FRESH_SECONDS: Final = 5.0
 
 
 def operations(serving: Serving) -> list[Operation]:
-    """What this group answers."""
+    """Return what this group answers."""
     reading, project = serving.reading, serving.project
     turn = anyio.Lock()
     latest: tuple[float, Any] = (0.0, None)

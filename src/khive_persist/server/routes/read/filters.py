@@ -21,7 +21,7 @@ def session_filter(id: str, is_exact: bool) -> Filter:
 
 
 async def names_session(serving: Serving, id: str) -> bool:
-    """Whether it is a session's id, and not the beginning of some."""
+    """Return whether it is a session's id, and not the beginning of some."""
     async with serving.reading.reader(*SESSION_FILES) as reader:
         if await is_session(reader, id):
             return True

@@ -78,7 +78,9 @@ async def answer_list(
 
 
 def form_of(request: Request) -> Form:
-    """What the client likes best of what there is; JSON where it does not say, or knows neither."""
+    """Return what the client likes best of what there is; JSON where it does not say, or knows
+    neither.
+    """
     best: tuple[float, Form] = (0.0, "json")
     for one in ",".join(request.headers.getlist("accept")).split(","):
         name, *parameters = (word.strip().lower() for word in one.split(";"))

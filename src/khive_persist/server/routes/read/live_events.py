@@ -45,7 +45,7 @@ class _Key(NamedTuple):
 
 
 def operations(serving: Serving) -> list[Operation]:
-    """What this group answers."""
+    """Return what this group answers."""
 
     async def live(asked: Asked) -> Response:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -141,7 +141,7 @@ async def _told(
 async def _next(
     serving: Serving, key: _Key, wish: Wish, stands: Stands, first: int
 ) -> tuple[list[bytes], Stands]:
-    """What follows a project, and the project after it."""
+    """Return what follows a project, and the project after it."""
     feed = serving.reading.feed
     batch = feed.batch(stands, first)
     if batch is not None:
@@ -162,7 +162,7 @@ async def _next(
 
 
 def _may_read(serving: Serving, asked: Asked) -> bool:
-    """Whether the token was not revoked meanwhile."""
+    """Return whether the token was not revoked meanwhile."""
     try:
         authorise(serving, asked.request, "read")
     except Refused:

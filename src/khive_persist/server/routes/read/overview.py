@@ -34,7 +34,7 @@ _REST: Final = ":00:00.000000"
 
 
 def operations(serving: Serving) -> list[Operation]:
-    """What this group answers."""
+    """Return what this group answers."""
     reading = serving.reading
     root = serving.project.root
     made = version("khive-persist")

@@ -36,7 +36,7 @@ FAILED: Final = Parameter("failed", "boolean", "true: only what failed. false: o
 
 
 def operations(serving: Serving) -> list[Operation]:
-    """What this group answers."""
+    """Return what this group answers."""
 
     async def events(asked: Asked) -> Listing:
         tools = (

@@ -28,7 +28,7 @@ def answer_bytes(request: Request, body: bytes) -> Response:
 
 
 def has_tag(request: Request, tag: str) -> bool:
-    """Whether a request says that its client has what bears this tag (RFC 9110 §13.1.2)."""
+    """Return whether a request says that its client has what bears this tag (RFC 9110 §13.1.2)."""
     given = ",".join(request.headers.getlist("if-none-match"))
     tags = {one.strip().removeprefix("W/") for one in given.split(",")}
     return tag in tags or "*" in tags

@@ -39,7 +39,7 @@ MAX_WORDS: Final = 20
 
 
 def operations(serving: Serving) -> list[Operation]:
-    """What this group answers."""
+    """Return what this group answers."""
     reading = serving.reading
 
     async def sessions(asked: Asked) -> Listing:
