@@ -75,7 +75,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         name = request.path_params["name"]
         # To say it again changes nothing: who is not answered asks once more.
         inserted = await retried(
-            lambda: assigning.keep(
+            lambda: assigning.insert_assignment(
                 experiments, assignments, begun, fields["session_id"], name, variant
             )
         )

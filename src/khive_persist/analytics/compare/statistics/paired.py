@@ -70,7 +70,7 @@ _EXACT_BELOW = 50
 def paired_t(
     first: Sequence[float], second: Sequence[float], level: float = LEVEL
 ) -> PairedT | None:
-    """The paired test; None under two pairs, or where all differences are the same.
+    """Return the paired test; None under two pairs, or where all differences are the same.
 
     As in R, differences that only rounding parts are the same.
     """
@@ -86,7 +86,7 @@ def paired_t(
 
 
 def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Wilcoxon | None:
-    """The signed-rank test; None where no pair differs."""
+    """Return the signed-rank test; None where no pair differs."""
     differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
     differing = differences[differences != 0]
     if len(differing) == 0:
@@ -102,7 +102,7 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Wilcoxon | None
 
 
 def sign(first: Sequence[float], second: Sequence[float]) -> Sign | None:
-    """The sign test; None where no pair differs."""
+    """Return the sign test; None where no pair differs."""
     differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
     higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
     if not higher + lower:

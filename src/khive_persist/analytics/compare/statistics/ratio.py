@@ -1,11 +1,11 @@
-"""Whether sessions came to their variants in the ratio of the weights."""
+"""The check that sessions came to their variants in the ratio of the weights."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from scipy.stats import chisquare
 
-from khive_persist.analytics.compare.statistics.p_values import told
+from khive_persist.analytics.compare.statistics.p_values import floored
 
 # With fewer expected in a group the chi-square distribution is a poor stand-in (Cochran 1954).
 LEAST_EXPECTED: Final = 5
@@ -47,6 +47,6 @@ def check_ratio(counts: Sequence[int], weights: Sequence[float]) -> RatioCheck:
     expected = [sum(counts) * share / sum(shares) for share in shares]
     if min(expected) < LEAST_EXPECTED:
         return RatioCheck(expected, None, None)
-    found = chisquare(counts, expected)
-    checked: RatioCheck = told(RatioCheck(expected, float(found.statistic), float(found.pvalue)))
+    test = chisquare(counts, expected)
+    checked: RatioCheck = floored(RatioCheck(expected, float(test.statistic), float(test.pvalue)))
     return checked

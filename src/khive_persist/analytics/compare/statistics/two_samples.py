@@ -70,14 +70,14 @@ def welch(first: Sequence[float], second: Sequence[float], level: float = LEVEL)
 
 
 def mann_whitney(first: Sequence[float], second: Sequence[float]) -> MannWhitney | None:
-    """The U test; None without values in either, or where all values are the same."""
+    """Return the U test; None without values in either, or where all values are the same."""
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if len(a) == 0 or len(b) == 0:
         return None
-    both = np.concatenate((a, b))
-    if both.min() == both.max():
+    pooled = np.concatenate((a, b))
+    if pooled.min() == pooled.max():
         return None
-    is_exact = max(len(a), len(b)) < _EXACT_BELOW and len(np.unique(both)) == len(both)
-    done = stats.mannwhitneyu(b, a, method="exact" if is_exact else "asymptotic")
-    u = float(done.statistic)
-    return MannWhitney(u, float(done.pvalue), u / (len(a) * len(b)), is_exact)
+    is_exact = max(len(a), len(b)) < _EXACT_BELOW and len(np.unique(pooled)) == len(pooled)
+    test = stats.mannwhitneyu(b, a, method="exact" if is_exact else "asymptotic")
+    u = float(test.statistic)
+    return MannWhitney(u, float(test.pvalue), u / (len(a) * len(b)), is_exact)

@@ -57,10 +57,10 @@ def _answer(project: Project, question: dict[str, Any]) -> str:
     return _comparison(project, **question)
 
 
-def _report(project: Project, *, as_page: bool, period: Any, at: str, now: str) -> str:
+def _report(project: Project, *, as_page: bool, period: Any, at: str, current_time: str) -> str:
     from khive_persist.analytics.periodic_report.report import read_report
 
-    made_at = _instant(now)
+    made_at = _instant(current_time)
     report = anyio.run(read_report, project, period, _instant(at), made_at)
     if not as_page:
         return codec.dump_lossy(report)
