@@ -26,7 +26,7 @@ from tests.periodic.records import MONDAY, call, day, events, plan, plans
 from tests.server.process import Server, children, memory_bytes, until
 
 QUESTION = {"what": "report", "as_page": False, "period": "day", "at": clock.to_text(MONDAY),
-            "now": clock.to_text(MONDAY)}  # fmt: skip
+            "current_time": clock.to_text(MONDAY)}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def operations(context: ServerContext) -> list[Operation]:
             "as_page": as_page,
             "period": period.kind,
             "at": clock.to_text(period.since),
-            "now": clock.to_text(current_time),
+            "current_time": clock.to_text(current_time),
         }
         # Of one that runs, a day that begins changes what is shown.
         day = current_time.date() if period.is_running(current_time) else None
