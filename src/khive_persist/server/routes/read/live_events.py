@@ -141,7 +141,7 @@ async def _told(
 async def _next(
     serving: Serving, key: _Key, wish: Wish, stands: Stands, first: int
 ) -> tuple[list[bytes], Stands]:
-    """Return what follows a project, and the project after it."""
+    """Return what follows a place, and the place after it."""
     feed = serving.reading.feed
     batch = feed.batch(stands, first)
     if batch is not None:
