@@ -41,12 +41,12 @@ class PlanOutcome(NamedTuple):
         session_id: The plan's session.
         agent_session_id: The session that carried it out: `agent_session_id` of the plan's content,
             else its `session_id`.
-        planned_at: When it was saved, text in UTC.
+        planned_at: The time at which it was saved, text in UTC.
         task_description: As the plan has it, like the six that follow.
         complexity: As in simple or complex.
         workflow_pattern: As in parallel.
         confidence: 0 to 1 in a sound plan; an old one may have another number.
-        agent_count: How many agents it wanted.
+        agent_count: The number of agents that it plans.
         planning_cost: In USD.
         is_superseded: Whether a later plan is carried out by the same session; all of what follows
             is the session's, and of its last plan.
@@ -54,7 +54,7 @@ class PlanOutcome(NamedTuple):
         started: The first event or message, text in UTC.
         ended: The last one so far.
         duration_seconds: Between the two, pauses included.
-        tool_calls: How many ended, each once.
+        tool_calls: The number that ended, each once.
         failures: Those of them that failed or were refused.
         subagents: Agents that the session started, its own not among them.
         todos: To-dos that were ever on its lists, told by agent and text. Lists of which only hook
@@ -65,8 +65,8 @@ class PlanOutcome(NamedTuple):
             the whole.
         verdict: success, partial or failure.
         verdict_source: person, or rule.
-        note: What was said with it.
-        unpriced: How many messages have no known price; where there are any, no cost is told.
+        note: The note to the verdict.
+        unpriced: The number of messages without a known price; with any, no cost is told.
     """
 
     plan_id: str
@@ -148,13 +148,13 @@ async def outcomes(
 
     Args:
         dir: The directory that holds `.khive`.
-        session_id: Of this session, the plan's or the agent's, else of those whose ids begin so.
+        session_id: The session, the plan's or the agent's, else those whose ids begin so.
         tool: Carried out by this AI tool.
         since: Planned then or later; a naive time is UTC.
         until: Planned before.
-        complexity: Of this complexity.
+        complexity: The complexity.
         min_confidence: At least so sure.
-        max_cost: Of at most this `planning_cost`, in USD.
+        max_cost: The largest `planning_cost`, in USD.
         limit: At most so many.
 
     Raises:
@@ -222,8 +222,8 @@ async def calibration(
     A plan that is superseded counts nowhere: its session carried out a later one.
 
     Args:
-        bins: How many intervals of equal width confidence is parted into, 1 to 1,000.
-        partial: What a verdict of partial counts, where success is 1 and failure 0.
+        bins: The number of intervals of equal width of confidence, 1 to 1,000.
+        partial: The value of a verdict of partial, where success is 1 and failure 0.
         filters: The filters of plans, as `outcomes` takes them.
 
     Raises:

@@ -65,7 +65,7 @@ async def similar_plans(
     All plans are read twice, in flat memory.
 
     Args:
-        task: What is to be planned, in any words.
+        task: The task to plan, in any words.
         complexity: As in simple or complex.
         pattern: The workflow pattern, as in parallel.
         limit: At most so many, to 1,000.

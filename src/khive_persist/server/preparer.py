@@ -42,8 +42,8 @@ class Preparer:
 
         Args:
             work: A function of a module of ours.
-            body: What it reads.
-            words: What else it takes.
+            body: The body that it reads.
+            words: Its further arguments.
 
         Raises:
             HTTPError: 503 where another body is not read within `PATIENCE_SECONDS`, this one takes

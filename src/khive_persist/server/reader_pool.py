@@ -55,7 +55,7 @@ class ReaderPool:
         Args:
             project: The project.
             live: The settings in force.
-            request_count: How often it was asked so far to store something.
+            request_count: The function that returns the number of requests to store so far.
         """
         self._asked = request_count
         self._project = project

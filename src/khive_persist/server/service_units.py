@@ -39,10 +39,10 @@ class Unit(NamedTuple):
     """The file that starts the server of one project.
 
     Attributes:
-        path: Where it lies.
-        content: What it says.
-        to_start: What to run once it is there.
-        to_stop: What to run before it goes.
+        path: The path of the file.
+        content: The content of the file.
+        to_start: The commands to run once it is there.
+        to_stop: The commands to run before it goes.
     """
 
     path: Path

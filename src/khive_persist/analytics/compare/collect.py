@@ -79,7 +79,7 @@ async def collect(
     """Collect the values of all sessions, in memory of a number for each value.
 
     Args:
-        project: Where.
+        project: The project.
         by: The field that sessions are grouped by, as `grouping.key` takes it.
         names: The metrics, as `metrics.measured` takes them.
         groups: The groups to compare, in this order; else all, the largest first, or the variants

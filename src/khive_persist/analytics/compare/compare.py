@@ -79,22 +79,22 @@ class MetricComparison(NamedTuple):
         metric: The metric.
         groups: The groups, in the order in which they are compared.
         tested: The places in `groups` of those that were tested; others have too few sessions.
-        refusal: Why there is no test, or an empty string.
-        welch: Of two groups; this test counts.
-        mann_whitney: Of two groups.
+        refusal: The reason why there is no test, or an empty string.
+        welch: Welch's t test of two groups; this test counts.
+        mann_whitney: The U test of two groups.
         effect: Cohen's d and Hedges' g of two groups.
-        median_difference: Of two groups.
-        shares: Of two groups, where the metric is a share; this test counts.
-        welch_anova: Of more groups; this test counts.
-        brown_forsythe_anova: Of more groups; this test counts where one of them does not vary.
-        pairs: Of more groups, by Games and Howell; their places are those in `groups`.
-        paired_t: Where values belong together; this test counts.
-        sign: Where values belong together; this test counts where all differences are the same.
-        wilcoxon: Where values belong together.
+        median_difference: The difference of the medians of two groups.
+        shares: The test of two groups, where the metric is a share; this test counts.
+        welch_anova: The test of more groups; this test counts.
+        brown_forsythe_anova: The test of more groups; it counts where one of them does not vary.
+        pairs: The pairs of more groups, by Games and Howell; `groups` has their places.
+        paired_t: The test where values belong together; this test counts.
+        sign: The test where values belong together; it counts where all differ by the same.
+        wilcoxon: The test where values belong together.
         spread: Whether the groups spread alike; shown only.
         smallest_effect: The smallest effect, in standard deviations, that groups of these sizes
             would have shown in 4 of 5 experiments.
-        needed: How many sessions each group needs for the effect that was seen, to show it so.
+        needed: The number of sessions that each group needs to show the effect that was seen so.
         p: That of the test that counts; 1e-12, here and everywhere, stands for less than that.
         p_holm: Adjusted so that one wrong finding among all metrics is as rare as 1 in 20.
         p_bh: Adjusted so that 1 in 20 of the findings is wrong.
@@ -137,7 +137,7 @@ def compare(
             second is set against the first.
         paired: Whether the values of two groups belong together, in their order.
         min_n: A group with fewer values is not tested; the others are, where two are left.
-        level: Of all intervals.
+        level: The level of all intervals.
 
     Returns:
         One for each metric, in their order; corrected for all that have a p-value.

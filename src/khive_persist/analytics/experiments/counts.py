@@ -50,8 +50,8 @@ async def count_experiments(reader: Reader, name: str | None = None) -> list[Exp
     """Return every experiment, or the one of a name, the oldest first.
 
     Args:
-        reader: Of `EXPERIMENTS` and `ASSIGNMENTS`.
-        name: Of this one alone.
+        reader: A reader of `EXPERIMENTS` and `ASSIGNMENTS`.
+        name: The only experiment to count.
 
     Raises:
         NotFoundError: There is none of this name.

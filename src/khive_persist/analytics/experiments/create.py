@@ -33,7 +33,7 @@ async def create_experiment(
         name: 1 to 100 ASCII letters, digits, `_`, `.` and `-`.
         variants: 2 to 100 names, of the same kind, each with its weight, or each of the weight 1.
             The first is the one to compare the others with.
-        note: What it is about.
+        note: The subject of the experiment.
         dir: The directory that holds `.khive`.
 
     Raises:

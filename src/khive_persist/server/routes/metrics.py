@@ -84,7 +84,7 @@ class Metrics:
         """Return all of it as Prometheus reads it, and the media type of that.
 
         Args:
-            pending: How many callers wait for a commit now.
+            pending: The number of callers that wait for a commit now.
         """
         self._waiting.set(pending)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

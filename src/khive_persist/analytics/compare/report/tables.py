@@ -53,11 +53,11 @@ def tables(
     """Return all tables of a comparison, in flat memory.
 
     Args:
-        place: What was compared.
+        project: The project.
         collected: As it was collected; its sessions are read again.
-        comparisons: What came of it.
-        pseudonyms: What stands for sessions and participants; None leaves their names. What was
-            said in a session then stays out, too.
+        comparisons: The comparisons by metric.
+        pseudonyms: The names that stand for sessions and participants; None leaves their names.
+            What was said in a session then stays out, too.
     """
     name = (lambda text: text) if pseudonyms is None else pseudonyms.of
     listed = partial(_of_sessions, project, collected, name)

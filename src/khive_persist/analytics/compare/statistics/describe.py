@@ -33,7 +33,7 @@ class Description(NamedTuple):
     """One sample.
 
     Attributes:
-        n: How many values it has.
+        n: The number of its values.
         mean: None for none.
         sd: The standard deviation, with n - 1 below; None under two values.
         median: The mean of the two in the middle where n is even; None for none.
@@ -41,7 +41,7 @@ class Description(NamedTuple):
         q3: The upper one.
         minimum: None for none.
         maximum: None for none.
-        outliers: How many lie beyond the whiskers of `boxplot`.
+        outliers: The number of values beyond the whiskers of `boxplot`.
     """
 
     n: int

@@ -29,9 +29,9 @@ class WelchAnova(NamedTuple):
 
     Attributes:
         f: The statistic.
-        df_between: How many samples but one.
+        df_between: The number of samples less one.
         df_within: By Welch; no whole number.
-        p: Of an F as large.
+        p: The probability of an F as large.
     """
 
     f: float
@@ -47,9 +47,9 @@ class BrownForsytheAnova(NamedTuple):
 
     Attributes:
         f: The statistic, F*.
-        df_between: How many samples but one.
+        df_between: The number of samples less one.
         df_within: By Satterthwaite; no whole number.
-        p: Of an F as large.
+        p: The probability of an F as large.
     """
 
     f: float

@@ -30,7 +30,7 @@ class MedianDifference(NamedTuple):
     """The second median less the first.
 
     Attributes:
-        difference: It.
+        difference: The difference.
         interval: None where the resamples are all alike, as where half of a sample is one value.
     """
 

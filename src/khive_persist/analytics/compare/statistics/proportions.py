@@ -24,11 +24,11 @@ class ProportionDifference(NamedTuple):
     """The second share less the first.
 
     Attributes:
-        difference: It.
+        difference: The difference.
         interval: Newcombe 1998, "Interval estimation for the difference between independent
             proportions", Stat. Med. 17, method 10: from Wilson's intervals of both.
         p: Fisher's exact test, two-sided: all tables that are no likelier than this one.
-        odds_ratio: Of the sample; None where a cell of the table is 0.
+        odds_ratio: The odds ratio of the sample; None where a cell of the table is 0.
     """
 
     difference: float

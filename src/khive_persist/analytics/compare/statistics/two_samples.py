@@ -19,7 +19,7 @@ class Welch(NamedTuple):
         df: By Satterthwaite; no whole number.
         p: Two-sided.
         difference: The second mean less the first.
-        interval: Of that difference.
+        interval: The interval of that difference.
     """
 
     t: float
@@ -37,7 +37,7 @@ class MannWhitney(NamedTuple):
         p: Two-sided; exact for small samples without ties, else normal with the corrections for
             ties and continuity, as R's `wilcox.test` has it.
         superiority: u by the number of pairs: how often a value of the second sample is the larger.
-        is_exact: How p was found.
+        is_exact: Whether p is exact.
     """
 
     u: float

@@ -20,8 +20,8 @@ def from_text(cursor: str, *kinds: type[Any] | tuple[type[Any], ...]) -> list[An
     """Return the values of a cursor.
 
     Args:
-        cursor: What the client gave.
-        kinds: Of what type each has to be.
+        cursor: The cursor that the client sent.
+        kinds: The type of each value.
 
     Raises:
         HTTPError: 400; it is none of this list's.

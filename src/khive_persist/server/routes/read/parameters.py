@@ -39,11 +39,11 @@ class Parameter(NamedTuple):
     Attributes:
         name: As it stands in the URL.
         kind: `word` is one of `words`; `time` is `2h`, `3d`, or a date or time in ISO form.
-        about: What it does, one line.
-        words: What a `word` may be.
-        minimum: Of a number.
-        maximum: Of a number.
-        default: Where it is not parameters.
+        about: The description, one line.
+        words: The values of a `word`.
+        minimum: The smallest number.
+        maximum: The largest number.
+        default: The value where it is not given.
         is_many: Whether it may be there several times; its value is a tuple of all.
     """
 

@@ -31,7 +31,7 @@ class Reporter:
         """Start nothing yet.
 
         Args:
-            place: What is asked about.
+            project: The project of the questions.
             stopping: Set when the server begins to stop: then nothing is waited for.
         """
         self._project = project
@@ -45,7 +45,7 @@ class Reporter:
         `LIMIT_SECONDS`.
 
         Args:
-            request: Whose question it is.
+            request: The request with the question.
             question: As `report_process.py` takes it.
 
         Raises:
