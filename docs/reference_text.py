@@ -172,17 +172,17 @@ def _index(paths: tuple[str, ...]) -> str:
 
 async def _openapi(folder: Path) -> dict[str, Any]:
     from khive_persist.server.app import routes
-    from khive_persist.server.context import begin_serving, end_serving
+    from khive_persist.server.context import close_context, open_context
     from khive_persist.server.http.limits import Limits
     from khive_persist.server.openapi.document import openapi
 
     project = Project(folder)
     project.make()
-    serving = await begin_serving(project, "127.0.0.1", Limits())
+    serving = await open_context(project, "127.0.0.1", Limits())
     try:
         return openapi(serving, routes(serving))
     finally:
-        await end_serving(serving)
+        await close_context(serving)
 
 
 def http_document() -> dict[str, Any]:

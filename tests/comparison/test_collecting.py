@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from khive_persist import open_store, record_outcome
-from khive_persist.analytics.compare.collect import Collected, collect
+from khive_persist.analytics.compare.collect import CollectedSamples, collect
 from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidQueryError
@@ -65,12 +65,12 @@ def found(project: Project) -> dict[str, SessionFacts]:
     return anyio.run(read)
 
 
-def collected(project: Project, by: str, *names: str, **options: Any) -> Collected:
+def collected(project: Project, by: str, *names: str, **options: Any) -> CollectedSamples:
     words = (names,) if names else ()
     return anyio.run(partial(collect, project, by, *words, **options))
 
 
-def values(done: Collected, name: str) -> dict[str, list[float]]:
+def values(done: CollectedSamples, name: str) -> dict[str, list[float]]:
     (metric,) = [metric for metric in done.samples if metric.name == name]
     return {group: sorted(sample.values) for group, sample in done.samples[metric].items()}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from khive_persist.analytics.compare.compare import Compared, compare
+from khive_persist.analytics.compare.compare import MetricComparison, compare
 from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER, Metric, Sample
 from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
 from khive_persist.analytics.compare.summary import _p, finding, sentence
@@ -24,7 +24,9 @@ def sample(values: Sequence[float | None]) -> Sample:
     return made
 
 
-def one(*groups: Sequence[float | None], metric: Metric = COST, **options: bool) -> Compared:
+def one(
+    *groups: Sequence[float | None], metric: Metric = COST, **options: bool
+) -> MetricComparison:
     samples = {f"group {number}": sample(values) for number, values in enumerate(groups)}
     return compare({metric: samples}, **options)[0]
 

@@ -202,7 +202,7 @@ def test_sign_test_of_two_drinks() -> None:
 def test_power_of_an_effect_of_one() -> None:
     # R has `power.t.test(power = .90, delta = 1)`, whose n is 22.02110:
     # https://stat.ethz.ch/R-manual/R-devel/library/stats/html/power.t.test.html
-    assert needed(1.0, wanted=0.9) == 23
+    assert needed(1.0, target=0.9) == 23
 
 
 def test_box_of_rain() -> None:

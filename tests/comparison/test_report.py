@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from playwright.sync_api import Request
 
-from khive_persist.analytics.compare.collect import Collected
+from khive_persist.analytics.compare.collect import CollectedSamples
 from khive_persist.analytics.compare.compare import compare
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.analytics.compare.report import plots
@@ -23,7 +23,9 @@ AT = from_ns(1_795_000_000_000_000_000)
 EVIL = ["<script>alert(1)</script>", "$x^2$ <img src=http://evil.test/x>", "\x1b[31m\x00 é 日"]
 
 
-def collected(groups: dict[str, list[float]], names: tuple[str, ...] = ("cost",)) -> Collected:
+def collected(
+    groups: dict[str, list[float]], names: tuple[str, ...] = ("cost",)
+) -> CollectedSamples:
     samples: dict[Metric, dict[str, Sample]] = {}
     for name in names:
         made = {group: Sample() for group in groups}
@@ -37,7 +39,7 @@ def collected(groups: dict[str, list[float]], names: tuple[str, ...] = ("cost",)
         for metric in samples
     }
     sizes = {group: len(values) + 1 for group, values in groups.items()}
-    return Collected("pattern", sizes, samples, days, sum(sizes.values()) + 3, 2, 1)
+    return CollectedSamples("pattern", sizes, samples, days, sum(sizes.values()) + 3, 2, 1)
 
 
 def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:

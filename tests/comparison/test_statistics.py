@@ -292,7 +292,7 @@ def test_power() -> None:
     assert smallest_effect(28, 35) == pytest.approx(0.721760688141, rel=1e-6)
     # R: power.t.test(power = 0.8, delta = 0.5)$n is 63.77; power = 0.9, delta = 0.2: 526.33
     assert needed(0.5) == 64
-    assert needed(0.2, wanted=0.9) == 527
+    assert needed(0.2, target=0.9) == 527
     assert needed(-0.5) == 64
 
 

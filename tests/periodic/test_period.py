@@ -62,7 +62,7 @@ def test_without_a_time_it_is_the_last_that_is_over() -> None:
 def test_periods_follow_each_other_without_a_gap(at: datetime, kind: Any) -> None:
     one = containing(kind, at)
     assert one.since <= at.replace(tzinfo=UTC) < one.until == containing(kind, one.until).since
-    assert one.before == containing(kind, one.since - TICK)
+    assert one.previous == containing(kind, one.since - TICK)
     assert len(list(one.days())) == (one.until - one.since).days
 
 

@@ -29,12 +29,12 @@ from khive_persist.project import Project
 from khive_persist.recorder import logs
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.run import Options, serve
-from khive_persist.server.background_tasks import Rhythm
+from khive_persist.server.background_tasks import Intervals
 
 project = Project(sys.argv[1])
-limits, rhythm = json.loads(sys.argv[2])
+limits, intervals = json.loads(sys.argv[2])
 logs.set_up(as_json=True)
-options = Options(port=0, limits=Limits(**limits), rhythm=Rhythm(**rhythm))
+options = Options(port=0, limits=Limits(**limits), intervals=Intervals(**intervals))
 serve(project, usable_settings(project), options, lambda url: print(url, flush=True))
 """
 QUICK = {"settings": 0.05, "spool": 0.1, "backup": 0.2, "sync": 0.1}
@@ -47,7 +47,7 @@ class Server:
         project: Where it records.
         words: What `serve` is told.
         limits: Other limits.
-        rhythm: Other rhythms.
+        intervals: Other rhythms.
         is_fork: Of a process with all of its imports, which are most of a start. Where it matters
             how an interpreter starts, or what it has in memory, it is one of its own.
     """
@@ -58,13 +58,13 @@ class Server:
         *,
         words: tuple[str, ...] = ("--port", "0", "--log-json"),
         limits: Mapping[str, float] | None = None,
-        rhythm: Mapping[str, float] | None = None,
+        intervals: Mapping[str, float] | None = None,
         is_fork: bool = True,
     ) -> None:
         self.project = project
         program, arguments = COMMAND, ["--dir", str(project.root), "serve", *words]
-        if limits is not None or rhythm is not None:
-            options = json.dumps([limits or {}, QUICK if rhythm is None else rhythm])
+        if limits is not None or intervals is not None:
+            options = json.dumps([limits or {}, QUICK if intervals is None else intervals])
             program, arguments = PROGRAM, [str(project.root), options]
         self._log = (project.root / "server.log").open("ab")
         self.process: Forked | subprocess.Popen[str]

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from khive_persist import errors
 from khive_persist.errors import KhiveError
-from khive_persist.server.http.errors import STATUSES, Errors, Refused, error_response
+from khive_persist.server.http.errors import STATUSES, ErrorMiddleware, HTTPError, error_response
 from khive_persist.server.http.limits import Limits
 
 
@@ -60,7 +60,7 @@ async def test_the_log_has_the_project_of_a_mistake_and_not_its_text(
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "GET", "headers": []}
-    await Errors(mistake, Limits())(scope, nothing, send)
+    await ErrorMiddleware(mistake, Limits())(scope, nothing, send)
     assert answered[0]["status"] == 500
     (record,) = caplog.records
     said = str(vars(record) | {"exc_info": record.exc_info})
@@ -71,7 +71,7 @@ async def test_the_log_has_the_project_of_a_mistake_and_not_its_text(
 
 def test_errors_of_http_are_answered_alike() -> None:
     for error, status in (
-        (Refused(413, "too_large", "no"), 413),
+        (HTTPError(413, "too_large", "no"), 413),
         (HTTPException(404), 404),
         (HTTPException(405, headers={"allow": "GET"}), 405),
     ):

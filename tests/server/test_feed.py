@@ -12,7 +12,7 @@ from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.models.query import field
 from khive_persist.project import Project
 from khive_persist.server import event_feed as feeds
-from khive_persist.server.event_feed import FILES, Batch, Feed, Stands
+from khive_persist.server.event_feed import FILES, Batch, Feed, Positions
 from khive_persist.store.insertion_cursor import Stored, Wish, following
 from khive_persist.store.reader import Reader
 from tests.server.filling import BEGIN, delete, event, store
@@ -50,14 +50,14 @@ async def following_feed(project: Project) -> AsyncIterator[Feed]:
     await feed.close()
 
 
-async def stands(feed: Feed) -> Stands:
+async def stands(feed: Feed) -> Positions:
     """Where it stands, once it does."""
-    while feed.stands is None:
+    while feed.positions is None:
         await feed.next().wait()
-    return feed.stands
+    return feed.positions
 
 
-async def next_batch(feed: Feed, begin: Stands) -> Batch:
+async def next_batch(feed: Feed, begin: Positions) -> Batch:
     with anyio.fail_after(20):
         while True:
             changed = feed.next()
@@ -132,7 +132,7 @@ async def test_no_more_is_kept_than_may_be(
         assert last.size > 5_000
         feed.leave("all")
         with anyio.fail_after(20):
-            while feed.stands is not None:
+            while feed.positions is not None:
                 await anyio.lowlevel.checkpoint()
         assert feed.batch(begin, 0) is None
 

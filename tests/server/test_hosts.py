@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.context import begin_serving, end_serving
+from khive_persist.server.context import close_context, open_context
 from khive_persist.server.http.hosts import allowed_hosts
 from khive_persist.server.http.limits import Limits
 from tests.server.process import Server, read_answer
@@ -86,11 +86,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 async def _listed(root: Path) -> list[BaseRoute]:
     project = Project(root)
-    serving = await begin_serving(project, "127.0.0.1", Limits())
+    serving = await open_context(project, "127.0.0.1", Limits())
     try:
         return routes(serving)
     finally:
-        await end_serving(serving)
+        await close_context(serving)
 
 
 def every_route(tmp_path: Path) -> list[tuple[str, str]]:

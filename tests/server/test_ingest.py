@@ -243,7 +243,7 @@ def test_a_stopped_session_has_its_transcript_read(project: Project, tmp_path: P
     }  # fmt: skip
     transcript.write_text(json.dumps(line) + "\n")
     stop = {"hook_event_name": "Stop", "session_id": "s9", "transcript_path": str(transcript)}
-    with Server(project, rhythm={"sync": 0.05}) as server, server.client() as client:
+    with Server(project, intervals={"sync": 0.05}) as server, server.client() as client:
         client.post("/hooks/claude-code", json=stop)
         command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(project.root)]
         for _ in range(200):

@@ -201,7 +201,7 @@ def quick(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
         "live_events.HEARTBEAT_SECONDS = 0.2\nlive_events.SLOW_SECONDS = 0.5\n"
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
-    with Server(project, rhythm=process.QUICK) as running:
+    with Server(project, intervals=process.QUICK) as running:
         yield running
 
 
@@ -238,7 +238,7 @@ def test_a_token_that_is_revoked_ends_a_stream_that_is_never_silent(
 
     writer = threading.Thread(target=write)
     with (
-        Server(project, rhythm=process.QUICK) as server,
+        Server(project, intervals=process.QUICK) as server,
         server.client(token) as client,
         client.stream("GET", "/v1/live") as response,
     ):
@@ -317,7 +317,7 @@ async def following(*words):
 live_events.following = following
 """
     monkeypatch.setattr(process, "PROGRAM", fault + process.PROGRAM)
-    with Server(project, rhythm=process.QUICK) as server, ExitStack() as stack:
+    with Server(project, intervals=process.QUICK) as server, ExitStack() as stack:
         streams = []
         for number in range(6):
             client = stack.enter_context(server.client())
@@ -348,7 +348,7 @@ def test_who_is_behind_what_is_kept_reads_on_for_itself(
     )
     monkeypatch.setattr(process, "PROGRAM", settings + process.PROGRAM)
     large = "x" * 2_000
-    with Server(project, rhythm=process.QUICK) as server, ExitStack() as stack:
+    with Server(project, intervals=process.QUICK) as server, ExitStack() as stack:
         streams = []
         for _ in range(2):
             client = stack.enter_context(server.client())

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.context import begin_serving, end_serving
+from khive_persist.server.context import close_context, open_context
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
 from tests.server.filling import fill
@@ -51,14 +51,25 @@ def document(server: Server) -> Any:
 
 
 async def test_every_route_is_described(project: Project) -> None:
-    serving = await begin_serving(project, "127.0.0.1", Limits())
+    serving = await open_context(project, "127.0.0.1", Limits())
     try:
         every = [route for route in routes(serving) if isinstance(route, Route)]
         paths = openapi(serving, every)["paths"]
     finally:
-        await end_serving(serving)
+        await close_context(serving)
     described = sum(len(methods) for methods in paths.values())
     assert described == sum(len((route.methods or set()) - {"HEAD"}) for route in every)
+
+
+def test_the_old_path_of_the_project_alone_is_deprecated(document: Any) -> None:
+    deprecated = [
+        path
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if operation.get("deprecated")
+    ]
+    assert deprecated == ["/v1/place"]
+    assert "/v1/project" in document["paths"]
 
 
 def operations(schema: Any) -> list[Any]:

@@ -326,9 +326,10 @@ def test_to_do_lists_and_own_records_are_read(
         assert [one["content"]["meal"] for one in meals] == [2, 1, 0]
         assert client.get("/v1/focus_chains").json()["items"][0]["content"] == chain
         assert client.get("/v1/nothing").status_code == 404
-        project_told = client.get("/v1/place").json()
+        project_told = client.get("/v1/project").json()
         assert project_told["name"] == project.root.name
         assert project_told["since"] == clock.to_text(BEGIN)
+        assert client.get("/v1/place").json() == project_told
 
 
 @pytest.mark.parametrize(
@@ -374,7 +375,7 @@ def test_text_that_a_spreadsheet_would_run_is_neutralised(project: Project) -> N
 def test_who_has_an_answer_already_is_told_so(project: Project) -> None:
     fill(project, sessions=3)
     with Server(project) as server, server.client() as client:
-        for path in ("/v1/overview", "/v1/sessions", "/v1/events", "/v1/place", "/v1/stats"):
+        for path in ("/v1/overview", "/v1/sessions", "/v1/events", "/v1/project", "/v1/stats"):
             first = client.get(path)
             tag = first.headers["etag"]
             again = client.get(path, headers={"if-none-match": f'"x", W/{tag}'})
@@ -406,7 +407,7 @@ def test_who_has_an_answer_already_is_told_so(project: Project) -> None:
         ("/v1/sessions?order=down", "order"),
         (f"/v1/sessions?q={'x' * 2001}", "q"),
         ("/v1/overview?by=day", "by"),
-        ("/v1/place?x=", "x"),
+        ("/v1/project?x=", "x"),
         ("/v1/calibration?bins=0", "bins"),
     ],
 )

@@ -18,7 +18,7 @@ import pytest
 from khive_persist import clock
 from khive_persist.cli.root import run
 from khive_persist.project import Project
-from khive_persist.server.http.errors import Refused
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.routes.read import report_client
 from khive_persist.server.routes.read.compare_and_report import POLICY
 from khive_persist.server.routes.read.report_client import REPORTING, Reporter
@@ -26,7 +26,7 @@ from tests.periodic.records import MONDAY, call, day, events, plan, plans
 from tests.server.process import Server, children, memory_bytes, until
 
 QUESTION = {"what": "report", "as_page": False, "period": "day", "at": clock.to_text(MONDAY),
-            "now": clock.to_text(MONDAY)}  # fmt: skip
+            "current_time": clock.to_text(MONDAY)}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ async def test_what_takes_too_long_is_ended(
     async def ask() -> None:
         try:
             await one.ask(_Here(), QUESTION)  # type: ignore[arg-type]
-        except Refused as refused:
+        except HTTPError as refused:
             codes.append((refused.status, refused.code))
 
     async with anyio.create_task_group() as tasks:
@@ -239,7 +239,7 @@ async def test_a_server_that_stops_waits_for_nothing(filled: Project) -> None:
     stopping = anyio.Event()
     one = Reporter(filled, stopping)
     stopping.set()
-    with pytest.raises(Refused, match="the server stops"):
+    with pytest.raises(HTTPError, match="the server stops"):
         await one.ask(_Here(), {"what": "report"})  # type: ignore[arg-type]
     assert not computing(os.getpid())
 

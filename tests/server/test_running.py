@@ -216,7 +216,7 @@ def test_config_toml_is_followed_and_a_wrong_one_changes_nothing(project: Projec
     def takes(count: int) -> bool:
         return client.post("/hooks/codex", json="x" * count).status_code == 200
 
-    with Server(project, rhythm={"settings": 0.05}) as server, server.client() as client:
+    with Server(project, intervals={"settings": 0.05}) as server, server.client() as client:
         project.config.unlink()
         until(lambda: "settings_changed" in server.log)
         assert takes(100_000)
@@ -260,7 +260,7 @@ def test_what_is_redacted_follows_config_toml_too(project: Project) -> None:
         return texts(number) == [secret]
 
     with (
-        Server(project, rhythm={"settings": 3600, "spool": 0.1}) as server,
+        Server(project, intervals={"settings": 3600, "spool": 0.1}) as server,
         server.client() as client,
     ):
         assert not kept()
@@ -272,7 +272,7 @@ def test_what_is_redacted_follows_config_toml_too(project: Project) -> None:
 
 def test_what_lies_in_the_spool_is_drained_while_it_runs(project: Project) -> None:
     Spool(project).accept("claude-code", event(1))
-    with Server(project, rhythm={"spool": 0.05}):
+    with Server(project, intervals={"spool": 0.05}):
         until(lambda: stored(project) == {1})
         Spool(project).accept("claude-code", event(2))
         until(lambda: stored(project) == {1, 2})
@@ -280,7 +280,7 @@ def test_what_lies_in_the_spool_is_drained_while_it_runs(project: Project) -> No
 
 def test_backups_are_made_by_the_schedule(project: Project) -> None:
     project.local_config.write_text("backup.every_hours = 1\n")
-    with Server(project, rhythm={"backup": 0.1}) as server, server.client() as client:
+    with Server(project, intervals={"backup": 0.1}) as server, server.client() as client:
         client.post("/hooks/claude-code", content=event(1), headers=JSON)
         until(lambda: "backup_made" in server.log, 60)
     assert server.log.count("backup_made") == 1
@@ -289,7 +289,7 @@ def test_backups_are_made_by_the_schedule(project: Project) -> None:
 
 def test_a_backup_that_fails_is_in_the_log(project: Project) -> None:
     project.local_config.write_text("backup.every_hours = 1\nbackup.recipients = ['nonsense']\n")
-    with Server(project, rhythm={"backup": 0.1}) as server:
+    with Server(project, intervals={"backup": 0.1}) as server:
         until(lambda: "backup_failed" in server.log, 60)
 
 
@@ -520,7 +520,7 @@ def test_metrics_count_by_route_and_not_by_path(server: Server, client: httpx.Cl
 
 def test_old_streams_are_packed_while_a_server_runs(project: Project) -> None:
     with (
-        Server(project, rhythm={"packing": 1.0, "spool": 0.1}) as server,
+        Server(project, intervals={"packing": 1.0, "spool": 0.1}) as server,
         server.client() as client,
     ):
         # Each wake makes a drainer stay for so long: it has to be less than the time between them.

@@ -10,7 +10,7 @@ import pytest
 from khive_persist import ApplicationSession, open_store
 from khive_persist.errors import NotFoundError, StoreBusyError, VersionError
 from khive_persist.project import Project
-from khive_persist.server.context import Serving, begin_serving, end_serving
+from khive_persist.server.context import ServerContext, close_context, open_context
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.routes.application_sessions.cache import (
     KEPT_SECONDS,
@@ -31,13 +31,13 @@ class Clock:
 
 
 @pytest.fixture
-async def serving(project: Project) -> AsyncIterator[Serving]:
-    made = await begin_serving(project, "127.0.0.1", Limits())
+async def serving(project: Project) -> AsyncIterator[ServerContext]:
+    made = await open_context(project, "127.0.0.1", Limits())
     yield made
-    await end_serving(made)
+    await close_context(made)
 
 
-def looked_up(serving: Serving) -> tuple[float, float]:
+def looked_up(serving: ServerContext) -> tuple[float, float]:
     """Hits and misses."""
     found = [
         serving.metrics.registry.get_sample_value("khive_session_lookups_total", {"result": word})
@@ -53,7 +53,7 @@ async def begin(cache: SessionCache, id: str, **fields: Any) -> None:
     await cache.write(id, work)
 
 
-async def test_an_entry_is_kept_for_five_minutes(serving: Serving) -> None:
+async def test_an_entry_is_kept_for_five_minutes(serving: ServerContext) -> None:
     clock = Clock()
     cache = SessionCache(serving, clock)
     await begin(cache, "s1")
@@ -68,7 +68,7 @@ async def test_an_entry_is_kept_for_five_minutes(serving: Serving) -> None:
     assert KEPT_SECONDS == 300
 
 
-async def test_it_keeps_a_bounded_size_of_those_that_were_used_last(serving: Serving) -> None:
+async def test_it_keeps_a_bounded_size_of_those_that_were_used_last(serving: ServerContext) -> None:
     cache = SessionCache(serving)
     text = "x" * (MOST_BYTES // 20)
     for number in range(30):
@@ -85,31 +85,31 @@ async def test_it_keeps_a_bounded_size_of_those_that_were_used_last(serving: Ser
     assert looked_up(serving) == (30, 3)
 
 
-async def test_what_was_read_before_a_write_is_not_kept_after_it(serving: Serving) -> None:
+async def test_what_was_read_before_a_write_is_not_kept_after_it(serving: ServerContext) -> None:
     cache = SessionCache(serving)
     await begin(cache, "s1")
-    with cache._doubted("s1") as reading:
+    with cache._accessing("s1") as reading:
         await cache.write("s1", lambda own: own.update("s1", {"step": 1}, 1))
         # A reader who began before the write, and is done only now.
-        assert reading.is_doubtful
+        assert reading.is_stale
     assert (await cache.get("s1")).version == 2
     assert looked_up(serving) == (1, 0)
 
 
-async def test_a_read_that_others_overtake_is_not_kept(serving: Serving) -> None:
+async def test_a_read_that_others_overtake_is_not_kept(serving: ServerContext) -> None:
     cache = SessionCache(serving)
     await begin(cache, "s1")
     await cache.get("s1")
-    with cache._doubted("s1") as reading:
+    with cache._accessing("s1") as reading:
         async with open_store(ApplicationSession, dir=serving.project.root) as other:
             await other.update("s1", {"step": 1}, 1)
         assert (await cache.get("s1")).version == 2
-        assert reading.is_doubtful
+        assert reading.is_stale
 
 
 @pytest.mark.parametrize("others", ["refused", "another session", "past the server"])
 async def test_what_was_there_before_a_write_is_not_kept_beside_others(
-    others: str, serving: Serving
+    others: str, serving: ServerContext
 ) -> None:
     cache = SessionCache(serving)
     for id in ("s1", "s2"):
@@ -138,7 +138,7 @@ async def test_what_was_there_before_a_write_is_not_kept_beside_others(
     )
 
 
-async def test_of_two_writes_at_once_the_newer_is_given(serving: Serving) -> None:
+async def test_of_two_writes_at_once_the_newer_is_given(serving: ServerContext) -> None:
     cache = SessionCache(serving)
     await begin(cache, "s1")
 
@@ -151,7 +151,7 @@ async def test_of_two_writes_at_once_the_newer_is_given(serving: Serving) -> Non
     assert (await cache.get("s1")).version == 3
 
 
-async def test_what_could_not_be_written_is_read_anew(serving: Serving) -> None:
+async def test_what_could_not_be_written_is_read_anew(serving: ServerContext) -> None:
     cache = SessionCache(serving)
     await begin(cache, "s1")
 
@@ -169,7 +169,7 @@ async def test_what_could_not_be_written_is_read_anew(serving: Serving) -> None:
     assert (await cache.get("s2")).version == 1
 
 
-async def test_it_gives_what_the_file_has_whoever_writes(serving: Serving) -> None:
+async def test_it_gives_what_the_file_has_whoever_writes(serving: ServerContext) -> None:
     cache = SessionCache(serving)
     await begin(cache, "s1")
     written = {"s1": 1}

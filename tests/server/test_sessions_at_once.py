@@ -400,7 +400,7 @@ def test_a_recorder_that_ends_loses_nothing(server: Server, client: httpx.Client
 
 
 def test_the_cache_outlives_a_change_of_the_settings(project: Project) -> None:
-    with Server(project, rhythm={"settings": 0.01}) as server, server.client() as client:
+    with Server(project, intervals={"settings": 0.01}) as server, server.client() as client:
         id = begin(client)
         for version in range(1, 20):
             project.config.write_text(f"[store]\nbusy_timeout_seconds = {version}\n")

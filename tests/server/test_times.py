@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.context import begin_serving, end_serving
-from khive_persist.server.http.errors import Refused
+from khive_persist.server.context import close_context, open_context
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
 from khive_persist.server.routes.read.parameters import SINCE, TIME, parsed
@@ -23,17 +23,17 @@ def is_taken(text: str) -> bool:
     query = urlencode({"since": text}).encode()
     try:
         parsed(Request({"type": "http", "query_string": query}), (SINCE,))
-    except Refused:
+    except HTTPError:
         return False
     return True
 
 
 async def test_the_document_says_it(project: Project) -> None:
-    serving = await begin_serving(project, "127.0.0.1", Limits())
+    serving = await open_context(project, "127.0.0.1", Limits())
     try:
         document: Any = openapi(serving, routes(serving))
     finally:
-        await end_serving(serving)
+        await close_context(serving)
     parameters = document["paths"]["/v1/events"]["get"]["parameters"]
     patterns = [one["schema"].get("pattern") for one in parameters]
     assert patterns.count(PATTERN.pattern) == 2

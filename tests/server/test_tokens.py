@@ -14,10 +14,10 @@ from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError, InvalidRecordError, NotFoundError
 from khive_persist.project import Project
 from khive_persist.server.app import routes
-from khive_persist.server.context import begin_serving, end_serving
+from khive_persist.server.context import close_context, open_context
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.tokens import RIGHTS, Right, Tokens
-from khive_persist.server.request.auth import Guarded
+from khive_persist.server.request.auth import GuardedEndpoint
 from khive_persist.trust import signed
 from tests.server.process import Server
 
@@ -26,18 +26,18 @@ OPEN = {"/healthz", "/readyz", "/login", "/logout", "/", "/assets/x"}
 
 
 async def _guarded(root: Path) -> list[tuple[str, str, Right | None]]:
-    serving = await begin_serving(Project(root), "127.0.0.1", Limits())
+    serving = await open_context(Project(root), "127.0.0.1", Limits())
     try:
         found: list[tuple[str, str, Right | None]] = []
         for route in routes(serving):
-            if isinstance(route, Route) and isinstance(route.app, Guarded):
+            if isinstance(route, Route) and isinstance(route.app, GuardedEndpoint):
                 path = route.path
                 for name in route.param_convertors:
                     path = path.replace("{" + name + "}", "x").replace("{" + name + ":path}", "x")
                 found += [(m, path, route.app.right) for m in sorted(route.methods or ())]
         return found
     finally:
-        await end_serving(serving)
+        await close_context(serving)
 
 
 def test_each_route_asks_for_its_right(server: Server, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from khive_persist.analytics.outcomes import PlanOutcome, calibration, outcomes
 from khive_persist.analytics.periodic_report.period import chosen
-from khive_persist.analytics.periodic_report.totals import add_up
+from khive_persist.analytics.periodic_report.totals import compute_totals
 from khive_persist.cli.root import run
 from khive_persist.errors import NotFoundError
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
@@ -203,26 +203,28 @@ def check_overview(told: dict[str, Told], project: Project, overviews: dict[str,
 async def check_whole(told: dict[str, Told], project: Project, by_type: dict[str, Any]) -> None:
     """Counts over all, reports, lineages and stories say the same."""
     prices = PriceTable(PRICES)
-    sums = await add_up(project, chosen("week", BEGIN, BEGIN + timedelta(days=30)), prices, 10)
+    sums = await compute_totals(
+        project, chosen("week", BEGIN, BEGIN + timedelta(days=30)), prices, 10
+    )
     worked = {id: one for id, one in told.items() if one.duration_seconds is not None}
     rest = await _without_session(project)
-    assert sums.now.sessions == len(worked) == sum(day.sessions for day in sums.days.values())
-    assert sums.now.calls == sum(one.calls for one in worked.values()) + rest[0]
-    assert sums.now.failures == sum(one.failures for one in worked.values()) + rest[1]
-    assert sums.now.tokens == sum(one.spent.tokens for one in worked.values())
+    assert sums.current.sessions == len(worked) == sum(day.sessions for day in sums.days.values())
+    assert sums.current.calls == sum(one.calls for one in worked.values()) + rest[0]
+    assert sums.current.failures == sum(one.failures for one in worked.values()) + rest[1]
+    assert sums.current.tokens == sum(one.spent.tokens for one in worked.values())
     for groups in sums.groups.values():
         assert sum(now.sessions for now, _ in groups.values()) == len(worked)
-        assert sum(now.tokens for now, _ in groups.values()) == sums.now.tokens
-        assert sum(now.pico for now, _ in groups.values()) == sums.now.pico
-        assert sum(now.calls for now, _ in groups.values()) <= sums.now.calls
-    for dear in sums.dearest:
+        assert sum(now.tokens for now, _ in groups.values()) == sums.current.tokens
+        assert sum(now.pico for now, _ in groups.values()) == sums.current.pico
+        assert sum(now.calls for now, _ in groups.values()) <= sums.current.calls
+    for dear in sums.most_expensive:
         one = told[dear.session_id]
         assert (dear.cost, dear.unpriced) == (one.spent.cost, one.spent.unpriced)
         assert (dear.failures, dear.first, dear.last) == (one.failures, one.started, one.last)
     of_messages = sum(
         content.get("unreported_failures", 0) for *_, content in read(project, CONVERSATIONS)
     )
-    assert sum(row["failures"] for row in by_type["events"]) == sums.now.failures - of_messages
+    assert sum(row["failures"] for row in by_type["events"]) == sums.current.failures - of_messages
     by_session = {row["session"]: row for row in by_type["tokens"]}
     for id, one in worked.items():
         row = by_session.get(id, {"cost": None, "unpriced": 0} | dict.fromkeys(CLASSES, 0))

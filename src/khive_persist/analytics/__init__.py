@@ -1,1 +1,1 @@
-"""What records say together: plans against their outcomes, and plans that are alike."""
+"""Figures of many records: plans with their outcomes, and plans that are alike."""

@@ -1,4 +1,4 @@
-"""How well confidence and cost foretold what happened. Arithmetic alone, in flat memory."""
+"""The calibration of confidence and cost against outcomes. Arithmetic alone, in flat memory."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ class Bin(NamedTuple):
     """The forecasts of one interval of confidence, `low <= confidence < high`; the last has 1, too.
 
     Attributes:
-        plans: How many they are.
+        plans: The number of forecasts.
         confidence: Their mean confidence; None without any.
-        success: The mean of what came of them, 0 to 1; None without any.
+        success: Their mean outcome, 0 to 1; None without any.
         success_low: The lower end of the 95% interval of `success`.
         success_high: Its upper end.
     """
@@ -69,7 +69,7 @@ class Brier(NamedTuple):
 
 
 class _Sums:
-    """Of the forecasts f and outcomes o of a bin."""
+    """The sums of the forecasts f and the outcomes o of a bin."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -81,7 +81,7 @@ class _Sums:
 
 
 class Reliability:
-    """Takes forecasts, one after the other, and says how reliable they are."""
+    """The reliability of forecasts, which are added one after the other."""
 
     def __init__(self, bins: int = DEFAULT_BINS) -> None:
         """Raises: ValueError: There is not one bin at least."""
@@ -92,7 +92,7 @@ class Reliability:
         self._sums = [_Sums() for _ in range(bins)]
 
     def add(self, confidence: Number, outcome: Number) -> None:
-        """Take one more: how sure the forecast was, and what came of it, each from 0 to 1.
+        """Add a forecast: its confidence, and its outcome, each from 0 to 1.
 
         Raises:
             ValueError: One of them is not from 0 to 1.
@@ -113,7 +113,7 @@ class Reliability:
         return sum(sums.n for sums in self._sums)
 
     def bins(self) -> list[Bin]:
-        """The reliability table: every bin, empty ones included."""
+        """Return the reliability table: every bin, empty ones included."""
         highs = [*self._lows[1:], 1.0]
         return [
             Bin(
@@ -128,7 +128,7 @@ class Reliability:
         ]
 
     def brier(self) -> Brier | None:
-        """The Brier score and its parts; None without a forecast."""
+        """Return the Brier score and its parts; None without a forecast."""
         n = self.count
         if not n:
             return None
@@ -149,7 +149,7 @@ class Reliability:
 
 
 def wilson(successes: Number, count: int) -> tuple[float, float]:
-    """The 95% score interval of a rate, after Wilson 1927 (J. Am. Stat. Assoc. 22).
+    """Return the 95% score interval of a rate, after Wilson 1927 (J. Am. Stat. Assoc. 22).
 
     It holds for successes and failures; with outcomes between them it is wider than it need be.
 
@@ -159,16 +159,18 @@ def wilson(successes: Number, count: int) -> tuple[float, float]:
     """
     rate, square = float(successes) / count, _Z_95**2
     middle = (rate + square / (2 * count)) / (1 + square / count)
-    half = sqrt(rate * (1 - rate) / count + square / (4 * count**2)) * _Z_95 / (1 + square / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    radius = (
+        sqrt(rate * (1 - rate) / count + square / (4 * count**2)) * _Z_95 / (1 + square / count)
+    )
+    return max(0.0, middle - radius), min(1.0, middle + radius)
 
 
 class CostError(NamedTuple):
-    """What plans of one group said that they would cost, and what they cost, in USD.
+    """The planned and the actual costs of a group of plans, in USD.
 
     Attributes:
         group: The complexity or workflow pattern; None for plans without one.
-        plans: How many have both costs.
+        plans: The number of plans with both costs.
         planned: Their mean `planning_cost`.
         actual: Their mean actual cost.
         error: The mean of actual less planned: above 0 where plans cost more than they said.
@@ -186,13 +188,13 @@ class CostError(NamedTuple):
 
 
 class CostErrors:
-    """Takes pairs of costs by group."""
+    """The cost errors of plans, by group."""
 
     def __init__(self) -> None:
         self._sums: dict[str | None, list[Any]] = {}
 
     def add(self, group: str | None, planned: float, actual: float) -> None:
-        """Take one more pair, in USD."""
+        """Add a pair of costs, in USD."""
         sums = self._sums.setdefault(group, [0, 0.0, 0.0, 0.0])
         sums[0] += 1
         sums[1] += planned
@@ -200,7 +202,7 @@ class CostErrors:
         sums[3] += abs(actual - planned)
 
     def groups(self) -> list[CostError]:
-        """Each group, by name; that without a name last."""
+        """Return each group, by name; that without a name last."""
         return [
             CostError(
                 group, n, planned / n, actual / n, (actual - planned) / n, absolute / n,
@@ -215,8 +217,8 @@ class CostErrors:
 def reliability(
     forecasts: Iterable[tuple[Number, Number]], bins: int = DEFAULT_BINS
 ) -> Reliability:
-    """The reliability of pairs of confidence and outcome, as `Reliability.add` takes them."""
-    made = Reliability(bins)
+    """Return the reliability of pairs of confidence and outcome; see `Reliability.add`."""
+    table = Reliability(bins)
     for confidence, outcome in forecasts:
-        made.add(confidence, outcome)
-    return made
+        table.add(confidence, outcome)
+    return table

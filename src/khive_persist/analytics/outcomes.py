@@ -1,4 +1,4 @@
-"""Plans beside what became of them."""
+"""Plans with their outcomes."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -34,19 +34,19 @@ _TOKENS: Final = ("input", "cache_read", "cache_write", "output")
 
 
 class PlanOutcome(NamedTuple):
-    """A plan, and what became of it. What is not known is None.
+    """A plan and its outcome. What is not known is None.
 
     Attributes:
         plan_id: The plan's id.
         session_id: The plan's session.
         agent_session_id: The session that carried it out: `agent_session_id` of the plan's content,
             else its `session_id`.
-        planned_at: When it was saved, text in UTC.
+        planned_at: The time at which it was saved, text in UTC.
         task_description: As the plan has it, like the six that follow.
         complexity: As in simple or complex.
         workflow_pattern: As in parallel.
         confidence: 0 to 1 in a sound plan; an old one may have another number.
-        agent_count: How many agents it wanted.
+        agent_count: The number of agents that it plans.
         planning_cost: In USD.
         is_superseded: Whether a later plan is carried out by the same session; all of what follows
             is the session's, and of its last plan.
@@ -54,7 +54,7 @@ class PlanOutcome(NamedTuple):
         started: The first event or message, text in UTC.
         ended: The last one so far.
         duration_seconds: Between the two, pauses included.
-        tool_calls: How many ended, each once.
+        tool_calls: The number that ended, each once.
         failures: Those of them that failed or were refused.
         subagents: Agents that the session started, its own not among them.
         todos: To-dos that were ever on its lists, told by agent and text. Lists of which only hook
@@ -65,8 +65,8 @@ class PlanOutcome(NamedTuple):
             the whole.
         verdict: success, partial or failure.
         verdict_source: person, or rule.
-        note: What was said with it.
-        unpriced: How many messages have no known price; where there are any, no cost is told.
+        note: The note to the verdict.
+        unpriced: The number of messages without a known price; with any, no cost is told.
     """
 
     plan_id: str
@@ -98,11 +98,11 @@ class PlanOutcome(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """How well plans foretold what became of them.
+    """The calibration of plans against their outcomes.
 
     Attributes:
-        plans: How many plans passed; those that are superseded are not among them.
-        judged: How many of them have a verdict, and a confidence from 0 to 1.
+        plans: The number of plans that passed, without those that are superseded.
+        judged: The number of those with a verdict, and a confidence from 0 to 1.
         bins: The reliability table over these.
         brier: Their Brier score; None where there are none.
         cost_by_complexity: Over the plans whose planned and actual costs are known.
@@ -117,12 +117,12 @@ class Calibration(NamedTuple):
     cost_by_pattern: list[CostError]
 
     def as_document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the calibration as JSON has it."""
         return self._asdict() | {
-            "bins": [one._asdict() for one in self.bins],
+            "bins": [interval._asdict() for interval in self.bins],
             "brier": None if self.brier is None else self.brier._asdict(),
-            "cost_by_complexity": [one._asdict() for one in self.cost_by_complexity],
-            "cost_by_pattern": [one._asdict() for one in self.cost_by_pattern],
+            "cost_by_complexity": [group._asdict() for group in self.cost_by_complexity],
+            "cost_by_pattern": [group._asdict() for group in self.cost_by_pattern],
         }
 
 
@@ -138,7 +138,8 @@ async def outcomes(
     max_cost: float | None = None,
     limit: int | None = None,
 ) -> AsyncGenerator[PlanOutcome, None]:
-    """The plans that pass, each beside what became of it, the latest plan first, in flat memory.
+    """Yield the plans that pass, each beside what became of it, the latest plan first, in flat
+    memory.
 
         async for one in outcomes(complexity="complex"): ...
 
@@ -147,13 +148,13 @@ async def outcomes(
 
     Args:
         dir: The directory that holds `.khive`.
-        session_id: Of this session, the plan's or the agent's, else of those whose ids begin so.
+        session_id: The session, the plan's or the agent's, else those whose ids begin so.
         tool: Carried out by this AI tool.
         since: Planned then or later; a naive time is UTC.
         until: Planned before.
-        complexity: Of this complexity.
+        complexity: The complexity.
         min_confidence: At least so sure.
-        max_cost: Of at most this `planning_cost`, in USD.
+        max_cost: The largest `planning_cost`, in USD.
         limit: At most so many.
 
     Raises:
@@ -176,20 +177,20 @@ async def outcomes(
         filters.append(field("confidence") >= min_confidence)
     if max_cost is not None:
         filters.append(field("planning_cost") <= max_cost)
-    left = checked_count("limit", limit)
-    async with aclosing(joined(project, filters, None if tool else left)) as found:
-        async for one in found:
-            if left is not None and left <= 0:
+    remaining = checked_count("limit", limit)
+    async with aclosing(joined(project, filters, None if tool else remaining)) as plans:
+        async for plan in plans:
+            if remaining is not None and remaining <= 0:
                 return
-            if tool is None or one.tool == tool:
-                yield one
-                left = None if left is None else left - 1
+            if tool is None or plan.tool == tool:
+                yield plan
+                remaining = None if remaining is None else remaining - 1
 
 
 async def joined(
     project: Project, filters: Sequence[Filter], limit: int | None = None
 ) -> AsyncGenerator[PlanOutcome, None]:
-    """The plans that pass these filters, each beside what became of it, the latest first.
+    """Yield the plans that pass these filters, each beside what became of it, the latest first.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -202,28 +203,28 @@ async def joined(
         reader = await stack.enter_async_context(reading(project, *facts.PURPOSES))
         messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
         pages = await stack.enter_async_context(aclosing(reader.pages(build)))
-        waiting: list[facts.Plan] = []
+        batch: list[facts.Plan] = []
         async for rows in pages:
-            waiting += [facts.Plan(*row) for row in rows]
-            if len(waiting) >= _PLANS_AT_ONCE:
-                for one in await _beside(waiting, reader, messages, prices, rule):
-                    yield one
-                waiting = []
-        for one in await _beside(waiting, reader, messages, prices, rule):
-            yield one
+            batch += [facts.Plan(*row) for row in rows]
+            if len(batch) >= _PLANS_AT_ONCE:
+                for plan in await _with_outcomes(batch, reader, messages, prices, rule):
+                    yield plan
+                batch = []
+        for plan in await _with_outcomes(batch, reader, messages, prices, rule):
+            yield plan
 
 
 async def calibration(
-    *, bins: int = DEFAULT_BINS, partial: float = 0.5, **wanted: Any
+    *, bins: int = DEFAULT_BINS, partial: float = 0.5, **filters: Any
 ) -> Calibration:
-    """Compare the confidence and the cost of plans with what became of them, in flat memory.
+    """Compare the confidence and the cost of plans with their outcomes, in flat memory.
 
     A plan that is superseded counts nowhere: its session carried out a later one.
 
     Args:
-        bins: How many intervals of equal width confidence is parted into, 1 to 1,000.
-        partial: What a verdict of partial counts, where success is 1 and failure 0.
-        wanted: Which plans, as `outcomes` takes it.
+        bins: The number of intervals of equal width of confidence, 1 to 1,000.
+        partial: The value of a verdict of partial, where success is 1 and failure 0.
+        filters: The filters of plans, as `outcomes` takes them.
 
     Raises:
         InvalidQueryError: `bins` or `partial` is out of range, or a filter is wrong.
@@ -236,24 +237,24 @@ async def calibration(
     table = Reliability(bins)
     by_complexity, by_pattern = CostErrors(), CostErrors()
     plans = 0
-    async with aclosing(outcomes(**wanted)) as found:
-        async for one in found:
-            if one.is_superseded:
+    async with aclosing(outcomes(**filters)) as plan_outcomes:
+        async for plan in plan_outcomes:
+            if plan.is_superseded:
                 continue
             plans += 1
-            sure = one.confidence
-            if one.verdict in value and sure is not None and 0 <= sure <= 1:
-                table.add(sure, value[one.verdict])
-            planned = one.planning_cost
-            if planned is not None and is_countable(planned) and one.actual_cost is not None:
-                by_complexity.add(one.complexity, planned, one.actual_cost)
-                by_pattern.add(one.workflow_pattern, planned, one.actual_cost)
+            confidence = plan.confidence
+            if plan.verdict in value and confidence is not None and 0 <= confidence <= 1:
+                table.add(confidence, value[plan.verdict])
+            planned = plan.planning_cost
+            if planned is not None and is_countable(planned) and plan.actual_cost is not None:
+                by_complexity.add(plan.complexity, planned, plan.actual_cost)
+                by_pattern.add(plan.workflow_pattern, planned, plan.actual_cost)
     return Calibration(
         plans, table.count, table.bins(), table.brier(), by_complexity.groups(), by_pattern.groups()
     )
 
 
-async def _beside(
+async def _with_outcomes(
     plans: list[facts.Plan],
     reader: Reader,
     messages: Reader,
@@ -266,36 +267,36 @@ async def _beside(
     # A verdict may be on the agent's session or on the plan's.
     judged = sessions | {plan.session_id for plan in plans if plan.session_id is not None}
     events = await facts.event_facts(reader, sessions)
-    said = await facts.message_facts(reader, sessions)
+    message_facts = await facts.message_facts(reader, sessions)
     todos = await facts.todo_facts(reader, sessions)
-    given = await facts.verdicts(reader, judged)
+    verdicts = await facts.verdicts(reader, judged)
     of_sessions = field("session_id").in_(sessions)
     totals = await token_totals(messages, "session", prices, of_sessions)
     tokens = {total.group: total for total in totals}
-    made = []
+    results = []
     for plan in plans:
         session = plan.agent_session_id
         if session is None:
-            made.append(PlanOutcome(*plan))
+            results.append(PlanOutcome(*plan))
             continue
-        of_events = facts.with_unreported(events.get(session), said.get(session))
-        one = _outcome(
+        of_events = facts.with_unreported(events.get(session), message_facts.get(session))
+        outcome = _outcome(
             PlanOutcome(*plan),
             of_events,
-            said.get(session),
+            message_facts.get(session),
             todos.get(session),
             tokens.get(session),
         )
-        verdict = given.get(session) or given.get(plan.session_id or session)
-        judged_by_rule = ruled(one.tool_calls or 0, one.failures or 0, rule)
+        verdict = verdicts.get(session) or verdicts.get(plan.session_id or session)
+        judged_by_rule = ruled(outcome.tool_calls or 0, outcome.failures or 0, rule)
         if verdict is None and judged_by_rule is not None:
             verdict = facts.VerdictGiven(judged_by_rule, "rule", None)
         if verdict is not None:
-            one = one._replace(
+            outcome = outcome._replace(
                 verdict=verdict.verdict, verdict_source=verdict.source, note=verdict.note
             )
-        made.append(one)
-    return made
+        results.append(outcome)
+    return results
 
 
 def _outcome(
@@ -305,20 +306,20 @@ def _outcome(
     todos: facts.TodoFacts | None,
     total: TokenTotal | None,
 ) -> PlanOutcome:
-    known = [part for part in (events, messages) if part is not None]
+    available = [part for part in (events, messages) if part is not None]
     # min() of text is that of time: each is spelled the same.
-    started = min((part.started for part in known if part.started), default=None)
-    ended = max((part.ended for part in known if part.ended), default=None)
-    first, last = clock.from_column(started), clock.from_column(ended)
+    started = min((part.started for part in available if part.started), default=None)
+    end = max((part.ended for part in available if part.ended), default=None)
+    first, last = clock.from_column(started), clock.from_column(end)
     return plan._replace(
-        tool=next((part.tool for part in known if part.tool), None),
+        tool=next((part.tool for part in available if part.tool), None),
         started=started,
-        ended=ended,
+        ended=end,
         duration_seconds=(last - first).total_seconds() if first and last else None,
         tool_calls=events.tool_calls if events else None,
         failures=events.failures if events else None,
         # A session's subagents may show in its events or in its messages alone.
-        subagents=max((part.subagents for part in known), default=None),
+        subagents=max((part.subagents for part in available), default=None),
         todos=todos.todos if todos else None,
         todos_finished=todos.finished if todos else None,
         tokens={name: getattr(total, name) for name in _TOKENS} if total else None,

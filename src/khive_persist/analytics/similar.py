@@ -24,7 +24,7 @@ _WEIGHTS: Final = {"words": 3, "complexity": 1, "pattern": 1}
 
 
 class SimilarPlan(NamedTuple):
-    """A plan, how like it is, and what became of it.
+    """A plan, its similarity and its outcome.
 
     Attributes:
         score: Above 0, to 1. See `similar_plans`.
@@ -37,7 +37,7 @@ class SimilarPlan(NamedTuple):
     plan: PlanOutcome
 
     def as_document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the plan as JSON has it."""
         return {"score": self.score, "words": self.words} | self.plan._asdict()
 
 
@@ -49,7 +49,7 @@ async def similar_plans(
     limit: int = DEFAULT_LIMIT,
     dir: Path | str | None = None,
 ) -> list[SimilarPlan]:
-    """The plans that are most like a task, and how they ended; of equals the latest first.
+    """Return the plans that are most like a task, and how they ended; of equals the latest first.
 
     score = Σ weight · part / Σ weight, over those of the three that are given:
 
@@ -65,7 +65,7 @@ async def similar_plans(
     All plans are read twice, in flat memory.
 
     Args:
-        task: What is to be planned, in any words.
+        task: The task to plan, in any words.
         complexity: As in simple or complex.
         pattern: The workflow pattern, as in parallel.
         limit: At most so many, to 1,000.
@@ -82,17 +82,17 @@ async def similar_plans(
     if (checked_count("limit", limit) or 0) > MAX_LIMIT:
         raise InvalidQueryError(f"limit is at most {MAX_LIMIT}")
     project = find_project(dir)
-    wanted = Wanted(words, complexity, pattern)
+    task_query = TaskQuery(words, complexity, pattern)
     weights = await _word_weights(project, words)
     best: list[tuple[float, int, str, list[str]]] = []
     number = 0
-    async with aclosing(_tasks(project)) as found:
-        async for id, said, *others in found:
+    async with aclosing(_tasks(project)) as rows:
+        async for id, description, *others in rows:
             number += 1
-            score, both = wanted.score(said, *others, weights=weights)
+            score, common = task_query.score(description, *others, weights=weights)
             if score > 0 and limit:
                 # Of equals the one that is read first, which is the latest, stays.
-                entry = (score, -number, id, both)
+                entry = (score, -number, id, common)
                 if len(best) < limit:
                     heappush(best, entry)
                 else:
@@ -100,8 +100,8 @@ async def similar_plans(
     return await _with_outcomes(project, sorted(best, reverse=True))
 
 
-class Wanted(NamedTuple):
-    """What plans are compared with."""
+class TaskQuery(NamedTuple):
+    """The task that plans are compared with."""
 
     words: frozenset[str]
     complexity: str | None
@@ -117,31 +117,31 @@ class Wanted(NamedTuple):
     ) -> tuple[float, list[str]]:
         """Return how like a plan is, 0 to 1, and the words that both have."""
         parts: dict[str, float] = {}
-        both = sorted(self.words & words_of(task or ""), key=lambda word: (-weights[word], word))
+        common = sorted(self.words & words_of(task or ""), key=lambda word: (-weights[word], word))
         if self.words:
-            if not both:
+            if not common:
                 return 0.0, []
-            parts["words"] = sum(weights[w] for w in both) / sum(weights[w] for w in self.words)
+            parts["words"] = sum(weights[w] for w in common) / sum(weights[w] for w in self.words)
         if self.complexity is not None:
             parts["complexity"] = float(complexity == self.complexity)
         if self.pattern is not None:
             parts["pattern"] = float(pattern == self.pattern)
-        whole = sum(_WEIGHTS[name] for name in parts)
-        return sum(_WEIGHTS[name] * part for name, part in parts.items()) / whole, both
+        total = sum(_WEIGHTS[name] for name in parts)
+        return sum(_WEIGHTS[name] * part for name, part in parts.items()) / total, common
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text, each once, whatever their case."""
+    """Return the words of a text, each once, whatever their case."""
     return frozenset(_WORD.findall(text.casefold()))
 
 
 async def _word_weights(project: Project, words: frozenset[str]) -> dict[str, float]:
     plans, having = 0, Counter[str]()
     if words:
-        async with aclosing(_tasks(project)) as found:
-            async for _, said, *_ in found:
+        async with aclosing(_tasks(project)) as rows:
+            async for _, description, *_ in rows:
                 plans += 1
-                having.update(words & words_of(said or ""))
+                having.update(words & words_of(description or ""))
     return {word: log(1 + (plans - having[word] + 0.5) / (having[word] + 0.5)) for word in words}
 
 
@@ -157,10 +157,10 @@ async def _tasks(project: Project) -> AsyncGenerator[Any, None]:
 async def _with_outcomes(
     project: Project, best: list[tuple[float, int, str, list[str]]]
 ) -> list[SimilarPlan]:
-    wanted = column("id").in_([id for _, _, id, _ in best])
-    found = {}
-    async with aclosing(joined(project, [wanted])) as plans:
+    chosen = column("id").in_([id for _, _, id, _ in best])
+    outcomes = {}
+    async with aclosing(joined(project, [chosen])) as plans:
         async for plan in plans:
-            found[plan.plan_id] = plan
+            outcomes[plan.plan_id] = plan
     # One that was deleted since is gone.
-    return [SimilarPlan(s, both, found[id]) for s, _, id, both in best if id in found]
+    return [SimilarPlan(s, common, outcomes[id]) for s, _, id, common in best if id in outcomes]

@@ -1,4 +1,4 @@
-"""What `stats` counts: events and failures, tokens and costs, plans, own kinds."""
+"""The counts of `stats`: events and failures, tokens and costs, plans, own kinds."""
 
 from typing import Any
 
@@ -19,37 +19,44 @@ from khive_persist.store.kinds import count_records
 
 async def read_stats(
     project: Project,
-    wanted: list[Filter],
-    of_messages: list[Filter],
+    event_filters: list[Filter],
+    message_filters: list[Filter],
     by: By,
     prices: PriceTable,
-    of_sessions: list[Filter] | None,
+    session_filters: list[Filter] | None,
 ) -> dict[str, Any]:
-    """Counts of events by tool and type, of tokens and costs, of plans, and of own kinds.
+    """Return counts of events by tool and type, of tokens and costs, of plans, and of own kinds.
 
-    Beside them stands what the clients themselves say that sessions cost.
+    With them stand the costs of sessions that the clients themselves report.
 
     Args:
         project: The project; what waits in its spool is brought in first.
-        wanted: Which events.
-        of_messages: Which messages.
-        by: What tokens and costs are counted by.
-        prices: What tokens cost.
-        of_sessions: Whose clients' totals; None where they would be of another time than the rest.
+        event_filters: The filters of events.
+        message_filters: The filters of messages.
+        by: The groups in which tokens and costs are counted.
+        prices: The prices of tokens.
+        session_filters: The filters of the clients' totals; None where these would be of another
+            time than the rest.
 
     Raises:
         StoreError: As its subclasses say.
     """
     async with reading(project, *HOOK_EVENTS.values()) as reader:
-        events = await count_events(reader, *wanted)
+        events = await count_events(reader, *event_filters)
     async with reading(project, CONVERSATIONS) as reader:
-        totals = await token_totals(reader, by, prices, *of_messages)
-        reported = [] if of_sessions is None else await reported_costs(reader, prices, *of_sessions)
+        totals = await token_totals(reader, by, prices, *message_filters)
+        reported = (
+            []
+            if session_filters is None
+            else await reported_costs(reader, prices, *session_filters)
+        )
     tokens = [{by: total.group} | dict(list(total._asdict().items())[1:]) for total in totals]
     async with open_store(PlannerSession, dir=project.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
-    own = (purpose for purpose in known_purposes(project) if purpose.name not in BUILT_IN_NAMES)
-    kinds = await count_records((project.database(one.file), one) for one in own)
+    own_kinds = (
+        purpose for purpose in known_purposes(project) if purpose.name not in BUILT_IN_NAMES
+    )
+    kinds = await count_records((project.database(purpose.file), purpose) for purpose in own_kinds)
     return {
         "events": events,
         "tokens": tokens,
@@ -60,12 +67,17 @@ async def read_stats(
 
 
 async def stats_everywhere(
-    wanted: list[Filter], of_messages: list[Filter], by: By, of_sessions: list[Filter] | None
+    event_filters: list[Filter],
+    message_filters: list[Filter],
+    by: By,
+    session_filters: list[Filter] | None,
 ) -> Everywhere[dict[str, Any]]:
     """Return what `read_stats` counts, of each project by itself, at the project's own prices."""
 
     async def read(project: Project) -> dict[str, Any]:
         prices = PriceTable(configuration.load(project.config).cost_prices)
-        return await read_stats(project, wanted, of_messages, by, prices, of_sessions)
+        return await read_stats(
+            project, event_filters, message_filters, by, prices, session_filters
+        )
 
     return await read_everywhere(read)

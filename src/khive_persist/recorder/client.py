@@ -1,4 +1,4 @@
-"""`Recorder`: a server's end of its recorder, the process of `process.py`."""
+"""The client of the recorder process, which `process.py` is."""
 
 import asyncio
 import logging
@@ -11,17 +11,17 @@ from typing import Any, Final
 from khive_persist.errors import StoreBusyError, StoreClosedError, StoreUnavailableError
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
-from khive_persist.recorder.framing import Frames, pack
+from khive_persist.recorder.framing import FrameDecoder, pack
 from khive_persist.recorder.logs import LOGGER
-from khive_persist.recorder.messages import Ask, Commit, Incoming, Reload, Result
+from khive_persist.recorder.messages import Commit, Incoming, RecorderRequest, Reload, Result
 from khive_persist.trust.processes import environment_for, module_command
 
-# As `recording.AGAIN`.
+# As `process.AGAIN`.
 AGAIN = "again"
-RECORDING = "khive_persist.recorder.process"
+RECORDER_MODULE = "khive_persist.recorder.process"
 STALLED_SECONDS: Final = 1.0
 # Of what was sent and not answered: what comes while a file is locked must not fill the memory.
-WAITING_BYTES: Final = 64 << 20
+PENDING_BYTES: Final = 64 << 20
 LONGEST_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 0.1
 _SENT_AT_ONCE: Final = 8
@@ -31,8 +31,8 @@ _RESTART_SECONDS: Final = 1.0
 _log = logging.getLogger(LOGGER)
 
 
-class _Waiting:
-    """Somebody who waits for an answer."""
+class _PendingReply:
+    """A reply that a caller waits for."""
 
     def __init__(
         self,
@@ -49,22 +49,22 @@ class _Waiting:
 
 
 class Recorder:
-    """Stores what it is given, through its process, which is started anew where it ends."""
+    """The client of the recorder process, which it starts again where that ends."""
 
-    def __init__(self, project: Project, committed: Callable[[Commit], None]) -> None:
+    def __init__(self, project: Project, on_commit: Callable[[Commit], None]) -> None:
         """Prepare it; `start` starts the process.
 
         Args:
             project: The project.
-            committed: Called after each commit.
+            on_commit: Called after each commit.
         """
         self._project = project
-        self._committed = committed
+        self._on_commit = on_commit
         self._number = 0
         # In the order in which they were asked: the first of a purpose has waited longest.
-        self._waiting: dict[int, _Waiting] = {}
-        self._waiting_bytes = 0
-        self._outgoing: list[Ask] = []
+        self._pending: dict[int, _PendingReply] = {}
+        self._pending_bytes = 0
+        self._outgoing: list[RecorderRequest] = []
         self._watch: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -73,23 +73,23 @@ class Recorder:
 
     @property
     def pid(self) -> int | None:
-        """The process, or None while there is none."""
+        """Return the id of the process; None while there is none."""
         return None if self._process is None else self._process.pid
 
     @property
-    def asked(self) -> int:
+    def request_count(self) -> int:
         """Return how often it was asked to store something."""
         return self._number
 
     @property
-    def waiting(self) -> int:
+    def pending_count(self) -> int:
         """Return how many asks are not answered yet."""
-        return len(self._waiting)
+        return len(self._pending)
 
     @property
     def is_ready(self) -> bool:
         """Return whether it runs, and no commit takes too long."""
-        longest = next(iter(self._waiting.values()), None)
+        longest = next(iter(self._pending.values()), None)
         return self._transport is not None and (longest is None or not _is_late(longest))
 
     def is_stalled(self, purpose: Purpose) -> bool:
@@ -98,14 +98,14 @@ class Recorder:
         """
         if self._transport is None:
             return True
-        first = next((one for one in self._waiting.values() if one.purpose == purpose), None)
-        return first is not None and _is_late(first)
+        oldest = next((reply for reply in self._pending.values() if reply.purpose == purpose), None)
+        return oldest is not None and _is_late(oldest)
 
     async def start(self, *words: str) -> None:
         """Start the process.
 
         Args:
-            words: Said to it; see `recording`.
+            words: Further arguments; see `process.py`.
 
         Raises:
             OSError: It cannot be started, as where too many run.
@@ -113,7 +113,7 @@ class Recorder:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                *module_command(RECORDING, str(self._project.root), *words),
+                *module_command(RECORDER_MODULE, str(self._project.root), *words),
                 env=environment_for(self._project.root),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
@@ -121,7 +121,7 @@ class Recorder:
                 stderr=asyncio.subprocess.DEVNULL,
             )
         loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: _Answers(self), sock=ours)
+        await loop.create_connection(lambda: _ReplyProtocol(self), sock=ours)
 
     async def store(
         self,
@@ -143,42 +143,45 @@ class Recorder:
             raise StoreClosedError(f"{self._project.khive}: the server stops")
         if self._transport is None:
             raise StoreUnavailableError(f"{self._project.khive}: the recorder does not run")
-        if self._waiting_bytes > WAITING_BYTES:
+        if self._pending_bytes > PENDING_BYTES:
             raise StoreBusyError(f"{self._project.khive}: too much waits to be written")
         self._number += 1
         loop = asyncio.get_running_loop()
-        size = sum(one.size for one in incoming)
-        waiting = _Waiting(purpose, size, within_seconds, loop.create_future())
-        self._waiting[self._number] = waiting
-        self._waiting_bytes += size
+        size = sum(item.size for item in incoming)
+        pending = _PendingReply(purpose, size, within_seconds, loop.create_future())
+        self._pending[self._number] = pending
+        self._pending_bytes += size
         if not self._outgoing:
             # With what the requests bring that are ready now.
             loop.call_soon(self._send)
-        self._outgoing.append(Ask(self._number, purpose, tuple(incoming)))
+        self._outgoing.append(RecorderRequest(self._number, purpose, tuple(incoming)))
         if len(self._outgoing) == _SENT_AT_ONCE:
             # It makes rows of these while the others are read here.
             self._send()
         if self._watch is None:
-            self._watch = loop.call_later(_WATCH_SECONDS, self._end_late)
-        return await waiting.answer
+            self._watch = loop.call_later(_WATCH_SECONDS, self._expire_requests)
+        return await pending.answer
 
     def _send(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
         if outgoing and self._transport is not None:
             self._transport.write(pack(outgoing))
 
-    def _end_late(self) -> None:
-        """One timer for all: to set one for each would cost more than to store it."""
-        now = time.monotonic()
-        for one in self._waiting.values():
-            if one.until < now and not one.answer.done():
-                one.answer.set_exception(
-                    StoreBusyError(f"{self._project.database(one.purpose.file)} takes too long")
+    def _expire_requests(self) -> None:
+        """Fail the requests that are past their time.
+
+        One timer serves all: to set one for each would cost more than to store it.
+        """
+        current_time = time.monotonic()
+        for pending in self._pending.values():
+            if pending.until < current_time and not pending.answer.done():
+                pending.answer.set_exception(
+                    StoreBusyError(f"{self._project.database(pending.purpose.file)} takes too long")
                 )
         self._watch = None
-        if self._waiting:
+        if self._pending:
             loop = asyncio.get_running_loop()
-            self._watch = loop.call_later(_WATCH_SECONDS, self._end_late)
+            self._watch = loop.call_later(_WATCH_SECONDS, self._expire_requests)
 
     def reload(self) -> None:
         """Let it read config.toml anew."""
@@ -186,9 +189,9 @@ class Recorder:
             self._transport.write(pack([Reload()]))
 
     async def close(self) -> None:
-        """Wait for what was asked, and for the end of the process."""
+        """Wait for the pending requests, and for the end of the process."""
         self._is_closed = True
-        pending = [one.answer for one in self._waiting.values()]
+        pending = [reply.answer for reply in self._pending.values()]
         if pending:
             await asyncio.wait(pending, timeout=_STOP_SECONDS)
         if self._watch is not None:
@@ -203,26 +206,26 @@ class Recorder:
     def _connected(self, transport: asyncio.Transport) -> None:
         self._transport = transport
 
-    def _told(self, commit: Commit) -> None:
-        for told in commit.told:
-            waiting = self._waiting.pop(told.number)
-            self._waiting_bytes -= waiting.size
-            if waiting.answer.done():
-                # Whoever asked has left.
+    def _handle_commit(self, commit: Commit) -> None:
+        for reply in commit.replies:
+            pending = self._pending.pop(reply.number)
+            self._pending_bytes -= pending.size
+            if pending.answer.done():
+                # The caller has left.
                 continue
-            if told.error is not None:
-                waiting.answer.set_exception(told.error)
+            if reply.error is not None:
+                pending.answer.set_exception(reply.error)
             else:
-                waiting.answer.set_result(told.results)
-        self._committed(commit)
+                pending.answer.set_result(reply.results)
+        self._on_commit(commit)
 
-    def _lost(self) -> None:
+    def _handle_disconnect(self) -> None:
         self._transport = None
-        waiting, self._waiting = self._waiting, {}
-        self._waiting_bytes, self._outgoing = 0, []
-        for one in waiting.values():
-            if not one.answer.done():
-                one.answer.set_exception(
+        lost_replies, self._pending = self._pending, {}
+        self._pending_bytes, self._outgoing = 0, []
+        for pending in lost_replies.values():
+            if not pending.answer.done():
+                pending.answer.set_exception(
                     StoreUnavailableError(f"{self._project.khive}: the recorder ended")
                 )
         if not self._is_closed:
@@ -243,23 +246,23 @@ class Recorder:
                 return
 
 
-class _Answers(asyncio.Protocol):
-    """The recorder's answers."""
+class _ReplyProtocol(asyncio.Protocol):
+    """The connection on which the recorder replies."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._frames = Frames()
+        self._frames = FrameDecoder()
 
     def connection_made(self, transport: Any) -> None:
         self._recorder._connected(transport)
 
     def data_received(self, data: bytes) -> None:
         for commit in self._frames.feed(data):
-            self._recorder._told(commit)
+            self._recorder._handle_commit(commit)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._recorder._lost()
+        self._recorder._handle_disconnect()
 
 
-def _is_late(waiting: _Waiting) -> bool:
-    return time.monotonic() - waiting.since > STALLED_SECONDS
+def _is_late(pending: _PendingReply) -> bool:
+    return time.monotonic() - pending.since > STALLED_SECONDS

@@ -1,7 +1,7 @@
-"""Where an event goes that its database does not take in time: the spool, as from a hook.
+"""The fallback of an event that its database does not take in time: the spool, as from a hook.
 
-It has one id from its arrival on. So a commit that comes late, or came and could not be mirrored,
-and the spool's own drain later, store it once.
+The event has one id from its arrival on. So a commit that comes late, or came and could not be
+mirrored, and the spool's own drain later, store it once.
 """
 
 import os
@@ -15,21 +15,21 @@ from khive_persist.project import Project
 
 
 def new_event(tool: str) -> Event:
-    """An event that has arrived just now."""
+    """Return an event that arrives at this moment."""
     event = parse(spool_writer.file_name(tool, True))
     assert event is not None
     return event
 
 
-class Refuge:
+class EventFallback:
     """The spool of a project, and behind it that of the home directory."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._waking = threading.Lock()
 
-    def keep(self, event: Event, raw: bytes) -> None:
-        """Put an event into the project's spool, else into that of the home directory.
+    def save(self, event: Event, raw: bytes) -> None:
+        """Save an event in the project's spool, else in that of the home directory.
 
         It survives a power loss on return, and a drainer was woken. Call it in a thread.
 

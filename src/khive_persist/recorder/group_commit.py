@@ -1,4 +1,4 @@
-"""Group commits: whoever comes while one runs is in the next one, with all who came by then."""
+"""Group commits: all requests that come while a commit runs are in the next one."""
 
 import threading
 import time
@@ -11,8 +11,8 @@ from khive_persist.errors import InvalidRecordError, KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.project import Project
-from khive_persist.recorder.live_settings import Live
-from khive_persist.recorder.messages import Ask, Commit, Incoming, Result, Told
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.recorder.messages import Commit, Incoming, RecorderReply, RecorderRequest, Result
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
@@ -27,63 +27,65 @@ TIDY_SECONDS: Final = 0.5
 _EVENTS: Final = frozenset(HOOK_EVENTS.values())
 
 
-class _Ready(NamedTuple):
-    """One of an ask's records, as the row that it makes, or why it makes none."""
+class _PreparedRow(NamedTuple):
+    """A record of a request as its row, or the reason why it has none."""
 
     incoming: Incoming
     row: StoredRow | None
     reason: str = ""
 
 
-class _Asked(NamedTuple):
-    """An ask that waits, its size, and its rows where they are made already."""
+class _PendingRequest(NamedTuple):
+    """A request that waits, its size, and its rows where they are prepared already."""
 
-    ask: Ask
+    request: RecorderRequest
     size: int
-    ready: list[_Ready] | None
+    rows: list[_PreparedRow] | None
 
 
-class Commits:
+class CommitThread:
     """The commits to one file, in a thread of their own."""
 
     def __init__(
         self,
         project: Project,
         purpose: Purpose,
-        live: Live,
-        done: Callable[[Commit], None],
+        live: LiveSettings,
+        on_commit: Callable[[Commit], None],
     ) -> None:
-        """Prepare them; the file is opened, and made where it is missing, by the first one.
+        """Start the thread; the first commit opens the file, and makes it where it is missing.
 
         Args:
             project: The project.
-            purpose: Which file.
+            purpose: The purpose of the file.
             live: The settings in force.
-            done: Called after each commit, in the thread, with what it did.
+            on_commit: Called after each commit, in the thread, with what it did.
         """
         self._purpose = purpose
         self._path = project.database(purpose.file)
         self._project = project
         self._live = live
-        self._done = done
+        self._on_commit = on_commit
         self._settings: Settings | None = None
         self._writer = self._file_writer(live.settings)
-        self._waiting: deque[_Asked] = deque()
+        self._pending: deque[_PendingRequest] = deque()
         self._changed = threading.Condition()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name=purpose.name)
         self._thread.start()
 
-    def add(self, ask: Ask) -> None:
-        """Let an ask be in the next commit.
+    def add(self, request: RecorderRequest) -> None:
+        """Add a request to the next commit.
 
-        Its rows are made here, while the thread waits for the disk; large ones in the thread, so
-        that nobody waits for them who writes to another file.
+        Its rows are prepared here, while the thread waits for the disk; large ones in the thread,
+        so that no writer of another file waits for them.
         """
-        size = sum(one.size for one in ask.incoming)
-        ready = [self._ready(one) for one in ask.incoming] if size <= LARGE_BYTES else None
+        size = sum(item.size for item in request.incoming)
+        prepared = (
+            [self._prepare(item) for item in request.incoming] if size <= LARGE_BYTES else None
+        )
         with self._changed:
-            self._waiting.append(_Asked(ask, size, ready))
+            self._pending.append(_PendingRequest(request, size, prepared))
             self._changed.notify()
 
     def close(self) -> None:
@@ -94,82 +96,93 @@ class Commits:
         self._thread.join()
 
     def _run(self) -> None:
-        while taken := self._take():
+        while batch := self._take():
             began = time.monotonic()
             self._follow_settings()
-            told, new = self._commit(taken)
-            rows = sum(len(asked.ask.incoming) for asked in taken)
+            replies, new = self._commit(batch)
+            rows = sum(len(pending.request.incoming) for pending in batch)
             seconds = time.monotonic() - began
-            ended = ended_transcripts(new) if self._purpose in _EVENTS else ()
-            self._done(Commit(self._purpose, rows, seconds, tuple(told), tuple(ended)))
+            transcripts = ended_transcripts(new) if self._purpose in _EVENTS else ()
+            self._on_commit(
+                Commit(self._purpose, rows, seconds, tuple(replies), tuple(transcripts))
+            )
         self._writer.close()
 
-    def _take(self) -> list["_Asked"]:
+    def _take(self) -> list["_PendingRequest"]:
         with self._changed:
-            while not self._waiting and not self._is_closed:
+            while not self._pending and not self._is_closed:
                 # A large write-ahead log is emptied as soon as nobody reads it any more.
                 self._changed.wait(TIDY_SECONDS if self._writer.tidy() else None)
-            taken: list[_Asked] = []
+            batch: list[_PendingRequest] = []
             rows = size = 0
-            while self._waiting and rows < BATCH_ROWS and size < BATCH_BYTES:
-                asked = self._waiting.popleft()
-                taken.append(asked)
-                rows += len(asked.ask.incoming)
-                size += asked.size
-            return taken
+            while self._pending and rows < BATCH_ROWS and size < BATCH_BYTES:
+                pending = self._pending.popleft()
+                batch.append(pending)
+                rows += len(pending.request.incoming)
+                size += pending.size
+            return batch
 
-    def _commit(self, taken: list["_Asked"]) -> tuple[list[Told], list[StoredRow]]:
-        asks = [asked.ask for asked in taken]
-        ready: list[_Ready] = []
+    def _commit(
+        self, batch: list["_PendingRequest"]
+    ) -> tuple[list[RecorderReply], list[StoredRow]]:
+        requests = [pending.request for pending in batch]
+        rows: list[_PreparedRow] = []
         try:
-            for ask, _, made in taken:
-                ready += [self._ready(one) for one in ask.incoming] if made is None else made
-            results, new = self._store(ready)
+            for request, _, prepared in batch:
+                rows += (
+                    [self._prepare(item) for item in request.incoming]
+                    if prepared is None
+                    else prepared
+                )
+            results, new = self._store(rows)
         except KhiveError as error:
-            return [Told(ask.number, (), error) for ask in asks], []
+            return [RecorderReply(request.number, (), error) for request in requests], []
         except Exception as error:  # A mistake of ours; who waits must hear of it.
-            failed = StoreError(f"{self._path}: {type(error).__name__}")
-            return [Told(ask.number, (), failed) for ask in asks], []
-        left = iter(results)
-        told = [Told(ask.number, tuple(next(left) for _ in ask.incoming)) for ask in asks]
-        return told, new
+            failure = StoreError(f"{self._path}: {type(error).__name__}")
+            return [RecorderReply(request.number, (), failure) for request in requests], []
+        remaining = iter(results)
+        replies = [
+            RecorderReply(request.number, tuple(next(remaining) for _ in request.incoming))
+            for request in requests
+        ]
+        return replies, new
 
-    def _ready(self, one: Incoming) -> _Ready:
+    def _prepare(self, item: Incoming) -> _PreparedRow:
         try:
-            return _Ready(one, one.row(self._live))
+            return _PreparedRow(item, item.row(self._live))
         except InvalidRecordError as error:
-            return _Ready(one, None, str(error))
+            return _PreparedRow(item, None, str(error))
         except Exception as error:  # A mistake of ours in one of them must not keep out the others.
-            return _Ready(one, None, f"it cannot be read ({type(error).__name__})")
+            return _PreparedRow(item, None, f"it cannot be read ({type(error).__name__})")
 
-    def _store(self, ready: list[_Ready]) -> tuple[list[Result], list[StoredRow]]:
+    def _store(self, prepared: list[_PreparedRow]) -> tuple[list[Result], list[StoredRow]]:
         """Store rows in one transaction; where one cannot be stored, each in one of its own.
 
         Raises:
             MirrorError: They are in the database, and not in the mirror: store them again.
             StoreError: As its subclasses say; none is stored.
         """
-        if not any(one.row is not None for one in ready):
-            return [Result("refused", one.reason) for one in ready], []
+        if not any(record.row is not None for record in prepared):
+            return [Result("refused", record.reason) for record in prepared], []
         try:
-            return self._write(ready)
+            return self._write(prepared)
         except InvalidRecordError as error:
-            if len(ready) == 1:
+            if len(prepared) == 1:
                 return [Result("refused", str(error))], []
-        each = [self._store([one]) for one in ready]
-        return [result for results, _ in each for result in results], [
-            row for _, rows in each for row in rows
+        separate = [self._store([record]) for record in prepared]
+        return [result for results, _ in separate for result in results], [
+            row for _, rows in separate for row in rows
         ]
 
-    def _write(self, ready: list[_Ready]) -> tuple[list[Result], list[StoredRow]]:
+    def _write(self, prepared: list[_PreparedRow]) -> tuple[list[Result], list[StoredRow]]:
         with self._writer.transaction() as writing:
-            ids = [one.row[0] for one in ready if one.row is not None]
+            ids = [record.row[0] for record in prepared if record.row is not None]
             existing = fetch_ids(writing.connection, self._purpose.table, list(dict.fromkeys(ids)))
-            sorting = _Sorting({row[0]: row for row in existing})
-            results = [sorting.add(one) for one in ready]
-            writing.insert_new(list(sorting.new.values()))
-            writing.replace(list(sorting.replaced.values()))
-        return results, list(sorting.new.values())
+            changes = _RowChanges({row[0]: row for row in existing})
+            results = [changes.add(record) for record in prepared]
+            writing.insert_new(list(changes.new.values()))
+            writing.replace(list(changes.replaced.values()))
+        return results, list(changes.new.values())
 
     def _follow_settings(self) -> None:
         settings = self._live.settings
@@ -185,28 +198,28 @@ class Commits:
         return FileWriter(self._path, self._purpose, timeout, mirror)
 
 
-class _Sorting:
-    """Sorts rows by what is to be done with them, against those that are there."""
+class _RowChanges:
+    """The rows to insert and the rows to replace, sorted out against the existing ones."""
 
     def __init__(self, existing: dict[str, StoredRow]) -> None:
-        self._there = existing
+        self._current = existing
         self.new: dict[str, StoredRow] = {}
         self.replaced: dict[str, StoredRow] = {}
 
-    def add(self, one: _Ready) -> Result:
-        if one.row is None:
-            return Result("refused", one.reason)
-        row, id = one.row, one.row[0]
-        before = self._there.get(id)
-        if before is None:
-            self.new[id] = self._there[id] = row
+    def add(self, prepared: _PreparedRow) -> Result:
+        if prepared.row is None:
+            return Result("refused", prepared.reason)
+        row, id = prepared.row, prepared.row[0]
+        current = self._current.get(id)
+        if current is None:
+            self.new[id] = self._current[id] = row
             return Result("new")
-        if not one.incoming.is_timed:
-            row = (*row[:3], before[3], row[4])
-        if is_same(before, row):
+        if not prepared.incoming.is_timed:
+            row = (*row[:3], current[3], row[4])
+        if is_same(current, row):
             return Result("same")
-        if one.incoming.replaces:
-            self._there[id] = row
+        if prepared.incoming.replaces:
+            self._current[id] = row
             if id in self.new:
                 self.new[id] = row
             else:

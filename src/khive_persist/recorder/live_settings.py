@@ -9,13 +9,13 @@ from khive_persist.project import Project
 from khive_persist.store.redacting import load_redactor
 
 
-class Live:
-    """The settings of a project, and the redactor that they make. Replaced together.
+class LiveSettings:
+    """The settings of a project and their redactor, replaced together.
 
     Attributes:
-        settings: In force now.
-        redactor: What takes secrets out, or None where the settings turn that off.
-        problem: Why config.toml is not what is in force, one line, or an empty string.
+        settings: The settings in force.
+        redactor: The redactor of secrets, or None where the settings turn it off.
+        problem: The reason why config.toml is not in force, one line, or an empty string.
     """
 
     def __init__(self, project: Project) -> None:
@@ -32,26 +32,26 @@ class Live:
         self.redactor = load_redactor(project, self.settings)
 
     def has_changed(self) -> bool:
-        """Return whether the file is another than the one that was read last."""
+        """Return whether the file has changed since it was last read."""
         return self._stamp() != self._seen
 
     def reload(self) -> bool:
-        """Read the file; whether what is in force has changed. A wrong one changes nothing.
+        """Read the file, and return whether the settings in force changed; a wrong file keeps them.
 
         Raises:
             InvalidSettingsError: It is wrong; the old settings stay, and `problem` says why.
         """
         self._seen = self._stamp()
         try:
-            found = configuration.load(self._project.config)
+            settings = configuration.load(self._project.config)
         except InvalidSettingsError as error:
             self.problem = str(error)
             raise
         self.problem = ""
-        if found == self.settings:
+        if settings == self.settings:
             return False
-        self.redactor = load_redactor(self._project, found)
-        self.settings = found
+        self.redactor = load_redactor(self._project, settings)
+        self.settings = settings
         return True
 
     def _stamp(self) -> list[tuple[int, int, int] | None]:

@@ -15,7 +15,7 @@ LOGGER: Final = "khive_persist.server"
 
 
 class _Lines(logging.Formatter):
-    """One line an event: `time level event name=value …`."""
+    """The format of one line an event: `time level event name=value …`."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _fields(record)
@@ -24,7 +24,7 @@ class _Lines(logging.Formatter):
 
 
 class _JsonLines(logging.Formatter):
-    """One JSON document a line."""
+    """The format of one JSON document a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(_fields(record))

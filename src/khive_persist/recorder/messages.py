@@ -1,4 +1,4 @@
-"""What is to be stored, on its way from a request to its row; and what became of it."""
+"""The messages between a server and its recorder: records to store, and the results."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -7,11 +7,11 @@ from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
-from khive_persist.recorder.live_settings import Live
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import seal
 
-Word = Literal["new", "same", "changed", "refused"]
+Status = Literal["new", "same", "changed", "refused"]
 
 
 class Payload(NamedTuple):
@@ -30,21 +30,21 @@ class Payload(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id that its row has."""
+        """Return the id of its row."""
         return self.event.id
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """Return about how many bytes it takes."""
         return len(self.raw)
 
     @property
     def replaces(self) -> bool:
-        """An event is what happened: none takes the place of another."""
+        """Return False: an event is what happened, and none takes the place of another."""
         return False
 
-    def row(self, live: Live) -> StoredRow:
-        """Its row, without secrets."""
+    def row(self, live: LiveSettings) -> StoredRow:
+        """Return its row, without secrets."""
         return normalise(self.event, self.raw, live.settings, live.redactor)
 
 
@@ -52,7 +52,7 @@ class Record(NamedTuple):
     """A record as its five columns.
 
     Attributes:
-        columns: They.
+        columns: The columns.
         is_timed: As for a payload.
         replaces: Whether it takes the place of a row that has its id and says something else.
     """
@@ -63,16 +63,16 @@ class Record(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id that its row has."""
+        """Return the id of its row."""
         return self.columns[0]
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """Return about how many bytes it takes."""
         return len(self.columns[1] or "")
 
-    def row(self, live: Live) -> StoredRow:
-        """Its row, without secrets."""
+    def row(self, live: LiveSettings) -> StoredRow:
+        """Return its row, without secrets."""
         return self.columns if live.redactor is None else seal(live.redactor, self.columns)
 
 
@@ -80,20 +80,20 @@ Incoming = Payload | Record
 
 
 class Result(NamedTuple):
-    """What became of one of them.
+    """The result of one record.
 
     Attributes:
-        word: `new` stored; `same` it was there; `changed` its id was there with other content,
+        status: `new` stored; `same` it was there; `changed` its id was there with other content,
             which it replaced if it was to; `refused` it cannot be stored.
-        reason: Why it was refused, or an empty string.
+        reason: The reason of a refusal, or an empty string.
     """
 
-    word: Word
+    status: Status
     reason: str = ""
 
 
-class Ask(NamedTuple):
-    """What the server asks of its recorder: to store these, all or none."""
+class RecorderRequest(NamedTuple):
+    """A request to the recorder to store records, all or none."""
 
     number: int
     purpose: Purpose
@@ -101,11 +101,11 @@ class Ask(NamedTuple):
 
 
 class Reload(NamedTuple):
-    """config.toml has changed."""
+    """The message that config.toml has changed."""
 
 
-class Told(NamedTuple):
-    """What became of one ask: a result for each, or why none of them is stored."""
+class RecorderReply(NamedTuple):
+    """The reply to a request: a result for each record, or the error that kept all out."""
 
     number: int
     results: tuple[Result, ...]
@@ -113,18 +113,18 @@ class Told(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """What one commit did.
+    """The report of one commit.
 
     Attributes:
-        purpose: To which file.
-        rows: How many rows it had.
-        seconds: How long it took, with the mirror.
-        told: What it answers.
-        ended: The transcripts of sessions that stopped with the events that are new.
+        purpose: The purpose of the file.
+        rows: The number of its rows.
+        seconds: Its duration, with the mirror.
+        replies: The answers to its requests.
+        ended_transcripts: The transcripts of sessions that stopped with the events that are new.
     """
 
     purpose: Purpose
     rows: int
     seconds: float
-    told: tuple[Told, ...]
-    ended: tuple[Path, ...] = ()
+    replies: tuple[RecorderReply, ...]
+    ended_transcripts: tuple[Path, ...] = ()

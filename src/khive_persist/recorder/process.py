@@ -19,10 +19,10 @@ from typing import Final
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
-from khive_persist.recorder.framing import Frames, pack
-from khive_persist.recorder.group_commit import Commits
-from khive_persist.recorder.live_settings import Live
-from khive_persist.recorder.messages import Ask, Commit
+from khive_persist.recorder.framing import FrameDecoder, pack
+from khive_persist.recorder.group_commit import CommitThread
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.recorder.messages import Commit, RecorderRequest
 from khive_persist.recorder.recovery import recover_all
 
 # The one before it has ended: what it had not copied is copied first.
@@ -41,19 +41,19 @@ def main() -> int:
     project = Project(sys.argv[1])
     try:
         with socket.socket(fileno=os.dup(0)) as server:
-            _Recorder(project, server).run()
+            _RecorderProcess(project, server).run()
     except Exception:  # A mistake of ours; the threads of the commits would keep the process.
         os._exit(1)
     return 0
 
 
-class _Recorder:
+class _RecorderProcess:
     def __init__(self, project: Project, server: socket.socket) -> None:
         self._project = project
         self._server = server
         self._sending = threading.Lock()
-        self._live = Live(project)
-        self._commits: dict[Purpose, Commits] = {}
+        self._live = LiveSettings(project)
+        self._commits: dict[Purpose, CommitThread] = {}
 
     def run(self) -> None:
         if AGAIN in sys.argv[2:]:
@@ -61,12 +61,12 @@ class _Recorder:
         self._store()
 
     def _store(self) -> None:
-        frames = Frames()
+        frames = FrameDecoder()
         while piece := self._receive():
-            for some in frames.feed(piece):
-                for asked in some:
-                    if isinstance(asked, Ask):
-                        self._of(asked.purpose).add(asked)
+            for messages in frames.feed(piece):
+                for message in messages:
+                    if isinstance(message, RecorderRequest):
+                        self._of(message.purpose).add(message)
                     else:
                         self._reload()
         for commits in self._commits.values():
@@ -79,12 +79,14 @@ class _Recorder:
             # The server was killed before it had read all answers.
             return b""
 
-    def _of(self, purpose: Purpose) -> Commits:
+    def _of(self, purpose: Purpose) -> CommitThread:
         if purpose not in self._commits:
-            self._commits[purpose] = Commits(self._project, purpose, self._live, self._done)
+            self._commits[purpose] = CommitThread(
+                self._project, purpose, self._live, self._on_commit
+            )
         return self._commits[purpose]
 
-    def _done(self, commit: Commit) -> None:
+    def _on_commit(self, commit: Commit) -> None:
         # Where the server is gone, nobody waits for the answer; what it said is stored.
         with self._sending, suppress(OSError):
             self._server.sendall(pack(commit))

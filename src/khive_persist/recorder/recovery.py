@@ -1,4 +1,4 @@
-"""What a server does before it takes anything: both copies of what is there are made to agree."""
+"""The recovery before a server takes requests: both copies are made to agree."""
 
 from contextlib import suppress
 
@@ -10,10 +10,10 @@ from khive_persist.settings import Settings
 
 
 def recover_all(project: Project, settings: Settings) -> None:
-    """Copy what somebody who was killed had committed and not copied.
+    """Copy what a killed process had committed and not copied.
 
-    Nobody was told that it is stored, so nobody sends it again. What cannot be copied is `doctor`'s
-    to tell; the events that come must not wait for it.
+    Its sender was not told that it is stored, and none sends it again. `doctor` reports what cannot
+    be copied; new events must not wait for it.
     """
     with suppress(KhiveError):
         recover(project, known_purposes(project), settings, most=FEW_RECORDS)

@@ -9,7 +9,7 @@ How a request goes through, from outside to inside:
 3. The router finds the route. `request/auth.py` asks for the token's right and the content type
    before one byte of the body is read; `request/body.py` reads it, unpacked and within its limits.
 4. The route group answers: a file of `routes/`; `application_sessions/`, where an application keeps
-   its own; `read/`. Each has one function `routes(serving)`, and `app.py` has a line for it:
+   its own; `read/`. Each has one function `routes(context)`, and `app.py` has a line for it:
    another group is one line more.
 
 What a group may use is `context.py`: the project, the settings in force, the tokens, the recorder,

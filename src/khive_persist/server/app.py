@@ -6,12 +6,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from khive_persist.server.context import Serving
-from khive_persist.server.http.errors import Errors
-from khive_persist.server.http.headers import Headers
-from khive_persist.server.http.hosts import Hosts, allowed_hosts
-from khive_persist.server.http.paths import Paths
-from khive_persist.server.http.request_head import Heads
+from khive_persist.server.context import ServerContext
+from khive_persist.server.http.errors import ErrorMiddleware
+from khive_persist.server.http.headers import SecurityHeadersMiddleware
+from khive_persist.server.http.hosts import HostMiddleware, allowed_hosts
+from khive_persist.server.http.paths import PathMiddleware
+from khive_persist.server.http.request_head import RequestHeadMiddleware
 from khive_persist.server.openapi import routes as openapi
 from khive_persist.server.routes import (
     dashboard,
@@ -23,45 +23,47 @@ from khive_persist.server.routes import (
     records,
 )
 from khive_persist.server.routes.application_sessions import application_sessions
-from khive_persist.server.routes.metrics import Observed
-from khive_persist.server.routes.read import routes as reading
+from khive_persist.server.routes.metrics import MetricsMiddleware
+from khive_persist.server.routes.read import routes as read_routes
 
 
-def routes(serving: Serving) -> list[BaseRoute]:
-    """Every route. Of two that fit a path, the first answers: `records` comes last.
+def routes(context: ServerContext) -> list[BaseRoute]:
+    """Return every route. Of two that fit a path, the first answers: `records` comes last.
 
     They are tried one after the other, so those that are asked most often come first.
     """
-    found: list[BaseRoute] = []
-    found += [
-        *hooks.routes(serving),
-        *events.routes(serving),
-        *health.routes(serving),
-        *login.routes(serving),
-        *application_sessions.routes(serving),
-        *experiments.routes(serving),
-        *dashboard.routes(serving),
-        *openapi.routes(serving, found),
-        *reading.routes(serving),
-        *records.routes(serving),
+    group_routes: list[BaseRoute] = []
+    group_routes += [
+        *hooks.routes(context),
+        *events.routes(context),
+        *health.routes(context),
+        *login.routes(context),
+        *application_sessions.routes(context),
+        *experiments.routes(context),
+        *dashboard.routes(context),
+        *openapi.routes(context, group_routes),
+        *read_routes.routes(context),
+        *records.routes(context),
     ]
-    return found
+    return group_routes
 
 
-def build_app(serving: Serving) -> ASGIApp:
-    """The app. Nothing of it is answered but through all that stands before the router."""
+def build_app(context: ServerContext) -> ASGIApp:
+    """Return the app. Nothing of it is answered but through all that stands before the router."""
 
     def hosts() -> frozenset[str]:
-        return allowed_hosts(serving.address, serving.live.settings.server_allowed_hosts)
+        return allowed_hosts(context.address, context.live.settings.server_allowed_hosts)
 
     def origins() -> frozenset[str]:
-        return frozenset(map(str.lower, serving.live.settings.server_allowed_origins))
+        return frozenset(map(str.lower, context.live.settings.server_allowed_origins))
 
-    app = Errors(Heads(Paths(_Allowing(routes(serving))), serving.limits), serving.limits)
-    return Observed(Headers(Hosts(app, hosts, origins)), serving.metrics)
+    app: ASGIApp = PathMiddleware(_MethodRouter(routes(context)))
+    app = ErrorMiddleware(RequestHeadMiddleware(app, context.limits), context.limits)
+    app = SecurityHeadersMiddleware(HostMiddleware(app, hosts, origins))
+    return MetricsMiddleware(app, context.metrics)
 
 
-class _Allowing:
+class _MethodRouter:
     """Routes of which each has one method: who comes with another is told all that a path has."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:

@@ -1,4 +1,4 @@
-"""What a server does beside answering: the spool, the syncs, the backups, the settings."""
+"""The background tasks of a server: the spool, the syncs, the backups, the settings."""
 
 import asyncio
 import logging
@@ -16,22 +16,22 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
 from khive_persist.mirror.packing import is_due
 from khive_persist.recorder.logs import LOGGER
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.trust.processes import environment_for, module_command
 
 _log = logging.getLogger(LOGGER)
 _NICENESS: Final = 10
 
 
-class Rhythm(NamedTuple):
-    """How often it looks, in seconds.
+class Intervals(NamedTuple):
+    """The intervals of the background tasks, in seconds.
 
     Attributes:
-        settings: Whether config.toml has changed.
-        spool: Whether events lie in the spool that nobody drains.
-        backup: Whether the schedule says that a backup is due.
-        sync: Whether a session has stopped whose transcript is to be read.
-        packing: Whether it is time to pack the streams of sessions that are over.
+        settings: The interval between looks for a change of config.toml.
+        spool: The interval between looks for events in the spool that no drainer takes.
+        backup: The interval between looks for a backup that is due by the schedule.
+        sync: The interval between looks for transcripts of sessions that have stopped.
+        packing: The interval between looks for streams of finished sessions to pack.
     """
 
     settings: float = 2.0
@@ -41,63 +41,65 @@ class Rhythm(NamedTuple):
     packing: float = 600.0
 
 
-async def keep_settings(serving: Serving, seconds: float, asked: asyncio.Event) -> None:
+async def keep_settings(
+    context: ServerContext, seconds: float, reload_requested: asyncio.Event
+) -> None:
     """Follow config.toml until cancelled: when it has changed, or when it is asked for."""
     while True:
         with anyio.move_on_after(seconds):
-            await asked.wait()
-        if asked.is_set() or serving.live.has_changed():
-            asked.clear()
-            reload(serving)
+            await reload_requested.wait()
+        if reload_requested.is_set() or context.live.has_changed():
+            reload_requested.clear()
+            reload(context)
 
 
-def reload(serving: Serving) -> None:
+def reload(context: ServerContext) -> None:
     """Read config.toml anew; a wrong one is reported, and what was in force stays."""
-    before = serving.live.settings
+    previous = context.live.settings
     try:
-        changed = serving.live.reload()
+        is_changed = context.live.reload()
     except KhiveError as error:
         _log.error("settings_wrong", extra={"fields": {"reason": str(error), "kept": "the old"}})
         return
-    if not changed:
+    if not is_changed:
         return
-    serving.recorder.reload()
-    serving.stores.renew()
-    now = serving.live.settings
-    names = [name for name in now._fields if getattr(now, name) != getattr(before, name)]
+    context.recorder.reload()
+    context.stores.renew()
+    current = context.live.settings
+    names = [name for name in current._fields if getattr(current, name) != getattr(previous, name)]
     _log.info("settings_changed", extra={"fields": {"names": ",".join(names)}})
     if {"server_address", "server_port"} & set(names):
         _log.warning("restart_needed", extra={"fields": {"for": "server.address, server.port"}})
 
 
-async def keep_spool_empty(serving: Serving, seconds: float) -> None:
+async def keep_spool_empty(context: ServerContext, seconds: float) -> None:
     """Wake a drainer until cancelled, whenever events lie in the spool."""
-    spool = Spool(serving.project)
-    root = str(serving.project.root)
+    spool = Spool(context.project)
+    root = str(context.project.root)
     while True:
         if not await anyio.to_thread.run_sync(spool.is_empty):
-            await anyio.to_thread.run_sync(serving.refuge.wake_drainer, root)
+            await anyio.to_thread.run_sync(context.event_fallback.wake_drainer, root)
         await anyio.sleep(seconds)
 
 
-async def keep_backups(serving: Serving, seconds: float) -> None:
+async def keep_backups(context: ServerContext, seconds: float) -> None:
     """Make backups until cancelled, by the schedule of config.toml."""
     while True:
-        if serving.live.settings.backup_every_hours:
-            await _back_up(serving)
+        if context.live.settings.backup_every_hours:
+            await _back_up(context)
         await anyio.sleep(seconds)
 
 
-async def keep_packed(serving: Serving, seconds: float) -> None:
+async def keep_packed(context: ServerContext, seconds: float) -> None:
     """Wake a drainer until cancelled, when it is time to pack: it does so before it leaves."""
-    root = str(serving.project.root)
+    root = str(context.project.root)
     while True:
         await anyio.sleep(seconds)
-        if await anyio.to_thread.run_sync(is_due, serving.project, serving.live.settings):
-            await anyio.to_thread.run_sync(serving.refuge.wake_drainer, root)
+        if await anyio.to_thread.run_sync(is_due, context.project, context.live.settings):
+            await anyio.to_thread.run_sync(context.event_fallback.wake_drainer, root)
 
 
-async def keep_synced(serving: Serving, seconds: float) -> None:
+async def keep_synced(context: ServerContext, seconds: float) -> None:
     """Read the transcripts of sessions that have stopped, until cancelled.
 
     A tool may write the end of a transcript after its last hook: one that has grown since it was
@@ -107,18 +109,18 @@ async def keep_synced(serving: Serving, seconds: float) -> None:
     while True:
         await anyio.sleep(seconds)
         grown = [path for path, size in sizes.items() if size_of(path) not in (size, None)]
-        wanted = [*dict.fromkeys([*serving.ended, *grown])]
-        serving.ended.clear()
-        sizes = {path: size for path in wanted if (size := size_of(path)) is not None}
-        if sizes and serving.live.settings.sync_at_stop:
-            code, _, reason = await _run(serving, "sync", "--", *map(str, sizes))
+        transcripts = [*dict.fromkeys([*context.stopped_transcripts, *grown])]
+        context.stopped_transcripts.clear()
+        sizes = {path: size for path in transcripts if (size := size_of(path)) is not None}
+        if sizes and context.live.settings.sync_at_stop:
+            code, _, reason = await _run(context, "sync", "--", *map(str, sizes))
             if code:
                 _log.error("sync_failed", extra={"fields": {"reason": reason}})
 
 
-async def _back_up(serving: Serving) -> None:
+async def _back_up(context: ServerContext) -> None:
     began = time.monotonic()
-    code, out, reason = await _run(serving, "backup", "create", "--if-due", "--json")
+    code, out, reason = await _run(context, "backup", "create", "--if-due", "--json")
     seconds = round(time.monotonic() - began, 1)
     if code:
         _log.error("backup_failed", extra={"fields": {"reason": reason, "seconds": seconds}})
@@ -126,13 +128,13 @@ async def _back_up(serving: Serving) -> None:
         _log.info("backup_made", extra={"fields": {"seconds": seconds}})
 
 
-async def _run(serving: Serving, *words: str) -> tuple[int, bytes, str]:
-    """Run a command of ours; its exit code, its output, and why it failed.
+async def _run(context: ServerContext, *words: str) -> tuple[int, bytes, str]:
+    """Run a command of ours, and return its exit code, its output, and the reason of a failure.
 
-    In a process of its own that comes after whoever waits here: it reads and packs whole files.
+    The process has a lower priority than the requests: it reads and packs whole files.
     """
     command = module_command("khive_persist.cli", *words)
-    environment = environment_for(serving.project.root)
+    environment = environment_for(context.project.root)
     async with await anyio.open_process(
         command, stdin=subprocess.DEVNULL, env=environment
     ) as process:

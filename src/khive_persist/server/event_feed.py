@@ -1,4 +1,4 @@
-"""`Feed`: the events of all tools as they are stored, read once for however many listen."""
+"""The feed of the events of all tools as they are stored, read once for however many listen."""
 
 import time
 from collections import Counter
@@ -19,36 +19,36 @@ BEAT_SECONDS: Final = 0.1
 KEPT_CHARACTERS: Final = 8 << 20
 KEPT_SECONDS: Final = 10.0
 
-Stands = tuple[Stand, ...]
+Positions = tuple[Stand, ...]
 
 
 class Batch:
-    """Rows that were read together, between two places.
+    """The rows that were read together, between two positions.
 
     Attributes:
-        number: Which one it is.
-        after: The place after them.
-        size: How many characters they have.
-        since: When they were read, of the monotonic clock.
+        number: The number of the batch.
+        end: The positions after its rows.
+        size: The number of their characters.
+        since: The time of the reading, of the monotonic clock.
     """
 
     def __init__(
-        self, number: int, after: Stands, stored: Sequence[Stored], asked: Sequence[Any]
+        self, number: int, end: Positions, rows: Sequence[Stored], keys: Sequence[Any]
     ) -> None:
-        """Take rows of some wishes.
+        """Take the rows of some wishes.
 
         Args:
-            number: Which one it is.
-            after: The place after them.
-            stored: The rows.
-            asked: Whose wishes were looked at, in the order of their numbers.
+            number: The number of the batch.
+            end: The positions after the rows.
+            rows: The rows.
+            keys: The keys of the wishes, in the order of their numbers.
         """
         self.number = number
-        self.after = after
+        self.after = end
         self.since = time.monotonic()
-        self.size = sum(len(one.row[1] or "") + len(one.row[2] or "") for one in stored)
-        self._stored = stored
-        self._numbers = {key: number for number, key in enumerate(asked)}
+        self.size = sum(len(row.row[1] or "") + len(row.row[2] or "") for row in rows)
+        self._stored = rows
+        self._numbers = {key: number for number, key in enumerate(keys)}
         self._texts: list[bytes] | None = None
         self._chunks: dict[Any, list[bytes]] = {}
 
@@ -58,33 +58,33 @@ class Batch:
         spell: Callable[[Stored], bytes],
         join: Callable[[Sequence[bytes]], list[bytes]],
     ) -> list[bytes] | None:
-        """The rows of one wish as they are sent: made once for all who have it.
+        """Return the rows of one wish as they are sent: made once for all who have it.
 
         Args:
-            key: Whose wish.
-            spell: Makes the text of a row.
-            join: Puts the texts together.
+            key: The key of the wish.
+            spell: The function that makes the text of a row.
+            join: The function that puts texts together.
 
         Returns:
-            None where nobody had that wish when the rows were read.
+            The chunks; None where no listener had that wish when the rows were read.
         """
         if key not in self._numbers:
             return None
         if key not in self._chunks:
             if self._texts is None:
-                self._texts = [spell(one) for one in self._stored]
+                self._texts = [spell(row) for row in self._stored]
             number = self._numbers[key]
             pairs = zip(self._stored, self._texts, strict=True)
-            self._chunks[key] = join([text for one, text in pairs if number in one.wished])
+            self._chunks[key] = join([text for row, text in pairs if number in row.wished])
         return self._chunks[key]
 
 
 class Feed:
-    """Follows the files while anybody listens.
+    """The feed, which follows the files while there is a listener.
 
-    Who stands where a batch begins takes that. Who stands elsewhere, because it has just come,
-    came back or is slow, reads for itself up to where the feed stands: nobody waits for another,
-    and nothing is kept for anybody.
+    A listener at the beginning of a batch takes that. One at another position, because it has just
+    come, came back or is slow, reads for itself up to the position of the feed: none waits for
+    another, and nothing is kept for one.
     """
 
     def __init__(self, readers: Sequence[Reader], reader: Reader) -> None:
@@ -92,7 +92,7 @@ class Feed:
 
         Args:
             readers: One for each file, in the order of `FILES`: they tell that it has changed.
-            reader: One of all files.
+            reader: A reader of all files.
         """
         self._readers = readers
         self._reader = reader
@@ -100,8 +100,8 @@ class Feed:
         self._listening: Counter[Any] = Counter()
         self._wanted = anyio.Event()
         self._changed = anyio.Event()
-        self._stands: Stands | None = None
-        self._batches: dict[Stands, Batch] = {}
+        self._positions: Positions | None = None
+        self._batches: dict[Positions, Batch] = {}
         self._count = 0
         self._losses = 0
 
@@ -123,37 +123,37 @@ class Feed:
         return self._losses
 
     @property
-    def stands(self) -> Stands | None:
-        """The place after all that was read; None while nothing is followed."""
-        return self._stands
+    def positions(self) -> Positions | None:
+        """Return the place after all that was read; None while nothing is followed."""
+        return self._positions
 
     def join(self, key: Any, wish: Wish) -> None:
-        """Count somebody who listens.
+        """Count a listener.
 
         Args:
             key: The same for all who have the same wish.
-            wish: What it listens to.
+            wish: The rows that it listens to.
         """
         self._wishes[key] = wish
         self._listening[key] += 1
         self._wanted.set()
 
     def leave(self, key: Any) -> None:
-        """Count somebody no longer."""
+        """Count a listener no longer."""
         self._listening[key] -= 1
         if not self._listening[key]:
             del self._listening[key], self._wishes[key]
 
-    def batch(self, stands: Stands, first: int) -> Batch | None:
+    def batch(self, positions: Positions, first: int) -> Batch | None:
         """Return what begins at a place, if it is still kept.
 
         Args:
-            stands: The place.
+            positions: The place.
             first: The number of the first that counts: what was read before somebody came to that
                 place may have been deleted before, too.
         """
-        found = self._batches.get(stands)
-        return None if found is None or found.number < first else found
+        batch = self._batches.get(positions)
+        return None if batch is None or batch.number < first else batch
 
     def next(self) -> anyio.Event:
         """Set once something is read after this call, or when all are to look up."""
@@ -161,68 +161,70 @@ class Feed:
 
     def wake(self) -> None:
         """Let all who wait look up."""
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        waiting_event, self._changed = self._changed, anyio.Event()
+        waiting_event.set()
 
     async def keep(self, stopping: anyio.Event) -> None:
         """Follow until cancelled."""
-        seen: list[Any] = []
+        previous_marks: list[Any] = []
         while True:
             if not self._listening and not stopping.is_set():
                 self._forget()
-                seen = []
+                previous_marks = []
                 self._wanted = anyio.Event()
                 await self._wanted.wait()
             is_more = False
             try:
-                now = [
+                marks = [
                     await reader.mark(purpose)
                     for reader, purpose in zip(self._readers, FILES, strict=True)
                 ]
-                before = self._stands, self._losses
-                if now != seen:
+                previous_state = self._positions, self._losses
+                if marks != previous_marks:
                     is_more = await self._read()
-                is_news = (self._stands, self._losses) != before
+                is_news = (self._positions, self._losses) != previous_state
             except StoreError:
                 # Who listens looks for itself, and is told what is wrong.
                 self._forget()
-                now, is_news = [], True
+                marks, is_news = [], True
             self._drop()
-            seen = [] if is_more else now
+            previous_marks = [] if is_more else marks
             if is_news or stopping.is_set():
                 self.wake()
             await anyio.sleep(0 if is_more else BEAT_SECONDS)
 
     async def _read(self) -> bool:
         """Read what follows; whether there may be more."""
-        if self._stands is None or not await are_there(self._reader, FILES, self._stands):
+        if self._positions is None or not await are_there(self._reader, FILES, self._positions):
             self._forget()
-            self._stands = await ends(self._reader, FILES)
+            self._positions = await ends(self._reader, FILES)
             # Where those who listen stand may not be there any more, either.
             self._losses += 1
             return False
-        asked = list(self._wishes.items())
-        wishes = [wish for _, wish in asked]
-        stored, after = await following(self._reader, FILES, self._stands, wishes, WITHOUT)
-        if after == self._stands:
+        listeners = list(self._wishes.items())
+        wishes = [wish for _, wish in listeners]
+        rows, end = await following(self._reader, FILES, self._positions, wishes, WITHOUT)
+        if end == self._positions:
             return False
-        self._batches[self._stands] = Batch(self._count, after, stored, [key for key, _ in asked])
+        self._batches[self._positions] = Batch(
+            self._count, end, rows, [key for key, _ in listeners]
+        )
         self._count += 1
-        self._stands = after
+        self._positions = end
         return True
 
     def _drop(self) -> None:
         """Keep no more than may be kept, and the newest."""
         size = sum(batch.size for batch in self._batches.values())
         oldest = time.monotonic() - KEPT_SECONDS
-        for stands, one in [*self._batches.items()][:-1]:
-            if size <= KEPT_CHARACTERS and one.since >= oldest:
+        for positions, batch in [*self._batches.items()][:-1]:
+            if size <= KEPT_CHARACTERS and batch.since >= oldest:
                 break
-            del self._batches[stands]
-            size -= one.size
+            del self._batches[positions]
+            size -= batch.size
 
     def _forget(self) -> None:
-        self._stands = None
+        self._positions = None
         self._batches.clear()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`Preparer`: a server's end of `preparing.py`, the process that reads large bodies."""
+"""The client of `preparing.py`, the process that reads large bodies."""
 
 import asyncio
 import socket
@@ -10,10 +10,10 @@ import anyio
 
 from khive_persist.project import Project
 from khive_persist.recorder.framing import LENGTH_BYTES, pack, unpack
-from khive_persist.server.http.errors import Refused
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.trust.processes import environment_for, module_command
 
-Made = TypeVar("Made")
+Prepared = TypeVar("Prepared")
 Words = TypeVarTuple("Words")
 
 PREPARING: Final = "khive_persist.server.preparing"
@@ -25,7 +25,7 @@ KEPT_SECONDS: Final = 60.0
 
 
 class Preparer:
-    """Has one large body read at a time, by a process that is kept for a while."""
+    """The client that has one large body read at a time, by a process that is kept for a while."""
 
     def __init__(self, project: Project) -> None:
         """Start nothing yet."""
@@ -35,32 +35,34 @@ class Preparer:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._leaving: asyncio.TimerHandle | None = None
 
-    async def run(self, work: Callable[[bytes, *Words], Made], body: bytes, *words: *Words) -> Made:
+    async def run(
+        self, work: Callable[[bytes, *Words], Prepared], body: bytes, *words: *Words
+    ) -> Prepared:
         """Return what a function makes of a body: here where it is small.
 
         Args:
             work: A function of a module of ours.
-            body: What it reads.
-            words: What else it takes.
+            body: The body that it reads.
+            words: Its further arguments.
 
         Raises:
-            Refused: 503 where another body is not read within `PATIENCE_SECONDS`, this one takes
+            HTTPError: 503 where another body is not read within `PATIENCE_SECONDS`, this one takes
                 too long, or the process ends; or as the function does.
             KhiveError: As the function does.
         """
         if len(body) <= INLINE_BYTES:
             return work(body, *words)
-        with anyio.move_on_after(PATIENCE_SECONDS) as waiting:
+        with anyio.move_on_after(PATIENCE_SECONDS) as turn:
             await self._turn.acquire()
-        if waiting.cancelled_caught:
-            raise Refused(503, "busy", "too many large bodies at once")
+        if turn.cancelled_caught:
+            raise HTTPError(503, "busy", "too many large bodies at once")
         is_done = False
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                made, error = await self._exchange(pack((work, (body, *words))))
+                prepared, error = await self._exchange(pack((work, (body, *words))))
             is_done = True
         except (OSError, EOFError, TimeoutError) as failure:
-            raise Refused(503, "busy", "this body could not be read in time") from failure
+            raise HTTPError(503, "busy", "this body could not be read in time") from failure
         finally:
             if not is_done:
                 # What it still says would be taken for the next answer.
@@ -68,7 +70,7 @@ class Preparer:
             self._turn.release()
         if error is not None:
             raise error
-        return made  # type: ignore[no-any-return]
+        return prepared  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """End the process."""
@@ -86,9 +88,9 @@ class Preparer:
         writer.write(question)
         await writer.drain()
         size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "little")
-        told: tuple[Any, Exception | None] = unpack(await reader.readexactly(size))
+        reply: tuple[Any, Exception | None] = unpack(await reader.readexactly(size))
         self._leaving = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._end)
-        return told
+        return reply
 
     async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from khive_persist.errors import KhiveError
-from khive_persist.recorder.framing import Frames, pack
-from khive_persist.server.http.errors import Refused
+from khive_persist.recorder.framing import FrameDecoder, pack
+from khive_persist.server.http.errors import HTTPError
 
 # Who sends much can wait for what others send meanwhile.
 _NICENESS: Final = 5
@@ -30,22 +30,22 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     os.nice(_NICENESS)
-    frames = Frames()
+    frames = FrameDecoder()
     with socket.socket(fileno=os.dup(0)) as server:
         try:
             while piece := server.recv(_READ_BYTES):
                 for work, words in frames.feed(piece):
-                    server.sendall(pack(_told(work, words)))
+                    server.sendall(pack(_call(work, words)))
         except OSError:
             # The server was killed.
             return 1
     return 0
 
 
-def _told(work: Callable[..., Any], words: tuple[Any, ...]) -> tuple[Any, Exception | None]:
+def _call(work: Callable[..., Any], words: tuple[Any, ...]) -> tuple[Any, Exception | None]:
     try:
         return work(*words), None
-    except (KhiveError, Refused) as error:
+    except (KhiveError, HTTPError) as error:
         return None, error
 
 

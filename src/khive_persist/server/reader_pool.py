@@ -1,4 +1,4 @@
-"""`Reading`: what the routes that read have together."""
+"""`ReaderPool`: what the routes that read have together."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import Purpose
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.recorder.live_settings import Live
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.event_feed import FILES, Feed
 from khive_persist.sessions.rollup.follower import Follower
@@ -22,7 +22,7 @@ from khive_persist.sessions.rollup.hours import Hours
 from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.store.reader import Reader
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 READERS: Final = 4
 PATIENCE_SECONDS: Final = 1.0
@@ -35,27 +35,29 @@ _RENEW_SECONDS: Final = 1.0
 _log = logging.getLogger(LOGGER)
 
 
-class Reading:
-    """The open files of a project, for reading only, and the sums over all of them.
+class ReaderPool:
+    """The pool of readers of a project's files, and the sums over all of them.
 
     Nothing waits in the spool to be read: the drainer brings that in, which the hooks wake.
 
     Attributes:
         rollup: The sums by session.
         hours: The sums by hour.
-        follower: Keeps both.
-        feed: Follows the events for who listens.
+        follower: The follower that keeps both.
+        feed: The feed of events for the listeners.
     """
 
-    def __init__(self, project: Project, live: Live, asked: Callable[[], int]) -> None:
+    def __init__(
+        self, project: Project, live: LiveSettings, request_count: Callable[[], int]
+    ) -> None:
         """Open nothing yet.
 
         Args:
             project: The project.
             live: The settings in force.
-            asked: How often it was asked so far to store something.
+            request_count: The function that returns the number of requests to store so far.
         """
-        self._asked = asked
+        self._asked = request_count
         self._project = project
         self._live = live
         self._idle: dict[tuple[Purpose, ...], list[Reader]] = {}
@@ -72,7 +74,7 @@ class Reading:
 
     @asynccontextmanager
     async def reader(self, *purposes: Purpose) -> AsyncIterator[Reader]:
-        """A reader of these purposes, for the time of the `async with`.
+        """Yield a reader of these purposes, for the time of the `async with`.
 
         Raises:
             StoreError: As its subclasses say.
@@ -89,7 +91,7 @@ class Reading:
                     idle.append(reader)
 
     def new_reader(self, *purposes: Purpose) -> Reader:
-        """A reader of the caller's own."""
+        """Return a reader of the caller's own."""
         return Reader([(self._project.database(purpose.file), purpose) for purpose in purposes])
 
     def prices(self) -> PriceTable:
@@ -100,18 +102,18 @@ class Reading:
             _log.error("settings_wrong", extra={"fields": {"reason": str(error)}})
             return PriceTable()
 
-    async def in_thread(self, function: Callable[..., Found], *values: Any) -> Found:
-        """Do what computes in a thread, so that nobody waits for it but who asked."""
+    async def run_in_thread(self, function: Callable[..., Result], *values: Any) -> Result:
+        """Compute in a thread, so that only the caller waits for it."""
         return await anyio.to_thread.run_sync(partial(function, *values))
 
-    async def apart(self, work: Callable[[], Awaitable[Found]]) -> Found:
-        """Do what takes long in a thread with an event loop of its own, a few at a time.
+    async def run_heavy(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Run long work in a thread with an event loop of its own, a few at a time.
 
         Cancelled, it is done to its end, and nobody is told.
         """
         return await anyio.to_thread.run_sync(anyio.run, work, limiter=self._heavy)
 
-    async def was_read(self) -> None:
+    async def wait_until_read(self) -> None:
         """Wait a moment for the first reading of all files: most places are read in less."""
         with anyio.move_on_after(PATIENCE_SECONDS):
             await self._was_read.wait()
@@ -124,26 +126,26 @@ class Reading:
 
     async def _keep_sums(self) -> None:
         renewed = 0.0
-        told: list[str] = []
+        problems: list[str] = []
         while True:
             began = time.monotonic()
             if self._live.settings is not self._settings:
                 if self._live.settings.cost_prices != self._settings.cost_prices:
                     self.follower.set_prices(self.prices())
                 if self._live.settings.verdict_rule != self._settings.verdict_rule:
-                    await self.in_thread(self.rollup.set_rule, self._live.settings.verdict_rule)
+                    await self.run_in_thread(self.rollup.set_rule, self._live.settings.verdict_rule)
                 self._settings = self._live.settings
-            more = await self.follower.look()
-            if began > renewed + _RENEW_SECONDS or not more:
-                await self.in_thread(self.hours.renew)
+            has_more = await self.follower.look()
+            if began > renewed + _RENEW_SECONDS or not has_more:
+                await self.run_in_thread(self.hours.renew)
                 renewed = time.monotonic()
-            if self.follower.problems != told:
-                told = self.follower.problems
-                for problem in told:
+            if self.follower.problems != problems:
+                problems = self.follower.problems
+                for problem in problems:
                     _log.error("unreadable", extra={"fields": {"reason": problem}})
-            if self.follower.progress.is_complete or (not more and told):
+            if self.follower.progress.is_complete or (not has_more and problems):
                 self._was_read.set()
-            if not more:
+            if not has_more:
                 await self._pause(LOOK_SECONDS)
             elif self.follower.progress.is_complete:
                 # Counting anew what is counted already can wait for whoever asks.
@@ -151,11 +153,11 @@ class Reading:
 
     async def _pause(self, seconds: float) -> None:
         """Wait; while much comes in, longer: what counts it must not keep it waiting."""
-        before = self._asked()
+        previous = self._asked()
         await anyio.sleep(seconds)
         until = time.monotonic() + BUSY_LOOK_SECONDS
-        while self._asked() - before > BUSY_ASKS and time.monotonic() < until:
-            before = self._asked()
+        while self._asked() - previous > BUSY_ASKS and time.monotonic() < until:
+            previous = self._asked()
             await anyio.sleep(LOOK_SECONDS)
 
     async def close(self) -> None:

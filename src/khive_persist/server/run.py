@@ -20,8 +20,8 @@ from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.recovery import recover_all
 from khive_persist.server import background_tasks, url_file
 from khive_persist.server.app import build_app
-from khive_persist.server.background_tasks import Rhythm
-from khive_persist.server.context import Serving, begin_serving, end_serving
+from khive_persist.server.background_tasks import Intervals
+from khive_persist.server.context import ServerContext, close_context, open_context
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.listening import Tls, check_exposure, listen, url_of
 from khive_persist.server.http.protocol import guarded_protocol
@@ -36,15 +36,15 @@ _log = logging.getLogger(LOGGER)
 
 
 class Options(NamedTuple):
-    """What the command line says of a server, before config.toml.
+    """The options of the command line, which come before config.toml.
 
     Attributes:
-        address: Where to listen, or None for what config.toml says.
-        port: The same; 0 takes a free one.
-        tls: A certificate and its key, or None for plain HTTP.
+        address: The address to listen on, or None for that of config.toml.
+        port: The port, or None for that of config.toml; 0 takes a free one.
+        tls: The certificate and its key, or None for plain HTTP.
         is_insecure: Whether plain HTTP on another address than loopback is meant.
-        limits: What a connection may cost.
-        rhythm: How often it looks after things.
+        limits: The limits of a connection.
+        intervals: The intervals of the background tasks.
     """
 
     address: str | None = None
@@ -52,11 +52,11 @@ class Options(NamedTuple):
     tls: Tls | None = None
     is_insecure: bool = False
     limits: Limits = Limits()
-    rhythm: Rhythm = Rhythm()
+    intervals: Intervals = Intervals()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, stopped by who runs it and not by signals of its own."""
+    """A server of uvicorn that is stopped by its caller, and not by signals of its own."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -78,9 +78,9 @@ def serve(
 
     Args:
         project: The project; made where it is missing.
-        settings: Of its config.toml, for where to listen.
-        options: What goes before them.
-        ready: Called with the URL once requests are answered.
+        settings: The settings of its config.toml, for the address.
+        options: The options that come before them.
+        ready: The function called with the URL once requests are answered.
 
     Raises:
         InvalidSettingsError: It would be open to others without a token or TLS.
@@ -128,25 +128,27 @@ async def _serve(
     options: Options,
     ready: Callable[[], None],
 ) -> None:
-    serving = await begin_serving(project, address, options.limits)
-    if serving.live.problem:
-        _log.error("settings_wrong", extra={"fields": {"reason": serving.live.problem}})
-    server = _Server(_config(serving, options), ready)
-    reload_asked = asyncio.Event()
+    context = await open_context(project, address, options.limits)
+    if context.live.problem:
+        _log.error("settings_wrong", extra={"fields": {"reason": context.live.problem}})
+    server = _Server(_config(context, options), ready)
+    reload_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Not from the handler itself: it may come in the midst of any line.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, serving, server)
-    loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
-    rhythm = options.rhythm
+        loop.add_signal_handler(number, _stop, context, server)
+    loop.add_signal_handler(signal.SIGHUP, reload_requested.set)
+    intervals = options.intervals
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(background_tasks.keep_settings, serving, rhythm.settings, reload_asked)
-            tasks.start_soon(background_tasks.keep_spool_empty, serving, rhythm.spool)
-            tasks.start_soon(background_tasks.keep_backups, serving, rhythm.backup)
-            tasks.start_soon(background_tasks.keep_synced, serving, rhythm.sync)
-            tasks.start_soon(background_tasks.keep_packed, serving, rhythm.packing)
-            tasks.start_soon(serving.reading.keep, serving.stopping)
+            tasks.start_soon(
+                background_tasks.keep_settings, context, intervals.settings, reload_requested
+            )
+            tasks.start_soon(background_tasks.keep_spool_empty, context, intervals.spool)
+            tasks.start_soon(background_tasks.keep_backups, context, intervals.backup)
+            tasks.start_soon(background_tasks.keep_synced, context, intervals.sync)
+            tasks.start_soon(background_tasks.keep_packed, context, intervals.packing)
+            tasks.start_soon(context.readers.keep, context.stopping)
             _log.info("started", extra={"fields": {"pid": os.getpid()}})
             # What is there by now stays: to look at it again and again costs a tenth.
             gc.collect()
@@ -155,24 +157,24 @@ async def _serve(
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            await end_serving(serving)
+            await close_context(context)
     _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
 
 
-def _stop(serving: Serving, server: uvicorn.Server) -> None:
+def _stop(context: ServerContext, server: uvicorn.Server) -> None:
     if server.should_exit:
         # A second time: whoever asks does not want to wait.
         server.force_exit = True
     server.should_exit = True
-    serving.stopping.set()
+    context.stopping.set()
 
 
-def _config(serving: Serving, options: Options) -> uvicorn.Config:
+def _config(context: ServerContext, options: Options) -> uvicorn.Config:
     tls: dict[str, Any] = {}
     if options.tls is not None:
         tls = {"ssl_certfile": options.tls.certificate, "ssl_keyfile": options.tls.key}
     return uvicorn.Config(
-        build_app(serving),
+        build_app(context),
         http=guarded_protocol(options.limits),
         ws="none",
         lifespan="off",
@@ -198,8 +200,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _allow_many_connections(limits: Limits) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max(_OPEN_FILES, 2 * limits.connections)
+    limit = max(_OPEN_FILES, 2 * limits.connections)
     if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        limit = min(limit, hard)
+    if soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

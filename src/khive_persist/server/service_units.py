@@ -39,10 +39,10 @@ class Unit(NamedTuple):
     """The file that starts the server of one project.
 
     Attributes:
-        path: Where it lies.
-        content: What it says.
-        to_start: What to run once it is there.
-        to_stop: What to run before it goes.
+        path: The path of the file.
+        content: The content of the file.
+        to_start: The commands to run once it is there.
+        to_stop: The commands to run before it goes.
     """
 
     path: Path
@@ -52,7 +52,8 @@ class Unit(NamedTuple):
 
 
 def unit_of(project: Project, options: Sequence[str] = (), platform: str = "") -> Unit:
-    """The file for a project, with the options of `serve`; for this platform unless told otherwise.
+    """Return the file for a project, with the options of `serve`; for this platform unless told
+    otherwise.
 
     Raises:
         InvalidSettingsError: The path of the project has a control character.
@@ -124,17 +125,19 @@ def _agent(project: Project, label: str, command: list[str]) -> Unit:
         "Umask": 0o077,
         "StandardErrorPath": str(project.khive / "server.log"),
     }
-    written = shlex.quote(str(path))
+    quoted_path = shlex.quote(str(path))
     return Unit(
         path,
         plistlib.dumps(content),
-        (f"launchctl bootstrap gui/$(id -u) {written}",),
+        (f"launchctl bootstrap gui/$(id -u) {quoted_path}",),
         (f"launchctl bootout gui/$(id -u)/{label}",),
     )
 
 
 def _quoted(word: str) -> str:
-    """A word of ExecStart: https://www.freedesktop.org/software/systemd/man/systemd.service.html"""
+    """Return a word of ExecStart:
+    https://www.freedesktop.org/software/systemd/man/systemd.service.html
+    """
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"'
 

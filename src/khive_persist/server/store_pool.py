@@ -14,7 +14,7 @@ BUSY_SECONDS: Final = 2.0
 
 
 class Stores:
-    """Opens a store when it is first asked for, and keeps it open until the end."""
+    """The open stores: each is opened at its first use, and stays open until the end."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -23,7 +23,7 @@ class Stores:
         self._turn = anyio.Lock()
 
     async def of(self, record: type[Node]) -> Any:
-        """The store of a class: as `open_store` gives it.
+        """Return the store of a class: as `open_store` gives it.
 
         Raises:
             KhiveError: As for `open_store`.

@@ -390,7 +390,7 @@ export interface Who {
   rights: string[];
 }
 
-export interface Place {
+export interface Project {
   root: string;
   name: string;
   version: string;

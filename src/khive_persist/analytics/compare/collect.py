@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.analytics.compare import grouping, metrics
-from khive_persist.analytics.compare.experiment import Trial, read_trial
+from khive_persist.analytics.compare.experiment import ExperimentAssignments, read_experiment
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.errors import InvalidQueryError
 from khive_persist.project import Project
@@ -37,19 +37,19 @@ class Span(NamedTuple):
         return is_after and (self.last is None or started < self.last)
 
 
-class Collected(NamedTuple):
-    """What was collected.
+class CollectedSamples(NamedTuple):
+    """The samples that were collected.
 
     Attributes:
-        by: What sessions are grouped by.
-        groups: How many sessions each group has, in the order in which they are compared.
+        by: The field that sessions are grouped by.
+        groups: The number of sessions of each group, in the order in which they are compared.
         samples: The values of each metric, by group.
         days: The values of each metric by group and day on which the session started, in UTC.
-        sessions: How many sessions were looked at.
-        ungrouped: How many of them lack what they are grouped by.
-        unwanted: How many are of groups that were not asked for.
-        pairs: How many pairs there are; None where none were asked for.
-        span: In which time sessions started.
+        sessions: The number of sessions that were looked at.
+        ungrouped: The number of those that lack the field.
+        unwanted: The number of those of groups that were not asked for.
+        pairs: The number of pairs; None where none were asked for.
+        span: The time in which sessions started.
         experiment: The experiment by whose variants they are grouped, else None.
     """
 
@@ -62,7 +62,7 @@ class Collected(NamedTuple):
     unwanted: int
     pairs: int | None = None
     span: Span = Span()
-    experiment: Trial | None = None
+    experiment: ExperimentAssignments | None = None
 
 
 async def collect(
@@ -75,21 +75,21 @@ async def collect(
     since: datetime | None = None,
     until: datetime | None = None,
     with_late: bool = False,
-) -> Collected:
+) -> CollectedSamples:
     """Collect the values of all sessions, in memory of a number for each value.
 
     Args:
-        project: Where.
-        by: What sessions are grouped by, as `grouping.key` takes it.
-        names: Metrics, as `metrics.measured` takes them.
-        groups: Only these, in this order; else all, the largest first, or the variants of an
-            experiment in their order.
-        paired_by: What belongs together, as the same task: the mean of one group's sessions of it
-            is set against that of the other's. It wants two groups.
-        since: Sessions that started then or later.
-        until: Sessions that started before.
-        with_late: Also sessions whose variant of an experiment somebody named after their work
-            had begun; otherwise they are only counted.
+        project: The project.
+        by: The field that sessions are grouped by, as `grouping.key` takes it.
+        names: The metrics, as `metrics.measured` takes them.
+        groups: The groups to compare, in this order; else all, the largest first, or the variants
+            of an experiment in their order.
+        paired_by: The field that belongs together, as the same task: the mean of one group's
+            sessions of it is set against that of the other's. It needs two groups.
+        since: The time from which sessions started.
+        until: The time before which sessions started.
+        with_late: Whether sessions count whose variant of an experiment somebody named after
+            their work had begun; otherwise they are only reported.
 
     Raises:
         InvalidQueryError: A name is unknown, there are too many groups, or pairs of not two.
@@ -97,29 +97,29 @@ async def collect(
         StoreError: As its subclasses say.
     """
     group_of = grouping.key(by, with_late=with_late)
-    trial = None
-    if (experiment := grouping.experiment_of(by)) is not None:
-        trial = await read_trial(project, experiment, with_late=with_late)
-        groups = groups or list(trial.weights)
+    assignments = None
+    if (experiment_name := grouping.experiment_of(by)) is not None:
+        assignments = await read_experiment(project, experiment_name, with_late=with_late)
+        groups = groups or list(assignments.weights)
     pair_of = grouping.key(paired_by) if paired_by is not None else None
-    wanted = [metrics.measured(name) for name in dict.fromkeys(names)]
+    selected = [metrics.measured(name) for name in dict.fromkeys(names)]
     span = Span(
         None if since is None else clock.to_text(since),
         None if until is None else clock.to_text(until),
     )
     sizes: Counter[str] = Counter(dict.fromkeys(groups, 0))
-    days: dict[Metric, dict[str, Days]] = {one.metric: {} for one in wanted}
-    table = _Pairs(wanted) if pair_of is not None else _Singles(wanted)
-    looked = ungrouped = unwanted = 0
+    days: dict[Metric, dict[str, Days]] = {measured.metric: {} for measured in selected}
+    table = _PairedSessions(selected) if pair_of is not None else _SingleSessions(selected)
+    examined = ungrouped = unwanted = 0
     async with aclosing(session_facts(project)) as sessions:
         async for session in sessions:
             if not span.covers(session.started):
                 continue
-            looked += 1
+            examined += 1
             group = group_of(session)
-            if trial is not None and trial.name in session.assignments:
+            if assignments is not None and assignments.name in session.assignments:
                 # It counts those that it leaves out, too.
-                trial = trial.with_one(session.assignments[trial.name])
+                assignments = assignments.with_one(session.assignments[assignments.name])
             elif group is None:
                 ungrouped += 1
             if group is None:
@@ -133,53 +133,55 @@ async def collect(
                         f"{by} parts the sessions into more than {MOST_GROUPS:,} groups",
                         hint="name those that you mean",
                     )
-                values = [measured.value(session) for measured in wanted]
-                taken = table.add(group, None if pair_of is None else pair_of(session), values)
+                values = [measured.value(session) for measured in selected]
+                accepted = table.add(group, None if pair_of is None else pair_of(session), values)
                 if session.started is not None:
-                    _count(days, taken, group, session.started[:_DAY_CHARACTERS])
+                    _count(days, accepted, group, session.started[:_DAY_CHARACTERS])
     order = list(groups) or [name for name, _ in sizes.most_common()]
     if pair_of is not None and len(order) != 2:
         raise InvalidQueryError(
             f"pairs are of two groups, and there are {len(order)}", hint="name the two"
         )
-    return Collected(
-        by, {name: sizes[name] for name in order}, table.samples(order), days, looked, ungrouped,
-        unwanted, table.pairs(order), span, trial,
+    return CollectedSamples(
+        by, {name: sizes[name] for name in order}, table.samples(order), days, examined, ungrouped,
+        unwanted, table.pairs(order), span, assignments,
     )  # fmt: skip
 
 
 def _add(
-    samples: list[Sample], values: Sequence[float | None], wanted: Sequence[metrics.Measured]
+    samples: list[Sample],
+    values: Sequence[float | None],
+    selected: Sequence[metrics.MeasuredMetric],
 ) -> dict[Metric, float]:
-    """Add a session's values, and give those that were taken."""
+    """Add a session's values, and return those that were taken."""
     return {
         measured.metric: value
-        for sample, value, measured in zip(samples, values, wanted, strict=True)
+        for sample, value, measured in zip(samples, values, selected, strict=True)
         if sample.add(value) and value is not None
     }
 
 
 def _count(
-    days: dict[Metric, dict[str, Days]], taken: dict[Metric, float], group: str, day: str
+    days: dict[Metric, dict[str, Days]], accepted: dict[Metric, float], group: str, day: str
 ) -> None:
-    for metric, value in taken.items():
+    for metric, value in accepted.items():
         of_group = days[metric].setdefault(group, {})
         n, total = of_group.get(day, (0, 0.0))
         of_group[day] = (n + 1, total + value)
 
 
-class _Singles:
-    """Each session by itself."""
+class _SingleSessions:
+    """The samples of sessions by themselves."""
 
-    def __init__(self, wanted: Sequence[metrics.Measured]) -> None:
-        self._wanted = wanted
+    def __init__(self, selected: Sequence[metrics.MeasuredMetric]) -> None:
+        self._selected = selected
         self._samples: dict[str, list[Sample]] = {}
 
     def add(
         self, group: str, _pair: str | None, values: Sequence[float | None]
     ) -> dict[Metric, float]:
-        samples = self._samples.setdefault(group, [Sample() for _ in self._wanted])
-        return _add(samples, values, self._wanted)
+        samples = self._samples.setdefault(group, [Sample() for _ in self._selected])
+        return _add(samples, values, self._selected)
 
     def samples(self, order: Sequence[str]) -> dict[Metric, dict[str, Sample]]:
         return {
@@ -187,18 +189,18 @@ class _Singles:
                 group: self._samples[group][number] if group in self._samples else Sample()
                 for group in order
             }
-            for number, measured in enumerate(self._wanted)
+            for number, measured in enumerate(self._selected)
         }
 
     def pairs(self, _order: Sequence[str]) -> int | None:
         return None
 
 
-class _Pairs:
-    """Sessions of one task together: the mean of each group."""
+class _PairedSessions:
+    """The samples of sessions of one task together: the mean of each group."""
 
-    def __init__(self, wanted: Sequence[metrics.Measured]) -> None:
-        self._wanted = wanted
+    def __init__(self, selected: Sequence[metrics.MeasuredMetric]) -> None:
+        self._selected = selected
         self._values: dict[str, dict[str, list[Sample]]] = {}
 
     def add(
@@ -207,22 +209,24 @@ class _Pairs:
         if pair is None:
             return {}
         of_pair = self._values.setdefault(pair, {})
-        samples = of_pair.setdefault(group, [Sample() for _ in self._wanted])
-        return _add(samples, values, self._wanted)
+        samples = of_pair.setdefault(group, [Sample() for _ in self._selected])
+        return _add(samples, values, self._selected)
 
     def samples(self, order: Sequence[str]) -> dict[Metric, dict[str, Sample]]:
-        made = {one.metric: {group: Sample() for group in order} for one in self._wanted}
+        pair_samples = {
+            measured.metric: {group: Sample() for group in order} for measured in self._selected
+        }
         for of_pair in self._values.values():
-            for number, measured in enumerate(self._wanted):
+            for number, measured in enumerate(self._selected):
                 means = [self._mean(of_pair.get(group), number) for group in order]
                 is_whole = None not in means
                 for group, mean in zip(order, means, strict=True):
-                    sample = made[measured.metric][group]
+                    sample = pair_samples[measured.metric][group]
                     if is_whole:
                         sample.add(mean)
                     else:
                         sample.left_out[f"without a counterpart in {' or '.join(order)}"] += 1
-        return made
+        return pair_samples
 
     def pairs(self, order: Sequence[str]) -> int | None:
         return sum(all(group in of_pair for group in order) for of_pair in self._values.values())

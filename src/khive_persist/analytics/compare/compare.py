@@ -30,7 +30,7 @@ from khive_persist.analytics.compare.statistics.many_samples import (
 )
 from khive_persist.analytics.compare.statistics.medians import MedianDifference, median_difference
 from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
-from khive_persist.analytics.compare.statistics.p_values import told
+from khive_persist.analytics.compare.statistics.p_values import floored
 from khive_persist.analytics.compare.statistics.paired import (
     PairedT,
     Sign,
@@ -57,13 +57,13 @@ _MOST_NAMED: Final = 3
 
 
 class Group(NamedTuple):
-    """What one group has of one metric.
+    """The values of one metric in one group.
 
     Attributes:
-        name: The group's.
-        description: Of its values; of a share, 1 and 0.
-        left_out: How many of its sessions have no value, by the reason.
-        normality: Shown for who reads it; no test is picked by it.
+        name: The name of the group.
+        description: The description of its values; of a share, 1 and 0.
+        left_out: The number of its sessions without a value, by the reason.
+        normality: The test of normality, which is shown; no test is picked by it.
     """
 
     name: str
@@ -72,29 +72,29 @@ class Group(NamedTuple):
     normality: Normality | None
 
 
-class Compared(NamedTuple):
-    """One metric, compared. What was not asked, or cannot be said, is None.
+class MetricComparison(NamedTuple):
+    """The comparison of groups by one metric. What was not asked, or cannot be said, is None.
 
     Attributes:
-        metric: Which.
-        groups: What each group has, in the order in which they are compared.
+        metric: The metric.
+        groups: The groups, in the order in which they are compared.
         tested: The places in `groups` of those that were tested; others have too few sessions.
-        refusal: Why there is no test, or an empty string.
-        welch: Of two groups; this test counts.
-        mann_whitney: Of two groups.
+        refusal: The reason why there is no test, or an empty string.
+        welch: Welch's t test of two groups; this test counts.
+        mann_whitney: The U test of two groups.
         effect: Cohen's d and Hedges' g of two groups.
-        median_difference: Of two groups.
-        shares: Of two groups, where the metric is a share; this test counts.
-        welch_anova: Of more groups; this test counts.
-        brown_forsythe_anova: Of more groups; this test counts where one of them does not vary.
-        pairs: Of more groups, by Games and Howell; their places are those in `groups`.
-        paired_t: Where values belong together; this test counts.
-        sign: Where values belong together; this test counts where all differences are the same.
-        wilcoxon: Where values belong together.
+        median_difference: The difference of the medians of two groups.
+        shares: The test of two groups, where the metric is a share; this test counts.
+        welch_anova: The test of more groups; this test counts.
+        brown_forsythe_anova: The test of more groups; it counts where one of them does not vary.
+        pairs: The pairs of more groups, by Games and Howell; `groups` has their places.
+        paired_t: The test where values belong together; this test counts.
+        sign: The test where values belong together; it counts where all differ by the same.
+        wilcoxon: The test where values belong together.
         spread: Whether the groups spread alike; shown only.
         smallest_effect: The smallest effect, in standard deviations, that groups of these sizes
             would have shown in 4 of 5 experiments.
-        needed: How many sessions each group needs for the effect that was seen, to show it so.
+        needed: The number of sessions that each group needs to show the effect that was seen so.
         p: That of the test that counts; 1e-12, here and everywhere, stands for less than that.
         p_holm: Adjusted so that one wrong finding among all metrics is as rare as 1 in 20.
         p_bh: Adjusted so that 1 in 20 of the findings is wrong.
@@ -129,7 +129,7 @@ def compare(
     paired: bool = False,
     min_n: int = MIN_N,
     level: float = LEVEL,
-) -> list[Compared]:
+) -> list[MetricComparison]:
     """Compare groups by each metric.
 
     Args:
@@ -137,89 +137,103 @@ def compare(
             second is set against the first.
         paired: Whether the values of two groups belong together, in their order.
         min_n: A group with fewer values is not tested; the others are, where two are left.
-        level: Of all intervals.
+        level: The level of all intervals.
 
     Returns:
         One for each metric, in their order; corrected for all that have a p-value.
     """
-    done = [_compared(metric, of, paired, min_n, level) for metric, of in samples.items()]
-    tested = [index for index, one in enumerate(done) if one.p is not None]
-    p = [one.p for one in done if one.p is not None]
+    comparisons = [
+        _compare_metric(metric, of, paired, min_n, level) for metric, of in samples.items()
+    ]
+    tested = [index for index, comparison in enumerate(comparisons) if comparison.p is not None]
+    p = [comparison.p for comparison in comparisons if comparison.p is not None]
     for index, by_holm, by_bh in zip(tested, holm(p), benjamini_hochberg(p), strict=True):
-        done[index] = done[index]._replace(p_holm=by_holm, p_bh=by_bh)
-    return [told(one) for one in done]
+        comparisons[index] = comparisons[index]._replace(p_holm=by_holm, p_bh=by_bh)
+    return [floored(comparison) for comparison in comparisons]
 
 
-def _compared(metric: Metric, samples: Samples, paired: bool, min_n: int, level: float) -> Compared:
-    one = Compared(
+def _compare_metric(
+    metric: Metric, samples: Samples, paired: bool, min_n: int, level: float
+) -> MetricComparison:
+    comparison = MetricComparison(
         metric,
         [
             Group(name, describe(sample.values), dict(sample.left_out), normality(sample.values))
             for name, sample in samples.items()
         ],
     )
-    tested = tuple(place for place, of in enumerate(one.groups) if of.description.n >= min_n)
-    if len(one.groups) < 2:
-        return one._replace(refusal="one group alone has nothing to be compared with")
+    tested = tuple(place for place, of in enumerate(comparison.groups) if of.description.n >= min_n)
+    if len(comparison.groups) < 2:
+        return comparison._replace(refusal="one group alone has nothing to be compared with")
     if len(tested) < 2:
-        few = named([group for group in one.groups if group.description.n < min_n])
-        return one._replace(refusal=f"too few sessions ({few}): each group needs {min_n}")
-    one = one._replace(tested=tested)
+        small_groups = named([group for group in comparison.groups if group.description.n < min_n])
+        return comparison._replace(
+            refusal=f"too few sessions ({small_groups}): each group needs {min_n}"
+        )
+    comparison = comparison._replace(tested=tested)
     every = [sample.values for sample in samples.values()]
     values = [every[place] for place in tested]
     if paired:
-        one = _of_pairs(one, values[0], values[1], level)
+        comparison = _of_pairs(comparison, values[0], values[1], level)
     elif len(values) > 2:
-        one = _of_many(one, values, level)
+        comparison = _of_many(comparison, values, level)
     elif metric.kind == "share":
-        one = _of_shares(one, values, level)
+        comparison = _of_shares(comparison, values, level)
     else:
-        one = _of_two(one, values[0], values[1], level)
-    if one.p is not None:
-        return one
+        comparison = _of_two(comparison, values[0], values[1], level)
+    if comparison.p is not None:
+        return comparison
     if paired:
-        return one._replace(refusal="the values of each pair are the same")
-    wavers = any(group.description.minimum != group.description.maximum for group in one.groups)
-    return one._replace(
+        return comparison._replace(refusal="the values of each pair are the same")
+    wavers = any(
+        group.description.minimum != group.description.maximum for group in comparison.groups
+    )
+    return comparison._replace(
         refusal="no group's values vary" + (" by more than their rounding" if wavers else "")
     )
 
 
 def named(groups: Sequence[Group]) -> str:
-    """The first groups with their sizes, and how many more there are."""
-    said = ", ".join(f"{group.name} {group.description.n}" for group in groups[:_MOST_NAMED])
-    return said if len(groups) <= _MOST_NAMED else f"{said} and {len(groups) - _MOST_NAMED} more"
+    """Return the first groups with their sizes, and how many more there are."""
+    listed = ", ".join(f"{group.name} {group.description.n}" for group in groups[:_MOST_NAMED])
+    return (
+        listed if len(groups) <= _MOST_NAMED else f"{listed} and {len(groups) - _MOST_NAMED} more"
+    )
 
 
 def _of_two(
-    one: Compared, first: Sequence[float], second: Sequence[float], level: float
-) -> Compared:
-    tested, seen = welch(first, second, level), effect(first, second, level)
-    return one._replace(
+    comparison: MetricComparison, first: Sequence[float], second: Sequence[float], level: float
+) -> MetricComparison:
+    tested, effect_size = welch(first, second, level), effect(first, second, level)
+    return comparison._replace(
         welch=tested,
         mann_whitney=mann_whitney(first, second),
-        effect=seen,
+        effect=effect_size,
         median_difference=median_difference(first, second, level),
         spread=spread((first, second)),
         smallest_effect=smallest_effect(len(first), len(second)),
-        needed=needed(seen.g) if seen is not None else None,
+        needed=needed(effect_size.g) if effect_size is not None else None,
         p=tested.p if tested is not None else None,
     )
 
 
-def _of_shares(one: Compared, values: Sequence[Sequence[float]], level: float) -> Compared:
-    first, second = (Proportion(round(sum(some)), len(some)) for some in values)
+def _of_shares(
+    comparison: MetricComparison, values: Sequence[Sequence[float]], level: float
+) -> MetricComparison:
+    first, second = (Proportion(round(sum(sample)), len(sample)) for sample in values)
     tested = proportion_difference(first, second, level)
     varies = 0 < first.hits + second.hits < first.of + second.of
-    return one._replace(shares=tested, p=tested.p if tested is not None and varies else None)
+    return comparison._replace(shares=tested, p=tested.p if tested is not None and varies else None)
 
 
-def _of_many(one: Compared, values: Sequence[Sequence[float]], level: float) -> Compared:
+def _of_many(
+    comparison: MetricComparison, values: Sequence[Sequence[float]], level: float
+) -> MetricComparison:
     tested = welch_anova(values)
     by_size = brown_forsythe_anova(values)
     counts = tested or by_size
-    at = one.tested
-    return one._replace(
+    at = comparison.tested
+    return comparison._replace(
         welch_anova=tested,
         brown_forsythe_anova=by_size,
         pairs=[
@@ -233,11 +247,11 @@ def _of_many(one: Compared, values: Sequence[Sequence[float]], level: float) -> 
 
 
 def _of_pairs(
-    one: Compared, first: Sequence[float], second: Sequence[float], level: float
-) -> Compared:
+    comparison: MetricComparison, first: Sequence[float], second: Sequence[float], level: float
+) -> MetricComparison:
     tested, signs = paired_t(first, second, level), sign(first, second)
     counts = tested or signs
-    return one._replace(
+    return comparison._replace(
         paired_t=tested,
         sign=signs,
         wilcoxon=wilcoxon(first, second),

@@ -1,10 +1,10 @@
-"""The experiment by whose variants sessions are grouped, and what is to be said of it."""
+"""The experiment by whose variants sessions are grouped, and the remarks on it."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from khive_persist.analytics.compare.grouping import is_chosen_late
-from khive_persist.analytics.compare.statistics.p_values import said
+from khive_persist.analytics.compare.statistics.p_values import p_text
 from khive_persist.analytics.compare.statistics.ratio import check_ratio
 from khive_persist.analytics.experiments.counts import count_experiments
 from khive_persist.models.assignment import NAMED
@@ -14,18 +14,18 @@ from khive_persist.project import Project
 from khive_persist.sessions.facts import Assigned
 
 
-class Trial(NamedTuple):
-    """An experiment, and how the sessions that were looked at came to their variants.
+class ExperimentAssignments(NamedTuple):
+    """An experiment, and the assignments of the sessions that were looked at.
 
     Attributes:
-        name: The experiment's.
-        weights: Of its variants, in their order.
+        name: The name of the experiment.
+        weights: The weights of its variants, in their order.
         late_named: Sessions that somebody gave their variant once their work had begun.
         late_random: Sessions that drew theirs once their work had begun; they are taken in.
         with_late: Whether those of `late_named` are taken in, too.
-        named: Sessions that were given theirs before their work began.
-        drawn: Sessions that drew theirs, by variant.
-        seen: Sessions that were looked at and have a variant.
+        named: The number of sessions that were given theirs before their work began.
+        drawn: The number of sessions that drew theirs, by variant.
+        seen: The number of sessions that were looked at and have a variant.
         assigned: Sessions that have one at all, also those of which nothing else is recorded.
     """
 
@@ -39,75 +39,83 @@ class Trial(NamedTuple):
     seen: int = 0
     assigned: int = 0
 
-    def with_one(self, assigned: Assigned) -> "Trial":
-        """It with one more session that was looked at."""
-        more = self._replace(seen=self.seen + 1)
+    def with_one(self, assigned: Assigned) -> "ExperimentAssignments":
+        """Return the assignments with one more session that was looked at."""
+        updated = self._replace(seen=self.seen + 1)
         if is_chosen_late(assigned):
-            return more._replace(late_named=self.late_named + 1)
+            return updated._replace(late_named=self.late_named + 1)
         if assigned.method == NAMED:
-            return more._replace(named=self.named + 1)
+            return updated._replace(named=self.named + 1)
         count = self.drawn.get(assigned.variant, 0) + 1
-        return more._replace(
+        return updated._replace(
             drawn={**self.drawn, assigned.variant: count},
             late_random=self.late_random + assigned.is_late,
         )
 
 
-async def read_trial(project: Project, name: str, *, with_late: bool) -> Trial:
-    """An experiment, before any session is looked at.
+async def read_experiment(project: Project, name: str, *, with_late: bool) -> ExperimentAssignments:
+    """Return an experiment, before any session is looked at.
 
     Raises:
         NotFoundError: There is none of this name.
         StoreError: As its subclasses say.
     """
     async with reading(project, EXPERIMENTS, ASSIGNMENTS) as reader:
-        (found,) = await count_experiments(reader, name)
-    own = {variant.name: variant.weight for variant in found.variants if variant.weight is not None}
-    assigned = sum(variant.random + variant.named for variant in found.variants)
-    return Trial(name, own, with_late=with_late, assigned=assigned)
+        (count,) = await count_experiments(reader, name)
+    weights = {
+        variant.name: variant.weight for variant in count.variants if variant.weight is not None
+    }
+    assigned = sum(variant.random + variant.named for variant in count.variants)
+    return ExperimentAssignments(name, weights, with_late=with_late, assigned=assigned)
 
 
-def definition(trial: Trial) -> str:
+def definition(experiment: ExperimentAssignments) -> str:
     """Return what the groups are, in a sentence without its full stop."""
     return (
-        f"the variant of the experiment {trial.name} that a session was assigned"
-        f" ({_weights(trial)})"
+        f"the variant of the experiment {experiment.name} that a session was assigned"
+        f" ({_weights(experiment)})"
     )
 
 
-def remarks(trial: Trial) -> Iterator[str]:
+def remarks(experiment: ExperimentAssignments) -> Iterator[str]:
     """Yield what a report of it says, a sentence each."""
-    yield f"Experiment {trial.name}, with the weights {_weights(trial)}."
-    if trial.late_named:
-        kept = "taken in all the same" if trial.with_late else "left out"
+    yield f"Experiment {experiment.name}, with the weights {_weights(experiment)}."
+    if experiment.late_named:
+        treatment = "taken in all the same" if experiment.with_late else "left out"
         yield (
-            f"{_sessions(trial.late_named)} assigned late, by name, and"
-            f" {'are' if trial.late_named > 1 else 'is'} {kept}."
+            f"{_sessions(experiment.late_named)} assigned late, by name, and"
+            f" {'are' if experiment.late_named > 1 else 'is'} {treatment}."
         )
-    if trial.late_random:
-        yield f"{_sessions(trial.late_random)} assigned late, at random: nobody chose."
-    if trial.named:
+    if experiment.late_random:
+        yield f"{_sessions(experiment.late_random)} assigned late, at random: nobody chose."
+    if experiment.named:
         yield (
-            f"{_sessions(trial.named)} assigned by name: whoever did may have chosen by what"
+            f"{_sessions(experiment.named)} assigned by name: whoever did may have chosen by what"
             " matters here, too."
         )
-    if trial.assigned > trial.seen:
+    if experiment.assigned > experiment.seen:
         yield (
-            f"{_sessions(trial.assigned - trial.seen)} assigned and not looked at: nothing else is"
-            " recorded of them, or not of the time that was asked for."
+            f"{_sessions(experiment.assigned - experiment.seen)} assigned and not looked at:"
+            " nothing else is recorded of them, or not of the time that was asked for."
         )
-    own = [(trial.drawn.get(name, 0), weight) for name, weight in trial.weights.items()]
-    check = check_ratio([count for count, _ in own], [weight for _, weight in own]) if own else None
+    counts = [
+        (experiment.drawn.get(name, 0), weight) for name, weight in experiment.weights.items()
+    ]
+    check = (
+        check_ratio([count for count, _ in counts], [weight for _, weight in counts])
+        if counts
+        else None
+    )
     if check is not None and check.p is not None and check.is_mismatch:
         yield (
-            f"The sessions that drew their variant do not fit the weights ({said(check.p)}):"
+            f"The sessions that drew their variant do not fit the weights ({p_text(check.p)}):"
             " something loses sessions of one variant more than of another, so that a difference"
             " between the groups may come of that."
         )
 
 
-def _weights(trial: Trial) -> str:
-    return ", ".join(f"{name} {weight}" for name, weight in trial.weights.items())
+def _weights(experiment: ExperimentAssignments) -> str:
+    return ", ".join(f"{name} {weight}" for name, weight in experiment.weights.items())
 
 
 def _sessions(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Which group a session is of."""
+"""The group of a session."""
 
 from collections.abc import Callable
 from typing import Final
@@ -32,15 +32,15 @@ def key(name: str, *, with_late: bool = False) -> Key:
         InvalidQueryError: There is no such field.
     """
     if name in _OF_SESSION:
-        return lambda one: _text(getattr(one, name))
+        return lambda session: _text(getattr(session, name))
     kind, colon, path = name.partition(":")
     if name in _OF_PLAN or (colon and path and kind == "plan"):
-        return lambda one: _text(at(one.plan, path or name))
+        return lambda session: _text(at(session.plan, path or name))
     if name in _OF_APPLICATION or (colon and path and kind == "application"):
-        return lambda one: _text(at(one.application, path or name))
+        return lambda session: _text(at(session.application, path or name))
     experiment = experiment_of(name)
     if experiment is not None:
-        return lambda one: _variant(one.assignments.get(experiment), with_late=with_late)
+        return lambda session: _variant(session.assignments.get(experiment), with_late=with_late)
     raise InvalidQueryError(
         f"nothing to group by is named {name!r}",
         hint=f"one of {', '.join(NAMES)}, plan:PATH, application:PATH, experiment:NAME",
@@ -48,7 +48,7 @@ def key(name: str, *, with_late: bool = False) -> Key:
 
 
 def experiment_of(name: str) -> str | None:
-    """The experiment whose variants a field stands for; None for another field."""
+    """Return the experiment whose variants a field stands for; None for another field."""
     kind, _, experiment = name.partition(":")
     return experiment if kind == "experiment" and experiment else None
 

@@ -14,12 +14,12 @@ NO_NUMBER: Final = "no number that can be counted with"
 
 
 class Metric(NamedTuple):
-    """What is counted.
+    """A figure of a session.
 
     Attributes:
-        name: As it is asked for.
-        definition: What is counted, over which sessions, in a sentence.
-        unit: Of a value, or an empty string.
+        name: The name by which it is asked for.
+        definition: The figure, and the sessions that have it, in a sentence.
+        unit: The unit of a value, or an empty string.
         kind: `number`, or `share` where each session has 1 or 0.
     """
 
@@ -37,7 +37,7 @@ class Sample:
         self.left_out: Counter[str] = Counter()
 
     def add(self, value: float | None) -> bool:
-        """Take a value in, or count why it is none; whether it was taken."""
+        """Add a value, or count the reason why it is none; return whether it was added."""
         if value is None:
             self.left_out[ABSENT] += 1
             return False

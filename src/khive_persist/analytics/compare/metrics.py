@@ -12,7 +12,7 @@ from khive_persist.store import codec
 Value = Callable[[SessionFacts], float | None]
 
 
-class Measured(NamedTuple):
+class MeasuredMetric(NamedTuple):
     """A metric, and its value in a session; None where the session has none."""
 
     metric: Metric
@@ -20,59 +20,59 @@ class Measured(NamedTuple):
 
 
 def _planned(name: str) -> Value:
-    return lambda one: _number(one.plan.get(name))
+    return lambda session: _number(session.plan.get(name))
 
 
-def _success(one: SessionFacts) -> float | None:
-    return None if one.verdict is None else float(one.verdict == "success")
+def _success(session: SessionFacts) -> float | None:
+    return None if session.verdict is None else float(session.verdict == "success")
 
 
 _BUILT_IN: Final = (
-    Measured(
+    MeasuredMetric(
         Metric("planning_cost", "what the plan says that planning cost; sessions with a plan",
                "USD"),
         _planned("planning_cost"),
     ),
-    Measured(
+    MeasuredMetric(
         Metric("confidence", "the plan's confidence, 0 to 1; sessions with a plan"),
         _planned("confidence"),
     ),
-    Measured(
+    MeasuredMetric(
         Metric("cost", "what all messages cost by the price table; sessions whose every message"
                " has a price", "USD"),
-        lambda one: one.cost,
+        lambda session: session.cost,
     ),
-    Measured(
+    MeasuredMetric(
         Metric("tokens", "tokens of all classes over all messages; sessions with a transcript"),
-        lambda one: one.tokens,
+        lambda session: session.tokens,
     ),
-    Measured(
+    MeasuredMetric(
         Metric("duration", "from the first event or message to the last, pauses included", "s"),
-        lambda one: one.duration_seconds,
+        lambda session: session.duration_seconds,
     ),
-    Measured(
+    MeasuredMetric(
         Metric("tool_calls", "tool calls, each once; sessions with events"),
-        lambda one: one.tool_calls,
+        lambda session: session.tool_calls,
     ),
-    Measured(
+    MeasuredMetric(
         Metric("failures", "tool calls that failed or were refused; sessions with events"),
-        lambda one: one.failures,
+        lambda session: session.failures,
     ),
-    Measured(
+    MeasuredMetric(
         Metric("agents", "agents that the session started; sessions with events or messages"),
-        lambda one: one.agents,
+        lambda session: session.agents,
     ),
-    Measured(
+    MeasuredMetric(
         Metric("todos_finished", "to-dos that were completed; sessions with a to-do list"),
-        lambda one: one.todos_finished,
+        lambda session: session.todos_finished,
     ),
-    Measured(
+    MeasuredMetric(
         Metric("success", "whether the verdict is success; sessions with a verdict", "", "share"),
         _success,
     ),
 )  # fmt: skip
 
-NAMES: Final = tuple(one.metric.name for one in _BUILT_IN)
+NAMES: Final = tuple(entry.metric.name for entry in _BUILT_IN)
 _SERIES: Final = ("score", "measurement")
 _CONTENTS: Final = {"plan": "the plan's content", "application": "the application's session"}
 PATTERNS: Final = (
@@ -81,8 +81,8 @@ PATTERNS: Final = (
 )
 
 
-def measured(name: str) -> Measured:
-    """The metric of a name.
+def measured(name: str) -> MeasuredMetric:
+    """Return the metric of a name.
 
     Besides those in `NAMES`:
         `score:NAME`, `measurement:NAME`: the mean of a session's scores, or measurements, of this
@@ -95,9 +95,9 @@ def measured(name: str) -> Measured:
     Raises:
         InvalidQueryError: There is none.
     """
-    for one in _BUILT_IN:
-        if one.metric.name == name:
-            return one
+    for entry in _BUILT_IN:
+        if entry.metric.name == name:
+            return entry
     kind, _, path = name.partition(":")
     path, equals, value = path.partition("=")
     if path and kind in _CONTENTS and equals:
@@ -105,13 +105,13 @@ def measured(name: str) -> Measured:
             name, f"whether {path} of {_CONTENTS[kind]} is {value}; sessions that have it",
             "", "share",
         )  # fmt: skip
-        return Measured(metric, lambda one: _is(at(getattr(one, kind), path), value))
+        return MeasuredMetric(metric, lambda session: _is(at(getattr(session, kind), path), value))
     if path and kind in _CONTENTS:
         metric = Metric(name, f"the number {path} of {_CONTENTS[kind]}")
-        return Measured(metric, lambda one: _number(at(getattr(one, kind), path)))
+        return MeasuredMetric(metric, lambda session: _number(at(getattr(session, kind), path)))
     if path and kind in _SERIES and not equals:
         metric = Metric(name, f"the mean of a session's {kind}s named {path}")
-        return Measured(metric, lambda one: getattr(one, f"{kind}s").get(path))
+        return MeasuredMetric(metric, lambda session: getattr(session, f"{kind}s").get(path))
     raise InvalidQueryError(
         f"no metric {name!r}", hint=f"one of {', '.join(NAMES)}, {', '.join(PATTERNS)}"
     )
@@ -125,11 +125,11 @@ def at(content: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _is(found: Any, value: str) -> float | None:
-    """1 or 0; None where nothing stands there. What is no text is meant as JSON spells it."""
-    if found is None:
+def _is(content: Any, value: str) -> float | None:
+    """Return 1 or 0; None without content. What is no text is compared as JSON spells it."""
+    if content is None:
         return None
-    return float(value == (found if isinstance(found, str) else codec.dump_lossy(found)))
+    return float(value == (content if isinstance(content, str) else codec.dump_lossy(content)))
 
 
 def _number(value: Any) -> float | None:

@@ -20,13 +20,13 @@ class Pseudonyms:
         self._key = key
 
     def of(self, name: str) -> str:
-        """The pseudonym of a name: `p_` and 64 bits in hex."""
+        """Return the pseudonym of a name: `p_` and 64 bits in hex."""
         digest = hmac.new(self._key, name.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return f"p_{digest.hexdigest()[:_CHARACTERS]}"
 
 
 def read_key(path: Path) -> bytes:
-    """The key in a file, which is made where it is missing, private, of random bytes.
+    """Return the key in a file, which is made where it is missing, private, of random bytes.
 
     Whoever has the key can tell which pseudonym a known name has; without it nobody can.
 

@@ -52,13 +52,13 @@ async def assign(
         ProjectError: The project cannot be made.
         StoreError: As its subclasses say; it is not saved.
     """
-    return (await assigned(find_project(dir), session_id, experiment, variant)).record
+    return (await assign_in_project(find_project(dir), session_id, experiment, variant)).record
 
 
-async def assigned(
+async def assign_in_project(
     project: Project, session_id: str, experiment: str, variant: str | None = None
 ) -> Kept[Assignment]:
-    """As `assign`, in a project; and whether it is new."""
+    """Assign a variant in a project, as `assign` does; return also whether that is new."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         experiments = await enter(open_store(Experiment, dir=project.root))
@@ -69,10 +69,12 @@ async def assigned(
         async def begun(id: str) -> bool:
             return await has_begun(reader, id)
 
-        return await keep(experiments, assignments, begun, session_id, experiment, variant)
+        return await insert_assignment(
+            experiments, assignments, begun, session_id, experiment, variant
+        )
 
 
-async def keep(
+async def insert_assignment(
     experiments: FixedStore[Experiment],
     assignments: FixedStore[Assignment],
     begun: Begun,
@@ -80,13 +82,13 @@ async def keep(
     experiment: str,
     variant: str | None = None,
 ) -> Kept[Assignment]:
-    """As `assign`, into open stores.
+    """Assign a variant in open stores, as `assign` does.
 
     Args:
-        experiments: Where the experiment is.
-        assignments: Where the assignment is kept.
-        begun: Says whether a session's work has begun.
-        session_id: As for `assign`, as are the others.
+        experiments: The store of the experiment.
+        assignments: The store of the assignment.
+        begun: The function that tells whether a session's work has begun.
+        session_id: The session's id, as for `assign`, as are the others.
     """
     variants = (await find_experiment(experiments, experiment)).content["variants"]
     names = [variant["name"] for variant in variants]
@@ -109,15 +111,15 @@ async def keep(
     if variant is not None:
         content["variant"] = variant
     content["is_late"] = await begun(session_id)
-    kept = await assignments.keep(_made(content))
-    there: Any = kept.record.content
-    if variant is not None and there.get("variant") != variant:
-        at = f"{kept.record.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    inserted = await assignments.keep(_made(content))
+    existing: Any = inserted.record.content
+    if variant is not None and existing.get("variant") != variant:
+        at = f"{inserted.record.created_at:%Y-%m-%d %H:%M:%S} UTC"
         raise ConflictError(
-            f"the session {session_id!r} has the variant {there.get('variant')!r} of"
-            f" {experiment!r}, {described(there)}, since {at}; it keeps it"
+            f"the session {session_id!r} has the variant {existing.get('variant')!r} of"
+            f" {experiment!r}, {described(existing)}, since {at}; it keeps it"
         )
-    return kept
+    return inserted
 
 
 def described(content: Any) -> str:

@@ -1,4 +1,4 @@
-"""How many sessions each variant of an experiment has, and how they came to it."""
+"""The number of sessions of each variant of an experiment, by the method of assignment."""
 
 from collections import defaultdict
 from typing import Any, NamedTuple
@@ -42,61 +42,63 @@ class ExperimentCount(NamedTuple):
     variants: list[VariantCount]
 
     def as_document(self) -> dict[str, Any]:
-        """It as JSON has it."""
+        """Return the count as JSON has it."""
         return self._asdict() | {"variants": [variant._asdict() for variant in self.variants]}
 
 
 async def count_experiments(reader: Reader, name: str | None = None) -> list[ExperimentCount]:
-    """Every experiment, or the one of a name, the oldest first.
+    """Return every experiment, or the one of a name, the oldest first.
 
     Args:
-        reader: Of `EXPERIMENTS` and `ASSIGNMENTS`.
-        name: Of this one alone.
+        reader: A reader of `EXPERIMENTS` and `ASSIGNMENTS`.
+        name: The only experiment to count.
 
     Raises:
         NotFoundError: There is none of this name.
         StoreError: As its subclasses say.
     """
-    found = await reader.fetch(lambda source: _experiments(source, name))
-    if name is not None and not found:
+    rows = await reader.fetch(lambda source: _experiments(source, name))
+    if name is not None and not rows:
         raise missing(name)
     counts: dict[str, dict[str, VariantCount]] = defaultdict(dict)
-    for experiment, variant, method, is_late, count in await reader.fetch(
+    for experiment, variant, method, is_late, sessions in await reader.fetch(
         lambda source: _assignments(source, name)
     ):
         of_experiment = counts[experiment]
-        one = of_experiment.get(variant, VariantCount(variant, None))
+        count = of_experiment.get(variant, VariantCount(variant, None))
         word = "named" if method == NAMED else "random"
-        more = {word: getattr(one, word) + count}
+        updates = {word: getattr(count, word) + sessions}
         if is_late:
-            more[f"late_{word}"] = getattr(one, f"late_{word}") + count
-        of_experiment[variant] = one._replace(**more)
-    return [_counted(id, text, at, counts[id]) for id, text, at in found]
+            updates[f"late_{word}"] = getattr(count, f"late_{word}") + sessions
+        of_experiment[variant] = count._replace(**updates)
+    return [_count(id, text, at, counts[id]) for id, text, at in rows]
 
 
-def _counted(
+def _count(
     name: str, text: Any, created_at: Any, counts: dict[str, VariantCount]
 ) -> ExperimentCount:
     at = clock.from_column(created_at)
-    counted = ExperimentCount(name, None if at is None else clock.to_text(at), None, [])
+    experiment = ExperimentCount(name, None if at is None else clock.to_text(at), None, [])
     try:
         content = experiment_of(codec.column(text)).content
     except InvalidRecordError:
         # Written past the store: it has no variants that anybody could assign.
-        return counted._replace(variants=[*counts.values()])
-    own = [
-        counts.pop(one["name"], VariantCount(one["name"], None))._replace(weight=one["weight"])
-        for one in content["variants"]
+        return experiment._replace(variants=[*counts.values()])
+    variants = [
+        counts.pop(variant["name"], VariantCount(variant["name"], None))._replace(
+            weight=variant["weight"]
+        )
+        for variant in content["variants"]
     ]
-    return counted._replace(note=content.get("note"), variants=[*own, *counts.values()])
+    return experiment._replace(note=content.get("note"), variants=[*variants, *counts.values()])
 
 
 def _experiments(source: Source, name: str | None) -> Statement:
     table = source.tables.get(EXPERIMENTS.name)
     if table is None:
         return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
-    where, values = ("", []) if name is None else (" WHERE id = ?", [name])
-    sql = f"SELECT id, {source.content}, created_at FROM {table}{where}"
+    condition, values = ("", []) if name is None else (" WHERE id = ?", [name])
+    sql = f"SELECT id, {source.content}, created_at FROM {table}{condition}"
     return Statement(f"{sql} ORDER BY {source.created_at}, id", values)
 
 
@@ -106,8 +108,9 @@ def _assignments(source: Source, name: str | None) -> Statement:
         return Statement("SELECT NULL, NULL, NULL, NULL, 0 LIMIT 0", [])
     # In the order of their index.
     fields = [source.extract(f"$.{n}") for n in ("experiment", "variant", "method", "is_late")]
-    where, values = ("", []) if name is None else (f" WHERE {fields[0]} = ?", [name])
+    condition, values = ("", []) if name is None else (f" WHERE {fields[0]} = ?", [name])
     listed = ", ".join(fields)
     return Statement(
-        f"SELECT {listed}, count(*) FROM {table}{where} GROUP BY {listed} ORDER BY {listed}", values
+        f"SELECT {listed}, count(*) FROM {table}{condition} GROUP BY {listed} ORDER BY {listed}",
+        values,
     )

@@ -33,7 +33,7 @@ async def create_experiment(
         name: 1 to 100 ASCII letters, digits, `_`, `.` and `-`.
         variants: 2 to 100 names, of the same kind, each with its weight, or each of the weight 1.
             The first is the one to compare the others with.
-        note: What it is about.
+        note: The subject of the experiment.
         dir: The directory that holds `.khive`.
 
     Raises:
@@ -51,42 +51,42 @@ async def create_experiment(
 async def define(
     experiments: FixedStore[Experiment], name: str, variants: object, note: str | None = None
 ) -> Kept[Experiment]:
-    """As `create_experiment`, into an open store.
+    """Create an experiment in an open store, as `create_experiment` does.
 
     Args:
         experiments: The store.
-        name: Its name.
-        variants: As its content has them.
-        note: What it is about.
+        name: The name of the experiment.
+        variants: The variants, as its content has them.
+        note: The subject of the experiment.
     """
     about = {} if note is None else {"note": note}
-    made = experiment_of({"name": name, "variants": variants, **about})
-    kept = await experiments.keep(made)
-    there: Any = kept.record.content
-    said = experiments.stored_content(made)
-    if any(there.get(field) != said[field] for field in ("variants", *about)):
+    experiment = experiment_of({"name": name, "variants": variants, **about})
+    inserted = await experiments.keep(experiment)
+    existing: Any = inserted.record.content
+    content = experiments.stored_content(experiment)
+    if any(existing.get(field) != content[field] for field in ("variants", *about)):
         raise ConflictError(
-            f"the experiment {name!r} is there, and is another one: {described(there)}",
+            f"the experiment {name!r} is there, and is another one: {described(existing)}",
             hint="it never changes: give yours another name",
         )
-    return kept
+    return inserted
 
 
 async def find_experiment(experiments: FixedStore[Experiment], name: str) -> Experiment:
-    """The experiment of a name.
+    """Return the experiment of a name.
 
     Raises:
         NotFoundError: There is none.
         InvalidRecordError: Somebody has written it past the store, and it is none.
     """
-    found = await experiments.find(column("id") == name, limit=1)
-    if not found:
+    rows = await experiments.find(column("id") == name, limit=1)
+    if not rows:
         raise missing(name)
-    return experiment_of(found[0].content)
+    return experiment_of(rows[0].content)
 
 
 def experiment_of(content: object) -> Experiment:
-    """An experiment of this content.
+    """Return an experiment of this content.
 
     Raises:
         InvalidRecordError: It is not as it may be.
@@ -100,8 +100,8 @@ def experiment_of(content: object) -> Experiment:
 def invalid(error: ValidationError) -> InvalidRecordError:
     """Return what is wrong with a record, on one line that quotes nothing of it."""
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return InvalidRecordError(f"{where}: {first['msg']}" if where else first["msg"])
+    path = ".".join(map(str, first["loc"]))
+    return InvalidRecordError(f"{path}: {first['msg']}" if path else first["msg"])
 
 
 def missing(name: str) -> NotFoundError:
@@ -111,6 +111,6 @@ def missing(name: str) -> NotFoundError:
 
 
 def described(content: Mapping[str, Any]) -> str:
-    """Its variants and weights, on one line."""
+    """Return its variants and weights, on one line."""
     variants: list[Variant] = content.get("variants", [])
     return ", ".join(f"{variant['name']}={variant['weight']}" for variant in variants)

@@ -1,4 +1,4 @@
-"""Which variant the draw of an experiment gives a session."""
+"""The variant that the draw of an experiment gives a session."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def fraction(experiment: str, session_id: str) -> Fraction:
 
 
 def draw(experiment: str, session_id: str, variants: Sequence[Variant]) -> str:
-    """The variant of a session: anybody who has the names and weights can draw it again.
+    """Return the variant of a session: anybody who has the names and weights can draw it again.
 
     Let w1, w2, … be the weights, in the order of the variants, and W their sum: the variant is the
     first, the i-th, with `fraction` < (w1 + … + wi) / W. All is reckoned in fractions, without
@@ -32,4 +32,4 @@ def draw(experiment: str, session_id: str, variants: Sequence[Variant]) -> str:
     """
     sums = list(accumulate(Fraction(variant["weight"]) for variant in variants))
     at = fraction(experiment, session_id) * sums[-1]
-    return next(one["name"] for one, end in zip(variants, sums, strict=True) if at < end)
+    return next(variant["name"] for variant, end in zip(variants, sums, strict=True) if at < end)

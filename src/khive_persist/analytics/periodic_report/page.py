@@ -22,7 +22,9 @@ METHODS: Final = (
 
 
 def page(report: Mapping[str, Any], made_at: datetime) -> str:
-    """The page of a report, as `read_report` gives it. What comes from records is text in it."""
+    """Return the page of a report, as `read_report` gives it. What comes from records is text in
+    it.
+    """
     parts = [
         f"<h1>{text(title(report))}</h1>",
         f"<p>Made {made_at:%Y-%m-%d %H:%M} UTC.</p>",
@@ -34,28 +36,28 @@ def page(report: Mapping[str, Any], made_at: datetime) -> str:
 
 
 def _body(report: Mapping[str, Any]) -> Iterable[str]:
-    drawn = {
+    pictures = {
         "Days": (plots.days(report), "Each day beside the same day of the week before"),
         "Slowest tools": (plots.tools(report), "Time of each tool in all"),
     }
-    for one in tables(report):
-        yield f"<h2>{text(one.title)}</h2>"
-        yield from picture(*drawn.get(one.title, (None, "")))
-        yield from _table(one)
-        if one.title == "Sessions against those before":
+    for report_table in tables(report):
+        yield f"<h2>{text(report_table.title)}</h2>"
+        yield from picture(*pictures.get(report_table.title, (None, "")))
+        yield from _table(report_table)
+        if report_table.title == "Sessions against those before":
             yield from _tested(report)
     yield f"<p>{text(METHODS)}</p>"
 
 
-def _table(one: Table) -> Iterable[str]:
-    if not one.rows:
-        yield f'<p class="definition">{text(one.empty)}</p>'
+def _table(report_table: Table) -> Iterable[str]:
+    if not report_table.rows:
+        yield f'<p class="definition">{text(report_table.empty)}</p>'
     else:
-        yield from table(one.columns, one.rows)
+        yield from table(report_table.columns, report_table.rows)
 
 
 def _tested(report: Mapping[str, Any]) -> Iterable[str]:
-    """The sentences of what was tested; why the others were not, once for each reason."""
+    """Yield the sentences of what was tested; why the others were not, once for each reason."""
     metrics = report["comparison"] or ()
     for metric in metrics:
         if metric["p"] is not None:

@@ -23,43 +23,43 @@ class Period(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As ISO 8601 writes it: 2026-11-20, or 2026-W47."""
+        """Return the name as ISO 8601 writes it: 2026-11-20, or 2026-W47."""
         year, week, _ = self.since.isocalendar()
         return f"{year:04}-W{week:02}" if self.kind == "week" else str(self.since.date())
 
     @property
-    def before(self) -> "Period":
-        """The one just before it."""
+    def previous(self) -> "Period":
+        """Return the period just before it."""
         return Period(self.kind, self.since - _LENGTHS[self.kind], self.since)
 
     @property
     def time(self) -> Time:
-        """Its ends as text."""
+        """Return its ends as text."""
         return Time(clock.to_text(self.since), clock.to_text(self.until))
 
-    def is_running(self, now: datetime) -> bool:
+    def is_running(self, current_time: datetime) -> bool:
         """Return whether it is not over, or has not even begun."""
-        return self.until > now
+        return self.until > current_time
 
     def days(self) -> Iterator[str]:
-        """Its days, as YYYY-MM-DD."""
+        """Yield its days, as YYYY-MM-DD."""
         day = self.since
         while day < self.until:
             yield str(day.date())
             day += _LENGTHS["day"]
 
 
-def chosen(kind: Kind, at: datetime | None, now: datetime) -> Period:
-    """The period that an instant is in, or without one the last that is over.
+def chosen(kind: Kind, at: datetime | None, current_time: datetime) -> Period:
+    """Return the period that an instant is in, or without one the last that is over.
 
     Raises:
         InvalidQueryError: It, or the one before it, is beyond the years that there are.
     """
-    return containing(kind, now).before if at is None else containing(kind, at)
+    return containing(kind, current_time).previous if at is None else containing(kind, at)
 
 
 def containing(kind: Kind, at: datetime) -> Period:
-    """The period that an instant is in; a naive one is in UTC.
+    """Return the period that an instant is in; a naive one is in UTC.
 
     Raises:
         InvalidQueryError: As `chosen` says.
@@ -67,9 +67,9 @@ def containing(kind: Kind, at: datetime) -> Period:
     day = clock.as_utc(at).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
     try:
         since = day - timedelta(days=day.weekday() if kind == "week" else 0)
-        made = Period(kind, since, since + _LENGTHS[kind])
+        period = Period(kind, since, since + _LENGTHS[kind])
         # The one before it must be a time, too.
-        _ = made.before
+        _ = period.previous
     except OverflowError as error:
         raise InvalidQueryError(f"there is no {kind} to report on at {day.date()}") from error
-    return made
+    return period

@@ -5,42 +5,46 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from khive_persist.analytics.compare.report.drawing import COLOURS, drawing, label, svg
+from khive_persist.analytics.compare.report.drawing import COLOURS, label, plot_style, svg
 
 _BAR: Final = 0.4
 _TOOLS: Final = 12
 
 
 def days(report: Mapping[str, Any]) -> bytes | None:
-    """Each day beside the same day of the period before: cost, sessions, failures.
+    """Return each day beside the same day of the period before: cost, sessions, failures.
 
     None for a single day, which its totals tell.
     """
-    begin = report["since"][:10]
-    now = [one for one in report["days"] if one["day"] >= begin]
-    before = [one for one in report["days"] if one["day"] < begin]
-    if len(before) < 2:
+    start = report["since"][:10]
+    current = [day for day in report["days"] if day["day"] >= start]
+    previous = [day for day in report["days"] if day["day"] < start]
+    if len(previous) < 2:
         return None
-    shown = [
+    figures = [
         (name, unit)
         for name, unit in (("cost", "cost (USD)"), ("sessions", "sessions"),
                            ("failures", "failed calls"))
-        if any(one[name] for one in report["days"])
+        if any(day[name] for day in report["days"])
     ]  # fmt: skip
-    if not shown:
+    if not figures:
         return None
-    with drawing():
-        figure = Figure(figsize=(7, 1.6 * len(shown) + 0.4), layout="constrained")
-        all_axes = figure.subplots(len(shown), squeeze=False)[:, 0]
-        for axes, (name, unit) in zip(all_axes, shown, strict=True):
-            for some, aside, colour, word in (
-                (before, -_BAR / 2, COLOURS[-1], report["before"]["name"]),
-                (now, _BAR / 2, COLOURS[0], report["name"]),
+    with plot_style():
+        figure = Figure(figsize=(7, 1.6 * len(figures) + 0.4), layout="constrained")
+        all_axes = figure.subplots(len(figures), squeeze=False)[:, 0]
+        for axes, (name, unit) in zip(all_axes, figures, strict=True):
+            for entries, offset, colour, word in (
+                (previous, -_BAR / 2, COLOURS[-1], report["before"]["name"]),
+                (current, _BAR / 2, COLOURS[0], report["name"]),
             ):
-                places = [number + aside for number in range(len(some))]
-                axes.bar(places, [one[name] or 0 for one in some], _BAR, color=colour, label=word)
+                places = [number + offset for number in range(len(entries))]
+                axes.bar(
+                    places, [day[name] or 0 for day in entries], _BAR, color=colour, label=word
+                )
             axes.set_ylabel(unit)
-            axes.set_xticks(range(len(before)), [_weekday(number) for number in range(len(before))])
+            axes.set_xticks(
+                range(len(previous)), [_weekday(number) for number in range(len(previous))]
+            )
         # Above the bars, of which there may be one at any place.
         all_axes[0].legend(
             fontsize=7, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1)
@@ -50,16 +54,16 @@ def days(report: Mapping[str, Any]) -> bytes | None:
 
 def tools(report: Mapping[str, Any]) -> bytes | None:
     """Return how long the calls of each tool took together; None where no length is known."""
-    shown = [one for one in report["tools"] if one["total_ms"]][:_TOOLS]
-    if not shown:
+    entries = [tool for tool in report["tools"] if tool["total_ms"]][:_TOOLS]
+    if not entries:
         return None
-    with drawing():
-        figure = Figure(figsize=(7, 0.7 + 0.28 * len(shown)), layout="constrained")
+    with plot_style():
+        figure = Figure(figsize=(7, 0.7 + 0.28 * len(entries)), layout="constrained")
         axes = figure.subplots()
-        names = [label(one["tool_name"] or "without a name") for one in shown]
-        seconds = [one["total_ms"] / 1_000 for one in shown]
-        axes.barh(range(len(shown)), seconds, color=COLOURS[0], height=0.6)
-        axes.set_yticks(range(len(shown)), names)
+        names = [label(tool["tool_name"] or "without a name") for tool in entries]
+        seconds = [tool["total_ms"] / 1_000 for tool in entries]
+        axes.barh(range(len(entries)), seconds, color=COLOURS[0], height=0.6)
+        axes.set_yticks(range(len(entries)), names)
         axes.invert_yaxis()
         axes.set_xlabel("seconds in all")
         return svg(figure)

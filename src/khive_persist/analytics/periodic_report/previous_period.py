@@ -16,7 +16,7 @@ from khive_persist.sessions.facts import session_facts
 async def compare_periods(
     project: Project, period: Period, also: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """The entries of `compare --json`, with two groups: the period before, and this one.
+    """Return the entries of `compare --json`, with two groups: the period before, and this one.
 
     By the metrics that need no name of their own, and those of `also`.
 
@@ -38,17 +38,17 @@ async def compare_periods(
 
 
 async def _samples(
-    project: Project, period: Period, asked: Sequence[str]
+    project: Project, period: Period, metric_names: Sequence[str]
 ) -> dict[Metric, dict[str, Sample]]:
-    before, now = period.before.time, period.time
-    names = {period.before.name: before, period.name: now}
-    wanted = [metrics.measured(name) for name in asked]
-    samples = {one.metric: {name: Sample() for name in names} for one in wanted}
-    sessions = session_facts(project, Time(before.since, now.until))
+    previous, current = period.previous.time, period.time
+    names = {period.previous.name: previous, period.name: current}
+    selected = [metrics.measured(name) for name in metric_names]
+    samples = {measured.metric: {name: Sample() for name in names} for measured in selected}
+    sessions = session_facts(project, Time(previous.since, current.until))
     async with aclosing(sessions):
         async for session in sessions:
             for name, time in names.items():
                 if session.started is not None and time.since <= session.started < time.until:
-                    for measured in wanted:
+                    for measured in selected:
                         samples[measured.metric][name].add(measured.value(session))
     return samples

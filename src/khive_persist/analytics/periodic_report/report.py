@@ -10,7 +10,13 @@ from khive_persist.analytics.outcomes import calibration
 from khive_persist.analytics.periodic_report.period import Kind, Period, chosen
 from khive_persist.analytics.periodic_report.previous_period import compare_periods
 from khive_persist.analytics.periodic_report.summary import sentences
-from khive_persist.analytics.periodic_report.totals import BY, Dear, Sum, Sums, add_up
+from khive_persist.analytics.periodic_report.totals import (
+    BY,
+    PeriodTotals,
+    SessionCost,
+    Totals,
+    compute_totals,
+)
 from khive_persist.errors import MissingExtraError
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
@@ -44,31 +50,32 @@ _NO_SERIES: Final = Series(None, 0, 0, None, None, None)
 _VERDICTS: Final = ("success", "partial", "failure")
 
 
-class _Facts(NamedTuple):
-    """What is asked of one of the two periods."""
+class _PeriodFacts(NamedTuple):
+    """The facts of one of the two periods."""
 
-    sums: Sum
+    totals: Totals
     plans: PlansMade
     verdicts: dict[str, int]
     applications: Applications
 
 
 async def report_everywhere(
-    kind: Kind, at: datetime | None = None, now: datetime | None = None
+    kind: Kind, at: datetime | None = None, current_time: datetime | None = None
 ) -> Everywhere[dict[str, Any]]:
-    """A report on each project by itself, all on the same day or week; see `read_report`."""
-    now = clock.now() if now is None else now
+    """Return a report on each project by itself, all on the same day or week; see `read_report`."""
+    current_time = clock.now() if current_time is None else current_time
 
     async def read(project: Project) -> dict[str, Any]:
-        return await read_report(project, kind, at, now)
+        return await read_report(project, kind, at, current_time)
 
     return await read_everywhere(read)
 
 
 async def read_report(
-    project: Project, kind: Kind, at: datetime | None = None, now: datetime | None = None
+    project: Project, kind: Kind, at: datetime | None = None, current_time: datetime | None = None
 ) -> dict[str, Any]:
-    """The report as one JSON document, in flat memory but for a number of each session compared.
+    """Return the report as one JSON document, in flat memory but for a number of each session
+    compared.
 
     Application sessions are of the time in which they began, scores and measurements of that in
     which they were taken. Days are those of UTC, weeks begin on Monday. A tool call counts by its
@@ -79,7 +86,7 @@ async def read_report(
         project: The project; what waits in its spool is brought in first.
         kind: Whether of a day or a week.
         at: An instant in it; None for the last one that is over.
-        now: The present instant; None for the clock's.
+        current_time: The present instant; None for the clock's.
 
     Returns:
         `is_empty` says that nothing at all was recorded in it; `last_record` is the time of the
@@ -91,85 +98,89 @@ async def read_report(
         InvalidSettingsError: config.toml is wrong.
         StoreError: As its subclasses say.
     """
-    now = clock.now() if now is None else now
-    period = chosen(kind, at, now)
-    time, before = period.time, period.before.time
+    current_time = clock.now() if current_time is None else current_time
+    period = chosen(kind, at, current_time)
+    time, previous = period.time, period.previous.time
     prices = PriceTable(configuration.load(project.config).cost_prices)
-    sums = await add_up(project, period, prices, SESSIONS)
+    totals = await compute_totals(project, period, prices, SESSIONS)
     last = await _last_record(project, time.until)
     async with reading(project, PLANNER_SESSIONS, OUTCOMES, *PURPOSES) as reader:
-        named = [*await series(reader, time, SERIES), *await series(reader, before, SERIES)]
-        named = list(dict.fromkeys(named))
-        measured = await series(reader, time, len(named), named)
-        measured_before = await series(reader, before, len(named), named)
-        facts = await _facts(reader, time, sums.now)
-        facts_before = await _facts(reader, before, sums.before)
+        names = [*await series(reader, time, SERIES), *await series(reader, previous, SERIES)]
+        names = list(dict.fromkeys(names))
+        measured = await series(reader, time, len(names), names)
+        measured_before = await series(reader, previous, len(names), names)
+        facts = await _facts(reader, time, totals.current)
+        facts_before = await _facts(reader, previous, totals.previous)
     async with reading(project, *HOOK_EVENTS.values()) as reader:
-        tools = await slowest_tools(reader, time, before, TOOLS)
-        failures = await failing_tools(reader, time, before, FAILURES)
+        tools = await slowest_tools(reader, time, previous, TOOLS)
+        failures = await failing_tools(reader, time, previous, FAILURES)
     async with reading(project, *HOOK_EVENTS.values(), CONVERSATIONS) as reader:
-        titles = await read_titles(reader, [one.session_id for one in sums.dearest])
+        titles = await read_titles(
+            reader, [session.session_id for session in totals.most_expensive]
+        )
     document: dict[str, Any] = {
         "period": period.kind,
         "name": period.name,
         "since": time.since,
         "until": time.until,
-        "before": {"name": period.before.name, **before._asdict()},
-        "is_running": period.is_running(now),
+        "before": {"name": period.previous.name, **previous._asdict()},
+        "is_running": period.is_running(current_time),
         "is_empty": last is None or last < time.since,
         "last_record": last,
         "totals": _totals(facts, facts_before),
-        "days": _days(sums, period, now),
+        "days": _days(totals, period, current_time),
         "tools": [tool._asdict() for tool in tools],
         "failures": [_failure(failure) for failure in failures],
-        "by": {by: _groups(sums, by) for by in BY},
+        "by": {by: _groups(totals, by) for by in BY},
         "outcomes": _outcomes(facts, facts_before),
-        "series": _series(named, measured, measured_before),
-        "sessions": [_session(one, titles.get(one.session_id)) for one in sums.dearest],
+        "series": _series(names, measured, measured_before),
+        "sessions": [
+            _session(session, titles.get(session.session_id)) for session in totals.most_expensive
+        ],
         "calibration": await _calibration(project, period),
-        **await _comparison(project, period, _asked(facts, named)),
+        **await _comparison(project, period, _asked(facts, names)),
     }
     return document | {"sentences": sentences(document)}
 
 
-async def _facts(reader: Reader, time: Time, sums: Sum) -> _Facts:
-    return _Facts(
-        sums,
+async def _facts(reader: Reader, time: Time, totals: Totals) -> _PeriodFacts:
+    return _PeriodFacts(
+        totals,
         await plans_made(reader, time),
         await verdicts_given(reader, time),
         await applications(reader, time),
     )
 
 
-async def _last_record(project: Project, before: str) -> str | None:
-    """The time of the last record of any kind before an instant, a user's own among them."""
-    found = []
+async def _last_record(project: Project, until: str) -> str | None:
+    """Return the time of the last record of any kind before an instant, a user's own among them."""
+    times = []
     for purpose in known_purposes(project):
         async with reading(project, purpose) as reader:
-            found.append(await latest(reader, [purpose], before))
-    return max((at for at in found if at is not None), default=None)
+            times.append(await latest(reader, [purpose], until))
+    return max((at for at in times if at is not None), default=None)
 
 
-def _totals(now: _Facts, before: _Facts) -> list[dict[str, Any]]:
-    both = zip(_figures(now), _figures(before), strict=True)
+def _totals(current: _PeriodFacts, previous: _PeriodFacts) -> list[dict[str, Any]]:
+    pairs = zip(_figures(current), _figures(previous), strict=True)
     return [
         {"name": name, "unit": unit, "now": value, "before": other, "change": _change(value, other)}
-        for (name, unit, value), (_, _, other) in both
+        for (name, unit, value), (_, _, other) in pairs
     ]
 
 
-def _figures(facts: _Facts) -> list[tuple[str, str, float | None]]:
-    sums = facts.sums
+def _figures(facts: _PeriodFacts) -> list[tuple[str, str, float | None]]:
+    totals = facts.totals
     return [
-        ("sessions", "", sums.sessions),
-        ("events", "", sums.events),
-        ("tool_calls", "", sums.calls),
-        ("failures", "", sums.failures),
-        ("failure_rate", "", sums.failures / sums.calls if sums.calls else None),
-        ("messages", "", sums.messages),
-        ("tokens", "", sums.tokens),
-        ("cost", "USD", sums.cost),
-        ("unpriced_messages", "", sums.unpriced),
+        ("sessions", "", totals.sessions),
+        ("events", "", totals.events),
+        ("tool_calls", "", totals.calls),
+        ("failures", "", totals.failures),
+        ("failure_rate", "", totals.failures / totals.calls if totals.calls else None),
+        ("messages", "", totals.messages),
+        ("tokens", "", totals.tokens),
+        ("cost", "USD", totals.cost),
+        ("unpriced_messages", "", totals.unpriced),
         ("plans", "", facts.plans.plans),
         ("planning_cost", "USD", facts.plans.cost),
         *((f"verdict_{word}", "", facts.verdicts.get(word, 0)) for word in _VERDICTS),
@@ -178,33 +189,33 @@ def _figures(facts: _Facts) -> list[tuple[str, str, float | None]]:
     ]
 
 
-def _change(now: float | None, before: float | None) -> float | None:
-    return now / before - 1 if now is not None and before else None
+def _change(current: float | None, previous: float | None) -> float | None:
+    return current / previous - 1 if current is not None and previous else None
 
 
-def _days(sums: Sums, period: Period, now: datetime) -> list[dict[str, Any]]:
-    today = clock.to_text(now)
-    days = [*period.before.days(), *period.days()]
+def _days(totals: PeriodTotals, period: Period, current_time: datetime) -> list[dict[str, Any]]:
+    today = clock.to_text(current_time)
+    days = [*period.previous.days(), *period.days()]
     return [
         {
             "day": day,
-            "events": one.events,
-            "failures": one.failures,
-            "sessions": one.sessions,
-            "tokens": one.tokens,
-            "cost": one.cost,
-            "unpriced": one.unpriced,
+            "events": day_totals.events,
+            "failures": day_totals.failures,
+            "sessions": day_totals.sessions,
+            "tokens": day_totals.tokens,
+            "cost": day_totals.cost,
+            "unpriced": day_totals.unpriced,
         }
         for day in days
         # Of days to come nothing can be said; a record from a wrong clock is shown, though.
-        if day < today or day in sums.days
-        for one in [sums.days.get(day, Sum())]
+        if day < today or day in totals.days
+        for day_totals in [totals.days.get(day, Totals())]
     ]
 
 
-def _outcomes(now: _Facts, before: _Facts) -> list[dict[str, Any]]:
-    """Those of application sessions, the most frequent first."""
-    mine, others = now.applications.outcomes, before.applications.outcomes
+def _outcomes(current: _PeriodFacts, previous: _PeriodFacts) -> list[dict[str, Any]]:
+    """Return those of application sessions, the most frequent first."""
+    mine, others = current.applications.outcomes, previous.applications.outcomes
     return [
         {"outcome": name, "now": mine.get(name, 0), "before": others.get(name, 0)}
         for name in list(dict.fromkeys([*mine, *others]))[:OUTCOME_WORDS]
@@ -212,26 +223,27 @@ def _outcomes(now: _Facts, before: _Facts) -> list[dict[str, Any]]:
 
 
 def _series(
-    names: Sequence[Name], now: Mapping[Name, Series], before: Mapping[Name, Series]
+    names: Sequence[Name], current: Mapping[Name, Series], previous: Mapping[Name, Series]
 ) -> list[dict[str, Any]]:
-    shown = [
-        (*name, now.get(name, _NO_SERIES), before.get(name, _NO_SERIES)) for name in sorted(names)
+    entries = [
+        (*name, current.get(name, _NO_SERIES), previous.get(name, _NO_SERIES))
+        for name in sorted(names)
     ]
     return [
         {
             "kind": kind,
             "name": name,
-            **one._asdict(),
-            "unit": one.unit or other.unit,
+            **values._asdict(),
+            "unit": values.unit or other.unit,
             "values_before": other.values,
             "mean_before": other.mean,
         }
-        for kind, name, one, other in shown
+        for kind, name, values, other in entries
     ]
 
 
-def _asked(facts: _Facts, series: Sequence[Name]) -> list[str]:
-    """The metrics of what application sessions have, which have names of their own."""
+def _asked(facts: _PeriodFacts, series: Sequence[Name]) -> list[str]:
+    """Return the metrics of what application sessions have, which have names of their own."""
     outcomes = list(facts.applications.outcomes)[:COMPARED_OUTCOMES]
     return [
         *(f"application:outcome={outcome}" for outcome in outcomes),
@@ -240,61 +252,71 @@ def _asked(facts: _Facts, series: Sequence[Name]) -> list[str]:
     ]
 
 
-def _failure(one: ToolFailures) -> dict[str, Any]:
-    said = next(iter((one.example or "").strip().splitlines()), None)
+def _failure(tool: ToolFailures) -> dict[str, Any]:
+    message = next(iter((tool.example or "").strip().splitlines()), None)
     return {
-        "tool": one.tool,
-        "tool_name": one.tool_name,
-        "count": one.failed,
-        "before": one.before,
-        "example": None if said is None else said[:ERROR_CHARACTERS],
+        "tool": tool.tool,
+        "tool_name": tool.tool_name,
+        "count": tool.failed,
+        "before": tool.before,
+        "example": None if message is None else message[:ERROR_CHARACTERS],
     }
 
 
-def _groups(sums: Sums, by: Any) -> list[dict[str, Any]]:
-    """The dearest groups; all others together, and what has no group, are the last one, of None."""
-    named = [(name, *pair) for name, pair in sums.groups[by].items() if name]
-    named.sort(
-        key=lambda one: (-(one[1].cost or 0), -one[1].tokens, -one[1].sessions, -(one[2].cost or 0))
+def _groups(totals: PeriodTotals, by: Any) -> list[dict[str, Any]]:
+    """Return the dearest groups; all others together, and what has no group, are the last one, of
+    None.
+    """
+    groups = [(name, *pair) for name, pair in totals.groups[by].items() if name]
+    groups.sort(
+        key=lambda group: (
+            -(group[1].cost or 0),
+            -group[1].tokens,
+            -group[1].sessions,
+            -(group[2].cost or 0),
+        )
     )
-    rest, rest_before = Sum(), Sum()
-    for _, now, before in [*named[GROUPS:], ("", *sums.groups[by].get("", (Sum(), Sum())))]:
-        rest.add(now)
-        rest_before.add(before)
-    shown: list[tuple[str | None, Sum, Sum]] = [*named[:GROUPS]]
-    if any(one.events or one.messages or one.sessions for one in (rest, rest_before)):
-        shown.append((None, rest, rest_before))
+    others, others_previous = Totals(), Totals()
+    for _, current, previous in [
+        *groups[GROUPS:],
+        ("", *totals.groups[by].get("", (Totals(), Totals()))),
+    ]:
+        others.add(current)
+        others_previous.add(previous)
+    entries: list[tuple[str | None, Totals, Totals]] = [*groups[:GROUPS]]
+    if any(group.events or group.messages or group.sessions for group in (others, others_previous)):
+        entries.append((None, others, others_previous))
     return [
         {
             "group": name,
-            "sessions": now.sessions,
-            "tokens": now.tokens,
-            "cost": now.cost,
-            "unpriced": now.unpriced,
-            "cost_before": before.cost,
-            "unpriced_before": before.unpriced,
+            "sessions": current.sessions,
+            "tokens": current.tokens,
+            "cost": current.cost,
+            "unpriced": current.unpriced,
+            "cost_before": previous.cost,
+            "unpriced_before": previous.unpriced,
         }
-        for name, now, before in shown
+        for name, current, previous in entries
     ]
 
 
-def _session(one: Dear, title: str | None) -> dict[str, Any]:
-    first, last = clock.from_column(one.first), clock.from_column(one.last)
+def _session(session: SessionCost, title: str | None) -> dict[str, Any]:
+    first, last = clock.from_column(session.first), clock.from_column(session.last)
     return {
-        "session_id": one.session_id,
+        "session_id": session.session_id,
         "title": title,
-        "tool": one.tool or None,
-        "project": one.project or None,
-        "cost": one.cost,
-        "unpriced": one.unpriced,
-        "failures": one.failures,
+        "tool": session.tool or None,
+        "project": session.project or None,
+        "cost": session.cost,
+        "unpriced": session.unpriced,
+        "failures": session.failures,
         "duration_seconds": (last - first).total_seconds() if first and last else None,
     }
 
 
 async def _calibration(project: Project, period: Period) -> dict[str, Any] | None:
-    found = await calibration(dir=project.root, since=period.since, until=period.until)
-    return found.as_document() if found.judged else None
+    result = await calibration(dir=project.root, since=period.since, until=period.until)
+    return result.as_document() if result.judged else None
 
 
 async def _comparison(project: Project, period: Period, also: Sequence[str]) -> dict[str, Any]:

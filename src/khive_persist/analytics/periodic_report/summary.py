@@ -1,4 +1,4 @@
-"""What the figures of a period say, in plain words that claim no more than they do."""
+"""A summary of the figures of a period, in plain words that claim no more than they do."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -10,7 +10,7 @@ _WORDS: Final = 3
 
 
 def sentences(report: Mapping[str, Any]) -> list[str]:
-    """The sentences of a report, the most important first.
+    """Return the sentences of a report, the most important first.
 
     They tell counts and sums, which are what was recorded; whether sessions differ by more than
     chance is for the comparison, and is told only where it found so.
@@ -20,7 +20,7 @@ def sentences(report: Mapping[str, Any]) -> list[str]:
 
 def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
     kind = str(report["period"])
-    totals = {one["name"]: one for one in report["totals"]}
+    totals = {total["name"]: total for total in report["totals"]}
     if report["is_empty"]:
         yield f"Nothing was recorded in {report['name']}."
         if report["last_record"] is not None:
@@ -28,21 +28,21 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
         return
     if report["is_running"]:
         yield f"This {kind} is not over: its figures are those so far, set against a whole {kind}."
-    before = _NAMES[kind]
-    yield _counted("sessions", totals["sessions"], before)
-    yield _cost(totals, before)
-    yield _failures(totals, before)
+    previous = _NAMES[kind]
+    yield _counted("sessions", totals["sessions"], previous)
+    yield _cost(totals, previous)
+    yield _failures(totals, previous)
     if report["tools"] and report["tools"][0]["total_ms"]:
-        one = report["tools"][0]
+        tool = report["tools"][0]
         yield (
-            f"Most time went to {_tool(one)}: {_seconds(one['total_ms'])} in {one['calls']:,}"
-            f" {_plural('call', one['calls'])}, half of them within {_seconds(one['median_ms'])}."
+            f"Most time went to {_tool(tool)}: {_seconds(tool['total_ms'])} in {tool['calls']:,}"
+            f" {_plural('call', tool['calls'])}, half of them within {_seconds(tool['median_ms'])}."
         )
     if report["failures"]:
-        one = report["failures"][0]
+        tool = report["failures"][0]
         yield (
-            f"{_tool(one)} failed most often: {one['count']:,} {_plural('time', one['count'])},"
-            f" against {one['before']:,} {before}."
+            f"{_tool(tool)} failed most often: {tool['count']:,} {_plural('time', tool['count'])},"
+            f" against {tool['before']:,} {previous}."
         )
     judged = {word: totals[f"verdict_{word}"]["now"] for word in ("success", "partial", "failure")}
     if any(judged.values()):
@@ -52,11 +52,11 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             f" {judged['failure']:,} failed."
         )
     if totals["application_sessions"]["now"]:
-        yield _applications(totals, report["outcomes"], before)
-    if (found := report["calibration"]) is not None and found["brier"] is not None:
-        score = found["brier"]["score"]
+        yield _applications(totals, report["outcomes"], previous)
+    if (calibration := report["calibration"]) is not None and calibration["brier"] is not None:
+        score, judged_plans = calibration["brier"]["score"], calibration["judged"]
         yield (
-            f"The confidence of {found['judged']:,} judged {_plural('plan', found['judged'])} has a"
+            f"The confidence of {judged_plans:,} judged {_plural('plan', judged_plans)} has a"
             f" Brier score of {score:.3f}; who always says 0.5 has 0.25."
         )
     for metric in report["comparison"] or ():
@@ -64,30 +64,30 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             yield metric["sentence"]
 
 
-def _counted(name: str, one: Mapping[str, Any], before: str) -> str:
-    now, other = one["now"], one["before"]
-    noun = name[:-1] if now == 1 else name
-    return f"{now:,} {noun}, against {other:,} {before}{_by(one)}."
+def _counted(name: str, total: Mapping[str, Any], previous: str) -> str:
+    current, other = total["now"], total["before"]
+    noun = name[:-1] if current == 1 else name
+    return f"{current:,} {noun}, against {other:,} {previous}{_by(total)}."
 
 
 def _applications(
-    totals: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]], before: str
+    totals: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]], previous: str
 ) -> str:
-    one, completed = totals["application_sessions"], totals["completed"]["now"]
-    count = one["now"]
+    sessions, completed = totals["application_sessions"], totals["completed"]["now"]
+    count = sessions["now"]
     words = ", ".join(
         f"{outcome['now']:,} {outcome['outcome']}"
         for outcome in outcomes[:_WORDS]
         if outcome["now"]
     )
     return (
-        f"{count:,} application {_plural('session', count)} began, against {one['before']:,}"
-        f" {before}; {completed:,} of them {'is' if completed == 1 else 'are'} completed"
+        f"{count:,} application {_plural('session', count)} began, against {sessions['before']:,}"
+        f" {previous}; {completed:,} of them {'is' if completed == 1 else 'are'} completed"
         f"{f' (outcomes: {words})' if words else ''}."
     )
 
 
-def _cost(totals: Mapping[str, Any], before: str) -> str:
+def _cost(totals: Mapping[str, Any], previous: str) -> str:
     cost, unpriced = totals["cost"], totals["unpriced_messages"]["now"]
     without = (
         f" {unpriced:,} {_plural('message', unpriced)} of models without a price"
@@ -101,38 +101,38 @@ def _cost(totals: Mapping[str, Any], before: str) -> str:
         return "No message that used tokens was recorded, so there is no cost."
     dollars = _dollars(cost["now"])
     if cost["before"] is None:
-        return f"Cost was {dollars}; of {before} none is known.{without}"
+        return f"Cost was {dollars}; of {previous} none is known.{without}"
     change = cost["change"]
     if change is None:
-        return f"Cost was {dollars}, against {_dollars(cost['before'])} {before}.{without}"
+        return f"Cost was {dollars}, against {_dollars(cost['before'])} {previous}.{without}"
     if abs(change) < _SAME:
-        return f"Cost was {dollars}, as much as {before}.{without}"
+        return f"Cost was {dollars}, as much as {previous}.{without}"
     verb = "rose" if change > 0 else "fell"
     return f"Cost {verb} by {abs(change):.0%} to {dollars}.{without}"
 
 
-def _failures(totals: Mapping[str, Any], before: str) -> str:
+def _failures(totals: Mapping[str, Any], previous: str) -> str:
     calls, failed, rate = (totals[name] for name in ("tool_calls", "failures", "failure_rate"))
     if not calls["now"]:
         return "No tool call ended in it."
-    said = (
+    text = (
         f"{failed['now']:,} of {calls['now']:,} tool {_plural('call', calls['now'])} failed"
         f" ({rate['now']:.1%})"
     )
     if rate["before"] is None:
-        return f"{said}; {before} had none."
-    return f"{said}, against {rate['before']:.1%} {before}."
+        return f"{text}; {previous} had none."
+    return f"{text}, against {rate['before']:.1%} {previous}."
 
 
-def _by(one: Mapping[str, Any]) -> str:
-    change = one["change"]
+def _by(total: Mapping[str, Any]) -> str:
+    change = total["change"]
     if change is None or abs(change) < _SAME:
         return ""
     return f" ({'up' if change > 0 else 'down'} {abs(change):.0%})"
 
 
-def _tool(one: Mapping[str, Any]) -> str:
-    return f"{one['tool_name'] or 'What has no name'} of {one['tool']}"
+def _tool(tool: Mapping[str, Any]) -> str:
+    return f"{tool['tool_name'] or 'What has no name'} of {tool['tool']}"
 
 
 def _dollars(value: float) -> str:

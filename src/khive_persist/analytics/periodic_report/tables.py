@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from khive_persist.analytics.compare.report.elements import Cell
-from khive_persist.analytics.compare.statistics.p_values import shown
+from khive_persist.analytics.compare.statistics.p_values import p_cell
 
 _BEFORE: Final = {"day": "day before", "week": "week before"}
 _DIGITS: Final = 4
@@ -21,21 +21,23 @@ class Table(NamedTuple):
 
 
 def tables(report: Mapping[str, Any]) -> list[Table]:
-    """All tables of a report, as `read_report` gives it, in the order in which they are shown."""
+    """Return all tables of a report, as `read_report` gives it, in the order in which they are
+    shown.
+    """
     return [
         table._replace(rows=[tuple(map(_rounded, row)) for row in table.rows])
         for table in _tables(report, _BEFORE[report["period"]])
     ]
 
 
-def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
+def _tables(report: Mapping[str, Any], previous: str) -> Iterator[Table]:
     yield Table(
         "In all",
-        ("figure", "unit", "now", before, "change"),
+        ("figure", "unit", "now", previous, "change"),
         [
-            (one["name"].replace("_", " "), one["unit"], _share(one, "now"), _share(one, "before"),
-             _percent(one["change"]))
-            for one in report["totals"]
+            (entry["name"].replace("_", " "), entry["unit"], _share(entry, "now"),
+             _share(entry, "before"), _percent(entry["change"]))
+            for entry in report["totals"]
         ],
         "nothing",
     )  # fmt: skip
@@ -61,19 +63,19 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
     for by, title in _GROUPS.items():
         yield Table(
             title,
-            (by, "sessions", "tokens", "cost", "unpriced", f"cost {before}"),
+            (by, "sessions", "tokens", "cost", "unpriced", f"cost {previous}"),
             [
-                (one["group"] if one["group"] is not None else "others, and of none",
-                 one["sessions"], one["tokens"], one["cost"], one["unpriced"],
-                 one["cost_before"])
-                for one in report["by"][by]
+                (entry["group"] if entry["group"] is not None else "others, and of none",
+                 entry["sessions"], entry["tokens"], entry["cost"], entry["unpriced"],
+                 entry["cost_before"])
+                for entry in report["by"][by]
             ],
             f"nothing tells its {by}",
         )  # fmt: skip
     yield Table(
         "Outcomes of application sessions",
-        ("outcome", "now", before),
-        [tuple(one.values()) for one in report["outcomes"]],
+        ("outcome", "now", previous),
+        [tuple(entry.values()) for entry in report["outcomes"]],
         "no application session has an outcome",
     )
     yield _of(
@@ -98,22 +100,24 @@ def _tables(report: Mapping[str, Any], before: str) -> Iterator[Table]:
         ),
         "no session has a cost that is known",
     )
-    found = report["calibration"]
+    calibration = report["calibration"]
     yield _of(
         "Calibration of plans",
-        [one for one in found["bins"] if one["plans"]] if found is not None else [],
+        [entry for entry in calibration["bins"] if entry["plans"]]
+        if calibration is not None
+        else [],
         ("low", "high", "plans", "confidence", "success", "success_low", "success_high"),
         "no plan of this time has both a confidence and a verdict",
     )
     yield Table(
         "Sessions against those before",
-        ("metric", "unit", f"n {before}", f"mean {before}", "n", "mean", "p", "p by Holm"),
+        ("metric", "unit", f"n {previous}", f"mean {previous}", "n", "mean", "p", "p by Holm"),
         [
-            (one["metric"]["name"], one["metric"]["unit"],
-             *(one["groups"][number]["description"][name]
-               for number in (0, 1) for name in ("n", "mean")), shown(one["p"]),
-             shown(one["p_holm"]))
-            for one in report["comparison"] or ()
+            (entry["metric"]["name"], entry["metric"]["unit"],
+             *(entry["groups"][number]["description"][name]
+               for number in (0, 1) for name in ("n", "mean")), p_cell(entry["p"]),
+             p_cell(entry["p_holm"]))
+            for entry in report["comparison"] or ()
         ],
         report["comparison_missing"] or "nothing to compare",
     )  # fmt: skip
@@ -126,9 +130,9 @@ def _of(
     return Table(title, columns, rows, empty)
 
 
-def _share(one: Mapping[str, Any], which: str) -> Cell:
-    value: Cell = one[which]
-    if one["name"] == "failure_rate" and isinstance(value, float):
+def _share(entry: Mapping[str, Any], period: str) -> Cell:
+    value: Cell = entry[period]
+    if entry["name"] == "failure_rate" and isinstance(value, float):
         return f"{value:.1%}"
     return value
 
@@ -136,8 +140,8 @@ def _share(one: Mapping[str, Any], which: str) -> Cell:
 def _percent(change: float | None) -> str | None:
     if change is None:
         return None
-    said = f"{change:+.0%}"
-    return "0%" if said in ("+0%", "-0%") else said
+    text = f"{change:+.0%}"
+    return "0%" if text in ("+0%", "-0%") else text
 
 
 def _rounded(value: Cell) -> Cell:

@@ -13,14 +13,14 @@ _CELL_CHARACTERS: Final = 60
 
 
 def title(report: Mapping[str, Any]) -> str:
-    """As in: Week 2026-W47, 2026-11-16 to 2026-11-23, set against 2026-W46."""
+    """Return a title, as in: Week 2026-W47, 2026-11-16 to 2026-11-23, set against 2026-W46."""
     word = str(report["period"]).capitalize()
     ends = f"{report['since'][:10]} to {report['until'][:10]}"
     return f"{word} {report['name']}, {ends}, set against {report['before']['name']}"
 
 
 def text(report: Mapping[str, Any], made_at: datetime) -> str:
-    """The report, as `read_report` gives it. No character in it moves a terminal's cursor."""
+    """Return the report of `read_report`. No character in it moves a terminal's cursor."""
     return "\n".join(_lines(report, made_at)) + "\n"
 
 
@@ -49,8 +49,8 @@ def _table(table: Table) -> Iterator[str]:
 def _cell(value: Cell) -> str:
     if value is None:
         return "-"
-    said = _plain(f"{value:.10g}" if isinstance(value, float) else str(value))
-    return said if len(said) <= _CELL_CHARACTERS else said[: _CELL_CHARACTERS - 1] + "…"
+    text = _plain(f"{value:.10g}" if isinstance(value, float) else str(value))
+    return text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
 
 
 def _plain(value: str) -> str:

@@ -1,4 +1,4 @@
-"""What a period and the one before it add up to: in all, by day, by group; the dearest sessions.
+"""The totals of a period and the one before it: in all, by day, by group; the dearest sessions.
 
 Events and messages come in order of their session, so that one session after the other is added
 up: memory holds the days, the groups and the dearest sessions, however many sessions there are.
@@ -23,8 +23,8 @@ By = Literal["model", "project", "tool"]
 BY: Final[tuple[By, ...]] = get_args(By)
 
 
-class Sum:
-    """What happened, of whatever it is the sum."""
+class Totals:
+    """The totals of a session, a day, a group or a period."""
 
     __slots__ = ("calls", "events", "failures", "messages", "pico", "priced", "sessions", "tokens",
                  "unpriced")  # fmt: skip
@@ -38,7 +38,7 @@ class Sum:
         """In USD, of the messages that have a price; None where none has."""
         return self.pico / PICODOLLARS if self.priced else None
 
-    def add(self, part: "EventPart | Group | Sum") -> None:
+    def add(self, part: "EventPart | Group | Totals") -> None:
         """Count a part of a session, or another sum; only the latter counts sessions."""
         if isinstance(part, EventPart):
             self.events += part.events
@@ -53,22 +53,22 @@ class Sum:
             self.priced += part.priced
             self.unpriced += part.unpriced
         else:
-            for name in Sum.__slots__:
+            for name in Totals.__slots__:
                 setattr(self, name, getattr(self, name) + getattr(part, name))
 
 
-class Dear(NamedTuple):
-    """What a session cost in the period, in USD, and did. Its first and last record: text in UTC.
+class SessionCost(NamedTuple):
+    """The cost and the failures of a session in the period, and its first and last record.
 
     Attributes:
-        cost: Of what has a price; the first field, which they are ordered by.
-        session_id: Its id.
+        cost: The cost of what has a price, in USD; the first field, which they are ordered by.
+        session_id: The session's id.
         tool: The AI tool; an empty text where it is not known.
         project: The directory that it was at work in first; an empty text where it is not known.
-        unpriced: How many messages have no price, and are not in the cost.
-        failures: Tool calls that failed.
-        first: Its first event or message in the period.
-        last: Its last one.
+        unpriced: The number of messages without a price, which are not in the cost.
+        failures: The number of tool calls that failed.
+        first: The time of its first event or message in the period, text in UTC.
+        last: The time of its last one, text in UTC.
     """
 
     cost: float
@@ -81,42 +81,44 @@ class Dear(NamedTuple):
     last: str
 
 
-class Sums(NamedTuple):
-    """All sums. `before` is the period before.
+class PeriodTotals(NamedTuple):
+    """The totals of a period and of the one before.
 
     Attributes:
-        now: Over the period.
-        before: Over the one before.
-        days: By day, of both; a day without anything is missing.
-        groups: By what they are grouped by, and by group; of the period, and of the one before. An
+        current: The totals of the period.
+        previous: The totals of the one before.
+        days: The totals by day, of both; a day without anything is missing.
+        groups: The totals by kind of group and by group, of the period and of the one before. An
             empty text stands for no group. For models messages count alone: few events tell one.
             A session counts on its first day of a period, and in one group: that of the tool and
             the project in which it began there, of the model that used most tokens there.
         dearest: The sessions that cost most, the dearest first.
     """
 
-    now: Sum
-    before: Sum
-    days: dict[str, Sum]
-    groups: dict[By, dict[str, tuple[Sum, Sum]]]
-    dearest: list[Dear]
+    current: Totals
+    previous: Totals
+    days: dict[str, Totals]
+    groups: dict[By, dict[str, tuple[Totals, Totals]]]
+    most_expensive: list[SessionCost]
 
 
-async def add_up(project: Project, period: Period, prices: PriceTable, dearest: int) -> Sums:
+async def compute_totals(
+    project: Project, period: Period, prices: PriceTable, most_expensive: int
+) -> PeriodTotals:
     """Add up the events and messages of a period and of the one before.
 
     Args:
         project: The project; what waits in its spool is brought in first.
-        period: Which.
-        prices: What tokens cost.
-        dearest: How many of the dearest sessions are wanted.
+        period: The period.
+        prices: The prices of tokens.
+        most_expensive: The number of the most expensive sessions to return.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    sums = Sums(Sum(), Sum(), {}, {by: {} for by in BY}, [])
-    time = Time(period.before.time.since, period.time.until)
-    begin = period.time.since[:DAY_CHARACTERS]
+    totals = PeriodTotals(Totals(), Totals(), {}, {by: {} for by in BY}, [])
+    time = Time(period.previous.time.since, period.time.until)
+    start = period.time.since[:DAY_CHARACTERS]
     async with AsyncExitStack() as stack:
         events = await stack.enter_async_context(reading(project, *HOOK_EVENTS.values()))
         messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
@@ -125,60 +127,65 @@ async def add_up(project: Project, period: Period, prices: PriceTable, dearest: 
         of_messages = await stack.enter_async_context(aclosing(groups))
         sessions = await stack.enter_async_context(aclosing(_by_session(of_events, of_messages)))
         async for session, parts in sessions:
-            dear = _add_session(sums, session, parts, begin)
-            if dear is not None:
-                heapq.heappush(sums.dearest, dear)
-                if len(sums.dearest) > dearest:
-                    heapq.heappop(sums.dearest)
-    sums.dearest.sort(key=lambda one: (-one.cost, one.session_id))
-    return sums
+            session_cost = _add_session(totals, session, parts, start)
+            if session_cost is not None:
+                heapq.heappush(totals.most_expensive, session_cost)
+                if len(totals.most_expensive) > most_expensive:
+                    heapq.heappop(totals.most_expensive)
+    totals.most_expensive.sort(key=lambda session: (-session.cost, session.session_id))
+    return totals
 
 
 def _add_session(
-    sums: Sums, session: str, parts: list[EventPart | Group], begin: str
-) -> Dear | None:
-    """Add what one session did; what it cost in the period, where that is known."""
-    own = Sum()
+    totals: PeriodTotals, session: str, parts: list[EventPart | Group], start: str
+) -> SessionCost | None:
+    """Add the parts of a session, and return its cost in the period, where that is known."""
+    own_totals = Totals()
     for part in parts:
         day = _day(part)
-        is_now = day >= begin
-        totals = [sums.now if is_now else sums.before, sums.days.setdefault(day, Sum())]
+        is_now = day >= start
+        targets = [
+            totals.current if is_now else totals.previous,
+            totals.days.setdefault(day, Totals()),
+        ]
         for by in BY:
             if by != "model" or isinstance(part, Group):
-                pair = sums.groups[by].setdefault(getattr(part, by), (Sum(), Sum()))
-                totals.append(pair[0 if is_now else 1])
-        for total in totals:
+                pair = totals.groups[by].setdefault(getattr(part, by), (Totals(), Totals()))
+                targets.append(pair[0 if is_now else 1])
+        for total in targets:
             total.add(part)
         if is_now:
-            own.add(part)
+            own_totals.add(part)
     if not session:
         return None
     parts = sorted(parts, key=lambda part: (part.first, part.tool))
-    mine = [part for part in parts if _day(part) >= begin]
-    _count_session(sums, mine, is_now=True)
-    _count_session(sums, [part for part in parts if _day(part) < begin], is_now=False)
-    if own.cost is None:
+    mine = [part for part in parts if _day(part) >= start]
+    _count_session(totals, mine, is_now=True)
+    _count_session(totals, [part for part in parts if _day(part) < start], is_now=False)
+    if own_totals.cost is None:
         return None
-    return Dear(
-        own.cost, session, _first(part.tool for part in mine), _first(p.project for p in mine),
-        own.unpriced, own.failures, mine[0].first, max(part.last for part in mine),
+    return SessionCost(
+        own_totals.cost, session, _first(part.tool for part in mine),
+        _first(part.project for part in mine),
+        own_totals.unpriced, own_totals.failures, mine[0].first,
+        max(part.last for part in mine),
     )  # fmt: skip
 
 
-def _count_session(sums: Sums, parts: list[EventPart | Group], *, is_now: bool) -> None:
+def _count_session(totals: PeriodTotals, parts: list[EventPart | Group], *, is_now: bool) -> None:
     """Count a session once: in the period, on one day, and in one group of each kind."""
     if not parts:
         return
     uses = (ModelUse(_tokens(part), part.last, part.model) for part in parts)
-    named: dict[By, str] = {
+    names: dict[By, str] = {
         "model": main_model(uses) or "",
         "project": _first(part.project for part in parts),
         "tool": _first(part.tool for part in parts),
     }
-    (sums.now if is_now else sums.before).sessions += 1
-    sums.days[_day(parts[0])].sessions += 1
-    for by, name in named.items():
-        pair = sums.groups[by].setdefault(name, (Sum(), Sum()))
+    (totals.current if is_now else totals.previous).sessions += 1
+    totals.days[_day(parts[0])].sessions += 1
+    for by, name in names.items():
+        pair = totals.groups[by].setdefault(name, (Totals(), Totals()))
         pair[0 if is_now else 1].sessions += 1
 
 
@@ -191,7 +198,7 @@ def _tokens(part: EventPart | Group) -> int:
 async def _by_session(
     events: AsyncIterator[EventPart], messages: AsyncIterator[Group]
 ) -> AsyncGenerator[tuple[str, list[EventPart | Group]], None]:
-    """The parts of each session together, of two streams that come in order of sessions."""
+    """Yield the parts of each session together, of two streams that come in order of sessions."""
     event, message = await anext(events, None), await anext(messages, None)
     while event is not None or message is not None:
         session = min(part.session for part in (event, message) if part is not None)

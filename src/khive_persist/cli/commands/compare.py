@@ -16,8 +16,8 @@ from khive_persist.errors import MissingExtraError
 from khive_persist.transfer.target import replacing
 
 if TYPE_CHECKING:
-    from khive_persist.analytics.compare.collect import Collected
-    from khive_persist.analytics.compare.compare import Compared
+    from khive_persist.analytics.compare.collect import CollectedSamples
+    from khive_persist.analytics.compare.compare import MetricComparison
     from khive_persist.analytics.compare.report.tables import Table
 
 
@@ -149,10 +149,12 @@ def command(
     return DONE if any(one.p is not None for one in compared) else FAILED
 
 
-def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool) -> None:
+def _print(
+    found: "CollectedSamples", compared: "list[MetricComparison]", *, definitions: bool
+) -> None:
     from khive_persist.analytics.compare.experiment import remarks
     from khive_persist.analytics.compare.metric import ABSENT
-    from khive_persist.analytics.compare.statistics.p_values import shown
+    from khive_persist.analytics.compare.statistics.p_values import p_cell
     from khive_persist.analytics.compare.summary import sentence
 
     sizes = ", ".join(f"{name} {size}" for name, size in found.groups.items())
@@ -169,7 +171,7 @@ def _print(found: "Collected", compared: "list[Compared]", *, definitions: bool)
         (
             one.metric.name, group.name, group.description.n, group.description.mean,
             group.description.sd, group.description.median, sum(group.left_out.values()),
-            shown(one.p) if number == 0 else None, shown(one.p_holm) if number == 0 else None,
+            p_cell(one.p) if number == 0 else None, p_cell(one.p_holm) if number == 0 else None,
         )
         for one in compared
         for number, group in enumerate(one.groups)

@@ -99,7 +99,7 @@ def assign(
     what was named late. Assigned again, a session keeps what it has.
     """
     project = drained_project(context, directory)
-    kept = anyio.run(assigning.assigned, project, session, name, variant)
+    kept = anyio.run(assigning.assign_in_project, project, session, name, variant)
     found = assigning.as_document(kept.record)
     if as_json:
         print_json(found | {"is_new": kept.is_new})
@@ -190,11 +190,11 @@ def _note(found: ExperimentCount) -> str:
 
 
 def _said(check: "RatioCheck") -> str:
-    from khive_persist.analytics.compare.statistics.p_values import said
+    from khive_persist.analytics.compare.statistics.p_values import p_text
 
     if check.p is None:
         return "Too few sessions were drawn to check whether they fit the weights."
-    told = f"chi-square {check.chi_square:.4g}, {said(check.p)}"
+    told = f"chi-square {check.chi_square:.4g}, {p_text(check.p)}"
     if check.is_mismatch:
         return (
             f"The sessions drawn do not fit the weights ({told}): something loses sessions, or"

@@ -1,1 +1,1 @@
-"""What stands between the socket and the app: limits, heads, hosts, tokens, errors."""
+"""The layer between the socket and the app: limits, heads, hosts, tokens, errors."""

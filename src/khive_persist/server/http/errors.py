@@ -1,4 +1,4 @@
-"""What went wrong, as an answer: one JSON document, one status a cause."""
+"""Errors as answers: one JSON document, one status a cause."""
 
 import logging
 import re
@@ -15,7 +15,7 @@ from khive_persist import errors
 from khive_persist.errors import KhiveError
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.tokens import PREFIX
-from khive_persist.server.http.unread_body import Throwing, Unread
+from khive_persist.server.http.unread_body import ActiveDiscards, UnreadBody
 from khive_persist.store import codec
 
 RETRY_AFTER_SECONDS: Final = 2
@@ -56,15 +56,15 @@ _HTTP_CODES: Final = {404: "no_route", 405: "method_not_allowed"}
 _log = logging.getLogger("khive_persist.server")
 
 
-class Refused(Exception):
-    """A request that is answered with an error of HTTP's own.
+class HTTPError(Exception):
+    """The error of a request that is answered with an HTTP status of its own.
 
     Attributes:
-        status: Of the answer.
+        status: The status of the answer.
         code: A stable lower-case word for programs.
         message: One line.
-        hint: What to do about it, one line, or an empty string.
-        headers: More of the answer's headers.
+        hint: The remedy, one line, or an empty string.
+        headers: Further headers of the answer.
     """
 
     def __init__(
@@ -84,29 +84,31 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Come over from another process whole."""
-        return _refused, (self.status, self.code, self.message, self.hint, self.headers)
+        """Return how to make the error again in another process, with all of its fields."""
+        return _http_error, (self.status, self.code, self.message, self.hint, self.headers)
 
 
-def _refused(
+def _http_error(
     status: int, code: str, message: str, hint: str, headers: Mapping[str, str]
-) -> Refused:
-    return Refused(status, code, message, hint=hint, headers=headers)
+) -> HTTPError:
+    return HTTPError(status, code, message, hint=hint, headers=headers)
 
 
 def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return Response(
         codec.dump_lossy(value).encode(), status, headers, media_type="application/json"
     )
 
 
 def error_response(error: Exception) -> Response:
-    """The answer to a request that raised this. What is no error of ours says nothing of itself."""
+    """Return the answer to a request that raised this. What is no error of ours says nothing of
+    itself.
+    """
     headers: dict[str, str] = {}
-    if isinstance(error, Refused):
+    if isinstance(error, HTTPError):
         status, code, message, hint = error.status, error.code, error.message, error.hint
         headers = error.headers
     elif isinstance(error, KhiveError):
@@ -124,22 +126,22 @@ def error_response(error: Exception) -> Response:
 
 
 def _line(text: str) -> str:
-    """A text on one line. A token that was sent as something else is not sent back."""
+    """Return a text on one line. A token that was sent as something else is not sent back."""
     return _TOKEN.sub("[token]", " ".join(text.split()))
 
 
-class Errors:
-    """Answers in place of an app that raised."""
+class ErrorMiddleware:
+    """The middleware that answers in place of an app that raised."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._limits = limits
-        self._throwing = Throwing()
+        self._throwing = ActiveDiscards()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # With it, the router raises instead of answering in plain text.
         scope["app"] = self
-        unread = Unread(scope, receive, self._limits, self._throwing)
+        unread = UnreadBody(scope, receive, self._limits, self._throwing)
         started = False
 
         async def sending(message: Message) -> None:
@@ -153,7 +155,7 @@ class Errors:
             # Nobody is left to be answered.
             return
         except Exception as error:  # Whoever asked must get an answer, and the log one line.
-            if not isinstance(error, Refused | KhiveError | HTTPException):
+            if not isinstance(error, HTTPError | KhiveError | HTTPException):
                 _log.error("internal_error", extra={"fields": where(error)})
             if started:
                 # Too late to say so. uvicorn closes the connection, which tells an answer that ends
@@ -166,7 +168,7 @@ class Errors:
 
 
 def where(error: BaseException) -> dict[str, str]:
-    """The class of an error and its line of code; not its text, which may quote a payload."""
+    """Return the class and the line of code of an error; its text may quote a payload."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return {"error": type(error).__name__, "at": at}

@@ -31,10 +31,10 @@ HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
-class Headers:
-    """Adds them. An answer that does not say how it may be cached may not be.
+class SecurityHeadersMiddleware:
+    """The middleware that adds them. An answer that does not say how it may be cached may not be.
 
-    One may have a policy of its own: a report has its style in it, and no script at all.
+    An answer may have a policy of its own: a report has its style in it, and no script at all.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -44,8 +44,8 @@ class Headers:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ())]
-                own = {name for name, _ in headers}
-                headers += [one for one in (*HEADERS, _NO_STORE) if one[0] not in own]
+                names = {name for name, _ in headers}
+                headers += [header for header in (*HEADERS, _NO_STORE) if header[0] not in names]
                 message = {**message, "headers": headers}
             await send(message)
 

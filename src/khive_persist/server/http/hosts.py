@@ -1,4 +1,4 @@
-"""Only who names this server, from a page of this server or from no page, is answered.
+"""The check that a request names this server, and comes from its own pages or from no page.
 
 A page of another site that points its own name at this address (DNS rebinding) names another host;
 one that sends requests here from a browser has another origin.
@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from khive_persist.server.http.errors import Refused, error_response
+from khive_persist.server.http.errors import HTTPError, error_response
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:]{2,39}\]|[a-z0-9][a-z0-9.-]{0,252})(?::(\d{1,5}))?\Z")
@@ -21,9 +21,9 @@ _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 
 
 @lru_cache(maxsize=8)
-def allowed_hosts(address: str, more: tuple[str, ...]) -> frozenset[str]:
-    """The names under which a server at this address is known, in lower case."""
-    names = {name.lower() for name in (*LOOPBACK, *more)}
+def allowed_hosts(address: str, extra: tuple[str, ...]) -> frozenset[str]:
+    """Return the names under which a server at this address is known, in lower case."""
+    names = {name.lower() for name in (*LOOPBACK, *extra)}
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -35,8 +35,8 @@ def allowed_hosts(address: str, more: tuple[str, ...]) -> frozenset[str]:
     return frozenset(names)
 
 
-class Hosts:
-    """Refuses other hosts and origins, on every route, those that are not there included."""
+class HostMiddleware:
+    """The middleware that refuses other hosts and origins, on routes that do not exist, too."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class Hosts:
         hosts: Callable[[], frozenset[str]],
         origins: Callable[[], frozenset[str]],
     ) -> None:
-        """Take what is allowed, asked for at each request, since the settings may change.
+        """Take the allowed names, which are asked for at each request: the settings may change.
 
         Args:
-            app: Who is asked then.
+            app: The app behind the check.
             hosts: Names in lower case; one without a port is allowed with every port.
             origins: Origins besides the server's own, as `https://example.test:8080`.
         """
@@ -60,53 +60,53 @@ class Hosts:
         app = self._app if refusal is None else error_response(refusal)
         await app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Refused | None:
-        given: dict[bytes, list[bytes]] = {b"host": [], b"origin": [], b"sec-fetch-site": []}
+    def _refusal(self, scope: Scope) -> HTTPError | None:
+        headers: dict[bytes, list[bytes]] = {b"host": [], b"origin": [], b"sec-fetch-site": []}
         mode = b""
         for name, value in scope["headers"]:
-            if name in given:
-                given[name].append(value)
+            if name in headers:
+                headers[name].append(value)
             elif name == b"sec-fetch-mode":
                 mode = value
-        host = _only(given[b"host"])
+        host = _only(headers[b"host"])
         if not self._is_host(host):
-            return Refused(
+            return HTTPError(
                 421,
                 "host",
                 "this server is not known by that name",
                 hint="name it in server.allowed_hosts of config.toml",
             )
-        origins = given[b"origin"]
+        origins = headers[b"origin"]
         if origins and not self._is_origin(_only(origins), host):
-            return Refused(
+            return HTTPError(
                 403,
                 "origin",
                 "pages of that origin are not answered",
                 hint="name it in server.allowed_origins of config.toml",
             )
-        sites = given[b"sec-fetch-site"]
+        sites = headers[b"sec-fetch-site"]
         # A link from anywhere may lead here; what it opens sends its own requests after.
         follows_link = mode == b"navigate" and scope["method"] in {"GET", "HEAD"}
         if not origins and not follows_link and not _OWN_SITES.issuperset(sites):
-            return Refused(403, "origin", "pages of other sites are not answered")
+            return HTTPError(403, "origin", "pages of other sites are not answered")
         return None
 
     def _is_host(self, host: str) -> bool:
         hosts = self._hosts()
-        found = _AUTHORITY.match(host)
-        if found is None:
+        match = _AUTHORITY.match(host)
+        if match is None:
             return False
-        return host in hosts or found[1] in hosts
+        return host in hosts or match[1] in hosts
 
     def _is_origin(self, origin: str, host: str) -> bool:
         if origin in self._origins():
             return True
-        found = _ORIGIN.match(origin)
-        return found is not None and found[1] == host
+        match = _ORIGIN.match(origin)
+        return match is not None and match[1] == host
 
 
 def _only(values: list[bytes]) -> str:
-    """The one value in lower case; an empty string for none, several, or what is not ASCII."""
+    """Return the only value in lower case; an empty string for none, several, or no ASCII."""
     if len(values) != 1:
         return ""
     try:

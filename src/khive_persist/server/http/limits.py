@@ -1,28 +1,28 @@
-"""How much of a request is taken, and for how long."""
+"""The limits of a request in size and time."""
 
 from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """What one connection may cost. Sizes are in bytes.
+    """The limits of one connection. Sizes are in bytes.
 
     Attributes:
-        head_bytes: Of the request line and the headers.
-        head_fields: How many headers.
-        target_bytes: Of the path and the query.
-        head_seconds: From the first moment of a connection, or of another request on it, to the
-            end of its head.
-        body_seconds: From there to the end of the body.
-        write_seconds: How long a client may leave an answer unread.
-        idle_seconds: How long a connection is kept between two requests.
-        connections: At once; one more closes the one that has waited longest for its head, or for
-            what somebody without a token sends after it.
-        buffered_bytes: Of all bodies together that are being read, but for the small ones.
-        small_bytes: A body of up to so many is always read, however full the buffer is.
-        stranger_body_bytes: Of a body that is read before it is known who sends it.
-        stranger_body_seconds: For how long it is.
-        linger_bytes: Read and thrown away of a refused body, so that its sender sees why.
-        linger_seconds: For how long.
+        head_bytes: The size of the request line and the headers.
+        head_fields: The number of headers.
+        target_bytes: The size of the path and the query.
+        head_seconds: The time from the first moment of a connection, or of another request on it,
+            to the end of its head.
+        body_seconds: The time from there to the end of the body.
+        write_seconds: The time for which a client may leave an answer unread.
+        idle_seconds: The time for which a connection is kept between two requests.
+        connections: The number of connections; one more closes the one that has waited longest for
+            its head, or for the body of a sender without a token.
+        buffered_bytes: The size of all bodies together that are being read, but for the small ones.
+        small_bytes: The size up to which a body is always read, however full the buffer is.
+        stranger_body_bytes: The size of a body that is read before its sender is known.
+        stranger_body_seconds: The time for which that is read.
+        linger_bytes: The size that is discarded of a refused body, so that its sender sees why.
+        linger_seconds: The time for which that goes on.
     """
 
     head_bytes: int = 32_768

@@ -1,4 +1,4 @@
-"""Where a server listens, and whether it may."""
+"""The listening socket of a server, and the check of its address."""
 
 import ipaddress
 import socket
@@ -48,29 +48,31 @@ def is_loopback(address: str) -> bool:
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A socket that is bound and listens; port 0 takes a free one.
+    """Return a socket that is bound and listens; port 0 takes a free one.
 
     Raises:
         ProjectError: It cannot be bound, as where another program has the port.
     """
     try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, at = found[0]
-        made = socket.socket(family, kind, protocol)
+        addresses = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, at = addresses[0]
+        listener = socket.socket(family, kind, protocol)
         try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind(at)
-            made.listen(_BACKLOG)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(at)
+            listener.listen(_BACKLOG)
         except BaseException:
-            made.close()
+            listener.close()
             raise
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ProjectError(
             f"cannot listen on {address} port {port} ({reason})", hint="choose another with --port"
         ) from error
-    made.setblocking(False)
-    return made
+    listener.setblocking(False)
+    return listener
 
 
 def url_of(listening: socket.socket, address: str, *, has_tls: bool) -> str:

@@ -11,8 +11,8 @@ _ESCAPED: Final = re.compile("%2f", re.IGNORECASE)
 _STAND_IN: Final = "\udc2f"
 
 
-class Paths:
-    """Lets an app route by a path's words, of which an escaped `/` is a part."""
+class PathMiddleware:
+    """The middleware by which an app routes by words that may hold an escaped `/`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,5 +26,5 @@ class Paths:
 
 
 def with_slashes(word: str) -> str:
-    """A word of a path as its sender means it."""
+    """Return a word of a path as its sender means it."""
     return word.replace(_STAND_IN, "/")

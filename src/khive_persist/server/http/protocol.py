@@ -26,9 +26,11 @@ _CODES: Final = {400: "bad_request", 431: "head_too_large", 503: "busy"}
 
 
 def guarded_protocol(limits: Limits) -> type[Any]:
-    """The protocol of one server's connections, on httptools where it is installed, else on h11."""
-    waiting: dict[_Guard, None] = {}
-    shared = {"limits": limits, "waiting": waiting}
+    """Return the protocol of one server's connections, on httptools where it is installed, else on
+    h11.
+    """
+    pending: dict[_Guard, None] = {}
+    shared = {"limits": limits, "pending": pending}
     if find_spec("httptools") is not None:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -39,12 +41,12 @@ def guarded_protocol(limits: Limits) -> type[Any]:
 
 
 class _Guard(_Base):
-    """Stands before one of uvicorn's protocols."""
+    """The limits of a connection, before one of uvicorn's protocols."""
 
     limits: ClassVar[Limits]
     # Those that have sent no whole head, nothing since an answer, or no token that is known: the
     # longest-waiting first.
-    waiting: ClassVar[dict["_Guard", None]]
+    pending: ClassVar[dict["_Guard", None]]
 
     _head_bytes = 0
     _head_timer: TimerHandle | None = None
@@ -55,11 +57,11 @@ class _Guard(_Base):
         if len(self.connections) > self.limits.connections and not self._make_room():
             self._refuse(503, "too many connections")
             return
-        self.waiting[self] = None
+        self.pending[self] = None
         self._head_timer = self.loop.call_later(self.limits.head_seconds, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.waiting.pop(self, None)
+        self.pending.pop(self, None)
         self._stop_head_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
@@ -83,7 +85,7 @@ class _Guard(_Base):
         self._head_bytes = 0
         super().on_response_complete()
         if self._waits() and not self.transport.is_closing():
-            self.waiting[self] = None
+            self.pending[self] = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -97,20 +99,20 @@ class _Guard(_Base):
         self._refuse(400, "this is no HTTP request")
 
     def _admit(self) -> None:
-        self.waiting.pop(self, None)
+        self.pending.pop(self, None)
 
     def _waits(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def _make_room(self) -> bool:
-        longest = next(iter(self.waiting), None)
+        longest = next(iter(self.pending), None)
         if longest is None:
             return False
         longest._give_up()
         return True
 
     def _give_up(self) -> None:
-        self.waiting.pop(self, None)
+        self.pending.pop(self, None)
         self._stop_head_timer()
         # Not closed: that would wait for the client to read what it is not reading.
         self.transport.abort()

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from khive_persist.server.http.errors import CLOSE, Refused
+from khive_persist.server.http.errors import CLOSE, HTTPError
 from khive_persist.server.http.limits import Limits
 
 _CODING: Final = b"transfer-encoding"
@@ -19,8 +19,8 @@ _ONCE: Final = frozenset(
 )
 
 
-class Heads:
-    """Refuses a head that is too large, or that two programs could read in two ways."""
+class RequestHeadMiddleware:
+    """The middleware that refuses a head that is too large, or that can be read in two ways."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
@@ -33,24 +33,24 @@ class Heads:
     def _check(self, scope: Scope) -> None:
         headers, limits = scope["headers"], self._limits
         if len(scope["raw_path"]) + len(scope["query_string"]) > limits.target_bytes:
-            raise Refused(414, "target_too_long", "the path is too long", headers=CLOSE)
+            raise HTTPError(414, "target_too_long", "the path is too long", headers=CLOSE)
         size = 0
         once: dict[bytes, bytes] = {}
         for name, value in headers:
             size += len(name) + len(value)
             if name in _ONCE:
                 if name in once:
-                    raise Refused(400, "bad_request", "a header is there twice", headers=CLOSE)
+                    raise HTTPError(400, "bad_request", "a header is there twice", headers=CLOSE)
                 once[name] = value
         if size > limits.head_bytes or len(headers) > limits.head_fields:
-            raise Refused(431, "head_too_large", "the headers are too large", headers=CLOSE)
+            raise HTTPError(431, "head_too_large", "the headers are too large", headers=CLOSE)
         coding = once.get(_CODING)
         if coding is not None and b"content-length" in once:
-            raise Refused(
+            raise HTTPError(
                 400,
                 "bad_request",
                 "Content-Length and Transfer-Encoding are both there",
                 headers=CLOSE,
             )
         if coding is not None and coding.lower() != b"chunked":
-            raise Refused(501, "transfer_encoding", "only chunked is known", headers=CLOSE)
+            raise HTTPError(501, "transfer_encoding", "only chunked is known", headers=CLOSE)

@@ -1,4 +1,4 @@
-"""Tokens: who may do what. `.khive/server.tokens` has their digests, `server.token` the local one.
+"""Tokens and their rights. `.khive/server.tokens` has the digests, `server.token` the local one.
 
 A token is 256 random bits, so one SHA-256 of it is as hard to undo as many. It is shown once, when
 it is made. Only the local token lies there as it is, in a file of mode 0600: whoever can read that
@@ -35,13 +35,13 @@ _MOST_BYTES: Final = 4 << 20
 
 
 class Token(NamedTuple):
-    """What is known of a token.
+    """The entry of a token.
 
     Attributes:
-        name: A word of its owner's.
+        name: The name that its owner gave it.
         rights: `ingest` to record, `read` to look, `admin` for both and all else.
-        sha256: Of the token, in hex.
-        created_at: When it was made, in UTC, as `created_at` of a record.
+        sha256: The digest of the token, in hex.
+        created_at: The time of its making, in UTC, as `created_at` of a record.
     """
 
     name: str
@@ -65,18 +65,19 @@ class Tokens:
         self._known: tuple[Token, ...] = ()
 
     def list(self) -> tuple[Token, ...]:
-        """All of them, in the order in which they were made; none of a list that is not ours.
+        """Return all of them, in the order in which they were made; none of a list that is not
+        ours.
 
         Raises:
             InvalidFileError: The file is not one of ours.
             ProjectError: It cannot be read.
         """
         try:
-            found = os.stat(self._path)
-            seen = found.st_mtime_ns, found.st_size, found.st_ino
-            if seen != self._seen:
+            status = os.stat(self._path)
+            fingerprint = status.st_mtime_ns, status.st_size, status.st_ino
+            if fingerprint != self._seen:
                 self._known = _read(self._project, self._path)
-                self._seen = seen
+                self._seen = fingerprint
         except FileNotFoundError:
             self._seen, self._known = None, ()
         except OSError as error:
@@ -86,15 +87,15 @@ class Tokens:
     def find(self, token: str) -> Token | None:
         """Return what is known of a token; None for one that is not known. In constant time."""
         digest = _digest(token)
-        found = None
-        for known in self.list():
-            if hmac.compare_digest(known.sha256, digest):
-                found = known
-        return found
+        match = None
+        for candidate in self.list():
+            if hmac.compare_digest(candidate.sha256, digest):
+                match = candidate
+        return match
 
     def named(self, name: str) -> Token | None:
-        """The token of a name."""
-        return next((known for known in self.list() if known.name == name), None)
+        """Return the token of a name."""
+        return next((token for token in self.list() if token.name == name), None)
 
     def create(self, name: str, rights: Iterable[Right]) -> str:
         """Make a token: its digest is stored and synced on return. It is given only here.
@@ -126,15 +127,15 @@ class Tokens:
             ProjectError: The file cannot be written.
         """
         with write_lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
-            kept = [known for known in self.list() if known.name != name]
-            if len(kept) == len(self.list()):
+            remaining = [token for token in self.list() if token.name != name]
+            if len(remaining) == len(self.list()):
                 raise NotFoundError(f"there is no token {name}")
-            self._write(kept)
+            self._write(remaining)
             if name == LOCAL:
                 self._local.unlink(missing_ok=True)
 
     def local(self) -> str:
-        """The local token, with every right, made where there is none.
+        """Return the local token, with every right, made where there is none.
 
         Raises:
             ProjectError: It cannot be read or written.
@@ -147,10 +148,10 @@ class Tokens:
                 except (FileNotFoundError, UnicodeDecodeError):
                     token = ""
                 self._set_foreign_aside()
-                found = self.find(token) if token else None
-                if found is not None and found.name == LOCAL:
+                match = self.find(token) if token else None
+                if match is not None and match.name == LOCAL:
                     return token
-                self._write([known for known in self.list() if known.name != LOCAL])
+                self._write([entry for entry in self.list() if entry.name != LOCAL])
                 token = self._add(LOCAL, ("admin",))
                 write_private(self._local, token.encode() + b"\n")
                 return token
@@ -167,8 +168,8 @@ class Tokens:
 
     def _add(self, name: str, rights: tuple[Right, ...]) -> str:
         token = PREFIX + secrets.token_urlsafe(32)
-        made = Token(name, rights, _digest(token), clock.to_text(clock.now()))
-        self._write([*self.list(), made])
+        entry = Token(name, rights, _digest(token), clock.to_text(clock.now()))
+        self._write([*self.list(), entry])
         return token
 
     def _write(self, tokens: Iterable[Token]) -> None:
@@ -187,15 +188,15 @@ def _read(project: Project, path: Path) -> tuple[Token, ...]:
     if not signed.is_believed(project.khive, FILE, path):
         return ()
     try:
-        return tuple(_token(one) for one in signed.read(path)["tokens"])
+        return tuple(_token(entry) for entry in signed.read(path)["tokens"])
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFileError(
             f"{path} is no list of tokens", hint="remove it, and make the tokens anew"
         ) from error
 
 
-def _token(one: dict[str, Any]) -> Token:
-    rights = tuple(right for right in RIGHTS if right in one["rights"])
-    if not isinstance(one["name"], str) or not isinstance(one["sha256"], str):
+def _token(entry: dict[str, Any]) -> Token:
+    rights = tuple(right for right in RIGHTS if right in entry["rights"])
+    if not isinstance(entry["name"], str) or not isinstance(entry["sha256"], str):
         raise TypeError("not text")
-    return Token(one["name"], rights, one["sha256"], str(one["created_at"]))
+    return Token(entry["name"], rights, entry["sha256"], str(entry["created_at"]))

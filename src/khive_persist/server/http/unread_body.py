@@ -1,4 +1,4 @@
-"""`Unread`: what of a body nobody has read when its request is refused.
+"""The part of a body that is unread when its request is refused.
 
 Closed with bytes that wait to be read, a connection is reset, and its sender never looks at the
 answer (RFC 9112, 9.6). So the answer goes out first, then what still comes is thrown away.
@@ -16,23 +16,25 @@ _PAUSE_SECONDS: Final = 0.01
 _BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class Throwing:
-    """How many bodies of a server are being thrown away: together they are not to cost much."""
+class ActiveDiscards:
+    """The number of bodies that a server discards: together they are not to cost much."""
 
     count = 0
 
 
-class Unread:
+class UnreadBody:
     """The body of one request, as far as it has not been read."""
 
-    def __init__(self, scope: Scope, receive: Receive, limits: Limits, throwing: Throwing) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, limits: Limits, throwing: ActiveDiscards
+    ) -> None:
         self._receive = receive
         self._limits = limits
         self._throwing = throwing
         self._is_read = not any(name in _BODY_HEADERS for name, _ in scope["headers"])
 
     async def receive(self) -> Message:
-        """The next piece, for who answers the request."""
+        """Return the next piece, for who answers the request."""
         message = await self._receive()
         self._is_read = not message.get("more_body", False)
         return message

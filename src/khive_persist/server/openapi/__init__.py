@@ -1,4 +1,4 @@
-"""`/v1/openapi.json`: what the server can be asked, as OpenAPI 3.1.
+"""`/v1/openapi.json`: the routes of the server, as OpenAPI 3.1.
 
 Made from the routes themselves: what a route asks of its caller, and what `read/operations.py` says
 of those that read. `writes.py` says the rest of the others. A test holds that each route is

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from starlette.routing import BaseRoute, Route
 
-from khive_persist.server.context import Serving
-from khive_persist.server.openapi.writes import Told, told
-from khive_persist.server.request.auth import Guarded
+from khive_persist.server.context import ServerContext
+from khive_persist.server.openapi.writes import WriteDescription, describe_write
+from khive_persist.server.request.auth import GuardedEndpoint
 from khive_persist.server.routes.read.listing import MEDIA_TYPES
 from khive_persist.server.routes.read.operations import Operation
 from khive_persist.server.routes.read.parameters import MAX_CHARACTERS, MAX_VALUES, TIME, Parameter
@@ -49,11 +49,11 @@ _TYPES: Final[dict[str, Schema]] = {
 _CONVERTOR: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
-def openapi(serving: Serving, routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """The document of some routes; one that nothing is told of is left out."""
+def openapi(context: ServerContext, routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """Return the document of some routes; one that nothing is told of is left out."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        if not isinstance(route, Route) or not isinstance(route.app, Guarded):
+        if not isinstance(route, Route) or not isinstance(route.app, GuardedEndpoint):
             continue
         for method in sorted((route.methods or set()) - {"HEAD"}):
             described = _described(route, method, route.app)
@@ -72,7 +72,7 @@ def openapi(serving: Serving, routes: Iterable[BaseRoute]) -> dict[str, Any]:
             "schemas": {"Error": _error()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "login": {"type": "apiKey", "in": "cookie", "name": serving.cookie},
+                "login": {"type": "apiKey", "in": "cookie", "name": context.cookie},
             },
         },
     }
@@ -81,15 +81,15 @@ def openapi(serving: Serving, routes: Iterable[BaseRoute]) -> dict[str, Any]:
 def _merged_path(path: str, paths: Mapping[str, Any]) -> str:
     # Two paths that differ in the name of a parameter alone are one to OpenAPI.
     plain = _CONVERTOR.sub("{}", path)
-    return next((known for known in paths if _CONVERTOR.sub("{}", known) == plain), path)
+    return next((existing for existing in paths if _CONVERTOR.sub("{}", existing) == plain), path)
 
 
-def _described(route: Route, method: str, guarded: Guarded) -> dict[str, Any] | None:
+def _described(route: Route, method: str, guarded: GuardedEndpoint) -> dict[str, Any] | None:
     operation = guarded.operation
     if isinstance(operation, Operation):
         described = _reading(operation)
-    elif (one := told(method, route.path)) is not None:
-        described = _writing(one, guarded)
+    elif (write := describe_write(method, route.path)) is not None:
+        described = _writing(write, guarded)
     else:
         return None
     described["operationId"] = _operation_id(method, route.path)
@@ -97,8 +97,8 @@ def _described(route: Route, method: str, guarded: Guarded) -> dict[str, Any] | 
     described["security"] = [{"token": []}, {"login": []}] if guarded.right is not None else []
     refusals = {**_ALWAYS, **(_WITH_TOKEN if guarded.right is not None else {})}
     described["responses"] |= {
-        status: _refusal(why)
-        for status, why in sorted({**refusals, **described.pop("refusals")}.items())
+        status: _refusal(reason)
+        for status, reason in sorted({**refusals, **described.pop("refusals")}.items())
     }
     return described
 
@@ -120,6 +120,7 @@ def _reading(operation: Operation) -> dict[str, Any]:
         responses["304"] = {"description": "The client has it already: see If-None-Match."}
     refusals = {"404": "there is none"} if names else {}
     return {
+        **({"deprecated": True} if operation.is_deprecated else {}),
         "summary": operation.summary,
         "parameters": parameters,
         "responses": responses,
@@ -130,55 +131,57 @@ def _reading(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _writing(one: Told, guarded: Guarded) -> dict[str, Any]:
+def _writing(write: WriteDescription, guarded: GuardedEndpoint) -> dict[str, Any]:
     answers = {}
-    for status, schema in one.answers.items():
-        shown: dict[str, Any] = {"description": "Not changed." if status == "304" else one.summary}
-        if status != "304" and one.media_type:
-            shown["content"] = {one.media_type: {} if schema is None else {"schema": schema}}
-        answers[status] = shown
-    parameters = [_in_path(name, schema) for name, schema in one.path.items()]
-    parameters += [_in_query(parameter) for parameter in one.parameters]
+    for status, schema in write.answers.items():
+        answer: dict[str, Any] = {
+            "description": "Not changed." if status == "304" else write.summary
+        }
+        if status != "304" and write.media_type:
+            answer["content"] = {write.media_type: {} if schema is None else {"schema": schema}}
+        answers[status] = answer
+    parameters = [_in_path(name, schema) for name, schema in write.path.items()]
+    parameters += [_in_query(parameter) for parameter in write.parameters]
     parameters += [
         {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
-        for name, about in one.headers.items()
+        for name, about in write.headers.items()
     ]
     described: dict[str, Any] = {
-        "summary": one.summary,
+        "summary": write.summary,
         "parameters": parameters,
         "responses": answers,
-        "refusals": dict(one.refusals),
+        "refusals": dict(write.refusals),
     }
-    if one.body is not None:
+    if write.body is not None:
         described["requestBody"] = {
             "required": True,
             "content": {
-                name: {"schema": one.body if "json" in name and "nd" not in name else TEXT}
+                name: {"schema": write.body if "json" in name and "nd" not in name else TEXT}
                 for name in sorted(guarded.types)
             },
         }
-        described["refusals"] = {**_WITH_BODY, **one.refusals}
+        described["refusals"] = {**_WITH_BODY, **write.refusals}
     return described
 
 
-def _in_query(one: Parameter) -> dict[str, Any]:
-    schema = dict(_TYPES[one.kind])
-    if one.words:
-        schema["enum"] = [*one.words]
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    schema = dict(_TYPES[parameter.kind])
+    if parameter.words:
+        schema["enum"] = [*parameter.words]
     for name in ("minimum", "maximum", "default"):
-        if (value := getattr(one, name)) is not None:
+        if (value := getattr(parameter, name)) is not None:
             schema[name] = value
-    if one.is_many:
+    if parameter.is_many:
         schema = {"type": "array", "items": schema, "maxItems": MAX_VALUES}
-    return {"name": one.name, "in": "query", "description": one.about, "schema": schema}
+    return {"name": parameter.name, "in": "query", "description": parameter.about, "schema": schema}
 
 
 def _in_path(name: str, schema: Schema) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _refusal(why: str) -> dict[str, Any]:
-    return {"description": why, "content": {"application/json": {"schema": {"$ref": _ERROR}}}}
+def _refusal(reason: str) -> dict[str, Any]:
+    return {"description": reason, "content": {"application/json": {"schema": {"$ref": _ERROR}}}}
 
 
 def _error() -> Schema:

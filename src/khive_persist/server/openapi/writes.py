@@ -1,4 +1,4 @@
-"""What is told of the routes that are not of `reading/`: bodies and answers, by method and path."""
+"""The descriptions of the routes outside `routes/read/`: bodies and answers, by method and path."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -21,18 +21,18 @@ from khive_persist.server.routes.read.schemas import (
 from khive_persist.server.routes.records import CLASSES
 
 
-class Told(NamedTuple):
-    """What is told of one route.
+class WriteDescription(NamedTuple):
+    """The description of one route.
 
     Attributes:
-        summary: One line.
-        body: What it takes, or None where it takes none.
+        summary: The summary, one line.
+        body: The schema of its body, or None where it takes none.
         answers: The schema of an answer, by status; None for one that is no JSON.
-        media_type: Of those answers; empty where they have no body.
-        path: The schemas of what stands in its path.
-        parameters: Of its query.
-        headers: Of its request, by name, each with what it is for.
-        refusals: Of its own, by status.
+        media_type: The media type of those answers; empty where they have no body.
+        path: The schemas of the parameters in its path.
+        parameters: The parameters of its query.
+        headers: The headers of its request, by name, each with its purpose.
+        refusals: The refusals of its own, by status.
     """
 
     summary: str
@@ -162,13 +162,13 @@ _ONE: Final = _APPLICATION_SESSIONS + "/{id}"
 
 
 def _some(schema: Schema) -> Schema:
-    """One, or a batch; what is wrong with one of a batch is said in its result."""
+    """Return one, or a batch; what is wrong with one of a batch is said in its result."""
     return {"anyOf": [schema, array(schema)]}
 
 
-def _appended(what: str) -> Told:
-    return Told(
-        f"Add {what} to a session: one, or a batch.",
+def _appended(noun: str) -> WriteDescription:
+    return WriteDescription(
+        f"Add {noun} to a session: one, or a batch.",
         _some(_FIELDS),
         {"200": _BATCH},
         path={"id": _ID},
@@ -176,20 +176,20 @@ def _appended(what: str) -> Told:
     )
 
 
-WRITES: Final[dict[tuple[str, str], Told]] = {
-    ("POST", "/hooks/{tool}"): Told(
+WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
+    ("POST", "/hooks/{tool}"): WriteDescription(
         "One event, as an AI tool's HTTP hook sends it. It is durable when this is answered.",
         ANYTHING,
         media_type="",
         path={"tool": {"enum": [*HOOK_EVENTS]}},
         refusals={"404": "no such tool"},
     ),
-    ("POST", "/v1/events"): Told(
+    ("POST", "/v1/events"): WriteDescription(
         "Events with ids of their sender's: sent again, each is stored once.",
         _some(_EVENT),
         {"200": _BATCH},
     ),
-    ("POST", "/v1/{kind}"): Told(
+    ("POST", "/v1/{kind}"): WriteDescription(
         f"Records of a kind: {', '.join(CLASSES)}, your own.",
         _some(_RECORD),
         {"200": _BATCH},
@@ -204,13 +204,13 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
         ),
         refusals={"404": "no such kind"},
     ),
-    ("POST", _APPLICATION_SESSIONS): Told(
+    ("POST", _APPLICATION_SESSIONS): WriteDescription(
         "Begin a session of an application.",
         _FIELDS,
         {"200": _SESSION, "201": _SESSION},
         refusals={"409": "another session has this id"},
     ),
-    ("PATCH", _ONE): Told(
+    ("PATCH", _ONE): WriteDescription(
         "Change fields of a session that has still the version it is changed for.",
         _FIELDS,
         {"200": _SESSION},
@@ -218,7 +218,7 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
         headers=_IF_MATCH,
         refusals={**_CONFLICT, "428": "no version was said"},
     ),
-    ("POST", f"{_ONE}/complete"): Told(
+    ("POST", f"{_ONE}/complete"): WriteDescription(
         "Complete a session: nothing more is added to it.",
         _FIELDS,
         {"200": _SESSION},
@@ -229,36 +229,40 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
     ("POST", f"{_ONE}/messages"): _appended("messages"),
     ("POST", f"{_ONE}/measurements"): _appended("measurements"),
     ("POST", f"{_ONE}/scores"): _appended("scores"),
-    ("POST", _EXPERIMENTS): Told(
+    ("POST", _EXPERIMENTS): WriteDescription(
         "Create an experiment, which never changes; the same again is no other.",
         _NEW_EXPERIMENT,
         {"200": _EXPERIMENT, "201": _EXPERIMENT},
         refusals={"409": "another experiment has this name"},
     ),
-    ("POST", f"{_EXPERIMENTS}/{{name}}/assignments"): Told(
+    ("POST", f"{_EXPERIMENTS}/{{name}}/assignments"): WriteDescription(
         "Assign a variant to a session, before its work begins; again, it keeps what it has.",
         _ASSIGN,
         {"200": _ASSIGNMENT, "201": _ASSIGNMENT},
         path={"name": _NAME},
         refusals={"404": "no such experiment", "409": "the session has another variant"},
     ),
-    ("POST", "/login"): Told(
+    ("POST", "/login"): WriteDescription(
         "Change a token for a cookie, for a browser.",
         record(token=TEXT),
         {"200": _TOKEN},
         refusals={"401": "the token is not known"},
     ),
-    ("POST", "/logout"): Told("Forget the cookie.", ANYTHING, {"200": _OBJECT}),
-    ("GET", "/v1/whoami"): Told("Whose the token is.", None, {"200": _TOKEN}),
-    ("GET", "/healthz"): Told("Whether the server runs.", None, {"200": record(status=TEXT)}),
-    ("GET", "/readyz"): Told(
+    ("POST", "/logout"): WriteDescription("Forget the cookie.", ANYTHING, {"200": _OBJECT}),
+    ("GET", "/v1/whoami"): WriteDescription("Whose the token is.", None, {"200": _TOKEN}),
+    ("GET", "/healthz"): WriteDescription(
+        "Whether the server runs.", None, {"200": record(status=TEXT)}
+    ),
+    ("GET", "/readyz"): WriteDescription(
         "Whether it takes and stores events.", None, {"200": record(status=TEXT)}
     ),
-    ("GET", "/metrics"): Told(
+    ("GET", "/metrics"): WriteDescription(
         "What is counted, for Prometheus.", None, {"200": None}, media_type="text/plain"
     ),
-    ("GET", "/"): Told("The dashboard.", None, {"200": None, "304": None}, media_type="text/html"),
-    ("GET", "/assets/{name:path}"): Told(
+    ("GET", "/"): WriteDescription(
+        "The dashboard.", None, {"200": None, "304": None}, media_type="text/html"
+    ),
+    ("GET", "/assets/{name:path}"): WriteDescription(
         "A file of the dashboard.",
         None,
         {"200": None, "304": None},
@@ -266,10 +270,12 @@ WRITES: Final[dict[tuple[str, str], Told]] = {
         path={"name": TEXT},
         refusals={"404": "no such file"},
     ),
-    ("GET", "/v1/openapi.json"): Told("This document.", None, {"200": _OBJECT, "304": None}),
+    ("GET", "/v1/openapi.json"): WriteDescription(
+        "This document.", None, {"200": _OBJECT, "304": None}
+    ),
 }
 
 
-def told(method: str, path: str) -> Told | None:
-    """Return what is told of a route."""
+def describe_write(method: str, path: str) -> WriteDescription | None:
+    """Return the description of a route; None where it has none."""
     return WRITES.get((method, path))

@@ -1,1 +1,1 @@
-"""Who sends a request, and its body."""
+"""The sender of a request, and its body."""

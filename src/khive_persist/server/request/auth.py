@@ -1,4 +1,4 @@
-"""A route and what it asks of who calls it: a right, and JSON."""
+"""A route and its checks of a request: the right of the token, and the content type."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from khive_persist.server.context import Serving
-from khive_persist.server.http.errors import CLOSE, Refused
+from khive_persist.server.context import ServerContext
+from khive_persist.server.http.errors import CLOSE, HTTPError
 from khive_persist.server.http.paths import with_slashes
 from khive_persist.server.http.protocol import ADMIT
 from khive_persist.server.http.tokens import Right, Token
@@ -24,18 +24,18 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _BEARER: Final = "bearer "
 
 
-class Guarded:
+class GuardedEndpoint:
     """The app of one route. Its checks come before any byte of the body is read.
 
     Attributes:
-        right: What a token must give, or None where everybody is answered.
+        right: The right that a token must give, or None where every request is answered.
         types: The media types of a body, where the method has one.
-        operation: What is told of the route, where it says so itself.
+        operation: The description of the route, where it has one of its own.
     """
 
     def __init__(
         self,
-        serving: Serving,
+        context: ServerContext,
         path: str,
         endpoint: Endpoint,
         right: Right | None,
@@ -46,7 +46,7 @@ class Guarded:
         self.types = types
         self.operation = operation
         self._path = path
-        self._serving = serving
+        self._context = context
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,10 +55,10 @@ class Guarded:
         scope["path_params"] = {name: with_slashes(parameters[name]) for name in parameters}
         request = Request(scope, receive)
         if self.right is not None:
-            authorise(self._serving, request, self.right)
+            authorise(self._context, request, self.right)
         # A browser sends no other type than these to another site without asking it first.
         if scope["method"] in _WITH_BODY and media_type(request) not in self.types:
-            raise Refused(
+            raise HTTPError(
                 415,
                 "content_type",
                 "the body is not of a type that is taken here",
@@ -70,7 +70,7 @@ class Guarded:
 
 
 def route(
-    serving: Serving,
+    context: ServerContext,
     method: str,
     path: str,
     endpoint: Endpoint,
@@ -79,35 +79,35 @@ def route(
     types: frozenset[str] = JSON,
     operation: object = None,
 ) -> Route:
-    """A route of the app.
+    """Return a route of the app.
 
     Args:
-        serving: What its group was given.
-        method: GET also answers HEAD.
-        path: With its parameters in braces.
-        endpoint: Asked once the caller may.
-        right: What a token must give; None answers everybody who passes `hosts.py`.
+        context: The context of the server.
+        method: The method; GET also answers HEAD.
+        path: The path, with its parameters in braces.
+        endpoint: The endpoint, called once the checks are passed.
+        right: The right that a token must give; None answers every request that passes `hosts.py`.
         types: The media types of a body, where the method has one.
-        operation: What `openapi/` is to tell of it; see `routes/read/operations.py`.
+        operation: The description for `openapi/`; see `routes/read/operations.py`.
     """
-    guarded = Guarded(serving, path, endpoint, right, types, operation)
+    guarded = GuardedEndpoint(context, path, endpoint, right, types, operation)
     return Route(path, guarded, methods=[method])
 
 
-def authorise(serving: Serving, request: Request, right: Right) -> Token | None:
-    """Who calls; None where this server asks for no token.
+def authorise(context: ServerContext, request: Request, right: Right) -> Token | None:
+    """Return the token of a request; None where this server asks for no token.
 
     Raises:
-        Refused: 401 without a token that is known, 403 with one that does not give the right.
+        HTTPError: 401 without a token that is known, 403 with one that does not give the right.
     """
-    if not serving.live.settings.server_require_token:
+    if not context.live.settings.server_require_token:
         _admit(request)
         return None
-    token = _presented(serving, request)
+    token = _presented(context, request)
     if token is None:
         if "authorization" in request.headers:
-            serving.refusals.note(request.client)
-        raise Refused(
+            context.refused_tokens.note(request.client)
+        raise HTTPError(
             401,
             "token",
             "a token is needed",
@@ -115,13 +115,13 @@ def authorise(serving: Serving, request: Request, right: Right) -> Token | None:
             headers={"www-authenticate": "Bearer", **CLOSE},
         )
     if not token.may(right):
-        raise Refused(403, "right", f"this token has no right to {right}", headers=CLOSE)
+        raise HTTPError(403, "right", f"this token has no right to {right}", headers=CLOSE)
     _admit(request)
     return token
 
 
 def media_type(request: Request) -> str:
-    """The media type of the body, without its parameters."""
+    """Return the media type of the body, without its parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -130,11 +130,11 @@ def _admit(request: Request) -> None:
         admit()
 
 
-def _presented(serving: Serving, request: Request) -> Token | None:
-    given = request.headers.get("authorization")
-    if given is not None:
-        if given[: len(_BEARER)].lower() != _BEARER:
+def _presented(context: ServerContext, request: Request) -> Token | None:
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        if authorization[: len(_BEARER)].lower() != _BEARER:
             return None
-        return serving.tokens.find(given[len(_BEARER) :].strip())
-    cookie = request.cookies.get(serving.cookie)
-    return session_cookie.find(serving, cookie) if cookie else None
+        return context.tokens.find(authorization[len(_BEARER) :].strip())
+    cookie = request.cookies.get(context.cookie)
+    return session_cookie.find(context, cookie) if cookie else None

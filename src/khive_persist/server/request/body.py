@@ -9,11 +9,11 @@ import anyio
 import anyio.lowlevel
 from starlette.requests import Request
 
-from khive_persist.server.http.errors import CLOSE, Refused
+from khive_persist.server.http.errors import CLOSE, HTTPError
 from khive_persist.store import codec
 
 if TYPE_CHECKING:
-    from khive_persist.server.context import Serving
+    from khive_persist.server.context import ServerContext
 
 _STEP_BYTES: Final = 65_536
 # Text packs to a tenth or a thirtieth. What claims to be more than this was made to fill memories.
@@ -25,10 +25,10 @@ _ZSTD_WINDOW_LOG: Final = 23
 
 
 class Budget:
-    """What bodies that are being read may hold together. Small ones are always let in.
+    """The memory that bodies may hold together while they are read. Small ones are always let in.
 
     Attributes:
-        unpacking: Held by the body of which a large piece is being unpacked.
+        unpacking: The lock held while a large piece of a body is unpacked.
     """
 
     def __init__(self, total_bytes: int, small_bytes: int) -> None:
@@ -36,16 +36,16 @@ class Budget:
         self.small_bytes = small_bytes
         self.unpacking = asyncio.Lock()
 
-    def take(self, held: int, more: int) -> None:
+    def take(self, held: int, size: int) -> None:
         """Take what a body that holds so much needs more.
 
         Raises:
-            Refused: There is no room for it now.
+            HTTPError: There is no room for it now.
         """
-        more = max(0, held + more - self.small_bytes) - max(0, held - self.small_bytes)
-        if more > self._left:
-            raise Refused(503, "busy", "too many large bodies at once", headers=CLOSE)
-        self._left -= more
+        size = max(0, held + size - self.small_bytes) - max(0, held - self.small_bytes)
+        if size > self._left:
+            raise HTTPError(503, "busy", "too many large bodies at once", headers=CLOSE)
+        self._left -= size
 
     def give_back(self, held: int) -> None:
         """Give back what a body of this size had taken."""
@@ -56,7 +56,7 @@ class _Unpacker(Protocol):
     """Unpacks a stream piece by piece, and never more at a time than it is asked for."""
 
     def unpack(self, data: bytes) -> bytes:
-        """The next piece; `data` is what came since, and may be empty."""
+        """Return the next piece; `data` is what came since, and may be empty."""
 
     @property
     def has_more(self) -> bool:
@@ -67,55 +67,60 @@ class _Unpacker(Protocol):
         """Return whether the stream ended, with nothing after it."""
 
 
-async def read_body(serving: "Serving", request: Request, *, is_strangers: bool = False) -> bytes:
-    """All of the body, unpacked.
+async def read_body(
+    context: "ServerContext", request: Request, *, is_strangers: bool = False
+) -> bytes:
+    """Return all of the body, unpacked.
 
     Args:
-        serving: Whose limits count.
-        request: Who sends it.
-        is_strangers: Whether nobody knows yet who that is.
+        context: The context with the limits.
+        request: The request.
+        is_strangers: Whether its sender is not known yet.
 
     Raises:
-        Refused: 408 it does not come in time, 413 it is too large, packed or not, 415 it is packed
-            otherwise than with gzip or zstd, 400 what is packed is damaged, 503 no room for it now.
+        HTTPError: 408 it does not come in time, 413 it is too large, packed or not, 415 it is
+            packed otherwise than with gzip or zstd, 400 what is packed is damaged, 503 no room for
+            it now.
         ClientDisconnect: Its sender has left.
     """
-    most = serving.live.settings.server_max_body_bytes
-    seconds = serving.limits.body_seconds
+    most = context.live.settings.server_max_body_bytes
+    seconds = context.limits.body_seconds
     if is_strangers:
-        most = min(most, serving.limits.stranger_body_bytes)
-        seconds = min(seconds, serving.limits.stranger_body_seconds)
+        most = min(most, context.limits.stranger_body_bytes)
+        seconds = min(seconds, context.limits.stranger_body_seconds)
     try:
         if int(request.headers.get("content-length", "0")) > most:
             raise _too_large(most)
         unpacker = _unpacker(request.headers.get("content-encoding", ""))
         async with asyncio.timeout(seconds):
-            return await _read(serving, request, unpacker, most)
+            return await _read(context, request, unpacker, most)
     except TimeoutError as error:
-        raise Refused(408, "slow", "the body did not come in time", headers=CLOSE) from error
+        raise HTTPError(408, "slow", "the body did not come in time", headers=CLOSE) from error
 
 
-async def read_json(serving: "Serving", request: Request, *, is_strangers: bool = False) -> Any:
-    """The body as a JSON document.
+async def read_json(
+    context: "ServerContext", request: Request, *, is_strangers: bool = False
+) -> Any:
+    """Return the body as a JSON document.
 
     Raises:
-        Refused: As for `read_body`; 400 where it is no JSON.
+        HTTPError: As for `read_body`; 400 where it is no JSON.
     """
-    body = await read_body(serving, request, is_strangers=is_strangers)
+    body = await read_body(context, request, is_strangers=is_strangers)
     try:
         return codec.load(body.decode())
     except ValueError as error:
         raise not_json(error) from error
 
 
-def not_json(error: ValueError) -> Refused:
-    """The refusal of a body that is no JSON; it quotes nothing of it."""
+def not_json(error: ValueError) -> HTTPError:
+    """Return the refusal of a body that is no JSON; it quotes nothing of it."""
     reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-    return Refused(400, "not_json", f"the body is no JSON ({reason})")
+    return HTTPError(400, "not_json", f"the body is no JSON ({reason})")
 
 
 async def _read(
-    serving: "Serving", request: Request, unpacker: _Unpacker | None, most: int
+    context: "ServerContext", request: Request, unpacker: _Unpacker | None, most: int
 ) -> bytes:
     pieces: list[bytes] = []
     held = packed = 0
@@ -124,7 +129,7 @@ async def _read(
         nonlocal held
         if held + len(piece) > most:
             raise _too_large(most)
-        serving.budget.take(held, len(piece))
+        context.budget.take(held, len(piece))
         held += len(piece)
         pieces.append(piece)
 
@@ -134,8 +139,8 @@ async def _read(
                 keep(chunk)
                 continue
             # In small pieces, so that what one unpacks to tells at once what it is made for.
-            for begin in range(0, len(chunk), _PIECE_BYTES):
-                piece = chunk[begin : begin + _PIECE_BYTES]
+            for start in range(0, len(chunk), _PIECE_BYTES):
+                piece = chunk[start : start + _PIECE_BYTES]
                 packed += len(piece)
                 if packed > most:
                     raise _too_large(most)
@@ -144,14 +149,14 @@ async def _read(
                     if held > _RATIO_BYTES and held > packed * _RATIO:
                         raise _too_large(most)
                     # One step of one body at a time, and then the others.
-                    async with serving.budget.unpacking:
+                    async with context.budget.unpacking:
                         await anyio.lowlevel.checkpoint()
                         keep(unpacker.unpack(b""))
         if unpacker is not None and packed and not unpacker.is_finished:
             raise _damaged()
         return b"".join(pieces)
     finally:
-        serving.budget.give_back(held)
+        context.budget.give_back(held)
 
 
 def _unpacker(encoding: str) -> _Unpacker | None:
@@ -162,7 +167,7 @@ def _unpacker(encoding: str) -> _Unpacker | None:
             return _Gzip()
         case "zstd":
             return _Zstd()
-    raise Refused(
+    raise HTTPError(
         415,
         "content_encoding",
         "the body is packed in a way that is not taken here",
@@ -218,8 +223,8 @@ class _Zstd:
         return piece
 
 
-def _too_large(most: int) -> Refused:
-    return Refused(
+def _too_large(most: int) -> HTTPError:
+    return HTTPError(
         413,
         "too_large",
         f"the body has more than {most} bytes, unpacked",
@@ -228,5 +233,5 @@ def _too_large(most: int) -> Refused:
     )
 
 
-def _damaged() -> Refused:
-    return Refused(400, "damaged", "what is packed in the body is damaged", headers=CLOSE)
+def _damaged() -> HTTPError:
+    return HTTPError(400, "damaged", "what is packed in the body is damaged", headers=CLOSE)

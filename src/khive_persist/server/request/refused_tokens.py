@@ -1,4 +1,4 @@
-"""`Refusals`: who sends tokens that are not known, in the log, by address."""
+"""The log of tokens that are not known, by the address of their sender."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ _OTHERS: Final = "others"
 _log = logging.getLogger(LOGGER)
 
 
-class Refusals:
-    """Writes the first refusal of an address, and a minute later how many have followed."""
+class RefusedTokenLog:
+    """The log of the first refusal of an address, and a minute later of how many followed."""
 
     def __init__(self) -> None:
         self._following: dict[str, int] = {}

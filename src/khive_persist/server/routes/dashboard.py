@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.responses import has_tag
 
@@ -40,42 +40,42 @@ _UNBUILT: Final = (
 )
 
 
-def routes(serving: Serving) -> list[BaseRoute]:
-    """The routes of this group. They need no token: the files hold nothing of the project."""
+def routes(context: ServerContext) -> list[BaseRoute]:
+    """Return the routes of this group. They need no token: no file holds anything recorded."""
 
     async def page(request: Request) -> Response:
-        found = await anyio.to_thread.run_sync(_read, "index.html", request)
-        if found is None:
+        response = await anyio.to_thread.run_sync(_read, "index.html", request)
+        if response is None:
             return Response(_UNBUILT, media_type="text/html")
-        return found
+        return response
 
     async def asset(request: Request) -> Response:
         name = "assets/" + request.path_params["name"]
-        found = await anyio.to_thread.run_sync(_read, name, request)
-        if found is None:
+        response = await anyio.to_thread.run_sync(_read, name, request)
+        if response is None:
             raise HTTPException(404, "there is nothing here")
-        return found
+        return response
 
     return [
-        route(serving, "GET", "/", page, right=None),
-        route(serving, "GET", "/assets/{name:path}", asset, right=None),
+        route(context, "GET", "/", page, right=None),
+        route(context, "GET", "/assets/{name:path}", asset, right=None),
     ]
 
 
 def _read(name: str, request: Request) -> Response | None:
     # The names are looked up among those that are there: none leads out of the folder.
-    known = _known()
-    path = known.get(name)
+    files = _files()
+    path = files.get(name)
     if path is None:
         return None
-    packed = known.get(name + ".gz") if _takes_gzip(request) else None
+    packed = files.get(name + ".gz") if _takes_gzip(request) else None
     try:
         content = (packed or path).read_bytes()
-        found = path.stat()
+        status = path.stat()
     except OSError:
         # It was built anew just now.
         return None
-    tag = f'"{found.st_mtime_ns:x}-{found.st_size:x}{"-gz" if packed else ""}"'
+    tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}{"-gz" if packed else ""}"'
     headers = {
         "cache-control": _FOREVER if _HASHED.search(name) else _ASK_ANEW,
         "etag": tag,
@@ -92,8 +92,10 @@ def _read(name: str, request: Request) -> Response | None:
     return Response(content, headers=headers)
 
 
-def _known() -> dict[str, Path]:
-    """The files of the dashboard, by their path below its folder; none where it was not built."""
+def _files() -> dict[str, Path]:
+    """Return the files of the dashboard, by their path below its folder; none where it was not
+    built.
+    """
     files_of_it = (path for path in FOLDER.rglob("*") if path.is_file())
     return {path.relative_to(FOLDER).as_posix(): path for path in files_of_it}
 

@@ -15,10 +15,10 @@ from khive_persist.errors import InvalidRecordError, MirrorError, StoreError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import JSON, JSON_LINES, media_type, route
 from khive_persist.server.request.body import read_body
-from khive_persist.server.routes.batches import NoJson, Told, batch_response, read_batch
+from khive_persist.server.routes.batches import BatchResult, InvalidJson, batch_response, read_batch
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -27,69 +27,72 @@ _KEYS: Final = frozenset({"id", "tool", "payload", "created_at"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
-class _Ready(NamedTuple):
+class _PreparedEvent(NamedTuple):
     """An event, and where in its batch it stands."""
 
     at: int
     payload: Payload
 
 
-def routes(serving: Serving) -> list[BaseRoute]:
-    """The routes of this group."""
+def routes(context: ServerContext) -> list[BaseRoute]:
+    """Return the routes of this group."""
 
     async def receive(request: Request) -> Response:
-        body = await read_body(serving, request)
+        body = await read_body(context, request)
         kind = media_type(request)
-        told, ready = await serving.preparer.run(_prepare, body, kind)
+        results, prepared = await context.preparer.run(_prepare, body, kind)
         for tool in HOOK_EVENTS:
-            some = [one for one in ready if one.payload.event.tool == tool]
-            if some:
-                await _store(serving, tool, some, told)
-        return batch_response(told)
+            events = [event for event in prepared if event.payload.event.tool == tool]
+            if events:
+                await _store(context, tool, events, results)
+        return batch_response(results)
 
     types = JSON | JSON_LINES
-    return [route(serving, "POST", "/v1/events", receive, right="ingest", types=types)]
+    return [route(context, "POST", "/v1/events", receive, right="ingest", types=types)]
 
 
-async def _store(serving: Serving, tool: str, some: list[_Ready], told: list[Told]) -> None:
+async def _store(
+    context: ServerContext, tool: str, events: list[_PreparedEvent], results: list[BatchResult]
+) -> None:
     purpose = HOOK_EVENTS[tool]
-    payloads = [one.payload for one in some]
+    payloads = [event.payload for event in events]
     try:
-        found = await serving.recorder.store(purpose, payloads)
-        results = [Told(one.id, *result) for one, result in zip(payloads, found, strict=True)]
+        replies = await context.recorder.store(purpose, payloads)
+        pairs = zip(payloads, replies, strict=True)
+        batch_results = [BatchResult(payload.id, *reply) for payload, reply in pairs]
     except (StoreError, MirrorError):
         if not all(_UUID.match(payload.id) for payload in payloads):
             # They have ids that the spool cannot keep: their sender sends them again.
             raise
-        await anyio.to_thread.run_sync(_keep, serving, payloads)
-        results = [Told(payload.id, "spooled") for payload in payloads]
-    for one, result in zip(some, results, strict=True):
-        told[one.at] = result
-        serving.metrics.recorded(purpose, result.result)
+        await anyio.to_thread.run_sync(_keep, context, payloads)
+        batch_results = [BatchResult(payload.id, "spooled") for payload in payloads]
+    for event, result in zip(events, batch_results, strict=True):
+        results[event.at] = result
+        context.metrics.recorded(purpose, result.result)
 
 
-def _keep(serving: Serving, payloads: list[Payload]) -> None:
+def _keep(context: ServerContext, payloads: list[Payload]) -> None:
     for payload in payloads:
-        serving.refuge.keep(payload.event, payload.raw)
+        context.event_fallback.save(payload.event, payload.raw)
 
 
-def _prepare(body: bytes, kind: str) -> tuple[list[Told], list[_Ready]]:
-    told: list[Told] = []
-    ready: list[_Ready] = []
+def _prepare(body: bytes, kind: str) -> tuple[list[BatchResult], list[_PreparedEvent]]:
+    results: list[BatchResult] = []
+    prepared: list[_PreparedEvent] = []
     for at, document in enumerate(read_batch(body, kind)):
         id = document.get("id") if isinstance(document, dict) else None
         try:
-            one = _payload(document)
+            payload = _payload(document)
         except InvalidRecordError as error:
-            told.append(Told(id if isinstance(id, str) else None, "refused", str(error)))
+            results.append(BatchResult(id if isinstance(id, str) else None, "refused", str(error)))
         else:
-            ready.append(_Ready(at, one))
-            told.append(Told(one.id, "refused"))
-    return told, ready
+            prepared.append(_PreparedEvent(at, payload))
+            results.append(BatchResult(payload.id, "refused"))
+    return results, prepared
 
 
 def _payload(document: Any) -> Payload:
-    if isinstance(document, NoJson):
+    if isinstance(document, InvalidJson):
         raise InvalidRecordError(document.reason)
     if not isinstance(document, dict) or "payload" not in document:
         raise InvalidRecordError("an event is an object with tool and payload")

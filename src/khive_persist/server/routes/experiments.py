@@ -15,13 +15,13 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import MOST_VARIANTS, Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import json_response
 from khive_persist.server.request.auth import route
 from khive_persist.server.request.body import read_json
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.read.listing import Listing, Page
-from khive_persist.server.routes.read.operations import Asked, Operation, routes_of
+from khive_persist.server.routes.read.operations import Operation, ReadRequest, routes_of
 from khive_persist.server.routes.read.schemas import COUNT, INSTANT, TEXT, array, maybe, record
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
@@ -52,79 +52,81 @@ _LISTED: Final = {
 }
 
 
-def routes(serving: Serving) -> list[BaseRoute]:
-    """The routes of this group."""
+def routes(context: ServerContext) -> list[BaseRoute]:
+    """Return the routes of this group."""
 
     async def create(request: Request) -> Response:
-        fields = await _object(serving, request, {"name", "variants", "note"})
-        experiments = await serving.stores.of(Experiment)
+        fields = await _object(context, request, {"name", "variants", "note"})
+        experiments = await context.stores.of(Experiment)
         variants = _weighed(fields["variants"])
-        made = partial(define, experiments, fields["name"], variants, fields["note"])
-        kept: Kept[Experiment] = await retried(made)
-        serving.metrics.recorded(EXPERIMENTS, "new" if kept.is_new else "same")
-        location = {"location": f"{PATH}/{kept.record.id}"}
-        return json_response(kept.record.content, 201 if kept.is_new else 200, location)
+        insert = partial(define, experiments, fields["name"], variants, fields["note"])
+        inserted: Kept[Experiment] = await retried(insert)
+        context.metrics.recorded(EXPERIMENTS, "new" if inserted.is_new else "same")
+        location = {"location": f"{PATH}/{inserted.record.id}"}
+        return json_response(inserted.record.content, 201 if inserted.is_new else 200, location)
 
     async def assign(request: Request) -> Response:
-        fields = await _object(serving, request, {"session_id", "variant"})
+        fields = await _object(context, request, {"session_id", "variant"})
         variant = fields["variant"]
         if variant is not None and not isinstance(variant, str):
             raise InvalidRecordError("variant is the name of one")
-        experiments = await serving.stores.of(Experiment)
-        assignments = await serving.stores.of(Assignment)
+        experiments = await context.stores.of(Experiment)
+        assignments = await context.stores.of(Assignment)
         name = request.path_params["name"]
         # To say it again changes nothing: who is not answered asks once more.
-        kept = await retried(
-            lambda: assigning.keep(
+        inserted = await retried(
+            lambda: assigning.insert_assignment(
                 experiments, assignments, begun, fields["session_id"], name, variant
             )
         )
-        serving.metrics.recorded(ASSIGNMENTS, "new" if kept.is_new else "same")
-        return json_response(assigning.as_document(kept.record), 201 if kept.is_new else 200)
+        context.metrics.recorded(ASSIGNMENTS, "new" if inserted.is_new else "same")
+        return json_response(
+            assigning.as_document(inserted.record), 201 if inserted.is_new else 200
+        )
 
     async def begun(session_id: str) -> bool:
         # What waits in the spool is not seen: the drainer brings it in within moments.
-        async with serving.reading.reader(*PURPOSES) as reader:
+        async with context.readers.reader(*PURPOSES) as reader:
             return await has_begun(reader, session_id)
 
     return [
-        route(serving, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
-        route(serving, "POST", PATH, create, right="ingest"),
-        *routes_of(serving, _operations(serving)),
+        route(context, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
+        route(context, "POST", PATH, create, right="ingest"),
+        *routes_of(context, _operations(context)),
     ]
 
 
-def _operations(serving: Serving) -> list[Operation]:
+def _operations(context: ServerContext) -> list[Operation]:
     table = Table(EXPERIMENTS, tuple(columns_of(Experiment, EXPERIMENTS)))
 
-    async def every(_asked: Asked) -> Listing:
-        async def page(after: Sequence[Any] | None, limit: int) -> Page:
-            at = None if after is None else Project(*after)
-            async with serving.reading.reader(EXPERIMENTS) as reader:
-                return Page(*await newest(reader, [EXPERIMENTS], [], at, limit))
+    async def every(_query: ReadRequest) -> Listing:
+        async def page(position: Sequence[Any] | None, limit: int) -> Page:
+            key = None if position is None else Project(*position)
+            async with context.readers.reader(EXPERIMENTS) as reader:
+                return Page(*await newest(reader, [EXPERIMENTS], [], key, limit))
 
-        def line(one: NewestRow) -> bytes:
-            row = (*one.row[:3], one.project.created_at, one.row[4])
+        def line(item: NewestRow) -> bytes:
+            row = (*item.row[:3], item.project.created_at, item.row[4])
             return line_of(table, table.columns, row)
 
         return Listing(page, (str, str), _listed, partial(head, table.columns), line)
 
-    async def one(asked: Asked) -> Any:
-        async with serving.reading.reader(EXPERIMENTS, ASSIGNMENTS) as reader:
-            (found,) = await count_experiments(reader, asked.path["name"])
-        return found.as_document()
+    async def counts(query: ReadRequest) -> Any:
+        async with context.readers.reader(EXPERIMENTS, ASSIGNMENTS) as reader:
+            (experiment,) = await count_experiments(reader, query.path["name"])
+        return experiment.as_document()
 
     words = {"name": "The experiment's name."}
     return [
         Operation(PATH, every, "Experiments, the newest first.", (), _LISTED, True),
-        Operation(f"{PATH}/{{name}}", one, "An experiment, and the sessions of each variant.", (),
-                  _COUNTED, path_words=words),
+        Operation(f"{PATH}/{{name}}", counts, "An experiment, and the sessions of each variant.",
+                  (), _COUNTED, path_words=words),
     ]  # fmt: skip
 
 
-async def _object(serving: Serving, request: Request, names: set[str]) -> dict[str, Any]:
+async def _object(context: ServerContext, request: Request, names: set[str]) -> dict[str, Any]:
     """Return what a body says; each of the values the record is yet to check."""
-    document = await read_json(serving, request)
+    document = await read_json(context, request)
     if not isinstance(document, dict):
         raise InvalidRecordError(f"an object with {', '.join(sorted(names))} is needed")
     if unknown := sorted(document.keys() - names):
@@ -133,7 +135,9 @@ async def _object(serving: Serving, request: Request, names: set[str]) -> dict[s
 
 
 def _weighed(variants: object) -> object:
-    """Variants of which some have no weight of their own; what else is wrong the record says."""
+    """Return variants of which some have no weight of their own; what else is wrong the record
+    says.
+    """
     if not isinstance(variants, list):
         return variants
     if len(variants) > MOST_VARIANTS:
@@ -144,7 +148,7 @@ def _weighed(variants: object) -> object:
     ]
 
 
-def _listed(one: NewestRow) -> dict[str, Any]:
-    content = codec.column(one.row[1])
+def _listed(row: NewestRow) -> dict[str, Any]:
+    content = codec.column(row.row[1])
     fields = content if isinstance(content, dict) else {}
-    return {**fields, "name": one.row[0], "created_at": one.project.created_at}
+    return {**fields, "name": row.row[0], "created_at": row.project.created_at}

@@ -12,7 +12,7 @@ from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import route
 from khive_persist.server.request.body import read_body
 
@@ -20,22 +20,22 @@ from khive_persist.server.request.body import read_body
 COMMIT_SECONDS: Final = 1.0
 
 
-def routes(serving: Serving) -> list[BaseRoute]:
-    """The routes of this group."""
+def routes(context: ServerContext) -> list[BaseRoute]:
+    """Return the routes of this group."""
 
     async def receive(request: Request) -> Response:
         tool = request.path_params["tool"]
         if tool not in HOOK_EVENTS:
             raise NotFoundError(f"no tool {tool!r}", hint="one of " + ", ".join(HOOK_EVENTS))
-        payload = await read_body(serving, request)
-        await record(serving, new_event(tool), payload)
+        payload = await read_body(context, request)
+        await record(context, new_event(tool), payload)
         # Empty: the tool goes on as if there were no hook, and writes nothing of it down.
         return Response()
 
-    return [route(serving, "POST", "/hooks/{tool}", receive, right="ingest")]
+    return [route(context, "POST", "/hooks/{tool}", receive, right="ingest")]
 
 
-async def record(serving: Serving, event: Event, raw: bytes) -> None:
+async def record(context: ServerContext, event: Event, raw: bytes) -> None:
     """Record one event, whatever its bytes are: durable on return.
 
     It is in its database and the mirror, or where that cannot be had soon, in the spool.
@@ -44,16 +44,16 @@ async def record(serving: Serving, event: Event, raw: bytes) -> None:
         CaptureError: Neither could take it.
     """
     purpose = HOOK_EVENTS[event.tool]
-    if not serving.recorder.is_stalled(purpose):
+    if not context.recorder.is_stalled(purpose):
         try:
-            sent = [Payload(event, raw)]
-            (result,) = await serving.recorder.store(purpose, sent, COMMIT_SECONDS)
+            payloads = [Payload(event, raw)]
+            (result,) = await context.recorder.store(purpose, payloads, COMMIT_SECONDS)
         except KhiveError:
             # Locked, full, damaged or slow: it goes where a hook would put it.
             pass
         else:
-            if result.word != "refused":
-                serving.metrics.recorded(purpose, result.word)
+            if result.status != "refused":
+                context.metrics.recorded(purpose, result.status)
                 return
-    await anyio.to_thread.run_sync(serving.refuge.keep, event, raw)
-    serving.metrics.recorded(purpose, "spooled")
+    await anyio.to_thread.run_sync(context.event_fallback.save, event, raw)
+    context.metrics.recorded(purpose, "spooled")

@@ -1,4 +1,4 @@
-"""What is counted, in the format of Prometheus."""
+"""The counters of a server, in the format of Prometheus."""
 
 import time
 from typing import Final
@@ -71,37 +71,40 @@ class Metrics:
     def recorded(self, purpose: Purpose, result: str, count: int = 1) -> None:
         """Count records that came in."""
         key = purpose.name, result
-        found = self._recorded.get(key)
-        if found is None:
-            found = self._recorded[key] = self._records.labels(*key)
-        found.inc(count)
+        counter = self._recorded.get(key)
+        if counter is None:
+            counter = self._recorded[key] = self._records.labels(*key)
+        counter.inc(count)
 
     def looked_up(self, *, is_hit: bool) -> None:
         """Count a look at the cache of sessions."""
         self._lookups.labels("hit" if is_hit else "miss").inc()
 
-    def text(self, waiting: int) -> tuple[bytes, str]:
-        """All of it as Prometheus reads it, and the media type of that.
+    def text(self, pending: int) -> tuple[bytes, str]:
+        """Return all of it as Prometheus reads it, and the media type of that.
 
         Args:
-            waiting: How many callers wait for a commit now.
+            pending: The number of callers that wait for a commit now.
         """
-        self._waiting.set(waiting)
+        self._waiting.set(pending)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
         key = method, route, status
-        found = self._answers.get(key)
-        if found is None:
-            found = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
-            self._answers[key] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        counters = self._answers.get(key)
+        if counters is None:
+            counters = (
+                self._requests.labels(method, route, str(status)),
+                self._seconds.labels(route),
+            )
+            self._answers[key] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
 
 
-class Observed:
-    """Counts the answers of an app, by route: no word of a request is a label."""
+class MetricsMiddleware:
+    """The middleware that counts answers by route: no word of a request is a label."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

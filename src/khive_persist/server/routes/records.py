@@ -21,11 +21,17 @@ from khive_persist.models.query import column
 from khive_persist.models.score import Score
 from khive_persist.models.todo_list import Changes
 from khive_persist.recorder.messages import Record
-from khive_persist.server.context import Serving
-from khive_persist.server.http.errors import Refused
+from khive_persist.server.context import ServerContext
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.request.auth import JSON, JSON_LINES, authorise, media_type, route
 from khive_persist.server.request.body import read_body
-from khive_persist.server.routes.batches import NoJson, Told, batch_response, read_batch
+from khive_persist.server.routes.batches import (
+    BatchResult,
+    InvalidJson,
+    Status,
+    batch_response,
+    read_batch,
+)
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -41,7 +47,7 @@ _KEYS: Final = frozenset(Node.model_fields)
 _FILLED_IN: Final = frozenset({"position", *Changes._fields})
 
 
-class _Ready(NamedTuple):
+class _PreparedRecord(NamedTuple):
     """A record of a batch that can be stored."""
 
     at: int
@@ -49,41 +55,41 @@ class _Ready(NamedTuple):
     is_timed: bool
 
 
-def routes(serving: Serving) -> list[BaseRoute]:
-    """The routes of this group. Its path takes what no other route of `/v1` has."""
+def routes(context: ServerContext) -> list[BaseRoute]:
+    """Return the routes of this group. Its path takes what no other route of `/v1` has."""
 
     async def receive(request: Request) -> Response:
         kind = request.path_params["kind"]
-        record, purpose = await anyio.to_thread.run_sync(_kind, serving, kind)
+        record, purpose = await anyio.to_thread.run_sync(_kind, context, kind)
         replaces = _replaces(request)
         if replaces:
             # Who may ingest adds.
-            authorise(serving, request, "admin")
-        body = await read_body(serving, request)
-        run = serving.preparer.run
+            authorise(context, request, "admin")
+        body = await read_body(context, request)
+        run = context.preparer.run
         if record is FocusChain:
-            told, ready = await run(_prepare, body, record, media_type(request))
-            if ready:
-                await _weave(serving, ready, told, replaces)
+            results, prepared = await run(_prepare, body, record, media_type(request))
+            if prepared:
+                await _store_todo_lists(context, prepared, results, replaces)
         else:
-            told, rows = await run(_prepare_rows, body, record, media_type(request), replaces)
+            results, rows = await run(_prepare_rows, body, record, media_type(request), replaces)
             if rows:
-                results = await serving.recorder.store(purpose, [*rows.values()])
-                for (at, row), result in zip(rows.items(), results, strict=True):
-                    told[at] = Told(row.id, *result)
-        for each in told:
-            serving.metrics.recorded(purpose, each.result)
-        return batch_response(told)
+                replies = await context.recorder.store(purpose, [*rows.values()])
+                for (at, row), reply in zip(rows.items(), replies, strict=True):
+                    results[at] = BatchResult(row.id, *reply)
+        for result in results:
+            context.metrics.recorded(purpose, result.result)
+        return batch_response(results)
 
     types = JSON | JSON_LINES
-    return [route(serving, "POST", "/v1/{kind}", receive, right="ingest", types=types)]
+    return [route(context, "POST", "/v1/{kind}", receive, right="ingest", types=types)]
 
 
-def _kind(serving: Serving, kind: str) -> tuple[type[Node], Purpose]:
+def _kind(context: ServerContext, kind: str) -> tuple[type[Node], Purpose]:
     if kind in CLASSES:
         record = CLASSES[kind]
         return record, record.purpose
-    for purpose in known_purposes(serving.project):
+    for purpose in known_purposes(context.project):
         if purpose.name == kind and purpose not in BUILT_IN:
             return Node, purpose
     if kind in {purpose.name for purpose in HOOK_EVENTS.values()}:
@@ -103,69 +109,81 @@ def _replaces(request: Request) -> bool:
             return True
         case "false":
             return False
-    raise Refused(400, "bad_request", "update is true or false")
+    raise HTTPError(400, "bad_request", "update is true or false")
 
 
-def _prepare(body: bytes, record: type[Node], kind: str) -> tuple[list[Told], list[_Ready]]:
-    told: list[Told] = []
-    ready: list[_Ready] = []
+def _prepare(
+    body: bytes, record: type[Node], kind: str
+) -> tuple[list[BatchResult], list[_PreparedRecord]]:
+    results: list[BatchResult] = []
+    prepared: list[_PreparedRecord] = []
     for at, document in enumerate(read_batch(body, kind)):
         id = document.get("id") if isinstance(document, dict) else None
         try:
-            made = _record(record, document)
+            node = _record(record, document)
         except InvalidRecordError as error:
-            told.append(Told(id if isinstance(id, str) else None, "refused", str(error)))
+            results.append(BatchResult(id if isinstance(id, str) else None, "refused", str(error)))
         else:
-            ready.append(_Ready(at, made, "created_at" in document))
-            told.append(Told(made.id, "refused"))
-    return told, ready
+            prepared.append(_PreparedRecord(at, node, "created_at" in document))
+            results.append(BatchResult(node.id, "refused"))
+    return results, prepared
 
 
 def _prepare_rows(
     body: bytes, record: type[Node], kind: str, replaces: bool
-) -> tuple[list[Told], dict[int, Record]]:
-    told, ready = _prepare(body, record, kind)
-    rows = {one.at: Record(codec.to_row(one.record), one.is_timed, replaces) for one in ready}
-    return told, rows
+) -> tuple[list[BatchResult], dict[int, Record]]:
+    results, prepared = _prepare(body, record, kind)
+    rows = {
+        item.at: Record(codec.to_row(item.record), item.is_timed, replaces) for item in prepared
+    }
+    return results, rows
 
 
 def _record(record: type[Node], document: Any) -> Node:
-    if isinstance(document, NoJson):
+    if isinstance(document, InvalidJson):
         raise InvalidRecordError(document.reason)
     if not isinstance(document, dict) or "content" not in document:
         raise InvalidRecordError("a record is an object with content")
     if unknown := sorted(document.keys() - _KEYS):
         raise InvalidRecordError(f"a record has no {unknown[0]!r}")
     try:
-        made = record(**document)
+        node = record(**document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{where}: {first['msg']}") from error
-    checked(codec.to_row(made))
-    return made
+        path = ".".join(map(str, first["loc"]))
+        raise InvalidRecordError(f"{path}: {first['msg']}") from error
+    checked(codec.to_row(node))
+    return node
 
 
-async def _weave(serving: Serving, ready: list[_Ready], told: list[Told], replaces: bool) -> None:
+async def _store_todo_lists(
+    context: ServerContext,
+    prepared: list[_PreparedRecord],
+    results: list[BatchResult],
+    replaces: bool,
+) -> None:
     """Store snapshots of to-do lists, in which the store fills in what changed."""
-    store = await serving.stores.of(FocusChain)
-    ids = [one.record.id for one in ready]
-    there = {one.id: _said(one.content) for one in await store.find(column("id").in_(ids))}
-    wanted = [one.record for one in ready if replaces or one.record.id not in there]
+    store = await context.stores.of(FocusChain)
+    ids = [item.record.id for item in prepared]
+    snapshots = await store.find(column("id").in_(ids))
+    existing = {snapshot.id: _sent_fields(snapshot.content) for snapshot in snapshots}
     # Before they are saved: the store fills in more.
-    given = {one.at: _said(_sealed(serving, one.record)) for one in ready}
-    await store.save_many(wanted)
-    for one in ready:
-        id = one.record.id
-        same = id in there and there[id] == given[one.at]
-        told[one.at] = Told(id, "same" if same else "changed" if id in there else "new")
+    contents = {item.at: _sent_fields(_redacted(context, item.record)) for item in prepared}
+    await store.save_many(
+        [item.record for item in prepared if replaces or item.record.id not in existing]
+    )
+    for item in prepared:
+        id = item.record.id
+        is_same = id in existing and existing[id] == contents[item.at]
+        status: Status = "same" if is_same else "changed" if id in existing else "new"
+        results[item.at] = BatchResult(id, status)
 
 
-def _said(content: Any) -> dict[str, Any]:
+def _sent_fields(content: Any) -> dict[str, Any]:
     """Return what a snapshot's sender says of it."""
     return {name: value for name, value in content.items() if name not in _FILLED_IN}
 
 
-def _sealed(serving: Serving, record: Node) -> Any:
+def _redacted(context: ServerContext, record: Node) -> Any:
     row = codec.to_row(record)
-    return codec.column((Record(row).row(serving.live))[1])
+    return codec.column((Record(row).row(context.live))[1])

@@ -100,7 +100,7 @@ def _spss(tables: Sequence[Table]) -> Iterator[str]:
 
 
 def _name(name: str) -> str:
-    """A name that is none of the words of SPSS's language, such as `by`, `all` and `to`."""
+    """Return a name that is none of the words of SPSS's language, such as `by`, `all` and `to`."""
     return f"v_{name}" if name.lower() in _RESERVED else name
 
 

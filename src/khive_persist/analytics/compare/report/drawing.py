@@ -1,4 +1,4 @@
-"""How plots are drawn: as SVG whose names are escaped text, in the reader's own fonts."""
+"""The drawing of plots: as SVG whose names are escaped text, in the reader's own fonts."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ _STYLE: Final[dict[Any, Any]] = {"svg.fonttype": "none", "svg.hashsalt": "khive"
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
-    """The style of every plot, within it."""
+def plot_style() -> Iterator[None]:
+    """Yield the style of every plot, within it."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def svg(figure: Figure) -> bytes:
-    """A figure as SVG: of the same figure the same bytes."""
-    written = BytesIO()
+    """Return a figure as SVG: of the same figure the same bytes."""
+    output = BytesIO()
     with warnings.catch_warnings():
         # It measures text in a font of its own, which has no letters of many scripts.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    return written.getvalue()
+        figure.savefig(output, format="svg", metadata={"Date": None})
+    return output.getvalue()
 
 
 def label(text: str) -> str:
-    """A name from records as a label, of at most 24 characters."""
+    """Return a name from records as a label, of at most 24 characters."""
     # What lies between dollars would be read as mathematics.
     text = "".join(c if c.isprintable() else "?" for c in text).replace("$", "\\$")
     return text if len(text) <= _NAME_CHARACTERS else text[: _NAME_CHARACTERS - 1] + "…"

@@ -1,4 +1,4 @@
-"""What a report's page is made of: HTML in one file, that asks no network and has no script.
+"""The elements of a report's page: HTML in one file, that asks no network and has no script.
 
 Every text that comes from records is escaped here, and nowhere else.
 """
@@ -30,7 +30,7 @@ POLICY: Final = (
 
 
 def document(title: str, parts: Iterable[str]) -> str:
-    """A whole page with these parts, each of them HTML already."""
+    """Return a whole page with these parts, each of them HTML already."""
     head = [
         "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
@@ -41,14 +41,14 @@ def document(title: str, parts: Iterable[str]) -> str:
 
 
 def picture(svg: bytes | None, says: str) -> Iterable[str]:
-    """An SVG as an image, which cannot run anything; nothing where there is none."""
+    """Yield an SVG as an image, which cannot run anything; nothing where there is none."""
     if svg is not None:
         data = base64.b64encode(svg).decode()
         yield f'<img alt="{text(says)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterable[str]:
-    """A table; what is None is an empty cell."""
+    """Yield a table; what is None is an empty cell."""
     yield '<div class="scroll"><table><thead><tr>'
     yield "".join(f"<th>{text(name)}</th>" for name in names)
     yield "</tr></thead><tbody>"

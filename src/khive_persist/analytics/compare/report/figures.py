@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from khive_persist.analytics.compare.compare import Compared
+from khive_persist.analytics.compare.compare import MetricComparison
 from khive_persist.analytics.compare.report.elements import Cell as Cell
 from khive_persist.analytics.compare.statistics import p_values
 from khive_persist.analytics.compare.statistics.interval import Interval
@@ -18,10 +18,10 @@ class Figure(NamedTuple):
     """One figure of one metric.
 
     Attributes:
-        metric: Its name.
-        test: What it is of.
-        figure: What it is called.
-        value: It.
+        metric: The name of the metric.
+        test: The test or quantity that it belongs to.
+        figure: The name of the figure.
+        value: The value.
     """
 
     metric: str
@@ -30,41 +30,42 @@ class Figure(NamedTuple):
     value: Cell
 
 
-def group_rows(compared: list[Compared]) -> Iterator[tuple[Cell, ...]]:
-    """One row for each metric and group, as `GROUP_COLUMNS` names them."""
-    for one in compared:
-        for group in one.groups:
+def group_rows(comparisons: list[MetricComparison]) -> Iterator[tuple[Cell, ...]]:
+    """Yield one row for each metric and group, as `GROUP_COLUMNS` names them."""
+    for comparison in comparisons:
+        for group in comparison.groups:
             d, normal = group.description, group.normality
             yield (
-                one.metric.name, group.name, d.n, d.mean, d.sd, d.median, d.q1, d.q3, d.minimum,
-                d.maximum, d.outliers, sum(group.left_out.values()),
+                comparison.metric.name, group.name, d.n, d.mean, d.sd, d.median, d.q1, d.q3,
+                d.minimum, d.maximum, d.outliers, sum(group.left_out.values()),
                 normal.w if normal else None, normal.p if normal else None,
             )  # fmt: skip
 
 
-def figures(one: Compared) -> Iterator[Figure]:
-    """Every figure of a metric that there is, the test that counts first."""
-    name = one.metric.name
+def figures(comparison: MetricComparison) -> Iterator[Figure]:
+    """Yield every figure of a metric that there is, the test that counts first."""
+    name = comparison.metric.name
     tests = (
-        ("Welch's t", one.welch), ("Fisher's exact test", one.shares),
-        ("Welch's ANOVA", one.welch_anova), ("Brown-Forsythe F*", one.brown_forsythe_anova),
-        ("paired t", one.paired_t), ("sign test", one.sign),
-        ("Mann-Whitney U", one.mann_whitney), ("Wilcoxon signed-rank", one.wilcoxon),
-        ("effect size", one.effect), ("difference of medians", one.median_difference),
-        ("Brown-Forsythe", one.spread),
+        ("Welch's t", comparison.welch), ("Fisher's exact test", comparison.shares),
+        ("Welch's ANOVA", comparison.welch_anova),
+        ("Brown-Forsythe F*", comparison.brown_forsythe_anova),
+        ("paired t", comparison.paired_t), ("sign test", comparison.sign),
+        ("Mann-Whitney U", comparison.mann_whitney), ("Wilcoxon signed-rank", comparison.wilcoxon),
+        ("effect size", comparison.effect), ("difference of medians", comparison.median_difference),
+        ("Brown-Forsythe", comparison.spread),
     )  # fmt: skip
-    for test, done in tests:
-        if done is not None:
-            for figure, value in done._asdict().items():
+    for test, result in tests:
+        if result is not None:
+            for figure, value in result._asdict().items():
                 yield from _of(name, test, figure, value)
-    for pair in one.pairs or ():
-        between = f"{one.groups[pair.second].name} - {one.groups[pair.first].name}"
+    for pair in comparison.pairs or ():
+        between = f"{comparison.groups[pair.second].name} - {comparison.groups[pair.first].name}"
         for figure, value in list(pair._asdict().items())[2:]:
             yield from _of(name, f"Games-Howell {between}", figure, value)
     for figure in ("p", "p_holm", "p_bh", "smallest_effect", "needed"):
-        yield from _of(name, "in all", figure, getattr(one, figure))
-    if one.refusal:
-        yield Figure(name, "in all", "no test", one.refusal)
+        yield from _of(name, "in all", figure, getattr(comparison, figure))
+    if comparison.refusal:
+        yield Figure(name, "in all", "no test", comparison.refusal)
 
 
 def _of(metric: str, test: str, figure: str, value: object) -> Iterator[Figure]:
@@ -74,6 +75,6 @@ def _of(metric: str, test: str, figure: str, value: object) -> Iterator[Figure]:
     elif isinstance(value, bool):
         yield Figure(metric, test, figure, int(value))
     elif figure in p_values.NAMES and isinstance(value, float) and value <= p_values.LEAST:
-        yield Figure(metric, test, figure, p_values.shown(value))
+        yield Figure(metric, test, figure, p_values.p_cell(value))
     elif isinstance(value, str | int | float):
         yield Figure(metric, test, figure, value)

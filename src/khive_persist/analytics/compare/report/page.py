@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from khive_persist.analytics.compare.collect import Collected
-from khive_persist.analytics.compare.compare import Compared
+from khive_persist.analytics.compare.collect import CollectedSamples
+from khive_persist.analytics.compare.compare import MetricComparison
 from khive_persist.analytics.compare.experiment import remarks
 from khive_persist.analytics.compare.report import plots
 from khive_persist.analytics.compare.report.elements import document, picture, table, text
@@ -13,19 +13,25 @@ from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, figure
 from khive_persist.analytics.compare.summary import sentence
 
 
-def page(found: Collected, compared: Sequence[Compared], made_at: datetime) -> str:
-    """The report of a comparison. Names of groups, which come from records, are text in it."""
-    tested = sum(one.p is not None for one in compared)
+def page(
+    collected: CollectedSamples, comparisons: Sequence[MetricComparison], made_at: datetime
+) -> str:
+    """Return the report of a comparison. Names of groups come from records, and are text in it."""
+    tested = sum(comparison.p is not None for comparison in comparisons)
     parts = [
-        f"<h1>{text(_title(found))}</h1>", f"<p>{text(_scope(found, made_at))}</p>",
-        *(f"<p>{text(said)}</p>" for said in _experiment(found)),
-        *(f"<p>{text(sentence(one, tested))}</p>" for one in compared if one.p is not None),
-        *picture(plots.effects(compared), "Effect sizes with their 95% intervals"),
-        *(part for one in compared for part in _metric(one, found, tested)),
-        "<h2>All groups</h2>", *table(GROUP_COLUMNS, group_rows(list(compared))),
+        f"<h1>{text(_title(collected))}</h1>", f"<p>{text(_scope(collected, made_at))}</p>",
+        *(f"<p>{text(remark)}</p>" for remark in _experiment(collected)),
+        *(
+            f"<p>{text(sentence(comparison, tested))}</p>"
+            for comparison in comparisons
+            if comparison.p is not None
+        ),
+        *picture(plots.effects(comparisons), "Effect sizes with their 95% intervals"),
+        *(part for comparison in comparisons for part in _metric(comparison, collected, tested)),
+        "<h2>All groups</h2>", *table(GROUP_COLUMNS, group_rows(list(comparisons))),
         f"<p>{text(METHODS)}</p>",
     ]  # fmt: skip
-    return document(_title(found), parts)
+    return document(_title(collected), parts)
 
 
 METHODS: Final = (
@@ -44,41 +50,44 @@ METHODS: Final = (
 )
 
 
-def _title(found: Collected) -> str:
-    return f"{' against '.join(list(found.groups)[:3])}, by {found.by}"
+def _title(collected: CollectedSamples) -> str:
+    return f"{' against '.join(list(collected.groups)[:3])}, by {collected.by}"
 
 
-def _scope(found: Collected, made_at: datetime) -> str:
-    sizes = ", ".join(f"{name}: {size}" for name, size in list(found.groups.items())[:20])
-    pairs = f" {found.pairs} pairs." if found.pairs is not None else ""
+def _scope(collected: CollectedSamples, made_at: datetime) -> str:
+    sizes = ", ".join(f"{name}: {size}" for name, size in list(collected.groups.items())[:20])
+    pairs = f" {collected.pairs} pairs." if collected.pairs is not None else ""
     return (
-        f"{sum(found.groups.values())} sessions ({sizes}).{pairs} {found.ungrouped} without"
-        f" {found.by} and {found.unwanted} of other groups are left out."
+        f"{sum(collected.groups.values())} sessions ({sizes}).{pairs} {collected.ungrouped} without"
+        f" {collected.by} and {collected.unwanted} of other groups are left out."
         f" Made {made_at:%Y-%m-%d %H:%M} UTC."
     )
 
 
-def _experiment(found: Collected) -> Iterable[str]:
-    return () if found.experiment is None else remarks(found.experiment)
+def _experiment(collected: CollectedSamples) -> Iterable[str]:
+    return () if collected.experiment is None else remarks(collected.experiment)
 
 
-def _metric(one: Compared, found: Collected, tested: int) -> Iterable[str]:
-    yield f"<h2>{text(one.metric.name)}</h2>"
-    yield f'<p class="definition">{text(one.metric.definition)}.</p>'
-    yield f"<p>{text(sentence(one, tested))}</p>"
+def _metric(
+    comparison: MetricComparison, collected: CollectedSamples, tested: int
+) -> Iterable[str]:
+    yield f"<h2>{text(comparison.metric.name)}</h2>"
+    yield f'<p class="definition">{text(comparison.metric.definition)}.</p>'
+    yield f"<p>{text(sentence(comparison, tested))}</p>"
     reasons = [
         f"{group.name}: {count} {reason}"
-        for group in one.groups
+        for group in comparison.groups
         for reason, count in group.left_out.items()
     ]
     if reasons:
         yield f'<p class="definition">Left out, {text("; ".join(reasons[:20]))}.</p>'
-    if any(group.description.n for group in one.groups):
+    if any(group.description.n for group in comparison.groups):
         yield from picture(
-            plots.distributions(one, found.samples[one.metric]), f"{one.metric.name} by group"
+            plots.distributions(comparison, collected.samples[comparison.metric]),
+            f"{comparison.metric.name} by group",
         )
-    days = found.days.get(one.metric, {})
-    yield from picture(plots.over_time(one, days), f"Mean {one.metric.name} by day")
+    days = collected.days.get(comparison.metric, {})
+    yield from picture(plots.over_time(comparison, days), f"Mean {comparison.metric.name} by day")
     yield "<details><summary>All figures</summary>"
-    yield from table(("test", "figure", "value"), (row[1:] for row in figures(one)))
+    yield from table(("test", "figure", "value"), (row[1:] for row in figures(comparison)))
     yield "</details>"

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from khive_persist.analytics.compare import grouping, metrics
-from khive_persist.analytics.compare.collect import Collected
-from khive_persist.analytics.compare.compare import Compared
-from khive_persist.analytics.compare.experiment import Trial, definition
+from khive_persist.analytics.compare.collect import CollectedSamples
+from khive_persist.analytics.compare.compare import MetricComparison
+from khive_persist.analytics.compare.experiment import ExperimentAssignments, definition
 from khive_persist.analytics.compare.pseudonyms import Pseudonyms
 from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, Cell, figures, group_rows
 from khive_persist.models.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose
@@ -46,32 +46,36 @@ class Table(NamedTuple):
 
 def tables(
     project: Project,
-    found: Collected,
-    compared: list[Compared],
+    collected: CollectedSamples,
+    comparisons: list[MetricComparison],
     pseudonyms: Pseudonyms | None = None,
 ) -> list[Table]:
-    """All tables of a comparison, in flat memory.
+    """Return all tables of a comparison, in flat memory.
 
     Args:
-        place: What was compared.
-        found: As it was collected; its sessions are read again.
-        compared: What came of it.
-        pseudonyms: What stands for sessions and participants; None leaves their names. What was
-            said in a session then stays out, too.
+        project: The project.
+        collected: As it was collected; its sessions are read again.
+        comparisons: The comparisons by metric.
+        pseudonyms: The names that stand for sessions and participants; None leaves their names.
+            What was said in a session then stays out, too.
     """
     name = (lambda text: text) if pseudonyms is None else pseudonyms.of
-    listed = partial(_of_sessions, project, found, name)
-    made = [
-        Table("summary", _SUMMARY, lambda: _rows(group_rows(compared))),
-        Table("tests", _TESTS, lambda: _rows(row for one in compared for row in figures(one))),
-        Table("definitions", _DEFINITIONS, lambda: _rows(_definitions(found, compared))),
-        Table("sessions", _session_columns(found), lambda: _sessions(project, found, name)),
+    listed = partial(_of_sessions, project, collected, name)
+    result = [
+        Table("summary", _SUMMARY, lambda: _rows(group_rows(comparisons))),
+        Table(
+            "tests",
+            _TESTS,
+            lambda: _rows(row for comparison in comparisons for row in figures(comparison)),
+        ),
+        Table("definitions", _DEFINITIONS, lambda: _rows(_definitions(collected, comparisons))),
+        Table("sessions", _session_columns(collected), lambda: _sessions(project, collected, name)),
         Table("scores", _SCORES, lambda: listed(SCORES, _SCORES)),
         Table("measurements", _MEASUREMENTS, lambda: listed(MEASUREMENTS, _MEASUREMENTS)),
     ]
     if pseudonyms is None:
-        made.append(Table("messages", _MESSAGES, lambda: listed(CONVERSATIONS, _MESSAGES)))
-    return made
+        result.append(Table("messages", _MESSAGES, lambda: listed(CONVERSATIONS, _MESSAGES)))
+    return result
 
 
 _SUMMARY: Final = tuple(
@@ -118,23 +122,23 @@ _MESSAGES: Final = (
 )  # fmt: skip
 
 
-def _session_columns(found: Collected) -> tuple[Column, ...]:
+def _session_columns(collected: CollectedSamples) -> tuple[Column, ...]:
     return (
         _SESSION,
-        Column("group", "text", f"group, by {found.by}"),
-        *(_ASSIGNED if found.experiment is not None else ()),
+        Column("group", "text", f"group, by {collected.by}"),
+        *(_ASSIGNED if collected.experiment is not None else ()),
         Column("participant", "text", "who worked in it"),
         Column("scenario", "text", "what was worked on"),
         Column("started", "time", "its begin, in UTC"),
         *(
             Column(_plain(metric.name), "number", f"{metric.name}: {metric.definition}")
-            for metric in found.samples
+            for metric in collected.samples
         ),
     )
 
 
 def _plain(name: str) -> str:
-    """A name that other programs take for a column."""
+    """Return a name that other programs take for a column."""
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
 
 
@@ -143,71 +147,82 @@ async def _rows(rows: Any) -> Rows:
         yield row
 
 
-def _definitions(found: Collected, compared: list[Compared]) -> Any:
-    if (trial := found.experiment) is not None:
-        is_out = trial.late_named and not trial.with_late
-        left = f"{trial.late_named} assigned late, by name" if is_out else ""
-        yield found.by, definition(trial), "", "group", left
-    for one in compared:
-        left = "; ".join(
+def _definitions(collected: CollectedSamples, comparisons: list[MetricComparison]) -> Any:
+    if (experiment := collected.experiment) is not None:
+        is_out = experiment.late_named and not experiment.with_late
+        left_out = f"{experiment.late_named} assigned late, by name" if is_out else ""
+        yield collected.by, definition(experiment), "", "group", left_out
+    for comparison in comparisons:
+        left_out = "; ".join(
             f"{group.name}: {count} {reason}"
-            for group in one.groups
+            for group in comparison.groups
             for reason, count in group.left_out.items()
         )
-        yield one.metric.name, one.metric.definition, one.metric.unit, one.metric.kind, left
+        yield (
+            comparison.metric.name,
+            comparison.metric.definition,
+            comparison.metric.unit,
+            comparison.metric.kind,
+            left_out,
+        )
 
 
 async def _members(
-    project: Project, found: Collected
+    project: Project, collected: CollectedSamples
 ) -> AsyncGenerator[tuple[str, SessionFacts], None]:
-    with_late = found.experiment is not None and found.experiment.with_late
-    group_of = grouping.key(found.by, with_late=with_late)
+    with_late = collected.experiment is not None and collected.experiment.with_late
+    group_of = grouping.key(collected.by, with_late=with_late)
     async with aclosing(session_facts(project)) as sessions:
         async for session in sessions:
             group = group_of(session)
-            if group in found.groups and found.span.covers(session.started):
+            if group in collected.groups and collected.span.covers(session.started):
                 yield group, session
 
 
-async def _sessions(project: Project, found: Collected, name: Callable[[str], str]) -> Rows:
-    values = [metrics.measured(metric.name).value for metric in found.samples]
-    async with aclosing(_members(project, found)) as members:
-        async for group, one in members:
-            participant = one.application.get("participant")
-            scenario = one.application.get("scenario")
+async def _sessions(
+    project: Project, collected: CollectedSamples, name: Callable[[str], str]
+) -> Rows:
+    values = [metrics.measured(metric.name).value for metric in collected.samples]
+    async with aclosing(_members(project, collected)) as members:
+        async for group, session in members:
+            participant = session.application.get("participant")
+            scenario = session.application.get("scenario")
             yield (
-                name(one.session_id), group, *_assigned(found.experiment, one),
+                name(session.session_id), group, *_assigned(collected.experiment, session),
                 name(participant) if isinstance(participant, str) else None,
-                scenario if isinstance(scenario, str) else None, one.started,
-                *(value(one) for value in values),
+                scenario if isinstance(scenario, str) else None, session.started,
+                *(value(session) for value in values),
             )  # fmt: skip
 
 
-def _assigned(trial: Trial | None, one: SessionFacts) -> tuple[Cell, ...]:
-    if trial is None:
+def _assigned(experiment: ExperimentAssignments | None, session: SessionFacts) -> tuple[Cell, ...]:
+    if experiment is None:
         return ()
-    assigned = one.assignments[trial.name]
+    assigned = session.assignments[experiment.name]
     return assigned.method, int(assigned.is_late)
 
 
 async def _of_sessions(
     project: Project,
-    found: Collected,
+    collected: CollectedSamples,
     name: Callable[[str], str],
     purpose: Purpose,
     columns: Sequence[Column],
 ) -> Rows:
-    """The rows of another purpose that are of the sessions compared."""
-    waiting: list[str] = []
-    async with reading(project, purpose) as reader, aclosing(_members(project, found)) as members:
-        async for _, one in members:
-            waiting.append(one.session_id)
-            if len(waiting) == _SESSIONS_AT_ONCE:
-                async with aclosing(_page(reader, waiting, columns, name)) as rows:
+    """Return the rows of another purpose that are of the sessions compared."""
+    session_ids: list[str] = []
+    async with (
+        reading(project, purpose) as reader,
+        aclosing(_members(project, collected)) as members,
+    ):
+        async for _, session in members:
+            session_ids.append(session.session_id)
+            if len(session_ids) == _SESSIONS_AT_ONCE:
+                async with aclosing(_page(reader, session_ids, columns, name)) as rows:
                     async for row in rows:
                         yield row
-                waiting = []
-        async with aclosing(_page(reader, waiting, columns, name)) as rows:
+                session_ids = []
+        async with aclosing(_page(reader, session_ids, columns, name)) as rows:
             async for row in rows:
                 yield row
 
@@ -216,11 +231,11 @@ async def _page(
     reader: Reader, sessions: list[str], columns: Sequence[Column], name: Callable[[str], str]
 ) -> Rows:
     def build(source: Source) -> Statement:
-        asked = ", ".join(
+        expressions = ", ".join(
             source.created_at if column is _AT else source.extract(f"$.{column.name}")
             for column in columns
         )
-        return select(source, [field("session_id").in_(sessions)], columns=asked)
+        return select(source, [field("session_id").in_(sessions)], columns=expressions)
 
     if not sessions:
         return

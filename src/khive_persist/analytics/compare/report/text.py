@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from textwrap import fill, indent
 
-from khive_persist.analytics.compare.collect import Collected
-from khive_persist.analytics.compare.compare import Compared, Group
+from khive_persist.analytics.compare.collect import CollectedSamples
+from khive_persist.analytics.compare.compare import Group, MetricComparison
 from khive_persist.analytics.compare.experiment import remarks
 from khive_persist.analytics.compare.report.figures import figures
 from khive_persist.analytics.compare.report.page import METHODS
@@ -14,42 +14,47 @@ from khive_persist.analytics.compare.summary import sentence
 _WIDTH = 78
 
 
-def text(found: Collected, compared: Sequence[Compared], made_at: datetime) -> str:
-    """The report, in lines of at most 78 characters but for long names."""
-    return "\n".join(_lines(found, compared, made_at)) + "\n"
+def text(
+    collected: CollectedSamples, comparisons: Sequence[MetricComparison], made_at: datetime
+) -> str:
+    """Return the report, in lines of at most 78 characters but for long names."""
+    return "\n".join(_lines(collected, comparisons, made_at)) + "\n"
 
 
-def _lines(found: Collected, compared: Sequence[Compared], made_at: datetime) -> Iterator[str]:
-    tested = sum(one.p is not None for one in compared)
-    sizes = ", ".join(f"{name} (n = {size})" for name, size in found.groups.items())
-    yield fill(f"Sessions by {found.by}: {sizes or 'none'}.", _WIDTH)
+def _lines(
+    collected: CollectedSamples, comparisons: Sequence[MetricComparison], made_at: datetime
+) -> Iterator[str]:
+    tested = sum(comparison.p is not None for comparison in comparisons)
+    sizes = ", ".join(f"{name} (n = {size})" for name, size in collected.groups.items())
+    yield fill(f"Sessions by {collected.by}: {sizes or 'none'}.", _WIDTH)
     yield fill(
-        f"{found.sessions} sessions were looked at; {found.ungrouped} have no {found.by},"
-        f" {found.unwanted} are of other groups. Made {made_at:%Y-%m-%d %H:%M} UTC.", _WIDTH,
+        f"{collected.sessions} sessions were looked at; {collected.ungrouped} have no"
+        f" {collected.by}, {collected.unwanted} are of other groups."
+        f" Made {made_at:%Y-%m-%d %H:%M} UTC.", _WIDTH,
     )  # fmt: skip
-    if found.pairs is not None:
-        yield f"{found.pairs} pairs."
-    if found.experiment is not None:
-        yield fill(" ".join(remarks(found.experiment)), _WIDTH)
+    if collected.pairs is not None:
+        yield f"{collected.pairs} pairs."
+    if collected.experiment is not None:
+        yield fill(" ".join(remarks(collected.experiment)), _WIDTH)
     yield ""
     yield fill(METHODS, _WIDTH)
-    for one in compared:
+    for comparison in comparisons:
         yield ""
-        yield one.metric.name
-        yield indent(fill(f"Counted: {one.metric.definition}.", _WIDTH - 2), "  ")
-        for group in one.groups:
+        yield comparison.metric.name
+        yield indent(fill(f"Counted: {comparison.metric.definition}.", _WIDTH - 2), "  ")
+        for group in comparison.groups:
             yield f"  {_group(group)}"
-        yield indent(fill(sentence(one, tested), _WIDTH - 2), "  ")
-        for figure in figures(one):
+        yield indent(fill(sentence(comparison, tested), _WIDTH - 2), "  ")
+        for figure in figures(comparison):
             value = f"{figure.value:.6g}" if isinstance(figure.value, float) else figure.value
             yield f"    {figure.test}, {figure.figure}: {value}"
 
 
 def _group(group: Group) -> str:
     d = group.description
-    left = "; ".join(f"{count} {reason}" for reason, count in group.left_out.items())
-    aside = f"; left out: {left}" if left else ""
+    reasons = "; ".join(f"{count} {reason}" for reason, count in group.left_out.items())
+    left_out = f"; left out: {reasons}" if reasons else ""
     if d.mean is None or d.median is None:
-        return f"{group.name}: n = 0{aside}"
+        return f"{group.name}: n = 0{left_out}"
     sd = "" if d.sd is None else f", sd {d.sd:.4g}"
-    return f"{group.name}: n = {d.n}, mean {d.mean:.4g}{sd}, median {d.median:.4g}{aside}"
+    return f"{group.name}: n = {d.n}, mean {d.mean:.4g}{sd}, median {d.median:.4g}{left_out}"

@@ -1,4 +1,4 @@
-"""What tests assume of samples, looked at. It is shown, and picks no test by itself."""
+"""The assumptions of tests about samples. They are shown, and picks no test by itself."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -30,22 +30,22 @@ class Spread(NamedTuple):
 
 
 def normality(values: Sequence[float]) -> Normality | None:
-    """The test; None for under 3 values, over 5,000, or values that are all the same."""
+    """Return the test; None for under 3 values, over 5,000, or values that are all the same."""
     sample = np.asarray(values, dtype=float)
     if not 3 <= len(sample) <= MOST_SHAPIRO or sample.min() == sample.max():
         return None
     # Its sums lose the digits of values far from 0, and it takes a tiny range for none.
-    done = stats.shapiro((sample - np.median(sample)) / np.ptp(sample))
-    return Normality(float(done.statistic), float(done.pvalue))
+    result = stats.shapiro((sample - np.median(sample)) / np.ptp(sample))
+    return Normality(float(result.statistic), float(result.pvalue))
 
 
 def spread(samples: Sequence[Sequence[float]]) -> Spread | None:
-    """The test; None under two samples, with under two values in one, or where none varies."""
+    """Return the test; None under two samples or two values in one, or where none varies."""
     arrays = [np.asarray(sample, dtype=float) for sample in samples]
     if len(arrays) < 2 or any(len(array) < 2 for array in arrays):
         return None
     distances = [np.abs(array - np.median(array)) for array in arrays]
     if all(distance.min() == distance.max() for distance in distances):
         return None
-    done = stats.f_oneway(*distances)
-    return Spread(float(done.statistic), float(done.pvalue))
+    result = stats.f_oneway(*distances)
+    return Spread(float(result.statistic), float(result.pvalue))

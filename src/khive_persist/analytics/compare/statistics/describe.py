@@ -1,4 +1,4 @@
-"""What a sample looks like: its centre, its spread, its quartiles, what is far out."""
+"""The description of a sample: its centre, its spread, its quartiles, what is far out."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -33,7 +33,7 @@ class Description(NamedTuple):
     """One sample.
 
     Attributes:
-        n: How many values it has.
+        n: The number of its values.
         mean: None for none.
         sd: The standard deviation, with n - 1 below; None under two values.
         median: The mean of the two in the middle where n is even; None for none.
@@ -41,7 +41,7 @@ class Description(NamedTuple):
         q3: The upper one.
         minimum: None for none.
         maximum: None for none.
-        outliers: How many lie beyond the whiskers of `boxplot`.
+        outliers: The number of values beyond the whiskers of `boxplot`.
     """
 
     n: int
@@ -56,12 +56,12 @@ class Description(NamedTuple):
 
 
 def boxplot(values: Sequence[float]) -> Box:
-    """The box of a sample of one finite number or more."""
+    """Return the box of a sample of one finite number or more."""
     sample = np.sort(np.asarray(values, dtype=float))
-    half = (len(sample) + 1) // 2
-    lower, upper = float(np.median(sample[:half])), float(np.median(sample[-half:]))
-    far = OUTLIER_FENCE * (upper - lower)
-    is_out = (sample < lower - far) | (sample > upper + far)
+    middle = (len(sample) + 1) // 2
+    lower, upper = float(np.median(sample[:middle])), float(np.median(sample[-middle:]))
+    limit = OUTLIER_FENCE * (upper - lower)
+    is_out = (sample < lower - limit) | (sample > upper + limit)
     within = sample[~is_out]
     return Box(
         float(within[0]), lower, float(np.median(sample)), upper, float(within[-1]), sample[is_out]
@@ -73,7 +73,7 @@ def describe(values: Sequence[float]) -> Description:
     if len(values) == 0:
         return Description(0, None, None, None, None, None, None, None, 0)
     sample = np.asarray(values, dtype=float)
-    q1, median, q3 = (float(one) for one in np.quantile(sample, (0.25, 0.5, 0.75)))
+    q1, median, q3 = (float(value) for value in np.quantile(sample, (0.25, 0.5, 0.75)))
     sd = float(sample.std(ddof=1)) if len(sample) > 1 else None
     return Description(
         len(sample), float(sample.mean()), sd, median, q1, q3,

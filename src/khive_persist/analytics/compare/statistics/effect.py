@@ -1,4 +1,4 @@
-"""How large a difference is, in standard deviations: Cohen's d and Hedges' g.
+"""The size of a difference in standard deviations: Cohen's d and Hedges' g.
 
 Sources: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, p. 67 (pooled standard
 deviation); Hedges 1981, "Distribution theory for Glass's estimator of effect size", J. Educ. Stat.
@@ -39,7 +39,7 @@ class Effect(NamedTuple):
 
 
 def effect(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> Effect | None:
-    """The effect; None with less than two values in either, or without any spread."""
+    """Return the effect; None with less than two values in either, or without any spread."""
     a, b = moments(first), moments(second)
     if a.n < 2 or b.n < 2 or is_rounding(sqrt(a.error + b.error), a.mean, b.mean):
         return None
@@ -61,7 +61,9 @@ def correction(df: int) -> float:
 
 
 def noncentrality(t: float, df: float, level: float = LEVEL) -> tuple[float, float]:
-    """The noncentralities under which a t so far out has half of 1 - level of samples beyond it."""
+    """Return the noncentralities under which a t so far out has half of 1 - level of samples beyond
+    it.
+    """
     tail = (1 - level) / 2
     if abs(t) > _FAR:
         low, high = sorted(t * sqrt(float(chi2.ppf(share, df)) / df) for share in (tail, 1 - tail))

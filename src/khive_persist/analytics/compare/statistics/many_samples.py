@@ -29,9 +29,9 @@ class WelchAnova(NamedTuple):
 
     Attributes:
         f: The statistic.
-        df_between: How many samples but one.
+        df_between: The number of samples less one.
         df_within: By Welch; no whole number.
-        p: Of an F as large.
+        p: The probability of an F as large.
     """
 
     f: float
@@ -47,9 +47,9 @@ class BrownForsytheAnova(NamedTuple):
 
     Attributes:
         f: The statistic, F*.
-        df_between: How many samples but one.
+        df_between: The number of samples less one.
         df_within: By Satterthwaite; no whole number.
-        p: Of an F as large.
+        p: The probability of an F as large.
     """
 
     f: float
@@ -82,13 +82,13 @@ class Pair(NamedTuple):
 
 def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:
     """Welch's test; None under two samples, or where one has under two values or no spread."""
-    found = [moments(sample) for sample in samples]
-    if len(found) < 2 or not all(one.variance for one in found):
+    sample_moments = [moments(sample) for sample in samples]
+    if len(sample_moments) < 2 or not all(sample.variance for sample in sample_moments):
         return None
-    k = len(found)
-    weights = np.array([1 / one.error for one in found])
-    means = np.array([one.mean for one in found])
-    sizes = np.array([one.n for one in found])
+    k = len(sample_moments)
+    weights = np.array([1 / sample.error for sample in sample_moments])
+    means = np.array([sample.mean for sample in sample_moments])
+    sizes = np.array([sample.n for sample in sample_moments])
     total = weights.sum()
     grand = float(weights @ means / total)
     between = float(weights @ (means - grand) ** 2) / (k - 1)
@@ -100,42 +100,52 @@ def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:
 
 def brown_forsythe_anova(samples: Sequence[Sequence[float]]) -> BrownForsytheAnova | None:
     """Brown and Forsythe's test; None under two samples, with under two values, or no spread."""
-    found = [moments(sample) for sample in samples]
-    if len(found) < 2 or any(one.n < 2 for one in found):
+    sample_moments = [moments(sample) for sample in samples]
+    if len(sample_moments) < 2 or any(sample.n < 2 for sample in sample_moments):
         return None
-    sizes = np.array([one.n for one in found])
-    means = np.array([one.mean for one in found])
-    shares = (1 - sizes / sizes.sum()) * np.array([one.variance for one in found])
+    sizes = np.array([sample.n for sample in sample_moments])
+    means = np.array([sample.mean for sample in sample_moments])
+    shares = (1 - sizes / sizes.sum()) * np.array([sample.variance for sample in sample_moments])
     within = float(shares.sum())
     if is_rounding(sqrt(within / sizes.sum()), *means):
         return None
     grand = float(sizes @ means / sizes.sum())
     f = float(sizes @ (means - grand) ** 2) / within
     df = within**2 / float((shares**2 / (sizes - 1)).sum())
-    k = len(found)
+    k = len(sample_moments)
     return BrownForsytheAnova(f, k - 1, df, float(stats.f.sf(f, k - 1, df)))
 
 
 def games_howell(samples: Sequence[Sequence[float]], level: float = LEVEL) -> list[Pair] | None:
-    """Each pair of samples of which one has a spread; None for none, or more than 20 samples."""
-    found = [moments(sample) for sample in samples]
-    if not 2 <= len(found) <= MOST_PAIRED or any(one.n < 2 for one in found):
+    """Return each pair of samples of which one has a spread; None for none, or more than 20
+    samples.
+    """
+    sample_moments = [moments(sample) for sample in samples]
+    if not 2 <= len(sample_moments) <= MOST_PAIRED or any(
+        sample.n < 2 for sample in sample_moments
+    ):
         return None
     pairs = [
-        _pair(i, j, found, level)
-        for i, j in combinations(range(len(found)), 2)
-        if not is_rounding(sqrt(found[i].error + found[j].error), found[i].mean, found[j].mean)
+        _pair(i, j, sample_moments, level)
+        for i, j in combinations(range(len(sample_moments)), 2)
+        if not is_rounding(
+            sqrt(sample_moments[i].error + sample_moments[j].error),
+            sample_moments[i].mean,
+            sample_moments[j].mean,
+        )
     ]
     return pairs or None
 
 
-def _pair(first: int, second: int, found: list[Moments], level: float) -> Pair:
-    a, b = found[first], found[second]
+def _pair(first: int, second: int, sample_moments: list[Moments], level: float) -> Pair:
+    a, b = sample_moments[first], sample_moments[second]
     error, df = sqrt(a.error + b.error), satterthwaite(a, b)
     difference = b.mean - a.mean
     t = difference / error
     # Its integral ends a little beyond 0 and 1.
-    p = min(1.0, max(0.0, float(stats.studentized_range.sf(abs(t) * sqrt(2), len(found), df))))
-    wide = float(stats.studentized_range.ppf(level, len(found), df)) / sqrt(2) * error
+    p = min(
+        1.0, max(0.0, float(stats.studentized_range.sf(abs(t) * sqrt(2), len(sample_moments), df)))
+    )
+    wide = float(stats.studentized_range.ppf(level, len(sample_moments), df)) / sqrt(2) * error
     interval = Interval(difference - wide, difference + wide, level)
     return Pair(first, second, difference, interval, t, df, p)

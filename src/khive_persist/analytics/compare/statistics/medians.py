@@ -30,7 +30,7 @@ class MedianDifference(NamedTuple):
     """The second median less the first.
 
     Attributes:
-        difference: It.
+        difference: The difference.
         interval: None where the resamples are all alike, as where half of a sample is one value.
     """
 
@@ -41,39 +41,39 @@ class MedianDifference(NamedTuple):
 def median_difference(
     first: Sequence[float], second: Sequence[float], level: float = LEVEL
 ) -> MedianDifference | None:
-    """The difference and its interval; None with less than two values in either."""
-    a, b = (np.sort(np.asarray(one, dtype=float)) for one in (first, second))
+    """Return the difference and its interval; None with less than two values in either."""
+    a, b = (np.sort(np.asarray(values, dtype=float)) for values in (first, second))
     if len(a) < 2 or len(b) < 2:
         return None
     difference = float(np.median(b) - np.median(a))
     random = np.random.default_rng(_SEED)
-    drawn = _resampled(b, random) - _resampled(a, random)
-    if drawn.min() == drawn.max():
+    differences = _resampled(b, random) - _resampled(a, random)
+    if differences.min() == differences.max():
         return MedianDifference(difference, None)
     # Resamples that are equal to the sample count a half, as with few different values they do.
-    below = (np.count_nonzero(drawn < difference) + np.count_nonzero(drawn == difference) / 2) / (
-        len(drawn)
-    )
+    below = (
+        np.count_nonzero(differences < difference) + np.count_nonzero(differences == difference) / 2
+    ) / (len(differences))
     if not 0 < below < 1:
         return MedianDifference(difference, None)
     bias = float(norm.ppf(below))
     acceleration = _acceleration(a, b)
     tails = norm.ppf([(1 - level) / 2, (1 + level) / 2])
     shifted = bias + (bias + tails) / (1 - acceleration * (bias + tails))
-    low, high = np.quantile(drawn, norm.cdf(shifted))
+    low, high = np.quantile(differences, norm.cdf(shifted))
     return MedianDifference(difference, Interval(float(low), float(high), level))
 
 
 def _resampled(ordered: Array, random: np.random.Generator) -> Array:
-    """Medians of resamples of a sample that is in order."""
+    """Return medians of resamples of a sample that is in order."""
     n = len(ordered)
-    half = n // 2
+    middle = n // 2
     if n % 2:
-        ranks = random.beta(half + 1, half + 1, RESAMPLES)
+        ranks = random.beta(middle + 1, middle + 1, RESAMPLES)
         return np.asarray(ordered[_index(ranks, n)])
     # The half-th smallest of n uniform numbers, and the next one: the least of those above it.
-    lower = random.beta(half, half + 1, RESAMPLES)
-    upper = 1 - (1 - lower) * random.beta(half, 1, RESAMPLES)
+    lower = random.beta(middle, middle + 1, RESAMPLES)
+    upper = 1 - (1 - lower) * random.beta(middle, 1, RESAMPLES)
     return np.asarray((ordered[_index(lower, n)] + ordered[_index(upper, n)]) / 2)
 
 
@@ -95,10 +95,10 @@ def _acceleration(a: Array, b: Array) -> float:
 
 
 def _left_out(ordered: Array) -> tuple[Array, Array]:
-    """The medians of a sample without each of its values, and how often each occurs."""
-    n, half = len(ordered), len(ordered) // 2
+    """Return the medians of a sample without each of its values, and how often each occurs."""
+    n, centre = len(ordered), len(ordered) // 2
     if n % 2 == 0:
-        return np.array([ordered[half], ordered[half - 1]]), np.array([half, n - half])
-    low, middle, high = ordered[half - 1], ordered[half], ordered[half + 1]
+        return np.array([ordered[centre], ordered[centre - 1]]), np.array([centre, n - centre])
+    low, middle, high = ordered[centre - 1], ordered[centre], ordered[centre + 1]
     medians = np.array([(middle + high) / 2, (low + high) / 2, (low + middle) / 2])
-    return medians, np.array([half, 1, half])
+    return medians, np.array([centre, 1, centre])

@@ -11,12 +11,13 @@ _ROUNDING: Final = 10 * float(np.finfo(float).eps)
 
 
 class Moments(NamedTuple):
-    """Of a sample.
+    """The moments of a sample.
 
     Attributes:
-        n: Its size.
-        mean: 0 without a value.
-        variance: With n - 1 below; 0 under two values, and where only rounding parts them.
+        n: The size of the sample.
+        mean: The mean; 0 without a value.
+        variance: The variance, with n - 1 below; 0 under two values, and where only rounding
+            parts them.
     """
 
     n: int
@@ -25,12 +26,12 @@ class Moments(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The variance of the mean."""
+        """Return the variance of the mean."""
         return self.variance / self.n
 
 
 def moments(values: Sequence[float]) -> Moments:
-    """Those of a sample."""
+    """Return the moments of a sample."""
     sample = np.asarray(values, dtype=float)
     if len(sample) == 0:
         return Moments(0, 0.0, 0.0)
@@ -49,6 +50,8 @@ def is_rounding(error: float, *means: float) -> bool:
 
 
 def satterthwaite(first: Moments, second: Moments) -> float:
-    """The degrees of freedom of the difference of two means (Satterthwaite 1946, Biometrics 2)."""
+    """Return the degrees of freedom of the difference of two means (Satterthwaite 1946, Biometrics
+    2).
+    """
     a, b = first.error, second.error
     return (a + b) ** 2 / (a**2 / (first.n - 1) + b**2 / (second.n - 1))

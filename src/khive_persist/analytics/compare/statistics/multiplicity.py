@@ -18,7 +18,7 @@ def holm(p: Sequence[float]) -> list[float]:
     steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
     adjusted = np.empty(len(values))
     adjusted[order] = np.minimum(steps, 1)
-    return [float(one) for one in adjusted]
+    return [float(value) for value in adjusted]
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
@@ -26,4 +26,4 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
 
     Benjamini and Hochberg 1995, "Controlling the false discovery rate", J. R. Stat. Soc. B 57.
     """
-    return [float(one) for one in false_discovery_control(p)] if p else []
+    return [float(value) for value in false_discovery_control(p)] if p else []

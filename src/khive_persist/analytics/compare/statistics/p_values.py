@@ -1,4 +1,4 @@
-"""How small a p-value can be told, and how it is written.
+"""The least p-value that is told, and the spelling of p-values.
 
 The studentised range is integrated to about 1e-12, and no model of sessions holds so far out, so
 that a smaller number says nothing more than that it is small.
@@ -12,25 +12,27 @@ NAMES: Final = frozenset({"p", "p_holm", "p_bh"})
 _DIGITS: Final = 4
 
 
-def told(value: Any) -> Any:
+def floored(value: Any) -> Any:
     """Figures whose p-values are raised to the least that can be told, at any depth."""
     if hasattr(value, "_asdict"):
         return value._replace(
             **{
-                name: max(one, LEAST) if name in NAMES and one is not None else told(one)
-                for name, one in value._asdict().items()
+                name: max(figure, LEAST)
+                if name in NAMES and figure is not None
+                else floored(figure)
+                for name, figure in value._asdict().items()
             }
         )
-    return [told(one) for one in value] if isinstance(value, list) else value
+    return [floored(item) for item in value] if isinstance(value, list) else value
 
 
-def shown(p: float | None) -> str | float | None:
-    """A p-value as a cell of a table: the least one as what it stands for."""
+def p_cell(p: float | None) -> str | float | None:
+    """Return a p-value as a cell of a table: the least one as what it stands for."""
     if p is None:
         return None
     return f"< {LEAST:g}" if p <= LEAST else float(f"{p:.{_DIGITS}g}")
 
 
-def said(p: float) -> str:
-    """A p-value in words, as in p = 0.02 and p < 1e-12."""
+def p_text(p: float) -> str:
+    """Return a p-value in words, as in p = 0.02 and p < 1e-12."""
     return f"p < {LEAST:g}" if p <= LEAST else f"p = {p:.3g}"

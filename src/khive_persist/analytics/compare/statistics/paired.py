@@ -19,7 +19,7 @@ class PairedT(NamedTuple):
         df: Pairs less one.
         p: Two-sided.
         difference: The mean of second less first.
-        interval: Of that mean.
+        interval: The interval of that mean.
         d: The mean by the standard deviation of the differences (Cohen's d_z).
     """
 
@@ -39,7 +39,7 @@ class Wilcoxon(NamedTuple):
         p: Two-sided; exact below 50 pairs without ties and zeros, else normal with the corrections
             for ties and continuity, as R's `wilcox.test` has it.
         pairs: Those that differ, which alone count.
-        is_exact: How p was found.
+        is_exact: Whether p is exact.
     """
 
     v: float
@@ -52,8 +52,8 @@ class Sign(NamedTuple):
     """The sign test (Arbuthnott 1710), which asks for nothing but that the pairs are independent.
 
     Attributes:
-        higher: How many pairs have the larger value second.
-        lower: How many have it first; pairs that are equal count nowhere.
+        higher: The number of pairs with the larger value second.
+        lower: The number with it first; pairs that are equal count nowhere.
         p: Two-sided and exact, as R's `binom.test` has it.
         difference: The mean of second less first, over all pairs.
     """
@@ -70,7 +70,7 @@ _EXACT_BELOW = 50
 def paired_t(
     first: Sequence[float], second: Sequence[float], level: float = LEVEL
 ) -> PairedT | None:
-    """The paired test; None under two pairs, or where all differences are the same.
+    """Return the paired test; None under two pairs, or where all differences are the same.
 
     As in R, differences that only rounding parts are the same.
     """
@@ -86,7 +86,7 @@ def paired_t(
 
 
 def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Wilcoxon | None:
-    """The signed-rank test; None where no pair differs."""
+    """Return the signed-rank test; None where no pair differs."""
     differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
     differing = differences[differences != 0]
     if len(differing) == 0:
@@ -102,7 +102,7 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> Wilcoxon | None
 
 
 def sign(first: Sequence[float], second: Sequence[float]) -> Sign | None:
-    """The sign test; None where no pair differs."""
+    """Return the sign test; None where no pair differs."""
     differences = np.asarray(second, dtype=float) - np.asarray(first, dtype=float)
     higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
     if not higher + lower:

@@ -9,14 +9,14 @@ from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 
 
 class Proportion(NamedTuple):
-    """How many of how many."""
+    """A number of hits of a whole."""
 
     hits: int
     of: int
 
     @property
     def share(self) -> float:
-        """The part of the whole."""
+        """Return the part of the whole."""
         return self.hits / self.of
 
 
@@ -24,11 +24,11 @@ class ProportionDifference(NamedTuple):
     """The second share less the first.
 
     Attributes:
-        difference: It.
+        difference: The difference.
         interval: Newcombe 1998, "Interval estimation for the difference between independent
             proportions", Stat. Med. 17, method 10: from Wilson's intervals of both.
         p: Fisher's exact test, two-sided: all tables that are no likelier than this one.
-        odds_ratio: Of the sample; None where a cell of the table is 0.
+        odds_ratio: The odds ratio of the sample; None where a cell of the table is 0.
     """
 
     difference: float
@@ -37,16 +37,16 @@ class ProportionDifference(NamedTuple):
     odds_ratio: float | None
 
 
-def wilson(one: Proportion, level: float = LEVEL) -> Interval:
+def wilson(proportion: Proportion, level: float = LEVEL) -> Interval:
     """Wilson's interval of a share (Wilson 1927, J. Amer. Stat. Assoc. 22)."""
     z = float(norm.ppf((1 + level) / 2))
-    n, p = one.of, one.share
+    n, p = proportion.of, proportion.share
     centre = p + z * z / (2 * n)
     spread = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    whole = 1 + z * z / n
+    scale = 1 + z * z / n
     return Interval(
-        max(0.0, (centre - spread) / whole) if one.hits else 0.0,
-        min(1.0, (centre + spread) / whole) if one.hits < n else 1.0,
+        max(0.0, (centre - spread) / scale) if proportion.hits else 0.0,
+        min(1.0, (centre + spread) / scale) if proportion.hits < n else 1.0,
         level,
     )
 
@@ -54,7 +54,7 @@ def wilson(one: Proportion, level: float = LEVEL) -> Interval:
 def proportion_difference(
     first: Proportion, second: Proportion, level: float = LEVEL
 ) -> ProportionDifference | None:
-    """The difference; None where one of them is of nothing."""
+    """Return the difference; None where one of them is of nothing."""
     if not first.of or not second.of:
         return None
     a, b = wilson(first, level), wilson(second, level)

@@ -1,11 +1,11 @@
-"""Whether sessions came to their variants in the ratio of the weights."""
+"""The check that sessions came to their variants in the ratio of the weights."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from scipy.stats import chisquare
 
-from khive_persist.analytics.compare.statistics.p_values import told
+from khive_persist.analytics.compare.statistics.p_values import floored
 
 # With fewer expected in a group the chi-square distribution is a poor stand-in (Cochran 1954).
 LEAST_EXPECTED: Final = 5
@@ -19,9 +19,9 @@ class RatioCheck(NamedTuple):
     Fabijan et al. 2019, "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments", KDD.
 
     Attributes:
-        expected: How many sessions the weights expect in each group, of as many as there are.
+        expected: The number of sessions that the weights expect in each group.
         chi_square: The statistic; None where too few are expected in a group.
-        p: Of a ratio as far off, where nothing is wrong; None likewise.
+        p: The probability of a ratio as far off, where nothing is wrong; None likewise.
     """
 
     expected: list[float]
@@ -38,8 +38,8 @@ def check_ratio(counts: Sequence[int], weights: Sequence[float]) -> RatioCheck:
     """Check the counts of groups against their weights.
 
     Args:
-        counts: Of each group.
-        weights: Of the same groups, each more than 0.
+        counts: The count of each group.
+        weights: The weights of the same groups, each more than 0.
     """
     largest = max(weights)
     # Of the largest: the sum of very large weights would be infinite.
@@ -47,6 +47,6 @@ def check_ratio(counts: Sequence[int], weights: Sequence[float]) -> RatioCheck:
     expected = [sum(counts) * share / sum(shares) for share in shares]
     if min(expected) < LEAST_EXPECTED:
         return RatioCheck(expected, None, None)
-    found = chisquare(counts, expected)
-    checked: RatioCheck = told(RatioCheck(expected, float(found.statistic), float(found.pvalue)))
+    test = chisquare(counts, expected)
+    checked: RatioCheck = floored(RatioCheck(expected, float(test.statistic), float(test.pvalue)))
     return checked

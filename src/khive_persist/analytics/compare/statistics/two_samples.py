@@ -19,7 +19,7 @@ class Welch(NamedTuple):
         df: By Satterthwaite; no whole number.
         p: Two-sided.
         difference: The second mean less the first.
-        interval: Of that difference.
+        interval: The interval of that difference.
     """
 
     t: float
@@ -37,7 +37,7 @@ class MannWhitney(NamedTuple):
         p: Two-sided; exact for small samples without ties, else normal with the corrections for
             ties and continuity, as R's `wilcox.test` has it.
         superiority: u by the number of pairs: how often a value of the second sample is the larger.
-        is_exact: How p was found.
+        is_exact: Whether p is exact.
     """
 
     u: float
@@ -70,14 +70,14 @@ def welch(first: Sequence[float], second: Sequence[float], level: float = LEVEL)
 
 
 def mann_whitney(first: Sequence[float], second: Sequence[float]) -> MannWhitney | None:
-    """The U test; None without values in either, or where all values are the same."""
+    """Return the U test; None without values in either, or where all values are the same."""
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if len(a) == 0 or len(b) == 0:
         return None
-    both = np.concatenate((a, b))
-    if both.min() == both.max():
+    pooled = np.concatenate((a, b))
+    if pooled.min() == pooled.max():
         return None
-    is_exact = max(len(a), len(b)) < _EXACT_BELOW and len(np.unique(both)) == len(both)
-    done = stats.mannwhitneyu(b, a, method="exact" if is_exact else "asymptotic")
-    u = float(done.statistic)
-    return MannWhitney(u, float(done.pvalue), u / (len(a) * len(b)), is_exact)
+    is_exact = max(len(a), len(b)) < _EXACT_BELOW and len(np.unique(pooled)) == len(pooled)
+    test = stats.mannwhitneyu(b, a, method="exact" if is_exact else "asymptotic")
+    u = float(test.statistic)
+    return MannWhitney(u, float(test.pvalue), u / (len(a) * len(b)), is_exact)

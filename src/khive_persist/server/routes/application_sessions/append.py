@@ -1,4 +1,4 @@
-"""What is added to a session: messages, measurements, scores; a batch of them, or one."""
+"""Additions to a session: messages, measurements, scores; a batch of them, or one."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -22,14 +22,14 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.score import Score
 from khive_persist.recorder.messages import Record
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import JSON, JSON_LINES, Endpoint, media_type, route
 from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.application_sessions.cache import SessionCache
-from khive_persist.server.routes.application_sessions.inflight_writes import OpenWrites
+from khive_persist.server.routes.application_sessions.inflight_writes import InflightWrites
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.application_sessions.versions import saying_version
-from khive_persist.server.routes.batches import NoJson, Told, batch_response, read_batch
+from khive_persist.server.routes.batches import BatchResult, InvalidJson, batch_response, read_batch
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -37,12 +37,12 @@ TOOL: Final = "application"
 
 
 class Kind(NamedTuple):
-    """One kind of what is added.
+    """A kind of addition.
 
     Attributes:
-        record: Its class.
-        time_field: The field that says when it was.
-        fixed: Fields that each of them has.
+        record: The class of its records.
+        time_field: The field with the time of a record.
+        fixed: The fields that each record has.
     """
 
     record: type[Node]
@@ -57,34 +57,36 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 
-def routes(serving: Serving, path: str, cache: SessionCache, writes: OpenWrites) -> list[BaseRoute]:
-    """The routes of this group.
+def routes(
+    context: ServerContext, path: str, cache: SessionCache, writes: InflightWrites
+) -> list[BaseRoute]:
+    """Return the routes of this group.
 
     Args:
-        serving: What the group was given.
-        path: Of a session.
-        cache: Which sessions take more.
-        writes: Told of what is under way.
+        context: The context of the server.
+        path: The path of a session.
+        cache: The cache of sessions, which knows the completed ones.
+        writes: The additions in progress.
     """
 
     def append(kind: Kind) -> Endpoint:
         async def receive(request: Request) -> Response:
             id = request.path_params["id"]
-            body = await read_body(serving, request)
+            body = await read_body(context, request)
             with writes.of(id):
                 # Within: who completes the session waits for those that passed.
                 await _check_active(cache, id)
-                told = await _append(serving, kind, id, body, media_type(request))
-            for one in told:
-                serving.metrics.recorded(kind.record.purpose, one.result)
-            return batch_response(told)
+                results = await _append(context, kind, id, body, media_type(request))
+            for result in results:
+                context.metrics.recorded(kind.record.purpose, result.result)
+            return batch_response(results)
 
         return receive
 
     types = JSON | JSON_LINES
     return [
         route(
-            serving,
+            context,
             "POST",
             f"{path}/{name}",
             saying_version(append(kind)),
@@ -106,38 +108,38 @@ async def _check_active(cache: SessionCache, id: str) -> None:
 
 
 async def _append(
-    serving: Serving, kind: Kind, id: str, body: bytes, media_type: str
-) -> list[Told]:
-    told, ready = await serving.preparer.run(_prepare, body, kind, id, media_type)
+    context: ServerContext, kind: Kind, id: str, body: bytes, media_type: str
+) -> list[BatchResult]:
+    results, ready = await context.preparer.run(_prepare, body, kind, id, media_type)
     if ready:
         rows = [*ready.values()]
         # The recorder may have ended: what it had stored then has its ids.
         purpose = kind.record.purpose
-        store = partial(serving.recorder.store, purpose, rows)
-        results = await retried(store, (StoreBusyError, StoreUnavailableError))
-        for at, row, result in zip(ready, rows, results, strict=True):
-            told[at] = Told(row.id, *result)
-    return told
+        store = partial(context.recorder.store, purpose, rows)
+        replies = await retried(store, (StoreBusyError, StoreUnavailableError))
+        for at, row, reply in zip(ready, rows, replies, strict=True):
+            results[at] = BatchResult(row.id, *reply)
+    return results
 
 
 def _prepare(
     body: bytes, kind: Kind, session_id: str, media_type: str
-) -> tuple[list[Told], dict[int, Record]]:
-    told: list[Told] = []
+) -> tuple[list[BatchResult], dict[int, Record]]:
+    results: list[BatchResult] = []
     ready: dict[int, Record] = {}
     for at, document in enumerate(read_batch(body, media_type)):
         try:
             ready[at] = _record(kind, session_id, document)
         except InvalidRecordError as error:
             id = document.get("id") if isinstance(document, dict) else None
-            told.append(Told(id if isinstance(id, str) else None, "refused", str(error)))
+            results.append(BatchResult(id if isinstance(id, str) else None, "refused", str(error)))
         else:
-            told.append(Told(ready[at].id, "refused"))
-    return told, ready
+            results.append(BatchResult(ready[at].id, "refused"))
+    return results, ready
 
 
 def _record(kind: Kind, session_id: str, document: Any) -> Record:
-    if isinstance(document, NoJson):
+    if isinstance(document, InvalidJson):
         raise InvalidRecordError(document.reason)
     if not isinstance(document, dict):
         raise InvalidRecordError("an object with its fields is needed")
@@ -145,20 +147,20 @@ def _record(kind: Kind, session_id: str, document: Any) -> Record:
     for name, value in fixed.items():
         if document.get(name, value) != value:
             raise InvalidRecordError(f"{name} is {value!r} here")
-    given: dict[str, Any] = {"content": {**document, **fixed}}
+    values: dict[str, Any] = {"content": {**document, **fixed}}
     if "id" in document:
-        given["id"] = given["content"].pop("id")
+        values["id"] = values["content"].pop("id")
     time = document.get(kind.time_field)
     if time is not None:
         instant = clock.from_column(time)
         if instant is None:
             raise InvalidRecordError(f"{kind.time_field} is no time")
-        given["created_at"] = instant
-        given["content"][kind.time_field] = clock.to_text(instant)
+        values["created_at"] = instant
+        values["content"][kind.time_field] = clock.to_text(instant)
     try:
-        record = kind.record(**given)
+        record = kind.record(**values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{where}: {first['msg']}") from error
+        path = ".".join(map(str, first["loc"]))
+        raise InvalidRecordError(f"{path}: {first['msg']}") from error
     return Record(checked(codec.to_row(record)), is_timed=time is not None)

@@ -1,4 +1,4 @@
-"""`SessionCache`: the sessions of applications that were read or written lately."""
+"""The cache of the sessions of applications that were read or written lately."""
 
 import time
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from khive_persist.errors import MirrorError, NotFoundError, StoreError
 from khive_persist.mirror.session_copies import is_copied
 from khive_persist.models.application_session import ACTIVE, ApplicationSession
 from khive_persist.models.query import column
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.store import codec
 from khive_persist.store.application_sessions import ApplicationSessionStore
@@ -33,13 +33,13 @@ _HEAD: Final = (
 
 
 class Entry(NamedTuple):
-    """One session.
+    """The entry of one session.
 
     Attributes:
-        version: Its version.
-        status: Its status.
-        head: What who may only write is told of it.
-        body: All of it, as the JSON of an answer.
+        version: The version of the session.
+        status: The status of the session.
+        head: The fields that a client with the right to write alone may see.
+        body: The whole session, as the JSON of an answer.
     """
 
     version: int
@@ -49,107 +49,107 @@ class Entry(NamedTuple):
 
 
 class SessionCache:
-    """Sessions by id, read through: what it gives is what the database has.
+    """The sessions by id, read through: each answer is what the database has.
 
     An entry stays for 5 minutes, in 16 MB together, and is replaced when this server writes. Before
     each use it is looked whether anybody has written to the file; where that was somebody else than
     this server, as the command line or another program, every entry is dropped.
     """
 
-    def __init__(self, serving: Serving, now: Callable[[], float] = time.monotonic) -> None:
-        self._serving = serving
-        self._now = now
+    def __init__(self, context: ServerContext, clock: Callable[[], float] = time.monotonic) -> None:
+        self._context = context
+        self._now = clock
         self._entries: OrderedDict[str, tuple[float, Entry]] = OrderedDict()
         self._bytes = 0
-        self._under_way: dict[str, set[_UnderWay]] = {}
+        self._accesses: dict[str, set[_SessionAccess]] = {}
         self._store: ApplicationSessionStore | None = None
         self._seen: object = None
         self._others: object = None
 
     async def get(self, id: str) -> Entry:
-        """The session.
+        """Return the session.
 
         Raises:
             NotFoundError: There is none.
             StoreError: As its subclasses say.
         """
-        store = await self._looked_at()
+        store = await self._current_store()
         entry = self._find(id)
-        self._serving.metrics.looked_up(is_hit=entry is not None)
+        self._context.metrics.looked_up(is_hit=entry is not None)
         if entry is not None:
             return entry
-        with self._doubted(id) as reading:
-            found = await retried(lambda: store.find(column("id") == id, limit=1))
-            if not found:
+        with self._accessing(id) as reading:
+            sessions = await retried(lambda: store.find(column("id") == id, limit=1))
+            if not sessions:
                 raise NotFoundError(f"no session has the id {id!r}")
-            await self._mend(store, id)
-            entry = _entry(found[0])
-            if not reading.is_doubtful:
+            await self._finish_copy(store, id)
+            entry = _entry(sessions[0])
+            if not reading.is_stale:
                 self._keep(id, entry)
             return entry
 
     async def write(
         self, id: str, work: Callable[[ApplicationSessionStore], Awaitable[ApplicationSession]]
     ) -> Entry:
-        """The session as it is once it was written.
+        """Return the session as it is once it was written.
 
         Args:
-            id: Which.
-            work: Writes it.
+            id: The id of the session.
+            work: The function that writes it.
 
         Raises:
             KhiveError: What `work` raises.
         """
-        store = await self._looked_at()
-        with self._doubted(id) as writing:
+        store = await self._current_store()
+        with self._accessing(id) as writing:
             try:
                 session = await retried(lambda: work(store))
             finally:
                 # Where it failed, it may be committed all the same.
                 self._drop(id)
-                is_doubtful = writing.is_doubtful
-                _doubt(self._under_way[id])
+                is_stale = writing.is_stale
+                _mark_stale(self._accesses[id])
             entry = _entry(session)
-            if not is_doubtful:
+            if not is_stale:
                 # Not `id`: the session may have been given its own just now.
                 self._keep(session.id, entry)
             return entry
 
     @contextmanager
-    def _doubted(self, id: str) -> Iterator["_UnderWay"]:
-        """What is read or written meanwhile may be old before it is here: then it is not kept."""
-        one = _UnderWay()
-        others = self._under_way.setdefault(id, set())
-        others.add(one)
+    def _accessing(self, id: str) -> Iterator["_SessionAccess"]:
+        """Yield an access: what it reads or writes is not kept where it is stale at its end."""
+        access = _SessionAccess()
+        others = self._accesses.setdefault(id, set())
+        others.add(access)
         try:
-            yield one
+            yield access
         finally:
-            others.remove(one)
+            others.remove(access)
             if not others:
-                del self._under_way[id]
+                del self._accesses[id]
 
-    async def _mend(self, store: ApplicationSessionStore, id: str) -> None:
+    async def _finish_copy(self, store: ApplicationSessionStore, id: str) -> None:
         """Copy a session whose writer was killed before it could: what is told must be in both."""
-        serving = self._serving
-        settings = serving.live.settings
-        if not await anyio.to_thread.run_sync(is_copied, serving.project, id, settings):
+        context = self._context
+        settings = context.live.settings
+        if not await anyio.to_thread.run_sync(is_copied, context.project, id, settings):
             # Where that fails, too, as on a full disk, it can be read all the same.
             with suppress(StoreError, MirrorError):
-                await store.revise(id, lambda there: there)
+                await store.revise(id, lambda content: content)
 
-    async def _looked_at(self) -> ApplicationSessionStore:
-        store: ApplicationSessionStore = await self._serving.stores.of(ApplicationSession)
-        seen = store.changes()
-        if store is self._store and seen == self._seen:
+    async def _current_store(self) -> ApplicationSessionStore:
+        store: ApplicationSessionStore = await self._context.stores.of(ApplicationSession)
+        changes = store.changes()
+        if store is self._store and changes == self._seen:
             return store
         # After the look: what is committed in between makes the next look another one.
         others = await store.changes_of_others()
         if store is not self._store or others != self._others:
             self._entries.clear()
             self._bytes = 0
-            for under_way in self._under_way.values():
-                _doubt(under_way)
-        self._store, self._seen, self._others = store, seen, others
+            for accesses in self._accesses.values():
+                _mark_stale(accesses)
+        self._store, self._seen, self._others = store, changes, others
         return store
 
     def _find(self, id: str) -> Entry | None:
@@ -174,20 +174,20 @@ class SessionCache:
             self._bytes -= len(entry.body) + _ENTRY_BYTES
 
 
-class _UnderWay:
+class _SessionAccess:
     """A reading or a writing of one session.
 
-    It is doubtful once somebody else has written, or has ended a writing of the same session:
-    nobody can tell which of the two came first.
+    It is stale once another program has written, or another writing of the same session has ended:
+    which of the two came first cannot be told.
     """
 
     def __init__(self) -> None:
-        self.is_doubtful = False
+        self.is_stale = False
 
 
-def _doubt(under_way: Iterable[_UnderWay]) -> None:
-    for one in under_way:
-        one.is_doubtful = True
+def _mark_stale(accesses: Iterable[_SessionAccess]) -> None:
+    for access in accesses:
+        access.is_stale = True
 
 
 def _entry(session: ApplicationSession) -> Entry:
@@ -198,6 +198,6 @@ def _entry(session: ApplicationSession) -> Entry:
 
 
 def session_fields(id: str, content: object) -> dict[str, Any]:
-    """A session as an answer says it; one that was written past the store may lack fields."""
+    """Return the fields of an answer; a session written past the store may lack some."""
     fields = content if isinstance(content, dict) else {}
     return {"session_id": id, "status": ACTIVE, "version": 0, **fields}

@@ -7,7 +7,7 @@ import anyio.to_thread
 from khive_persist.errors import NotFoundError
 from khive_persist.mirror.session_copies import PURPOSES, SessionCopies, compare_session
 from khive_persist.models.purposes import APPLICATION_SESSIONS
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.store import codec
 
 _LISTED: Final = 100
@@ -24,20 +24,19 @@ CHECKED: Final = {
 }
 
 
-async def check(serving: Serving, id: str) -> dict[str, Any]:
-    """Return whether a session is there and can be restored, what was saved last, and how much
-    there is.
+async def check(context: ServerContext, id: str) -> dict[str, Any]:
+    """Return whether a session exists and can be restored, its last record, and its counts.
 
     Raises:
         NotFoundError: Neither copy has it.
         StoreError: As its subclasses say.
     """
-    settings = serving.live.settings
-    copies = await anyio.to_thread.run_sync(compare_session, serving.project, id, settings)
-    return _told(id, copies)
+    settings = context.live.settings
+    copies = await anyio.to_thread.run_sync(compare_session, context.project, id, settings)
+    return _report(id, copies)
 
 
-def _told(id: str, copies: SessionCopies) -> dict[str, Any]:
+def _report(id: str, copies: SessionCopies) -> dict[str, Any]:
     name = APPLICATION_SESSIONS.name
     row = copies.rows[name].get(id)
     if row is None and id not in copies.copies[name]:
@@ -57,15 +56,15 @@ def _told(id: str, copies: SessionCopies) -> dict[str, Any]:
 
 
 def _last_saved(copies: SessionCopies, fields: dict[str, Any]) -> dict[str, str] | None:
-    """The record with the latest time of its own; of the session itself, its last update."""
-    found = [
+    """Return the record with the latest time of its own; of the session itself, its last update."""
+    records = [
         (str(row[3]), purpose.table, id)
         for purpose in PURPOSES
         for id, row in copies.rows[purpose.name].items()
     ]
     if isinstance(at := fields.get("updated_at"), str):
-        found.append((at, APPLICATION_SESSIONS.table, fields["session_id"]))
-    if not found:
+        records.append((at, APPLICATION_SESSIONS.table, fields["session_id"]))
+    if not records:
         return None
-    at, kind, id = max(found)
+    at, kind, id = max(records)
     return {"at": at, "kind": kind, "id": id}

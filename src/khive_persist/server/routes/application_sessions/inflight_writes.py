@@ -1,4 +1,4 @@
-"""`OpenWrites`: what is being added to sessions just now."""
+"""The additions to sessions that are in progress."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,26 +6,26 @@ from contextlib import contextmanager
 import anyio
 
 
-class OpenWrites:
-    """Counts what is under way, so that who completes a session can wait for it."""
+class InflightWrites:
+    """The additions in progress, so that a completion of a session can wait for them."""
 
     def __init__(self) -> None:
         self._open: dict[str, set[anyio.Event]] = {}
 
     @contextmanager
     def of(self, id: str) -> Iterator[None]:
-        """For the time in which something is added to a session."""
-        ended = anyio.Event()
-        self._open.setdefault(id, set()).add(ended)
+        """Yield while something is added to a session."""
+        finished = anyio.Event()
+        self._open.setdefault(id, set()).add(finished)
         try:
             yield
         finally:
-            ended.set()
-            self._open[id].discard(ended)
+            finished.set()
+            self._open[id].discard(finished)
             if not self._open[id]:
                 del self._open[id]
 
     async def ended(self, id: str) -> None:
         """Wait for all that has begun by now."""
-        for one in [*self._open.get(id, ())]:
-            await one.wait()
+        for write in [*self._open.get(id, ())]:
+            await write.wait()

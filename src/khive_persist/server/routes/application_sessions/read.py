@@ -9,13 +9,13 @@ from starlette.responses import Response
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
 from khive_persist.models.node import Node
 from khive_persist.models.query import Filter, column, field
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.routes.application_sessions.append import KINDS
 from khive_persist.server.routes.application_sessions.cache import SessionCache, session_fields
 from khive_persist.server.routes.application_sessions.check import CHECKED, check
 from khive_persist.server.routes.application_sessions.versions import tag
 from khive_persist.server.routes.read.listing import Listing, Page
-from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
 from khive_persist.server.routes.read.responses import CACHE, has_tag
 from khive_persist.store import codec
@@ -46,47 +46,47 @@ _ITEM: Final = {
 }
 
 
-def operations(serving: Serving, path: str, cache: SessionCache) -> list[Operation]:
+def operations(context: ServerContext, path: str, cache: SessionCache) -> list[Operation]:
     """Return what this group answers.
 
     Args:
-        serving: What the group was given.
-        path: Of the sessions.
-        cache: Has the single ones.
+        context: The context of the server.
+        path: The path of the sessions.
+        cache: The cache of single sessions.
     """
 
-    async def every(asked: Asked) -> Listing:
+    async def every(query: ReadRequest) -> Listing:
         names = (*_FIELDS, "status")
         filters = [
-            field(name) == asked.values[name] for name in names if asked.values[name] is not None
+            field(name) == query.values[name] for name in names if query.values[name] is not None
         ]
-        return _listing(serving, ApplicationSession, [*filters, *_times(asked)], _session)
+        return _listing(context, ApplicationSession, [*filters, *_times(query)], _session)
 
-    async def one(asked: Asked) -> Response:
-        entry = await cache.get(asked.path["id"])
+    async def single_session(query: ReadRequest) -> Response:
+        entry = await cache.get(query.path["id"])
         headers = CACHE | {"etag": tag(entry.version)}
-        if has_tag(asked.request, headers["etag"]):
+        if has_tag(query.request, headers["etag"]):
             return Response(status_code=304, headers=headers)
         return Response(entry.body, headers=headers, media_type="application/json")
 
-    async def checked(asked: Asked) -> Any:
-        return await check(serving, asked.path["id"])
+    async def checked(query: ReadRequest) -> Any:
+        return await check(context, query.path["id"])
 
-    def within(record: type[Node]) -> Callable[[Asked], Any]:
-        async def items(asked: Asked) -> Listing:
-            id = asked.path["id"]
+    def within(record: type[Node]) -> Callable[[ReadRequest], Any]:
+        async def items(query: ReadRequest) -> Listing:
+            id = query.path["id"]
             await cache.get(id)
-            filters = [field("session_id") == id, *_times(asked)]
-            if asked.values.get("name") is not None:
-                filters.append(field("name") == asked.values["name"])
-            return _listing(serving, record, filters, _item)
+            filters = [field("session_id") == id, *_times(query)]
+            if query.values.get("name") is not None:
+                filters.append(field("name") == query.values["name"])
+            return _listing(context, record, filters, _item)
 
         return items
 
     single = f"{path}/{{id}}"
     return [
         Operation(path, every, "Sessions, the newest first.", _FILTERS, _SESSION, True),
-        Operation(single, one, "One session; its ETag is its version.", (), _SESSION,
+        Operation(single, single_session, "One session; its ETag is its version.", (), _SESSION,
                   path_words=_WORDS),
         Operation(f"{single}/check", checked, "Whether a session is in both copies.", (), CHECKED,
                   path_words=_WORDS),
@@ -105,17 +105,17 @@ def operations(serving: Serving, path: str, cache: SessionCache) -> list[Operati
     ]  # fmt: skip
 
 
-def _times(asked: Asked) -> list[Filter]:
-    found: list[Filter] = []
-    if asked.values["since"] is not None:
-        found.append(column("created_at") >= asked.values["since"])
-    if asked.values["until"] is not None:
-        found.append(column("created_at") < asked.values["until"])
-    return found
+def _times(query: ReadRequest) -> list[Filter]:
+    filters: list[Filter] = []
+    if query.values["since"] is not None:
+        filters.append(column("created_at") >= query.values["since"])
+    if query.values["until"] is not None:
+        filters.append(column("created_at") < query.values["until"])
+    return filters
 
 
 def _listing(
-    serving: Serving,
+    context: ServerContext,
     record: type[Node],
     filters: Sequence[Filter],
     document: Callable[[NewestRow], dict[str, Any]],
@@ -123,24 +123,24 @@ def _listing(
     purpose = record.purpose
     table = Table(purpose, tuple(columns_of(record, purpose)))
 
-    async def page(after: Sequence[Any] | None, limit: int) -> Page:
-        project = None if after is None else Project(*after)
-        async with serving.reading.reader(purpose) as reader:
-            rows, following = await newest(reader, [purpose], filters, project, limit)
+    async def page(position: Sequence[Any] | None, limit: int) -> Page:
+        key = None if position is None else Project(*position)
+        async with context.readers.reader(purpose) as reader:
+            rows, following = await newest(reader, [purpose], filters, key, limit)
         return Page(rows, following)
 
-    def line(one: NewestRow) -> bytes:
-        row = (*one.row[:3], one.project.created_at, one.row[4])
+    def line(item: NewestRow) -> bytes:
+        row = (*item.row[:3], item.project.created_at, item.row[4])
         return line_of(table, table.columns, row)
 
     return Listing(page, (str, str), document, partial(head, table.columns), line)
 
 
-def _session(one: NewestRow) -> dict[str, Any]:
-    return session_fields(one.row[0], codec.column(one.row[1]))
+def _session(row: NewestRow) -> dict[str, Any]:
+    return session_fields(row.row[0], codec.column(row.row[1]))
 
 
-def _item(one: NewestRow) -> dict[str, Any]:
-    content = codec.column(one.row[1])
+def _item(row: NewestRow) -> dict[str, Any]:
+    content = codec.column(row.row[1])
     fields = content if isinstance(content, dict) else {}
-    return {**fields, "id": one.row[0], "created_at": one.project.created_at}
+    return {**fields, "id": row.row[0], "created_at": row.project.created_at}

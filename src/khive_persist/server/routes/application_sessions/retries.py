@@ -24,7 +24,7 @@ async def retried(
     No try begins after 10 s: a client that waits must hear that it is so, as a 503.
 
     Args:
-        work: It must not matter whether one that failed was done after all.
+        work: The function to try; a failed try may have been done after all.
         errors: After which it is tried again.
 
     Raises:

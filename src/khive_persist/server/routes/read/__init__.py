@@ -1,4 +1,4 @@
-"""What the server answers to who reads: the same as the commands, page by page.
+"""The routes that read: the same as the commands, page by page.
 
 `operations.py` says what a route is: its parameters, which `parameters.py` checks, and what it
 answers, which `schemas.py` describes. An endpoint gives a value, which `answers.py` sends with its

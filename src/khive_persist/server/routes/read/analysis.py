@@ -1,4 +1,4 @@
-"""`GET /v1/plans/outcomes`, `/v1/calibration` and `/v1/stats`: what is made of many records."""
+"""`GET /v1/plans/outcomes`, `/v1/calibration` and `/v1/stats`: the figures of many records."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -9,8 +9,8 @@ from khive_persist.analytics.calibration import DEFAULT_BINS
 from khive_persist.analytics.outcomes import PlanOutcome, calibration, joined
 from khive_persist.analytics.stats import read_stats
 from khive_persist.models.query import Filter, column, field
-from khive_persist.server.context import Serving
-from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.context import ServerContext
+from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.filters import (
     names_session,
     of_plans,
@@ -19,7 +19,7 @@ from khive_persist.server.routes.read.filters import (
     of_type,
 )
 from khive_persist.server.routes.read.listing import Listing, Page
-from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import CALIBRATION, OUTCOME, STATS
 from khive_persist.sessions import event_facts as facts
@@ -27,80 +27,93 @@ from khive_persist.sessions.token_totals import BY
 from khive_persist.transfer.writing.csv import line
 
 BINS: Final = Parameter(
-    "bins", "integer", "Into how many intervals confidence is parted.",
+    "bins", "integer", "The number of intervals of confidence.",
     minimum=1, maximum=1_000, default=DEFAULT_BINS,
 )  # fmt: skip
 PARTIAL: Final = Parameter(
-    "partial", "number", "What partial counts; success is 1.", minimum=0, maximum=1, default=0.5
+    "partial",
+    "number",
+    "The value of a partial success; success is 1.",
+    minimum=0,
+    maximum=1,
+    default=0.5,
 )
 _PLAN_FILTERS: Final = ("since", "until", "complexity", "min_confidence", "max_cost")
-GROUP: Final = Parameter("by", "word", "What tokens are counted by.", BY, default="model")
+GROUP: Final = Parameter(
+    "by", "word", "The groups that tokens are counted in.", BY, default="model"
+)
 
 
-def operations(serving: Serving) -> list[Operation]:
+def operations(context: ServerContext) -> list[Operation]:
     """Return what this group answers."""
-    reading = serving.reading
+    readers = context.readers
 
-    async def outcomes(asked: Asked) -> Listing:
-        filters = [*of_plans(asked), *of_times(asked)]
-        if asked["session"] is not None:
-            is_exact = await names_session(serving, asked["session"])
-            filters.append(facts.linked_to(asked["session"], is_exact=is_exact))
+    async def outcomes(query: ReadRequest) -> Listing:
+        filters = [*of_plans(query), *of_times(query)]
+        if query["session"] is not None:
+            is_exact = await names_session(context, query["session"])
+            filters.append(facts.linked_to(query["session"], is_exact=is_exact))
 
-        async def page(after: Sequence[Any] | None, limit: int) -> Page:
-            wanted = [*filters, *([] if after is None else [_before(*after)])]
+        async def page(position: Sequence[Any] | None, limit: int) -> Page:
+            page_filters = [*filters, *([] if position is None else [_after(*position)])]
 
             async def read() -> list[PlanOutcome]:
-                async with aclosing(joined(serving.project, wanted, limit + 1)) as found:
-                    return [one async for one in found]
+                async with aclosing(joined(context.project, page_filters, limit + 1)) as plans:
+                    return [plan async for plan in plans]
 
-            found = await reading.apart(read)
-            if len(found) <= limit:
-                return Page(found, None)
-            last = found[limit - 1]
-            return Page(found[:limit], (last.planned_at or "", last.plan_id))
+            items = await readers.run_heavy(read)
+            if len(items) <= limit:
+                return Page(items, None)
+            last = items[limit - 1]
+            return Page(items[:limit], (last.planned_at or "", last.plan_id))
 
         kinds = (str, str)
         return Listing(page, kinds, PlanOutcome._asdict, partial(line, PlanOutcome._fields), line)
 
-    async def calibrated(asked: Asked) -> Any:
-        wanted = {name: asked[name] for name in _PLAN_FILTERS} | {"session_id": asked["session"]}
-        found = await reading.apart(
+    async def calibrated(query: ReadRequest) -> Any:
+        filters = {name: query[name] for name in _PLAN_FILTERS} | {"session_id": query["session"]}
+        result = await readers.run_heavy(
             partial(
                 calibration,
-                dir=serving.project.root,
-                bins=asked["bins"],
-                partial=asked["partial"],
-                **wanted,
+                dir=context.project.root,
+                bins=query["bins"],
+                partial=query["partial"],
+                **filters,
             )
         )
-        return found.as_document()
+        return result.as_document()
 
-    async def stats(asked: Asked) -> Any:
-        both = await of_session(serving, asked)
-        if asked["tool"] is not None:
-            both.append(field("tool") == asked["tool"])
-        times = of_times(asked)
-        of_sessions = None if times else [*both]
-        both += times
+    async def stats(query: ReadRequest) -> Any:
+        filters = await of_session(context, query)
+        if query["tool"] is not None:
+            filters.append(field("tool") == query["tool"])
+        times = of_times(query)
+        of_sessions = None if times else [*filters]
+        filters += times
         work = partial(
             read_stats,
-            serving.project,
-            [*both, *of_type(asked)],
-            both,
-            asked["by"],
-            reading.prices(),
+            context.project,
+            [*filters, *of_type(query)],
+            filters,
+            query["by"],
+            readers.prices(),
             of_sessions,
         )
-        return await reading.apart(work)
+        return await readers.run_heavy(work)
 
-    times = (given.SINCE, given.UNTIL)
-    plans = (given.SESSION, *times, given.COMPLEXITY, given.MIN_CONFIDENCE, given.MAX_COST)
+    times = (parameters.SINCE, parameters.UNTIL)
+    plans = (
+        parameters.SESSION,
+        *times,
+        parameters.COMPLEXITY,
+        parameters.MIN_CONFIDENCE,
+        parameters.MAX_COST,
+    )
     return [
         Operation(
             "/v1/plans/outcomes",
             outcomes,
-            "Plans beside what became of them, the latest first.",
+            "Plans with their outcomes, the latest first.",
             plans,
             OUTCOME,
             True,
@@ -108,7 +121,7 @@ def operations(serving: Serving) -> list[Operation]:
         Operation(
             "/v1/calibration",
             calibrated,
-            "What the confidence and the cost of plans are worth.",
+            "Compare the confidence and the cost of plans with their outcomes.",
             (*plans, BINS, PARTIAL),
             CALIBRATION,
         ),
@@ -116,18 +129,18 @@ def operations(serving: Serving) -> list[Operation]:
             "/v1/stats",
             stats,
             "Counts of events, tokens, costs and plans.",
-            (GROUP, given.SESSION, given.TOOL, given.TYPE, *times),
+            (GROUP, parameters.SESSION, parameters.TOOL, parameters.TYPE, *times),
             STATS,
         ),
     ]
 
 
-def _before(planned_at: str, id: str) -> Filter:
-    """The plans after this one, the latest coming first."""
+def _after(planned_at: str, id: str) -> Filter:
+    """Return the plans after this one, the latest coming first."""
     created_at = column("created_at")
     if not planned_at:
         # Those without a time come last.
         return created_at.is_null() & (column("id") < id)
     earlier = created_at < planned_at
-    same = (created_at == planned_at) & (column("id") < id)
-    return earlier | same | created_at.is_null()
+    same_time = (created_at == planned_at) & (column("id") < id)
+    return earlier | same_time | created_at.is_null()

@@ -14,10 +14,10 @@ from khive_persist.analytics.compare.report import elements
 from khive_persist.analytics.periodic_report.period import KINDS, chosen
 from khive_persist.models.purposes import EXPERIMENTS
 from khive_persist.models.query import field
-from khive_persist.server.context import Serving
-from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.context import ServerContext
+from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.fingerprint import state_of
-from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
 from khive_persist.server.routes.read.report_schemas import COMPARISON, COMPARISON_NAMES, REPORT
@@ -54,87 +54,91 @@ _REFUSALS: Final = {"504": f"it takes longer than {LIMIT_SECONDS:.0f} s"}
 _NO_EXPERIMENT: Final = {"404": "there is no such experiment"}
 
 
-def operations(serving: Serving) -> list[Operation]:
+def operations(context: ServerContext) -> list[Operation]:
     """Return what this group answers."""
-    reporter = Reporter(serving.project, serving.stopping)
-    made = version("khive-persist")
+    reporter = Reporter(context.project, context.stopping)
+    server_version = version("khive-persist")
 
-    async def answered(asked: Asked, question: Mapping[str, Any], key: Any) -> Response:
-        """The answer; 304 where the client has that of the same question to the same records."""
+    async def answered(query: ReadRequest, question: Mapping[str, Any], key: Any) -> Response:
+        """Return the answer; 304 where the client has that of the same question to the same
+        records.
+        """
         is_page = bool(question["as_page"])
         # Before it is computed: what comes meanwhile is in the answer, or makes another tag.
-        seen = codec.dump_lossy([made, is_page, key, state_of(serving.project)]).encode()
-        tag = f'"{hashlib.blake2b(seen, digest_size=_DIGEST_BYTES).hexdigest()}"'
+        fingerprint = codec.dump_lossy(
+            [server_version, is_page, key, state_of(context.project)]
+        ).encode()
+        tag = f'"{hashlib.blake2b(fingerprint, digest_size=_DIGEST_BYTES).hexdigest()}"'
         headers = CACHE | {"etag": f"W/{tag}"}
         if is_page:
             # Also where it is not changed: a cache takes the headers of the later answer.
             headers |= {"content-security-policy": POLICY, "content-disposition": "inline"}
         media_type = PAGE if is_page else "application/json"
-        if has_tag(asked.request, tag):
+        if has_tag(query.request, tag):
             return Response(status_code=304, headers=headers)
-        if asked.request.method == "HEAD":
+        if query.request.method == "HEAD":
             return Response(headers=headers, media_type=media_type)
-        body = await reporter.ask(asked.request, question)
+        body = await reporter.ask(query.request, question)
         return Response(body, headers=headers, media_type=media_type)
 
-    async def compared(asked: Asked, *, as_page: bool) -> Response:
+    async def compared(query: ReadRequest, *, as_page: bool) -> Response:
         # A name that is wrong is told at once.
-        grouping.key(asked["by"])
-        if asked["paired_by"] is not None:
-            grouping.key(asked["paired_by"])
-        for name in asked["metric"] or ():
+        grouping.key(query["by"])
+        if query["paired_by"] is not None:
+            grouping.key(query["paired_by"])
+        for name in query["metric"] or ():
             metrics.measured(name)
-        wanted = {
-            "by": asked["by"],
-            "groups": asked["group"] or (),
-            "names": asked["metric"] or (),
-            "paired_by": asked["paired_by"],
-            "min_n": asked["min_n"],
-            "since": _text(asked["since"]),
-            "until": _text(asked["until"]),
-            "with_late": asked["include_late"],
+        arguments = {
+            "by": query["by"],
+            "groups": query["group"] or (),
+            "names": query["metric"] or (),
+            "paired_by": query["paired_by"],
+            "min_n": query["min_n"],
+            "since": _text(query["since"]),
+            "until": _text(query["until"]),
+            "with_late": query["include_late"],
         }
-        question = {"what": "compare", "as_page": as_page} | wanted
-        return await answered(asked, question, wanted)
+        question = {"what": "compare", "as_page": as_page} | arguments
+        return await answered(query, question, arguments)
 
-    async def reported(asked: Asked, *, as_page: bool) -> Response:
-        now = clock.now()
-        period = chosen(asked["period"], asked["at"], now)
+    async def reported(query: ReadRequest, *, as_page: bool) -> Response:
+        current_time = clock.now()
+        period = chosen(query["period"], query["at"], current_time)
         question = {
             "what": "report",
             "as_page": as_page,
             "period": period.kind,
             "at": clock.to_text(period.since),
-            "now": clock.to_text(now),
+            "current_time": clock.to_text(current_time),
         }
         # Of one that runs, a day that begins changes what is shown.
-        day = now.date() if period.is_running(now) else None
-        return await answered(asked, question, [period.kind, period.time, str(day)])
+        day = current_time.date() if period.is_running(current_time) else None
+        return await answered(query, question, [period.kind, period.time, str(day)])
 
-    async def compare(asked: Asked) -> Response:
-        return await compared(asked, as_page=False)
+    async def compare(query: ReadRequest) -> Response:
+        return await compared(query, as_page=False)
 
-    async def compare_page(asked: Asked) -> Response:
-        return await compared(asked, as_page=True)
+    async def compare_page(query: ReadRequest) -> Response:
+        return await compared(query, as_page=True)
 
-    async def names(_asked: Asked) -> Any:
-        async with serving.reading.reader(EXPERIMENTS) as reader:
-            found = await reader.fetch(_experiments)
+    async def names(_query: ReadRequest) -> Any:
+        async with context.readers.reader(EXPERIMENTS) as reader:
+            rows = await reader.fetch(_experiments)
         return {
             "by": grouping.NAMES,
             "metrics": metrics.NAMES,
             "patterns": _PATTERNS,
-            "experiments": [str(row[0]) for row in found],
+            "experiments": [str(row[0]) for row in rows],
         }
 
-    async def report(asked: Asked) -> Response:
-        return await reported(asked, as_page=False)
+    async def report(query: ReadRequest) -> Response:
+        return await reported(query, as_page=False)
 
-    async def report_page(asked: Asked) -> Response:
-        return await reported(asked, as_page=True)
+    async def report_page(query: ReadRequest) -> Response:
+        return await reported(query, as_page=True)
 
     groups = (
-        BY, GROUP, METRIC, PAIRED_BY, MIN_N, INCLUDE_LATE, given.SINCE, given.UNTIL,
+        BY, GROUP, METRIC, PAIRED_BY, MIN_N, INCLUDE_LATE, parameters.SINCE, parameters.UNTIL,
     )  # fmt: skip
     return [
         Operation(

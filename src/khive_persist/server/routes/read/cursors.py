@@ -5,26 +5,26 @@ import binascii
 from collections.abc import Sequence
 from typing import Any, Final
 
-from khive_persist.server.http.errors import Refused
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.store import codec
 
 _INT64: Final = range(-(2**63), 2**63)
 
 
 def to_text(values: Sequence[Any]) -> str:
-    """The cursor after the item with these values."""
+    """Return the cursor after the item with these values."""
     return base64.urlsafe_b64encode(codec.dump(list(values)).encode()).decode().rstrip("=")
 
 
 def from_text(cursor: str, *kinds: type[Any] | tuple[type[Any], ...]) -> list[Any]:
-    """The values of a cursor.
+    """Return the values of a cursor.
 
     Args:
-        cursor: What the client gave.
-        kinds: Of what type each has to be.
+        cursor: The cursor that the client sent.
+        kinds: The type of each value.
 
     Raises:
-        Refused: 400; it is none of this list's.
+        HTTPError: 400; it is none of this list's.
     """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
@@ -49,7 +49,7 @@ def _is_storable(value: Any) -> bool:
     return True
 
 
-def _wrong() -> Refused:
-    return Refused(
+def _wrong() -> HTTPError:
+    return HTTPError(
         400, "bad_parameter", "cursor is none of this list", hint="send `next` of the page before"
     )

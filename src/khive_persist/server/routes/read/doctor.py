@@ -8,8 +8,8 @@ import anyio
 from khive_persist.maintenance.backup.catalogue import read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.doctor import as_document, examine, examine_hooks
-from khive_persist.server.context import Serving
-from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.context import ServerContext
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import BACKUPS, DOCTOR
 from khive_persist.sessions.reported_costs import session_cost
@@ -21,9 +21,9 @@ SESSION: Final = Parameter(
 _FRESH_SECONDS: Final = 5.0
 
 
-def operations(serving: Serving) -> list[Operation]:
+def operations(context: ServerContext) -> list[Operation]:
     """Return what this group answers."""
-    reading, project = serving.reading, serving.project
+    readers, project = context.readers, context.project
     turn = anyio.Lock()
     latest: tuple[float, Any] = (0.0, None)
 
@@ -33,30 +33,30 @@ def operations(serving: Serving) -> list[Operation]:
         hooks, problems = examine_hooks(project, asks_server=False)
         return as_document(report, hooks, report.problems + problems)
 
-    async def doctor(asked: Asked) -> Any:
+    async def doctor(query: ReadRequest) -> Any:
         nonlocal latest
-        if asked["session"] is not None:
-            session_id = asked["session"]
+        if query["session"] is not None:
+            session_id = query["session"]
 
             async def accounted() -> Any:
                 cost = await session_cost(project, session_id)
                 return (await account(project, session_id)).as_document() | {"cost": cost}
 
-            return await reading.apart(accounted)
+            return await readers.run_heavy(accounted)
         # Every byte of every database is read: whoever asks at the same time is told the same.
         async with turn:
             if latest[1] is None or time.monotonic() > latest[0] + _FRESH_SECONDS:
-                found = await reading.apart(examined)
-                latest = time.monotonic(), found
+                report = await readers.run_heavy(examined)
+                latest = time.monotonic(), report
             return latest[1]
 
-    async def backups(_asked: Asked) -> Any:
-        destination = serving.live.settings.backup_destination
+    async def backups(_query: ReadRequest) -> Any:
+        destination = context.live.settings.backup_destination
 
         async def listed() -> Any:
             return read_catalogue(open_destination(project, destination, "")).as_document()
 
-        return await reading.apart(listed)
+        return await readers.run_heavy(listed)
 
     return [
         Operation(

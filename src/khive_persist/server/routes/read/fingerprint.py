@@ -1,4 +1,4 @@
-"""What the files of a project look like: nothing is computed again while they are the same."""
+"""The fingerprint of a project's files: nothing is computed again while they are the same."""
 
 import os
 
@@ -19,15 +19,15 @@ def state_of(project: Project) -> State:
         names = []
     files = [project.database(name) for name in names]
     paths = [project.config, *files, *(path.with_name(f"{path.name}-wal") for path in files)]
-    found = []
+    entries = []
     for path in paths:
         try:
-            one = os.stat(path)
+            status = os.stat(path)
         except OSError:
             # It is not there, or cannot be seen: who computes is told which.
             continue
-        if not one.st_size:
+        if not status.st_size:
             # Who opens a database to read it makes an empty log, and takes it away again.
             continue
-        found.append((path.name, one.st_ino, one.st_size, one.st_mtime_ns))
-    return tuple(found)
+        entries.append((path.name, status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(entries)

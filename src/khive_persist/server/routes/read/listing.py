@@ -9,7 +9,7 @@ from starlette.responses import Response
 from khive_persist.server.routes.read import cursors
 from khive_persist.server.routes.read.parameters import DEFAULT_LIMIT
 from khive_persist.server.routes.read.responses import CACHE, answer
-from khive_persist.server.routes.read.streaming import Streamed
+from khive_persist.server.routes.read.streaming import ClosingStreamingResponse
 from khive_persist.store import codec
 
 Form = Literal["json", "csv", "jsonl"]
@@ -39,11 +39,12 @@ class Page(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A list that can be read from anywhere on.
+    """A list that can be read from any cursor on.
 
     Attributes:
-        page: The items after a cursor's values, or the first ones; at most so many. It may give
-            fewer before the end, to keep within its memory, but never none.
+        page: The function that returns the items after a cursor's values, or the first ones; at
+            most so many. It may return fewer before the end, to keep within its memory, but never
+            none.
         kinds: The types of a cursor's values.
         document: An item as JSON has it.
         csv_head: The first line of CSV.
@@ -60,11 +61,11 @@ class Listing(NamedTuple):
 async def answer_list(
     request: Request, listing: Listing, limit: int | None, cursor: str | None
 ) -> Response:
-    """A page of a list, or as CSV and JSON Lines all of it from the cursor on."""
-    after = None if cursor is None else cursors.from_text(cursor, *listing.kinds)
+    """Return a page of a list, or as CSV and JSON Lines all of it from the cursor on."""
+    position = None if cursor is None else cursors.from_text(cursor, *listing.kinds)
     form = form_of(request)
     if form == "json":
-        page = await listing.page(after, DEFAULT_LIMIT if limit is None else limit)
+        page = await listing.page(position, DEFAULT_LIMIT if limit is None else limit)
         items = [listing.document(item) for item in page.items]
         following = None if page.next is None else cursors.to_text(page.next)
         return answer(request, {"items": items, "next": following})
@@ -72,9 +73,9 @@ async def answer_list(
     if request.method == "HEAD":
         return Response(headers=headers | {"content-type": MEDIA_TYPES[form]})
     # The first page is read before the answer begins, so that what is wrong can still be said.
-    first = await listing.page(after, STREAMED_AT_ONCE if limit is None else _least(limit))
+    first = await listing.page(position, STREAMED_AT_ONCE if limit is None else _least(limit))
     content = _streamed(listing, first, form, limit)
-    return Streamed(content, headers, MEDIA_TYPES[form])
+    return ClosingStreamingResponse(content, headers, MEDIA_TYPES[form])
 
 
 def form_of(request: Request) -> Form:
@@ -82,8 +83,8 @@ def form_of(request: Request) -> Form:
     neither.
     """
     best: tuple[float, Form] = (0.0, "json")
-    for one in ",".join(request.headers.getlist("accept")).split(","):
-        name, *parameters = (word.strip().lower() for word in one.split(";"))
+    for media_range in ",".join(request.headers.getlist("accept")).split(","):
+        name, *parameters = (word.strip().lower() for word in media_range.split(";"))
         weight = 1.0
         for parameter in parameters:
             if parameter.startswith("q="):
@@ -99,7 +100,7 @@ def form_of(request: Request) -> Form:
 async def _streamed(
     listing: Listing, first: Page, form: Form, limit: int | None
 ) -> AsyncGenerator[bytes, None]:
-    page, left = first, limit
+    page, remaining = first, limit
     if form == "csv":
         yield listing.csv_head()
     while True:
@@ -111,11 +112,13 @@ async def _streamed(
             ]
         if lines:
             yield b"".join(lines)
-        left = None if left is None else left - len(lines)
-        if page.next is None or left == 0:
+        remaining = None if remaining is None else remaining - len(lines)
+        if page.next is None or remaining == 0:
             return
-        page = await listing.page(page.next, STREAMED_AT_ONCE if left is None else _least(left))
+        page = await listing.page(
+            page.next, STREAMED_AT_ONCE if remaining is None else _least(remaining)
+        )
 
 
-def _least(left: int) -> int:
-    return min(left, STREAMED_AT_ONCE)
+def _least(remaining: int) -> int:
+    return min(remaining, STREAMED_AT_ONCE)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.listing import Listing, answer_list
 from khive_persist.server.routes.read.parameters import CURSOR, LIMIT, Parameter, parsed
@@ -18,12 +18,12 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request whose parameters are all as they may be.
+class ReadRequest:
+    """A request with valid parameters.
 
     Attributes:
-        values: By the parameters' names, defaults included.
-        path: What stands in the path in place of its braces.
+        values: The values by the parameters' names, defaults included.
+        path: The values of the parameters in the path.
         request: The request itself.
     """
 
@@ -39,19 +39,20 @@ class Operation(NamedTuple):
     """One route that reads.
 
     Attributes:
-        path: With its parameters in braces.
-        endpoint: Gives the value that is answered, a `Listing`, or a whole response.
-        summary: What is answered, one line.
-        parameters: Of the query; those of a list's pages come by themselves.
-        schema: Of the answer, or of an item of it.
+        path: The path, with its parameters in braces.
+        endpoint: The function that returns a value to answer, a `Listing`, or a whole response.
+        summary: The answer, described in one line.
+        parameters: The parameters of the query; those of a list's pages come by themselves.
+        schema: The schema of the answer, or of an item of it.
         is_list: Whether the answer is a list: with pages, and as CSV and JSON Lines.
-        media_type: Of the answer, where it is another than JSON.
-        path_words: What the parameters of the path are, by name.
-        refusals: Statuses that it answers besides those of every route, and why.
+        media_type: The media type of the answer, where it is another than JSON.
+        path_words: The descriptions of the parameters of the path, by name.
+        refusals: The reasons of statuses besides those of every route, by status.
+        is_deprecated: Whether another path has replaced this one.
     """
 
     path: str
-    endpoint: Callable[[Asked], Awaitable[Any]]
+    endpoint: Callable[[ReadRequest], Awaitable[Any]]
     summary: str
     parameters: tuple[Parameter, ...] = ()
     schema: Schema = {}  # noqa: RUF012 - a NamedTuple's default is never changed
@@ -59,31 +60,32 @@ class Operation(NamedTuple):
     media_type: str = "application/json"
     path_words: Mapping[str, str] = {}
     refusals: Mapping[str, str] = {}
+    is_deprecated: bool = False
 
     @property
     def all_parameters(self) -> tuple[Parameter, ...]:
-        """Those of the query, the pages' included."""
+        """Return those of the query, the pages' included."""
         return (*self.parameters, LIMIT, CURSOR) if self.is_list else self.parameters
 
 
-def routes_of(serving: Serving, operations: Sequence[Operation]) -> list[BaseRoute]:
-    """The routes of some operations; each needs the right to read."""
+def routes_of(context: ServerContext, operations: Sequence[Operation]) -> list[BaseRoute]:
+    """Return the routes of some operations; each needs the right to read."""
     return [
         route(
-            serving, "GET", operation.path, _endpoint(operation), right="read", operation=operation
+            context, "GET", operation.path, _endpoint(operation), right="read", operation=operation
         )
         for operation in operations
     ]
 
 
-def _endpoint(one: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        asked = Asked(parsed(request, one.all_parameters), request.path_params, request)
-        found = await one.endpoint(asked)
-        if isinstance(found, Response):
-            return found
-        if isinstance(found, Listing):
-            return await answer_list(request, found, asked["limit"], asked["cursor"])
-        return answer(request, found)
+        query = ReadRequest(parsed(request, operation.all_parameters), request.path_params, request)
+        result = await operation.endpoint(query)
+        if isinstance(result, Response):
+            return result
+        if isinstance(result, Listing):
+            return await answer_list(request, result, query["limit"], query["cursor"])
+        return answer(request, result)
 
     return respond

@@ -1,13 +1,13 @@
-"""`GET /v1/place` and `/v1/overview`: whose server this is, and what happened there."""
+"""`GET /v1/project` and `/v1/overview`: the project of this server, and its figures over a time."""
 
 from importlib.metadata import version
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.server.context import Serving
-from khive_persist.server.reader_pool import Reading
-from khive_persist.server.routes.read import parameters as given
-from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.context import ServerContext
+from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.routes.read import parameters
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.responses import answer_bytes
 from khive_persist.server.routes.read.schemas import OVERVIEW, PROJECT
@@ -33,67 +33,75 @@ _REMEMBERED: Final = 16
 _REST: Final = ":00:00.000000"
 
 
-def operations(serving: Serving) -> list[Operation]:
+def operations(context: ServerContext) -> list[Operation]:
     """Return what this group answers."""
-    reading = serving.reading
-    root = serving.project.root
-    made = version("khive-persist")
+    readers = context.readers
+    root = context.project.root
+    server_version = version("khive-persist")
     # Whoever asks for what another asked just now, when nothing has changed since.
     latest: dict[tuple[Any, ...], bytes] = {}
 
-    async def project(_asked: Asked) -> Any:
-        await reading.was_read()
-        since = reading.rollup.ask("SELECT min(started) FROM sessions")[0][0]
-        return {"root": str(root), "name": root.name, "version": made, "since": since}
+    async def project(_query: ReadRequest) -> Any:
+        await readers.wait_until_read()
+        since = readers.rollup.ask("SELECT min(started) FROM sessions")[0][0]
+        return {"root": str(root), "name": root.name, "version": server_version, "since": since}
 
-    async def overview(asked: Asked) -> Any:
-        await reading.was_read()
-        since, until = _hour(asked["since"]), _hour(asked["until"])
-        wanted = since, until, asked["bucket"], asked["by"]
-        progress, changed = reading.follower.progress, reading.rollup.version
-        key = (*wanted, changed, progress)
+    async def overview(query: ReadRequest) -> Any:
+        await readers.wait_until_read()
+        since, until = _hour(query["since"]), _hour(query["until"])
+        arguments = since, until, query["bucket"], query["by"]
+        progress, revision = readers.follower.progress, readers.rollup.version
+        key = (*arguments, revision, progress)
         if key not in latest:
-            body = await reading.in_thread(_document, reading, *wanted, progress)
+            body = await readers.run_in_thread(_document, readers, *arguments, progress)
             while len(latest) >= _REMEMBERED:
                 del latest[next(iter(latest))]
             latest[key] = body
-        return answer_bytes(asked.request, latest[key])
+        return answer_bytes(query.request, latest[key])
 
-    asked_for = (given.SINCE, given.UNTIL, BUCKET, GROUP)
+    asked_for = (parameters.SINCE, parameters.UNTIL, BUCKET, GROUP)
     return [
-        Operation("/v1/place", project, "Whose server this is.", (), PROJECT),
+        Operation("/v1/project", project, "The project of this server.", (), PROJECT),
+        Operation(
+            "/v1/place",
+            project,
+            "The old path of `/v1/project`.",
+            (),
+            PROJECT,
+            is_deprecated=True,
+        ),
         Operation("/v1/overview", overview, "What happened over a time.", asked_for, OVERVIEW),
     ]
 
 
 def _document(
-    reading: Reading,
+    readers: ReaderPool,
     since: str | None,
     until: str | None,
     bucket: Bucket,
     by: By,
     progress: Progress,
 ) -> bytes:
-    updated_at = reading.rollup.updated_at
-    found = reading.hours.overview(since, until, bucket, by)
-    told = {
+    updated_at = readers.rollup.updated_at
+    overview = readers.hours.overview(since, until, bucket, by)
+    document = {
         "since": None if since is None else since + _REST,
         "until": None if until is None else until + _REST,
         "bucket": bucket,
         "by": by,
         "updated_at": updated_at,
-        "totals": found.totals._asdict(),
+        "totals": overview.totals._asdict(),
         "series": [
-            {"at": at, "group": group} | _some(_SERIES, sums) for at, group, sums in found.series
+            {"at": at, "group": group} | _some(_SERIES, sums) for at, group, sums in overview.series
         ],
-        "groups": [{"group": group} | _some(_GROUPS, sums) for group, sums in found.groups],
+        "groups": [{"group": group} | _some(_GROUPS, sums) for group, sums in overview.groups],
         **progress._asdict(),
     }
-    return codec.dump_lossy(told).encode()
+    return codec.dump_lossy(document).encode()
 
 
 def _hour(moment: Any) -> str | None:
-    """The hour in which an instant is: the sums know no shorter time."""
+    """Return the hour in which an instant is: the sums know no shorter time."""
     return None if moment is None else clock.to_text(moment)[:HOUR_CHARACTERS]
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from khive_persist import clock
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.server.http.errors import Refused
+from khive_persist.server.http.errors import HTTPError
 
 Kind = Literal["text", "word", "integer", "number", "boolean", "time"]
 
@@ -39,11 +39,11 @@ class Parameter(NamedTuple):
     Attributes:
         name: As it stands in the URL.
         kind: `word` is one of `words`; `time` is `2h`, `3d`, or a date or time in ISO form.
-        about: What it does, one line.
-        words: What a `word` may be.
-        minimum: Of a number.
-        maximum: Of a number.
-        default: Where it is not given.
+        about: The description, one line.
+        words: The values of a `word`.
+        minimum: The smallest number.
+        maximum: The largest number.
+        default: The value where it is not given.
         is_many: Whether it may be there several times; its value is a tuple of all.
     """
 
@@ -73,43 +73,45 @@ MAX_COST: Final = Parameter("max_cost", "number", "Of at most this planning_cost
 
 
 def parsed(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """The values of a query, each parameter's or its default.
+    """Return the values of a query, each parameter's or its default.
 
     Raises:
-        Refused: 400, naming the parameter, for one that is unknown, there too often, or wrong.
+        HTTPError: 400, naming the parameter, for one that is unknown, there too often, or wrong.
     """
-    known = {parameter.name: parameter for parameter in parameters}
-    values = {name: parameter.default for name, parameter in known.items()}
-    seen = set()
+    by_name = {parameter.name: parameter for parameter in parameters}
+    values = {name: parameter.default for name, parameter in by_name.items()}
+    given_names = set()
     for name, text in request.query_params.multi_items():
-        if name not in known:
-            hint = "one of " + ", ".join(known) if known else "this route has none"
+        if name not in by_name:
+            hint = "one of " + ", ".join(by_name) if by_name else "this route has none"
             raise _wrong(name[:80], "is not a parameter here", hint)
-        if known[name].is_many:
-            values[name] = (*(values[name] or ()), _value(known[name], text))
+        if by_name[name].is_many:
+            values[name] = (*(values[name] or ()), _value(by_name[name], text))
             if len(values[name]) > MAX_VALUES:
                 raise _wrong(name, f"is there more than {MAX_VALUES} times")
             continue
-        if name in seen:
+        if name in given_names:
             raise _wrong(name, "is there twice")
-        seen.add(name)
-        values[name] = _value(known[name], text)
+        given_names.add(name)
+        values[name] = _value(by_name[name], text)
     return values
 
 
-def _value(one: Parameter, text: str) -> Any:
+def _value(parameter: Parameter, text: str) -> Any:
     if len(text) > MAX_CHARACTERS:
-        raise _wrong(one.name, f"has more than {MAX_CHARACTERS} characters")
-    match one.kind:
+        raise _wrong(parameter.name, f"has more than {MAX_CHARACTERS} characters")
+    match parameter.kind:
         case "text":
             return text
         case "word":
-            if text not in one.words:
-                raise _wrong(one.name, "is another word", "one of " + ", ".join(one.words))
+            if text not in parameter.words:
+                raise _wrong(
+                    parameter.name, "is another word", "one of " + ", ".join(parameter.words)
+                )
             return text
         case "boolean":
             if text not in ("true", "false"):
-                raise _wrong(one.name, "is true or false")
+                raise _wrong(parameter.name, "is true or false")
             return text == "true"
         case "time":
             try:
@@ -117,26 +119,26 @@ def _value(one: Parameter, text: str) -> Any:
                     raise ValueError(text)
                 return clock.moment(text)
             except ValueError as error:
-                raise _wrong(one.name, "is no time", clock.MOMENTS) from error
+                raise _wrong(parameter.name, "is no time", clock.MOMENTS) from error
         case "integer" | "number":
-            return _number(one, text)
+            return _number(parameter, text)
 
 
-def _number(one: Parameter, text: str) -> int | float:
-    low = -math.inf if one.minimum is None else one.minimum
-    high = math.inf if one.maximum is None else one.maximum
+def _number(parameter: Parameter, text: str) -> int | float:
+    low = -math.inf if parameter.minimum is None else parameter.minimum
+    high = math.inf if parameter.maximum is None else parameter.maximum
     try:
         # Python's own words for numbers take underscores and digits of other scripts, too.
         if not text.isascii() or "_" in text or text != text.strip():
             raise ValueError(text)
-        value = int(text) if one.kind == "integer" else float(text)
+        value = int(text) if parameter.kind == "integer" else float(text)
     except ValueError as error:
-        kind = "whole number" if one.kind == "integer" else "number"
-        raise _wrong(one.name, f"is no {kind}") from error
+        kind = "whole number" if parameter.kind == "integer" else "number"
+        raise _wrong(parameter.name, f"is no {kind}") from error
     if not low <= value <= high or not math.isfinite(value):
-        raise _wrong(one.name, f"is out of range, {low:g} to {high:g}")
+        raise _wrong(parameter.name, f"is out of range, {low:g} to {high:g}")
     return value
 
 
-def _wrong(name: str, what: str, hint: str = "") -> Refused:
-    return Refused(400, "bad_parameter", f"{name} {what}", hint=hint)
+def _wrong(name: str, problem: str, hint: str = "") -> HTTPError:
+    return HTTPError(400, "bad_parameter", f"{name} {problem}", hint=hint)

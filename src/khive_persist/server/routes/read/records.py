@@ -14,11 +14,11 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.models.query import Filter, column, field
-from khive_persist.server.context import Serving
-from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.context import ServerContext
+from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.filters import of_plans, of_session, of_times, of_type
 from khive_persist.server.routes.read.listing import Listing, Page
-from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import EVENT, PLAN, RECORD
 from khive_persist.server.routes.records import CLASSES
@@ -35,37 +35,43 @@ BUILT_IN: Final[tuple[type[Node], ...]] = (HookEvent, *CLASSES.values(), Assignm
 FAILED: Final = Parameter("failed", "boolean", "true: only what failed. false: only what did not.")
 
 
-def operations(serving: Serving) -> list[Operation]:
+def operations(context: ServerContext) -> list[Operation]:
     """Return what this group answers."""
 
-    async def events(asked: Asked) -> Listing:
+    async def events(query: ReadRequest) -> Listing:
         tools = (
-            HOOK_EVENTS if asked["tool"] is None else {asked["tool"]: HOOK_EVENTS[asked["tool"]]}
+            HOOK_EVENTS if query["tool"] is None else {query["tool"]: HOOK_EVENTS[query["tool"]]}
         )
-        filters = [*await _filters(serving, asked), *of_type(asked)]
-        if asked["failed"] is not None:
+        filters = [*await _filters(context, query), *of_type(query)]
+        if query["failed"] is not None:
             failed = field("success") == False  # noqa: E712 - a filter
-            filters.append(failed if asked["failed"] else ~failed)
-        without = None if asked["payload"] else "payload"
-        return _listing(serving, HookEvent, [*tools.values()], filters, without)
+            filters.append(failed if query["failed"] else ~failed)
+        without = None if query["payload"] else "payload"
+        return _listing(context, HookEvent, [*tools.values()], filters, without)
 
-    async def event(asked: Asked) -> Any:
-        found = await _find(serving, [*HOOK_EVENTS.values()], asked.path["id"])
-        if found is None:
+    async def event(query: ReadRequest) -> Any:
+        row = await _find(context, [*HOOK_EVENTS.values()], query.path["id"])
+        if row is None:
             raise NotFoundError("there is no event of that id")
-        return document(found)
+        return document(row)
 
-    async def plans(asked: Asked) -> Listing:
-        filters = [*await _filters(serving, asked), *of_plans(asked)]
-        return _listing(serving, PlannerSession, [PLANNER_SESSIONS], filters, None)
+    async def plans(query: ReadRequest) -> Listing:
+        filters = [*await _filters(context, query), *of_plans(query)]
+        return _listing(context, PlannerSession, [PLANNER_SESSIONS], filters, None)
 
-    async def of_purpose(asked: Asked) -> Listing:
-        record, purpose = await _purpose(serving, asked.path["purpose"])
-        return _listing(serving, record, [purpose], await _filters(serving, asked), None)
+    async def of_purpose(query: ReadRequest) -> Listing:
+        record, purpose = await _purpose(context, query.path["purpose"])
+        return _listing(context, record, [purpose], await _filters(context, query), None)
 
-    times = (given.SINCE, given.UNTIL)
-    event_filters = (given.SESSION, given.TYPE, given.TOOL, *times, FAILED, PAYLOAD)
-    plan_filters = (given.SESSION, given.COMPLEXITY, given.MIN_CONFIDENCE, given.MAX_COST, *times)
+    times = (parameters.SINCE, parameters.UNTIL)
+    event_filters = (parameters.SESSION, parameters.TYPE, parameters.TOOL, *times, FAILED, PAYLOAD)
+    plan_filters = (
+        parameters.SESSION,
+        parameters.COMPLEXITY,
+        parameters.MIN_CONFIDENCE,
+        parameters.MAX_COST,
+        *times,
+    )
     return [
         Operation(
             "/v1/events",
@@ -81,30 +87,30 @@ def operations(serving: Serving) -> list[Operation]:
             "/v1/{purpose}",
             of_purpose,
             "Records of a purpose, the newest first: messages, outcomes, assignments, your own.",
-            (given.SESSION, *times),
+            (parameters.SESSION, *times),
             RECORD,
             True,
         ),
     ]
 
 
-def document(one: NewestRow) -> dict[str, Any]:
-    """A row as the answers have it."""
-    id, content, metadata, _, _ = one.row
+def document(row: NewestRow) -> dict[str, Any]:
+    """Return a row as the answers have it."""
+    id, content, metadata, _, _ = row.row
     return {
         "id": id,
-        "created_at": one.project.created_at,
+        "created_at": row.project.created_at,
         "content": codec.column(content),
         "node_metadata": codec.column(metadata),
     }
 
 
-async def _filters(serving: Serving, asked: Asked) -> list[Filter]:
-    return [*await of_session(serving, asked), *of_times(asked)]
+async def _filters(context: ServerContext, query: ReadRequest) -> list[Filter]:
+    return [*await of_session(context, query), *of_times(query)]
 
 
 def _listing(
-    serving: Serving,
+    context: ServerContext,
     record: type[Node],
     purposes: Sequence[Purpose],
     filters: Sequence[Filter],
@@ -114,37 +120,35 @@ def _listing(
     # The events of one tool are read through the files that are open for those of all.
     files = [*HOOK_EVENTS.values()] if record is HookEvent else purposes
 
-    async def page(after: Sequence[Any] | None, limit: int) -> Page:
-        project = None if after is None else Project(*after)
-        async with serving.reading.reader(*files) as reader:
-            rows, following = await newest(
-                reader, purposes, filters, project, limit, without=without
-            )
+    async def page(position: Sequence[Any] | None, limit: int) -> Page:
+        key = None if position is None else Project(*position)
+        async with context.readers.reader(*files) as reader:
+            rows, following = await newest(reader, purposes, filters, key, limit, without=without)
         return Page(rows, following)
 
-    def line(one: NewestRow) -> bytes:
-        row = (*one.row[:3], one.project.created_at, one.row[4])
-        return line_of(tables[one.purpose], columns, row)
+    def line(item: NewestRow) -> bytes:
+        row = (*item.row[:3], item.project.created_at, item.row[4])
+        return line_of(tables[item.purpose], columns, row)
 
     columns = all_columns([*tables.values()])
     return Listing(page, (str, str), document, partial(head, columns), line)
 
 
-async def _find(serving: Serving, purposes: Sequence[Purpose], id: str) -> NewestRow | None:
-    wanted = [column("id") == id]
-    async with serving.reading.reader(*purposes) as reader:
-        rows, _ = await newest(reader, purposes, wanted, None, 1)
+async def _find(context: ServerContext, purposes: Sequence[Purpose], id: str) -> NewestRow | None:
+    filters = [column("id") == id]
+    async with context.readers.reader(*purposes) as reader:
+        rows, _ = await newest(reader, purposes, filters, None, 1)
     return rows[0] if rows else None
 
 
-async def _purpose(serving: Serving, name: str) -> tuple[type[Node], Purpose]:
-    known = {
+async def _purpose(context: ServerContext, name: str) -> tuple[type[Node], Purpose]:
+    kinds = {
         purpose.name: (record, purpose) for record in BUILT_IN for purpose in record.purposes()
     }
-    known |= {word: (record, record.purpose) for word, record in CLASSES.items()}
-    if name in known:
-        return known[name]
-    for purpose in await anyio.to_thread.run_sync(known_purposes, serving.project):
+    kinds |= {word: (record, record.purpose) for word, record in CLASSES.items()}
+    if name in kinds:
+        return kinds[name]
+    for purpose in await anyio.to_thread.run_sync(known_purposes, context.project):
         if purpose.name == name:
             return Node, purpose
     raise NotFoundError(

@@ -1,4 +1,4 @@
-"""`Reporter`: a server's end of `report_process.py`, the process that computes what takes long."""
+"""The client of `report_process.py`, the process that computes comparisons and reports."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from subprocess import DEVNULL, PIPE
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from khive_persist import errors
 from khive_persist.errors import InvalidQueryError, KhiveError
 from khive_persist.project import Project
-from khive_persist.server.http.errors import Refused
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.routes.read.report_process import REFUSED
 from khive_persist.store import codec
 from khive_persist.trust.processes import environment_for, module_command
@@ -25,13 +25,13 @@ _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class Reporter:
-    """Has one question answered at a time, by a process of its own that ends with it."""
+    """The client that has one question answered at a time, by a process that ends with it."""
 
     def __init__(self, project: Project, stopping: anyio.Event) -> None:
         """Start nothing yet.
 
         Args:
-            place: What is asked about.
+            project: The project of the questions.
             stopping: Set when the server begins to stop: then nothing is waited for.
         """
         self._project = project
@@ -39,49 +39,49 @@ class Reporter:
         self._turn = anyio.Lock()
 
     async def ask(self, request: Request, question: Mapping[str, Any]) -> bytes:
-        """The answer: JSON, or a page.
+        """Return the answer: JSON, or a page.
 
         When the client leaves, or the server stops, the process is killed; so it is after
         `LIMIT_SECONDS`.
 
         Args:
-            request: Whose question it is.
+            request: The request with the question.
             question: As `report_process.py` takes it.
 
         Raises:
-            Refused: 503 where another question is not answered within `PATIENCE_SECONDS`, or the
+            HTTPError: 503 where another question is not answered within `PATIENCE_SECONDS`, or the
                 server stops; 504 where this one takes too long; 500 where the process ends.
             ClientDisconnect: The client has left.
             KhiveError: What went wrong in it, as its subclasses say.
         """
-        found: list[bytes] = []
-        wrong: list[Exception] = []
+        answers: list[bytes] = []
+        errors: list[Exception] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_after, tasks, lambda: _gone(request))
             tasks.start_soon(_cancel_after, tasks, self._stopping.wait)
             try:
-                found.append(await self._in_turn(question))
-            except (KhiveError, Refused) as error:
+                answers.append(await self._in_turn(question))
+            except (KhiveError, HTTPError) as error:
                 # Raised below: the group would put it into a group of errors.
-                wrong.append(error)
+                errors.append(error)
             tasks.cancel_scope.cancel()
-        if wrong:
-            raise wrong[0]
-        if not found:
+        if errors:
+            raise errors[0]
+        if not answers:
             if self._stopping.is_set():
-                raise Refused(503, "stopping", "the server stops")
+                raise HTTPError(503, "stopping", "the server stops")
             raise ClientDisconnect
-        return found[0]
+        return answers[0]
 
     async def _in_turn(self, question: Mapping[str, Any]) -> bytes:
-        with anyio.move_on_after(PATIENCE_SECONDS) as waiting:
+        with anyio.move_on_after(PATIENCE_SECONDS) as turn:
             await self._turn.acquire()
-        if waiting.cancelled_caught:
-            raise Refused(503, "busy", "another comparison or report is computed just now")
+        if turn.cancelled_caught:
+            raise HTTPError(503, "busy", "another comparison or report is computed just now")
         try:
             with anyio.move_on_after(LIMIT_SECONDS):
                 return await self._computed(question)
-            raise Refused(
+            raise HTTPError(
                 504,
                 "too_long",
                 f"it takes longer than {LIMIT_SECONDS:.0f} s",
@@ -101,7 +101,7 @@ class Reporter:
                 env=environment_for(self._project.root, **_ENVIRONMENT),
             )
         except OSError as error:
-            raise Refused(
+            raise HTTPError(
                 503, "busy", f"no process can be started to compute it: {error.strerror}"
             ) from error
         try:
@@ -115,7 +115,7 @@ class Reporter:
         if code == REFUSED:
             raise _error(answer)
         if code != 0:
-            raise Refused(500, "ended", "the process that computes it ended")
+            raise HTTPError(500, "ended", "the process that computes it ended")
         return answer
 
 
@@ -139,9 +139,11 @@ async def _exchange(process: anyio.abc.Process, question: bytes) -> bytes:
 
 
 def _error(answer: bytes) -> KhiveError:
-    told = codec.load(answer.decode())
-    made: KhiveError = getattr(errors, told["class"])(told["message"], hint=told["hint"])
-    return made
+    document = codec.load(answer.decode())
+    error: KhiveError = getattr(errors, document["class"])(
+        document["message"], hint=document["hint"]
+    )
+    return error
 
 
 async def _gone(request: Request) -> None:

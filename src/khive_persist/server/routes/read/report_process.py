@@ -57,10 +57,10 @@ def _answer(project: Project, question: dict[str, Any]) -> str:
     return _comparison(project, **question)
 
 
-def _report(project: Project, *, as_page: bool, period: Any, at: str, now: str) -> str:
+def _report(project: Project, *, as_page: bool, period: Any, at: str, current_time: str) -> str:
     from khive_persist.analytics.periodic_report.report import read_report
 
-    made_at = _instant(now)
+    made_at = _instant(current_time)
     report = anyio.run(read_report, project, period, _instant(at), made_at)
     if not as_page:
         return codec.dump_lossy(report)
@@ -80,7 +80,7 @@ def _comparison(
     min_n: int,
     since: str | None,
     until: str | None,
-    **wanted: Any,
+    **grouping: Any,
 ) -> str:
     try:
         from khive_persist.analytics.compare import metrics
@@ -89,18 +89,18 @@ def _comparison(
         from khive_persist.analytics.compare.document import as_document
     except ImportError as error:
         raise _missing(error) from error
-    found = anyio.run(
+    collected = anyio.run(
         partial(collect, project, names=names or metrics.NAMES, paired_by=paired_by,
-                since=_instant(since), until=_instant(until), **wanted)
+                since=_instant(since), until=_instant(until), **grouping)
     )  # fmt: skip
-    compared = compare(found.samples, paired=paired_by is not None, min_n=min_n)
+    comparisons = compare(collected.samples, paired=paired_by is not None, min_n=min_n)
     if not as_page:
-        return codec.dump_lossy(as_document(found, compared))
+        return codec.dump_lossy(as_document(collected, comparisons))
     try:
         from khive_persist.analytics.compare.report.page import page
     except ImportError as error:
         raise _missing(error) from error
-    return page(found, compared, clock.now())
+    return page(collected, comparisons, clock.now())
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -113,8 +113,8 @@ def _missing(error: ImportError) -> MissingExtraError:
     )
 
 
-def _write(told: dict[str, Any]) -> None:
-    sys.stdout.write(codec.dump_lossy(told))
+def _write(document: dict[str, Any]) -> None:
+    sys.stdout.write(codec.dump_lossy(document))
 
 
 def _leave_with_the_server() -> None:

@@ -1,4 +1,4 @@
-"""What a comparison and a report look like, as JSON Schema."""
+"""The JSON Schemas of a comparison and a report."""
 
 from typing import Final
 

@@ -14,12 +14,12 @@ _DIGEST_BYTES: Final = 12
 
 
 def answer(request: Request, value: Any) -> Response:
-    """A JSON answer; 304 without a body where the client says that it has the very same."""
+    """Return a JSON answer; 304 without a body where the client says that it has the very same."""
     return answer_bytes(request, codec.dump_lossy(value).encode())
 
 
 def answer_bytes(request: Request, body: bytes) -> Response:
-    """The same of what is JSON already."""
+    """Return the same of what is JSON already."""
     tag = f'"{hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
     headers = CACHE | {"etag": tag}
     if has_tag(request, tag):
@@ -29,6 +29,6 @@ def answer_bytes(request: Request, body: bytes) -> Response:
 
 def has_tag(request: Request, tag: str) -> bool:
     """Return whether a request says that its client has what bears this tag (RFC 9110 §13.1.2)."""
-    given = ",".join(request.headers.getlist("if-none-match"))
-    tags = {one.strip().removeprefix("W/") for one in given.split(",")}
+    header = ",".join(request.headers.getlist("if-none-match"))
+    tags = {item.strip().removeprefix("W/") for item in header.split(",")}
     return tag in tags or "*" in tags

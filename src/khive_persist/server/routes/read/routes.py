@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute
 
-from khive_persist.server.context import Serving
+from khive_persist.server.context import ServerContext
 from khive_persist.server.routes.read import (
     analysis,
     compare_and_report,
@@ -15,19 +15,19 @@ from khive_persist.server.routes.read import (
 from khive_persist.server.routes.read.operations import Operation, routes_of
 
 
-def operations(serving: Serving) -> list[Operation]:
-    """All that the server answers to who reads; a purpose of any name comes last."""
+def operations(context: ServerContext) -> list[Operation]:
+    """Return all that the server answers to who reads; a purpose of any name comes last."""
     return [
-        *overview.operations(serving),
-        *sessions.operations(serving),
-        *live_events.operations(serving),
-        *analysis.operations(serving),
-        *compare_and_report.operations(serving),
-        *doctor.operations(serving),
-        *records.operations(serving),
+        *overview.operations(context),
+        *sessions.operations(context),
+        *live_events.operations(context),
+        *analysis.operations(context),
+        *compare_and_report.operations(context),
+        *doctor.operations(context),
+        *records.operations(context),
     ]
 
 
-def routes(serving: Serving) -> list[BaseRoute]:
-    """The routes of this group."""
-    return routes_of(serving, operations(serving))
+def routes(context: ServerContext) -> list[BaseRoute]:
+    """Return the routes of this group."""
+    return routes_of(context, operations(context))

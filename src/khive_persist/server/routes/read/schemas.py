@@ -1,4 +1,4 @@
-"""What the answers look like, as JSON Schema."""
+"""The JSON Schemas of the answers."""
 
 from typing import Any, Final
 
@@ -17,22 +17,22 @@ INSTANT: Final[Schema] = {
 
 
 def maybe(schema: Schema) -> Schema:
-    """It, or null where it is not known."""
+    """Return the schema of a value that is null where it is not known."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def array(schema: Schema) -> Schema:
-    """Any number of them."""
+    """Return the schema of any number of items."""
     return {"type": "array", "items": schema}
 
 
 def mapping(schema: Schema) -> Schema:
-    """An object with keys of any name."""
+    """Return an object with keys of any name."""
     return {"type": "object", "additionalProperties": schema}
 
 
 def record(**fields: Schema) -> Schema:
-    """An object that has all of these fields, and no other."""
+    """Return an object that has all of these fields, and no other."""
     return {
         "type": "object",
         "properties": fields,

@@ -6,18 +6,18 @@ from typing import Any, Final
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
-from khive_persist.server.context import Serving
-from khive_persist.server.routes.read import parameters as given
+from khive_persist.server.context import ServerContext
+from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.filters import names_session
 from khive_persist.server.routes.read.listing import Listing, Page
-from khive_persist.server.routes.read.operations import Asked, Operation
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import FOCUS, LINEAGE, SESSION, STORY
 from khive_persist.sessions import todo_history
 from khive_persist.sessions.lineage.document import as_document
 from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.read import read_session
-from khive_persist.sessions.rollup import sessions as asking
+from khive_persist.sessions.rollup import sessions as rollup_sessions
 from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionsWanted
 from khive_persist.sessions.timeline.build import tell
 from khive_persist.sessions.timeline.entry import Entry
@@ -38,43 +38,45 @@ EVENTS: Final = Parameter("events", "boolean", "Also what happened meanwhile.", 
 MAX_WORDS: Final = 20
 
 
-def operations(serving: Serving) -> list[Operation]:
+def operations(context: ServerContext) -> list[Operation]:
     """Return what this group answers."""
-    reading = serving.reading
+    readers = context.readers
 
-    async def sessions(asked: Asked) -> Listing:
-        wanted = SessionsWanted(
-            tool=asked["tool"],
-            since=None if asked["since"] is None else clock.to_text(asked["since"]),
-            until=None if asked["until"] is None else clock.to_text(asked["until"]),
-            complexity=asked["complexity"],
-            min_confidence=asked["min_confidence"],
-            max_cost=asked["max_cost"],
-            verdict=asked["verdict"],
-            words=(asked["q"] or "").split()[:MAX_WORDS],
-            sort=asked["sort"],
-            descending=asked["order"] == "desc",
+    async def sessions(query: ReadRequest) -> Listing:
+        filters = SessionsWanted(
+            tool=query["tool"],
+            since=None if query["since"] is None else clock.to_text(query["since"]),
+            until=None if query["until"] is None else clock.to_text(query["until"]),
+            complexity=query["complexity"],
+            min_confidence=query["min_confidence"],
+            max_cost=query["max_cost"],
+            verdict=query["verdict"],
+            words=(query["q"] or "").split()[:MAX_WORDS],
+            sort=query["sort"],
+            descending=query["order"] == "desc",
         )
 
-        async def page(after: Sequence[Any] | None, limit: int) -> Page:
-            await reading.was_read()
+        async def page(position: Sequence[Any] | None, limit: int) -> Page:
+            await readers.wait_until_read()
             return Page(
-                *await reading.in_thread(asking.sessions, reading.rollup, wanted, after, limit)
+                *await readers.run_in_thread(
+                    rollup_sessions.sessions, readers.rollup, filters, position, limit
+                )
             )
 
-        kinds = (str if asked["sort"] in ("last", "started") else (int, float), str)
+        kinds = (str if query["sort"] in ("last", "started") else (int, float), str)
         return Listing(page, kinds, SessionItem._asdict, partial(line, SessionItem._fields), line)
 
-    async def session(asked: Asked) -> Any:
-        return (await _one(serving, asked.path["id"]))._asdict()
+    async def session(query: ReadRequest) -> Any:
+        return (await _find_session(context, query.path["id"]))._asdict()
 
-    async def story(asked: Asked) -> Any:
-        id = (await _one(serving, asked.path["id"])).session_id
+    async def story(query: ReadRequest) -> Any:
+        id = (await _find_session(context, query.path["id"])).session_id
 
         async def read() -> dict[str, Any]:
-            told = await read_session(serving.project.root, id)
-            entries = tell(told, reading.prices(), thinking=asked["thinking"])
-            contents = (one.content for one in (*told.events, *told.messages))
+            session = await read_session(context.project.root, id)
+            entries = tell(session, readers.prices(), thinking=query["thinking"])
+            contents = (record.content for record in (*session.events, *session.messages))
             tools = {str(c["tool"]) for c in contents if isinstance(c, dict) and c.get("tool")}
             return {
                 "session_id": id,
@@ -82,23 +84,23 @@ def operations(serving: Serving) -> list[Operation]:
                 "entries": [_entry(entry) for entry in entries],
             }
 
-        return await reading.apart(read)
+        return await readers.run_heavy(read)
 
-    async def lineage(asked: Asked) -> Any:
-        id = (await _one(serving, asked.path["id"])).session_id
-        found = await reading.apart(partial(read_lineage, serving.project, id, reading.prices()))
-        return as_document(found)
+    async def lineage(query: ReadRequest) -> Any:
+        id = (await _find_session(context, query.path["id"])).session_id
+        work = partial(read_lineage, context.project, id, readers.prices())
+        return as_document(await readers.run_heavy(work))
 
-    async def focus(asked: Asked) -> Any:
-        id = (await _one(serving, asked.path["id"])).session_id
-        read = partial(read_chains, serving.project.root, id, with_events=asked["events"])
-        session_id, chains = await reading.apart(read)
-        agents = [todo_history.as_document(chain, asked["events"]) for chain in chains]
+    async def focus(query: ReadRequest) -> Any:
+        id = (await _find_session(context, query.path["id"])).session_id
+        read = partial(read_chains, context.project.root, id, with_events=query["events"])
+        session_id, chains = await readers.run_heavy(read)
+        agents = [todo_history.as_document(chain, query["events"]) for chain in chains]
         return {"session_id": session_id, "agents": agents}
 
     filters = (
-        given.TOOL, given.SINCE, given.UNTIL, given.COMPLEXITY, given.MIN_CONFIDENCE,
-        given.MAX_COST, VERDICT, WORDS, SORT, ORDER,
+        parameters.TOOL, parameters.SINCE, parameters.UNTIL, parameters.COMPLEXITY,
+        parameters.MIN_CONFIDENCE, parameters.MAX_COST, VERDICT, WORDS, SORT, ORDER,
     )  # fmt: skip
     return [
         Operation("/v1/sessions", sessions, "Sessions.", filters, SESSION, True),
@@ -130,24 +132,26 @@ def operations(serving: Serving) -> list[Operation]:
     ]
 
 
-async def _one(serving: Serving, begin: str) -> SessionItem:
-    rollup = serving.reading.rollup
-    await serving.reading.was_read()
-    found = await serving.reading.in_thread(asking.session, rollup, begin) if begin else []
+async def _find_session(context: ServerContext, prefix: str) -> SessionItem:
+    rollup, run = context.readers.rollup, context.readers.run_in_thread
+    await context.readers.wait_until_read()
+    sessions = await run(rollup_sessions.session, rollup, prefix) if prefix else []
     # Where it is a session, of an application, say, that of another id that begins so is not meant.
-    if begin and not found and not await names_session(serving, begin):
-        found = await serving.reading.in_thread(asking.beginning, rollup, begin)
-    if not found:
+    if prefix and not sessions and not await names_session(context, prefix):
+        sessions = await run(rollup_sessions.beginning, rollup, prefix)
+    if not sessions:
         hint = ""
-        if not serving.reading.follower.progress.is_complete:
+        if not context.readers.follower.progress.is_complete:
             hint = "the server still reads what was recorded before its start: ask again soon"
         raise NotFoundError("there is no session of that id", hint=hint)
-    if len(found) > 1:
-        some = ", ".join(one.session_id for one in found)
-        raise NotFoundError(f"several sessions begin so: {some}", hint="write more of the id")
-    return found[0]
+    if len(sessions) > 1:
+        ids = ", ".join(session.session_id for session in sessions)
+        raise NotFoundError(f"several sessions begin so: {ids}", hint="write more of the id")
+    return sessions[0]
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    told = entry._asdict()
-    return {"at": clock.to_text(told.pop("created_at"))} | told | {"lines": list(entry.lines)}
+    document = entry._asdict()
+    return (
+        {"at": clock.to_text(document.pop("created_at"))} | document | {"lines": list(entry.lines)}
+    )

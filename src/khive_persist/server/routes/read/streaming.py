@@ -1,4 +1,4 @@
-"""`Streamed`: an answer that comes piece by piece."""
+"""A streamed answer that closes its generator."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -7,27 +7,27 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 
-class Streamed(StreamingResponse):
-    """Sends what a generator gives, and closes it at the end: also where the client has left."""
+class ClosingStreamingResponse(StreamingResponse):
+    """The answer of a generator's pieces, which it closes at the end, also if the client left."""
 
     def __init__(
         self,
         content: AsyncGenerator[bytes, None],
         headers: Mapping[str, str],
         media_type: str,
-        ended: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         """Send nothing yet.
 
         Args:
-            content: What is sent.
-            headers: Of the answer.
-            media_type: Of the answer.
-            ended: Called at the end, whether or not anything was sent.
+            content: The pieces of the body.
+            headers: The headers of the answer.
+            media_type: The media type of the answer.
+            on_end: The function called at the end, whether or not anything was sent.
         """
         super().__init__(content, headers=headers, media_type=media_type)
         self._content = content
-        self._ended = ended
+        self._ended = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
