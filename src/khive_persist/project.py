@@ -54,7 +54,7 @@ class Project:
 
     @property
     def backups(self) -> Path:
-        """Return where backups lie unless the settings name another project."""
+        """Return where backups lie unless the settings name another folder."""
         return self.khive / "backups"
 
     @property

@@ -219,7 +219,7 @@ def test_hooks_that_codex_was_not_told_to_trust(root: Path, home: Path) -> None:
         "pre_compact", "post_compact", "subagent_start", "subagent_stop", "stop", "interrupt",
     ]  # fmt: skip
     config = "".join(trusted(path, event) for event in events)
-    # Theirs is trusted at the first project of its event, ours is the second.
+    # Theirs is trusted at the first place of its event, ours is the second.
     write(home / ".codex/config.toml", config + trusted(path, "pre_tool_use"))
     (line,) = status(CODEX, "project", root).problems
     assert line.startswith(f"Codex trusts not all of our hooks in {path}, and skips PreToolUse:")

@@ -58,7 +58,7 @@ class Lookup(NamedTuple):
 
 
 class Field:
-    """A project in a record: a column, or a path into `content`.
+    """A place in a record: a column, or a path into `content`.
 
     Attributes:
         column: `id` or `created_at`, or an empty string for a path.

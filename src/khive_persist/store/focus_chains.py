@@ -29,7 +29,7 @@ _SOURCES: Final = (TASK_EVENTS, HOOKS, TRANSCRIPT)
 _CHANGES: Final = todo_list.Changes._fields
 
 Chain = tuple[str, str | None]
-_Project = tuple[str, tuple[int, ...], str]
+_SortKey = tuple[str, tuple[int, ...], str]
 
 
 class FocusChainStore(Store[FocusChain]):
@@ -124,7 +124,7 @@ class _Snapshot(NamedTuple):
         return str(self.content.get("session_id")), agent if isinstance(agent, str) else None
 
     @property
-    def project(self) -> _Project:
+    def sort_key(self) -> _SortKey:
         at = clock.from_column(self.row[3])
         order = self._metadata.get("order", ())
         if not isinstance(order, list) or not all(isinstance(n, int) for n in order):
@@ -194,7 +194,7 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
     """
     known = _Known(rows)
     before = {id: one.written for id, one in known.by_id.items()}
-    touched: dict[Chain, _Project] = {}
+    touched: dict[Chain, _SortKey] = {}
     for row in new:
         one = _snapshot(row)
         assert one is not None
@@ -205,12 +205,12 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
         known.put(made)
         for each in (made, old):
             if each is not None:
-                touched[each.chain] = min(each.project, touched.get(each.chain, each.project))
+                touched[each.chain] = min(each.sort_key, touched.get(each.chain, each.sort_key))
     for chain, first in touched.items():
         own = [one for one in known.by_id.values() if one.chain == chain]
         last = None
-        for one in sorted(own, key=lambda one: one.project):
-            last = one if one.project < first else one.told(last)
+        for one in sorted(own, key=lambda one: one.sort_key):
+            last = one if one.sort_key < first else one.told(last)
             known.put(last)
     return [one.row for id, one in known.by_id.items() if one.written != before.get(id)]
 
@@ -286,7 +286,7 @@ class _Known:
         alike = (self.by_id[id] for id in self._by_alias.get((session, one.alias), ()))
         # One that the same source told of is another time of the same thing.
         free = (other for other in alike if not other.keys.keys() & keys.keys())
-        return min(free, key=lambda other: other.project, default=None)
+        return min(free, key=lambda other: other.sort_key, default=None)
 
 
 def _joined(known: _Snapshot, one: _Snapshot) -> _Snapshot:

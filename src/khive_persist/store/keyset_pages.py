@@ -15,8 +15,8 @@ _ROWS_AT_ONCE: Final = 50
 _PAGE_CHARACTERS: Final = 8 << 20
 
 
-class Project(NamedTuple):
-    """Where a row stands among the others: the newest come first, then the largest id.
+class PageKey(NamedTuple):
+    """The key by which rows are paged: the newest come first, then the largest id.
 
     Attributes:
         created_at: Text in UTC.
@@ -28,9 +28,9 @@ class Project(NamedTuple):
 
 
 class NewestRow(NamedTuple):
-    """A row of one of the tables, at its project."""
+    """A row of one of the tables, with its key."""
 
-    project: Project
+    key: PageKey
     purpose: Purpose
     row: StoredRow
 
@@ -39,26 +39,26 @@ async def newest(
     reader: Reader,
     purposes: Sequence[Purpose],
     filters: Sequence[Filter],
-    after: Project | None,
+    after: PageKey | None,
     limit: int,
     *,
     without: str | None = None,
-) -> tuple[list[NewestRow], Project | None]:
-    """The rows after a project that pass every filter, the newest first.
+) -> tuple[list[NewestRow], PageKey | None]:
+    """Return the rows after a key that pass every filter, the newest first.
 
-    Each file's index on `created_at` is walked from the place on, so a page deep inside costs what
+    Each file's index on `created_at` is walked from the key on, so a page deep inside costs what
     the first one does. Rows that are stored meanwhile change no later page but by themselves.
 
     Args:
         reader: Reads the files of these purposes.
         purposes: Which of them.
         filters: Which rows.
-        after: The project of the last row of the page before; None for the first page.
+        after: The key of the last row of the page before; None for the first page.
         limit: At most so many; fewer where they are large, or are deleted just now.
         without: A field of `content` that is left out.
 
     Returns:
-        The rows, and the project after which there are more; None where there are none.
+        The rows, and the key after which there are more; None where there are none.
 
     Raises:
         InvalidQueryError: A filter is wrong.
@@ -66,7 +66,7 @@ async def newest(
     """
     found: list[tuple[str, str, Purpose]] = []
     for purpose in purposes:
-        statement = _projects(purpose, filters, after, limit + 1)
+        statement = _keys(purpose, filters, after, limit + 1)
         found += [(at, id, purpose) for at, id in await reader.fetch(statement)]
     found.sort(key=lambda one: (one[0], one[1]), reverse=True)
     wanted = found[:limit]
@@ -82,7 +82,7 @@ async def newest(
         for at, id, purpose in some:
             # One that was deleted since is not there.
             if (content := contents.get((purpose.name, id))) is not None:
-                rows.append(NewestRow(Project(at, id), purpose, content))
+                rows.append(NewestRow(PageKey(at, id), purpose, content))
                 size += sum(len(text) for text in content if isinstance(text, str))
         if size > _PAGE_CHARACTERS:
             break
@@ -90,12 +90,10 @@ async def newest(
         some = wanted[-1:]
     if not found or some[-1] == found[-1]:
         return rows, None
-    return rows, Project(*some[-1][:2])
+    return rows, PageKey(*some[-1][:2])
 
 
-def _projects(
-    purpose: Purpose, filters: Sequence[Filter], after: Project | None, limit: int
-) -> Any:
+def _keys(purpose: Purpose, filters: Sequence[Filter], after: PageKey | None, limit: int) -> Any:
     def build(source: Source) -> Statement:
         if purpose.name not in source.tables:
             return Statement("SELECT 0, 0 LIMIT 0", [])

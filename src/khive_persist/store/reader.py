@@ -55,7 +55,7 @@ class Reader:
             ValueError: They are more.
         """
         if len(files) > sqlite.MOST_ATTACHED:
-            # Said here, and not by the first project that has a file of each kind.
+            # Said here, and not by the first statement that has a file of each kind.
             raise ValueError(f"{len(files)} files cannot be read together")
         self._files = files
         self._thread = ConnectionThread(self._names())

@@ -61,7 +61,7 @@ class Neighbours:
         """Date those that no line before them dates.
 
         Args:
-            pieces: In the order of their lines; changed in project.
+            pieces: In the order of their lines; changed in place.
             otherwise: For lines among which none has a time.
         """
         following = otherwise

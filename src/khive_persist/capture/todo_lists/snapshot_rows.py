@@ -33,7 +33,7 @@ def snapshot_row(
         key: What that source calls it; a tool's own id of the call is the same from every source,
             and so is the row's id.
         created_at: The instant, as the column has it.
-        order: Its project among those of one instant.
+        order: Its place among those of one instant.
         named: `agent_id`, `turn_id`, `tool_use_id`; what is None or empty is left out.
     """
     metadata: dict[str, Any] = {"told_by": {source: key}}

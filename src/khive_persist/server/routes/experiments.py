@@ -26,7 +26,7 @@ from khive_persist.server.routes.read.schemas import COUNT, INSTANT, TEXT, array
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import Kept
-from khive_persist.store.keyset_pages import NewestRow, Project, newest
+from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table
 from khive_persist.transfer.writing.csv import head, line_of
@@ -101,12 +101,12 @@ def _operations(context: ServerContext) -> list[Operation]:
 
     async def every(_query: ReadRequest) -> Listing:
         async def page(position: Sequence[Any] | None, limit: int) -> Page:
-            key = None if position is None else Project(*position)
+            key = None if position is None else PageKey(*position)
             async with context.readers.reader(EXPERIMENTS) as reader:
                 return Page(*await newest(reader, [EXPERIMENTS], [], key, limit))
 
         def line(item: NewestRow) -> bytes:
-            row = (*item.row[:3], item.project.created_at, item.row[4])
+            row = (*item.row[:3], item.key.created_at, item.row[4])
             return line_of(table, table.columns, row)
 
         return Listing(page, (str, str), _listed, partial(head, table.columns), line)
@@ -151,4 +151,4 @@ def _weighed(variants: object) -> object:
 def _listed(row: NewestRow) -> dict[str, Any]:
     content = codec.column(row.row[1])
     fields = content if isinstance(content, dict) else {}
-    return {**fields, "name": row.row[0], "created_at": row.project.created_at}
+    return {**fields, "name": row.row[0], "created_at": row.key.created_at}

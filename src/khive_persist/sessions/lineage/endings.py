@@ -12,7 +12,7 @@ Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "refused"
 
 # How the client's own words begin where a call did not run, or not to its end. `invalid` is what
 # the client refuses by itself: a tool that is not there, an input that does not fit. `refused` is
-# what the tool does not do once it has looked closer: a patch whose project is not there.
+# what the tool does not do once it has looked closer: a patch whose place is not there.
 _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
     "claude-code": {
         "<tool_use_error>cancelled": "interrupted",

@@ -216,19 +216,19 @@ def refuse_link(path: Path) -> None:
     Raises:
         StoreUnavailableError: There is one, or something else that is no file.
     """
-    for project in (path.parent, path):
+    for checked in (path.parent, path):
         try:
-            mode = os.lstat(project).st_mode
+            mode = os.lstat(checked).st_mode
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise StoreUnavailableError(f"{project}: {error.strerror}") from error
+            raise StoreUnavailableError(f"{checked}: {error.strerror}") from error
         if stat.S_ISLNK(mode):
             raise StoreUnavailableError(
-                f"{project} is a symbolic link", hint="put the file itself there"
+                f"{checked} is a symbolic link", hint="put the file itself there"
             )
-        if project == path and not stat.S_ISREG(mode):
-            raise StoreUnavailableError(f"{project} is not a file", hint="move it away")
+        if checked == path and not stat.S_ISREG(mode):
+            raise StoreUnavailableError(f"{checked} is not a file", hint="move it away")
 
 
 def check(path: Path) -> str:

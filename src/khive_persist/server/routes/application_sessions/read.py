@@ -19,7 +19,7 @@ from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
 from khive_persist.server.routes.read.responses import CACHE, has_tag
 from khive_persist.store import codec
-from khive_persist.store.keyset_pages import NewestRow, Project, newest
+from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table
 from khive_persist.transfer.writing.csv import head, line_of
@@ -124,13 +124,13 @@ def _listing(
     table = Table(purpose, tuple(columns_of(record, purpose)))
 
     async def page(position: Sequence[Any] | None, limit: int) -> Page:
-        key = None if position is None else Project(*position)
+        key = None if position is None else PageKey(*position)
         async with context.readers.reader(purpose) as reader:
             rows, following = await newest(reader, [purpose], filters, key, limit)
         return Page(rows, following)
 
     def line(item: NewestRow) -> bytes:
-        row = (*item.row[:3], item.project.created_at, item.row[4])
+        row = (*item.row[:3], item.key.created_at, item.row[4])
         return line_of(table, table.columns, row)
 
     return Listing(page, (str, str), document, partial(head, table.columns), line)
@@ -143,4 +143,4 @@ def _session(row: NewestRow) -> dict[str, Any]:
 def _item(row: NewestRow) -> dict[str, Any]:
     content = codec.column(row.row[1])
     fields = content if isinstance(content, dict) else {}
-    return {**fields, "id": row.row[0], "created_at": row.project.created_at}
+    return {**fields, "id": row.row[0], "created_at": row.key.created_at}

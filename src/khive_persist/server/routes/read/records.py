@@ -23,7 +23,7 @@ from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import EVENT, PLAN, RECORD
 from khive_persist.server.routes.records import CLASSES
 from khive_persist.store import codec
-from khive_persist.store.keyset_pages import NewestRow, Project, newest
+from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table, all_columns
 from khive_persist.transfer.writing.csv import head, line_of
@@ -99,7 +99,7 @@ def document(row: NewestRow) -> dict[str, Any]:
     id, content, metadata, _, _ = row.row
     return {
         "id": id,
-        "created_at": row.project.created_at,
+        "created_at": row.key.created_at,
         "content": codec.column(content),
         "node_metadata": codec.column(metadata),
     }
@@ -121,13 +121,13 @@ def _listing(
     files = [*HOOK_EVENTS.values()] if record is HookEvent else purposes
 
     async def page(position: Sequence[Any] | None, limit: int) -> Page:
-        key = None if position is None else Project(*position)
+        key = None if position is None else PageKey(*position)
         async with context.readers.reader(*files) as reader:
             rows, following = await newest(reader, purposes, filters, key, limit, without=without)
         return Page(rows, following)
 
     def line(item: NewestRow) -> bytes:
-        row = (*item.row[:3], item.project.created_at, item.row[4])
+        row = (*item.row[:3], item.key.created_at, item.row[4])
         return line_of(tables[item.purpose], columns, row)
 
     columns = all_columns([*tables.values()])
