@@ -439,11 +439,14 @@ class Listeners(Role):
     async def end(self) -> dict[str, Any]:
         """What each has missed, heard twice, or heard and nobody has stored."""
         stored = json.loads((self.project.root / "stored.json").read_bytes())
-        until = time.monotonic() + LONGEST_SECONDS
         for one in self._listeners:
             wanted = {self.number(id.encode()) for id in stored if one.wants(*stored[id])}
+            # Whoever still hears something new is behind, and has missed nothing yet.
+            heard, until = len(one.seen), time.monotonic() + LONGEST_SECONDS
             while wanted - one.seen.keys() and time.monotonic() < until:
                 await asyncio.sleep(0.1)
+                if len(one.seen) > heard:
+                    heard, until = len(one.seen), time.monotonic() + LONGEST_SECONDS
             missed, more = len(wanted - one.seen.keys()), len(one.seen.keys() - wanted)
             twice = sum(count > 1 for count in one.seen.values())
             if (missed or more or twice) and not one.gaps:

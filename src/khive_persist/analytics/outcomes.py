@@ -138,8 +138,7 @@ async def outcomes(
     max_cost: float | None = None,
     limit: int | None = None,
 ) -> AsyncGenerator[PlanOutcome, None]:
-    """Yield the plans that pass, each beside what became of it, the latest plan first, in flat
-    memory.
+    """Yield the plans that pass with what became of each, the latest first, in flat memory.
 
         async for one in outcomes(complexity="complex"): ...
 
