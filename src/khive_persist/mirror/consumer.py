@@ -1,7 +1,6 @@
 """`MirrorFollower`: keeps the second copy of one purpose in step with its change log."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.project import make_directory, write_private
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 
 EPOCHS: Final = ".epochs"
@@ -59,7 +59,7 @@ class MirrorFollower:
 
     def apply(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         changes: Sequence[Change],
         lines: Lines,
         *,

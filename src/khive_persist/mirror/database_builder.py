@@ -1,7 +1,6 @@
 """Databases made from the mirror, in a folder of their own, while others write to it."""
 
 import os
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,15 +11,11 @@ from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, make_directory
-from khive_persist.store.sqlite import change_log, migrations, statements, write_lock
 from khive_persist.store.sqlite.comparison_index import Entry, Ledger
-from khive_persist.store.sqlite.connection import make, open_writer
-from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.mirror_progress import MIRROR
+from khive_persist.store.sqlite.new_database import NewDatabase
 
 _BATCH_ROWS: Final = 2_000
 _BATCH_CHARACTERS: Final = 16 << 20
-_CACHE_KIB: Final = 65_536
 
 
 class DatabaseBuilder:
@@ -41,13 +36,14 @@ class DatabaseBuilder:
         self._sessions = project.sessions
         self._advance = advance
         self._purposes = {purpose.name: purpose for purpose in purposes}
-        self._connections: dict[str, sqlite3.Connection] = {}
+        self._databases: dict[str, NewDatabase] = {}
         self._waiting_rows = self._waiting_characters = 0
         self._sources = Ledger(folder / "sources.db")
         try:
             make_directory(self.incoming)
             for purpose in purposes:
-                self._open(purpose)
+                path = self.incoming / purpose.file
+                self._databases[purpose.name] = NewDatabase(path, purpose)
         except BaseException:
             self.close()
             raise
@@ -57,12 +53,8 @@ class DatabaseBuilder:
         for file in scan.files(self._sessions):
             self._take(file)
         self._commit()
-        for name, connection in self._connections.items():
-            # Made at once from all rows, and not at all where a row's content is no JSON.
-            with translated(self.incoming / self._purposes[name].file):
-                connection.execute("COMMIT")
-                migrations.migrate(connection, self._purposes[name])
-                connection.execute("BEGIN")
+        for database in self._databases.values():
+            database.make_indexes()
 
     def finish(self) -> None:
         """Load what has changed since, while no other process writes, and close the databases."""
@@ -78,37 +70,18 @@ class DatabaseBuilder:
             for file in changed_files:
                 self._take(file)
         self._commit()
-        for name, connection in self._connections.items():
-            with translated(self.incoming / self._purposes[name].file):
-                # The mirror that it is made of follows it: the first writer finds it so.
-                epoch = change_log.state(connection).epoch
-                MirrorFollower(self._sessions, self._purposes[name]).set_epoch(epoch)
-                change_log.set_state(connection, self._purposes[name].table)
-                change_log.set_position(connection, MIRROR, change_log.last(connection))
-                connection.execute("COMMIT")
-                # Or the first writer would have to wait for all readers, to turn it on.
-                connection.execute("PRAGMA journal_mode = WAL")
+        for name, database in self._databases.items():
+            # The mirror that it is made of follows it: the first writer finds it so.
+            database.finish(MirrorFollower(self._sessions, self._purposes[name]).set_epoch)
         self.close()
         sync_tree(self.incoming)
 
     def close(self) -> None:
         """Close the databases."""
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
+        for database in self._databases.values():
+            database.close()
+        self._databases.clear()
         self._sources.close()
-
-    def _open(self, purpose: Purpose) -> None:
-        path = self.incoming / purpose.file
-        make(path)
-        connection = open_writer(path, purpose._replace(view="", indexes=()))
-        self._connections[purpose.name] = connection
-        write_lock.lock_path(path).unlink()
-        # Nothing is lost with an unfinished file, and a finished one is synced as a whole.
-        connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute("BEGIN")
 
     def _state(self, file: str) -> tuple[str, int]:
         """Return the version of a file, and its size.
@@ -153,17 +126,15 @@ class DatabaseBuilder:
         self._sources.set_mark(file, state, *offset)
 
     def _put(self, copy: scan.Copy) -> None:
-        connection = self._connections.get(copy.purpose)
-        if connection is None or copy.problem:
+        database = self._databases.get(copy.purpose)
+        if database is None or copy.problem:
             return
-        purpose = self._purposes[copy.purpose]
-        if names.split(copy.file, purpose) is None:
+        if names.split(copy.file, self._purposes[copy.purpose]) is None:
             return
         if copy.row is None:
             self._drop(copy.purpose, copy.id, copy.file)
             return
-        with translated(self.incoming / purpose.file):
-            connection.execute(statements.replace(purpose.table), copy.row)
+        database.put(copy.row)
         self._sources.add_copy(Entry(copy.purpose, copy.id, copy.file, copy.line), b"")
         self._waiting_rows += 1
         self._waiting_characters += len(copy.row[1] or "") + len(copy.row[4] or "")
@@ -171,9 +142,8 @@ class DatabaseBuilder:
             self._commit()
 
     def _commit(self) -> None:
-        for connection in self._connections.values():
-            connection.execute("COMMIT")
-            connection.execute("BEGIN")
+        for database in self._databases.values():
+            database.commit()
         self._advance(self._waiting_rows)
         self._waiting_rows = self._waiting_characters = 0
 
@@ -193,5 +163,4 @@ class DatabaseBuilder:
             # What is there may be what this file had: the other is read once more in the end.
             self._sources.drop_mark(other)
         if not others:
-            sql = statements.delete(self._purposes[purpose].table)
-            self._connections[purpose].execute(sql, (id,))
+            self._databases[purpose].delete(id)

@@ -1,7 +1,6 @@
 """Records that are a file each, as plans are."""
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
@@ -17,6 +16,7 @@ from khive_persist.project import PRIVATE_FILE, make_directory, sync_directory
 from khive_persist.store import codec
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.rows import fetch_ids
 
 _BATCH: Final = 1_000
@@ -43,7 +43,7 @@ class Documents:
 
     def follow(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         changes: Sequence[Change],
         lines: Lines,
         *,

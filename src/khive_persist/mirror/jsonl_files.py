@@ -1,7 +1,6 @@
 """Records that are a line each, in a file a session, as events are."""
 
 import os
-import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,12 +28,11 @@ from khive_persist.mirror.stream_file import (
 from khive_persist.mirror.syncing import TOGETHER
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import make_directory
-from khive_persist.store import codec
 from khive_persist.store.change import Change, Lines
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import write_lock
-from khive_persist.store.sqlite.rows import fetch_ids
-from khive_persist.store.sqlite.statements import first_of_session
+from khive_persist.store.sqlite.connection import Connection, data_version
+from khive_persist.store.sqlite.rows import fetch_ids, session_start
 
 _LOCK_SECONDS: Final = 30.0
 _BATCH: Final = 500
@@ -59,7 +57,7 @@ class Streams:
 
     def follow(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         changes: Sequence[Change],
         lines: Lines,
         *,
@@ -151,7 +149,7 @@ class Streams:
         return None
 
     def _path_by_table(
-        self, connection: sqlite3.Connection, session: str, ids: Sequence[str]
+        self, connection: Connection, session: str, ids: Sequence[str]
     ) -> Path | None:
         """Return `path`, without listing all files where the table determines the name.
 
@@ -160,11 +158,10 @@ class Streams:
         path = self._known_path(session)
         if path is not None or session == NO_SESSION or not self._has_session_index():
             return path or self.path(session)
-        sql = first_of_session(self._purpose.table)
-        first = connection.execute(sql, (session, codec.dump(ids))).fetchone()
-        if first is None:
+        began = session_start(connection, self._purpose.table, session, ids)
+        if began is None:
             return None
-        prefix = f"{self._purpose.document}_{names.day(first[0])}_"
+        prefix = f"{self._purpose.document}_{names.day(began)}_"
         for ending in names.endings(session, self._purpose.name):
             path = self._folder / f"{prefix}{ending}.jsonl"
             if self._is_of(path, session):
@@ -323,7 +320,7 @@ class _ChangedRecords:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         purpose: Purpose,
         changes: Sequence[Change],
         lines: Lines,
@@ -335,7 +332,7 @@ class _ChangedRecords:
         # Read before the rows: one that is saved in between is looked at again.
         self._versions: dict[str, int] = {}
         self._rows: dict[str, tuple[str, StoredRow]] = {}
-        self._fetch(list(dict.fromkeys(change.id for change in changes)), self._data_version())
+        self._fetch(list(dict.fromkeys(change.id for change in changes)), data_version(connection))
 
     def saved(self) -> dict[str, list[str]]:
         """Return the ids of the records that exist, by session."""
@@ -385,7 +382,7 @@ class _ChangedRecords:
         return id in self._rows and self._rows[id][0] == session
 
     def _refresh(self, ids: Sequence[str]) -> None:
-        version = self._data_version()
+        version = data_version(self._connection)
         if stale := [id for id in ids if self._versions[id] != version]:
             self._fetch(stale, version)
 
@@ -395,11 +392,6 @@ class _ChangedRecords:
             self._versions[id] = version
         for row in fetch_ids(self._connection, self._purpose.table, ids):
             self._rows[row[0]] = session_of(row), row
-
-    def _data_version(self) -> int:
-        # Another number after anybody else's commit: https://sqlite.org/pragma.html
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return version
 
 
 def _size(path: str) -> int:

@@ -5,7 +5,6 @@ there. So what is saved meanwhile stays in both copies.
 """
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
@@ -22,7 +21,7 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rewrite as database
 from khive_persist.store.sqlite import write_lock
-from khive_persist.store.sqlite.connection import opened_reader
+from khive_persist.store.sqlite.connection import Connection, opened_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rewrite import Change
 from khive_persist.store.sqlite.rows import fetch_ids
@@ -137,7 +136,7 @@ def strip(folder: Path, purposes: Sequence[Purpose], change: Change) -> None:
 
 
 @contextmanager
-def _table(project: Project, purpose: Purpose) -> Iterator[sqlite3.Connection | None]:
+def _table(project: Project, purpose: Purpose) -> Iterator[Connection | None]:
     """Open the database for repeated reads; None where there is none that can be read."""
     path = project.database(purpose.file)
     with ExitStack() as stack:
@@ -157,7 +156,7 @@ class _FileReviser:
         purpose: Purpose,
         change: Change,
         mend: Mend,
-        table: sqlite3.Connection | None,
+        table: Connection | None,
     ) -> None:
         self._folder = folder
         self._purpose = purpose
@@ -217,7 +216,7 @@ class _FileReviser:
         """Return whether a record is of this purpose."""
         return copy.purpose == self._purpose.name
 
-    def _present(self, table: sqlite3.Connection, id: str) -> list[StoredRow]:
+    def _present(self, table: Connection, id: str) -> list[StoredRow]:
         with translated(self._folder):
             return fetch_ids(table, self._purpose.table, [id])
 

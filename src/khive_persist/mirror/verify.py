@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
@@ -20,6 +19,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import KINDS, Entry, Ledger
+from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.staging import staging
 
@@ -231,7 +231,7 @@ class Comparison:
                 if purpose.name not in self.unreadable:
                     self._settle_rows(purpose, snapshots.get(purpose))
 
-    def _settle_rows(self, purpose: Purpose, snapshot: sqlite3.Connection | None) -> None:
+    def _settle_rows(self, purpose: Purpose, snapshot: Connection | None) -> None:
         for kind in KINDS:
             entries = self.ledger.found(kind, purpose.name)
             while ids := [entry.id for entry in islice(entries, _BATCH)]:

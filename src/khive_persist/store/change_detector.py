@@ -8,6 +8,7 @@ from pathlib import Path
 
 from khive_persist.errors import StoreError
 from khive_persist.store.sqlite.connection import (
+    data_version,
     frozen_version,
     identity,
     is_changed,
@@ -59,7 +60,7 @@ class FileChanges:
                 self._connection.execute("PRAGMA busy_timeout = 0")
                 self._identity = found
                 self._openings += 1
-            (count,) = self._connection.execute("PRAGMA data_version").fetchone()
+            count = data_version(self._connection)
         except (sqlite3.Error, StoreError):
             # Who asks reads the file then, and meets the error there.
             self._close()

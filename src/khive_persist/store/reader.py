@@ -14,6 +14,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.store.pages import Pages, Versions
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.connection import data_version
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
@@ -169,9 +170,7 @@ class Reader:
             identity = self._identities[number]
             if identity is None:
                 return None
-            # https://sqlite.org/pragma.html#pragma_data_version
-            (writes,) = connection.execute(f"PRAGMA f{number}.data_version").fetchone()
-            return Mark(identity, writes)
+            return Mark(identity, data_version(connection, f"f{number}"))
 
     def _open_pages(
         self, thread: ConnectionThread, build: Build

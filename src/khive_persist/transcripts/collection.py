@@ -16,7 +16,7 @@ from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, distinct
 from khive_persist.threads import Advance, run_stoppable
 from khive_persist.transcripts.discovery import Transcript, find, in_folder, of_agents, tool_of
 from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
@@ -171,19 +171,15 @@ async def _named_by_events(project: Project) -> list[Transcript]:
 async def _paths_of(reader: Reader, name: str) -> list[Path]:
     named: set[Path] = set()
     for field in ("$.transcript_path", "$.payload.agent_transcript_path"):
-        rows = await reader.fetch(partial(_distinct, name, field))
+        rows = await reader.fetch(partial(_values, name, field))
         named |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
     # Codex compresses a rollout that is over.
     packed = {path.with_name(path.name + ".zst") for path in named if not path.is_file()}
     return sorted(path for path in named | packed if path.is_file())
 
 
-def _distinct(name: str, field: str, source: Source) -> Statement:
-    if name not in source.tables:
-        return Statement("SELECT 0 LIMIT 0", [])
-    return select(
-        source._replace(sql=source.tables[name]), columns=f"DISTINCT {source.extract(field)}"
-    )
+def _values(name: str, path: str, source: Source) -> Statement:
+    return distinct(source.only(name), path)
 
 
 def _tool_of(path: Path) -> str | None:

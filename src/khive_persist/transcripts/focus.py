@@ -1,6 +1,5 @@
 """Snapshots of to-do lists from the tool calls of messages, as they are stored."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
 from khive_persist.store.redacting import seal
 from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.tombstones import CurrentTombstones
@@ -60,7 +60,7 @@ class Focus:
             is_logged = change_log.is_there(connection)
             return change_log.state(connection).epoch if is_logged else ""
 
-    def follow(self, connection: sqlite3.Connection, tool: str, ended: Sequence[Ended]) -> int:
+    def follow(self, connection: Connection, tool: str, ended: Sequence[Ended]) -> int:
         """Save the snapshots of calls that have ended: committed, synced and copied on return.
 
         A call counts once its result is there and says that it did not fail. To be called when

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
@@ -11,13 +10,13 @@ from khive_persist import settings as configuration
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.purposes import CONVERSATIONS
-from khive_persist.models.query import Filter, field
+from khive_persist.models.query import field
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.lineage.endings import Ending
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import distinct
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts import failed_hooks
 from khive_persist.transcripts.backfill import Call, event_of_call
@@ -198,12 +197,8 @@ async def sessions_of(project: Project, paths: list[str] | None = None) -> list[
     """The sessions that the messages of these transcripts belong to; without them, of all."""
     wanted = [] if paths is None else [field("transcript_path").in_(paths)]
     async with reading(project, CONVERSATIONS) as reader:
-        found = await reader.fetch(partial(_sessions, wanted))
+        found = await reader.fetch(lambda source: distinct(source, "$.session_id", wanted))
     return sorted(row[0] for row in found if isinstance(row[0], str))
-
-
-def _sessions(wanted: list[Filter], source: Source) -> Statement:
-    return select(source, wanted, columns=f"DISTINCT {source.extract('$.session_id')}")
 
 
 def _of_failed(

@@ -59,17 +59,15 @@ async def read_session(
 
 async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list[Event]:
     def build(source: Source) -> Statement:
-        if name not in source.tables:
-            return Statement("SELECT 0 LIMIT 0", [])
-        one = source._replace(sql=source.tables[name])
+        events = source.only(name)
         paths = (
             "event_type", "tool_use_id", "tool_name", "payload.tool_input", "payload.prompt_id",
             "payload.tool_calls[0].tool_use_id",
         )  # fmt: skip
-        columns = ", ".join(one.extract(f"$.{path}") for path in paths)
-        made = one.extract("$.metadata.reconstructed")
-        columns = f"id, {columns}, {one.created_at}, {made}"
-        return select(one, [field("session_id") == session_id], columns=columns)
+        columns = ", ".join(events.extract(f"$.{path}") for path in paths)
+        made = events.extract("$.metadata.reconstructed")
+        columns = f"id, {columns}, {events.created_at}, {made}"
+        return select(events, [field("session_id") == session_id], columns=columns)
 
     found = []
     async with aclosing(reader.stream(build)) as rows:

@@ -8,9 +8,11 @@ from khive_persist.analytics.experiments.create import experiment_of, missing
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
+from khive_persist.models.query import column, field
 from khive_persist.store import codec
+from khive_persist.store.aggregates import Aggregate, Aggregation
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, select
 
 
 class VariantCount(NamedTuple):
@@ -61,7 +63,7 @@ async def count_experiments(reader: Reader, name: str | None = None) -> list[Exp
     if name is not None and not rows:
         raise missing(name)
     counts: dict[str, dict[str, VariantCount]] = defaultdict(dict)
-    for experiment, variant, method, is_late, sessions in await reader.fetch(
+    for experiment, variant, method, is_late, sessions, _ in await reader.fetch(
         lambda source: _assignments(source, name)
     ):
         of_experiment = counts[experiment]
@@ -94,23 +96,15 @@ def _count(
 
 
 def _experiments(source: Source, name: str | None) -> Statement:
-    table = source.tables.get(EXPERIMENTS.name)
-    if table is None:
-        return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
-    condition, values = ("", []) if name is None else (" WHERE id = ?", [name])
-    sql = f"SELECT id, {source.content}, created_at FROM {table}{condition}"
-    return Statement(f"{sql} ORDER BY {source.created_at}, id", values)
+    filters = [] if name is None else [column("id") == name]
+    order = [column("created_at"), column("id")]
+    columns = f"id, {source.content}, created_at"
+    return select(source.only(EXPERIMENTS.name), filters, order, columns=columns)
 
 
 def _assignments(source: Source, name: str | None) -> Statement:
-    table = source.tables.get(ASSIGNMENTS.name)
-    if table is None:
-        return Statement("SELECT NULL, NULL, NULL, NULL, 0 LIMIT 0", [])
     # In the order of their index.
-    fields = [source.extract(f"$.{n}") for n in ("experiment", "variant", "method", "is_late")]
-    condition, values = ("", []) if name is None else (f" WHERE {fields[0]} = ?", [name])
-    listed = ", ".join(fields)
-    return Statement(
-        f"SELECT {listed}, count(*) FROM {table}{condition} GROUP BY {listed} ORDER BY {listed}",
-        values,
-    )
+    groups = [field(path) for path in ("experiment", "variant", "method", "is_late")]
+    filters = [] if name is None else [groups[0] == name]
+    counts = Aggregation({"sessions": Aggregate.count()}, groups, filters)
+    return counts.statement(source.only(ASSIGNMENTS.name))

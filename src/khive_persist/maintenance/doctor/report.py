@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sqlite3
 import stat
 import time
 from collections import Counter
@@ -29,9 +28,8 @@ from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
 from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
-from khive_persist.store.sqlite import change_log, migrations
+from khive_persist.store.sqlite import change_log, health, migrations
 from khive_persist.store.sqlite import connection as sqlite
-from khive_persist.store.sqlite.catalogue import as_identifier
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 from khive_persist.trust import marks, search
@@ -144,7 +142,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
         versions={
             "khive-persist": version("khive-persist"),
             "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
+            "sqlite": sqlite.VERSION,
             "schema": str(migrations.LATEST),
         },
         khive=str(project.khive),
@@ -239,7 +237,7 @@ def _examine_database(project: Project, file: str, tables: Mapping[str, str]) ->
         return Database(file, size, None, None, problem)
     table = tables.get(file, path.stem)
     try:
-        rows, last, malformed = _count(path, table)
+        rows, last, malformed = health.count_rows(path, table)
     except KhiveError as error:
         return Database(file, size, None, None, str(error))
     if malformed:
@@ -249,16 +247,6 @@ def _examine_database(project: Project, file: str, tables: Mapping[str, str]) ->
     return Database(file, size, rows, last, problem)
 
 
-def _count(path: Path, table: str) -> tuple[int, str | None, int]:
-    with sqlite.opened_reader(path) as connection, translated(path):
-        rows, last, malformed = connection.execute(
-            f"SELECT count(*), max(utc_text(created_at)),"
-            " count(CASE WHEN NOT json_valid(content) THEN 1 END)"
-            f" FROM {as_identifier(table)}"
-        ).fetchone()
-    return rows, last, malformed
-
-
 def _out_of_time(
     project: Project, databases: Sequence[Database], tables: Mapping[str, str]
 ) -> list[str]:
@@ -266,16 +254,8 @@ def _out_of_time(
     problems = []
     for file in (database.file for database in databases if database.rows):
         path = project.database(file)
-        with sqlite.opened_reader(path) as connection, translated(path):
-            counts = connection.execute(
-                "SELECT json_each.key, count(*)"
-                f" FROM {as_identifier(tables.get(file, path.stem))} AS node,"
-                " json_each(node_metadata, ?)"
-                " WHERE node_metadata LIKE ? AND json_valid(node_metadata)"
-                " AND json_each.key LIKE ? GROUP BY 1",
-                ("$.redacted", f'%"{OUT_OF_TIME}_%', f"{OUT_OF_TIME}_%"),
-            ).fetchall()
-        for kind, rows in counts:
+        counts = health.count_redactions(path, tables.get(file, path.stem), f"{OUT_OF_TIME}_")
+        for kind, rows in counts.items():
             setting, _, number = kind.removeprefix(f"{OUT_OF_TIME}_").partition("_")
             problems.append(
                 f"expression {number} of redaction.{setting} ran out of time on {rows} rows of"

@@ -1,15 +1,13 @@
 """Copies that a purge cannot remove and that may still hold parts of the session."""
 
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from khive_persist import clock
-from khive_persist.errors import KhiveError
+from khive_persist.errors import KhiveError, StoreError
 from khive_persist.maintenance.backup.backups import Backups
 from khive_persist.maintenance.backup.manifest import Manifest
 from khive_persist.mirror import names, packed_streams
@@ -17,11 +15,8 @@ from khive_persist.mirror.document import content_of
 from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store import codec
-from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, session_id
-from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.connection import prepare_reader
-from khive_persist.store.sqlite.snapshot import record_tables, rows_of
+from khive_persist.store.sqlite import foreign_files, statements
 
 _SQLITE: Final = b"SQLite format 3\0"
 _CHUNK_BYTES: Final = 16 << 20
@@ -119,8 +114,8 @@ def _has(path: Path, match: SessionMatch) -> bool:
     with path.open("rb") as file:
         is_database = file.read(len(_SQLITE)) == _SQLITE
     if is_database:
-        with suppress(sqlite3.Error):
-            return any(match.owns(row) for row in _rows(path))
+        with suppress(StoreError):
+            return any(match.owns(row) for row in foreign_files.records(path))
     if path.suffix == ".json":
         return _is_of(path.read_bytes(), match)
     if path.suffix in _LINE_SUFFIXES or names.stream_of(path.name) != path.name:
@@ -128,16 +123,6 @@ def _has(path: Path, match: SessionMatch) -> bool:
             line.problem or _is_of(line.content, match) for line in packed_streams.lines_in(path)
         )
     return _is_in_chunks(path, match)
-
-
-def _rows(path: Path) -> Iterator[StoredRow]:
-    """Yield the rows of a database that no process has open."""
-    uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-        prepare_reader(connection)
-        for table in record_tables(connection):
-            for _, row in rows_of(connection, table):
-                yield row
 
 
 def _is_of(raw: bytes, match: SessionMatch) -> bool:

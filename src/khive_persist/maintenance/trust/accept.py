@@ -12,7 +12,7 @@ from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import InvalidSettingsError, KhiveError, ProjectError
-from khive_persist.maintenance.trust.survey import TOKENS, Finding, acting, survey
+from khive_persist.maintenance.trust.survey import TOKENS, Finding, survey
 from khive_persist.models import purpose_registry
 from khive_persist.project import (
     GITIGNORE,
@@ -25,6 +25,7 @@ from khive_persist.project import (
 from khive_persist.store import redacting
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.foreign_files import acting
 from khive_persist.trust import marks, records, search, signed
 
 _STAYS: Final = frozenset({"config.toml", ".gitignore"})

@@ -4,13 +4,11 @@ Files are inspected, never obeyed, and no link is followed.
 """
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
-from urllib.parse import quote
 
 from khive_persist import settings as configuration
 from khive_persist import tombstones
@@ -21,8 +19,8 @@ from khive_persist.errors import InvalidSettingsError, ProjectError
 from khive_persist.models import purpose_registry
 from khive_persist.project import Project
 from khive_persist.store import redacting
-from khive_persist.store.sqlite import atomic_switch, guard
-from khive_persist.store.sqlite.connection import prepare_reader
+from khive_persist.store.sqlite import atomic_switch
+from khive_persist.store.sqlite.foreign_files import acting
 from khive_persist.trust import marks, records, signed
 
 Kind = Literal[
@@ -100,23 +98,6 @@ def listing(project: Project) -> list[str]:
         else:
             lines.append(f"{name} ({_kind_name(status)})")
     return lines
-
-
-def acting(path: Path) -> list[guard.Acting]:
-    """Return the triggers and generated columns on our tables in a database file, read only."""
-    try:
-        # Without a log there is nothing to miss, and no file is made beside it.
-        has_log = path.with_name(path.name + "-wal").is_file()
-        uri = f"file:{quote(os.fsencode(path))}?mode=ro" + ("" if has_log else "&immutable=1")
-        connection = sqlite3.connect(uri, uri=True)
-        try:
-            prepare_reader(connection)
-            return guard.acting(connection)
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        # It is no database, which `doctor` finds by itself.
-        return []
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -191,6 +191,11 @@ class Rollup:
             self._wanted = _folded(words)
             return self._connection.execute(sql, values).fetchall()
 
+    def first_start(self) -> str | None:
+        """Return when the first session started, text in UTC; None without any."""
+        started: str | None = self.ask("SELECT min(started) FROM sessions")[0][0]
+        return started
+
     def find(self, words: Sequence[str]) -> list[str] | None:
         """The sessions of which `has_words` holds; None where they are many.
 

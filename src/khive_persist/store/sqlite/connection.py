@@ -22,6 +22,10 @@ from khive_persist.project import PRIVATE_FILE
 from khive_persist.store.sqlite import atomic_switch, forks, guard, migrations
 from khive_persist.store.sqlite.errors import PRIMARY, translated
 
+# What is above the store names no driver.
+Connection = sqlite3.Connection
+VERSION: Final = sqlite3.sqlite_version
+
 # A page holds whole rows: of events, of 2 to 3 KB each, five stand in 16 KiB, and two in 8 KiB with
 # a third of the page left over. For the smaller rows of documents 8 KiB waste no more, and a new
 # file of ten pages takes half; with 4 KiB to save many takes a third longer.
@@ -184,6 +188,15 @@ def open_memory() -> sqlite3.Connection:
     )
     prepare_reader(connection)
     return connection
+
+
+def data_version(connection: Connection, schema: str = "main") -> int:
+    """Return a number that is another one after anybody else's commit.
+
+    See https://sqlite.org/pragma.html#pragma_data_version.
+    """
+    version: int = connection.execute(f"PRAGMA {schema}.data_version").fetchone()[0]
+    return version
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:

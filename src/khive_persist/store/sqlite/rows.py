@@ -1,7 +1,7 @@
 """The rows of one table, as text, for who copies or compares them."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -102,6 +102,15 @@ def fetch_sessions(
         return []
     sql = statements.rows_of_sessions(table)
     return [codec.as_text(row) for row in connection.execute(sql, [codec.dump_lossy(sessions)])]
+
+
+def session_start(
+    connection: sqlite3.Connection, table: str, session: str, ids: Sequence[str]
+) -> str | None:
+    """Return `created_at` of a session's first row that is none of these; None without one."""
+    sql = statements.first_of_session(table)
+    first = connection.execute(sql, (session, codec.dump(ids))).fetchone()
+    return None if first is None else first[0]
 
 
 def in_order(ids: Iterable[str], found: Iterable[Any]) -> list[StoredRow]:

@@ -32,6 +32,8 @@ _DATE: Final = "-".join(["[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2])
 _TIME: Final = ":".join(["[0-9]" * 2] * 3) + "." + "[0-9]" * 6
 ODD_CREATED_AT: Final = f"created_at IS NULL OR created_at NOT GLOB '{_DATE} {_TIME}'"
 
+_NO_ROWS: Final = f"(SELECT {', '.join(f'NULL AS {n}' for n in COLUMNS.split(', '))} LIMIT 0)"
+
 _OPERATORS: Final = {
     "==": "IS",
     "!=": "IS NOT",
@@ -69,6 +71,10 @@ class Source(NamedTuple):
     created_at: str
     tables: Mapping[str, str]
     content: str = "content"
+
+    def only(self, purpose: str) -> "Source":
+        """Return the source of one purpose's rows: of no row where no file of it is read."""
+        return self._replace(sql=self.tables.get(purpose, _NO_ROWS))
 
     def extract(self, path: str) -> str:
         """A field of content."""
@@ -178,9 +184,8 @@ def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False
     content = "CASE WHEN json_valid(content) THEN content END" if guarded else "content"
     if len(tables) == 1:
         return Source(next(iter(tables.values())), created_at, tables, content)
-    nothing = "SELECT " + ", ".join(f"NULL AS {name}" for name in COLUMNS.split(", ")) + " LIMIT 0"
-    each = [f"SELECT {COLUMNS} FROM {table}" for table in tables.values()]
-    return Source(f"({' UNION ALL '.join(each or [nothing])})", created_at, tables, content)
+    each = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {table}" for table in tables.values())
+    return Source(f"({each})" if each else _NO_ROWS, created_at, tables, content)
 
 
 def select(
@@ -204,6 +209,11 @@ def select(
         sql += " LIMIT ? OFFSET ?"
         values += [-1 if limit is None else limit, offset]
     return Statement(sql, values)
+
+
+def distinct(source: Source, path: str, filters: Iterable[Filter] = ()) -> Statement:
+    """Return the SELECT of each value that a field has, once."""
+    return select(source, filters, columns=f"DISTINCT {source.extract(path)}")
 
 
 def passing(source: Source, filters: Iterable[Filter]) -> Statement:

@@ -16,6 +16,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.store.change import Lines
 from khive_persist.store.sqlite import change_log, write_lock
 from khive_persist.store.sqlite.connection import (
+    data_version,
     identity,
     make,
     open_reader,
@@ -186,7 +187,7 @@ class FileWriter:
             self.close()
         with translated(self.path):
             # SQLite's own count: it leaves out what this connection commits.
-            (count,) = self.connection.execute("PRAGMA data_version").fetchone()
+            count = data_version(self.connection)
         return self._openings, count
 
     def tidy(self) -> bool:

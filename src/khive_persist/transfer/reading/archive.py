@@ -13,8 +13,8 @@ from typing import IO, Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidFileError
 from khive_persist.project import PRIVATE_FILE, make_directory
+from khive_persist.store.sqlite.foreign_files import is_database
 from khive_persist.transfer.formats import unpacked
-from khive_persist.transfer.reading.database import is_database
 from khive_persist.transfer.reading.folder import is_mirrored
 
 # Text of JSON becomes a tenth, at most a fiftieth; what becomes less was made to fill a disk.

@@ -1,7 +1,6 @@
 """SQLite files: of another project, or of an old khive. They are read, never written."""
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,32 +10,14 @@ from khive_persist.errors import InvalidFileError, InvalidRecordError
 from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import opened_reader
-from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.foreign_files import raw_rows
+from khive_persist.store.sqlite.snapshot import record_tables
 from khive_persist.store.sqlite.statements import COLUMNS
 from khive_persist.transfer.row_validation import SourceEntry
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _EVENTS: Final = next(iter(HOOK_EVENTS.values())).table
-_FETCH_ROWS: Final = 256
-
-
-def is_database(path: Path) -> bool:
-    """Return whether a file is SQLite's.
-
-    SQLite itself looks: to open a database otherwise would, at closing, drop the locks that other
-    connections of this process hold on it.
-
-    Raises:
-        StoreError: It is one, but cannot be read.
-    """
-    with opened_reader(path) as connection:
-        try:
-            (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & PRIMARY == sqlite3.SQLITE_NOTADB:
-                return False
-            raise translate(error, path) from error
-    return bool(pages)
 
 
 def read_database(path: Path, *, is_in_project: bool = False) -> Iterator[SourceEntry]:
@@ -55,32 +36,17 @@ def read_database(path: Path, *, is_in_project: bool = False) -> Iterator[Source
     with opened_reader(path) as connection, translated(path):
         # Text that is no UTF-8 is found out by its lone surrogates.
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        tables = _tables(connection)
+        tables = sorted(name for name in record_tables(connection) if _NAME.match(name))
         if not tables:
             raise InvalidFileError(f"{path} has no table with the columns {COLUMNS}")
         for table in tables:
             owner = _purpose(path.stem, table, is_in_project=is_in_project)
-            cursor = connection.execute(f'SELECT {COLUMNS} FROM "{table}"')
-            number = 0
-            while rows := cursor.fetchmany(_FETCH_ROWS):
-                for row in rows:
-                    number += 1
-                    location = f"{path.name}: {table} row {number}"
-                    if row[0] is None:
-                        yield SourceEntry(location, row, reason="it has no id", purpose=owner)
-                    else:
-                        yield SourceEntry(location, row, codec.as_text(row), purpose=owner)
-
-
-def _tables(connection: sqlite3.Connection) -> list[str]:
-    listed = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
-    required = set(COLUMNS.split(", "))
-    names = [name for (name,) in listed if isinstance(name, str) and _NAME.match(name)]
-    return [
-        name
-        for name in names
-        if required <= {row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')}
-    ]
+            for number, row in enumerate(raw_rows(connection, table), start=1):
+                location = f"{path.name}: {table} row {number}"
+                if row[0] is None:
+                    yield SourceEntry(location, row, reason="it has no id", purpose=owner)
+                else:
+                    yield SourceEntry(location, row, codec.as_text(row), purpose=owner)
 
 
 def _purpose(stem: str, table: str, *, is_in_project: bool) -> Purpose | None:

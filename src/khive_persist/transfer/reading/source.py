@@ -6,10 +6,11 @@ from typing import IO, Final
 
 from khive_persist.errors import InvalidFileError
 from khive_persist.store import codec
+from khive_persist.store.sqlite.foreign_files import is_database
 from khive_persist.transfer.formats import describe, unpacked
 from khive_persist.transfer.plain_documents import PlainRecords
 from khive_persist.transfer.reading.csv import read_csv
-from khive_persist.transfer.reading.database import is_database, read_database
+from khive_persist.transfer.reading.database import read_database
 from khive_persist.transfer.reading.documents import read_lines, read_values
 from khive_persist.transfer.reading.folder import as_characters, is_stream, read_folder, read_stream
 from khive_persist.transfer.reading.markdown import MAX_CHARACTERS, is_markdown, read_markdown

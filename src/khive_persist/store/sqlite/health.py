@@ -1,0 +1,57 @@
+"""The state of one database file, as its rows tell it."""
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from khive_persist.store.sqlite.catalogue import as_identifier
+from khive_persist.store.sqlite.connection import opened_reader
+from khive_persist.store.sqlite.errors import translated
+
+_REDACTED: Final = "$.redacted"
+
+
+class RowCounts(NamedTuple):
+    """The rows of a table.
+
+    Attributes:
+        rows: How many there are.
+        last: The time of the latest, text in UTC; None without any.
+        malformed: How many have content that is no JSON.
+    """
+
+    rows: int
+    last: str | None
+    malformed: int
+
+
+def count_rows(path: Path, table: str) -> RowCounts:
+    """Count the rows of a table.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(path) as connection, translated(path):
+        row = connection.execute(
+            "SELECT count(*), max(utc_text(created_at)),"
+            " count(CASE WHEN NOT json_valid(content) THEN 1 END)"
+            f" FROM {as_identifier(table)}"
+        ).fetchone()
+    return RowCounts(*row)
+
+
+def count_redactions(path: Path, table: str, prefix: str) -> dict[str, int]:
+    """Count the rows whose redaction is of a kind that begins with a prefix, by kind.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(path) as connection, translated(path):
+        return dict(
+            connection.execute(
+                "SELECT json_each.key, count(*)"
+                f" FROM {as_identifier(table)} AS node, json_each(node_metadata, ?)"
+                " WHERE node_metadata LIKE ? AND json_valid(node_metadata)"
+                " AND json_each.key LIKE ? GROUP BY 1",
+                (_REDACTED, f'%"{prefix}%', f"{prefix}%"),
+            ).fetchall()
+        )
