@@ -27,6 +27,9 @@ KhiveError
     └── StoreUnavailableError (OSError)  missing, read-only, a link, or an I/O error
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class KhiveError(Exception):
     """Base of every error of this library.
@@ -75,6 +78,25 @@ class MissingExtraError(KhiveError, ImportError):
     """A package that only some commands need is not installed; the hint says how to get it."""
 
     code = "missing_extra"
+
+
+@contextmanager
+def extra(name: str, purpose: str) -> Iterator[None]:
+    """Import packages of an extra within; where one is missing, say how to install it.
+
+    Args:
+        name: The extra's.
+        purpose: What the packages are for: a noun, the subject of the error's sentence.
+
+    Raises:
+        MissingExtraError: One is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{purpose} needs {error.name}", hint=f"pip install 'khive-persist[{name}]'"
+        ) from error
 
 
 class NotFoundError(KhiveError, LookupError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, get_args
 
-from khive_persist.errors import InvalidFileError, MissingExtraError
+from khive_persist.errors import InvalidFileError, extra
 from khive_persist.store import codec
 from khive_persist.transfer.target import replacing
 
@@ -185,9 +185,5 @@ class _UnclosedSource(io.RawIOBase):
 
 def _zstd() -> Any:
     name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
-    try:
+    with extra("backup", "zstd"):
         return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingExtraError(
-            "zstd needs a package that is not here", hint="pip install 'khive-persist[backup]'"
-        ) from error

@@ -7,7 +7,7 @@ from typing import Any
 from khive_persist.analytics.compare import metrics
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.analytics.periodic_report.period import Period
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.project import Project
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.facts import session_facts
@@ -27,13 +27,9 @@ async def compare_periods(
         MissingExtraError: scipy is not installed.
         StoreError: As its subclasses say.
     """
-    try:
+    with extra("analysis", "comparing"):
         from khive_persist.analytics.compare.compare import compare
         from khive_persist.analytics.compare.document import entries
-    except ImportError as error:
-        raise MissingExtraError(
-            f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
-        ) from error
     return entries(compare(await _samples(project, period, (*metrics.NAMES, *also))))
 
 

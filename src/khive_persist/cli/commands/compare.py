@@ -12,7 +12,7 @@ from khive_persist import clock
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.output import print_json, print_table
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.transfer.target import replacing
 
 if TYPE_CHECKING:
@@ -94,13 +94,9 @@ def command(
       khive-persist compare A B --by group --csv tables --pseudonyms study.key
     """
     project = drained_project(context, directory)
-    try:
+    with extra("analysis", "comparing"):
         from khive_persist.analytics.compare import collect, compare, grouping, metrics
         from khive_persist.analytics.compare.statistics import power
-    except ImportError as error:
-        raise MissingExtraError(
-            f"comparing needs {error.name}", hint="pip install 'khive-persist[analysis]'"
-        ) from error
     if include_late and grouping.experiment_of(by) is None:
         raise click.UsageError("--include-late goes with --by experiment:NAME")
     found = anyio.run(

@@ -14,7 +14,7 @@ from khive_persist.analytics.experiments.counts import (
 from khive_persist.analytics.experiments.create import WEIGHT, define, described
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import cell, print_json, print_table
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.models.experiment import Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import open_store, reading
@@ -135,13 +135,8 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
     its weight expects. Where p is less than 0.001 something loses sessions, or assigns them by
     itself: what such an experiment shows is not to be believed before that is found.
     """
-    try:
+    with extra("analysis", "the check of the ratio"):
         from khive_persist.analytics.compare.statistics.ratio import check_ratio
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the check of the ratio needs {error.name}",
-            hint="pip install 'khive-persist[analysis]'",
-        ) from error
     (found,) = anyio.run(_count, drained_project(context, directory), name)
     own = [
         (variant.random, variant.weight) for variant in found.variants if variant.weight is not None

@@ -24,7 +24,7 @@ from khive_persist.cli.options import (
     with_project,
 )
 from khive_persist.cli.output import cell, print_json, print_table
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.transfer.target import check_target, replacing
 
 
@@ -117,12 +117,8 @@ def _of_all(
 
 
 def _page(report: Mapping[str, Any], now: datetime) -> str:
-    try:
+    with extra("analysis", "the page"):
         from khive_persist.analytics.periodic_report.page import page
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the page needs {error.name}", hint="pip install 'khive-persist[analysis]'"
-        ) from error
     return page(report, now)
 
 

@@ -9,7 +9,7 @@ import click
 from khive_persist.capture.drain import usable_settings
 from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import print_json, print_table
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.project import Project
 
 RIGHTS = click.Choice(["ingest", "read", "admin"])
@@ -158,14 +158,10 @@ def _change_unit(verb: str, project: Project, words: list[str]) -> None:
 
 
 def _needs_packages() -> None:
-    try:
+    with extra("server", "the server"):
         import prometheus_client  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the server needs {error.name}", hint="pip install 'khive-persist[server]'"
-        ) from error
 
 
 def _print_url(url: str) -> None:

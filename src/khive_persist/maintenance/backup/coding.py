@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from khive_persist.errors import BackupDamagedError, BackupError, MissingExtraError
+from khive_persist.errors import BackupDamagedError, BackupError, MissingExtraError, extra
 from khive_persist.maintenance.backup.destination import Sink
-from khive_persist.maintenance.backup.keys import INSTALL, pyrage_module
+from khive_persist.maintenance.backup.keys import pyrage_module
 from khive_persist.maintenance.backup.manifest import Compression, Encryption, StoredObject
 
 _LEVEL: Final = 3
@@ -258,11 +258,9 @@ def _compressed(content: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _zstd() -> Any:
-    try:
+    with extra("backup", "zstd"):
         if sys.version_info >= (3, 14):
             from compression import zstd
         else:
             from backports import zstd
-    except ImportError as error:
-        raise MissingExtraError("zstd needs backports.zstd", hint=INSTALL) from error
     return zstd

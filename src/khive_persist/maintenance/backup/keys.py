@@ -1,11 +1,9 @@
 """Keys of age: public ones to encrypt for, secret ones to decrypt with."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from khive_persist.errors import BackupError, MissingExtraError
-
-INSTALL: Final = "pip install 'khive-persist[backup]'"
+from khive_persist.errors import BackupError, extra
 
 
 def read_recipients(names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -67,10 +65,8 @@ def pyrage_module() -> Any:
     Raises:
         MissingExtraError: It is not installed.
     """
-    try:
+    with extra("backup", "encryption"):
         import pyrage
-    except ImportError as error:
-        raise MissingExtraError("encryption needs pyrage", hint=INSTALL) from error
     return pyrage
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
-from khive_persist.errors import BackupError, MissingExtraError, NotFoundError
-from khive_persist.maintenance.backup.keys import INSTALL
+from khive_persist.errors import BackupError, NotFoundError, extra
 from khive_persist.maintenance.backup.manifest import ID
 
 _RETRIES: Final = 3
@@ -34,12 +33,10 @@ class Bucket:
             MissingExtraError: obstore is not installed.
             BackupError: The variables, or the endpoint, cannot be used.
         """
-        try:
+        with extra("backup", "S3"):
             import obstore
             from obstore.exceptions import BaseError
             from obstore.store import S3Store
-        except ImportError as error:
-            raise MissingExtraError("S3 needs obstore", hint=INSTALL) from error
         self._obstore = obstore
         self._errors = (BaseError, OSError, ValueError)
         self._name = "/".join(part for part in ("s3:/", bucket, prefix) if part)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from khive_persist.errors import InvalidRecordError, MissingExtraError
+from khive_persist.errors import InvalidRecordError, extra
 from khive_persist.transfer.plain_documents import PlainRecords
 from khive_persist.transfer.row_validation import SourceEntry
 
@@ -94,12 +94,8 @@ def _load_yaml(text: str) -> Any:
 
 @cache
 def _yaml() -> tuple[Any, Any]:
-    try:
+    with extra("export", "front matter in YAML"):
         import yaml
-    except ImportError as error:
-        raise MissingExtraError(
-            "front matter in YAML needs PyYAML", hint="pip install 'khive-persist[export]'"
-        ) from error
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Reads what JSON can hold, and each key once."""

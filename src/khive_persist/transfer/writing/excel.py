@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from khive_persist import clock
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.columns import ENVELOPE, Column, date_of, instant_of
@@ -43,12 +43,8 @@ class ExcelWriter:
         Raises:
             MissingExtraError: xlsxwriter is not here.
         """
-        try:
+        with extra("export", "Excel"):
             import xlsxwriter
-        except ImportError as error:
-            raise MissingExtraError(
-                "Excel needs xlsxwriter", hint="pip install 'khive-persist[export]'"
-            ) from error
         self._book = xlsxwriter.Workbook(
             file, {"constant_memory": True, "tmpdir": str(folder), "use_zip64": True}
         )

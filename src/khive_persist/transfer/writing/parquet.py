@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import IO, Any, Final
 
 from khive_persist import clock
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.columns import typed
@@ -112,11 +112,7 @@ def load_pyarrow() -> tuple[Any, Any]:
     Raises:
         MissingExtraError: It is not here.
     """
-    try:
+    with extra("export", "Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError(
-            "Parquet needs pyarrow", hint="pip install 'khive-persist[export]'"
-        ) from error
     return pa, pq

@@ -8,7 +8,7 @@ from typing import IO, Any, Final
 from khive_persist import clock
 from khive_persist.analytics.compare.report.figures import Cell
 from khive_persist.analytics.compare.report.tables import Column, Table
-from khive_persist.errors import MissingExtraError
+from khive_persist.errors import extra
 from khive_persist.transfer.writing.excel import SHEET_ROWS, cell_text
 
 _WIDTH: Final = 18
@@ -22,12 +22,8 @@ async def write_excel(file: IO[bytes], tables: Sequence[Table]) -> None:
     Raises:
         MissingExtraError: xlsxwriter is not here.
     """
-    try:
+    with extra("export", "Excel"):
         import xlsxwriter
-    except ImportError as error:
-        raise MissingExtraError(
-            "Excel needs xlsxwriter", hint="pip install 'khive-persist[export]'"
-        ) from error
     with tempfile.TemporaryDirectory() as folder:
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
         book = xlsxwriter.Workbook(file, options)

@@ -18,7 +18,7 @@ from typing import Any, Final
 import anyio
 
 from khive_persist import clock
-from khive_persist.errors import InvalidQueryError, KhiveError, MissingExtraError
+from khive_persist.errors import InvalidQueryError, KhiveError, extra
 from khive_persist.project import Project
 from khive_persist.store import codec
 
@@ -64,10 +64,8 @@ def _report(project: Project, *, as_page: bool, period: Any, at: str, current_ti
     report = anyio.run(read_report, project, period, _instant(at), made_at)
     if not as_page:
         return codec.dump_lossy(report)
-    try:
+    with extra("analysis", "this"):
         from khive_persist.analytics.periodic_report.page import page
-    except ImportError as error:
-        raise _missing(error) from error
     return page(report, made_at or clock.now())
 
 
@@ -82,13 +80,11 @@ def _comparison(
     until: str | None,
     **grouping: Any,
 ) -> str:
-    try:
+    with extra("analysis", "this"):
         from khive_persist.analytics.compare import metrics
         from khive_persist.analytics.compare.collect import collect
         from khive_persist.analytics.compare.compare import compare
         from khive_persist.analytics.compare.document import as_document
-    except ImportError as error:
-        raise _missing(error) from error
     collected = anyio.run(
         partial(collect, project, names=names or metrics.NAMES, paired_by=paired_by,
                 since=_instant(since), until=_instant(until), **grouping)
@@ -96,21 +92,13 @@ def _comparison(
     comparisons = compare(collected.samples, paired=paired_by is not None, min_n=min_n)
     if not as_page:
         return codec.dump_lossy(as_document(collected, comparisons))
-    try:
+    with extra("analysis", "this"):
         from khive_persist.analytics.compare.report.page import page
-    except ImportError as error:
-        raise _missing(error) from error
     return page(collected, comparisons, clock.now())
 
 
 def _instant(text: str | None) -> datetime | None:
     return clock.from_column(text)
-
-
-def _missing(error: ImportError) -> MissingExtraError:
-    return MissingExtraError(
-        f"this needs {error.name}", hint="pip install 'khive-persist[analysis]'"
-    )
 
 
 def _write(document: dict[str, Any]) -> None:
