@@ -54,6 +54,14 @@ FixedRecord = TypeVar("FixedRecord", bound=Fixed)
 _SCHEME = "sqlite:"
 
 
+class OpenOptions(CallbackOptions, total=False):
+    """The keywords of `open_store`."""
+
+    dir: Path | str | None
+    busy_timeout_seconds: float | None
+    read_only: bool
+
+
 __all__ = [
     "ApplicationSession",
     "Assignment",
@@ -94,73 +102,31 @@ def find_project(directory: Path | str | None = None) -> Project:
 
 @overload
 def open_store(
-    record: type[PlannerSession],
-    url: str | None = None,
-    *,
-    dir: Path | str | None = None,
-    busy_timeout_seconds: float | None = None,
-    read_only: bool = False,
-    **callbacks: Unpack[CallbackOptions],
+    record: type[PlannerSession], url: str | None = None, **options: Unpack[OpenOptions]
 ) -> AbstractAsyncContextManager[PlannerSessionStore]: ...
 @overload
 def open_store(
-    record: type[HookEvent],
-    url: str | None = None,
-    *,
-    dir: Path | str | None = None,
-    busy_timeout_seconds: float | None = None,
-    read_only: bool = False,
-    **callbacks: Unpack[CallbackOptions],
+    record: type[HookEvent], url: str | None = None, **options: Unpack[OpenOptions]
 ) -> AbstractAsyncContextManager[HookEventStore]: ...
 @overload
 def open_store(
-    record: type[FocusChain],
-    url: str | None = None,
-    *,
-    dir: Path | str | None = None,
-    busy_timeout_seconds: float | None = None,
-    read_only: bool = False,
-    **callbacks: Unpack[CallbackOptions],
+    record: type[FocusChain], url: str | None = None, **options: Unpack[OpenOptions]
 ) -> AbstractAsyncContextManager[FocusChainStore]: ...
 @overload
 def open_store(
-    record: type[ApplicationSession],
-    url: str | None = None,
-    *,
-    dir: Path | str | None = None,
-    busy_timeout_seconds: float | None = None,
-    read_only: bool = False,
-    **callbacks: Unpack[CallbackOptions],
+    record: type[ApplicationSession], url: str | None = None, **options: Unpack[OpenOptions]
 ) -> AbstractAsyncContextManager[ApplicationSessionStore]: ...
 @overload
 def open_store(
-    record: type[TimedRecord],
-    url: str | None = None,
-    *,
-    dir: Path | str | None = None,
-    busy_timeout_seconds: float | None = None,
-    read_only: bool = False,
-    **callbacks: Unpack[CallbackOptions],
+    record: type[TimedRecord], url: str | None = None, **options: Unpack[OpenOptions]
 ) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
 @overload
 def open_store(
-    record: type[FixedRecord],
-    url: str | None = None,
-    *,
-    dir: Path | str | None = None,
-    busy_timeout_seconds: float | None = None,
-    read_only: bool = False,
-    **callbacks: Unpack[CallbackOptions],
+    record: type[FixedRecord], url: str | None = None, **options: Unpack[OpenOptions]
 ) -> AbstractAsyncContextManager[FixedStore[FixedRecord]]: ...
 @overload
 def open_store(
-    record: type[Record],
-    url: str | None = None,
-    *,
-    dir: Path | str | None = None,
-    busy_timeout_seconds: float | None = None,
-    read_only: bool = False,
-    **callbacks: Unpack[CallbackOptions],
+    record: type[Record], url: str | None = None, **options: Unpack[OpenOptions]
 ) -> AbstractAsyncContextManager[Store[Record]]: ...
 @asynccontextmanager
 async def open_store(
