@@ -127,8 +127,10 @@ async def _listen(server: Server, count: int) -> None:
     for _ in range(count):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(request)
-        head = await reader.readuntil(b"retry: 2000\n\n")
+        head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), head
+        # What comes next is live.
+        await reader.readuntil(b"\n\n")
         # Without its writer a connection is closed.
         readers.append((reader, writer))
     print("all listen", flush=True)
