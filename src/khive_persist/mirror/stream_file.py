@@ -157,8 +157,7 @@ class StreamAppender:
         """Sync what was appended, and the names of new streams."""
         if self._unsynced:
             # One that was written anew since was synced with that.
-            with suppress(FileNotFoundError):
-                sync_together(self._folder, self._unsynced)
+            sync_together(self._folder, self._unsynced)
         if self._is_directory_unsynced:
             sync_directory(self._folder)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -9,14 +10,19 @@ from typing import Any, Final
 from khive_persist.project import sync_directory, sync_file
 
 # From so many on one sync of the whole file system costs less than one of each.
-TOGETHER: Final = 16
+TOGETHER: Final = 8
 
 
 def sync_together(folder: Path, paths: Iterable[Path]) -> None:
-    """Make the content of files durable, all of which lie in one folder."""
+    """Make the content of files of one folder durable; one that is gone needs no sync.
+
+    Raises:
+        OSError: One cannot be synced.
+    """
     if not _syncfs(folder):
         for path in paths:
-            sync_file(path)
+            with suppress(FileNotFoundError):
+                sync_file(path)
 
 
 def sync_tree(folder: Path) -> None:
