@@ -308,7 +308,7 @@ def _outcome(
     available = [part for part in (events, messages) if part is not None]
     # min() of text is that of time: each is spelled the same.
     started = min((part.started for part in available if part.started), default=None)
-    end = max((part.ended for part in available if part.ended), default=None)
+    end = max((part.last for part in available if part.last), default=None)
     first, last = clock.from_column(started), clock.from_column(end)
     return plan._replace(
         tool=next((part.tool for part in available if part.tool), None),

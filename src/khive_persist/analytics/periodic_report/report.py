@@ -258,7 +258,7 @@ def _failure(tool: ToolFailures) -> dict[str, Any]:
         "tool": tool.tool,
         "tool_name": tool.tool_name,
         "count": tool.failed,
-        "before": tool.before,
+        "before": tool.previously_failed,
         "example": None if message is None else message[:ERROR_CHARACTERS],
     }
 
