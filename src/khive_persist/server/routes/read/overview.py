@@ -43,7 +43,7 @@ def operations(context: ServerContext) -> list[Operation]:
 
     async def project(_query: ReadRequest) -> Any:
         await readers.wait_until_read()
-        since = readers.rollup.ask("SELECT min(started) FROM sessions")[0][0]
+        since = readers.rollup.query("SELECT min(started) FROM sessions")[0][0]
         return {"root": str(root), "name": root.name, "version": server_version, "since": since}
 
     async def overview(query: ReadRequest) -> Any:
