@@ -289,7 +289,7 @@ async def _with_outcomes(
         verdict = verdicts.get(session) or verdicts.get(plan.session_id or session)
         judged_by_rule = ruled(outcome.tool_calls or 0, outcome.failures or 0, rule)
         if verdict is None and judged_by_rule is not None:
-            verdict = facts.VerdictGiven(judged_by_rule, "rule", None)
+            verdict = facts.SessionVerdict(judged_by_rule, "rule", None)
         if verdict is not None:
             outcome = outcome._replace(
                 verdict=verdict.verdict, verdict_source=verdict.source, note=verdict.note

@@ -57,7 +57,7 @@ class EventPart(NamedTuple):
     last: str
 
 
-class PlansMade(NamedTuple):
+class PlanTotals(NamedTuple):
     """The plans that were saved in a period; `cost` sums those that have a finite one, in USD."""
 
     plans: int
@@ -75,7 +75,7 @@ async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, N
             yield EventPart(*row)
 
 
-async def plans_made(reader: Reader, time: Time) -> PlansMade:
+async def plan_totals(reader: Reader, time: Time) -> PlanTotals:
     """Count the plans of a period and sum their costs.
 
     Raises:
@@ -91,10 +91,10 @@ async def plans_made(reader: Reader, time: Time) -> PlansMade:
         return _within(source, PLANNER_SESSIONS, columns, time)
 
     rows = await reader.fetch(build)
-    return PlansMade(*rows[0])
+    return PlanTotals(*rows[0])
 
 
-async def verdicts_given(reader: Reader, time: Time) -> dict[str, int]:
+async def verdict_counts(reader: Reader, time: Time) -> dict[str, int]:
     """Count the sessions that were judged in a period, by verdict.
 
     Each session counts once: by the latest verdict of a person in that period, else of a rule.

@@ -104,8 +104,8 @@ class TodoFacts(NamedTuple):
     finished: int
 
 
-class VerdictGiven(NamedTuple):
-    """A verdict that was recorded."""
+class SessionVerdict(NamedTuple):
+    """The verdict on a session, recorded or by the rule."""
 
     verdict: str
     source: str
@@ -228,10 +228,10 @@ async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoF
     return {session: TodoFacts(*values) for session, *values in rows}
 
 
-async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, VerdictGiven]:
+async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, SessionVerdict]:
     """Return the verdict that counts, by session; a session without one is missing."""
     rows = await reader.fetch(lambda source: _verdicts(source, sessions))
-    return {session: VerdictGiven(*row) for session, *row in rows}
+    return {session: SessionVerdict(*row) for session, *row in rows}
 
 
 async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:

@@ -144,7 +144,7 @@ async def _page(
         verdict = verdicts.get(session) or verdicts.get(_own_session(plan))
         if verdict is None and of_events is not None:
             by_rule = ruled(of_events.tool_calls, of_events.failures, rule)
-            verdict = facts.VerdictGiven(by_rule, "rule", None) if by_rule else None
+            verdict = facts.SessionVerdict(by_rule, "rule", None) if by_rule else None
         todo = todos.get(session)
         page.append(
             SessionFacts(

@@ -19,7 +19,7 @@ from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_s
 from khive_persist.sessions.read import is_known
 from khive_persist.trust import marks
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class ProjectSummary(NamedTuple):
@@ -49,17 +49,17 @@ class ProjectSummary(NamedTuple):
     error: str | None
 
 
-class Everywhere(NamedTuple, Generic[Found]):
+class ProjectResults(NamedTuple, Generic[Result]):
     """The results of a reading of all projects.
 
     Attributes:
-        found: The result of each project, in order of path.
-        gone: The projects that are no longer where they were trusted.
+        results: The result of each project, in order of path.
+        missing: The projects that are no longer where they were trusted.
         failed: The reasons why others could not be read.
     """
 
-    found: dict[Path, Found]
-    gone: list[Path]
+    results: dict[Path, Result]
+    missing: list[Path]
     failed: dict[Path, str]
 
 
@@ -78,12 +78,12 @@ async def list_projects() -> list[ProjectSummary]:
     for project in _projects():
         state, last, sessions = "here", None, None
         error = counts.failed.get(project.root)
-        if project.root in counts.gone:
+        if project.root in counts.missing:
             state = "gone"
         elif error is not None:
             state = "unreadable" if marks.is_trusted(project.khive) else "untrusted"
         else:
-            sessions, last = counts.found[project.root]
+            sessions, last = counts.results[project.root]
         is_home = marks.is_state(project.khive)
         projects.append(
             ProjectSummary(
@@ -103,7 +103,7 @@ async def list_projects() -> list[ProjectSummary]:
 
 async def sessions_everywhere(
     filters: SessionFilter, limit: int | None = None
-) -> Everywhere[list[SessionSummary]]:
+) -> ProjectResults[list[SessionSummary]]:
     """Return the sessions of all projects; the same id in two projects is two sessions.
 
     Args:
@@ -119,13 +119,13 @@ async def sessions_everywhere(
     everywhere = await read_everywhere(read)
     if limit is not None:
         pairs = [
-            (root, session) for root, sessions in everywhere.found.items() for session in sessions
+            (root, session) for root, sessions in everywhere.results.items() for session in sessions
         ]
-        for root in everywhere.found:
-            everywhere.found[root] = []
+        for root in everywhere.results:
+            everywhere.results[root] = []
         pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
         for root, session in pairs[:limit]:
-            everywhere.found[root].append(session)
+            everywhere.results[root].append(session)
     return everywhere
 
 
@@ -143,13 +143,13 @@ async def sessions_of(
         return await list_sessions(reader, filters, limit, rule)
 
 
-async def read_everywhere(read: Callable[[Project], Awaitable[Found]]) -> Everywhere[Found]:
+async def read_everywhere(read: Callable[[Project], Awaitable[Result]]) -> ProjectResults[Result]:
     """Read the home and each trusted project; one that cannot be read does not stop the others.
 
     Args:
         read: The function that reads one project.
     """
-    results: dict[Path, Found] = {}
+    results: dict[Path, Result] = {}
     missing: list[Path] = []
     failed: dict[Path, str] = {}
     for project in _projects():
@@ -162,7 +162,7 @@ async def read_everywhere(read: Callable[[Project], Awaitable[Found]]) -> Everyw
             failed[project.root] = str(error)
         except OSError as error:
             failed[project.root] = f"{error.filename or project.khive}: {error.strerror}"
-    return Everywhere(results, missing, failed)
+    return ProjectResults(results, missing, failed)
 
 
 def _projects() -> list[Project]:
