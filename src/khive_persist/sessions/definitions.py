@@ -3,7 +3,7 @@
 The SQL is over the columns of a row, the Python over its content; a test holds the two equal.
 Whatever lists, sums, compares, reports or shows sessions takes its meanings from here.
 
-Session: a text that is not empty. What has none is in sums, in no session.
+Session: a text that is not empty. Records without one are in sums, in no session.
 Tool: of an event, the client that its content names, else the one whose file has it. Of a session,
     that of its first event, else of its first message.
 Call: counts once, when it ends: it is then in one hour, tool and agent, so that groups add up to
@@ -67,7 +67,7 @@ class Row(Protocol):
         """The time as text that sorts."""
 
     def extract(self, path: str) -> str:
-        """A field of content."""
+        """Return a field of the content."""
 
 
 class ModelUse(NamedTuple):

@@ -191,7 +191,7 @@ async def ids_beginning(project: Project, prefix: str, limit: int) -> list[str]:
 def other_purposes(project: Project) -> list[Purpose]:
     """Return the purposes whose records have a session, besides `SESSION_FILES`."""
     purposes: Sequence[Purpose] = ()
-    # What a newer version describes cannot be read here; `doctor` says so.
+    # A description of a newer version cannot be read here; `doctor` says so.
     with suppress(InvalidRecordError):
         purposes = known_purposes(project)
     return [OUTCOMES, *(purpose for purpose in purposes if purpose.name not in BUILT_IN_NAMES)]

@@ -22,7 +22,7 @@ async def record_outcome(
     metadata: dict[str, Any] | None = None,
     dir: Path | str | None = None,
 ) -> Outcome:
-    """Say how a session ended: committed, synced and copied on return.
+    """Record the verdict on a session: committed, synced and copied on return.
 
     The plans stay as they were, and so do verdicts before it. See `OutcomeContent` for which of
     several counts.
@@ -30,9 +30,9 @@ async def record_outcome(
     Args:
         session_id: The whole id of the agent's session, or of the plan's. It need not be known.
         verdict: success, partial or failure.
-        note: Why.
+        note: The reason for the verdict.
         source: `rule` for a program that judges; then a person's verdict comes before it.
-        metadata: What else is to be kept.
+        metadata: Other facts to keep with it.
         dir: The directory that holds `.khive`.
 
     Raises:
