@@ -166,7 +166,7 @@ def test_a_server_gets_each_in_order_with_the_token(monkeypatch: pytest.MonkeyPa
     with receiving() as server:
         target = target_of(f"http://127.0.0.1:{server.server_port}/hooks/{{tool}}?x=1")
         done = emit(originals(b"{}", b"bad", b'{"a":1}'), target, speed=float("inf"))
-        assert (done.sent, done.refused, done.left_out) == (2, {"status 422: not this": 1}, {})
+        assert (done.accepted, done.refused, done.left_out) == (2, {"status 422: not this": 1}, {})
         assert [(path, body) for path, _, body in server.got] == [
             ("/hooks/codex?x=1", b"{}"), ("/hooks/codex?x=1", b"bad"),
             ("/hooks/codex?x=1", b'{"a":1}'),

@@ -28,8 +28,8 @@ from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import BY, Hours
 from khive_persist.sessions.rollup.rollup import Rollup
-from khive_persist.sessions.rollup.sessions import SessionsWanted, sessions
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.rollup.sessions import SessionQuery, sessions
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.store.reader import Reader
 from tests.hypotheses import examples
 from tests.server.filling import pages
@@ -89,7 +89,7 @@ async def listed(
     try:
         await follower.settle()
         assert follower.problems == []
-        items, rest = sessions(rollup, SessionsWanted(), None, 1_000)
+        items, rest = sessions(rollup, SessionQuery(), None, 1_000)
         assert rest is None
         hours = Hours(rollup)
         overviews: dict[str, Any] = {}
@@ -239,7 +239,7 @@ async def check_whole(told: dict[str, Told], project: Project, by_type: dict[str
         assert sum(agent.own.messages for agent in agents) == one.messages
         assert sum(agent.own.spent.tokens for agent in agents) == one.spent.tokens
         assert sum(agent.own.spent.picodollars for agent in agents) == one.spent.picodollars
-        entries = tell(await read_session(project.root, id), prices)
+        entries = build_timeline(await read_session(project.root, id), prices)
         if entries:
             last = entries[-1]
             assert (last.tokens, last.cost, last.unpriced) == (

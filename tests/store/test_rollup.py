@@ -33,7 +33,7 @@ from khive_persist.sessions.rollup import follower as following
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import BY, Hours, Overview
 from khive_persist.sessions.rollup.rollup import Rollup
-from khive_persist.sessions.rollup.sessions import SessionItem, SessionsWanted, session, sessions
+from khive_persist.sessions.rollup.sessions import SessionItem, SessionQuery, session, sessions
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import open_writer
 from tests.server.filling import BEGIN, delete, event, fill, message, row, store
@@ -190,7 +190,7 @@ def check(project: Project, follower: Follower, hours: Hours) -> None:
             ]
             assert some.totals.events == sum(within)
             assert sum(sums.events for _, sums in some.groups) == sum(within)
-    everything, rest = sessions(follower.rollup, SessionsWanted(), None, 10_000)
+    everything, rest = sessions(follower.rollup, SessionQuery(), None, 10_000)
     assert rest is None
     expected_sessions = recounted_sessions(project)
     assert {one.session_id for one in everything} == expected_sessions.keys()
@@ -460,7 +460,7 @@ async def test_a_damaged_file_keeps_the_others_and_says_so(project: Project) -> 
             await follower.look()
         assert len(follower.problems) == 1
         assert not follower.progress.is_complete
-        found, _ = sessions(follower.rollup, SessionsWanted(), None, 100)
+        found, _ = sessions(follower.rollup, SessionQuery(), None, 100)
         assert {one.tool for one in found} == {"claude-code", "gemini-cli"} | {
             one.tool for one in found if one.events == 0
         }
@@ -472,7 +472,7 @@ async def test_pages_of_sessions_together_are_all_of_them_in_any_order(project: 
         await follower.settle()
         for sort in ("last", "started", "events", "failures", "cost", "duration"):
             for descending in (True, False):
-                wanted = SessionsWanted(sort=sort, descending=descending)
+                wanted = SessionQuery(sort=sort, descending=descending)
                 found: list[SessionItem] = []
                 after = None
                 while True:
@@ -499,7 +499,7 @@ async def test_words_are_looked_for_in_titles_tasks_and_projects_and_ids(project
         await follower.settle()
 
         def found(*words: str) -> set[str]:
-            some, _ = sessions(follower.rollup, SessionsWanted(words=words), None, 10)
+            some, _ = sessions(follower.rollup, SessionQuery(words=words), None, 10)
             return {one.session_id for one in some}
 
         assert found("GRÖSSE") == found("größe", "parser") == {"abc-1"}
@@ -532,7 +532,7 @@ async def test_words_that_many_sessions_have_are_found_in_the_same_order(
     async with following_project(project) as follower:
         await follower.settle()
         for words in (("page",), ("write", "3"), ("write", "project1")):
-            wanted = SessionsWanted(words=words, sort="events")
+            wanted = SessionQuery(words=words, sort="events")
             assert follower.rollup.find(words) is not None
             in_all, _ = sessions(follower.rollup, wanted, None, 100)
             with monkeypatch.context() as patch:

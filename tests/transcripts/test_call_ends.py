@@ -26,7 +26,7 @@ from khive_persist.sessions.listing import SessionFilter, list_sessions
 from khive_persist.sessions.read import SESSION_FILES, read_session
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.rollup import Rollup
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.settings import Settings
 from khive_persist.store.reader import Reader
 from khive_persist.tools.codex.results import ended, result_of
@@ -72,7 +72,7 @@ def failures_everywhere(project: Project, session: str) -> dict[str, int]:
         await follower.close()
         lineage = await read_lineage(project, session, PriceTable())
         (facts,) = [one async for one in session_facts(project) if one.session_id == session]
-        story = tell(await read_session(project.root, session), PriceTable())
+        story = build_timeline(await read_session(project.root, session), PriceTable())
         return {
             "sessions": summary.failures,
             "rollup": of_rollup[0],

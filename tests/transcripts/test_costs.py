@@ -24,7 +24,7 @@ from khive_persist.sessions.reported_costs import (
     reported_costs,
     session_cost,
 )
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
@@ -185,7 +185,7 @@ def test_show_says_how_much_has_no_price(project: Project, tmp_path: Path) -> No
         for n, model in enumerate(["claude-opus-4-8", "nobody-knows"])
     ))  # fmt: skip
     synced(project, "claude-code", [path])
-    entries = tell(anyio.run(read_session, project.root, "s"), PriceTable())
+    entries = build_timeline(anyio.run(read_session, project.root, "s"), PriceTable())
     assert [(entry.cost, entry.unpriced) for entry in entries] == [(5, 0), (5, 1)]
     story = StoryLines()
     last = [line for entry in entries for line in story.of(entry)][-1]

@@ -9,7 +9,7 @@ from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.read import Session
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.timeline.labels import duration
 from khive_persist.sessions.timeline.tool_call import diff
@@ -31,7 +31,7 @@ def event(at: int, event_type: str, **fields: Any) -> HookEvent:
 
 
 def told(**session: Any) -> list[Entry]:
-    return tell(Session(**session), PRICES)
+    return build_timeline(Session(**session), PRICES)
 
 
 def call(use_id: str, name: str = "Bash", **asked: Any) -> dict[str, Any]:
@@ -142,10 +142,10 @@ def test_plans_to_dos_gaps_and_thinking() -> None:
     })  # fmt: skip
     messages = [message(3_600, "assistant", text="late", thinking="hm")]
     session = Session(plans=[plan], focus_chains=[focus], messages=messages)
-    assert [(e.kind, e.title) for e in tell(session, PRICES)] == [
+    assert [(e.kind, e.title) for e in build_timeline(session, PRICES)] == [
         ("plan", "task"), ("focus", "to-dos"), ("gap", "nothing for 59m 59s"), ("message", "late"),
     ]  # fmt: skip
-    assert "thinking" in [entry.kind for entry in tell(session, PRICES, thinking=True)]
+    assert "thinking" in [entry.kind for entry in build_timeline(session, PRICES, thinking=True)]
 
 
 def test_edits_are_diffs() -> None:

@@ -15,7 +15,7 @@ from khive_persist.models.event_types import POST, PRE
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.read import Session, read_session
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.timeline.labels import short_duration
 from tests.payloads import sample_payloads
@@ -248,7 +248,7 @@ def test_all_that_a_tool_was_asked_is_told() -> None:
 def tell_sessions(project: Project, tool: str) -> dict[str, tuple[Session, list[Entry]]]:
     ids = {json.loads(payload)["session_id"] for payload in sample_payloads(tool)}
     sessions = {id: anyio.run(read_session, project.root, id) for id in sorted(ids)}
-    return {id: (one, tell(one, PriceTable())) for id, one in sessions.items()}
+    return {id: (one, build_timeline(one, PriceTable())) for id, one in sessions.items()}
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])

@@ -289,7 +289,7 @@ async def _with_outcomes(
         verdict = verdicts.get(session) or verdicts.get(plan.session_id or session)
         judged_by_rule = ruled(outcome.tool_calls or 0, outcome.failures or 0, rule)
         if verdict is None and judged_by_rule is not None:
-            verdict = facts.VerdictGiven(judged_by_rule, "rule", None)
+            verdict = facts.SessionVerdict(judged_by_rule, "rule", None)
         if verdict is not None:
             outcome = outcome._replace(
                 verdict=verdict.verdict, verdict_source=verdict.source, note=verdict.note
@@ -308,7 +308,7 @@ def _outcome(
     available = [part for part in (events, messages) if part is not None]
     # min() of text is that of time: each is spelled the same.
     started = min((part.started for part in available if part.started), default=None)
-    end = max((part.ended for part in available if part.ended), default=None)
+    end = max((part.last for part in available if part.last), default=None)
     first, last = clock.from_column(started), clock.from_column(end)
     return plan._replace(
         tool=next((part.tool for part in available if part.tool), None),

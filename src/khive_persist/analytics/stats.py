@@ -11,7 +11,7 @@ from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.event_counts import count_events
-from khive_persist.sessions.projects import Everywhere, read_everywhere
+from khive_persist.sessions.projects import ProjectResults, read_everywhere
 from khive_persist.sessions.reported_costs import reported_costs
 from khive_persist.sessions.token_totals import By, token_totals
 from khive_persist.store.kinds import count_records
@@ -71,7 +71,7 @@ async def stats_everywhere(
     message_filters: list[Filter],
     by: By,
     session_filters: list[Filter] | None,
-) -> Everywhere[dict[str, Any]]:
+) -> ProjectResults[dict[str, Any]]:
     """Return what `read_stats` counts, of each project by itself, at the project's own prices."""
 
     async def read(project: Project) -> dict[str, Any]:

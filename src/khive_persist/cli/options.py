@@ -17,13 +17,13 @@ from khive_persist.errors import ProjectError
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_project
 from khive_persist.project import Project
-from khive_persist.sessions.projects import Everywhere
+from khive_persist.sessions.projects import ProjectResults
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 
 _SAID: Final = "khive_persist.notices"
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -123,15 +123,17 @@ def with_all_projects(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def from_everywhere(
-    context: click.Context, directory: str | None, read: Callable[[], Awaitable[Everywhere[Found]]]
-) -> Everywhere[Found]:
+    context: click.Context,
+    directory: str | None,
+    read: Callable[[], Awaitable[ProjectResults[Result]]],
+) -> ProjectResults[Result]:
     """Return what all projects gave; which gave nothing, and why, is said on stderr."""
     if directory or context.find_root().obj:
         raise click.UsageError("--all-projects and --dir exclude each other")
     everywhere = anyio.run(read)
-    if everywhere.gone:
+    if everywhere.missing:
         click.echo(
-            f"khive-persist: {len(everywhere.gone)} projects are gone: khive-persist projects"
+            f"khive-persist: {len(everywhere.missing)} projects are gone: khive-persist projects"
             " names them",
             err=True,
         )

@@ -22,40 +22,42 @@ _ANSWER_BYTES: Final = 1 << 16
 _SAID_CHARACTERS: Final = 200
 
 
-class Emitted(NamedTuple):
-    """What was sent.
+class EmissionResult(NamedTuple):
+    """The numbers of payloads that were accepted, refused and left out.
 
     Attributes:
-        sent: How many payloads were taken.
-        refused: What was said of those that were sent and not taken: how often, by the words.
-        left_out: How many were not sent, by the reason.
+        accepted: The number that were accepted.
+        refused: The numbers that were sent and refused, by the answer.
+        left_out: The numbers that were not sent, by the reason.
     """
 
-    sent: int
+    accepted: int
     refused: dict[str, int]
     left_out: dict[str, int]
 
 
 class Target(Protocol):
-    """Where payloads go."""
+    """A target that payloads are sent to."""
 
     def send(self, tool: str, payload: bytes) -> str:
-        """Send one, and give what was said where it was not taken, else an empty string.
+        """Send a payload, and return the answer of a refusal, or an empty string.
 
         Raises:
             EmissionError: Nothing can be sent there.
         """
 
 
-def target_of(where: str) -> Target:
-    """A server for `http://…` and `https://…`, else a command. `{tool}` in it is the tool's name.
+def target_of(address: str) -> Target:
+    """Return a server for `http://…` and `https://…`, else a command.
+
+    `{tool}` in the address stands for the tool's name.
 
     Raises:
         InvalidQueryError: It is neither.
     """
-    if where.startswith(("http://", "https://")):
-        return _Server(where)
-    return _Command(where)
+    if address.startswith(("http://", "https://")):
+        return _Server(address)
+    return _Command(address)
 
 
 def emit(
@@ -65,45 +67,47 @@ def emit(
     speed: float = 1.0,
     max_gap_seconds: float | None = None,
     advance: Callable[[int], None] = lambda _: None,
-) -> Emitted:
+) -> EmissionResult:
     """Send payloads one after the other, each when the one before was answered and it is due.
 
     Args:
-        payloads: In the order of arrival.
-        target: Where to.
-        speed: Seconds of the session in a second; infinite sends without a pause.
+        payloads: The payloads, in the order of arrival.
+        target: The target.
+        speed: The seconds of the session in a second; infinite sends without a pause.
         max_gap_seconds: The longest pause of the session; longer ones are as long as this.
-        advance: Called with 1 for each that was sent.
+        advance: The function that is called with 1 for each payload that was sent.
 
     Raises:
-        EmissionError: Nothing can be sent there; it says how many were.
+        EmissionError: Nothing can be sent there; the message has the number sent before.
     """
     refused: Counter[str] = Counter()
     left_out = Counter(payload.reason for payload in payloads if payload.payload is None)
-    whole = [
+    sendable = [
         (payload.tool, payload.created_at, payload.payload)
         for payload in payloads
         if payload.payload is not None
     ]
-    playback = Playback(offsets([at for _, at, _ in whole], max_gap_seconds), speed=speed)
+    playback = Playback(offsets([at for _, at, _ in sendable], max_gap_seconds), speed=speed)
     clock = time.monotonic()
-    sent = 0
-    for number, (tool, _, payload) in enumerate(whole):
+    accepted = 0
+    for number, (tool, _, payload) in enumerate(sendable):
         while playback.shown <= number:
             time.sleep(playback.wait() or 0.0)
-            now = time.monotonic()
-            playback.pass_by(now - clock)
-            clock = now
+            instant = time.monotonic()
+            playback.pass_by(instant - clock)
+            clock = instant
         try:
-            said = target.send(tool, payload)
+            answer = target.send(tool, payload)
         except EmissionError as error:
-            raise EmissionError(f"{error}; {sent} of {len(whole)} were sent before") from error
-        if said:
-            refused[said] += 1
+            raise EmissionError(
+                f"{error}; {accepted} of {len(sendable)} were sent before"
+            ) from error
+        if answer:
+            refused[answer] += 1
         else:
-            sent += 1
+            accepted += 1
         advance(1)
-    return Emitted(sent, dict(refused), dict(left_out))
+    return EmissionResult(accepted, dict(refused), dict(left_out))
 
 
 class _Command:
@@ -120,24 +124,24 @@ class _Command:
     def send(self, tool: str, payload: bytes) -> str:
         words = [word.replace("{tool}", tool) for word in self._words]
         try:
-            done = subprocess.run(  # noqa: S603 - the command is the user's own
+            process = subprocess.run(  # noqa: S603 - the command is the user's own
                 words, input=payload, capture_output=True, timeout=_ANSWER_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
             return f"no end within {_ANSWER_SECONDS:g} s"
         except OSError as error:
             raise EmissionError(f"{words[0]} cannot be started: {error.strerror}") from error
-        if done.returncode == 0:
+        if process.returncode == 0:
             return ""
-        text = done.stderr.decode(errors="replace").strip()
-        return f"exit {done.returncode}" + (f": {_one_line(text)}" if text else "")
+        text = process.stderr.decode(errors="replace").strip()
+        return f"exit {process.returncode}" + (f": {_one_line(text)}" if text else "")
 
 
 class _Server:
     """A server that takes each payload by POST.
 
-    Each on a connection of its own: of one that breaks, nobody can tell whether what was sent on it
-    was taken, and it would have to be sent twice or not at all.
+    Each has a connection of its own: after one breaks, nobody can tell whether the payload on it
+    was accepted, and it would have to be sent twice or not at all.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""A session as one HTML file: it asks no network for anything and runs no script but its own."""
+"""A session as one HTML file: it loads nothing from a network and runs no script but its own."""
 
 import base64
 import hashlib
@@ -15,15 +15,15 @@ _MILLISECOND: Final = 1000
 
 
 def page(title: str, tools: Sequence[str], entries: Sequence[Entry]) -> str:
-    """The page of a session that is played back in a browser.
+    """Return the page of a session that is played back in a browser.
 
-    Whatever is in the entries is shown as text. The page's policy (CSP) lets no script run but the
-    one that is known by its hash, and nothing be loaded or sent.
+    It shows all of the entries as text. The page's policy (CSP) lets no script run but the one that
+    is known by its hash, and nothing be loaded or sent.
 
     Args:
-        title: What it is called.
-        tools: The AI tools that it is of.
-        entries: As `tell` gives them.
+        title: The session's title.
+        tools: The session's AI tools.
+        entries: The result of `build_timeline`.
     """
     style, script = _part("page.css"), _part("page.js")
     policy = (
@@ -48,7 +48,7 @@ def _entry(entry: Entry) -> list[object]:
 
 
 def _data(value: object) -> str:
-    """JSON that cannot end the script element that it stands in, nor begin a comment of it."""
+    """Return JSON that cannot end the script element around it, nor begin a comment in it."""
     text = json.dumps(value, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

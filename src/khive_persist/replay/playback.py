@@ -1,4 +1,4 @@
-"""Where a played session is: what was shown of it, and when more is due. No clock, no screen."""
+"""The position in a played session: the entries shown, the next one due. No clock, no screen."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -12,26 +12,26 @@ FASTEST: Final = 1024.0
 
 
 def offsets(times: Sequence[datetime], max_gap_seconds: float | None = None) -> list[float]:
-    """Seconds from the first of `times` to each of them.
+    """Return the seconds from the first of `times` to each of them.
 
     Args:
-        times: In order.
-        max_gap_seconds: A longer pause between two of them is as long as this.
+        times: The times, in order.
+        max_gap_seconds: The longest pause between two; longer ones are as long as this.
     """
-    at, found = 0.0, [0.0] if times else []
-    for before, after in pairwise(times):
-        gap = max((after - before).total_seconds(), 0.0)
+    at, result = 0.0, [0.0] if times else []
+    for start, end in pairwise(times):
+        gap = max((end - start).total_seconds(), 0.0)
         at += gap if max_gap_seconds is None else min(gap, max_gap_seconds)
-        found.append(at)
-    return found
+        result.append(at)
+    return result
 
 
 class Playback:
     """A position in a session that is played.
 
     Attributes:
-        shown: How many entries were shown; the next one is `shown`.
-        at: Seconds of the session that have passed.
+        shown: The number of entries that were shown, and the index of the next one.
+        at: The seconds of the session that have passed.
         is_paused: Whether time stands still.
     """
 
@@ -39,8 +39,8 @@ class Playback:
         """Stand before the first entry.
 
         Args:
-            offsets: Seconds from the session's begin to each entry, in order.
-            speed: Seconds of the session in a second; infinite shows all at once.
+            offsets: The seconds from the session's begin to each entry, in order.
+            speed: The seconds of the session in a second; infinite shows all at once.
         """
         self._offsets = offsets
         self.speed = speed
@@ -53,16 +53,16 @@ class Playback:
 
     @property
     def end(self) -> float:
-        """Seconds of the session in all."""
+        """The seconds of the session in all."""
         return self._offsets[-1] if self._offsets else 0.0
 
     @property
     def is_over(self) -> bool:
-        """Return whether all was shown."""
+        """Return whether all entries were shown."""
         return self.shown >= len(self._offsets)
 
     def pass_by(self, seconds: float) -> None:
-        """Let so much time pass; what became due counts as shown."""
+        """Let some time pass; the entries that became due count as shown."""
         if self.is_paused:
             return
         if math.isinf(self.speed):
@@ -73,7 +73,7 @@ class Playback:
         self.shown = max(self.shown, bisect_right(self._offsets, self.at))
 
     def wait(self) -> float | None:
-        """Seconds until the next entry is due; None while paused and at the end."""
+        """Return the seconds until the next entry is due; None while paused and at the end."""
         if self.is_paused or self.is_over:
             return None
         return max(self._offsets[self.shown] - self.at, 0.0) / self.speed
@@ -98,11 +98,11 @@ class Playback:
             self.speed = min(max(self.speed * times, SLOWEST), FASTEST)
 
     def find(self, marked: Sequence[int], *, backwards: bool = False) -> int | None:
-        """The first of the marked entries that was not shown yet, or the last but the newest.
+        """Return the next marked entry, or None for none.
 
         Args:
-            marked: Indexes of entries, ascending.
-            backwards: Look before the entry that was shown last.
+            marked: The indexes of entries, ascending.
+            backwards: Whether to look before the entry that was shown last.
         """
         if backwards:
             index = bisect_left(marked, self.shown - 1) - 1

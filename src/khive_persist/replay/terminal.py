@@ -1,4 +1,4 @@
-"""Playing a session in a terminal: its lines as they become due, and keys that steer."""
+"""The playing of a session in a terminal: lines as they become due, and keys that steer."""
 
 import math
 import os
@@ -26,7 +26,7 @@ _SEEK_SECONDS: Final = 10.0
 _ARROWS: Final = {b"A": "up", b"B": "down", b"C": "right", b"D": "left"}
 _CLEAR_LINE: Final = "\r\x1b[K"
 _CLEAR_SCREEN: Final = "\x1b[H\x1b[2J\x1b[3J"
-# Where time is shown running, it is shown so often.
+# The running time is shown so often.
 _TICK_SECONDS: Final = 0.25
 
 Write = Callable[[str], None]
@@ -40,10 +40,10 @@ def play(playback: Playback, lines: LinesFrom, failures: Sequence[int], write: W
     only plays.
 
     Args:
-        playback: Where it begins, and how fast it goes.
-        lines: The lines of the entries from one index up to another.
-        failures: Indexes of what failed, ascending.
-        write: Where text goes.
+        playback: The position to begin at, and the speed.
+        lines: The function that gives the lines of the entries from one index up to another.
+        failures: The indexes of failed entries, ascending.
+        write: The function that writes text.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         _play_out(playback, lines, write)
@@ -54,26 +54,26 @@ def play(playback: Playback, lines: LinesFrom, failures: Sequence[int], write: W
 
 def _play_out(playback: Playback, lines: LinesFrom, write: Write) -> None:
     clock = time.monotonic()
-    written = 0
+    position = 0
     while True:
-        written = _write_due(playback, lines, write, written)
+        position = _write_due(playback, lines, write, position)
         wait = playback.wait()
         if wait is None:
             return
         time.sleep(wait)
-        now = time.monotonic()
-        playback.pass_by(now - clock)
-        clock = now
+        instant = time.monotonic()
+        playback.pass_by(instant - clock)
+        clock = instant
 
 
-def _write_due(playback: Playback, lines: LinesFrom, write: Write, written: int) -> int:
-    for line in lines(written, playback.shown):
+def _write_due(playback: Playback, lines: LinesFrom, write: Write, position: int) -> int:
+    for line in lines(position, playback.shown):
         write(line + "\n")
     return playback.shown
 
 
 class _Screen:
-    """A terminal: the story scrolls, the last line says where it is."""
+    """A terminal: the timeline scrolls, the last line shows the position in it."""
 
     def __init__(
         self, playback: Playback, lines: LinesFrom, failures: Sequence[int], write: Write
@@ -82,8 +82,8 @@ class _Screen:
         self._lines = lines
         self._failures = failures
         self._write = write
-        self._written = 0
-        self._said = ""
+        self._position = 0
+        self._notice = ""
 
     def run(self, pressed: Callable[[float | None], list[str]]) -> None:
         clock = time.monotonic()
@@ -91,14 +91,14 @@ class _Screen:
         while not (self._playback.is_over and not self._playback.is_paused):
             wait = self._playback.wait()
             keys = pressed(None if wait is None else min(wait, _TICK_SECONDS))
-            now = time.monotonic()
-            self._playback.pass_by(now - clock)
-            clock = now
+            instant = time.monotonic()
+            self._playback.pass_by(instant - clock)
+            clock = instant
             for key in keys:
                 if key == "q":
                     self._write(_CLEAR_LINE)
                     return
-                self._said = ""
+                self._notice = ""
                 self._steer(key)
             self._show()
         self._write(_CLEAR_LINE)
@@ -122,26 +122,26 @@ class _Screen:
         elif key in ("e", "E"):
             self._go_to_failure(backwards=key == "E")
         else:
-            self._said = "  ".join(f"{keys}: {what}" for keys, what in KEYS)
+            self._notice = "  ".join(f"{keys}: {effect}" for keys, effect in KEYS)
 
     def _go_to_failure(self, *, backwards: bool) -> None:
-        found = self._playback.find(self._failures, backwards=backwards)
-        if found is None:
-            self._said = "no failure before this" if backwards else "no failure after this"
+        index = self._playback.find(self._failures, backwards=backwards)
+        if index is None:
+            self._notice = "no failure before this" if backwards else "no failure after this"
             return
         self._playback.is_paused = True
-        self._playback.show(found + 1)
+        self._playback.show(index + 1)
 
     def _show(self) -> None:
         playback = self._playback
         self._write(_CLEAR_LINE)
-        if playback.shown < self._written:
-            # What was written cannot be taken back: the story begins anew, up to here.
+        if playback.shown < self._position:
+            # Written lines cannot be taken back: the timeline begins anew, up to here.
             self._write(_CLEAR_SCREEN)
-            self._written = 0
-        self._written = _write_due(playback, self._lines, self._write, self._written)
+            self._position = 0
+        self._position = _write_due(playback, self._lines, self._write, self._position)
         width = shutil.get_terminal_size().columns - 1
-        self._write((self._said or self._status())[:width])
+        self._write((self._notice or self._status())[:width])
 
     def _status(self) -> str:
         playback = self._playback
@@ -153,19 +153,19 @@ class _Screen:
 
 
 def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    total = int(seconds)
+    hours, minutes = total // 3600, total // 60 % 60
+    return f"{hours}:{minutes:02}:{total % 60:02}" if hours else f"{minutes}:{total % 60:02}"
 
 
 @contextmanager
 def _keys() -> Iterator[Callable[[float | None], list[str]]]:
-    """What gives the keys that were pressed, after a time at the most."""
+    """Yield a function that returns the keys that were pressed, after a time at the most."""
     import termios
     import tty
 
     descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
+    attributes = termios.tcgetattr(descriptor)
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
 
@@ -182,7 +182,7 @@ def _keys() -> Iterator[Callable[[float | None], list[str]]]:
             tty.setcbreak(descriptor)
             yield pressed
         finally:
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, attributes)
 
 
 def _named(read: bytes) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""What a session is: `definitions.py` says once what each word means, the others ask by it."""
+"""Sessions: `definitions.py` says once what each word means, the other modules query by it."""

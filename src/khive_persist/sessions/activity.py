@@ -1,4 +1,4 @@
-"""What happened in a time: the events by session, what was planned and judged, what came last."""
+"""The activity of a period: its events by session, its plans, its verdicts, the latest record."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -23,7 +23,7 @@ DAY_CHARACTERS = len("YYYY-MM-DD")
 
 
 class Time(NamedTuple):
-    """From `since` on, and before `until`: text in UTC, as `clock.to_text` writes it."""
+    """A period from `since` on and before `until`: text in UTC, as `clock.to_text` writes it."""
 
     since: str
     until: str
@@ -38,9 +38,9 @@ class EventPart(NamedTuple):
         tool: The AI tool.
         project: The directory that it worked in.
         model: The model.
-        events: How many they are.
-        calls: How many of them are the end of a tool call, so that each call counts once.
-        failures: Ends of tool calls that failed or were refused.
+        events: Their number.
+        calls: The number of those that end a tool call, so that each call counts once.
+        failures: The ends of tool calls that failed or were refused.
         first: The time of the first.
         last: The time of the last.
     """
@@ -57,15 +57,15 @@ class EventPart(NamedTuple):
     last: str
 
 
-class PlansMade(NamedTuple):
-    """How many plans were saved in a time; `cost` is of those that have a finite one, in USD."""
+class PlanTotals(NamedTuple):
+    """The plans that were saved in a period; `cost` sums those that have a finite one, in USD."""
 
     plans: int
     cost: float | None
 
 
 async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, None]:
-    """The events of all tools in a time, in order of their session, in flat memory.
+    """Yield the events of all tools in a period, in order of their session, in flat memory.
 
     Raises:
         StoreError: As its subclasses say.
@@ -75,8 +75,8 @@ async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, N
             yield EventPart(*row)
 
 
-async def plans_made(reader: Reader, time: Time) -> PlansMade:
-    """Return what was planned.
+async def plan_totals(reader: Reader, time: Time) -> PlanTotals:
+    """Count the plans of a period and sum their costs.
 
     Raises:
         StoreError: As its subclasses say.
@@ -91,13 +91,13 @@ async def plans_made(reader: Reader, time: Time) -> PlansMade:
         return _within(source, PLANNER_SESSIONS, columns, time)
 
     rows = await reader.fetch(build)
-    return PlansMade(*rows[0])
+    return PlanTotals(*rows[0])
 
 
-async def verdicts_given(reader: Reader, time: Time) -> dict[str, int]:
-    """Return how many sessions were judged in a time, by the verdict.
+async def verdict_counts(reader: Reader, time: Time) -> dict[str, int]:
+    """Count the sessions that were judged in a period, by verdict.
 
-    Each session counts once: by the latest verdict of a person in that time, else of a rule.
+    Each session counts once: by the latest verdict of a person in that period, else of a rule.
 
     Raises:
         StoreError: As its subclasses say.
@@ -106,8 +106,8 @@ async def verdicts_given(reader: Reader, time: Time) -> dict[str, int]:
     return {str(verdict): count for verdict, count in rows}
 
 
-async def latest(reader: Reader, purposes: Sequence[Purpose], before: str) -> str | None:
-    """The time of the last record before an instant, of any of the purposes; None without one.
+async def latest(reader: Reader, purposes: Sequence[Purpose], until: str) -> str | None:
+    """Return the time of the last record before `until`, of any of the purposes; None without one.
 
     Raises:
         StoreError: As its subclasses say.
@@ -118,10 +118,12 @@ async def latest(reader: Reader, purposes: Sequence[Purpose], before: str) -> st
         tables = [
             source.tables[purpose.name] for purpose in purposes if purpose.name in source.tables
         ]
-        each = [f"SELECT max({at}) AS at FROM {table} WHERE {at} < ?" for table in tables]
-        if not each:
+        selects = [f"SELECT max({at}) AS at FROM {table} WHERE {at} < ?" for table in tables]
+        if not selects:
             return Statement("SELECT NULL", [])
-        return Statement(f"SELECT max(at) FROM ({' UNION ALL '.join(each)})", [before] * len(each))
+        return Statement(
+            f"SELECT max(at) FROM ({' UNION ALL '.join(selects)})", [until] * len(selects)
+        )
 
     return (await reader.fetch(build))[0][0]  # type: ignore[no-any-return]
 
@@ -129,7 +131,7 @@ async def latest(reader: Reader, purposes: Sequence[Purpose], before: str) -> st
 def _events(source: Source, time: Time) -> Statement:
     at = source.created_at
     keys = "session, day, tool, project, model"
-    each = [
+    selects = [
         # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
         "SELECT session, day, tool, project, model, count(*), count(ends),"
         " count(failed), min(at), max(at)"
@@ -143,9 +145,11 @@ def _events(source: Source, time: Time) -> Statement:
         for tool, purpose in HOOK_EVENTS.items()
         if purpose.name in source.tables
     ]
-    if not each:
+    if not selects:
         return Statement("SELECT 0 LIMIT 0", [])
-    return Statement(f"SELECT * FROM ({' UNION ALL '.join(each)}) ORDER BY 1", [*time] * len(each))
+    return Statement(
+        f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY 1", [*time] * len(selects)
+    )
 
 
 def _within(source: Source, purpose: Purpose, columns: str, time: Time) -> Statement:

@@ -1,4 +1,4 @@
-"""What application sessions did in a time: how they ended, what was scored and measured in them."""
+"""The application sessions of a period: their outcomes, scores and measurements."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
 PURPOSES: Final = (APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
-# Each of what is asked for by its name, as in score:triage.
+# By the kinds that a name begins with, as in score:triage.
 _SERIES: Final = {"score": SCORES, "measurement": MEASUREMENTS}
 _OUTCOME_CHARACTERS: Final = 200
 
@@ -21,13 +21,13 @@ Name = tuple[str, str]
 
 
 class Applications(NamedTuple):
-    """The application sessions that began in a time.
+    """The application sessions that began in a period.
 
     Attributes:
-        sessions: How many.
-        completed: How many of them are completed by now.
-        outcomes: How many have each outcome that is a text, a number, true or false; the most
-            frequent first.
+        sessions: Their number.
+        completed: The number of those that are completed by now.
+        outcomes: The number of sessions by outcome, where it is a text, a number, true or false;
+            the most frequent first.
     """
 
     sessions: int
@@ -36,13 +36,13 @@ class Applications(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The scores, or measurements, of one name in a time.
+    """The scores, or measurements, of one name in a period.
 
     Attributes:
-        unit: Of a measurement, where one is named.
-        values: How many numbers there are.
-        sessions: Of how many sessions.
-        mean: Of all values.
+        unit: The unit of a measurement, where one is named.
+        values: The number of values.
+        sessions: The number of sessions that have one.
+        mean: The mean of all values.
         smallest: The smallest value.
         largest: The largest value.
     """
@@ -56,7 +56,7 @@ class Series(NamedTuple):
 
 
 async def applications(reader: Reader, time: Time) -> Applications:
-    """The application sessions of a time.
+    """Return the counts of the application sessions that began in a period.
 
     Raises:
         StoreError: As its subclasses say.
@@ -69,31 +69,31 @@ async def applications(reader: Reader, time: Time) -> Applications:
     return Applications(
         sum(count for *_, count in rows),
         sum(count for _, is_completed, count in rows if is_completed),
-        dict(sorted(outcomes.items(), key=lambda one: (-one[1], one[0]))),
+        dict(sorted(outcomes.items(), key=lambda pair: (-pair[1], pair[0]))),
     )
 
 
 async def series(
     reader: Reader, time: Time, limit: int, names: Iterable[Name] | None = None
 ) -> dict[Name, Series]:
-    """The scores and the measurements of a time, those of most values first.
+    """Return the scores and the measurements of a period, those of most values first.
 
     Args:
-        reader: Of `PURPOSES`.
-        time: When they were scored or measured.
-        limit: At most so many of each kind.
-        names: Only these.
+        reader: A reader of `PURPOSES`.
+        time: The period in which they were scored or measured.
+        limit: The most series of each kind.
+        names: The names that are meant; None for all.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    wanted = None if names is None else list(names)
-    found: dict[Name, Series] = {}
+    pairs = None if names is None else list(names)
+    result: dict[Name, Series] = {}
     for kind, purpose in _SERIES.items():
-        own = None if wanted is None else [name for of, name in wanted if of == kind]
-        rows = await reader.fetch(partial(_series, purpose, time, limit, own))
-        found |= {(kind, row[0]): Series(*row[1:]) for row in rows}
-    return found
+        of_kind = None if pairs is None else [name for other, name in pairs if other == kind]
+        rows = await reader.fetch(partial(_series, purpose, time, limit, of_kind))
+        result |= {(kind, row[0]): Series(*row[1:]) for row in rows}
+    return result
 
 
 def _sessions(source: Source, time: Time) -> Statement:
@@ -101,14 +101,14 @@ def _sessions(source: Source, time: Time) -> Statement:
     if table is None:
         return Statement("SELECT NULL, 0, 0 LIMIT 0", [])
     outcome = source.extract("$.outcome")
-    said = (
+    text = (
         f"CASE json_type({source.content}, '$.outcome') WHEN 'true' THEN 'true'"
         f" WHEN 'false' THEN 'false' WHEN 'object' THEN NULL WHEN 'array' THEN NULL"
         f" ELSE substr(CAST({outcome} AS TEXT), 1, {_OUTCOME_CHARACTERS}) END"
     )
     at = source.created_at
     return Statement(
-        f"SELECT {said} AS outcome, {source.extract('$.status')} IS 'completed' AS completed,"
+        f"SELECT {text} AS outcome, {source.extract('$.status')} IS 'completed' AS completed,"
         f" count(*) FROM {table} WHERE {at} >= ? AND {at} < ? GROUP BY outcome, completed",
         [*time],
     )
@@ -122,7 +122,7 @@ def _series(
         return Statement("SELECT 0 LIMIT 0", [])
     at, name, value = source.created_at, source.extract("$.name"), source.extract("$.value")
     unit = source.extract("$.unit")
-    # What is infinite would be the mean of all.
+    # An infinite value would be the mean of all.
     within = f"typeof({value}) IN ('integer', 'real') AND {value} BETWEEN -{LARGEST} AND {LARGEST}"
     among = "" if names is None else f" AND {name} IN (SELECT value FROM json_each(?))"
     return Statement(

@@ -1,9 +1,9 @@
-"""What the words that are said of a session mean, each once: as SQL and as Python.
+"""Definitions of the words that are said of a session, each once: as SQL and as Python.
 
 The SQL is over the columns of a row, the Python over its content; a test holds the two equal.
-Whatever lists, sums, compares, reports or shows sessions takes a meaning from here.
+Whatever lists, sums, compares, reports or shows sessions takes its meanings from here.
 
-Session: a text that is not empty. What has none is in sums, in no session.
+Session: a text that is not empty. Records without one are in sums, in no session.
 Tool: of an event, the client that its content names, else the one whose file has it. Of a session,
     that of its first event, else of its first message.
 Call: counts once, when it ends: it is then in one hour, tool and agent, so that groups add up to
@@ -67,11 +67,11 @@ class Row(Protocol):
         """The time as text that sorts."""
 
     def extract(self, path: str) -> str:
-        """A field of content."""
+        """Return a field of the content."""
 
 
 class ModelUse(NamedTuple):
-    """How many tokens the messages of a model used, and when the model was named last."""
+    """The tokens that the messages of a model used, and the time when it was named last."""
 
     tokens: int
     last: str
@@ -79,16 +79,16 @@ class ModelUse(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What messages used and cost.
+    """The tokens and the cost of messages.
 
     Attributes:
         input: Tokens of the prompts that came from no cache.
         cache_read: Those that came from one.
         cache_write: Those that were put into one, for however long.
         output: Tokens of the answers, reasoning included.
-        picodollars: The cost of those messages that have a price.
-        priced: How many those are.
-        unpriced: How many used something and have no price.
+        picodollars: The cost of the messages that have a price.
+        priced: The number of these.
+        unpriced: The number of messages that used something and have no price.
     """
 
     input: int = 0
@@ -115,12 +115,12 @@ class Spent(NamedTuple):
         return None if self.unpriced else self.cost
 
     def plus(self, other: "Spent") -> "Spent":
-        """Both together."""
-        return Spent(*(one + more for one, more in zip(self, other, strict=True)))
+        """Return the sum of both."""
+        return Spent(*map(sum, zip(self, other, strict=True)))
 
 
 def session_sql(row: Row) -> str:
-    """The session of a row; an empty text for none."""
+    """Return the session of a row; an empty text for none."""
     return text_sql(row, "session_id")
 
 
@@ -130,29 +130,29 @@ def has_session_sql(row: Row) -> str:
 
 
 def session_of(content: Mapping[str, Any]) -> str:
-    """The session of a record; an empty text for none."""
+    """Return the session of a record; an empty text for none."""
     return _text(content, "session_id")
 
 
 def text_sql(row: Row, name: str) -> str:
-    """A field as text; an empty one where it is none."""
+    """Return a field that is a text; an empty text for any other."""
     value = row.extract(f"$.{name}")
     return f"CASE typeof({value}) WHEN 'text' THEN {value} ELSE '' END"
 
 
 def time_sql(row: Row) -> str:
-    """The time of a row; `NO_TIME` where it cannot be read."""
+    """Return the time of a row; `NO_TIME` where it cannot be read."""
     at = row.created_at
     return at if at == "created_at" else f"coalesce({at}, '{NO_TIME}')"
 
 
 def tool_sql(row: Row, client: str) -> str:
-    """The tool of an event in the file of a client."""
+    """Return the tool of an event in the file of a client."""
     return f"coalesce(nullif({text_sql(row, 'tool')}, ''), '{client}')"
 
 
 def tool_of(content: Mapping[str, Any], client: str) -> str:
-    """The tool of an event in the file of a client."""
+    """Return the tool of an event in the file of a client."""
     return _text(content, "tool") or client
 
 
@@ -216,7 +216,7 @@ def used_sql(row: Row, name: str) -> str:
 
 
 def prompt_tokens_sql(row: Row) -> str:
-    """The tokens of a message's longest prompt, on which its price depends."""
+    """Return the tokens of a message's longest prompt, on which its price depends."""
     every = " + ".join(used_sql(row, name) for name in TOKEN_CLASSES if name != "output")
     longest = row.extract("$.prompt_tokens")
     return f"CASE typeof({longest}) WHEN 'integer' THEN {longest} ELSE {every} END"
@@ -263,48 +263,48 @@ def spent_by(
         geo: The project where alone they may have been served.
         messages: The number of them.
     """
-    made = Spent(
+    result = Spent(
         counts["input"],
         counts["cache_read"],
         counts["cache_write"] + counts["cache_write_1h"],
         counts["output"],
     )
     if not any(counts.values()):
-        return made
+        return result
     cost = prices.picodollars(model or None, counts, at, prompt, speed, geo)
     if cost is None:
-        return made._replace(unpriced=messages)
-    return made._replace(picodollars=cost, priced=messages)
+        return result._replace(unpriced=messages)
+    return result._replace(picodollars=cost, priced=messages)
 
 
 def main_model(uses: Iterable[ModelUse]) -> str | None:
-    """The model of a session, by all that its events and messages name."""
+    """Return the model of a session, by all that its events and messages name."""
     sums: dict[str, tuple[int, str]] = {}
     for use in uses:
         tokens, last = sums.get(use.model, (0, ""))
         sums[use.model] = (tokens + use.tokens, max(last, use.last))
-    named = [ModelUse(*sums[model], model) for model in sums if model]
-    return max(named).model if named else None
+    totals = [ModelUse(*sums[model], model) for model in sums if model]
+    return max(totals).model if totals else None
 
 
 def plan_session_sql(row: Row) -> str:
-    """The session that carries out a plan; an empty text for none."""
-    named = text_sql(row, "agent_session_id")
-    return f"coalesce(nullif({named}, ''), {session_sql(row)})"
+    """Return the session that carries out a plan; an empty text for none."""
+    agent_session = text_sql(row, "agent_session_id")
+    return f"coalesce(nullif({agent_session}, ''), {session_sql(row)})"
 
 
 def plan_session(content: Mapping[str, Any]) -> str:
-    """The session that carries out a plan; an empty text for none."""
+    """Return the session that carries out a plan; an empty text for none."""
     return _text(content, "agent_session_id") or session_of(content)
 
 
 def plan_order_sql(row: Row) -> str:
-    """Return what is largest of the plan that counts."""
+    """Return the key of a plan that is largest in the one that counts."""
     return f"{time_sql(row)} || ' ' || id"
 
 
 def plan_field_sql(row: Row, name: str) -> str:
-    """A field of a plan; NULL where it is of another type, or a number without an end."""
+    """Return a field of a plan; NULL where it is of another type, or an infinite number."""
     value = row.extract(f"$.{name}")
     if name not in PLAN_NUMBERS:
         return f"CASE WHEN typeof({value}) = 'text' THEN {value} END"
@@ -315,7 +315,7 @@ def plan_field_sql(row: Row, name: str) -> str:
 
 
 def plan_field(content: Mapping[str, Any], name: str) -> Any:
-    """A field of a plan; None where it is of another type, or a number without an end."""
+    """Return a field of a plan; None where it is of another type, or an infinite number."""
     value = content.get(name)
     if name not in PLAN_NUMBERS:
         return value if isinstance(value, str) else None
@@ -330,23 +330,23 @@ def is_verdict_sql(row: Row) -> str:
 
 
 def verdict_order_sql(row: Row) -> str:
-    """Return what is largest of the verdict that counts."""
+    """Return the key of a verdict that is largest in the one that counts."""
     return f"({row.extract('$.source')} IS NOT '{_RULE}') || {time_sql(row)} || ' ' || id"
 
 
 def verdict_order(content: Mapping[str, Any], at: str, id: str) -> tuple[bool, str, str]:
-    """Return what is largest of the verdict that counts."""
+    """Return the key of a verdict that is largest in the one that counts."""
     return content.get("source") != _RULE, at, id
 
 
 def ruled_sql(calls: str, failures: str, rate: str) -> str:
-    """The verdict of the rule in config.toml; NULL where there is no rule, or no call."""
+    """Return the verdict of the rule in config.toml; NULL where there is no rule, or no call."""
     judged = f"iif({failures} > {rate} * {calls}, 'failure', 'success')"
     return f"CASE WHEN {rate} IS NOT NULL AND {calls} > 0 THEN {judged} END"
 
 
 def ruled(calls: int, failures: int, rate: float | None) -> str | None:
-    """The verdict of the rule in config.toml; None where there is no rule, or no call.
+    """Return the verdict of the rule in config.toml; None where there is no rule, or no call.
 
     Args:
         calls: The calls of a session.

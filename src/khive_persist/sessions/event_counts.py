@@ -1,4 +1,4 @@
-"""What `stats` counts over the events of all tools."""
+"""The counts of `stats` over the events of all tools."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from khive_persist.store.sqlite.statements import Source, Statement, select
 
 
 async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]:
-    """The events of each tool, or other client, and type.
+    """Count the events of each tool, or other client, and type.
 
     Returns:
         The most frequent first: `tool`, `event_type`, `events`, `failures` (ends of tool calls that
-        failed) and `sessions`: in how many there are such events, so that a session is counted for
-        each type that it has.
+        failed) and `sessions`: the number of sessions with such events, so that a session counts
+        for each type that it has.
 
     Raises:
         StoreError: As its subclasses say.
@@ -26,21 +26,21 @@ async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]
 
 
 def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
-    each, values = [], []
+    selects, values = [], []
     event_type = source.extract("$.event_type")
     for tool, purpose in HOOK_EVENTS.items():
         if purpose.name not in source.tables:
             continue
-        one = source._replace(sql=source.tables[purpose.name])
+        table = source._replace(sql=source.tables[purpose.name])
         columns = (
             f"{tool_sql(source, tool)} AS tool,"
             f" {event_type} AS event_type, count(*) AS events,"
             f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures,"
             f" count(DISTINCT nullif({session_sql(source)}, '')) AS sessions"
         )
-        found = select(one, filters, columns=columns)
-        each.append(f"{found.sql} GROUP BY 1, 2")
-        values += found.values
-    if not each:
+        statement = select(table, filters, columns=columns)
+        selects.append(f"{statement.sql} GROUP BY 1, 2")
+        values += statement.values
+    if not selects:
         return Statement("SELECT 0, 0, 0, 0, 0 LIMIT 0", [])
-    return Statement(" UNION ALL ".join(each) + " ORDER BY events DESC, 1, 2", values)
+    return Statement(" UNION ALL ".join(selects) + " ORDER BY events DESC, 1, 2", values)

@@ -1,7 +1,7 @@
-"""Plans, and what is known of the sessions that carried them out.
+"""Plans, and the facts of the sessions that carried them out.
 
-Each is asked of its own file, for some sessions at a time, which their indexes serve: a join of all
-files at once would hold all of them.
+Each query reads its own file, for some sessions at a time, which the indexes serve: a join of all
+files would hold all sessions at once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -76,22 +76,22 @@ class Plan(NamedTuple):
 
 
 class EventFacts(NamedTuple):
-    """What the events of one session tell: `tool` is that of the first, `failures` of the calls."""
+    """The facts of one session's events: `tool` is that of the first, `failures` of the calls."""
 
     tool: str
     started: str | None
-    ended: str | None
+    last: str | None
     tool_calls: int
     failures: int
     subagents: int
 
 
 class MessageFacts(NamedTuple):
-    """What the messages of one session tell; of its calls, those that no event tells of."""
+    """The facts of one session's messages; of its calls, those that no event tells of."""
 
     tool: str | None
     started: str | None
-    ended: str | None
+    last: str | None
     subagents: int
     unreported_calls: int
     unreported_failures: int
@@ -104,8 +104,8 @@ class TodoFacts(NamedTuple):
     finished: int
 
 
-class VerdictGiven(NamedTuple):
-    """A verdict that was recorded."""
+class SessionVerdict(NamedTuple):
+    """The verdict on a session, recorded or by the rule."""
 
     verdict: str
     source: str
@@ -115,7 +115,7 @@ class VerdictGiven(NamedTuple):
 def plans(
     filters: Sequence[Filter] = (), limit: int | None = None
 ) -> Callable[[Source], Statement]:
-    """A statement whose rows are `Plan`s, the latest first.
+    """Return a builder of a statement whose rows are `Plan`s, the latest first.
 
     Raises:
         InvalidQueryError: The limit is no number from 0.
@@ -150,18 +150,18 @@ def plans(
 
 
 def tasks(source: Source) -> Statement:
-    """Of every plan: id, task description, complexity and workflow pattern, the latest first."""
+    """Select id, task description, complexity and workflow pattern of all plans, latest first."""
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
         return _nothing(4)
     names = ("task_description", "complexity", "workflow_pattern")
     columns = ", ".join(["id", *(plan_field_sql(source, name) for name in names)])
-    one = source._replace(sql=table)
-    return select(one, (), (-column("created_at"), -column("id")), columns=columns)
+    plans_source = source._replace(sql=table)
+    return select(plans_source, (), (-column("created_at"), -column("id")), columns=columns)
 
 
 def linked_to(prefix: str, *, is_exact: bool) -> Filter:
-    """Plans of a session, or carried out by one: of this id or, if not `is_exact`, begun so."""
+    """Match plans of a session, or carried out by one, by its id or, if not exact, a prefix."""
     names = ("session_id", "agent_session_id")
     if is_exact:
         return AnyOf(tuple(field(name) == prefix for name in names))
@@ -169,22 +169,22 @@ def linked_to(prefix: str, *, is_exact: bool) -> Filter:
 
 
 async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, EventFacts]:
-    """Return what the events tell, by session; a session without events is missing."""
+    """Return the facts of events, by session; a session without events is missing."""
     rows = await reader.fetch(lambda source: _events(source, sessions))
-    found: dict[str, EventFacts] = {}
+    result: dict[str, EventFacts] = {}
     for session, *values in rows:
         facts = EventFacts(*values)
-        if (other := found.get(session)) is not None:
+        if (other := result.get(session)) is not None:
             facts = EventFacts(
-                min((one.started or _LATER, one.tool) for one in (facts, other))[1],
+                min((part.started or _LATER, part.tool) for part in (facts, other))[1],
                 _first(other.started, facts.started),
-                _last(other.ended, facts.ended),
+                _last(other.last, facts.last),
                 other.tool_calls + facts.tool_calls,
                 other.failures + facts.failures,
                 other.subagents + facts.subagents,
             )
-        found[session] = facts
-    return found
+        result[session] = facts
+    return result
 
 
 def with_unreported(events: EventFacts | None, messages: MessageFacts | None) -> EventFacts | None:
@@ -193,15 +193,15 @@ def with_unreported(events: EventFacts | None, messages: MessageFacts | None) ->
         return events
     calls, failures = messages.unreported_calls, messages.unreported_failures
     if events is None:
-        tool, started, ended = messages.tool or "", messages.started, messages.ended
-        return EventFacts(tool, started, ended, calls, failures, messages.subagents)
+        tool, started, last = messages.tool or "", messages.started, messages.last
+        return EventFacts(tool, started, last, calls, failures, messages.subagents)
     return events._replace(
         tool_calls=events.tool_calls + calls, failures=events.failures + failures
     )
 
 
 async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, MessageFacts]:
-    """Return what the messages tell, by session; a session without messages is missing."""
+    """Return the facts of messages, by session; a session without messages is missing."""
     rows = await reader.fetch(
         lambda source: _grouped(
             source,
@@ -219,36 +219,36 @@ async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Me
 
 
 async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoFacts]:
-    """The to-dos, by session; a session without lists is missing.
+    """Count the to-dos, by session; a session without lists is missing.
 
-    A to-do is told by its agent and text, over all snapshots: a list may be emptied once it is
-    done, and its items' ids used again.
+    Agent and text identify a to-do, over all snapshots: a list may be emptied once it is done, and
+    its items' ids used again.
     """
     rows = await reader.fetch(lambda source: _todos(source, sessions))
     return {session: TodoFacts(*values) for session, *values in rows}
 
 
-async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, VerdictGiven]:
-    """The verdict that counts, by session; a session without one is missing."""
+async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, SessionVerdict]:
+    """Return the verdict that counts, by session; a session without one is missing."""
     rows = await reader.fetch(lambda source: _verdicts(source, sessions))
-    return {session: VerdictGiven(*row) for session, *row in rows}
+    return {session: SessionVerdict(*row) for session, *row in rows}
 
 
 async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
-    """The model, by session; a session that names none is missing.
+    """Return the model, by session; a session that names none is missing.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    found: dict[str, list[ModelUse]] = {}
+    uses_by_session: dict[str, list[ModelUse]] = {}
     for session, *use in await reader.fetch(lambda source: _models(source, sessions)):
-        found.setdefault(session, []).append(ModelUse(*use))
-    named = {session: main_model(uses) for session, uses in found.items()}
-    return {session: model for session, model in named.items() if model is not None}
+        uses_by_session.setdefault(session, []).append(ModelUse(*use))
+    models_by_session = {session: main_model(uses) for session, uses in uses_by_session.items()}
+    return {session: model for session, model in models_by_session.items() if model is not None}
 
 
 async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
-    """The sessions of any record whose id is this or begins so, in order; at most so many.
+    """Return the sessions of any record whose ids begin with a prefix, in order, up to a limit.
 
     Raises:
         StoreError: As its subclasses say.
@@ -256,28 +256,28 @@ async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
 
     def build(source: Source) -> Statement:
         names = {PLANNER_SESSIONS.name: ("session_id", "agent_session_id")}
-        asked = [
+        id_columns = [
             (table, source.extract(f"$.{name}"))
             for purpose, table in source.tables.items()
             for name in names.get(purpose, ("session_id",))
         ]
-        if not asked:
+        if not id_columns:
             return _nothing(1)
-        each = [
+        selects = [
             f"SELECT * FROM (SELECT DISTINCT {id} FROM {table} WHERE {id} >= ? AND {id} <= ?"
             f" ORDER BY {id} LIMIT ?)"
-            for table, id in asked
+            for table, id in id_columns
         ]
-        values = [prefix, prefix + _MAX_CHARACTER, limit] * len(each)
-        return Statement(f"{' UNION '.join(each)} ORDER BY 1 LIMIT ?", [*values, limit])
+        values = [prefix, prefix + _MAX_CHARACTER, limit] * len(selects)
+        return Statement(f"{' UNION '.join(selects)} ORDER BY 1 LIMIT ?", [*values, limit])
 
     return [str(row[0]) for row in await reader.fetch(build)]
 
 
 def _events(source: Source, sessions: Iterable[str]) -> Statement:
     session_id = source.extract("$.session_id")
-    wanted = codec.dump(sorted(sessions))
-    each = [
+    ids = codec.dump(sorted(sessions))
+    selects = [
         f"SELECT {session_id}, substr(min({time_sql(source)} || {tool_sql(source, tool)}),"
         f" {clock.CREATED_AT_CHARACTERS + 1}),"
         f" min({source.created_at}), max({source.created_at}),"
@@ -289,9 +289,9 @@ def _events(source: Source, sessions: Iterable[str]) -> Statement:
         for tool, purpose in HOOK_EVENTS.items()
         if purpose.name in source.tables
     ]
-    if not each:
+    if not selects:
         return _nothing(1 + len(EventFacts._fields))
-    return Statement(" UNION ALL ".join(each), [wanted] * len(each))
+    return Statement(" UNION ALL ".join(selects), [ids] * len(selects))
 
 
 def _grouped(
@@ -351,7 +351,7 @@ def _verdicts(source: Source, sessions: Iterable[str]) -> Statement:
 def _models(source: Source, sessions: Iterable[str]) -> Statement:
     session_id, model = source.extract("$.session_id"), source.extract("$.model")
     tokens = " + ".join(used_sql(source, name) for name in TOKEN_CLASSES)
-    each = [
+    selects = [
         f"SELECT {session_id}, {f'sum({tokens})' if purpose == CONVERSATIONS else '0'},"
         f" max({time_sql(source)}), {model} FROM {source.tables[purpose.name]}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?))"
@@ -359,18 +359,18 @@ def _models(source: Source, sessions: Iterable[str]) -> Statement:
         for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
         if purpose.name in source.tables
     ]
-    if not each:
+    if not selects:
         return _nothing(1 + len(ModelUse._fields))
-    return Statement(" UNION ALL ".join(each), [codec.dump(sorted(sessions))] * len(each))
+    return Statement(" UNION ALL ".join(selects), [codec.dump(sorted(sessions))] * len(selects))
 
 
 def _nothing(columns: int) -> Statement:
     return Statement(f"SELECT {', '.join(['NULL'] * columns)} LIMIT 0", [])
 
 
-def _first(one: str | None, other: str | None) -> str | None:
-    return min((text for text in (one, other) if text is not None), default=None)
+def _first(*times: str | None) -> str | None:
+    return min((time for time in times if time is not None), default=None)
 
 
-def _last(one: str | None, other: str | None) -> str | None:
-    return max((text for text in (one, other) if text is not None), default=None)
+def _last(*times: str | None) -> str | None:
+    return max((time for time in times if time is not None), default=None)

@@ -1,4 +1,4 @@
-"""What is known of each session, whatever kinds of records tell of it."""
+"""The facts of each session, from all kinds of records that tell of it."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -38,21 +38,21 @@ class Assigned(NamedTuple):
 
 
 class SessionFacts(NamedTuple):
-    """One session. What is not known is None.
+    """The facts of one session; an unknown one is None.
 
     Attributes:
         session_id: Its id.
         tool: The AI tool, or `application`.
-        model: The one whose messages used most tokens.
+        model: The model whose messages used most tokens.
         project: The directory in which it was at work.
-        started: The first event or message, else what its application says; text in UTC.
-        duration_seconds: From the first event or message to the last, pauses included.
-        tool_calls: How many ended, each once.
-        failures: Those of them that failed or were refused.
-        agents: Agents that it started, its own not among them.
-        todos_finished: To-dos that were ever completed.
-        tokens: Of all classes together.
-        cost: In USD; None also where one message has no known price.
+        started: The time of the first event or message, else of its application; text in UTC.
+        duration_seconds: The time from the first event or message to the last, pauses included.
+        tool_calls: The number of calls that ended, each once.
+        failures: The number of those that failed or were refused.
+        agents: The number of agents that it started, its own not among them.
+        todos_finished: The number of to-dos that were ever completed.
+        tokens: The tokens of all classes together.
+        cost: The cost in USD; None also where one message has no known price.
         verdict: success, partial or failure.
         plan: The content of its plan; empty without one.
         application: The content of the application's session; empty where it is none.
@@ -84,12 +84,11 @@ class SessionFacts(NamedTuple):
 async def session_facts(
     project: Project, time: Time | None = None
 ) -> AsyncGenerator[SessionFacts, None]:
-    """Every session that a record tells of, in order of its id, in flat memory.
+    """Yield every session that a record tells of, in order of its id, in flat memory.
 
     Args:
         project: The project.
-        time: Only sessions of which a record of this time tells; what is said of them is of all
-            their records.
+        time: The period in which a session has a record; its facts are of all its records.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -101,14 +100,14 @@ async def session_facts(
         purposes = (*facts.PURPOSES, APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
         reader = await stack.enter_async_context(reading(project, *purposes))
         messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
-        # Apart, as SQLite reads at most ten files together.
+        # In another reader, as SQLite reads at most ten files together.
         assigned = await stack.enter_async_context(reading(project, ASSIGNMENTS))
         pages = await stack.enter_async_context(aclosing(session_pages(reader, time)))
         linked = await linked_plans(reader)
         async for sessions in pages:
             assignments = await _assignments(assigned, sessions)
-            for one in await _page(sessions, linked, reader, messages, prices, rule):
-                yield one._replace(assignments=assignments.get(one.session_id, {}))
+            for session in await _page(sessions, linked, reader, messages, prices, rule):
+                yield session._replace(assignments=assignments.get(session.session_id, {}))
 
 
 async def _page(
@@ -121,9 +120,9 @@ async def _page(
 ) -> list[SessionFacts]:
     plans = await plan_contents(reader, sessions, linked)
     events = await facts.event_facts(reader, sessions)
-    said = await facts.message_facts(reader, sessions)
+    message_facts = await facts.message_facts(reader, sessions)
     todos = await facts.todo_facts(reader, sessions)
-    given = await facts.verdicts(reader, {*sessions, *map(_own_session, plans.values())})
+    verdicts = await facts.verdicts(reader, {*sessions, *map(_own_session, plans.values())})
     of_sessions = field("session_id").in_(sessions)
     totals = await token_totals(messages, "session", prices, of_sessions)
     tokens = {total.group: total for total in totals}
@@ -132,32 +131,32 @@ async def _page(
     scores = await _means(reader, sessions, SCORES)
     measurements = await _means(reader, sessions, MEASUREMENTS)
     projects = await _projects(reader, sessions)
-    made = []
+    page = []
     for session in sessions:
-        of_messages = said.get(session)
+        of_messages = message_facts.get(session)
         of_events = facts.with_unreported(events.get(session), of_messages)
-        known = [part for part in (of_events, of_messages) if part is not None]
-        started = min((part.started for part in known if part.started), default=None)
+        parts = [part for part in (of_events, of_messages) if part is not None]
+        started = min((part.started for part in parts if part.started), default=None)
         first = clock.from_column(started)
-        last = clock.from_column(max((p.ended for p in known if p.ended), default=None))
+        last = clock.from_column(max((part.last for part in parts if part.last), default=None))
         total, plan = tokens.get(session), plans.get(session, {})
         application = applications.get(session, {})
-        verdict = given.get(session) or given.get(_own_session(plan))
+        verdict = verdicts.get(session) or verdicts.get(_own_session(plan))
         if verdict is None and of_events is not None:
             by_rule = ruled(of_events.tool_calls, of_events.failures, rule)
-            verdict = facts.VerdictGiven(by_rule, "rule", None) if by_rule else None
+            verdict = facts.SessionVerdict(by_rule, "rule", None) if by_rule else None
         todo = todos.get(session)
-        made.append(
+        page.append(
             SessionFacts(
                 session,
-                tool=next((part.tool for part in known if part.tool), None),
+                tool=next((part.tool for part in parts if part.tool), None),
                 model=models.get(session),
                 project=projects.get(session),
                 started=started or application.get("started_at"),
                 duration_seconds=(last - first).total_seconds() if first and last else None,
                 tool_calls=of_events.tool_calls if of_events else None,
                 failures=of_events.failures if of_events else None,
-                agents=max((part.subagents for part in known), default=None),
+                agents=max((part.subagents for part in parts), default=None),
                 todos_finished=todo.finished if todo else None,
                 tokens=total.tokens if total else None,
                 cost=total.whole_cost if total else None,
@@ -168,7 +167,7 @@ async def _page(
                 measurements=measurements.get(session, {}),
             )
         )
-    return made
+    return page
 
 
 def _own_session(plan: Mapping[str, Any]) -> str:
@@ -185,15 +184,15 @@ async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
         ]
         if not tables:
             return Statement("SELECT NULL, NULL LIMIT 0", [])
-        each = [
+        selects = [
             f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first FROM {table}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
             for table in tables
         ]
         return Statement(
             f"SELECT id, substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
-            f" FROM ({' UNION ALL '.join(each)}) GROUP BY id",
-            [codec.dump(sessions)] * len(each),
+            f" FROM ({' UNION ALL '.join(selects)}) GROUP BY id",
+            [codec.dump(sessions)] * len(selects),
         )
 
     return {row[0]: row[1] for row in await reader.fetch(build)}
@@ -211,14 +210,14 @@ async def _applications(reader: Reader, sessions: list[str]) -> dict[str, dict[s
             [codec.dump(sessions)],
         )
 
-    found = {row[0]: codec.column(row[1]) for row in await reader.fetch(build)}
-    return {id: content for id, content in found.items() if isinstance(content, dict)}
+    contents = {row[0]: codec.column(row[1]) for row in await reader.fetch(build)}
+    return {id: content for id, content in contents.items() if isinstance(content, dict)}
 
 
 async def _means(
     reader: Reader, sessions: list[str], purpose: Purpose
 ) -> dict[str, dict[str, float]]:
-    """Of each session, the mean of all values of a name."""
+    """Return the mean of all values of a name, by session and name."""
 
     def build(source: Source) -> Statement:
         table = source.tables.get(purpose.name)
@@ -231,11 +230,11 @@ async def _means(
             [codec.dump(sessions)],
         )
 
-    found: dict[str, dict[str, float]] = {}
+    means: dict[str, dict[str, float]] = {}
     for session, name, value in await reader.fetch(build):
         if isinstance(name, str) and value is not None:
-            found.setdefault(session, {})[name] = value
-    return found
+            means.setdefault(session, {})[name] = value
+    return means
 
 
 async def _assignments(reader: Reader, sessions: list[str]) -> dict[str, dict[str, Assigned]]:
@@ -252,10 +251,10 @@ async def _assignments(reader: Reader, sessions: list[str]) -> dict[str, dict[st
             [codec.dump(sessions)],
         )
 
-    found: dict[str, dict[str, Assigned]] = {}
+    assignments: dict[str, dict[str, Assigned]] = {}
     for session, experiment, variant, method, is_late in await reader.fetch(build):
         if isinstance(experiment, str) and isinstance(variant, str):
-            # Of several, as of an import, the first that was made counts: it comes last.
-            assigned = Assigned(variant, str(method), bool(is_late))
-            found.setdefault(session, {})[experiment] = assigned
-    return found
+            # Of several, as from an import, the earliest counts: it comes last.
+            assignment = Assigned(variant, str(method), bool(is_late))
+            assignments.setdefault(session, {})[experiment] = assignment
+    return assignments

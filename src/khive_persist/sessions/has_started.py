@@ -1,4 +1,4 @@
-"""Whether the work of a session has begun, by what is recorded of it."""
+"""The test whether the work of a session has begun, by its records."""
 
 from typing import Final
 
@@ -36,8 +36,8 @@ async def has_begun(reader: Reader, session_id: str) -> bool:
     A plan is none: it is made before the agent starts, and tells nothing of what comes of it.
 
     Args:
-        reader: Of `PURPOSES`.
-        session_id: The session.
+        reader: A reader of `PURPOSES`.
+        session_id: The session's id.
 
     Raises:
         StoreError: As its subclasses say.
@@ -47,16 +47,16 @@ async def has_begun(reader: Reader, session_id: str) -> bool:
 
 
 def statement(source: Source, session_id: str) -> Statement:
-    """One number a file: whether it has anything of the work."""
-    each = [
+    """Select a number for each file: 1 where it has a record of the work, else 0."""
+    selects = [
         f"SELECT EXISTS (SELECT 1 FROM {source.tables[purpose.name]}"
         f" WHERE {source.extract('$.session_id')} = ?{_work(source, purpose)})"
         for purpose in PURPOSES
         if purpose.name in source.tables
     ]
-    if not each:
+    if not selects:
         return Statement("SELECT 0", [])
-    return Statement(" UNION ALL ".join(each), [session_id] * len(each))
+    return Statement(" UNION ALL ".join(selects), [session_id] * len(selects))
 
 
 def _work(source: Source, purpose: Purpose) -> str:

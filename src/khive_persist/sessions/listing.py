@@ -1,4 +1,4 @@
-"""Sessions: events, messages, the plan and the verdict of one session's id."""
+"""The list of sessions: events, messages, plan and verdict, by session id."""
 
 from typing import Final, NamedTuple
 
@@ -30,10 +30,10 @@ _AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
 
 
 class SessionFilter(NamedTuple):
-    """Which sessions are meant.
+    """The conditions that a listed session fulfils.
 
     `session_id` is an id, or the beginning of ids where it is not `is_exact`, also of the session
-    that made the plan; `tool` is one in which something was done. Times are text as
+    that made the plan; `tool` is a tool in which something was done. Times are text as
     `clock.to_text` writes it.
     """
 
@@ -51,8 +51,8 @@ class SessionSummary(NamedTuple):
     """One session, by the meanings of `sessions/definitions.py`.
 
     `started` and `last` are text in UTC; the plan's fields are None where there is no plan, `tool`
-    where there are neither events nor messages, and `verdict` where nobody gave one. `plans` is how
-    many there are, of which the latest is shown.
+    where there are neither events nor messages, and `verdict` where nobody gave one. `plans` is the
+    number of plans, of which the latest is shown.
     """
 
     session_id: str
@@ -73,16 +73,16 @@ class SessionSummary(NamedTuple):
 
 async def list_sessions(
     reader: Reader,
-    wanted: SessionFilter,
+    filters: SessionFilter,
     limit: int | None = None,
     rule: float | None = None,
 ) -> list[SessionSummary]:
-    """The sessions that pass, the one that was at work last first.
+    """Return the sessions that pass the filter, the one that was at work last first.
 
     Args:
-        reader: Reads the files of events, messages, plans and verdicts, or some of them.
-        wanted: Which.
-        limit: At most so many.
+        reader: A reader of the files of events, messages, plans and verdicts, or some of them.
+        filters: The conditions of a session.
+        limit: The most sessions; None for all.
         rule: The share of failures above which a session has failed that nobody has judged; None
             for no such rule.
 
@@ -91,16 +91,16 @@ async def list_sessions(
         StoreError: As its subclasses say.
     """
     limit = checked_count("limit", limit)
-    rows = await reader.fetch(lambda source: _statement(source, wanted, limit, rule))
+    rows = await reader.fetch(lambda source: _statement(source, filters, limit, rule))
     return [SessionSummary(*row) for row in rows]
 
 
 def _statement(
-    source: Source, wanted: SessionFilter, limit: int | None, rule: float | None
+    source: Source, filters: SessionFilter, limit: int | None, rule: float | None
 ) -> Statement:
     plan_columns = ", ".join(f"p.{name}" for name in PLAN_FIELDS)
-    conditions, values = _conditions(wanted)
-    with_tool = "" if wanted.tool is None else f", w AS ({_with_tool(source)})"
+    conditions, values = _conditions(filters)
+    with_tool = "" if filters.tool is None else f", w AS ({_with_tool(source)})"
     return Statement(
         f"WITH r AS (SELECT ? AS rule){with_tool}, e AS ({_events(source, rule is not None)}),"
         f" m AS ({_messages(source)}), p AS ({_plans(source)}), v AS ({_verdicts(source)}),"
@@ -123,7 +123,7 @@ def _statement(
         f" WHERE {' AND '.join(conditions) or '1'} ORDER BY last DESC, session_id DESC LIMIT ?",
         [
             rule,
-            *([wanted.tool] * with_tool.count("?")),
+            *([filters.tool] * with_tool.count("?")),
             *values,
             -1 if limit is None else limit,
         ],
@@ -131,19 +131,19 @@ def _statement(
 
 
 def _of_work(function: str, name: str) -> str:
-    """The first or the last of events and messages, else of plans.
+    """Return the first or the last time of events and messages, else of plans.
 
     SQLite's own functions give NULL for any NULL.
     """
-    both = f"{function}(coalesce(e.{name}, m.{name}), coalesce(m.{name}, e.{name}))"
-    return f"coalesce({both}, p.{name})"
+    of_both = f"{function}(coalesce(e.{name}, m.{name}), coalesce(m.{name}, e.{name}))"
+    return f"coalesce({of_both}, p.{name})"
 
 
 def _events(source: Source, with_calls: bool) -> str:
     session_id, at = source.extract("$.session_id"), source.created_at
     # Without the calls an index has it all, but for what failed: no content is read.
     calls = f"count(CASE WHEN {is_call_end_sql(source)} THEN 1 END)" if with_calls else "0"
-    each = [
+    selects = [
         "SELECT *, coalesce(started, char(1114111)) ||"
         f" (SELECT {tool_sql(source, client)} AS tool FROM {table}"
         f" WHERE {session_id} = own.session_id ORDER BY {at}, tool LIMIT 1) AS first_tool"
@@ -154,13 +154,13 @@ def _events(source: Source, with_calls: bool) -> str:
         for client, table in _tables(source)
     ]
     names = ("session_id", "tool", "started", "last", "events", "calls", "failures")
-    if not each:
+    if not selects:
         return _nothing(names)
     tool = f"substr(min(first_tool), iif(min(started) IS NULL, 2, {_AFTER_TIME}))"
     return (
         f"SELECT session_id, {tool} AS tool, min(started) AS started, max(last) AS last,"
         " sum(events) AS events, sum(calls) AS calls, sum(failures) AS failures"
-        f" FROM ({' UNION ALL '.join(each)}) GROUP BY session_id"
+        f" FROM ({' UNION ALL '.join(selects)}) GROUP BY session_id"
     )
 
 
@@ -210,19 +210,19 @@ def _verdicts(source: Source) -> str:
 
 
 def _with_tool(source: Source) -> str:
-    """The sessions in which a tool did something."""
+    """Select the sessions in which a tool did something."""
     tools = [(tool_sql(source, client), table) for client, table in _tables(source)]
     if CONVERSATIONS.name in source.tables:
         tools.append((text_sql(source, "tool"), source.tables[CONVERSATIONS.name]))
-    each = [
+    selects = [
         f"SELECT {source.extract('$.session_id')} AS session_id FROM {table} WHERE {tool} = ?"
         for tool, table in tools
     ]
-    return " UNION ".join(each) or _nothing(("session_id",))
+    return " UNION ".join(selects) or _nothing(("session_id",))
 
 
 def _tables(source: Source) -> list[tuple[str, str]]:
-    """The clients that have a file of events, and its table."""
+    """Return the clients that have a file of events, each with its table."""
     return [
         (client, source.tables[purpose.name])
         for client, purpose in HOOK_EVENTS.items()
@@ -234,18 +234,18 @@ def _nothing(names: tuple[str, ...]) -> str:
     return f"SELECT {', '.join(f'NULL AS {name}' for name in names)} LIMIT 0"
 
 
-def _conditions(wanted: SessionFilter) -> tuple[list[str], list[object]]:
-    of_session = "= ?" if wanted.is_exact else "BETWEEN ? AND ? || char(1114111)"
+def _conditions(filters: SessionFilter) -> tuple[list[str], list[object]]:
+    of_session = "= ?" if filters.is_exact else "BETWEEN ? AND ? || char(1114111)"
     tests = {
-        f"(session_id {of_session} OR planned_by {of_session})": wanted.session_id,
-        "last >= ?": wanted.since,
-        "started < ?": wanted.until,
-        "complexity = ?": wanted.complexity,
-        "confidence >= ?": wanted.min_confidence,
-        "planning_cost <= ?": wanted.max_cost,
+        f"(session_id {of_session} OR planned_by {of_session})": filters.session_id,
+        "last >= ?": filters.since,
+        "started < ?": filters.until,
+        "complexity = ?": filters.complexity,
+        "confidence >= ?": filters.min_confidence,
+        "planning_cost <= ?": filters.max_cost,
     }
     used = {test: value for test, value in tests.items() if value is not None}
     conditions = list(used)
-    if wanted.tool is not None:
+    if filters.tool is not None:
         conditions.append("session_id IN (SELECT session_id FROM w)")
     return conditions, [value for test, value in used.items() for _ in range(test.count("?"))]

@@ -24,7 +24,7 @@ class Unmatched(NamedTuple):
 
 
 async def find_unmatched(reader: Reader) -> list[Unmatched]:
-    """The tool calls without an end, the latest first.
+    """Return the tool calls without an end, the latest first.
 
     Raises:
         StoreError: As its subclasses say.
@@ -37,29 +37,29 @@ def _statement(source: Source) -> Statement:
     session_id, tool_name = source.extract("$.session_id"), source.extract("$.tool_name")
     pre = ", ".join(f"'{name}'" for name in PRE)
     post = ", ".join(f"'{name}'" for name in POST)
-    ended = use_id.replace("content", "ended.content")
-    ended_type = event_type.replace("content", "ended.content")
-    own = use_id.replace("content", "begun.content")
-    each = []
+    end_id = use_id.replace("content", "ended.content")
+    end_type = event_type.replace("content", "ended.content")
+    start_id = use_id.replace("content", "begun.content")
+    selects = []
     for tool, purpose in HOOK_EVENTS.items():
         table = source.tables.get(purpose.name)
         if table is None:
             continue
-        each.append(
+        selects.append(
             f"SELECT '{tool}', {session_id}, {tool_name}, {use_id}, 1, {source.created_at} AS last"
             # Where a transcript knew how the call ended, the event before it says so.
             f" FROM {table} AS begun WHERE {event_type} IN ({pre}) AND {use_id} IS NOT NULL"
             f" AND NOT {stands_for_end_sql(source)}"
             f" AND NOT EXISTS (SELECT 1 FROM {table} AS ended"
-            f" WHERE {ended} = {own} AND {ended_type} IN ({post}))"
+            f" WHERE {end_id} = {start_id} AND {end_type} IN ({post}))"
         )
-        each.append(
+        selects.append(
             f"SELECT '{tool}', {session_id}, {tool_name}, NULL,"
             f" sum(CASE WHEN {event_type} IN ({pre}) THEN 1 ELSE -1 END) AS calls,"
             f" max({source.created_at}) AS last FROM {table}"
             f" WHERE {event_type} IN ({pre}, {post}) AND {use_id} IS NULL"
             f" GROUP BY {session_id}, {tool_name} HAVING calls > 0"
         )
-    if not each:
+    if not selects:
         return Statement("SELECT 0, 0, 0, 0, 0, 0 LIMIT 0", [])
-    return Statement(f"SELECT * FROM ({' UNION ALL '.join(each)}) ORDER BY last DESC", [])
+    return Statement(f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY last DESC", [])

@@ -1,4 +1,4 @@
-"""The events of clients other than the tools that we register for, who run their hooks, too."""
+"""The events of clients that run a tool's hooks and are none of the tools that we register for."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from khive_persist.store.sqlite.statements import Source, Statement
 
 
 class ClientEvents(NamedTuple):
-    """How many events a client has sent, and how many of them have no session."""
+    """The numbers of events that a client has sent, and of those that have no session."""
 
     client: str
     events: int
@@ -16,7 +16,7 @@ class ClientEvents(NamedTuple):
 
 
 async def count_other_clients(reader: Reader) -> list[ClientEvents]:
-    """The clients that are none of the tools, by name.
+    """Count the events of clients that are none of the tools, by client name.
 
     Raises:
         StoreError: As its subclasses say.
@@ -27,15 +27,15 @@ async def count_other_clients(reader: Reader) -> list[ClientEvents]:
 def _statement(source: Source) -> Statement:
     tool, session_id = source.extract("$.tool"), source.extract("$.session_id")
     tools = ", ".join(f"'{name}'" for name in HOOK_EVENTS)
-    each = [
+    selects = [
         f"SELECT {tool} AS client, {session_id} AS session_id FROM {table} WHERE {tool} NOT IN"
         f" ({tools})"
         for table in source.tables.values()
     ]
-    if not each:
+    if not selects:
         return Statement("SELECT 0, 0, 0 LIMIT 0", [])
     return Statement(
         "SELECT client, count(*), count(*) - count(session_id)"
-        f" FROM ({' UNION ALL '.join(each)}) GROUP BY client ORDER BY client",
+        f" FROM ({' UNION ALL '.join(selects)}) GROUP BY client ORDER BY client",
         [],
     )

@@ -22,115 +22,116 @@ _SESSIONS_AT_ONCE: Final = 512
 async def session_pages(
     reader: Reader, time: Time | None = None
 ) -> AsyncGenerator[list[str], None]:
-    """The sessions of all records that the reader reads, in order of their ids, some at a time.
+    """Yield the sessions of all records that the reader reads, in order of their ids, by page.
 
     Args:
-        reader: Of which records.
-        time: Only of those of this time.
+        reader: A reader of the records.
+        time: The period of the records; None for all.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(partial(_named, time))
-    # Sessions that plans alone name, as that of their agent, have no index.
-    named = deque(str(row[0]) for row in rows)
-    after = ""
+    rows = await reader.fetch(partial(_agent_sessions, time))
+    # No index has the sessions that only plans name, as that of their agent.
+    agent_sessions = deque(str(row[0]) for row in rows)
+    previous = ""
     while True:
-        rows = await reader.fetch(partial(_after, after, time))
-        found = {str(row[0]) for row in rows}
-        # Of a page that is full, what comes after its last one is of a later page.
-        last = max(found) if len(rows) >= _SESSIONS_AT_ONCE else None
-        while named and (last is None or named[0] <= last):
-            found.add(named.popleft())
-        if not found:
+        rows = await reader.fetch(partial(_ids_above, previous, time))
+        ids = {str(row[0]) for row in rows}
+        # Ids after the last one of a full page belong to a later page.
+        last = max(ids) if len(rows) >= _SESSIONS_AT_ONCE else None
+        while agent_sessions and (last is None or agent_sessions[0] <= last):
+            ids.add(agent_sessions.popleft())
+        if not ids:
             return
-        page = sorted(found)
+        page = sorted(ids)
         yield page
         if last is None:
             return
-        after = last
+        previous = last
 
 
 async def linked_plans(reader: Reader) -> dict[str, str]:
-    """The latest plan that names each agent's session, by that session.
+    """Return the latest plan that names each agent's session, by that session.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    return dict(map(tuple, await reader.fetch(_naming)))
+    return dict(map(tuple, await reader.fetch(_linked_plans)))
 
 
 async def plan_contents(
     reader: Reader, sessions: Iterable[str], linked: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """The content of the plan that counts, by session; a session without one is missing.
+    """Return the content of the plan that counts, by session; a session without one is missing.
 
     Args:
-        reader: Of the file of plans.
-        sessions: Which.
-        linked: As `linked_plans` gives it: what names the session of an agent has no index.
+        reader: A reader of the file of plans.
+        sessions: The sessions' ids.
+        linked: The result of `linked_plans`, as no index has the session of a plan's agent.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    wanted = list(sessions)
-    named = [linked[session] for session in wanted if session in linked]
-    rows = await reader.fetch(lambda source: _plans(source, wanted, named))
-    found: dict[str, dict[str, Any]] = {}
+    ids = list(sessions)
+    plan_ids = [linked[session] for session in ids if session in linked]
+    rows = await reader.fetch(lambda source: _plans(source, ids, plan_ids))
+    contents: dict[str, dict[str, Any]] = {}
     for session, text, _ in rows:
         content = codec.column(text)
         if isinstance(content, dict):
-            # In the order in which they count: the last one stays.
-            found[session] = content
-    return found
+            # Rows come in the order in which they count: the last one stays.
+            contents[session] = content
+    return contents
 
 
-def _after(after: str, time: Time | None, source: Source) -> Statement:
+def _ids_above(previous: str, time: Time | None, source: Source) -> Statement:
     id = source.extract("$.session_id")
     at = source.created_at
     # The plus keeps SQLite from the index of times, of which each page would sort all rows.
     within = "" if time is None else f" AND +{at} >= ? AND +{at} < ?"
-    each = [
+    selects = [
         f"SELECT * FROM (SELECT DISTINCT {id} AS id FROM {table} WHERE {id} > ? AND"
         f" typeof({id}) = 'text'{within} ORDER BY {id} LIMIT {_SESSIONS_AT_ONCE})"
         for table in source.tables.values()
     ]
-    if not each:
+    if not selects:
         return Statement("SELECT NULL LIMIT 0", [])
-    sql = f"{' UNION '.join(each)} ORDER BY 1 LIMIT {_SESSIONS_AT_ONCE}"
-    return Statement(sql, [after, *(time or ())] * len(each))
+    sql = f"{' UNION '.join(selects)} ORDER BY 1 LIMIT {_SESSIONS_AT_ONCE}"
+    return Statement(sql, [previous, *(time or ())] * len(selects))
 
 
-def _named(time: Time | None, source: Source) -> Statement:
+def _agent_sessions(time: Time | None, source: Source) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
         return Statement("SELECT NULL LIMIT 0", [])
-    named, at = text_sql(source, "agent_session_id"), source.created_at
+    session, at = text_sql(source, "agent_session_id"), source.created_at
     within = "" if time is None else f" AND {at} >= ? AND {at} < ?"
-    sql = f"SELECT DISTINCT {named} FROM {table} WHERE {named} <> ''{within} ORDER BY 1"
+    sql = f"SELECT DISTINCT {session} FROM {table} WHERE {session} <> ''{within} ORDER BY 1"
     return Statement(sql, [*(time or ())])
 
 
-def _naming(source: Source) -> Statement:
+def _linked_plans(source: Source) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
         return Statement("SELECT NULL, NULL LIMIT 0", [])
-    named = text_sql(source, "agent_session_id")
+    session = text_sql(source, "agent_session_id")
     order = plan_order_sql(source)
-    return Statement(f"SELECT {named}, id FROM {table} WHERE {named} <> '' ORDER BY {order}", [])
+    sql = f"SELECT {session}, id FROM {table} WHERE {session} <> '' ORDER BY {order}"
+    return Statement(sql, [])
 
 
 def _plans(source: Source, sessions: list[str], plans: list[str]) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
         return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
-    own, session = source.extract("$.session_id"), plan_session_sql(source)
+    own_session, session = source.extract("$.session_id"), plan_session_sql(source)
     select = (
         f"SELECT {session} AS session, {source.content}, {plan_order_sql(source)} AS place"
         f" FROM {table} WHERE"
     )
     return Statement(
-        f"{select} {own} IN (SELECT value FROM json_each(?)) AND {session} = {own}"
+        f"{select} {own_session} IN (SELECT value FROM json_each(?)) AND {session} = {own_session}"
         f" UNION ALL {select} id IN (SELECT value FROM json_each(?)) ORDER BY place",
         [codec.dump(sessions), codec.dump(plans)],
     )

@@ -1,4 +1,4 @@
-"""All trusted projects of this user: which there are, and one reading of each."""
+"""All trusted projects of this user: their list, and one reading of each."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_s
 from khive_persist.sessions.read import is_known
 from khive_persist.trust import marks
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class ProjectSummary(NamedTuple):
@@ -30,12 +30,12 @@ class ProjectSummary(NamedTuple):
         name: Its last part; `home` for the home.
         state: `here`; `gone` where there is no `.khive` any more; `untrusted` where another one
             lies in its place; `unreadable` where it cannot be read.
-        last: When its latest session was last heard of, in UTC.
-        sessions: How many sessions it has; None where that cannot be read.
-        waiting: How many of its events wait in the home's spool.
+        last: The time of the last record of a session, in UTC.
+        sessions: The number of its sessions; None where that cannot be read.
+        waiting: The number of its events that wait in the home's spool.
         bytes: The size of its `.khive`.
-        known_as: Where it lay before.
-        error: Why it cannot be read.
+        known_as: The directories where it lay before.
+        error: The reason why it cannot be read.
     """
 
     path: str
@@ -49,41 +49,41 @@ class ProjectSummary(NamedTuple):
     error: str | None
 
 
-class Everywhere(NamedTuple, Generic[Found]):
-    """What a reading of all projects gave.
+class ProjectResults(NamedTuple, Generic[Result]):
+    """The results of a reading of all projects.
 
     Attributes:
-        found: What each project gave, in order of path.
-        gone: Which are no longer where they were trusted.
-        failed: Why others could not be read.
+        results: The result of each project, in order of path.
+        missing: The projects that are no longer where they were trusted.
+        failed: The reasons why others could not be read.
     """
 
-    found: dict[Path, Found]
-    gone: list[Path]
+    results: dict[Path, Result]
+    missing: list[Path]
     failed: dict[Path, str]
 
 
 async def list_projects() -> list[ProjectSummary]:
-    """The home, where it keeps anything, and all projects that this user trusts, by path.
+    """Return the home, where it keeps anything, and all projects that this user trusts, by path.
 
-    What waits in the spool of a project, or at home for it, is brought in first.
+    Events that wait in the spool of a project, or at home for it, are brought in first.
 
     Raises:
         OSError: The home's spool cannot be read.
     """
-    waiting = _waiting()
+    waiting_events = _count_waiting_events()
     former = marks.former_paths()
-    counted = await read_everywhere(_count)
+    counts = await read_everywhere(_count)
     projects = []
     for project in _projects():
         state, last, sessions = "here", None, None
-        error = counted.failed.get(project.root)
-        if project.root in counted.gone:
+        error = counts.failed.get(project.root)
+        if project.root in counts.missing:
             state = "gone"
         elif error is not None:
             state = "unreadable" if marks.is_trusted(project.khive) else "untrusted"
         else:
-            sessions, last = counted.found[project.root]
+            sessions, last = counts.results[project.root]
         is_home = marks.is_state(project.khive)
         projects.append(
             ProjectSummary(
@@ -92,7 +92,7 @@ async def list_projects() -> list[ProjectSummary]:
                 state=state,
                 last=last,
                 sessions=sessions,
-                waiting=waiting[project.root],
+                waiting=waiting_events[project.root],
                 bytes=_size(project.khive),
                 known_as=list(map(str, former.get(project.root, ()))),
                 error=error,
@@ -102,34 +102,37 @@ async def list_projects() -> list[ProjectSummary]:
 
 
 async def sessions_everywhere(
-    wanted: SessionFilter, limit: int | None = None
-) -> Everywhere[list[SessionSummary]]:
-    """The sessions of all projects; the same id in two projects is two sessions.
+    filters: SessionFilter, limit: int | None = None
+) -> ProjectResults[list[SessionSummary]]:
+    """Return the sessions of all projects; the same id in two projects is two sessions.
 
     Args:
-        wanted: Which; whether its id is exact is found out for each project.
-        limit: At most so many, the latest of all; None for all.
+        filters: The conditions of a session; whether its id is exact is found out for each project.
+        limit: The most sessions, the latest of all; None for all.
     """
 
     async def read(project: Project) -> list[SessionSummary]:
-        id = wanted.session_id
+        id = filters.session_id
         is_exact = id is not None and await is_known(project, id)
-        return await sessions_of(project, wanted._replace(is_exact=is_exact), limit)
+        return await sessions_of(project, filters._replace(is_exact=is_exact), limit)
 
     everywhere = await read_everywhere(read)
     if limit is not None:
-        pairs = [(root, one) for root, found in everywhere.found.items() for one in found]
-        for root in everywhere.found:
-            everywhere.found[root] = []
-        for root, one in sorted(pairs, key=lambda pair: pair[1].last or "", reverse=True)[:limit]:
-            everywhere.found[root].append(one)
+        pairs = [
+            (root, session) for root, sessions in everywhere.results.items() for session in sessions
+        ]
+        for root in everywhere.results:
+            everywhere.results[root] = []
+        pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
+        for root, session in pairs[:limit]:
+            everywhere.results[root].append(session)
     return everywhere
 
 
 async def sessions_of(
-    project: Project, wanted: SessionFilter, limit: int | None = None
+    project: Project, filters: SessionFilter, limit: int | None = None
 ) -> list[SessionSummary]:
-    """The sessions of one project, the latest first; what waits in its spool is brought in first.
+    """Return the sessions of one project, the latest first, once its spool is brought in.
 
     Raises:
         StoreError: As its subclasses say.
@@ -137,29 +140,29 @@ async def sessions_of(
     purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
     rule = configuration.load(project.config).verdict_rule
     async with reading(project, *purposes) as reader:
-        return await list_sessions(reader, wanted, limit, rule)
+        return await list_sessions(reader, filters, limit, rule)
 
 
-async def read_everywhere(read: Callable[[Project], Awaitable[Found]]) -> Everywhere[Found]:
+async def read_everywhere(read: Callable[[Project], Awaitable[Result]]) -> ProjectResults[Result]:
     """Read the home and each trusted project; one that cannot be read does not stop the others.
 
     Args:
-        read: What reads one project.
+        read: The function that reads one project.
     """
-    found: dict[Path, Found] = {}
-    gone: list[Path] = []
+    results: dict[Path, Result] = {}
+    missing: list[Path] = []
     failed: dict[Path, str] = {}
     for project in _projects():
         try:
             if _is_gone(project):
-                gone.append(project.root)
+                missing.append(project.root)
             else:
-                found[project.root] = await read(project)
+                results[project.root] = await read(project)
         except KhiveError as error:
             failed[project.root] = str(error)
         except OSError as error:
             failed[project.root] = f"{error.filename or project.khive}: {error.strerror}"
-    return Everywhere(found, gone, failed)
+    return ProjectResults(results, missing, failed)
 
 
 def _projects() -> list[Project]:
@@ -175,13 +178,13 @@ async def _count(project: Project) -> tuple[int, str | None]:
     return len(sessions), max((session.last for session in sessions if session.last), default=None)
 
 
-def _waiting() -> Counter[Path]:
-    """Return how many events wait in the home's spool, by where their project lies now."""
-    waiting: Counter[Path] = Counter()
+def _count_waiting_events() -> Counter[Path]:
+    """Count the events that wait in the home's spool, by the directory of their project now."""
+    counts: Counter[Path] = Counter()
     home = home_project()
     for project, count in (diverted(home) if home else {}).items():
-        waiting[Path(os.path.realpath(marks.moved_to(Path(project))))] += count
-    return waiting
+        counts[Path(os.path.realpath(marks.moved_to(Path(project))))] += count
+    return counts
 
 
 def _is_gone(project: Project) -> bool:

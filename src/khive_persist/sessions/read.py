@@ -58,7 +58,7 @@ SESSION_FILES: Final = (
 
 
 class Session(NamedTuple):
-    """What is recorded of one session, each in order of time."""
+    """The records of one session, each kind in order of time."""
 
     plans: Sequence[PlannerSession] = ()
     events: Sequence[HookEvent] = ()
@@ -71,25 +71,25 @@ class Session(NamedTuple):
 
 
 async def read_session(root: Path, id: str) -> Session:
-    """All that is recorded of the session whose id is this, or begins so; empty where nothing is.
+    """Return all records of the session whose id is this, or begins so; empty where there are none.
 
     Raises:
         NotFoundError: Several sessions begin so.
         StoreError: As its subclasses say.
     """
-    whole = await _find_id(Project(root), id)
-    if whole is None:
+    session_id = await _find_id(Project(root), id)
+    if session_id is None:
         return Session()
-    found: list[Any] = []
-    for record in _RECORDS:
-        async with open_store(record, dir=root, read_only=True) as store:
-            wanted = field("session_id") == whole
-            found.append(await store.find(wanted, order_by=column("created_at")))
-    return Session(*found)
+    records: list[Any] = []
+    for record_type in _RECORDS:
+        async with open_store(record_type, dir=root, read_only=True) as store:
+            of_session = field("session_id") == session_id
+            records.append(await store.find(of_session, order_by=column("created_at")))
+    return Session(*records)
 
 
 async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:
-    """Return what kinds of a user's own have of the session whose id is this, or begins so.
+    """Return the records of a user's own kinds of the session whose id is this, or begins so.
 
     Returns:
         Lists in order of time, by the name of the purpose; those that are empty are left out.
@@ -98,28 +98,32 @@ async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:
         NotFoundError: Several sessions begin so.
         StoreError: As its subclasses say.
     """
-    whole = await _find_id(project, id)
-    own = [purpose for purpose in known_purposes(project) if purpose.name not in BUILT_IN_NAMES]
-    files = [(project.database(one.file), one) for one in own]
-    return {} if whole is None else await find_records(files, field("session_id") == whole)
+    session_id = await _find_id(project, id)
+    purposes = [
+        purpose for purpose in known_purposes(project) if purpose.name not in BUILT_IN_NAMES
+    ]
+    files = [(project.database(purpose.file), purpose) for purpose in purposes]
+    return (
+        {} if session_id is None else await find_records(files, field("session_id") == session_id)
+    )
 
 
 async def whole_id(project: Project, id: str) -> str:
-    """The id of the session that is named so, or begins so, in records of any kind.
+    """Return the id of the session that is named so, or begins so, in records of any kind.
 
-    What waits in the spool is brought in before.
+    Events that wait in the spool are brought in first.
 
     Raises:
         NotFoundError: There is none, or several begin so.
         StoreError: As its subclasses say.
     """
-    whole = await _find_id(project, id)
-    if whole is None:
+    session_id = await _find_id(project, id)
+    if session_id is None:
         raise NotFoundError(
             f"nothing is recorded of a session {id!r}",
             hint="khive-persist sessions lists them; khive-persist sync reads transcripts",
         )
-    return whole
+    return session_id
 
 
 async def _find_id(project: Project, id: str) -> str | None:
@@ -127,24 +131,24 @@ async def _find_id(project: Project, id: str) -> str | None:
     return only_one(ids, id)
 
 
-def only_one(ids: Sequence[str], begin: str) -> str | None:
-    """The one id that begins so, or None for none.
+def only_one(ids: Sequence[str], prefix: str) -> str | None:
+    """Return the one id that begins so, or None for none.
 
     Raises:
         NotFoundError: There are several.
     """
     if len(ids) > 1:
         raise NotFoundError(
-            f"several sessions begin with {begin!r}: {', '.join(ids[:_MAX_NAMED])}",
+            f"several sessions begin with {prefix!r}: {', '.join(ids[:_MAX_NAMED])}",
             hint="write more of it",
         )
     return ids[0] if ids else None
 
 
 async def find_session(project: Project, id: str) -> Filter:
-    """The session of this id where a record has it, else those whose ids begin so.
+    """Match the session of this id where a record has it, else those whose ids begin so.
 
-    What waits in the spool is brought in before.
+    Events that wait in the spool are brought in first.
 
     Raises:
         StoreError: As its subclasses say.
@@ -155,8 +159,8 @@ async def find_session(project: Project, id: str) -> Filter:
 async def is_known(project: Project, id: str) -> bool:
     """Return whether a record of any kind has this id as its session's.
 
-    `task-1` is one session, also to a file that has only `task-10`. What waits in the spool is
-    brought in before.
+    `task-1` is one session, also to a file that has only `task-10`. Events that wait in the spool
+    are brought in first.
 
     Raises:
         StoreError: As its subclasses say.
@@ -167,8 +171,8 @@ async def is_known(project: Project, id: str) -> bool:
     return bool(await session_ids(_other_files(project), field("session_id") == id, limit=1))
 
 
-async def ids_beginning(project: Project, begin: str, limit: int) -> list[str]:
-    """The ids of sessions that begin so, in order, in records of any kind; at most so many.
+async def ids_beginning(project: Project, prefix: str, limit: int) -> list[str]:
+    """Return the session ids that begin so, in order, in records of any kind, up to a limit.
 
     Raises:
         StoreError: As its subclasses say.
@@ -176,21 +180,21 @@ async def ids_beginning(project: Project, begin: str, limit: int) -> list[str]:
 
     def build(source: Source) -> Statement:
         columns = f"DISTINCT {source.extract('$.session_id')}"
-        return select(source, [begins(begin)], columns=columns, limit=limit)
+        return select(source, [begins(prefix)], columns=columns, limit=limit)
 
     async with reading(project, *SESSION_FILES) as reader:
         ids = {str(row[0]) for row in await reader.fetch(build)}
-    ids |= await session_ids(_other_files(project), begins(begin), limit=limit)
+    ids |= await session_ids(_other_files(project), begins(prefix), limit=limit)
     return sorted(ids)[:limit]
 
 
 def other_purposes(project: Project) -> list[Purpose]:
-    """The purposes whose records have a session, besides `SESSION_FILES`."""
-    known: Sequence[Purpose] = ()
-    # What a newer version describes cannot be read here; `doctor` says so.
+    """Return the purposes whose records have a session, besides `SESSION_FILES`."""
+    purposes: Sequence[Purpose] = ()
+    # A description of a newer version cannot be read here; `doctor` says so.
     with suppress(InvalidRecordError):
-        known = known_purposes(project)
-    return [OUTCOMES, *(one for one in known if one.name not in BUILT_IN_NAMES)]
+        purposes = known_purposes(project)
+    return [OUTCOMES, *(purpose for purpose in purposes if purpose.name not in BUILT_IN_NAMES)]
 
 
 def _other_files(project: Project) -> list[tuple[Path, Purpose]]:
@@ -208,6 +212,6 @@ async def is_session(reader: Reader, id: str) -> bool:
 
 
 def begins(session_id: str) -> Filter:
-    """The session of this id, or of an id that begins so."""
+    """Match the session of this id, or of an id that begins so."""
     # A range and not LIKE, so that the index serves; U+10FFFF sorts after whatever can follow.
     return (field("session_id") >= session_id) & (field("session_id") <= session_id + "\U0010ffff")

@@ -1,4 +1,4 @@
-"""The clients' own totals of what sessions cost, beside what is computed of their messages."""
+"""The clients' own totals of what sessions cost, beside the costs computed from messages."""
 
 from collections.abc import Iterable
 from contextlib import aclosing
@@ -18,7 +18,7 @@ from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
-# What a difference between the two costs is.
+# The explanation of a difference between the two costs.
 DIFFERENCE: Final = (
     "the difference is of requests that the transcript does not have, as that of a compaction, and"
     " of what has no price here"
@@ -28,14 +28,14 @@ _START: Final = timedelta(seconds=1)
 
 
 class ReportedCost(NamedTuple):
-    """One session of which its client wrote down what it cost, in USD.
+    """One session whose client wrote down its cost, in USD.
 
     Attributes:
         session_id: The session.
         tool: The AI tool.
-        computed: Of its messages that have a price; None where none has.
-        unpriced: How many of them have none, and are not in it.
-        reported: What the client says, without what was spent before the session was forked.
+        computed: The cost of its messages that have a price; None where none has.
+        unpriced: The number of messages that have none, and are not in it.
+        reported: The client's total, without what was spent before the session was forked.
         difference: `reported` less `computed`: requests that stand in no transcript, as that of a
             compaction, and what has no price here.
         is_guess: Whether the client does not know the price of all of it either.
@@ -63,12 +63,12 @@ class _State(NamedTuple):
 async def reported_costs(
     reader: Reader, prices: PriceTable, *filters: Filter
 ) -> list[ReportedCost]:
-    """The sessions of which the client says what they cost, the most expensive first.
+    """Return the sessions whose client says what they cost, the most expensive first.
 
     Args:
-        reader: Of the file of messages.
-        prices: What tokens cost.
-        filters: Which messages; they are to tell sessions from each other, and no times.
+        reader: A reader of the file of messages.
+        prices: The prices of tokens.
+        filters: The conditions of a message: on its session, and not on its time.
 
     Raises:
         StoreError: As its subclasses say.
@@ -97,21 +97,21 @@ async def reported_costs(
                 state.is_guess,
             )
         )
-    return sorted(costs, key=lambda one: (-one.reported, one.session_id))
+    return sorted(costs, key=lambda report: (-report.reported, report.session_id))
 
 
 async def session_cost(project: Project, session: str) -> dict[str, Any]:
-    """Return what one session cost, computed and as its client says; None for what is not known.
+    """Return the cost of one session, computed and as its client says; None where it is unknown.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
         StoreError: As its subclasses say.
     """
     prices = PriceTable(configuration.load(project.config).cost_prices)
-    own = field("session_id") == session
+    of_session = field("session_id") == session
     async with reading(project, CONVERSATIONS) as reader:
-        totals = await token_totals(reader, "session", prices, own)
-        reported = await reported_costs(reader, prices, own)
+        totals = await token_totals(reader, "session", prices, of_session)
+        reported = await reported_costs(reader, prices, of_session)
     return {
         "computed": totals[0].cost if totals else None,
         "unpriced": totals[0].unpriced if totals else 0,
@@ -121,7 +121,7 @@ async def session_cost(project: Project, session: str) -> dict[str, Any]:
 
 
 async def _earlier(reader: Reader, latest: Iterable[_State], states: list[_State]) -> list[_State]:
-    """All states, where a session may be a fork of one that no filter names."""
+    """Return all states, where a session may be a fork of one that no filter names."""
     return await _states(reader) if any(map(_goes_on, latest)) else states
 
 
@@ -133,7 +133,7 @@ def _goes_on(state: _State) -> bool:
 
 
 def _before(state: _State, states: Iterable[_State]) -> float:
-    """Return what was spent before the session was forked, by the session that it is a fork of."""
+    """Return the cost, at the time of the fork, of the session that this one is a fork of."""
     if state.began_at is None:
         return 0.0
     costs = [
@@ -148,7 +148,7 @@ def _before(state: _State, states: Iterable[_State]) -> float:
 
 
 async def _states(reader: Reader, *filters: Filter) -> list[_State]:
-    """The states that clients wrote down, in order of time and of cost."""
+    """Return the states that clients wrote down, in order of time and of cost."""
     states = []
     async with aclosing(reader.stream(partial(_statement, filters))) as rows:
         async for session, tool, created_at, text in rows:
@@ -159,9 +159,8 @@ async def _states(reader: Reader, *filters: Filter) -> list[_State]:
 
 
 def _statement(filters: tuple[Filter, ...], source: Source) -> Statement:
-    fields = ("$.session_id", "$.tool")
-    named = ", ".join(source.extract(name) for name in fields)
-    columns = f"{named}, {source.created_at}, {source.extract('$.reported')}"
+    session, tool = source.extract("$.session_id"), source.extract("$.tool")
+    columns = f"{session}, {tool}, {source.created_at}, {source.extract('$.reported')}"
     return select(source, [*filters, ~field("reported").is_null()], columns=columns)
 
 

@@ -1,4 +1,4 @@
-"""The to-do lists of a session's agents: what was on them, when, and what happened meanwhile."""
+"""The to-do lists of a session's agents: their items over time, and the events meanwhile."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ MAIN: Final = "main"
 
 
 class Chain(NamedTuple):
-    """The to-do list of one agent: its snapshots, oldest first, and when its items were worked on.
+    """The to-do list of one agent: its snapshots, oldest first, and the periods of work on an item.
 
-    `events` has, for each time in `work`, what happened in it; it is empty where nobody asked.
+    `events` has the events of each period in `work`; it is empty where nobody asked for them.
     """
 
     agent_id: str | None
@@ -35,31 +35,31 @@ class Chain(NamedTuple):
 
 
 async def read_chains(
-    root: Path, begin: str, agent: str | None = None, *, with_events: bool = False
+    root: Path, prefix: str, agent: str | None = None, *, with_events: bool = False
 ) -> tuple[str, list[Chain]]:
-    """A session and the to-do lists of its agents.
+    """Return a session and the to-do lists of its agents.
 
     Args:
         root: The directory that holds `.khive`.
-        begin: The session's id, or the beginning of it.
-        agent: Of this agent alone: `MAIN`, or the beginning of a subagent's id.
-        with_events: Whether each time of work has its events.
+        prefix: The session's id, or the beginning of it.
+        agent: The one agent that is meant: `MAIN`, or the beginning of a subagent's id.
+        with_events: Whether each period of work has its events.
 
     Raises:
         NotFoundError: No session or several begin so; or it, or the agent, has no list.
         StoreError: As its subclasses say.
     """
-    session = await whole_id(Project(root), begin)
+    session = await whole_id(Project(root), prefix)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         events = await enter(open_store(HookEvent, dir=root, read_only=True))
-        wanted = field("session_id") == session
-        telling = await events.find(wanted, TELLING)
-        # Lists of which only events tell are stored with the others, where that can be.
-        stores_lists = bool(telling) and os.access(Project(root).khive, os.W_OK)
+        of_session = field("session_id") == session
+        list_events = await events.find(of_session, TELLING)
+        # Lists that only events tell of are stored with the others, where that can be.
+        stores_lists = bool(list_events) and os.access(Project(root).khive, os.W_OK)
         lists = await enter(open_store(FocusChain, dir=root, read_only=not stores_lists))
-        told = [*telling, *await lists.find(wanted)]
-        if not told:
+        records = [*list_events, *await lists.find(of_session)]
+        if not records:
             raise NotFoundError(
                 f"no to-do list of the session {session} is recorded",
                 hint="khive-persist sync reads the tools' transcripts",
@@ -80,12 +80,12 @@ async def read_chains(
             )
         chains = []
         for id, history in chosen.items():
-            times = work((each.created_at, items_of(each)) for each in history)
+            periods = work((snapshot.created_at, items_of(snapshot)) for snapshot in history)
             during = [
-                _telling(await events.events_during(session, one.start, one.end, id))
-                for one in (times if with_events else ())
+                _of_work(await events.events_during(session, period.start, period.end, id))
+                for period in (periods if with_events else ())
             ]
-            chains.append(Chain(id, history, times, during))
+            chains.append(Chain(id, history, periods, during))
     return session, chains
 
 
@@ -95,13 +95,13 @@ def _is_chosen(id: str | None, agent: str | None) -> bool:
     return agent == MAIN if id is None else id.startswith(agent)
 
 
-def _telling(events: Sequence[HookEvent]) -> list[HookEvent]:
-    """Without what says nothing of the work: the list's own calls, and a call whose end is there.
+def _of_work(events: Sequence[HookEvent]) -> list[HookEvent]:
+    """Leave out events that say nothing of the work: the list's own calls, and starts of calls.
 
-    The end of a call says how it went, too.
+    The start of a call stays where its end is missing: the end says how the call went, too.
     """
     contents = [event.content for event in events]
-    ended = {c.get("tool_use_id") for c in contents if c["event_type"].startswith("post_")}
+    ended_ids = {c.get("tool_use_id") for c in contents if c["event_type"].startswith("post_")}
     return [
         event
         for event in events
@@ -109,30 +109,30 @@ def _telling(events: Sequence[HookEvent]) -> list[HookEvent]:
         and event.content["event_type"] not in ("task_created", "task_completed")
         and not (
             event.content["event_type"].startswith("pre_")
-            and event.content.get("tool_use_id") in ended - {None}
+            and event.content.get("tool_use_id") in ended_ids - {None}
         )
     ]
 
 
 def in_progress(chain: Chain, text: str) -> tuple[float | None, Any]:
-    """Return how long an item was in progress, and since when it is, where it is so still."""
-    own = [one for one in chain.work if one.text == text]
-    ended = [seconds for one in own if (seconds := _seconds(one)) is not None]
-    since = next((one.start for one in own if one.end is None), None)
-    return sum(ended) if ended else None, since
+    """Return the seconds that an item was in progress, and the start where it is so still."""
+    periods = [period for period in chain.work if period.text == text]
+    durations = [seconds for period in periods if (seconds := _seconds(period)) is not None]
+    since = next((period.start for period in periods if period.end is None), None)
+    return sum(durations) if durations else None, since
 
 
 def as_lines(chains: Sequence[Chain], with_events: bool) -> Iterator[dict[str, Any]]:
-    """The snapshots, and with events each time of work, as JSON has them."""
+    """Yield the snapshots, and with events each period of work, as JSON has them."""
     for chain in chains:
         yield from map(document, chain.history)
         if with_events:
-            for one in _work(chain, with_events):
-                yield {"agent_id": chain.agent_id} | one
+            for fields in _work(chain, with_events):
+                yield {"agent_id": chain.agent_id} | fields
 
 
 def as_document(chain: Chain, with_events: bool) -> dict[str, Any]:
-    """The list of one agent as JSON has it."""
+    """Return the list of one agent as JSON has it."""
     current = [
         item | {"seconds_in_progress": in_progress(chain, item["text"])[0]}
         for item in items_of(chain.history[-1])
@@ -146,29 +146,29 @@ def as_document(chain: Chain, with_events: bool) -> dict[str, Any]:
 
 
 def _work(chain: Chain, with_events: bool) -> Iterator[dict[str, Any]]:
-    for number, one in enumerate(chain.work):
-        told: dict[str, Any] = {
-            "text": one.text,
-            "start": clock.to_text(one.start),
-            "end": None if one.end is None else clock.to_text(one.end),
-            "seconds": _seconds(one),
-            "ended": one.ended,
+    for number, period in enumerate(chain.work):
+        fields: dict[str, Any] = {
+            "text": period.text,
+            "start": clock.to_text(period.start),
+            "end": None if period.end is None else clock.to_text(period.end),
+            "seconds": _seconds(period),
+            "ended": period.ended,
         }
         if with_events:
-            told["events"] = [_event(event) for event in chain.events[number]]
-        yield told
+            fields["events"] = [_event(event) for event in chain.events[number]]
+        yield fields
 
 
 def _event(event: HookEvent) -> dict[str, Any]:
     names = ("event_type", "tool_name", "command", "file_paths", "success", "agent_id")
-    said = {name: event.content[name] for name in names if name in event.content}  # type: ignore[literal-required]
-    return {"id": event.id, "created_at": clock.to_text(event.created_at)} | said
+    fields = {name: event.content[name] for name in names if name in event.content}  # type: ignore[literal-required]
+    return {"id": event.id, "created_at": clock.to_text(event.created_at)} | fields
 
 
 def items_of(snapshot: FocusChain) -> list[dict[str, Any]]:
-    """The items of a snapshot that are as they should be."""
+    """Return the well-formed items of a snapshot."""
     return sound_items(snapshot.content.get("items"))
 
 
-def _seconds(one: Work) -> float | None:
-    return None if one.end is None else (one.end - one.start).total_seconds()
+def _seconds(period: Work) -> float | None:
+    return None if period.end is None else (period.end - period.start).total_seconds()

@@ -1,4 +1,4 @@
-"""Tokens and costs of messages, by what one wants to know them of."""
+"""Tokens and costs of messages, grouped by day, project, tool, model, session or agent."""
 
 from contextlib import aclosing
 from functools import partial
@@ -35,13 +35,13 @@ class TokenTotal(NamedTuple):
 
     Attributes:
         group: The day in UTC, project, tool, model, session or agent; None for those of none.
-        messages: How many they are.
+        messages: Their number.
         input: Tokens of the prompts that came from no cache.
         cache_read: Those that came from one.
         cache_write: Those that were put into one, for however long.
         output: Tokens of the answers, reasoning included.
-        cost: In USD, of those messages whose model has a price; None where none has.
-        unpriced: How many messages have none, and are not in `cost`.
+        cost: The cost in USD of the messages that have a price; None where none has.
+        unpriced: The number of messages that have none, and are not in `cost`.
     """
 
     group: str | None
@@ -67,7 +67,7 @@ class TokenTotal(NamedTuple):
 async def token_totals(
     reader: Reader, by: By, prices: PriceTable, *filters: Filter
 ) -> list[TokenTotal]:
-    """The tokens and costs of messages that pass every filter, the most expensive group first.
+    """Return the tokens and costs of messages that pass every filter, most expensive group first.
 
     Each message counts once, however many lines and files repeat it.
 
@@ -78,7 +78,7 @@ async def token_totals(
     sums: dict[str | None, Spent] = {}
     async with aclosing(reader.stream(partial(_statement, by, filters))) as rows:
         async for group, model, created_at, speed, geo, prompt, *used in rows:
-            one = spent_by(
+            spent = spent_by(
                 model,
                 dict(zip(PRICED, used, strict=True)),
                 clock.from_column(created_at) or clock.unreadable(),
@@ -88,15 +88,15 @@ async def token_totals(
                 geo=geo,
             )
             counts[group] = counts.get(group, 0) + 1
-            sums[group] = sums.get(group, _NOTHING).plus(one)
+            sums[group] = sums.get(group, _NOTHING).plus(spent)
     totals = [
         TokenTotal(
-            None if group is None else str(group), counts[group], one.input, one.cache_read,
-            one.cache_write, one.output, one.cost, one.unpriced,
+            None if group is None else str(group), counts[group], spent.input, spent.cache_read,
+            spent.cache_write, spent.output, spent.cost, spent.unpriced,
         )
-        for group, one in sums.items()
+        for group, spent in sums.items()
     ]  # fmt: skip
-    return sorted(totals, key=lambda one: (-(one.cost or 0), -one.output, one.group or ""))
+    return sorted(totals, key=lambda total: (-(total.cost or 0), -total.output, total.group or ""))
 
 
 def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement:
@@ -109,5 +109,5 @@ def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement
         [group, model, source.created_at, speed, geo, prompt_tokens_sql(source),
          *(used_sql(source, name) for name in PRICED)]
     )  # fmt: skip
-    some = AnyOf(tuple(field(priced_field(name)) > 0 for name in PRICED))
-    return select(source, [*filters, some], columns=columns)
+    is_used = AnyOf(tuple(field(priced_field(name)) > 0 for name in PRICED))
+    return select(source, [*filters, is_used], columns=columns)

@@ -1,4 +1,4 @@
-"""How long tool calls took in a time, and which failed. A call counts by its end, once."""
+"""The durations and failures of tool calls in a period. A call counts once, by its end."""
 
 from typing import Final, NamedTuple
 
@@ -17,21 +17,21 @@ EXAMPLE_CHARACTERS: Final = 2_000
 
 
 class ToolTimes(NamedTuple):
-    """The calls of one tool; of those whose length was told, how long they took, in ms.
+    """The calls of one tool, with the durations of those that have one, in ms.
 
-    Percentiles are by nearest rank: the smallest length that so many percent of all do not exceed,
-    which is a length that was measured.
+    Percentiles are by nearest rank: the smallest duration that so many percent of all do not
+    exceed, which is a duration that was measured.
 
     Attributes:
         tool: The AI tool.
-        tool_name: What it called; None where it did not tell.
-        calls: How many calls ended in the time.
-        failures: Those of them that failed or were refused.
-        median_ms: The 50th percentile; None where no length was told, as are the next three.
+        tool_name: The tool that it called; None where it did not name it.
+        calls: The number of calls that ended in the period.
+        failures: The number of those that failed or were refused.
+        median_ms: The 50th percentile; None where no call has a duration, as are the next three.
         p95_ms: The 95th percentile.
         longest_ms: The longest.
         total_ms: All together.
-        before_median_ms: The 50th percentile of the time before.
+        before_median_ms: The 50th percentile of the period before.
     """
 
     tool: str
@@ -50,52 +50,54 @@ class ToolFailures(NamedTuple):
 
     Attributes:
         tool: The AI tool.
-        tool_name: What it called; None where it did not tell.
-        failed: How many in the time.
-        before: How many in the time before.
-        example: What was said of the latest, its first characters; None where nothing was.
+        tool_name: The tool that it called; None where it did not name it.
+        failed: Their number in the period.
+        previously_failed: Their number in the period before.
+        example: The first characters of the latest error; None where there is none.
     """
 
     tool: str
     tool_name: str | None
     failed: int
-    before: int
+    previously_failed: int
     example: str | None
 
 
-async def slowest_tools(reader: Reader, time: Time, before: Time, limit: int) -> list[ToolTimes]:
-    """The tools that took most time together, at most so many; those that told no length last.
+async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) -> list[ToolTimes]:
+    """Return the tools that took most time together; those without a duration come last.
 
     Args:
-        reader: Of the files of events.
-        time: Which calls.
-        before: The time just before it.
-        limit: At most so many.
+        reader: A reader of the files of events.
+        time: The period of the calls.
+        previous: The period just before it.
+        limit: The most tools.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(lambda source: _times(source, time, before, limit))
+    rows = await reader.fetch(lambda source: _times(source, time, previous, limit))
     return [ToolTimes(*row) for row in rows]
 
 
-async def failing_tools(reader: Reader, time: Time, before: Time, limit: int) -> list[ToolFailures]:
-    """The tools that failed most often, at most so many.
+async def failing_tools(
+    reader: Reader, time: Time, previous: Time, limit: int
+) -> list[ToolFailures]:
+    """Return the tools that failed most often, up to a limit.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(lambda source: _failures(source, time, before, limit))
+    rows = await reader.fetch(lambda source: _failures(source, time, previous, limit))
     return [ToolFailures(*row) for row in rows]
 
 
-def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
+def _times(source: Source, time: Time, previous: Time, limit: int) -> Statement:
     length = source.extract("$.duration_ms")
     columns = (
         f"CASE WHEN typeof({length}) IN ('integer', 'real') THEN {length} END AS length,"
         f" {is_failed_call_sql(source)} AS failed"
     )
-    calls, values = _calls(source, columns, time, before)
+    calls, values = _calls(source, columns, time, previous)
     rank = "CASE WHEN {period} AND position = (known * {percent} + 99) / 100 THEN length END"
     return Statement(
         "SELECT tool, nullif(name, ''), sum(is_now), coalesce(sum(is_now AND failed), 0),"
@@ -112,10 +114,10 @@ def _times(source: Source, time: Time, before: Time, limit: int) -> Statement:
     )
 
 
-def _failures(source: Source, time: Time, before: Time, limit: int) -> Statement:
+def _failures(source: Source, time: Time, previous: Time, limit: int) -> Statement:
     error = f"substr({text_sql(source, 'error')}, 1, {EXAMPLE_CHARACTERS}) AS error"
     failed = f" AND {is_failed_call_sql(source)}"
-    calls, values = _calls(source, f"{error}, {source.created_at} AS at", time, before, failed)
+    calls, values = _calls(source, f"{error}, {source.created_at} AS at", time, previous, failed)
     return Statement(
         # SQLite gives the error of the row that has the maximum.
         "SELECT tool, name, failed, before, error FROM ("
@@ -128,21 +130,21 @@ def _failures(source: Source, time: Time, before: Time, limit: int) -> Statement
 
 
 def _calls(
-    source: Source, columns: str, time: Time, before: Time, where: str = ""
+    source: Source, columns: str, time: Time, previous: Time, condition: str = ""
 ) -> tuple[str, list[str]]:
-    """The ends of tool calls in a time and in the one just before it."""
+    """Select the ends of tool calls in a period and in the one just before it."""
     at = source.created_at
-    each = [
+    selects = [
         f"SELECT {tool_sql(source, tool)} AS tool, {text_sql(source, 'tool_name')} AS name,"
         f" {at} >= ? AS is_now,"
         f" {columns} FROM {source.tables[purpose.name]}"
-        f" WHERE {is_call_end_sql(source)} AND {at} >= ? AND {at} < ?{where}"
+        f" WHERE {is_call_end_sql(source)} AND {at} >= ? AND {at} < ?{condition}"
         " LIMIT -1"
         for tool, purpose in HOOK_EVENTS.items()
         if purpose.name in source.tables
     ]
-    if not each:
+    if not selects:
         nothing = "NULL AS tool, NULL AS name, 0 AS is_now, NULL AS length, 0 AS failed,"
         return f"SELECT {nothing} NULL AS error, NULL AS at LIMIT 0", []
-    both = " UNION ALL ".join(f"SELECT * FROM ({one})" for one in each)
-    return both, [time.since, before.since, time.until] * len(each)
+    union = " UNION ALL ".join(f"SELECT * FROM ({select})" for select in selects)
+    return union, [time.since, previous.since, time.until] * len(selects)

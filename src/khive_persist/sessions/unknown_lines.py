@@ -1,4 +1,4 @@
-"""The lines of transcripts whose kind is not known: kept as they came, and no messages."""
+"""The lines of transcripts whose kind is unknown: kept as they came, and no messages."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ NO_MESSAGE = "none"
 
 
 class UnknownLines(NamedTuple):
-    """How many lines of one kind a tool's transcripts have."""
+    """The number of lines of one kind in a tool's transcripts."""
 
     tool: str
     kind: str
@@ -18,10 +18,10 @@ class UnknownLines(NamedTuple):
 
 
 async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
-    """The kinds that are not known, by tool, the most frequent first.
+    """Count the lines of unknown kinds, by tool, the most frequent first.
 
     Args:
-        reader: Of the conversations.
+        reader: A reader of the conversations.
 
     Raises:
         StoreError: As its subclasses say.

@@ -22,7 +22,7 @@ async def record_outcome(
     metadata: dict[str, Any] | None = None,
     dir: Path | str | None = None,
 ) -> Outcome:
-    """Say how a session ended: committed, synced and copied on return.
+    """Record the verdict on a session: committed, synced and copied on return.
 
     The plans stay as they were, and so do verdicts before it. See `OutcomeContent` for which of
     several counts.
@@ -30,9 +30,9 @@ async def record_outcome(
     Args:
         session_id: The whole id of the agent's session, or of the plan's. It need not be known.
         verdict: success, partial or failure.
-        note: Why.
+        note: The reason for the verdict.
         source: `rule` for a program that judges; then a person's verdict comes before it.
-        metadata: What else is to be kept.
+        metadata: Other facts to keep with it.
         dir: The directory that holds `.khive`.
 
     Raises:
@@ -54,7 +54,7 @@ async def record_outcome(
 
 
 async def find_session(project: Project, prefix: str) -> str:
-    """The one session of any record whose id is this or begins so.
+    """Return the one session of any record whose id is this or begins so.
 
     Raises:
         NotFoundError: There is none, or several.
@@ -62,12 +62,12 @@ async def find_session(project: Project, prefix: str) -> str:
     if prefix and await is_known(project, prefix):
         return prefix
     async with reading(project, *facts.PURPOSES) as reader:
-        # Also sessions of which only a plan tells, that they carried it out.
-        found = {*await facts.session_ids(reader, prefix, _NAMED + 1)}
-    if prefix in found:
+        # Also the sessions that only a plan names, as those that carried it out.
+        ids = {*await facts.session_ids(reader, prefix, _NAMED + 1)}
+    if prefix in ids:
         return prefix
-    found |= {*await ids_beginning(project, prefix, _NAMED + 1)}
-    whole = only_one(sorted(found), prefix) if prefix else None
-    if whole is None:
+    ids |= {*await ids_beginning(project, prefix, _NAMED + 1)}
+    session_id = only_one(sorted(ids), prefix) if prefix else None
+    if session_id is None:
         raise NotFoundError(f"no session has an id that begins with {prefix!r}")
-    return whole
+    return session_id

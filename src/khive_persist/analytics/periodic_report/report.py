@@ -23,7 +23,7 @@ from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, 
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.sessions.activity import PlansMade, Time, latest, plans_made, verdicts_given
+from khive_persist.sessions.activity import PlanTotals, Time, latest, plan_totals, verdict_counts
 from khive_persist.sessions.application_activity import (
     PURPOSES,
     Applications,
@@ -32,7 +32,7 @@ from khive_persist.sessions.application_activity import (
     applications,
     series,
 )
-from khive_persist.sessions.projects import Everywhere, read_everywhere
+from khive_persist.sessions.projects import ProjectResults, read_everywhere
 from khive_persist.sessions.rollup.titles import read_titles
 from khive_persist.sessions.tool_calls import ToolFailures, failing_tools, slowest_tools
 from khive_persist.store.reader import Reader
@@ -54,14 +54,14 @@ class _PeriodFacts(NamedTuple):
     """The facts of one of the two periods."""
 
     totals: Totals
-    plans: PlansMade
+    plans: PlanTotals
     verdicts: dict[str, int]
     applications: Applications
 
 
 async def report_everywhere(
     kind: Kind, at: datetime | None = None, current_time: datetime | None = None
-) -> Everywhere[dict[str, Any]]:
+) -> ProjectResults[dict[str, Any]]:
     """Return a report on each project by itself, all on the same day or week; see `read_report`."""
     current_time = clock.now() if current_time is None else current_time
 
@@ -146,8 +146,8 @@ async def read_report(
 async def _facts(reader: Reader, time: Time, totals: Totals) -> _PeriodFacts:
     return _PeriodFacts(
         totals,
-        await plans_made(reader, time),
-        await verdicts_given(reader, time),
+        await plan_totals(reader, time),
+        await verdict_counts(reader, time),
         await applications(reader, time),
     )
 
@@ -258,7 +258,7 @@ def _failure(tool: ToolFailures) -> dict[str, Any]:
         "tool": tool.tool,
         "tool_name": tool.tool_name,
         "count": tool.failed,
-        "before": tool.before,
+        "before": tool.previously_failed,
         "example": None if message is None else message[:ERROR_CHARACTERS],
     }
 

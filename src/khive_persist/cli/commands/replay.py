@@ -18,7 +18,7 @@ from khive_persist.models.query import field
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.read import Session, is_known, read_session
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 
 
@@ -93,7 +93,7 @@ def command(
     if where is not None:
         return _emit(project, id, where, speed, max_gap_seconds)
     prices = PriceTable(configuration.load(project.config).cost_prices)
-    entries = tell(found, prices, thinking=thinking)
+    entries = build_timeline(found, prices, thinking=thinking)
     if to_html is not None:
         _write_page(id, found, entries, to_html, force=force)
     else:
@@ -147,7 +147,7 @@ def _emit(
         raise NotFoundError(f"no event of the session {id} is recorded, only what else it had")
     with progress("payloads", len(payloads)) as advance:
         done = emit(payloads, target, speed=speed, max_gap_seconds=max_gap_seconds, advance=advance)
-    click.echo(f"{done.sent} of {len(payloads)} payloads sent", err=True)
+    click.echo(f"{done.accepted} of {len(payloads)} payloads sent", err=True)
     redacted = sum(payload.is_redacted for payload in payloads if payload.payload is not None)
     if redacted:
         click.echo(f"{redacted} of them with placeholders for secrets", err=True)

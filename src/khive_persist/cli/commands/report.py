@@ -104,7 +104,7 @@ def _of_all(
     context: click.Context, directory: str | None, kind: Kind, at: datetime | None, *, as_json: bool
 ) -> int:
     everywhere = from_everywhere(context, directory, partial(report_everywhere, kind, at))
-    reports = everywhere.found
+    reports = everywhere.results
     if as_json:
         print_json([{"project": str(root)} | report for root, report in reports.items()])
     else:

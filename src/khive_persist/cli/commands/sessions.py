@@ -87,7 +87,7 @@ def _of_all(
     limit: int | None,
 ) -> int:
     everywhere = from_everywhere(context, directory, partial(sessions_everywhere, wanted, limit))
-    pairs = [(str(root), one) for root, found in everywhere.found.items() for one in found]
+    pairs = [(str(root), one) for root, found in everywhere.results.items() for one in found]
     pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
     if form == "table":
         rows = [(project, *one) for project, one in pairs]

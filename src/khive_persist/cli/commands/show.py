@@ -23,7 +23,7 @@ from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.read import Session, is_known, read_own_kinds, read_session
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost, reported_costs
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import content_of
 from khive_persist.store.codec import dump_lossy
 from khive_persist.store.kinds import find_records
@@ -90,7 +90,7 @@ def command(
     else:
         prices = PriceTable(configuration.load(project.config).cost_prices)
         story = StoryLines()
-        entries = tell(session, prices, thinking=thinking)
+        entries = build_timeline(session, prices, thinking=thinking)
         lines = (line for entry in entries for line in story.of(entry))
         if sys.stdout.isatty() and not no_pager:
             click.echo_via_pager(f"{line}\n" for line in lines)

@@ -101,9 +101,9 @@ def _of_all(
     read = partial(stats_everywhere, wanted, of_messages, by, of_sessions)
     everywhere = from_everywhere(context, directory, read)
     if as_json:
-        print_json([{"project": str(root)} | one for root, one in everywhere.found.items()])
+        print_json([{"project": str(root)} | one for root, one in everywhere.results.items()])
     else:
-        _print({str(root): one for root, one in everywhere.found.items()}, by)
+        _print({str(root): one for root, one in everywhere.results.items()}, by)
     return FAILED if everywhere.failed else DONE
 
 

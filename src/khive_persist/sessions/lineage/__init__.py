@@ -1,1 +1,1 @@
-"""Who started whom: the agents of a session as a tree, and the sessions that came from others."""
+"""Lineage: the agents of a session as a tree, and the sessions that came from others."""

@@ -1,4 +1,4 @@
-"""What an agent did: its messages, tokens, cost, time and tool calls."""
+"""The work of an agent: its messages, tokens, cost, time and tool calls."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -9,15 +9,15 @@ from khive_persist.sessions.definitions import Spent, is_message, spent, unrepor
 
 
 class Work(NamedTuple):
-    """What one agent did, or several together.
+    """The work of one agent, or of several together.
 
     Attributes:
-        messages: How many messages it has, prompts and results of tools among them.
+        messages: The number of its messages, prompts and results of tools among them.
         spent: The tokens and the cost of these.
-        tool_calls: How many tool calls ended, each once.
-        failures: How many of those failed or were refused.
-        started_at: The first that is recorded of it.
-        ended_at: The last.
+        tool_calls: The number of tool calls that ended, each once.
+        failures: The number of those that failed or were refused.
+        started_at: The time of its first record.
+        ended_at: The time of its last record.
     """
 
     messages: int = 0
@@ -29,29 +29,29 @@ class Work(NamedTuple):
 
     @property
     def duration_seconds(self) -> float | None:
-        """From the first to the last, waiting included."""
+        """The time from the first record to the last, waiting included."""
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
 
 
-def together(parts: Iterable[Work]) -> Work:
-    """The work of several agents as one; their time is from the first start to the last end."""
-    both = Work()
+def sum_work(parts: Iterable[Work]) -> Work:
+    """Sum the work of several agents; its time is from the first start to the last end."""
+    total = Work()
     for part in parts:
-        both = Work(
-            both.messages + part.messages,
-            both.spent.plus(part.spent),
-            both.tool_calls + part.tool_calls,
-            both.failures + part.failures,
-            min((at for at in (both.started_at, part.started_at) if at is not None), default=None),
-            max((at for at in (both.ended_at, part.ended_at) if at is not None), default=None),
+        total = Work(
+            total.messages + part.messages,
+            total.spent.plus(part.spent),
+            total.tool_calls + part.tool_calls,
+            total.failures + part.failures,
+            min((at for at in (total.started_at, part.started_at) if at is not None), default=None),
+            max((at for at in (total.ended_at, part.ended_at) if at is not None), default=None),
         )
-    return both
+    return total
 
 
 def of_message(content: Mapping[str, Any], at: datetime, prices: PriceTable) -> Work:
-    """Return what one message adds: of tool calls, those of which no event tells."""
+    """Return the work of one message: of tool calls, those that no event tells of."""
     calls, failures = unreported(content, "calls"), unreported(content, "failures")
     messages = int(is_message(content))
     return Work(messages, spent(content, at, prices), calls, failures, at, at)

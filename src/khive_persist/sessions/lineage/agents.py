@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.definitions import is_call_end, is_failed_call
-from khive_persist.sessions.lineage.agent_totals import Work, of_message, together
+from khive_persist.sessions.lineage.agent_totals import Work, of_message, sum_work
 from khive_persist.sessions.lineage.parents import Parents
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
@@ -17,16 +17,16 @@ class Agent(NamedTuple):
     """One agent of a session.
 
     Attributes:
-        agent_id: What its tool calls it; None for the session's own.
-        agent_type: What kind it is, in the tool's word; None where that is not told.
+        agent_id: The tool's id of it; None for the session's own.
+        agent_type: Its kind, in the tool's word; None where the tool names none.
         parent_agent_id: The agent that started it; None for the session's own.
-        parent_is_recorded: Whether that is known. Where it is not, nothing is guessed: the agent
-            comes after those that are known to be the session's. `parent_agent_id` is then one that
-            was named and of which nothing else is recorded, if there is one.
+        parent_is_recorded: Whether the agent that started it is known. Where it is not, nothing is
+            guessed: the agent comes after those that are known to be the session's.
+            `parent_agent_id` is then one that was named and has no records, if there is one.
         depth: 0 for the session's own agent, 1 for those that it started, and so on.
-        models: That answered.
-        own: What it did by itself.
-        total: The same with all agents below it.
+        models: The models that answered.
+        own: Its own work.
+        total: Its work and that of all agents below it.
     """
 
     agent_id: str | None
@@ -39,7 +39,7 @@ class Agent(NamedTuple):
     total: Work
 
 
-class _Seen:
+class _Trace:
     def __init__(self) -> None:
         self.agent_type: str | None = None
         self.models: dict[str, None] = {}
@@ -47,21 +47,21 @@ class _Seen:
         self.is_real = False
 
     def span(self, at: datetime) -> None:
-        self.work = together([self.work, Work(started_at=at, ended_at=at)])
+        self.work = sum_work([self.work, Work(started_at=at, ended_at=at)])
 
 
 class Agents:
-    """Gathers the agents of a session from its messages and events, in whatever order they come.
+    """The agents of a session, gathered from its messages and events, in whatever order they come.
 
     A tool call counts by its end, as in every count of a session; a message that names the call
-    knows better than its event which agent called. Memory is for the agents and the ids of their
-    calls, not for what was said.
+    knows better than its event which agent called. Memory holds the agents and the ids of their
+    calls, and no texts.
     """
 
     def __init__(self, prices: PriceTable) -> None:
         self._prices = prices
         self._parents = Parents()
-        self._seen: dict[str | None, _Seen] = {None: _Seen()}
+        self._traces: dict[str | None, _Trace] = {None: _Trace()}
         self._callers: dict[str, str | None] = {}
         self._ends: Counter[tuple[str | None, str | None, bool]] = Counter()
         self._types: dict[str | None, str] = {}
@@ -71,11 +71,11 @@ class Agents:
         """Take in one message of the session."""
         self._parents.see_message(content)
         agent = self._agent(content)
-        seen = self._seen[agent]
-        seen.is_real = True
-        seen.work = together([seen.work, of_message(content, at, self._prices)])
+        trace = self._traces[agent]
+        trace.is_real = True
+        trace.work = sum_work([trace.work, of_message(content, at, self._prices)])
         if content.get("role") == "assistant" and isinstance(content.get("model"), str):
-            seen.models.setdefault(content["model"])
+            trace.models.setdefault(content["model"])
         for call in content.get("tool_calls") or ():
             if isinstance(use_id := call.get("tool_use_id"), str):
                 self._callers[use_id] = agent
@@ -85,47 +85,47 @@ class Agents:
         """Take in one hook event of the session."""
         self._parents.see_event(content)
         kind, agent = content.get("event_type"), self._agent(content)
-        seen = self._seen[agent]
-        # Claude Code says of what compacts a conversation that it stopped, and nothing else.
-        seen.is_real |= kind != "subagent_stop" or bool(content.get("agent_type"))
-        seen.span(at)
+        trace = self._traces[agent]
+        # Of an agent that compacts a conversation, Claude Code says only that it stopped.
+        trace.is_real |= kind != "subagent_stop" or bool(content.get("agent_type"))
+        trace.span(at)
         if is_call_end(content):
             use_id = content.get("tool_use_id")
-            named = use_id if isinstance(use_id, str) else None
-            self._ends[named, agent, is_failed_call(content)] += 1
+            call_id = use_id if isinstance(use_id, str) else None
+            self._ends[call_id, agent, is_failed_call(content)] += 1
 
     def tree(self) -> list[Agent]:
-        """The agents: the session's own first, each followed by those that it started.
+        """Return the agents: the session's own first, each followed by those that it started.
 
         Those of one agent are in order of their start. Agents whose parent is not recorded come
         last; so do those of damaged data where each is below the other.
         """
         calls = self._calls()
-        agents = {id: seen for id, seen in self._seen.items() if id is None or seen.is_real}
-        own = {id: together([seen.work, calls.get(id, Work())]) for id, seen in agents.items()}
-        told = {id: parent for id, parent in self._parents.found().items() if id in agents}
+        agents = {id: trace for id, trace in self._traces.items() if id is None or trace.is_real}
+        work = {id: sum_work([trace.work, calls.get(id, Work())]) for id, trace in agents.items()}
+        parents = {id: parent for id, parent in self._parents.parents().items() if id in agents}
         in_order = [id for id in _in_order(agents) if id is not None]
         children: dict[str | None, list[str]] = {}
         for id in in_order:
-            if id in told and told[id] in agents:
-                children.setdefault(told[id], []).append(id)
-        unplaced = [id for id in in_order if id not in told or told[id] not in agents]
+            if id in parents and parents[id] in agents:
+                children.setdefault(parents[id], []).append(id)
+        unplaced = [id for id in in_order if id not in parents or parents[id] not in agents]
         order: list[tuple[str | None, int]] = []
         reached: set[str | None] = set()
-        # What is left after these is below itself: the first of it begins.
+        # Agents that are not reached by then are below themselves: the first of them begins.
         for head in (None, *unplaced, *in_order):
             if head not in reached:
                 order += _below(head, children, reached)
-        totals = _totals(order, own)
+        totals = _totals(order, work)
         return [
             Agent(
                 id,
                 agents[id].agent_type or self._types.get(id),
-                told.get(id) if id is not None else None,
-                id is None or depth > 1 or (id in told and told[id] is None),
+                parents.get(id) if id is not None else None,
+                id is None or depth > 1 or (id in parents and parents[id] is None),
                 depth,
                 tuple(agents[id].models),
-                own[id],
+                work[id],
                 totals[number],
             )
             for number, (id, depth) in enumerate(order)
@@ -136,50 +136,53 @@ class Agents:
             self.tools.setdefault(tool)
         id = content.get("agent_id")
         agent = id if isinstance(id, str) and id else None
-        seen = self._seen.setdefault(agent, _Seen())
+        trace = self._traces.setdefault(agent, _Trace())
         kind = content.get("agent_type")
         if agent is not None and isinstance(kind, str) and kind:
-            seen.agent_type = seen.agent_type or kind
+            trace.agent_type = trace.agent_type or kind
         return agent
 
     def _see_type(self, call: Mapping[str, Any]) -> None:
-        """Gemini CLI says what kind an agent is only where it is started."""
-        given, started = call.get("input"), call.get("spawned_agent_id")
-        kind = given.get("agent_name") if isinstance(given, Mapping) else None
+        """Take in an agent's kind, which Gemini CLI says only in the call that starts it."""
+        arguments, started = call.get("input"), call.get("spawned_agent_id")
+        kind = arguments.get("agent_name") if isinstance(arguments, Mapping) else None
         if isinstance(kind, str) and isinstance(started, str):
             self._types[started] = kind
 
     def _calls(self) -> dict[str | None, Work]:
-        """The calls of which events tell."""
+        """Return the calls that events tell of, by agent."""
         calls: dict[str | None, Work] = {}
         for (use_id, of_event, is_failed), count in self._ends.items():
             agent = of_event if use_id is None else self._callers.get(use_id, of_event)
             work = Work(tool_calls=count, failures=count * is_failed)
-            calls[agent] = together([calls.get(agent, Work()), work])
+            calls[agent] = sum_work([calls.get(agent, Work()), work])
         return calls
 
 
-def _in_order(agents: Mapping[str | None, _Seen]) -> list[str | None]:
-    return sorted(agents, key=lambda one: (agents[one].work.started_at or _LAST, one or ""))
+def _in_order(agents: Mapping[str | None, _Trace]) -> list[str | None]:
+    return sorted(agents, key=lambda agent: (agents[agent].work.started_at or _LAST, agent or ""))
 
 
 def _below(
     head: str | None, children: Mapping[str | None, list[str]], reached: set[str | None]
 ) -> Iterator[tuple[str | None, int]]:
-    """An agent and those below it, with their depths; without recursion, as data may be damaged."""
-    waiting: list[tuple[str | None, int]] = [(head, 0 if head is None else 1)]
-    while waiting:
-        id, depth = waiting.pop()
+    """Yield an agent and those below it, with their depths.
+
+    It is no recursion, as damaged data may have a circle.
+    """
+    stack: list[tuple[str | None, int]] = [(head, 0 if head is None else 1)]
+    while stack:
+        id, depth = stack.pop()
         if id in reached:
             continue
         reached.add(id)
         yield id, depth
-        waiting += [(child, depth + 1) for child in reversed(children.get(id, ()))]
+        stack += [(child, depth + 1) for child in reversed(children.get(id, ()))]
 
 
-def _totals(order: list[tuple[str | None, int]], own: Mapping[str | None, Work]) -> list[Work]:
-    """The work of each agent with all below it: those that follow it and are deeper."""
-    totals = [own[id] for id, _ in order]
+def _totals(order: list[tuple[str | None, int]], work: Mapping[str | None, Work]) -> list[Work]:
+    """Sum the work of each agent with all below it: those that follow it and are deeper."""
+    totals = [work[id] for id, _ in order]
     open_above: list[int] = []
     for number in range(len(order)):
         while open_above and order[open_above[-1]][1] >= order[number][1]:
@@ -191,6 +194,6 @@ def _totals(order: list[tuple[str | None, int]], own: Mapping[str | None, Work])
 
 
 def _close(totals: list[Work], open_above: list[int]) -> None:
-    done = open_above.pop()
+    closed = open_above.pop()
     if open_above:
-        totals[open_above[-1]] = together([totals[open_above[-1]], totals[done]])
+        totals[open_above[-1]] = sum_work([totals[open_above[-1]], totals[closed]])

@@ -8,16 +8,16 @@ from khive_persist.sessions.lineage.agent_totals import Work
 from khive_persist.sessions.lineage.lineage import Lineage
 
 
-def as_document(found: Lineage) -> dict[str, Any]:
-    """All of it, instants as text in UTC."""
-    links = found.links
+def as_document(lineage: Lineage) -> dict[str, Any]:
+    """Return all of a lineage, instants as text in UTC."""
+    links = lineage.links
     return {
-        "session_id": found.session_id,
-        "tool": found.tool,
-        "starts": [_plain(start._asdict()) for start in found.starts],
+        "session_id": lineage.session_id,
+        "tool": lineage.tool,
+        "starts": [_plain(start._asdict()) for start in lineage.starts],
         "agents": [
             agent._asdict() | {"own": _work(agent.own), "total": _work(agent.total)}
-            for agent in found.agents
+            for agent in lineage.agents
         ],
         "links": {
             "forked_from": links.forked_from and _plain(links.forked_from._asdict()),
@@ -50,5 +50,5 @@ def _work(work: Work) -> dict[str, Any]:
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    """With instants as every other command has them."""
+    """Write instants as every other command does."""
     return {n: clock.to_text(v) if isinstance(v, datetime) else v for n, v in fields.items()}

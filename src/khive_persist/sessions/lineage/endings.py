@@ -1,7 +1,7 @@
-"""How a tool call ended, as its transcript says it: denied and interrupted is not failed.
+"""The endings of tool calls, by their transcripts: denied and interrupted is not failed.
 
-What a command wrote comes into the same field as what the client says of a call. So a text counts
-only where it stands at the beginning, and only of a result that is an error.
+The output of a command stands in the same field as the client's words on a call. So a text counts
+only where it stands at the beginning, and only in a result that is an error.
 """
 
 import json
@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 
 Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "refused", "unknown"]
 
-# How the client's own words begin where a call did not run, or not to its end. `invalid` is what
-# the client refuses by itself: a tool that is not there, an input that does not fit. `refused` is
-# what the tool does not do once it has looked closer: a patch whose place is not there.
+# The beginnings of the client's own words where a call did not run, or not to its end. `invalid` is
+# a call that the client refuses by itself: a tool that is not there, an input that does not fit.
+# `refused` is one that the tool refuses once it has looked closer: a patch that does not apply.
 _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
     "claude-code": {
         "<tool_use_error>cancelled": "interrupted",
@@ -66,7 +66,7 @@ def ending_of(tool: str, result: Mapping[str, Any] | None, status: Any = None) -
     Args:
         tool: The AI tool.
         result: Its result, as a message has it; None where there is none.
-        status: The tool's word for how it ended, where the transcript has one.
+        status: The tool's word for the ending, where the transcript has one.
     """
     if result is None:
         return "unknown"
@@ -83,7 +83,7 @@ def ending_of(tool: str, result: Mapping[str, Any] | None, status: Any = None) -
 
 
 def _beginning(output: Any) -> str:
-    """The first words of an answer, whatever it is wrapped in, in small letters."""
+    """Return the first words of an answer, whatever it is wrapped in, in small letters."""
     while not isinstance(output, str):
         if isinstance(output, list) and output:
             output = output[0]

@@ -27,12 +27,12 @@ class Start(NamedTuple):
 
 
 class Lineage(NamedTuple):
-    """Where a session came from, and who worked in it.
+    """The origin of a session, and the agents that worked in it.
 
     Attributes:
         session_id: The session.
         tool: The AI tool.
-        starts: When it began and went on, as hook events tell; a session that is resumed under its
+        starts: Its begin and its resumptions, from hook events; a session that is resumed under its
             own id starts again.
         agents: Its own agent first, each followed by those that it started: see `Agents.tree`.
         links: Other sessions that it came from, or that came from it.
@@ -46,10 +46,10 @@ class Lineage(NamedTuple):
 
 
 async def read_lineage(project: Project, session_id: str, prices: PriceTable) -> Lineage:
-    """The lineage of the session whose id is this, or begins so.
+    """Return the lineage of the session whose id is this, or begins so.
 
-    What is said comes from the tools' transcripts, as `sync` read them, and from hook events; where
-    there is only one of the two, from that. Nothing but counts is kept in memory.
+    Its sources are the tools' transcripts, as `sync` read them, and hook events, or the one of the
+    two that is there. Memory holds nothing but counts.
 
     Raises:
         NotFoundError: No session, or several, begin so; or it has neither messages nor events.

@@ -17,13 +17,13 @@ _FIELDS: Final = ("$.session_id", "$.metadata.sessions", "$.forked_from", "$.par
 
 
 class Link(NamedTuple):
-    """Another session, and what it has to do with this one.
+    """A link of a session to another one.
 
     Attributes:
         session_id: The other session.
         is_recorded: Whether any message of its own is recorded.
-        messages: How many messages both have; None where the tool only names the other.
-        at: The last of those; else None.
+        messages: The number of messages that both have; None where the tool only names the other.
+        at: The time of the last of those; else None.
     """
 
     session_id: str
@@ -55,57 +55,57 @@ class _Shared(NamedTuple):
 
 
 async def find_links(reader: Reader, session_id: str) -> Links:
-    """The links of one session; every message is looked through, about 4 s of CPU for each GB.
+    """Return the links of one session, from all messages: about 4 s of CPU for each GB.
 
     Where a history was handed on several times, a session is a fork of the one that said the last
     message that they have in common.
 
     Args:
-        reader: Of the messages.
-        session_id: The session.
+        reader: A reader of the messages.
+        session_id: The session's id.
 
     Raises:
         StoreError: As its subclasses say.
     """
     shared: dict[str, dict[str, _Shared]] = {}
-    named: dict[str, str] = {}
+    named_origins: dict[str, str] = {}
     parents: dict[str, str] = {}
-    for session, others, forked_from, parent, created_at in await reader.fetch(_marked):
+    for session, copies_text, forked_from, parent, created_at in await reader.fetch(_marked):
         if not isinstance(session, str):
             continue
         # A copy whose original is not recorded stands under the fork that was read first.
         owner = forked_from if isinstance(forked_from, str) else session
-        known = codec.column(others)
-        for other in known if isinstance(known, list) else ():
-            if isinstance(other, str):
-                have = shared.setdefault(other, {})
-                before = have.get(owner, _Shared(0, ""))
-                have[owner] = _Shared(before.messages + 1, max(before.at, str(created_at)))
+        copies = codec.column(copies_text)
+        for fork in copies if isinstance(copies, list) else ():
+            if isinstance(fork, str):
+                by_owner = shared.setdefault(fork, {})
+                messages, at = by_owner.get(owner, _Shared(0, ""))
+                by_owner[owner] = _Shared(messages + 1, max(at, str(created_at)))
         if isinstance(forked_from, str):
-            named[session] = forked_from
+            named_origins[session] = forked_from
         if isinstance(parent, str):
             parents[session] = parent
-    origins = named | {fork: _last(have) for fork, have in shared.items()}
+    origins = named_origins | {fork: _last(by_owner) for fork, by_owner in shared.items()}
     forks = sorted(fork for fork, origin in origins.items() if origin == session_id)
-    started = sorted(one for one, parent in parents.items() if parent == session_id)
+    started = sorted(id for id, parent in parents.items() if parent == session_id)
     origin, parent = origins.get(session_id), parents.get(session_id)
     mentioned = [*forks, *started, *filter(None, (origin, parent))]
-    there = {row[0] for row in await reader.fetch(partial(_recorded, mentioned))}
+    recorded = {row[0] for row in await reader.fetch(partial(_recorded, mentioned))}
 
-    def link(other: str, have: _Shared | None) -> Link:
-        at = clock.from_column(have.at) if have else None
-        return Link(other, other in there, have.messages if have else None, at)
+    def link(other: str, common: _Shared | None) -> Link:
+        at = clock.from_column(common.at) if common else None
+        return Link(other, other in recorded, common.messages if common else None, at)
 
     return Links(
         link(origin, shared.get(session_id, {}).get(origin)) if origin else None,
         _by_time(link(fork, shared.get(fork, {}).get(session_id)) for fork in forks),
         link(parent, None) if parent else None,
-        tuple(link(one, None) for one in started),
+        tuple(link(id, None) for id in started),
     )
 
 
-def _last(have: dict[str, _Shared]) -> str:
-    return max(have, key=lambda session: (have[session].at, have[session].messages, session))
+def _last(by_owner: dict[str, _Shared]) -> str:
+    return max(by_owner, key=lambda owner: (by_owner[owner].at, by_owner[owner].messages, owner))
 
 
 def _by_time(links: Iterable[Link]) -> tuple[Link, ...]:
@@ -113,10 +113,13 @@ def _by_time(links: Iterable[Link]) -> tuple[Link, ...]:
 
 
 def _marked(source: Source) -> Statement:
-    wanted = " OR ".join(f"instr({source.content}, ?)" for _ in _MARKS)
+    has_mark = " OR ".join(f"instr({source.content}, ?)" for _ in _MARKS)
     columns = ", ".join(source.extract(path) for path in _FIELDS)
-    told = " OR ".join(f"{source.extract(path)} IS NOT NULL" for path in _FIELDS[1:])
-    sql = f"SELECT {columns}, {source.created_at} FROM {source.sql} WHERE ({wanted}) AND ({told})"
+    has_field = " OR ".join(f"{source.extract(path)} IS NOT NULL" for path in _FIELDS[1:])
+    sql = (
+        f"SELECT {columns}, {source.created_at} FROM {source.sql}"
+        f" WHERE ({has_mark}) AND ({has_field})"
+    )
     return Statement(sql, list(_MARKS))
 
 

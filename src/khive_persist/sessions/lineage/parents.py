@@ -1,4 +1,4 @@
-"""Which agent started which, by what its session's messages and events say of it."""
+"""The parents of a session's agents, from its messages and events."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ _MAIN: Final = None
 
 
 class Parents:
-    """Gathers what is said of agents, in whatever order it comes.
+    """The agents of a session and their parents, gathered in whatever order records come.
 
     Claude Code says beside a subagent's transcript which tool call started it, and in the call's
     result which agent that is; Codex names the parent in the subagent's transcript, and Gemini CLI
@@ -23,7 +23,7 @@ class Parents:
         self._teammates: dict[str, str] = {}
         self._callers: dict[str, str | None] = {}
         self._names: dict[str, str] = {}
-        # By what a result calls the agent: the call that it answers, and who made that.
+        # By the agent's name in a result: the call that the result answers, and its caller.
         self._started: dict[str, tuple[str | None, str | None]] = {}
 
     def see_message(self, content: Mapping[str, Any]) -> None:
@@ -53,16 +53,16 @@ class Parents:
         payload, metadata = _mapping(content.get("payload")), _mapping(content.get("metadata"))
         response = _mapping(payload.get("tool_response"))
         for started in (response.get("agentId"), metadata.get("spawned_agent_id")):
-            if (known := _text(started)) is not None:
-                self._started.setdefault(known, (None, agent))
+            if (agent_id := _text(started)) is not None:
+                self._started.setdefault(agent_id, (None, agent))
 
-    def found(self) -> dict[str, str | None]:
-        """The parent of each agent: None is the session's own; one that is not told is missing."""
+    def parents(self) -> dict[str, str | None]:
+        """Return the parent of each agent: None is the session's own; unknown ones are missing."""
         parents: dict[str, str | None] = {}
         for agent in self._agents:
-            told = list(self._told(agent))
-            if told and told[0] != agent:
-                parents[agent] = told[0]
+            candidates = list(self._candidates(agent))
+            if candidates and candidates[0] != agent:
+                parents[agent] = candidates[0]
         return parents
 
     def _see_agent(self, agent: str, content: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ class Parents:
         if (teammate := _text(content.get("teammate_id"))) is not None:
             self._teammates[agent] = teammate
 
-    def _told(self, agent: str) -> Iterable[str | None]:
+    def _candidates(self, agent: str) -> Iterable[str | None]:
         if agent in self._named:
             yield self._named[agent]
         use_id = self._started_by_call.get(agent)
@@ -84,8 +84,8 @@ class Parents:
             yield self._callers[use_id]
         for name in filter(None, (agent, self._teammates.get(agent))):
             if name in self._started:
-                answered, caller = self._started[name]
-                if answered is None or self._names.get(answered) in _STARTERS:
+                call_id, caller = self._started[name]
+                if call_id is None or self._names.get(call_id) in _STARTERS:
                     yield caller
 
 
@@ -98,4 +98,4 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _listed(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []

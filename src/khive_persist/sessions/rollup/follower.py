@@ -1,4 +1,4 @@
-"""`Follower`: reads the files of a rollup once, the newest rows first, and then what changes."""
+"""`Follower`: reads the files of a rollup once, the newest rows first, and then their changes."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _MANY_SESSIONS: Final = 50
 
 
 class Progress(NamedTuple):
-    """How far the first reading is: `read` of `of` rows."""
+    """The progress of the first reading: `read` of `of` rows."""
 
     is_complete: bool
     read: int
@@ -37,19 +37,19 @@ class Progress(NamedTuple):
 
 
 class _File:
-    """What is known of one file.
+    """One file, and the progress of its reading.
 
     Attributes:
-        mark: Which file it is, and how often it was written to; None where there is none.
-        low: The rows up to this rowid are still to be read, downward; 0 when all are.
-        last: The rows above this rowid are new.
-        total: How many rows it has, as far as is known.
-        read: How many of them are counted.
-        tail: The latest rows: by rowid, their session and what is counted of them.
-        recounted: Up to which rowid the second count is; None while there is none.
+        mark: The file's identity, and the number of its writes; None where there is none.
+        low: The rowid up to which rows are still to be read, downward; 0 when all are.
+        last: The rowid above which rows are new.
+        total: The number of its rows, as far as is known.
+        read: The number of those that are counted.
+        tail: The latest rows: by rowid, their session and all that is counted of them.
+        recounted: The rowid up to which the second count is; None while there is none.
         settled: Sessions that were counted by themselves since the second count began.
         has_changed: Whether it was written to since the second count began.
-        problem: Why it could not be read the last time, or an empty string.
+        problem: The reason why it could not be read the last time, or an empty string.
     """
 
     def __init__(self, purpose: Purpose, reader: Reader) -> None:
@@ -71,13 +71,12 @@ class _File:
 
 
 class Follower:
-    """Keeps a rollup equal to its files.
+    """A follower keeps a rollup equal to its files.
 
-    What is added is counted at the next look, and so are a change of one of the latest `TAIL_ROWS`
-    rows of a file, and a file that was replaced. That rows are gone is seen soon, from their
-    number. Any other change is found when a file is counted anew: after each change, but for at
-    most a hundredth of the time. So it takes a second in a small file, and about half an hour in
-    one of a million rows.
+    The next look counts new rows, a change of one of the latest `TAIL_ROWS` rows of a file, and a
+    file that was replaced. Missing rows are noticed soon, from their number. Any other change is
+    found when a file is counted anew: after each change, but for at most a hundredth of the time.
+    So it takes a second in a small file, and about half an hour in one of a million rows.
     """
 
     def __init__(
@@ -86,9 +85,9 @@ class Follower:
         """Prepare to read.
 
         Args:
-            open_reader: Gives a reader of one purpose, which `close` closes.
-            rollup: What is kept.
-            prices: What tokens cost.
+            open_reader: The function that opens a reader of one purpose, which `close` closes.
+            rollup: The sums that are kept.
+            prices: The prices of tokens.
         """
         self.rollup = rollup
         self._prices = prices
@@ -96,9 +95,7 @@ class Follower:
 
     @property
     def progress(self) -> Progress:
-        """Return how far the first reading is; a file that cannot be read is never read to its
-        end.
-        """
+        """The progress of the first reading; it does not end while a file cannot be read."""
         of = sum(file.total for file in self._files)
         is_complete = all(
             file.is_looked_at and not file.low and not file.problem for file in self._files
@@ -108,30 +105,30 @@ class Follower:
 
     @property
     def problems(self) -> list[str]:
-        """Why files could not be read at the last look."""
+        """The reasons why files could not be read at the last look."""
         return [file.problem for file in self._files if file.problem]
 
     def set_prices(self, prices: PriceTable) -> None:
-        """Have other prices from now on; what is counted is counted anew."""
+        """Take other prices from now on, and count all anew."""
         self._prices = prices
         for file in self._files:
             # A second count that has begun has some of the old ones.
             file.has_changed, file.recounted, file.recount_at = True, None, 0.0
 
     async def look(self) -> bool:
-        """Count some of what is not counted yet; whether there is more to do at once.
+        """Count some rows that are not counted yet, and return whether there is more to do at once.
 
-        A file that cannot be read keeps what it was counted; see `problems`.
+        A file that cannot be read keeps its sums; see `problems`.
         """
-        more = False
+        has_more = False
         for file in self._files:
             try:
-                more = await self._look(file) or more
+                has_more = await self._look(file) or has_more
                 file.problem = ""
             except StoreError as error:
                 file.problem = str(error)
                 file.mark = None
-        return more
+        return has_more
 
     async def settle(self) -> None:
         """Count until nothing is left to count, every file anew that was written to.
@@ -160,9 +157,9 @@ class Follower:
         file.has_changed = file.has_changed or is_written
         if file.low:
             await self._read_older(file)
-            # What is new is shown at once, however much is still to be read.
+            # New rows are shown at once, however much is still to be read.
             if is_written and await self._read_newer(file):
-                # There may be more of it than a chunk.
+                # There may be more of them than a chunk.
                 file.mark = mark._replace(writes=-1)
             return True
         if is_written:
@@ -180,26 +177,26 @@ class Follower:
         file.forget()
         if mark is not None:
             rows = await file.reader.fetch(partial(_end, file.purpose))
-            # All that is there now is old, and is read from its end.
+            # The rows of now are old, and are read from their end.
             file.total, file.low = rows[0]
             file.last = file.low
         file.mark, file.is_looked_at = mark, True
         return bool(file.low)
 
     async def _read_older(self, file: _File) -> None:
-        """Count the chunk below what is counted."""
+        """Count the chunk of rows below those that are counted."""
         began = time.monotonic()
-        after = await self._rowid(file, _chunk_below, file.low) or 0
+        above = await self._rowid(file, _chunk_below, file.low) or 0
         if len(file.tail) < TAIL_ROWS:
-            await self._note_tail(file, after, file.low)
-        file.read += await self._add(file, Span(after, file.low))
-        file.low = after
+            await self._note_tail(file, above, file.low)
+        file.read += await self._add(file, Span(above, file.low))
+        file.low = above
         file.spent += time.monotonic() - began
-        if not after:
+        if not above:
             file.recount_at = _later(file.spent)
 
     async def _read_newer(self, file: _File) -> bool:
-        """Count a chunk of what was added; whether there was any."""
+        """Count a chunk of new rows, and return whether there was any."""
         upto = await self._rowid(file, _chunk_above, file.last)
         if upto is None:
             return False
@@ -215,22 +212,25 @@ class Follower:
         await _in_thread(self.rollup.add, groups)
         return sum(group.rows for group in groups)
 
-    async def _note_tail(self, file: _File, after: int, upto: int) -> None:
+    async def _note_tail(self, file: _File, above: int, upto: int) -> None:
         # Before the rows are counted: a change that comes between is seen at the next look.
-        build = partial(_signatures, file.purpose, after, upto)
+        build = partial(_signatures, file.purpose, above, upto)
         file.tail |= {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
         for rowid in sorted(file.tail)[:-TAIL_ROWS]:
             del file.tail[rowid]
 
     async def _look_at_tail(self, file: _File) -> None:
-        before = file.tail
-        if before:
-            build = partial(_signatures, file.purpose, min(before) - 1, file.last)
-            now = {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
-            wrong = {row for row in before.keys() | now.keys() if before.get(row) != now.get(row)}
-            sessions = {rows[row][0] for rows in (before, now) for row in wrong if row in rows}
-            file.tail = now
-            if 2 * len(wrong) > len(before) or len(sessions) > _MANY_SESSIONS or "" in sessions:
+        previous = file.tail
+        if previous:
+            build = partial(_signatures, file.purpose, min(previous) - 1, file.last)
+            current = {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
+            rowids = previous.keys() | current.keys()
+            wrong = {rowid for rowid in rowids if previous.get(rowid) != current.get(rowid)}
+            sessions = {
+                rows[rowid][0] for rows in (previous, current) for rowid in wrong if rowid in rows
+            }
+            file.tail = current
+            if 2 * len(wrong) > len(previous) or len(sessions) > _MANY_SESSIONS or "" in sessions:
                 # The rows may have been numbered anew, and those without a session have no index.
                 file.recount_at = 0.0
             else:
@@ -247,19 +247,19 @@ class Follower:
             await _in_thread(self.rollup.replace, file.purpose.name, session, groups)
 
     async def _compare_count(self, file: _File) -> None:
-        """Count the rows, which their smallest index tells: are some of them gone?"""
+        """Compare the number of rows, from their smallest index, with that of the sums."""
         began = time.monotonic()
         if began < file.count_at:
             return
         rows = await file.reader.fetch(partial(_count, file.purpose, file.last))
         file.count_at = _later(time.monotonic() - began)
-        counted = await _in_thread(self.rollup.counted, file.purpose.name)
-        file.total = file.read = counted
-        if rows[0][0] != counted:
+        row_count = await _in_thread(self.rollup.row_count, file.purpose.name)
+        file.total = file.read = row_count
+        if rows[0][0] != row_count:
             file.recount_at = 0.0
 
     async def _recount(self, file: _File) -> bool:
-        """Go on counting the file anew, or begin to if it is time; whether there is more of it."""
+        """Go on counting the file anew, or begin to if it is time; return whether there is more."""
         began = time.monotonic()
         if file.recounted is None:
             if not file.has_changed or began < file.recount_at or self._is_recounting():
@@ -278,7 +278,7 @@ class Follower:
         if upto < file.last:
             return True
         await _in_thread(self.rollup.end_recount, file.purpose.name, file.settled)
-        file.total = file.read = await _in_thread(self.rollup.counted, file.purpose.name)
+        file.total = file.read = await _in_thread(self.rollup.row_count, file.purpose.name)
         file.recounted, file.recount_at = None, _later(file.spent)
         return False
 
@@ -289,8 +289,8 @@ class Follower:
         self, file: _File, build: Callable[[Purpose, int, Source], Statement], at: int
     ) -> int | None:
         rows = await file.reader.fetch(partial(build, file.purpose, at))
-        found: int | None = rows[0][0] if rows else None
-        return found
+        rowid: int | None = rows[0][0] if rows else None
+        return rowid
 
 
 def _later(spent: float) -> float:
@@ -311,9 +311,9 @@ def _count(purpose: Purpose, last: int, source: Source) -> Statement:
     return _of(purpose, source, f"SELECT (SELECT count(*) FROM {{}}) - ({newer})", [last])
 
 
-def _chunk_above(purpose: Purpose, after: int, source: Source) -> Statement:
+def _chunk_above(purpose: Purpose, above: int, source: Source) -> Statement:
     inner = f"SELECT rowid FROM {{}} WHERE rowid > ? ORDER BY rowid LIMIT {CHUNK_ROWS}"
-    return _of(purpose, source, f"SELECT max(rowid) FROM ({inner})", [after])
+    return _of(purpose, source, f"SELECT max(rowid) FROM ({inner})", [above])
 
 
 def _chunk_below(purpose: Purpose, upto: int, source: Source) -> Statement:
@@ -321,19 +321,23 @@ def _chunk_below(purpose: Purpose, upto: int, source: Source) -> Statement:
     return _of(purpose, source, f"SELECT min(rowid) - 1 FROM ({inner})", [upto])
 
 
-def _signatures(purpose: Purpose, after: int, upto: int, source: Source) -> Statement:
+def _signatures(purpose: Purpose, above: int, upto: int, source: Source) -> Statement:
     columns = ", ".join(signature(source, purpose))
     return _of(
         purpose,
         source,
         f"SELECT rowid, {columns} FROM {{}} WHERE rowid > ? AND rowid <= ?"
         f" ORDER BY rowid DESC LIMIT {TAIL_ROWS}",
-        [after, upto],
+        [above, upto],
     )
 
 
 def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
-    """A statement over the table of a purpose; one that has no rows where there is no table."""
+    """Return a statement over the table of a purpose.
+
+    Raises:
+        StoreUnavailableError: There is no table.
+    """
     table = source.tables.get(purpose.name)
     if table is None:
         raise StoreUnavailableError(f"{purpose.file} is just being made")

@@ -42,8 +42,8 @@ TITLE_CHARACTERS: Final = 160
 _TAB: Final = "char(9)"
 _TOOL_OF: Final = {purpose: tool for tool, purpose in HOOK_EVENTS.items()}
 
-# What tools say in the user's name: it is no prompt.
-_TOLD: Final = (
+# Texts that tools write in the user's name: they are no prompts.
+_UNTYPED: Final = (
     "<*_context>*", "<*_instructions>*", "<*_notification>*", "<command-*>*", "<local-command-*>*",
 )  # fmt: skip
 
@@ -54,27 +54,28 @@ class Group(NamedTuple):
     Attributes:
         session: Their session's id; of plans, that of the session which carries them out.
         file: The name of their purpose.
-        hour: When they were made: the first 13 characters of their time, in UTC.
+        hour: Their hour: the first 13 characters of their time, in UTC.
         tool: The AI tool.
         project: The directory that the tool worked in.
         model: The model.
-        rows: How many they are.
+        rows: Their number.
         first: The time of the first.
         last: The time of the last.
-        others: How many of them are no messages, but lines of a kind that is not known.
+        others: The number of those that are no messages, but lines of an unknown kind.
         calls: Ends of tool calls.
         failures: Those of calls that failed.
         input: Tokens of prompts that came from no cache.
         cache_read: Tokens that came from one.
         cache_write: Tokens that were put into one.
         output: Tokens of answers.
-        cost: Of those that have a price, in 10⁻¹² USD.
-        priced: How many those are.
-        unpriced: How many used tokens and have no price.
+        cost: The cost of those that have a price, in 10⁻¹² USD.
+        priced: The number of those.
+        unpriced: The number of rows that used tokens and have no price.
         prompt: Time and text of the first prompt; None without one.
-        plan: What orders plans, and, after a tab, a JSON array of the own session and the fields
-            of that which counts; None without one.
-        verdict: What orders verdicts, and, after a tab, that which counts; None without one.
+        plan: The order of the plan that counts, and, after a tab, a JSON array of its own session
+            and its fields; None without one.
+        verdict: The order of the verdict that counts, and, after a tab, the verdict; None without
+            one.
     """
 
     session: str
@@ -102,9 +103,9 @@ class Group(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Which rows: those of `after < rowid <= upto`, and of one session where it is given."""
+    """A range of rows: `above < rowid <= upto`, and of one session where it is given."""
 
-    after: int
+    above: int
     upto: int
     session: str | None = None
 
@@ -112,23 +113,23 @@ class Span(NamedTuple):
 async def read_groups(
     reader: Reader, purpose: Purpose, span: Span, prices: PriceTable
 ) -> list[Group]:
-    """The sums of some rows. A group may come several times.
+    """Return the sums of some rows. A group may come several times.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    where, values = "rowid > ? AND rowid <= ?", [span.after, span.upto]
+    condition, values = "rowid > ? AND rowid <= ?", [span.above, span.upto]
 
     def build(source: Source) -> Statement:
         if span.session is None:
-            return _statement(source, purpose, where, values, prices)
+            return _statement(source, purpose, condition, values, prices)
         # Spelled as the index is.
         session = source.extract("$.session_id")
         if purpose == PLANNER_SESSIONS:
-            # No index has it: it is asked when one of the latest plans has changed.
+            # No index has it: it is read when one of the latest plans has changed.
             session = plan_session_sql(source)
-        own = f"{where} AND {session} = ?"
-        return _statement(source, purpose, own, [*values, span.session], prices)
+        of_session = f"{condition} AND {session} = ?"
+        return _statement(source, purpose, of_session, [*values, span.session], prices)
 
     return [_group(purpose, row, prices) for row in await reader.fetch(build)]
 
@@ -136,23 +137,23 @@ async def read_groups(
 async def groups_within(
     reader: Reader, purpose: Purpose, since: str, until: str, prices: PriceTable
 ) -> AsyncGenerator[Group, None]:
-    """The sums of the rows of a time, in order of their session, in flat memory.
+    """Yield the sums of the rows of a period, in order of their session, in flat memory.
 
     Args:
-        reader: Of that file.
-        purpose: Which.
-        since: Text in UTC; rows of then or later.
-        until: Rows of before.
-        prices: What tokens cost.
+        reader: A reader of the purpose's file.
+        purpose: The purpose of the rows.
+        since: The time from which rows count: text in UTC.
+        until: The time before which rows count.
+        prices: The prices of tokens.
 
     Raises:
         StoreError: As its subclasses say.
     """
 
     def build(source: Source) -> Statement:
-        where = f"{source.created_at} >= ? AND {source.created_at} < ?"
-        found = _statement(source, purpose, where, [since, until], prices)
-        return found._replace(sql=f"SELECT * FROM ({found.sql}) ORDER BY 1")
+        condition = f"{source.created_at} >= ? AND {source.created_at} < ?"
+        statement = _statement(source, purpose, condition, [since, until], prices)
+        return statement._replace(sql=f"SELECT * FROM ({statement.sql}) ORDER BY 1")
 
     async with aclosing(reader.stream(build)) as rows:
         async for row in rows:
@@ -160,7 +161,7 @@ async def groups_within(
 
 
 def signature(source: Source, purpose: Purpose) -> list[str]:
-    """Expressions of all that is counted of a row, its session first."""
+    """Return expressions of all that is counted of a row, its session first."""
     columns = [_session(source, purpose), "id", time_sql(source), *_keys(source, purpose)]
     if purpose == CONVERSATIONS:
         columns += [_prompt(source, purpose), _other(source)]
@@ -177,7 +178,7 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
 
 
 def _statement(
-    source: Source, purpose: Purpose, where: str, values: Sequence[Any], prices: PriceTable
+    source: Source, purpose: Purpose, condition: str, values: Sequence[Any], prices: PriceTable
 ) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
@@ -220,9 +221,9 @@ def _statement(
         columns.append(f"CASE WHEN {is_failed_call_sql(source)} THEN 1 END AS failed")
         columns.append(f"{_prompt(source, purpose)} AS prompt")
         sums += ["count(call)", "count(failed)", "min(prompt)"]
-    named = [f"{key} AS k{number}" for number, key in enumerate(keys)]
+    key_columns = [f"{key} AS k{number}" for number, key in enumerate(keys)]
     # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
-    inner = f"SELECT {', '.join([*named, *columns])} FROM {table} WHERE {where} LIMIT -1"
+    inner = f"SELECT {', '.join([*key_columns, *columns])} FROM {table} WHERE {condition} LIMIT -1"
     names = ", ".join(f"k{number}" for number in range(len(keys)))
     sql = f"SELECT {names}, {', '.join(sums)} FROM ({inner}) GROUP BY {names}"
     return Statement(sql, list(values))
@@ -231,15 +232,15 @@ def _statement(
 def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
     session, hour, tool, project, model = row[:5]
     # Of messages, four more tell them apart that are no part of the group.
-    rows, first, last, *own = row[9 if purpose == CONVERSATIONS else 5 :]
-    made = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
+    rows, first, last, *sums = row[9 if purpose == CONVERSATIONS else 5 :]
+    group = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
     if purpose == PLANNER_SESSIONS:
-        return made._replace(plan=own[0])
+        return group._replace(plan=sums[0])
     if purpose == OUTCOMES:
-        return made._replace(verdict=own[0])
+        return group._replace(verdict=sums[0])
     if purpose != CONVERSATIONS:
-        return made._replace(calls=own[0], failures=own[1], prompt=own[2])
-    prompt, others, calls, failures, length, *counts = own
+        return group._replace(calls=sums[0], failures=sums[1], prompt=sums[2])
+    prompt, others, calls, failures, length, *counts = sums
     spent = spent_by(
         model,
         dict(zip(PRICED, counts, strict=True)),
@@ -250,7 +251,7 @@ def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
         geo=row[8],
         messages=rows,
     )
-    return made._replace(
+    return group._replace(
         prompt=prompt,
         others=others,
         calls=calls,
@@ -283,17 +284,17 @@ def _other(source: Source) -> str:
 
 
 def _prompt(source: Source, purpose: Purpose) -> str:
-    """The time of a prompt and its text, so that the least of several is the first one."""
+    """Select the time of a prompt and its text, so that the least of several is the first one."""
     if purpose == CONVERSATIONS:
         text = source.extract("$.text")
         kind = f"coalesce({source.extract('$.kind')}, 'message') = 'message'"
-        told = " AND ".join(f"{text} NOT GLOB '{pattern}'" for pattern in _TOLD)
-        is_prompt = f"{source.extract('$.role')} = 'user' AND {kind} AND {told}"
+        is_typed = " AND ".join(f"{text} NOT GLOB '{pattern}'" for pattern in _UNTYPED)
+        is_prompt = f"{source.extract('$.role')} = 'user' AND {kind} AND {is_typed}"
     else:
         text = source.extract("$.payload.prompt")
         is_prompt = f"{source.extract('$.event_type')} = 'prompt_submitted'"
-    some = f"nullif(trim(substr({text}, 1, {TITLE_CHARACTERS})), '')"
-    return f"CASE WHEN {is_prompt} THEN {time_sql(source)} || {some} END"
+    beginning = f"nullif(trim(substr({text}, 1, {TITLE_CHARACTERS})), '')"
+    return f"CASE WHEN {is_prompt} THEN {time_sql(source)} || {beginning} END"
 
 
 def _plan(source: Source) -> str:
@@ -307,18 +308,18 @@ def _verdict(source: Source) -> str:
 
 
 def _ways(source: Source) -> list[str]:
-    """Return how fast a request was sent, and where alone it may have been served."""
+    """Select a request's speed, and the region where alone it may have been served."""
     fields = (source.extract(f"$.{name}") for name in ("speed", "geo"))
     return [f"CASE typeof({field}) WHEN 'text' THEN {field} ELSE '' END" for field in fields]
 
 
 def _band(source: Source, prices: PriceTable) -> str:
-    """Between which of the lengths at which a price changes a prompt is."""
+    """Select the number of prompt lengths, of those at which a price changes, that are exceeded."""
     over = [f"({prompt_tokens_sql(source)} > {int(length)})" for length in prices.lengths()]
     return " + ".join(over) or "0 + 0"
 
 
 def _classes(source: Source) -> str:
-    """Return which classes that have a price a message used: a bit for each."""
+    """Select the classes with a price that a message used: a bit for each."""
     bits = (f"({used_sql(source, name)} > 0) * {1 << number}" for number, name in enumerate(PRICED))
     return " + ".join(bits)

@@ -1,4 +1,4 @@
-"""`Hours`: the sums of a rollup by hour, for what is asked over a time."""
+"""`Hours`: the sums of a rollup by hour, for questions about a period."""
 
 import threading
 from collections import Counter
@@ -17,14 +17,14 @@ BY: Final[tuple[By, ...]] = get_args(By)
 BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
 _DAY_CHARACTERS: Final = len("YYYY-MM-DD")
 _MIDNIGHT: Final = "0000-00-00 00:00:00.000000"
-_EVENTS: Final = frozenset(one.name for one in HOOK_EVENTS.values())
+_EVENTS: Final = frozenset(purpose.name for purpose in HOOK_EVENTS.values())
 
 
 class Sums(NamedTuple):
-    """What happened; `cost` is in USD, of what has a price, and None where nothing has.
+    """Sums of events and messages; `cost` is in USD, and None where no message has a price.
 
-    Of groups and of the steps of a series each session is counted once, so that they add up to the
-    total: in the group of its own tool, model or project, in the step in which it is seen first.
+    Each session counts once among groups and among the steps of a series, so that they add up to
+    the total: in the group of its own tool, model or project, in the first step that has it.
     """
 
     events: int
@@ -40,12 +40,12 @@ class Sums(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """What happened in a time.
+    """The sums of a period.
 
     Attributes:
-        totals: Over all of it.
-        series: By the beginning of the bucket and by group, in order; empty ones are left out.
-        groups: By group, the one with most events first.
+        totals: The sums over all of it.
+        series: The sums by begin of the bucket and by group, in order; empty ones are left out.
+        groups: The sums by group, the one with most events first.
     """
 
     totals: Sums
@@ -64,13 +64,13 @@ class _Sum:
         self.sessions: set[str] = set()
 
     def count(self, counts: Sequence[int], sessions: Iterable[str]) -> None:
-        self.counts = [one + other for one, other in zip(self.counts, counts, strict=True)]
+        self.counts = [*map(sum, zip(self.counts, counts, strict=True))]
         self.sessions.update(sessions)
 
     def add(self, other: "_Sum") -> None:
         self.count(other.counts, other.sessions)
 
-    def made(self, sessions: int) -> Sums:
+    def as_sums(self, sessions: int) -> Sums:
         (
             events, failures, messages, input, cache_read, cache_write, output, cost, priced,
             unpriced,
@@ -106,57 +106,59 @@ class Hours:
         self._groups: dict[By, dict[str, str]] = {by: {} for by in BY}
 
     def overview(self, since: str | None, until: str | None, bucket: Bucket, by: By) -> Overview:
-        """Return what happened in a time.
+        """Return the sums of a period.
 
         Args:
-            since: From this hour on: the first 13 characters of its time; None for no limit.
-            until: Before this hour.
-            bucket: How long the steps of the series are.
-            by: What the groups are.
+            since: The first hour: the first 13 characters of its time; None for no limit.
+            until: The hour before which the period ends.
+            bucket: The length of the steps of the series.
+            by: The field that makes the groups.
         """
         totals = _Sum()
         groups: dict[str, _Sum] = {}
         with self._lock:
             self._renew()
             days = {hour[:_DAY_CHARACTERS] for hour in self._hours}
-            whole = {
+            whole_days = {
                 day
                 for day in days
                 if (since is None or f"{day} 00" >= since)
                 and (until is None or f"{day} 23" < until)
             }
             parts = {
-                hour: own
-                for hour, own in self._hours.items()
-                if hour[:_DAY_CHARACTERS] not in whole
+                hour: sums
+                for hour, sums in self._hours.items()
+                if hour[:_DAY_CHARACTERS] not in whole_days
                 and (since is None or hour >= since)
                 and (until is None or hour < until)
             }
-            of_days = {day: self._day(day, by) for day in whole}
-            for some in (*of_days.values(), *(own[by] for own in parts.values())):
-                for name, one in some.items():
-                    totals.count(one.counts, ())
-                    groups.setdefault(name, _Sum()).count(one.counts, ())
+            of_days = {day: self._day(day, by) for day in whole_days}
+            for sums in (*of_days.values(), *(of_hour[by] for of_hour in parts.values())):
+                for name, total in sums.items():
+                    totals.count(total.counts, ())
+                    groups.setdefault(name, _Sum()).count(total.counts, ())
             series: dict[tuple[str, str], _Sum] = {}
             if bucket == "hour":
-                for hour, own in self._hours.items():
-                    if hour in parts or hour[:_DAY_CHARACTERS] in whole:
-                        series |= {(hour, name): one for name, one in own[by].items()}
+                for hour, of_hour in self._hours.items():
+                    if hour in parts or hour[:_DAY_CHARACTERS] in whole_days:
+                        series |= {(hour, name): total for name, total in of_hour[by].items()}
             else:
                 series = {
-                    (day, name): one for day, some in of_days.items() for name, one in some.items()
+                    (day, name): total
+                    for day, sums in of_days.items()
+                    for name, total in sums.items()
                 }
-                for hour, own in parts.items():
-                    for name, one in own[by].items():
-                        series.setdefault((hour[:_DAY_CHARACTERS], name), _Sum()).add(one)
+                for hour, of_hour in parts.items():
+                    for name, total in of_hour[by].items():
+                        series.setdefault((hour[:_DAY_CHARACTERS], name), _Sum()).add(total)
             steps = self._first_seen(series, by)
             of_groups: Counter[str] = Counter()
             for (_, name), count in steps.items():
                 of_groups[name] += count
             # While it is locked: the sums of an hour that is not over grow.
-            made = [
+            sums_of_steps = [
                 (at + _MIDNIGHT[len(at) :], name or None,
-                 series.get((at, name), _NO_SUM).made(steps[at, name]))
+                 series.get((at, name), _NO_SUM).as_sums(steps[at, name]))
                 for at, name in sorted(series.keys() | steps.keys())
             ]  # fmt: skip
         ordered = sorted(
@@ -164,9 +166,9 @@ class Hours:
             key=lambda item: (-item[1].counts[0], -item[1].counts[2], item[0]),
         )
         return Overview(
-            totals.made(sum(steps.values())),
-            made,
-            [(name or None, one.made(of_groups[name])) for name, one in ordered],
+            totals.as_sums(sum(steps.values())),
+            sums_of_steps,
+            [(name or None, total.as_sums(of_groups[name])) for name, total in ordered],
         )
 
     def _first_seen(
@@ -174,27 +176,27 @@ class Hours:
     ) -> Counter[tuple[str, str]]:
         """Count each session once: in its first step, and in the group that is its own."""
         steps: Counter[tuple[str, str]] = Counter()
-        own = self._groups[by]
-        seen: set[str] = set()
+        groups = self._groups[by]
+        seen_ids: set[str] = set()
         for at, name in sorted(series):
-            new = series[at, name].sessions - seen
-            seen |= new
+            new = series[at, name].sessions - seen_ids
+            seen_ids |= new
             for session in new:
-                steps[at, own.get(session, "")] += 1
+                steps[at, groups.get(session, "")] += 1
         return steps
 
     def _day(self, day: str, by: By) -> dict[str, _Sum]:
-        """The sums of a whole day, which are kept until one of its hours changes."""
+        """Return the sums of a whole day, which are kept until one of its hours changes."""
         if (day, by) not in self._days:
             sums: dict[str, _Sum] = {}
             for hour in range(24):
-                for name, one in self._hours.get(f"{day} {hour:02}", _NOTHING)[by].items():
-                    sums.setdefault(name, _Sum()).add(one)
+                for name, total in self._hours.get(f"{day} {hour:02}", _NOTHING)[by].items():
+                    sums.setdefault(name, _Sum()).add(total)
             self._days[day, by] = sums
         return self._days[day, by]
 
     def renew(self) -> None:
-        """Sum up what has changed, which the next question would do otherwise."""
+        """Sum up the changed hours, which the next question would do otherwise."""
         with self._lock:
             self._renew()
 
@@ -208,27 +210,28 @@ class Hours:
         for hour, *cell in rows:
             if cell[0] is None:
                 continue
-            one = Group(*cell[: len(Group._fields)])
-            is_event, is_message = one.file in _EVENTS, one.file == CONVERSATIONS.name
+            group = Group(*cell[: len(Group._fields)])
+            is_event, is_message = group.file in _EVENTS, group.file == CONVERSATIONS.name
             if not is_event and not is_message:
                 continue
             counts = (
-                one.rows if is_event else 0,
-                one.failures,
-                one.rows - one.others if is_message else 0,
-                one.input,
-                one.cache_read,
-                one.cache_write,
-                one.output,
-                one.cost,
-                one.priced,
-                one.unpriced,
+                group.rows if is_event else 0,
+                group.failures,
+                group.rows - group.others if is_message else 0,
+                group.input,
+                group.cache_read,
+                group.cache_write,
+                group.output,
+                group.cost,
+                group.priced,
+                group.unpriced,
             )
             # One text for each session, however many hours it has.
-            sessions = [self._names.setdefault(one.session, one.session)] if one.session else []
+            id = group.session
+            sessions = [self._names.setdefault(id, id)] if id else []
             for session in sessions:
                 for by, name in zip(BY, cell[len(Group._fields) :], strict=True):
                     self._groups[by][session] = self._names.setdefault(name or "", name or "")
-            own = self._hours.setdefault(hour, {by: {} for by in BY})
+            sums = self._hours.setdefault(hour, {by: {} for by in BY})
             for by in BY:
-                own[by].setdefault(getattr(one, by), _Sum()).count(counts, sessions)
+                sums[by].setdefault(getattr(group, by), _Sum()).count(counts, sessions)

@@ -1,4 +1,4 @@
-"""`Rollup`: a project's sums by session and hour, in memory, and what is answered from them."""
+"""`Rollup`: a project's sums by session and hour, in memory, and the answers from them."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ CREATE TABLE sessions (
     cost REAL, unpriced INTEGER, task_description TEXT, complexity TEXT, agent_count, confidence,
     planning_cost, plans INTEGER, planned_by TEXT, verdict TEXT, title TEXT
 ) WITHOUT ROWID"""
-# What comes later is added; the least and the largest of several are the first and the latest.
+# Later sums are added; the least and the largest of several are the first and the latest.
 _ADD: Final = (
     "INSERT INTO {name} VALUES (" + ", ".join("?" * len(Group._fields)) + ")"
     f" ON CONFLICT ({_KEY}) DO UPDATE SET "
@@ -49,7 +49,7 @@ _ADD: Final = (
         ]
     )
 )
-# What sessions are ordered by. What some do not have comes last where the largest come first.
+# The order keys of sessions. One without a value comes last where the largest come first.
 KEYS: Final = {
     "last": "coalesce(last, '')",
     "started": "coalesce(started, '')",
@@ -62,7 +62,7 @@ _IDS: Final = "SELECT value FROM json_each(:ids)"
 _SAMPLE: Final = 2_000
 _ONE_IN: Final = 20
 _TIME: Final = clock.CREATED_AT_CHARACTERS
-_EVENTS: Final = ", ".join(f"'{one.name}'" for one in HOOK_EVENTS.values())
+_EVENTS: Final = ", ".join(f"'{purpose.name}'" for purpose in HOOK_EVENTS.values())
 _MESSAGES: Final = f"'{CONVERSATIONS.name}'"
 _PLANS: Final = f"'{PLANNER_SESSIONS.name}'"
 _VERDICTS: Final = f"'{OUTCOMES.name}'"
@@ -81,10 +81,10 @@ def _plan_value(number: int) -> str:
 
 
 def _when(function: str, column: str) -> str:
-    """The first or the last time of events and messages, else of plans."""
-    known = f"{column} <> '{NO_TIME}'"
-    work = f"{function}(iif(file IN ({_EVENTS}, {_MESSAGES}) AND {known}, {column}, NULL))"
-    plans = f"{function}(iif(file = {_PLANS} AND {known}, {column}, NULL))"
+    """Select the first or the last time of events and messages, else of plans."""
+    is_known = f"{column} <> '{NO_TIME}'"
+    work = f"{function}(iif(file IN ({_EVENTS}, {_MESSAGES}) AND {is_known}, {column}, NULL))"
+    plans = f"{function}(iif(file = {_PLANS} AND {is_known}, {column}, NULL))"
     return f"coalesce({work}, {plans})"
 
 
@@ -146,12 +146,12 @@ class Rollup:
     about 1.5 KB a session and hour.
 
     Attributes:
-        version: Another number whenever something has changed.
-        updated_at: When that was, text in UTC.
+        version: A number that changes with the sums.
+        updated_at: The time of the last change, text in UTC.
     """
 
     def __init__(self, rule: float | None = None) -> None:
-        """Have no sums yet.
+        """Begin without sums.
 
         Args:
             rule: The share of failures above which a session has failed that nobody has judged;
@@ -164,7 +164,7 @@ class Rollup:
         self._stale: set[str] = set()
         self._connection = open_memory()
         self._words: dict[str, str] = {}
-        self._wanted: tuple[tuple[str, str], ...] = ()
+        self._query_words: tuple[tuple[str, str], ...] = ()
         self._connection.create_function("has_words", 1, self._has_words)
         self._connection.execute(_CELLS.format(name="cells"))
         self._connection.execute("CREATE INDEX cells_by_file ON cells (file, session)")
@@ -177,46 +177,46 @@ class Rollup:
             )
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         with self._lock:
             self._connection.close()
 
-    def ask(self, sql: str, values: Sequence[Any] = (), words: Sequence[str] = ()) -> list[Any]:
-        """The rows of a SELECT over `cells` and `sessions`, all of one moment.
+    def query(self, sql: str, values: Sequence[Any] = (), words: Sequence[str] = ()) -> list[Any]:
+        """Return the rows of a SELECT over `cells` and `sessions`, all of one moment.
 
-        In it, `has_words(session_id)` is whether each word is in the texts of a session, or what
-        its id begins with; in whatever case.
+        In it, `has_words(session_id)` tells whether each word is in the texts of a session, or its
+        id begins with it; in whatever case.
         """
         with self._lock:
-            self._wanted = _folded(words)
+            self._query_words = _folded(words)
             return self._connection.execute(sql, values).fetchall()
 
     def first_start(self) -> str | None:
         """Return when the first session started, text in UTC; None without any."""
-        started: str | None = self.ask("SELECT min(started) FROM sessions")[0][0]
+        started: str | None = self.query("SELECT min(started) FROM sessions")[0][0]
         return started
 
     def find(self, words: Sequence[str]) -> list[str] | None:
-        """The sessions of which `has_words` holds; None where they are many.
+        """Return the sessions of which `has_words` holds; None where they are many.
 
         To look through all at once is ten times as fast as row by row, but where one in
         twenty has the words, a page of them is sooner found in order.
         """
         with self._lock:
             items = list(self._words.items())
-        wanted = _folded(words)
-        some = items[:_SAMPLE]
-        if len(_matching(some, wanted)) * _ONE_IN >= _SAMPLE:
+        folded = _folded(words)
+        sample = items[:_SAMPLE]
+        if len(_matching(sample, folded)) * _ONE_IN >= _SAMPLE:
             return None
-        return [id for id, _ in _matching(items, wanted)]
+        return [id for id, _ in _matching(items, folded)]
 
     def _has_words(self, session: str) -> bool:
-        return bool(_matching([(session, self._words.get(session, ""))], self._wanted))
+        return bool(_matching([(session, self._words.get(session, ""))], self._query_words))
 
     def stale_hours(self) -> tuple[int, list[Any]]:
-        """The version, and of each hour that has changed since the last call its cells.
+        """Return the version, and the cells of each hour that has changed since the last call.
 
-        Before the columns of a cell comes the hour; one in which nothing is left has a row of None.
+        Before the columns of a cell comes the hour; an hour without cells has a row of None.
         After them come tool, model and project of the whole session.
         """
         with self._lock:
@@ -238,13 +238,13 @@ class Rollup:
             self.updated_at = clock.to_text(clock.now())
 
     def add(self, groups: Iterable[Group]) -> None:
-        """Add the sums of rows that were not counted yet."""
+        """Add the sums of rows that are not counted yet."""
         added = list(groups)
-        with self._changing({one.session for one in added}, {one.hour for one in added}):
+        with self._changing({group.session for group in added}, {group.hour for group in added}):
             self._connection.executemany(_ADD.format(name="cells"), added)
 
     def replace(self, file: str, session: str, groups: Iterable[Group]) -> None:
-        """Put these sums in the place of all that a file was counted for a session."""
+        """Replace all sums of a file for a session by these."""
         with self._changing({session}):
             self._connection.execute(
                 "DELETE FROM cells WHERE session = ? AND file = ?", (session, file)
@@ -252,21 +252,20 @@ class Rollup:
             self._connection.executemany(_ADD.format(name="cells"), groups)
 
     def forget(self, file: str) -> None:
-        """Take out all that a file was counted."""
+        """Remove all sums of a file."""
         with self._lock:
-            found = "SELECT DISTINCT session FROM cells WHERE file = ?"
-            sessions = {row[0] for row in self._connection.execute(found, (file,))}
+            sql = "SELECT DISTINCT session FROM cells WHERE file = ?"
+            sessions = {row[0] for row in self._connection.execute(sql, (file,))}
         with self._changing(sessions):
             self._connection.execute("DELETE FROM cells WHERE file = ?", (file,))
 
-    def counted(self, file: str) -> int:
-        """Return how many rows of a file are counted."""
-        return int(
-            self.ask("SELECT coalesce(sum(rows), 0) FROM cells WHERE file = ?", (file,))[0][0]
-        )
+    def row_count(self, file: str) -> int:
+        """Return the number of rows of a file that are counted."""
+        sql = "SELECT coalesce(sum(rows), 0) FROM cells WHERE file = ?"
+        return int(self.query(sql, (file,))[0][0])
 
     def begin_recount(self) -> None:
-        """Begin to count a file once more, beside what is answered meanwhile."""
+        """Begin to count a file once more; the first count answers meanwhile."""
         with self._lock:
             self._connection.execute("DROP TABLE IF EXISTS fresh")
             self._connection.execute(_CELLS.format(name="fresh"))
@@ -281,28 +280,28 @@ class Rollup:
 
         Args:
             file: Its purpose's name.
-            settled: Sessions for which the first one holds: they were counted since.
+            settled: The sessions that keep the first count, as they were counted since.
 
         Returns:
-            For how many sessions it was another one.
+            The number of sessions whose sums differ.
         """
         different = "SELECT session FROM (SELECT * FROM {} EXCEPT SELECT * FROM {})".format
-        own = "(SELECT * FROM cells WHERE file = ?)"
+        of_file = "(SELECT * FROM cells WHERE file = ?)"
         with self._lock:
             sessions = {
                 row[0]
-                for sql in (different(own, "fresh"), different("fresh", own))
+                for sql in (different(of_file, "fresh"), different("fresh", of_file))
                 for row in self._connection.execute(sql, (file,))
             } - settled
         ids = codec.dump_lossy([*sessions])
         if sessions:
-            some = "SELECT value FROM json_each(?)"
+            listed = "SELECT value FROM json_each(?)"
             with self._changing(sessions):
                 self._connection.execute(
-                    f"DELETE FROM cells WHERE file = ? AND session IN ({some})", (file, ids)
+                    f"DELETE FROM cells WHERE file = ? AND session IN ({listed})", (file, ids)
                 )
                 self._connection.execute(
-                    f"INSERT INTO cells SELECT * FROM fresh WHERE session IN ({some})", (ids,)
+                    f"INSERT INTO cells SELECT * FROM fresh WHERE session IN ({listed})", (ids,)
                 )
         with self._lock:
             self._connection.execute("DROP TABLE fresh")
@@ -310,19 +309,19 @@ class Rollup:
 
     @contextmanager
     def _changing(self, sessions: set[str], hours: set[str] | None = None) -> Iterator[None]:
-        """Change the cells of these sessions in one transaction, and what is said of them with it.
+        """Change the cells of these sessions in one transaction, and their summaries with them.
 
-        Without `hours`, those change in which they have a cell before or after.
+        Without `hours`, those are stale in which they have a cell before or after.
         """
         ids = codec.dump_lossy([*sessions])
         with self._lock, self._transaction():
-            # What is said of a planner's own session is said of those that carried its plans out.
+            # A verdict on a planner's own session counts for those that carried its plans out.
             sql = f"SELECT session_id FROM sessions WHERE planned_by IN ({_IDS})"
             sessions = sessions | {row[0] for row in self._connection.execute(sql, {"ids": ids})}
             ids = codec.dump_lossy([*sessions])
-            changed = self._hours(ids) if hours is None else hours
+            stale = self._hours(ids) if hours is None else hours
             yield
-            self._stale |= changed if hours is not None else changed | self._hours(ids)
+            self._stale |= stale if hours is not None else stale | self._hours(ids)
             self._summarise(ids)
             for session in sessions:
                 self._words.pop(session, None)
@@ -357,8 +356,8 @@ def _folded(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _matching(
-    items: list[tuple[str, str]], wanted: tuple[tuple[str, str], ...]
+    items: list[tuple[str, str]], words: tuple[tuple[str, str], ...]
 ) -> list[tuple[str, str]]:
-    for word, folded in wanted:
-        items = [one for one in items if folded in one[1] or one[0].startswith(word)]
+    for word, folded in words:
+        items = [pair for pair in items if folded in pair[1] or pair[0].startswith(word)]
     return items

@@ -1,4 +1,4 @@
-"""The sessions of a rollup: by page, sorted and looked through, or one."""
+"""The sessions of a rollup: by page, sorted and filtered, or one."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -18,30 +18,30 @@ _COLUMNS: Final = (
 
 
 class SessionItem(NamedTuple):
-    """One session, by the meanings of `sessions/definitions.py`. What is not known of it is None.
+    """One session, by the meanings of `sessions/definitions.py`; an unknown field is None.
 
     Attributes:
         session_id: Its id.
-        tool: Of its first event, else of its first message.
+        tool: The tool of its first event, else of its first message.
         project: The directory that it began in.
         model: The model that used most tokens.
-        started: Its first event or message, else its first plan, text in UTC.
-        last: Its last one.
-        duration_seconds: From its first event or message to its last one, pauses included.
-        events: How many there are.
-        failures: Tool calls that failed or were refused.
-        messages: How many its transcripts have.
-        tokens: Of its messages, all classes together.
-        cost: Of those that have a price, in USD.
-        unpriced: How many have none, and are not in it.
-        task_description: Of its latest plan, as are the four that follow.
-        complexity: As in simple or complex.
-        agent_count: How many agents were planned.
-        confidence: 0 to 1 in a sound plan.
-        planning_cost: In USD.
-        verdict: That which counts: a person's before a rule's, the latest.
+        started: The time of its first event or message, else of its first plan, text in UTC.
+        last: The time of its last one.
+        duration_seconds: The time from its first event or message to its last, pauses included.
+        events: The number of its events.
+        failures: The number of tool calls that failed or were refused.
+        messages: The number of messages in its transcripts.
+        tokens: The tokens of its messages, all classes together.
+        cost: The cost of those that have a price, in USD.
+        unpriced: The number of those that have none, and are not in `cost`.
+        task_description: The task of its latest plan, as are the four that follow.
+        complexity: A word, as simple or complex.
+        agent_count: The number of planned agents.
+        confidence: A number, 0 to 1 in a sound plan.
+        planning_cost: The cost of planning, in USD.
+        verdict: The verdict that counts: a person's before a rule's, the latest.
         title: The beginning of its first prompt.
-        plans: How many there are, of which the latest is shown.
+        plans: The number of its plans, of which the latest is shown.
     """
 
     session_id: str
@@ -67,20 +67,20 @@ class SessionItem(NamedTuple):
     plans: int
 
 
-class SessionsWanted(NamedTuple):
-    """Which sessions, and in which order. Times are text as `clock.to_text` writes it.
+class SessionQuery(NamedTuple):
+    """The conditions of sessions, and their order. Times are text as `clock.to_text` writes it.
 
     Attributes:
-        tool: In which this tool did something.
-        since: That did something then or later.
-        until: That began before.
-        complexity: Of their plan.
-        min_confidence: Of their plan, at least.
-        max_cost: Of their plan, its `planning_cost` at most.
-        verdict: That which counts.
-        words: Each in the title, the task or the project, or what the id begins with; in whatever
-            case.
-        sort: What they are ordered by.
+        tool: A tool that did something in them.
+        since: The time at or after which they did something.
+        until: The time before which they began.
+        complexity: The complexity of their plan.
+        min_confidence: The least confidence of their plan.
+        max_cost: The largest `planning_cost` of their plan.
+        verdict: The verdict that counts.
+        words: Words of which each is in the title, the task or the project, or the id begins with
+            it; in whatever case.
+        sort: The key of the order.
         descending: Whether the largest comes first.
     """
 
@@ -97,51 +97,51 @@ class SessionsWanted(NamedTuple):
 
 
 def sessions(
-    rollup: Rollup, wanted: SessionsWanted, after: Sequence[Any] | None, limit: int
+    rollup: Rollup, query: SessionQuery, previous: Sequence[Any] | None, limit: int
 ) -> tuple[list[SessionItem], Sequence[Any] | None]:
-    """The sessions that pass, in order.
+    """Return the sessions that fulfil a query, in order.
 
     Args:
-        rollup: What is known.
-        wanted: Which.
-        after: Key and id of the last session of the page before; None for the first page.
-        limit: At most so many.
+        rollup: The sums.
+        query: The conditions and the order.
+        previous: Key and id of the last session of the page before; None for the first page.
+        limit: The most sessions.
 
     Returns:
         The sessions, and the key and id of the last one if there are more.
     """
-    where, values = ["1"], []
+    conditions, values = ["1"], []
     tests: dict[str, Any] = {
-        "instr(tools, ?)": None if wanted.tool is None else f",{wanted.tool},",
-        "last >= ?": wanted.since,
-        "started < ?": wanted.until,
-        "complexity = ?": wanted.complexity,
-        "confidence >= ?": wanted.min_confidence,
-        "planning_cost <= ?": wanted.max_cost,
-        "verdict = ?": wanted.verdict,
+        "instr(tools, ?)": None if query.tool is None else f",{query.tool},",
+        "last >= ?": query.since,
+        "started < ?": query.until,
+        "complexity = ?": query.complexity,
+        "confidence >= ?": query.min_confidence,
+        "planning_cost <= ?": query.max_cost,
+        "verdict = ?": query.verdict,
     }
     for test, value in tests.items():
         if value is not None:
-            where.append(test)
+            conditions.append(test)
             values.append(value)
-    if wanted.words:
-        found = rollup.find(wanted.words)
-        if found is None:
-            where.append("has_words(session_id)")
+    if query.words:
+        ids = rollup.find(query.words)
+        if ids is None:
+            conditions.append("has_words(session_id)")
         else:
-            where.append("session_id IN (SELECT value FROM json_each(?))")
-            values.append(codec.dump_lossy(found))
-    key = KEYS[wanted.sort]
-    order, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
-    if after is not None:
-        # Both: the first lets the index begin there, the second leaves out what was shown.
-        where.append(f"{key} {beyond}= ? AND ({key}, session_id) {beyond} (?, ?)")
-        values += [after[0], *after]
-    rows = rollup.ask(
-        f"SELECT {', '.join(_COLUMNS)}, {key} FROM sessions WHERE {' AND '.join(where)}"
+            conditions.append("session_id IN (SELECT value FROM json_each(?))")
+            values.append(codec.dump_lossy(ids))
+    key = KEYS[query.sort]
+    order, beyond = ("DESC", "<") if query.descending else ("ASC", ">")
+    if previous is not None:
+        # Both: the first lets the index begin there, the second leaves out the page before.
+        conditions.append(f"{key} {beyond}= ? AND ({key}, session_id) {beyond} (?, ?)")
+        values += [previous[0], *previous]
+    rows = rollup.query(
+        f"SELECT {', '.join(_COLUMNS)}, {key} FROM sessions WHERE {' AND '.join(conditions)}"
         f" ORDER BY {key} {order}, session_id {order} LIMIT ?",
         [*values, limit + 1],
-        wanted.words,
+        query.words,
     )
     items = [SessionItem(*row[:-1]) for row in rows[:limit]]
     if len(rows) <= limit:
@@ -150,15 +150,15 @@ def sessions(
 
 
 def session(rollup: Rollup, id: str) -> list[SessionItem]:
-    """The session of this id, else those that carried out its plans, some at most."""
-    return _found(rollup, "session_id = ?", id) or _found(rollup, "planned_by = ?", id)
+    """Return the session of this id, else some of those that carried out its plans."""
+    return _select(rollup, "session_id = ?", id) or _select(rollup, "planned_by = ?", id)
 
 
-def beginning(rollup: Rollup, begin: str) -> list[SessionItem]:
-    """The sessions whose id begins so, some at most."""
-    return _found(rollup, "session_id BETWEEN ?1 AND ?1 || char(1114111)", begin)
+def sessions_beginning(rollup: Rollup, prefix: str) -> list[SessionItem]:
+    """Return some of the sessions whose ids begin so."""
+    return _select(rollup, "session_id BETWEEN ?1 AND ?1 || char(1114111)", prefix)
 
 
-def _found(rollup: Rollup, where: str, value: str) -> list[SessionItem]:
-    sql = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE {where} LIMIT 5"
-    return [SessionItem(*row) for row in rollup.ask(sql, [value])]
+def _select(rollup: Rollup, condition: str, value: str) -> list[SessionItem]:
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE {condition} LIMIT 5"
+    return [SessionItem(*row) for row in rollup.query(sql, [value])]

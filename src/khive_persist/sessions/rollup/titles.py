@@ -1,4 +1,4 @@
-"""What a session was about: the beginning of its first prompt."""
+"""The titles of sessions: the beginnings of their first prompts."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,16 +13,16 @@ _LAST_ROWID: Final = (1 << 63) - 1
 
 
 async def read_titles(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
-    """The beginning of the first prompt of some sessions, few at a time, as a rollup titles them.
+    """Return the titles of a few sessions, as a rollup has them; one without a prompt is missing.
 
     Args:
-        reader: Of the files of events and messages.
-        sessions: Their ids; one without a prompt is missing.
+        reader: A reader of the files of events and messages.
+        sessions: The sessions' ids.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    found = {}
+    titles = {}
     for session in sessions:
         span = Span(0, _LAST_ROWID, session)
         for purposes in (tuple(HOOK_EVENTS.values()), (CONVERSATIONS,)):
@@ -33,6 +33,6 @@ async def read_titles(reader: Reader, sessions: Iterable[str]) -> dict[str, str]
                 if group.prompt is not None
             ]
             if prompts:
-                found[session] = min(prompts)[clock.CREATED_AT_CHARACTERS :]
+                titles[session] = min(prompts)[clock.CREATED_AT_CHARACTERS :]
                 break
-    return found
+    return titles

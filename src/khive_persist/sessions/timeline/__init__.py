@@ -1,1 +1,1 @@
-"""A session as one story: what was said and done, in order of time."""
+"""A session as one timeline: messages, tool calls and other events, in order of time."""

@@ -1,4 +1,4 @@
-"""What an application recorded of its session: begin and end, variants, measurements, scores."""
+"""An application's records of its session: begin and end, variants, measurements, scores."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,25 +25,26 @@ def trials(sessions: Sequence[ApplicationSession]) -> Iterator[Entry]:
 def assigned(assignments: Sequence[Assignment]) -> Iterator[Entry]:
     for assignment in assignments:
         content = content_of(assignment)
-        how = "by name" if content.get("method") == NAMED else "at random"
-        late = ", late" if content.get("is_late") else ""
+        method = "by name" if content.get("method") == NAMED else "at random"
+        suffix = ", late" if content.get("is_late") else ""
         experiment, variant = line_of(content.get("experiment")), line_of(content.get("variant"))
-        title = f"variant {variant} of {experiment} assigned {how}{late}"
+        title = f"variant {variant} of {experiment} assigned {method}{suffix}"
         yield Entry(assignment.created_at, "event", title)
 
 
 def measured(measurements: Sequence[Measurement]) -> Iterator[Entry]:
-    """Each series on one line, at its end: there are too many for one each."""
+    """Yield an entry for each series, at its end: one for each measurement would be too many."""
     series: dict[tuple[str, str], list[Measurement]] = {}
     for measurement in measurements:
         content = content_of(measurement)
         key = (line_of(content.get("name")), line_of(content.get("unit")))
         series.setdefault(key, []).append(measurement)
-    for (name, unit), some in series.items():
-        told = (content_of(one).get("value") for one in some)
-        values = [value for value in told if isinstance(value, int | float)]
-        spread = f", {min(values):g} to {max(values):g} {unit}".rstrip() if values else ""
-        yield Entry(some[-1].created_at, "event", f"{name} measured {len(some)} times{spread}")
+    for (name, unit), points in series.items():
+        values = [content_of(point).get("value") for point in points]
+        numbers = [value for value in values if isinstance(value, int | float)]
+        spread = f", {min(numbers):g} to {max(numbers):g} {unit}".rstrip() if numbers else ""
+        title = f"{name} measured {len(points)} times{spread}"
+        yield Entry(points[-1].created_at, "event", title)
 
 
 def scored(scores: Sequence[Score]) -> Iterator[Entry]:

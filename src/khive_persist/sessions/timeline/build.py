@@ -1,7 +1,7 @@
-"""A session as one story: prompts, answers, tool calls with their outcome, to-dos, in time order.
+"""The timeline of a session: prompts, answers, tool calls with their outcome, to-dos.
 
-What was said and done comes from the tool's transcript, if `sync` has read it, and from hook
-events: each prompt and each tool call once, whichever of the two has it.
+Its sources are the tool's transcript, if `sync` has read it, and hook events: each prompt and each
+tool call counts once, whichever of the two has it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,15 +20,15 @@ from khive_persist.sessions.lineage.parents import Parents
 from khive_persist.sessions.read import Session
 from khive_persist.sessions.timeline.applications import assigned, measured, scored, trials
 from khive_persist.sessions.timeline.calls import Calls, entry_of
-from khive_persist.sessions.timeline.entry import Entry, content_of, said
+from khive_persist.sessions.timeline.entry import Entry, content_of, text_entry
 from khive_persist.sessions.timeline.labels import duration, line_of, typed_command
 from khive_persist.sessions.timeline.prompts import prompts_of_events
 
 GAP: Final = timedelta(minutes=10)
 # Endings that are no failure of what was called.
 _STOPPED: Final = ("denied", "interrupted")
-# Of these there are many, and the story tells them otherwise, or they say nothing of it.
-_UNTOLD: Final = frozenset(
+# Other entries have these, of which there are many, or they say nothing of the work.
+_OMITTED: Final = frozenset(
     {
         *PRE, *POST, "prompt_submitted", "message_display", "instructions_loaded",
         "post_tool_batch",
@@ -38,13 +38,13 @@ _UNTOLD: Final = frozenset(
 )  # fmt: skip
 
 
-def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:
-    """The entries of a session, in order of time; a gap of 10 minutes or more is one, too.
+def build_timeline(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:
+    """Return the entries of a session, in order of time; a gap of 10 minutes or more is one, too.
 
     Args:
-        session: What is recorded of it.
-        prices: What tokens cost.
-        thinking: Whether what the model thought is told.
+        session: The records of the session.
+        prices: The prices of tokens.
+        thinking: Whether the model's thinking is included.
     """
     depths = _depths(session)
     calls = Calls(session.events, session.messages)
@@ -66,7 +66,7 @@ def tell(session: Session, prices: PriceTable, *, thinking: bool = False) -> lis
 
 
 def _running(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Tokens and costs so far, of those that messages have by themselves."""
+    """Replace the tokens and costs of each entry by their running sums."""
     tokens, unpriced, picodollars, has_cost = 0, 0, 0, False
     for entry in entries:
         tokens += entry.tokens
@@ -89,19 +89,19 @@ def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def _depths(session: Session) -> dict[str | None, int]:
-    """Return how deep each agent is below the session's own."""
-    told = Parents()
+    """Return the depth of each agent below the session's own."""
+    gathered = Parents()
     agents: dict[str, None] = {}
     for content in map(content_of, session.messages):
-        told.see_message(content)
+        gathered.see_message(content)
         if content.get("agent_id"):
             agents.setdefault(content["agent_id"])
     for content in map(content_of, session.events):
-        told.see_event(content)
+        gathered.see_event(content)
         if content.get("agent_id"):
             agents.setdefault(content["agent_id"])
-    known = told.found()
-    parents = {agent: known.get(agent) for agent in agents}
+    known_parents = gathered.parents()
+    parents = {agent: known_parents.get(agent) for agent in agents}
     depths: dict[str | None, int] = {None: 0}
     for agent in parents:
         chain: list[str | None] = []
@@ -110,8 +110,8 @@ def _depths(session: Session) -> dict[str | None, int]:
             chain.append(at)
             at = parents.get(at)
         base = depths.get(at, 0)
-        for number, one in enumerate(reversed(chain), 1):
-            depths[one] = base + number
+        for number, id in enumerate(reversed(chain), 1):
+            depths[id] = base + number
     return depths
 
 
@@ -133,17 +133,18 @@ def _messages(
     for message in session.messages:
         content = content_of(message)
         agent, at = content.get("agent_id"), message.created_at
-        own = spent(content, at, prices)
-        used = own.tokens
-        made = list(_parts(message, content, calls, thinking=thinking))
-        if not made and (used or own.cost or own.unpriced):
+        usage = spent(content, at, prices)
+        entries = list(_parts(message, content, calls, thinking=thinking))
+        if not entries and (usage.tokens or usage.cost or usage.unpriced):
             kind = content.get("kind", "message")
             title = "(no text)" if kind == "message" else f"({line_of(str(kind))}, no text)"
-            made = [Entry(at, "message", title)]
-        for number, entry in enumerate(made):
+            entries = [Entry(at, "message", title)]
+        for number, entry in enumerate(entries):
             entry = entry._replace(agent_id=agent)
             if number == 0:
-                entry = entry._replace(tokens=used, cost=own.cost, unpriced=own.unpriced)
+                entry = entry._replace(
+                    tokens=usage.tokens, cost=usage.cost, unpriced=usage.unpriced
+                )
             yield entry
 
 
@@ -153,11 +154,11 @@ def _parts(
     at, text = message.created_at, content.get("text")
     role, kind = content.get("role"), content.get("kind", "message")
     if thinking and content.get("thinking"):
-        yield said(at, "thinking", content["thinking"])
+        yield text_entry(at, "thinking", content["thinking"])
     if role == "assistant" and text:
-        yield said(at, "message", text)
+        yield text_entry(at, "message", text)
     elif role == "user" and text and kind == "message":
-        yield said(at, "prompt", text)
+        yield text_entry(at, "prompt", text)
     elif kind == "command" and text:
         yield Entry(at, "event", f"command {typed_command(text)}")
     elif kind == "interruption":
@@ -165,11 +166,11 @@ def _parts(
     elif kind in ("compaction", "compact_boundary"):
         yield Entry(at, "event", "the conversation was compacted")
     for call in content.get("tool_calls", ()):
-        told = calls.of_message(message, call)
-        if told is None:
+        event_call = calls.of_message(message, call)
+        if event_call is None:
             continue
-        entry = entry_of(told)
-        ending = ending_of(str(content.get("tool")), told.result, call.get("status"))
+        entry = entry_of(event_call)
+        ending = ending_of(str(content.get("tool")), event_call.result, call.get("status"))
         yield entry._replace(title=f"{entry.title}  ({ending})") if ending in _STOPPED else entry
 
 
@@ -177,11 +178,11 @@ def _events(session: Session) -> Iterator[Entry]:
     for event in session.events:
         content = content_of(event)
         kind = str(content.get("event_type"))
-        if kind in _UNTOLD:
+        if kind in _OMITTED:
             continue
         payload = content.get("payload")
-        whole = with_whole_texts(content)
-        about = whole.get("output") or whole.get("error")
+        texts = with_whole_texts(content)
+        about = texts.get("output") or texts.get("error")
         if not about and isinstance(payload, Mapping):
             about = payload.get("message") or payload.get("reason") or payload.get("source")
         title = kind.replace("_", " ") + (f": {line_of(about)}" if about else "")

@@ -1,7 +1,7 @@
-"""Tool calls, each once: of transcripts and of events, with how they ended and how long they took.
+"""Tool calls, each once: of transcripts and of events, with their results and durations.
 
-Calls are known by their ids. Of a tool that gives none, an event is of the call of the transcript
-that has its name and its input, or else its name; what is left of either is a call by itself.
+Ids identify calls. Where a tool gives none, an event belongs to the call of the transcript that has
+its name and its input, or else its name; any other event or call of either is a call by itself.
 """
 
 import json
@@ -26,7 +26,7 @@ _REFUSED: Final = "<tool_use_error>"
 
 @dataclass
 class EventCall:
-    """A call as events tell of it; `end` is None for one that has not ended."""
+    """A call as events tell of it; `ended_at` is None for one that has not ended."""
 
     use_id: str | None
     name: str
@@ -39,20 +39,20 @@ class EventCall:
 
     @property
     def at(self) -> datetime:
-        """When it began, else when it ended."""
+        """The time of its begin, else of its end."""
         at = self.began_at or self.ended_at
         assert at is not None
         return at
 
     def duration(self) -> float | None:
-        """Milliseconds from its beginning to its end, by the tool's own count where it has one."""
+        """Return the milliseconds that it took, by the tool's own count where it has one."""
         if self.duration_ms is not None:
             return self.duration_ms
         return between(self.began_at, self.ended_at)
 
 
 class Calls:
-    """The calls of a session: first those of its messages are taken, then the others remain."""
+    """The calls of a session: `of_message` takes those of its messages, `others` has the rest."""
 
     def __init__(self, events: Sequence[HookEvent], messages: Sequence[Message]) -> None:
         self._of_events = list(_calls(events))
@@ -61,43 +61,43 @@ class Calls:
             if call.use_id is not None:
                 self._by_id.setdefault(call.use_id, call)
         self._results = dict(_results(messages))
-        self._taken: set[int] = set()
-        self._told: set[tuple[str, str, str]] = set()
+        self._used_events: set[int] = set()
+        self._message_calls: set[tuple[str, str, str]] = set()
         self._matches = self._matched(messages)
 
     def of_message(self, message: Message, call: Mapping[str, Any]) -> EventCall | None:
-        """A call of a message, with what events know of it; None for one that was told before."""
+        """Return a call of a message, with the facts of its events; None for a repeated call."""
         use_id, name = _id(call), str(call.get("name"))
         event = self._matches.get(id(call))
         if use_id is not None:
             key = (use_id, name, _key(call.get("input")))
-            if key in self._told:
+            if key in self._message_calls:
                 return None
-            self._told.add(key)
+            self._message_calls.add(key)
             event = self._by_id.get(use_id) or event
         if event is not None:
-            self._taken.add(id(event))
-        found = EventCall(use_id, name, call.get("input"), content_of(message).get("agent_id"))
-        found.began_at = message.created_at
-        found.result, found.ended_at = self._result(call, use_id)
+            self._used_events.add(id(event))
+        merged = EventCall(use_id, name, call.get("input"), content_of(message).get("agent_id"))
+        merged.began_at = message.created_at
+        merged.result, merged.ended_at = self._result(call, use_id)
         if event is not None:
-            found.result = found.result or event.result
-            found.ended_at = found.ended_at or event.ended_at
-            found.duration_ms = event.duration()
-        return found
+            merged.result = merged.result or event.result
+            merged.ended_at = merged.ended_at or event.ended_at
+            merged.duration_ms = event.duration()
+        return merged
 
     def others(self) -> Iterator[Entry]:
-        """The calls of which no message tells, and results of calls that nothing tells of."""
-        told = {use_id for use_id, _, _ in self._told}
-        known = told | self._by_id.keys()
+        """Yield the calls that no message has, and the results of calls that nothing tells of."""
+        message_ids = {use_id for use_id, _, _ in self._message_calls}
+        known_ids = message_ids | self._by_id.keys()
         for call in self._of_events:
-            if id(call) in self._taken or call.use_id in told:
+            if id(call) in self._used_events or call.use_id in message_ids:
                 continue
             if call.result is None and call.use_id is not None and call.use_id in self._results:
                 call.result, call.ended_at, _ = self._results[call.use_id]
             yield entry_of(call)
         for use_id, (result, at, agent) in self._results.items():
-            if use_id not in known:
+            if use_id not in known_ids:
                 name = str(result.get("name") or "the end of a call whose beginning is not known")
                 end = EventCall(use_id, name, None, agent, ended_at=at, result=result)
                 yield entry_of(end)
@@ -117,7 +117,7 @@ class Calls:
         return result, ended_at or at
 
     def _matched(self, messages: Sequence[Message]) -> dict[int, EventCall]:
-        """The events without an id, by the calls of messages that they are of."""
+        """Return the events without an id, by the calls of messages that they belong to."""
         calls = [
             call
             for message in messages
@@ -127,34 +127,34 @@ class Calls:
         events = [call for call in self._of_events if call.use_id is None]
         matches: dict[int, EventCall] = {}
         for has_input in (True, False):
-            waiting: dict[tuple[str, str], deque[EventCall]] = {}
+            unmatched: dict[tuple[str, str], deque[EventCall]] = {}
             for event in events:
                 key = (event.name, _key(event.input) if has_input else "")
-                waiting.setdefault(key, deque()).append(event)
+                unmatched.setdefault(key, deque()).append(event)
             for call in calls:
                 key = (str(call.get("name")), _key(call.get("input")) if has_input else "")
-                if id(call) not in matches and (same := waiting.get(key)):
-                    matches[id(call)] = same.popleft()
-            taken = set(map(id, matches.values()))
-            events = [event for event in events if id(event) not in taken]
+                if id(call) not in matches and (candidates := unmatched.get(key)):
+                    matches[id(call)] = candidates.popleft()
+            matched_ids = set(map(id, matches.values()))
+            events = [event for event in events if id(event) not in matched_ids]
         return matches
 
 
 def entry_of(call: EventCall) -> Entry:
-    """A call as an entry."""
+    """Return a call as an entry."""
     entry = tool_call(call.at, call.name, call.input, call.result)
     return entry._replace(agent_id=call.agent_id, duration_ms=call.duration())
 
 
 def between(start: datetime | None, end: datetime | None) -> float | None:
-    """The milliseconds between two instants; None where one is not known, or they are no span."""
+    """Return the milliseconds between two instants; None where one is unknown or they go back."""
     if start is None or end is None or end < start:
         return None
     return (end - start).total_seconds() * 1000
 
 
 def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
-    """The calls of events: a beginning and its end are one, and so are events that come twice."""
+    """Yield the calls of events: a begin and its end are one, and so are events that come twice."""
     calls: list[EventCall] = []
     running: dict[Any, list[EventCall]] = {}
     batches: list[tuple[HookEvent, dict[str, Any]]] = []
@@ -166,41 +166,41 @@ def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
         if kind not in PRE and kind not in POST:
             continue
         use_id, name = _id(content), str(content.get("tool_name"))
-        asked = _payload(content).get("tool_input")
-        key = use_id if use_id is not None else (name, _key(asked))
-        same = running.setdefault(key, [])
+        arguments = _payload(content).get("tool_input")
+        key = use_id if use_id is not None else (name, _key(arguments))
+        of_key = running.setdefault(key, [])
         if kind in PRE:
-            if use_id is not None and same and same[-1].ended_at is None:
+            if use_id is not None and of_key and of_key[-1].ended_at is None:
                 continue
-            call = EventCall(use_id, name, asked, content.get("agent_id"), event.created_at)
+            call = EventCall(use_id, name, arguments, content.get("agent_id"), event.created_at)
             _end_by_beginning(call, content)
             calls.append(call)
-            same.append(call)
+            of_key.append(call)
             continue
         if use_id is not None:
-            found = same[-1] if same else None
+            ended_call = of_key[-1] if of_key else None
         else:
-            found = next((one for one in same if one.ended_at is None), None)
-        if found is None:
-            found = EventCall(use_id, name, asked, content.get("agent_id"))
-            calls.append(found)
+            ended_call = next((call for call in of_key if call.ended_at is None), None)
+        if ended_call is None:
+            ended_call = EventCall(use_id, name, arguments, content.get("agent_id"))
+            calls.append(ended_call)
             if use_id is not None:
-                same.append(found)
-        _end(found, event, content)
-        if found.input is None:
-            found.input = asked
+                of_key.append(ended_call)
+        _end(ended_call, event, content)
+        if ended_call.input is None:
+            ended_call.input = arguments
     yield from calls
-    known = {call.use_id for call in calls}
+    seen_ids = {call.use_id for call in calls}
     for event, content in batches:
-        for one in _listed(_payload(content).get("tool_calls")):
-            if (use_id := _id(one)) is not None and use_id not in known:
-                known.add(use_id)
-                yield _of_batch(event, content, one, use_id)
+        for part in _listed(_payload(content).get("tool_calls")):
+            if (use_id := _id(part)) is not None and use_id not in seen_ids:
+                seen_ids.add(use_id)
+                yield _of_batch(event, content, part, use_id)
 
 
 def _end(call: EventCall, event: HookEvent, content: dict[str, Any]) -> None:
-    whole = with_whole_texts(content)
-    output = whole.get("error") or whole.get("output")
+    texts = with_whole_texts(content)
+    output = texts.get("error") or texts.get("output")
     call.result = {"output": output, "is_error": content.get("success") is False}
     call.ended_at = event.created_at
     if isinstance(duration := content.get("duration_ms"), int | float):
@@ -208,7 +208,7 @@ def _end(call: EventCall, event: HookEvent, content: dict[str, Any]) -> None:
 
 
 def _end_by_beginning(call: EventCall, content: dict[str, Any]) -> None:
-    """How a call ended whose end no event tells: a transcript said so to the event before it."""
+    """End a call whose end has no event, where a transcript added it to the event before it."""
     if not stands_for_end(content):
         return
     output = content.get("error") or content.get("output")
@@ -218,11 +218,11 @@ def _end_by_beginning(call: EventCall, content: dict[str, Any]) -> None:
 
 
 def _of_batch(
-    event: HookEvent, content: dict[str, Any], one: Mapping[str, Any], use_id: str
+    event: HookEvent, content: dict[str, Any], part: Mapping[str, Any], use_id: str
 ) -> EventCall:
-    output = one.get("tool_response")
+    output = part.get("tool_response")
     is_error = isinstance(output, str) and output.startswith(_REFUSED)
-    call = EventCall(use_id, str(one.get("tool_name")), one.get("tool_input"), None)
+    call = EventCall(use_id, str(part.get("tool_name")), part.get("tool_input"), None)
     call.agent_id = content.get("agent_id")
     call.ended_at = event.created_at
     call.result = {"output": output, "is_error": is_error}
@@ -260,4 +260,4 @@ def _payload(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _listed(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []

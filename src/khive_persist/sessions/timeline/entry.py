@@ -1,4 +1,4 @@
-"""`Entry`: one thing that happened in a session."""
+"""`Entry`: one entry of a session's timeline."""
 
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -9,20 +9,21 @@ Kind = Literal[
 
 
 class Entry(NamedTuple):
-    """One thing that happened.
+    """One entry of a timeline.
 
     Attributes:
-        created_at: When.
-        kind: What it is.
-        title: It on one line.
-        lines: More of it: text, a diff, the beginning of an output.
+        created_at: Its time.
+        kind: Its kind.
+        title: Its summary, on one line.
+        lines: Its details: text, a diff, the beginning of an output.
         depth: 0 for the session's own agent, 1 for one that it started, and so on.
-        agent_id: Which agent; None for the session's own.
+        agent_id: Its agent; None for the session's own.
         is_failed: Whether it failed, was denied or was interrupted.
-        duration_ms: How long a tool call took; None where that is not known.
-        tokens: Of the session so far: all classes together.
-        cost: Of the session so far, in USD; None while no message has a price.
-        unpriced: How many messages so far used tokens and have no price: they are not in `cost`.
+        duration_ms: The duration of a tool call; None where it is unknown.
+        tokens: The tokens of the session so far, all classes together.
+        cost: The cost of the session so far, in USD; None while no message has a price.
+        unpriced: The number of messages so far that used tokens and have no price, and are not in
+            `cost`.
     """
 
     created_at: datetime
@@ -38,13 +39,13 @@ class Entry(NamedTuple):
     unpriced: int = 0
 
 
-def said(at: datetime, kind: Kind, text: str) -> Entry:
-    """Text as an entry: its first line is the title."""
-    first, *rest = text.strip().splitlines() or [""]
-    return Entry(at, kind, first, tuple(rest))
+def text_entry(at: datetime, kind: Kind, text: str) -> Entry:
+    """Return a text as an entry: its first line is the title."""
+    first, *lines = text.strip().splitlines() or [""]
+    return Entry(at, kind, first, tuple(lines))
 
 
 def content_of(record: Any) -> dict[str, Any]:
-    """The content of a record; empty where it is no object."""
+    """Return the content of a record; empty where it is no object."""
     content: Any = record.content
     return content if isinstance(content, dict) else {}

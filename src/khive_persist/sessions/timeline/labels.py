@@ -1,4 +1,4 @@
-"""Values as words: what a tool answered as text, on one line, its beginning; a time."""
+"""Values as text: a tool's answer, whole, on one line or its beginning; a duration."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from typing import Any, Final
 from khive_persist.store.json_values import writable
 
 OUTPUT_LINES: Final = 12
-# How clients write down what was typed to themselves: each part in a tag of its own.
+# Clients write down a command that was typed to themselves: each part in a tag of its own.
 _TYPED: Final = re.compile(
     r"<(command-name|command-args|bash-input|command)>\s*(.*?)\s*</\1>", re.DOTALL
 )
 
 
 def text_of(value: Any) -> str:
-    """Return what a tool answered, as text, whatever it is wrapped in."""
+    """Return a tool's answer as text, whatever it is wrapped in."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -39,12 +39,12 @@ def text_of(value: Any) -> str:
 
 
 def line_of(value: Any) -> str:
-    """The same on one line."""
+    """Return a tool's answer on one line."""
     return " ".join(text_of(value).split()) if value else ""
 
 
 def typed_command(text: str) -> str:
-    """Give a command as the user typed it, on one line."""
+    """Return a command as the user typed it, on one line."""
     parts = dict(_TYPED.findall(text))
     if shell := parts.get("bash-input") or parts.get("command"):
         return line_of(f"!{shell}")
@@ -53,14 +53,14 @@ def typed_command(text: str) -> str:
 
 
 def beginning(output: Any) -> list[str]:
-    """Its first 12 lines, and how many follow."""
+    """Return the first 12 lines of an output, and the number of those that follow."""
     lines = text_of(output).strip("\n").splitlines()
-    more = len(lines) - OUTPUT_LINES
-    return lines[:OUTPUT_LINES] + ([f"… {more} more lines"] if more > 0 else [])
+    excess = len(lines) - OUTPUT_LINES
+    return lines[:OUTPUT_LINES] + ([f"… {excess} more lines"] if excess > 0 else [])
 
 
 def short_duration(milliseconds: float) -> str:
-    """A time of a tool call for a person: `85ms`, `1.2s`, `3m 4s`."""
+    """Return the duration of a tool call for a person: `85ms`, `1.2s`, `3m 4s`."""
     if milliseconds < 1_000:
         return f"{milliseconds:.0f}ms"
     if milliseconds < 60_000:
@@ -69,9 +69,9 @@ def short_duration(milliseconds: float) -> str:
 
 
 def duration(time: timedelta) -> str:
-    """A time for a person: `2h 5m`, `3m 4s`, `12s`."""
+    """Return a duration for a person: `2h 5m`, `3m 4s`, `12s`."""
     seconds = int(time.total_seconds())
     parts = [(seconds // 86_400, "d"), (seconds // 3_600 % 24, "h"), (seconds // 60 % 60, "m"),
              (seconds % 60, "s")]  # fmt: skip
-    told = [f"{value}{unit}" for value, unit in parts if value]
-    return " ".join(told[:2]) or "0s"
+    labels = [f"{value}{unit}" for value, unit in parts if value]
+    return " ".join(labels[:2]) or "0s"

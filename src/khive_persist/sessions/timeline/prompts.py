@@ -1,4 +1,4 @@
-"""Prompts that events tell of, and which of them a transcript has, too."""
+"""The prompts of events, without those that a transcript has, too."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -7,56 +7,56 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
-from khive_persist.sessions.timeline.entry import Entry, content_of, said
+from khive_persist.sessions.timeline.entry import Entry, content_of, text_entry
 from khive_persist.sessions.timeline.labels import line_of, typed_command
 
-# What a transcript writes around a prompt stands at about the time of its event.
+# A transcript has other text around a prompt, at about the time of its event.
 _NEAR: Final = timedelta(minutes=1)
 _NOT_KEPT: Final = "(the text of this prompt was not kept)"
 
 
-class _Said(NamedTuple):
+class _Prompt(NamedTuple):
     at: datetime
     words: str
     turn: str | None
 
 
 def prompts_of_events(events: Sequence[HookEvent], messages: Sequence[Message]) -> Iterator[Entry]:
-    """The prompts of which events alone tell.
+    """Yield the prompts that only events tell of.
 
     A transcript has a prompt if it has its words, or else a prompt of its turn, or its words among
     others at that time: each of its prompts stands for one event.
     """
-    left = list(_in_messages(messages))
+    unmatched = list(_in_messages(messages))
     prompts = []
     for event in events:
         content = content_of(event)
         if content.get("event_type") == "prompt_submitted":
             turn = content.get("prompt_id") or content.get("turn_id")
             words = line_of(_text_of(content))
-            prompts.append((_Said(event.created_at, words, turn), content))
-    for is_same in (_says_the_same, _is_of_the_turn, _holds):
-        waiting = []
+            prompts.append((_Prompt(event.created_at, words, turn), content))
+    for is_same in (_has_same_words, _has_same_turn, _contains):
+        remaining = []
         for prompt, content in prompts:
-            found = next((one for one in left if is_same(prompt, one)), None)
-            if found is None:
-                waiting.append((prompt, content))
+            match = next((other for other in unmatched if is_same(prompt, other)), None)
+            if match is None:
+                remaining.append((prompt, content))
             else:
-                left.remove(found)
-        prompts = waiting
+                unmatched.remove(match)
+        prompts = remaining
     for prompt, content in prompts:
-        entry = said(prompt.at, "prompt", _text_of(content) or _NOT_KEPT)
+        entry = text_entry(prompt.at, "prompt", _text_of(content) or _NOT_KEPT)
         yield entry._replace(agent_id=content.get("agent_id"))
 
 
-def _in_messages(messages: Sequence[Message]) -> Iterator[_Said]:
+def _in_messages(messages: Sequence[Message]) -> Iterator[_Prompt]:
     for message in messages:
         content = content_of(message)
         text, kind = content.get("text"), content.get("kind", "message")
         if content.get("role") == "user" and text and kind == "message":
-            yield _Said(message.created_at, line_of(text), content.get("turn_id"))
+            yield _Prompt(message.created_at, line_of(text), content.get("turn_id"))
         elif kind == "command" and text:
-            yield _Said(message.created_at, typed_command(text), content.get("turn_id"))
+            yield _Prompt(message.created_at, typed_command(text), content.get("turn_id"))
 
 
 def _text_of(content: Mapping[str, Any]) -> str:
@@ -65,13 +65,13 @@ def _text_of(content: Mapping[str, Any]) -> str:
     return "" if prompt is None else prompt if isinstance(prompt, str) else line_of(prompt)
 
 
-def _says_the_same(prompt: _Said, other: _Said) -> bool:
+def _has_same_words(prompt: _Prompt, other: _Prompt) -> bool:
     return prompt.words == other.words
 
 
-def _is_of_the_turn(prompt: _Said, other: _Said) -> bool:
+def _has_same_turn(prompt: _Prompt, other: _Prompt) -> bool:
     return prompt.turn is not None and prompt.turn == other.turn
 
 
-def _holds(prompt: _Said, other: _Said) -> bool:
+def _contains(prompt: _Prompt, other: _Prompt) -> bool:
     return abs(prompt.at - other.at) <= _NEAR and prompt.words in other.words

@@ -18,8 +18,8 @@ from khive_persist.sessions.lineage.document import as_document
 from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup import sessions as rollup_sessions
-from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionsWanted
-from khive_persist.sessions.timeline.build import tell
+from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionQuery
+from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.todo_history import read_chains
 from khive_persist.transfer.writing.csv import line
@@ -43,7 +43,7 @@ def operations(context: ServerContext) -> list[Operation]:
     readers = context.readers
 
     async def sessions(query: ReadRequest) -> Listing:
-        filters = SessionsWanted(
+        filters = SessionQuery(
             tool=query["tool"],
             since=None if query["since"] is None else clock.to_text(query["since"]),
             until=None if query["until"] is None else clock.to_text(query["until"]),
@@ -75,7 +75,7 @@ def operations(context: ServerContext) -> list[Operation]:
 
         async def read() -> dict[str, Any]:
             session = await read_session(context.project.root, id)
-            entries = tell(session, readers.prices(), thinking=query["thinking"])
+            entries = build_timeline(session, readers.prices(), thinking=query["thinking"])
             contents = (record.content for record in (*session.events, *session.messages))
             tools = {str(c["tool"]) for c in contents if isinstance(c, dict) and c.get("tool")}
             return {
@@ -138,7 +138,7 @@ async def _find_session(context: ServerContext, prefix: str) -> SessionItem:
     sessions = await run(rollup_sessions.session, rollup, prefix) if prefix else []
     # Where it is a session, of an application, say, that of another id that begins so is not meant.
     if prefix and not sessions and not await names_session(context, prefix):
-        sessions = await run(rollup_sessions.beginning, rollup, prefix)
+        sessions = await run(rollup_sessions.sessions_beginning, rollup, prefix)
     if not sessions:
         hint = ""
         if not context.readers.follower.progress.is_complete:
