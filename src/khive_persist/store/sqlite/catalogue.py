@@ -65,13 +65,13 @@ def schema_names(files: Iterable[Path]) -> dict[Path, str]:
     is the file's whole name, as in `"main.db"`.
     """
     names: dict[Path, str] = {}
-    taken = {*_TAKEN}
+    used_names = {*_TAKEN}
     # Our own come first: their names are the contract.
     for path in sorted(files, key=lambda path: (path.name not in _OURS, path)):
-        whole = os.fsencode(path.name).decode(errors="backslashreplace")
-        candidates = chain([whole.removesuffix(".db"), whole], (f"{whole} {n}" for n in count(2)))
-        names[path] = next(name for name in candidates if name.lower() not in taken)
-        taken.add(names[path].lower())
+        file = os.fsencode(path.name).decode(errors="backslashreplace")
+        candidates = chain([file.removesuffix(".db"), file], (f"{file} {n}" for n in count(2)))
+        names[path] = next(name for name in candidates if name.lower() not in used_names)
+        used_names.add(names[path].lower())
     return names
 
 
@@ -101,8 +101,8 @@ def by_mention(names: dict[Path, str], sql: str) -> list[Path]:
     Of those, the tools' events are first: their union is whole, or there is none.
     """
     mentioned = {
-        next(filter(None, found.groups())).replace('""', '"').lower()
-        for found in _NAME.finditer(sql)
+        next(filter(None, match.groups())).replace('""', '"').lower()
+        for match in _NAME.finditer(sql)
     }
 
     def rank(path: Path) -> tuple[bool, bool]:
@@ -111,8 +111,8 @@ def by_mention(names: dict[Path, str], sql: str) -> list[Path]:
         except StoreError:
             # It may hold what is named: whoever opens it says why it is not read.
             return False, path.name not in _TOOL_EVENTS
-        own = {names[path].lower(), *(table.name.lower() for table in tables)}
-        return own.isdisjoint(mentioned), path.name not in _TOOL_EVENTS
+        own_names = {names[path].lower(), *(table.name.lower() for table in tables)}
+        return own_names.isdisjoint(mentioned), path.name not in _TOOL_EVENTS
 
     return sorted(names, key=rank)
 

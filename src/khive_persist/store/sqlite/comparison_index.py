@@ -141,8 +141,8 @@ class Ledger:
     def mark(self, file: str) -> tuple[str, int, int] | None:
         """Return what was last noted of how far a file was read."""
         sql = 'SELECT state, line, "end" FROM marks WHERE file = ?'
-        found: tuple[str, int, int] | None = self._connection.execute(sql, (file,)).fetchone()
-        return found
+        row: tuple[str, int, int] | None = self._connection.execute(sql, (file,)).fetchone()
+        return row
 
     def set_mark(self, file: str, state: str, line: int = 0, end: int = 0) -> None:
         """Note how far a file was read, and what it was then."""

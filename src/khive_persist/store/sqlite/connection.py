@@ -240,11 +240,11 @@ def check(path: Path) -> str:
     try:
         with opened_reader(path) as connection:
             with translated(path):
-                found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+                faults = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
             migrations.refuse_newer(connection, path)
     except StoreError as error:
         return str(error)
-    return "" if found == ["ok"] else f"{path}: " + "; ".join(" ".join(found).splitlines()[:3])
+    return "" if faults == ["ok"] else f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3])
 
 
 def set_aside(path: Path, quarantine: Path) -> Path:
@@ -284,10 +284,10 @@ def identity(path: Path) -> tuple[int, int] | None:
     if atomic_switch.is_pending(path.parent):
         return None
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _as_text(raw: bytes) -> str:

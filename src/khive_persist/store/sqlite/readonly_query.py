@@ -132,13 +132,13 @@ class AdHoc:
         union = " UNION ALL ".join(tables or [f"{nothing} LIMIT 0"])
         self._connection.execute(f"CREATE TEMP VIEW {table} AS {union}")
         # Each file's own columns: where a text stands in a payload, the tool decides.
-        shown = [
+        selects = [
             f"SELECT {view_columns(purpose)} FROM {purpose.name}.{table}"
             for purpose in HOOK_EVENTS.values()
             if purpose.name in schemas
         ] or [f"SELECT {view_columns(_TOOL_EVENTS)} FROM {table}"]
         self._connection.execute(
-            f"CREATE TEMP VIEW {_TOOL_EVENTS.view} AS {' UNION ALL '.join(shown)}"
+            f"CREATE TEMP VIEW {_TOOL_EVENTS.view} AS {' UNION ALL '.join(selects)}"
         )
 
 

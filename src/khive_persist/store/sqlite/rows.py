@@ -32,9 +32,9 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
     with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         migrations.refuse_newer(connection, path)
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
-        if found != ["ok"]:
-            raise StoreDamagedError(f"{path}: {' '.join(found[0].split())}", hint=_DAMAGED)
+        faults = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
+        if faults != ["ok"]:
+            raise StoreDamagedError(f"{path}: {' '.join(faults[0].split())}", hint=_DAMAGED)
         if not _has_table(connection, table):
             return
         try:
@@ -80,8 +80,8 @@ def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> lis
     """As `read_ids`, through an open connection; in the order of the ids."""
     if not _has_table(connection, table):
         return []
-    found = connection.execute(statements.rows_of_ids(table), [codec.dump(ids)])
-    return in_order(ids, found)
+    rows = connection.execute(statements.rows_of_ids(table), [codec.dump(ids)])
+    return in_order(ids, rows)
 
 
 def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow]:
@@ -104,10 +104,10 @@ def fetch_sessions(
     return [codec.as_text(row) for row in connection.execute(sql, [codec.dump_lossy(sessions)])]
 
 
-def in_order(ids: Iterable[str], found: Iterable[Any]) -> list[StoredRow]:
+def in_order(ids: Iterable[str], rows: Iterable[Any]) -> list[StoredRow]:
     """Rows as SQLite gave them, as text, in the order of their ids."""
-    rows = {row[0]: codec.as_text(row) for row in found}
-    return [rows[id] for id in dict.fromkeys(ids) if id in rows]
+    by_id = {row[0]: codec.as_text(row) for row in rows}
+    return [by_id[id] for id in dict.fromkeys(ids) if id in by_id]
 
 
 def _has_table(connection: sqlite3.Connection, table: str) -> bool:

@@ -91,9 +91,9 @@ def examine(path: Path, *, fully: bool) -> Contents:
         prepare_reader(connection)
         with translated(path):
             check = "integrity_check" if fully else "quick_check"
-            found = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
-            if found != ["ok"]:
-                raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(found).splitlines()[:3]))
+            faults = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
+            if faults != ["ok"]:
+                raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3]))
             # A virtual table would call a module that is not ours. The log is no record.
             tables = connection.execute(
                 "SELECT name FROM sqlite_schema WHERE type = 'table'"
@@ -127,12 +127,12 @@ def strip(path: Path, change: Change) -> int:
         with translated(path):
             connection.execute("PRAGMA journal_mode = MEMORY")
             for table in record_tables(connection):
-                gone = [
+                rowids = [
                     (rowid,) for rowid, row in rows_of(connection, table) if change(row) is None
                 ]
                 sql = f"DELETE FROM {quoted(table)} WHERE rowid = ?"
-                connection.executemany(sql, gone)
-                count += len(gone)
+                connection.executemany(sql, rowids)
+                count += len(rowids)
             if count:
                 connection.execute("VACUUM")
     return count
@@ -168,5 +168,5 @@ def make_another(path: Path) -> None:
         connection.close()
 
 
-def _let_signals_in(_status: int, _left: int, _total: int) -> None:
+def _let_signals_in(_status: int, _remaining: int, _total: int) -> None:
     """Python looks at Ctrl-C only while it runs itself."""

@@ -87,13 +87,13 @@ def aggregate(function: str, expression: str) -> str:
 
 def indexes(purpose: Purpose) -> dict[str, str]:
     """The indexes of a table, by name, as the statements that make them."""
-    made = {}
+    statements = {}
     for paths in purpose.indexes:
         name = purpose.index_name(paths)
         terms = [path if path == "created_at" else extract(f"$.{path}") for path in paths]
         table = quoted(purpose.table)
-        made[name] = f"CREATE INDEX {quoted(name)} ON {table} ({', '.join(terms)})"
-    return made
+        statements[name] = f"CREATE INDEX {quoted(name)} ON {table} ({', '.join(terms)})"
+    return statements
 
 
 def views(purpose: Purpose) -> dict[str, str]:
@@ -116,8 +116,8 @@ def view_columns(purpose: Purpose) -> str:
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
     """Return whether a row's content is no JSON, so that json_extract fails on it."""
     # Versions before 3.41 say that NULL is not valid, though json_extract takes it.
-    where = "content IS NOT NULL AND NOT json_valid(content)"
-    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {where})"
+    condition = "content IS NOT NULL AND NOT json_valid(content)"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {condition})"
     return bool(connection.execute(sql).fetchone()[0])
 
 
@@ -179,8 +179,8 @@ def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False
     if len(tables) == 1:
         return Source(next(iter(tables.values())), created_at, tables, content)
     nothing = "SELECT " + ", ".join(f"NULL AS {name}" for name in COLUMNS.split(", ")) + " LIMIT 0"
-    each = [f"SELECT {COLUMNS} FROM {table}" for table in tables.values()]
-    return Source(f"({' UNION ALL '.join(each or [nothing])})", created_at, tables, content)
+    selects = [f"SELECT {COLUMNS} FROM {table}" for table in tables.values()]
+    return Source(f"({' UNION ALL '.join(selects or [nothing])})", created_at, tables, content)
 
 
 def select(
@@ -192,10 +192,10 @@ def select(
     columns: str = COLUMNS,
 ) -> Statement:
     """The rows that pass every filter, in order; without one, as they were inserted."""
-    where, values = passing(source, filters)
+    condition, values = passing(source, filters)
     terms = [order_by] if isinstance(order_by, Field | Order) else list(order_by)
     order = ", ".join(_order(term, source) for term in terms)
-    sql = f"SELECT {columns} FROM {source.sql} WHERE {where}"
+    sql = f"SELECT {columns} FROM {source.sql} WHERE {condition}"
     if order:
         sql += f" ORDER BY {order}"
     limit = checked_count("limit", limit)
@@ -245,9 +245,9 @@ def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
     """
     value = source.content
     for number, lookup in enumerate(field.lookups, start=1):
-        found = last if number == len(field.lookups) else _INNER
+        column = last if number == len(field.lookups) else _INNER
         keys = f"json_each({value}, '{_quoted(lookup.path)}')"
-        value = f"(SELECT {found} FROM {keys} WHERE key = '{_quoted(lookup.key)}' LIMIT 1)"
+        value = f"(SELECT {column} FROM {keys} WHERE key = '{_quoted(lookup.key)}' LIMIT 1)"
     return value
 
 
@@ -259,12 +259,12 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
             return " OR ".join(f"({_condition(part, source, values)})" for part in parts) or "0"
         case Not(filter=part):
             return f"({_condition(part, source, values)}) IS NOT TRUE"
-        case OneOf(field=field, values=given):
+        case OneOf(field=field, values=choices):
             operand = _operand(field, source)
-            present = [_bound(field, value) for value in given if value is not None]
+            present = [_bound(field, value) for value in choices if value is not None]
             values += present
-            found = f"{operand} IN ({', '.join('?' * len(present))})"
-            return f"{found} OR {operand} IS NULL" if None in given else found
+            membership = f"{operand} IN ({', '.join('?' * len(present))})"
+            return f"{membership} OR {operand} IS NULL" if None in choices else membership
         case Contains(field=field, value=value):
             values.append(_bound(field, value))
             at = f"{_looked_up(field, source)}, '{_quoted(field.path)}'"

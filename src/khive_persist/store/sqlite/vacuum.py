@@ -115,12 +115,12 @@ def erase(
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Let SQLite write its temporary files there: nothing of ours lies outside `.khive`."""
-    before = os.environ.get("SQLITE_TMPDIR")
+    previous = os.environ.get("SQLITE_TMPDIR")
     os.environ["SQLITE_TMPDIR"] = str(folder)
     try:
         yield
     finally:
-        if before is None:
+        if previous is None:
             del os.environ["SQLITE_TMPDIR"]
         else:
-            os.environ["SQLITE_TMPDIR"] = before
+            os.environ["SQLITE_TMPDIR"] = previous
