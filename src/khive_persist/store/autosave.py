@@ -143,25 +143,25 @@ class Autosave:
         saved: list[Node] = []
         failed: list[tuple[Node, Exception]] = []
 
-        async def save(one: _Tracked) -> None:
+        async def save(tracked: _Tracked) -> None:
             # What is saved is what has this digest: nothing else runs until its row was made.
-            digest = _digest(one.record)
+            digest = _digest(tracked.record)
             try:
-                await one.store.save(one.record)
+                await tracked.store.save(tracked.record)
             except Exception as error:  # Whatever it is, the others are saved.
-                failed.append((one.record, error))
-                await self._report(error, one.record)
+                failed.append((tracked.record, error))
+                await self._report(error, tracked.record)
             else:
-                one.digest = digest
-                saved.append(one.record)
+                tracked.digest = digest
+                saved.append(tracked.record)
                 self.last_save_time = clock.now()
 
         # Those of a round at once: the store commits them together. Not anyio's group: of a task of
         # its that is cancelled before it begins, a coroutine is left that nobody awaited.
         async with self._turn, asyncio.TaskGroup() as group:
-            for number, one in enumerate(tuple(self._tracked.values()), start=1):
-                if one.has_changed():
-                    group.create_task(save(one))
+            for number, tracked in enumerate(tuple(self._tracked.values()), start=1):
+                if tracked.has_changed():
+                    group.create_task(save(tracked))
                 if number % _COMPARED_AT_ONCE == 0:
                     await anyio.lowlevel.checkpoint()
         return AutosaveRound(tuple(saved), tuple(failed))

@@ -46,18 +46,18 @@ class FileChanges:
                 self._close()
 
     def _look(self) -> object:
-        found = identity(self._path)
-        if found is None:
+        file_id = identity(self._path)
+        if file_id is None:
             self._close()
             return object()
         try:
-            is_other = found != self._identity or is_changed({self._path: self._version})
+            is_other = file_id != self._identity or is_changed({self._path: self._version})
             if self._connection is None or is_other:
                 self._close()
                 self._version = frozen_version(self._path)
                 self._connection = open_reader(self._path)
                 self._connection.execute("PRAGMA busy_timeout = 0")
-                self._identity = found
+                self._identity = file_id
                 self._openings += 1
             (count,) = self._connection.execute("PRAGMA data_version").fetchone()
         except (sqlite3.Error, StoreError):

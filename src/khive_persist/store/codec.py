@@ -221,8 +221,8 @@ def _may_have_long_integer(raw: bytes) -> bool:
     zeros = raw.translate(_DIGITS_TO_ZEROS)
     at = zeros.find(_LONG_RUN)
     while at >= 0:
-        begin = at - (zeros[at - 1 : at] == b"-")
-        if _LONG_INTEGER.match(raw, begin):
+        start = at - (zeros[at - 1 : at] == b"-")
+        if _LONG_INTEGER.match(raw, start):
             return True
         run = _RUN.match(zeros, at)
         assert run is not None

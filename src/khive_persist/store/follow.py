@@ -60,11 +60,11 @@ def _since(purpose: str, first: int, source: Source) -> Statement:
     return _rowids(purpose, source, "WHERE rowid >= ? ORDER BY rowid LIMIT ?", values)
 
 
-def _rowids(purpose: str, source: Source, rest: str, values: list[Any]) -> Statement:
+def _rowids(purpose: str, source: Source, clauses: str, values: list[Any]) -> Statement:
     table = source.tables.get(purpose)
     if table is None:
         return Statement("SELECT 0, 0 LIMIT 0", [])
-    return Statement(f"SELECT rowid, id FROM {table} {rest}", values)
+    return Statement(f"SELECT rowid, id FROM {table} {clauses}", values)
 
 
 def _between(
@@ -73,7 +73,7 @@ def _between(
     table = source.tables.get(purpose)
     if table is None:
         return Statement("SELECT 0 LIMIT 0", [])
-    found = select(source._replace(sql=table), filters, columns=COLUMNS)
+    selected = select(source._replace(sql=table), filters, columns=COLUMNS)
     return Statement(
-        f"{found.sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*found.values, first, last]
+        f"{selected.sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*selected.values, first, last]
     )

@@ -89,7 +89,7 @@ class GroupCommit:
         timeout_seconds: float,
         *,
         writer: object = None,
-        after: WriteRequest | None = None,
+        predecessor: WriteRequest | None = None,
     ) -> WriteRequest:
         """As `run`, or save rows; the result is in the request's reply.
 
@@ -97,10 +97,11 @@ class GroupCommit:
             write: As for `run`, or the rows.
             timeout_seconds: As for `run`.
             writer: As for `run`.
-            after: What was submitted before. Where that is not written, this is not, and cancelled.
+            predecessor: A request submitted before. Where that is not written, this one is
+                cancelled.
         """
         self._check_process()
-        request = WriteRequest(write, timeout_seconds, writer, after)
+        request = WriteRequest(write, timeout_seconds, writer, predecessor)
         with self._mutex:
             if self._is_closed:
                 raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
@@ -153,7 +154,11 @@ class GroupCommit:
             requests: list[WriteRequest] = []
             rows = 0
             # What hangs on another one is written once that is.
-            while self._waiting and rows < _ROWS_AT_ONCE and self._waiting[0].after not in requests:
+            while (
+                self._waiting
+                and rows < _ROWS_AT_ONCE
+                and self._waiting[0].predecessor not in requests
+            ):
                 requests.append(self._waiting.popleft())
                 rows += requests[-1].rows
             self._is_committing = bool(requests)
@@ -162,7 +167,7 @@ class GroupCommit:
     def _take_following(self, requests: list[WriteRequest]) -> WriteRequest | None:
         """Take the next part of what was just written, unless it is much or others wait."""
         with self._mutex:
-            if not self._waiting or self._waiting[0].after is not requests[-1]:
+            if not self._waiting or self._waiting[0].predecessor is not requests[-1]:
                 return None
             rows = sum(request.rows for request in requests) + self._waiting[0].rows
             if rows > _ROWS_ALONE or self._file.is_awaited():

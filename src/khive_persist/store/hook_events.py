@@ -37,12 +37,12 @@ class HookEventStore(Store[HookEvent]):
                 for it.
         """
         created_at = column("created_at")
-        wanted = [field("session_id") == session_id, created_at >= start]
+        filters = [field("session_id") == session_id, created_at >= start]
         if end is not None:
-            wanted.append(created_at <= end)
+            filters.append(created_at <= end)
         if agent_id is not None:
-            wanted.append(field("agent_id") == agent_id)
-        return await self.find(*wanted, order_by=created_at)
+            filters.append(field("agent_id") == agent_id)
+        return await self.find(*filters, order_by=created_at)
 
     async def get_since(self, instant: datetime) -> list[HookEvent]:
         """The events that arrived at `instant` or later, in order. A naive time is UTC."""

@@ -43,12 +43,12 @@ class FixedStore(Store[Record]):
         self._check_open()
         async with self._reporting:
             writer, row = self._writer(record), self._checked_row(record)
-            wanted = [column("id") == record.id]
+            filters = [column("id") == record.id]
             while not (is_new := await writer.insert(row)):
-                found = await self._reader.fetch(lambda source: select(source, wanted))
+                rows = await self._reader.fetch(lambda source: select(source, filters))
                 # None is found where somebody has deleted it in between.
-                if found:
-                    row = codec.as_text(found[0])
+                if rows:
+                    row = codec.as_text(rows[0])
                     break
         if is_new and self._reporter is not None:
             await self._reporter.saved(writer.path, Tally([row]))
@@ -62,9 +62,9 @@ class FixedStore(Store[Record]):
             InvalidRecordError: As for `keep`.
             StoreError: As its subclasses say; it is not saved.
         """
-        kept = await self.keep(record)
-        if not kept.is_new:
-            _check_same(record.id, kept.record.content, self.stored_content(record))
+        result = await self.keep(record)
+        if not result.is_new:
+            _check_same(record.id, result.record.content, self.stored_content(record))
         return record
 
     async def save_many(self, records: Iterable[Record], *, atomic: bool = True) -> int:
@@ -83,8 +83,8 @@ class FixedStore(Store[Record]):
         rows: dict[str, codec.StoredRow] = {}
         count = 0
 
-        def is_same(there: Any, row: Any) -> bool:
-            _check_same(row[0], codec.column(there[1]), codec.column(row[1]))
+        def is_same(existing: Any, row: Any) -> bool:
+            _check_same(row[0], codec.column(existing[1]), codec.column(row[1]))
             return True
 
         async with self._reporting:
@@ -106,11 +106,11 @@ class FixedStore(Store[Record]):
             ConflictError: It is there, and what was made of it says something else.
         """
 
-        def unchanged(there: Record | None) -> Record | None:
-            made = change(there)
-            if there is not None and made is not None:
-                _check_same(id, there.content, made.content)
-            return made
+        def unchanged(existing: Record | None) -> Record | None:
+            revised = change(existing)
+            if existing is not None and revised is not None:
+                _check_same(id, existing.content, revised.content)
+            return revised
 
         return await super().revise(id, unchanged)
 
@@ -131,6 +131,6 @@ class FixedStore(Store[Record]):
         return row
 
 
-def _check_same(id: str, there: Any, content: Any) -> None:
-    if there != content:
+def _check_same(id: str, existing: Any, content: Any) -> None:
+    if existing != content:
         raise ConflictError(f"{id!r} is there, says something else, and never changes")

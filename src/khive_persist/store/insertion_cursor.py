@@ -70,8 +70,8 @@ async def are_there(reader: Reader, purposes: Sequence[Purpose], stands: Sequenc
         StoreError: As its subclasses say.
     """
     for purpose, stand in zip(purposes, stands, strict=True):
-        found = await reader.fetch(partial(_row, purpose, stand.rowid))
-        if stand.rowid and _stand(found) != stand:
+        rows = await reader.fetch(partial(_row, purpose, stand.rowid))
+        if stand.rowid and _stand(rows) != stand:
             return False
     return True
 
@@ -102,35 +102,35 @@ async def following(
     Raises:
         StoreError: As its subclasses say.
     """
-    found: list[list[tuple[str, int, Stand, StoredRow, tuple[int, ...]]]] = []
-    after = list(stands)
+    rows_by_table: list[list[tuple[str, int, Stand, StoredRow, tuple[int, ...]]]] = []
+    next_cursors = list(stands)
     for number, purpose in enumerate(purposes):
-        begin = stands[number].rowid
+        start = stands[number].rowid
         last = _LAST_ROWID if upto is None else upto[number].rowid
-        if last <= begin:
+        if last <= start:
             continue
-        end = _stand(await reader.fetch(partial(_window, purpose, begin, last)))
-        if end.rowid <= begin:
+        end = _stand(await reader.fetch(partial(_window, purpose, start, last)))
+        if end.rowid <= start:
             continue
-        after[number] = end
-        own = {at: one.filters for at, one in enumerate(wishes) if purpose in one.purposes}
-        if not own:
+        next_cursors[number] = end
+        filters = {at: wish.filters for at, wish in enumerate(wishes) if purpose in wish.purposes}
+        if not filters:
             continue
-        build = partial(_between, purpose, begin, end.rowid, list(own.values()), without)
+        build = partial(_between, purpose, start, end.rowid, list(filters.values()), without)
         rows = []
         for rowid, *row in await reader.fetch(build):
-            wished = tuple(at for at, passes in zip(own, row[_COLUMNS:], strict=True) if passes)
+            wished = tuple(at for at, passes in zip(filters, row[_COLUMNS:], strict=True) if passes)
             if wished:
                 text = as_text(row[:_COLUMNS])
                 stand = Stand(rowid, _digest(text[0]))
                 rows.append((str(text[3]), number, stand, text, wished))
-        found.append(rows)
-    stored = []
+        rows_by_table.append(rows)
+    results = []
     running = list(stands)
-    for _, number, stand, text, wished in heapq.merge(*found, key=lambda one: one[0]):
+    for _, number, stand, text, wished in heapq.merge(*rows_by_table, key=lambda row: row[0]):
         running[number] = stand
-        stored.append(Stored(tuple(running), text, wished))
-    return stored, tuple(after)
+        results.append(Stored(tuple(running), text, wished))
+    return results, tuple(next_cursors)
 
 
 def _stand(rows: Sequence[Any]) -> Stand:
@@ -149,13 +149,13 @@ def _row(purpose: Purpose, rowid: int, source: Source) -> Statement:
     return _of(purpose, source, "SELECT rowid, id FROM {} WHERE rowid = ?", [rowid])
 
 
-def _window(purpose: Purpose, after: int, last: int, source: Source) -> Statement:
+def _window(purpose: Purpose, start: int, last: int, source: Source) -> Statement:
     inner = (
         "SELECT rowid, id FROM {} WHERE rowid > ? AND rowid <= ?"
         f" ORDER BY rowid LIMIT {_WINDOW_ROWS}"
     )
     outer = f"SELECT rowid, id FROM ({inner}) ORDER BY rowid DESC LIMIT 1"
-    return _of(purpose, source, outer, [after, last])
+    return _of(purpose, source, outer, [start, last])
 
 
 def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
@@ -167,7 +167,7 @@ def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statem
 
 def _between(
     purpose: Purpose,
-    after: int,
+    start: int,
     upto: int,
     wishes: Sequence[Sequence[Filter]],
     without: str,
@@ -186,5 +186,5 @@ def _between(
         wished = passing(source, filters)
         columns += f", ({wished.sql})"
         values += wished.values
-    where = "rowid > ? AND rowid <= ? ORDER BY rowid"
-    return Statement(f"SELECT rowid, {columns} FROM {table} WHERE {where}", [*values, after, upto])
+    sql = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+    return Statement(sql, [*values, start, upto])

@@ -62,7 +62,7 @@ async def find_records(
     return records
 
 
-async def session_ids(files: Files, wanted: Filter, *, limit: int) -> set[str]:
+async def session_ids(files: Files, filter: Filter, *, limit: int) -> set[str]:
     """The sessions of the records that pass a filter; at most so many of a purpose.
 
     Raises:
@@ -71,7 +71,7 @@ async def session_ids(files: Files, wanted: Filter, *, limit: int) -> set[str]:
 
     def build(source: Source) -> Statement:
         columns = f"DISTINCT {source.extract('$.session_id')}"
-        return select(source, [wanted], columns=columns, limit=limit)
+        return select(source, [filter], columns=columns, limit=limit)
 
     ids = set()
     for path, purpose in _present(files):

@@ -165,7 +165,7 @@ class Reader:
     def _mark(self, purpose: Purpose) -> Mark | None:
         with translated(self._names()):
             connection = self._current()
-            number = next(n for n, (_, own) in enumerate(self._files) if own == purpose)
+            number = next(n for n, (_, held) in enumerate(self._files) if held == purpose)
             identity = self._identities[number]
             if identity is None:
                 return None
@@ -221,8 +221,8 @@ class Reader:
             name, table = f"f{number}", quoted(purpose.table)
             if name not in attached:
                 continue
-            made = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE"
-            schema = [row[0] or "" for row in connection.execute(made, [purpose.table])]
+            listing = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE"
+            schema = [row[0] or "" for row in connection.execute(listing, [purpose.table])]
             if not schema:
                 continue
             tables[purpose.name] = f"{name}.{table}"

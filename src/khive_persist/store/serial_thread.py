@@ -234,14 +234,14 @@ def _work(state: _State) -> None:
 
 
 def _next(state: _State) -> _Job[Any] | None:
-    while (later := state.later) is not None:
-        assert later.due is not None
-        left = later.due - time.monotonic()
-        if left <= 0:
+    while (job := state.later) is not None:
+        assert job.due is not None
+        remaining = job.due - time.monotonic()
+        if remaining <= 0:
             state.later = None
-            return later
+            return job
         try:
-            return state.jobs.get(timeout=left)
+            return state.jobs.get(timeout=remaining)
         except Empty:
             continue
     return state.jobs.get()

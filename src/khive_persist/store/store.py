@@ -216,17 +216,17 @@ class Store(Answers[Record]):
         if len(self._writers) != 1:
             raise InvalidRecordError(f"records of {self.record.__name__} have several files")
         (writer,) = self._writers.values()
-        made: list[codec.StoredRow] = []
+        new_rows: list[codec.StoredRow] = []
 
         def make(row: codec.StoredRow | None) -> codec.StoredRow | None:
-            changed = change(None if row is None else codec.from_row(self.record, row))
-            made[:] = [] if changed is None else [self._row(changed)]
-            return made[0] if made else None
+            revised = change(None if row is None else codec.from_row(self.record, row))
+            new_rows[:] = [] if revised is None else [self._row(revised)]
+            return new_rows[0] if new_rows else None
 
         async with self._reporting:
             row = await writer.revise_one(id, make)
-        if made and self._reporter is not None:
-            await self._reporter.saved(writer.path, Tally(made))
+        if new_rows and self._reporter is not None:
+            await self._reporter.saved(writer.path, Tally(new_rows))
         return None if row is None else codec.from_row(self.record, row)
 
     async def delete(self, id: str) -> bool:
@@ -276,10 +276,10 @@ class Store(Answers[Record]):
         Raises:
             NotFoundError: There is none.
         """
-        found = await self.find(column("id") == id, limit=1)
-        if not found:
+        records = await self.find(column("id") == id, limit=1)
+        if not records:
             raise NotFoundError(f"no {self.record.__name__} has the id {id!r}")
-        return found[0]
+        return records[0]
 
     async def find(
         self,
@@ -441,11 +441,11 @@ class Store(Answers[Record]):
         return [writer for writer in self._writers.values() if writer.path.exists()]
 
     def _chunks(self, records: Iterable[Record]) -> Iterator[list[codec.StoredRow]]:
-        rest = iter(records)
-        while chunk := [self._row(record) for record in islice(rest, _CHUNK_ROWS)]:
+        remaining = iter(records)
+        while chunk := [self._row(record) for record in islice(remaining, _CHUNK_ROWS)]:
             yield chunk
 
 
 def _parts(rows: list[codec.StoredRow]) -> Iterator[list[codec.StoredRow]]:
-    for begin in range(0, len(rows), _CHUNK_ROWS):
-        yield rows[begin : begin + _CHUNK_ROWS]
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        yield rows[start : start + _CHUNK_ROWS]

@@ -19,7 +19,7 @@ class TimedStore(Store[Record]):
             session_id: The session.
             name: Of this series alone.
         """
-        wanted = [field("session_id") == session_id]
+        filters = [field("session_id") == session_id]
         if name is not None:
-            wanted.append(field("name") == name)
-        return await self.find(*wanted, order_by=column("created_at"))
+            filters.append(field("name") == name)
+        return await self.find(*filters, order_by=column("created_at"))

@@ -108,7 +108,7 @@ class Writer:
         try:
             for rows in chunks:
                 last = self._of_process().submit(
-                    rows, self._timeout_seconds, writer=self, after=last
+                    rows, self._timeout_seconds, writer=self, predecessor=last
                 )
                 under_way.append(last)
                 sizes.append(sum(len(row[1] or "") for row in rows))
@@ -186,11 +186,11 @@ class Writer:
             existing = {row[0]: row for row in fetch_ids(writing.connection, table, ids)}
             new = [row for row in rows if row[0] not in existing]
             common = [row for row in rows if row[0] in existing]
-            changed = [row for row in common if not is_same(existing[row[0]], row)]
+            changed_rows = [row for row in common if not is_same(existing[row[0]], row)]
             writing.insert_new(new)
             if update:
-                writing.replace(changed)
-            return Merged(len(new), len(common) - len(changed), len(changed))
+                writing.replace(changed_rows)
+            return Merged(len(new), len(common) - len(changed_rows), len(changed_rows))
 
         return await self._run(write)
 
