@@ -28,7 +28,7 @@ _logger = logging.getLogger("khive_persist")
 
 
 class AutosaveRound(NamedTuple):
-    """What one round did.
+    """The result of one round.
 
     Attributes:
         saved: The records that had changed, and are committed and synced.

@@ -59,7 +59,7 @@ class CallbackOptions(TypedDict, total=False):
 
 
 class Callbacks(NamedTuple):
-    """What `CallbackOptions` names."""
+    """The callbacks that `CallbackOptions` names."""
 
     on_save: Callback | None = None
     on_load: Callback | None = None
@@ -120,7 +120,7 @@ class Reporter:
 
 
 class Tally:
-    """How many rows there were, and of how many bytes."""
+    """A count of rows, and of their bytes."""
 
     def __init__(self, rows: Iterable[Sequence[Any]] = ()) -> None:
         self.items = 0

@@ -72,7 +72,7 @@ def dump(value: Any, *, indent: bool = False) -> str:
 
 
 def dump_spelled(value: Any) -> str:
-    """As `dump`; a number beyond a float that `load` has read stands as it was spelled."""
+    """Return JSON text as `dump` does; a number beyond a float stands as it was spelled."""
     return _dumped(value, json_values.kept)
 
 
@@ -90,7 +90,7 @@ def dump_lossy(value: Any, *, indent: bool = False) -> str:
 
 
 def dump_exact(value: Any) -> str | None:
-    """As `dump_lossy`, where `spells` is true of the text and what it holds; else None."""
+    """Return the text of `dump_lossy` where `spells` is true of it and of its parts; else None."""
     try:
         return orjson.dumps([value])[1:-1].decode()
     except (TypeError, RecursionError):
@@ -98,7 +98,7 @@ def dump_exact(value: Any) -> str | None:
 
 
 def dump_line(value: Any) -> bytes:
-    """As `dump_lossy`, in UTF-8 and with the end of a line."""
+    """Return the text of `dump_lossy` as a line in UTF-8."""
     try:
         return orjson.dumps(value, default=json_values.shown, option=orjson.OPT_APPEND_NEWLINE)
     except (TypeError, RecursionError):

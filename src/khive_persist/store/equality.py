@@ -1,4 +1,4 @@
-"""Whether two rows say the same."""
+"""Comparison of two rows by what they say."""
 
 import json
 from typing import Any

@@ -14,7 +14,7 @@ Fetch = Callable[[Callable[[Source], Statement]], Awaitable[list[Any]]]
 
 
 class Tail:
-    """What was added to one table since the last look.
+    """The rows that were added to one table since the last look.
 
     SQLite gives the rowid of a deleted last row again. So the latest rows are remembered, and the
     table is read on from the last of them that is still there. Where more were deleted at once, it

@@ -91,10 +91,10 @@ class GroupCommit:
         writer: object = None,
         predecessor: WriteRequest | None = None,
     ) -> WriteRequest:
-        """As `run`, or save rows; the result is in the request's reply.
+        """Submit a function as `run` does, or rows to save; the request's reply has the result.
 
         Args:
-            write: As for `run`, or the rows.
+            write: The function, as for `run`, or the rows.
             timeout_seconds: As for `run`.
             writer: As for `run`.
             predecessor: A request submitted before. Where that is not written, this one is

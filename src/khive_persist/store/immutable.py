@@ -100,7 +100,7 @@ class FixedStore(Store[Record]):
     async def revise(
         self, id: str, change: Callable[[Record | None], Record | None]
     ) -> Record | None:
-        """As `Store.revise`, of one that is not there yet.
+        """Save what a function makes of a record that is not there yet; see `Store.revise`.
 
         Raises:
             ConflictError: It is there, and what was made of it says something else.

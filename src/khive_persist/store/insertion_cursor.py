@@ -29,7 +29,7 @@ class Stand(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """Which rows are asked for.
+    """The rows that are asked for.
 
     Attributes:
         purposes: Those of these tables.

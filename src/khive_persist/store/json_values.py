@@ -67,12 +67,12 @@ def plain(value: Any) -> Any:
 
 
 def kept(value: Any) -> Any:
-    """As `plain`; a number beyond a float stands as it was spelled."""
+    """Return what `plain` does; a number beyond a float stands as it was spelled."""
     return orjson.Fragment(value.text) if isinstance(value, Overflow) else plain(value)
 
 
 def shown(value: Any) -> Any:
-    """As `plain`, of whatever is to be shown: a number beyond a float stands as text."""
+    """Return what `plain` does, or text: of a number beyond a float, and of what has no JSON."""
     if isinstance(value, Overflow):
         return value.text
     try:

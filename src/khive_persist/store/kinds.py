@@ -1,4 +1,4 @@
-"""What is recorded of kinds of a user's own, without their classes."""
+"""Queries over records of a user's own kinds, without their classes."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""What is asked of records without reading all of them."""
+"""Queries that do not read all of the records."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar

@@ -27,7 +27,7 @@ Files = Sequence[tuple[Path, Purpose]]
 
 
 class Mark(NamedTuple):
-    """How a file is just now.
+    """The present version of a file.
 
     Attributes:
         file: Which one it is: another where it was replaced.
@@ -84,7 +84,7 @@ class Reader:
     async def stream(
         self, build: Build, *, holds_snapshot: bool = False
     ) -> AsyncGenerator[Any, None]:
-        """As `pages`, one row after the other."""
+        """Yield the rows of `pages`, one after the other."""
         async with aclosing(self.pages(build, holds_snapshot=holds_snapshot)) as pages:
             async for rows in pages:
                 for row in rows:
@@ -124,7 +124,7 @@ class Reader:
         self._thread.finish()
 
     async def close(self) -> None:
-        """As `finish`, and wait until they are closed."""
+        """Close the connections as `finish` does, and wait until that is done."""
         threads = [*self._streams, self._thread]
         self.finish()
         with anyio.CancelScope(shield=True):

@@ -1,4 +1,4 @@
-"""What goes through redaction before it is stored, by the settings and the key of its project."""
+"""Redaction of rows before they are stored, by the settings and the key of their project."""
 
 import errno
 import fcntl

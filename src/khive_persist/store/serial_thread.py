@@ -49,7 +49,7 @@ class _Job(Generic[Result]):
 
 
 class _State:
-    """What the thread and its owner share. It holds no owner, so that one can be forgotten."""
+    """The state that a thread shares with its owner. It does not keep the owner alive."""
 
     def __init__(self) -> None:
         self.jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
@@ -166,7 +166,7 @@ class SerialThread:
             state.interrupt_abandoned()
 
     async def close(self, last: Callable[[], object] | None = None) -> None:
-        """As `finish`, and wait until it is done. Cancelled, it is done all the same."""
+        """End the thread as `finish` does, and wait for it. Cancelled, it ends all the same."""
         self.finish(last)
         if self._state.thread is not None and not self._is_forked():
             await _completion(self._state.ended)

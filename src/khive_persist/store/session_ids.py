@@ -1,4 +1,4 @@
-"""Whose session a row is, also where its content is damaged, or spells the id in another way."""
+"""The session of a row, also where its content is damaged, or spells the id in another way."""
 
 import base64
 import re

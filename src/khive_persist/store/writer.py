@@ -27,7 +27,7 @@ _SMALL_CHUNKS_CHARACTERS: Final = 16 << 20
 
 
 class Merged(NamedTuple):
-    """How many rows were new, there already, and there with other content."""
+    """Counts of rows that were new, there already, and there with other content."""
 
     new: int
     same: int

@@ -30,7 +30,7 @@ _SIDECARS: Final = ("-wal", "-shm", "-journal")
 
 
 class Switch(NamedTuple):
-    """What is replaced by what.
+    """A replacement of databases and folders by new ones.
 
     Attributes:
         incoming: The folder of the new files, below the databases' own.

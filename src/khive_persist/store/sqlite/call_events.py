@@ -27,7 +27,7 @@ _FIELDS: Final = ("event_type", "success", "error", "duration_ms", "file_paths",
 
 
 class CallEnd(NamedTuple):
-    """How a tool call ended, as a transcript tells; what it does not tell is None or empty."""
+    """The end of a tool call, from a transcript; what that does not say is None or empty."""
 
     success: bool | None = None
     exit_code: int | None = None

@@ -66,7 +66,7 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """What the databases have and what the mirror has, each record as a digest."""
+    """The records of the databases and those of the mirror, each as a digest."""
 
     def __init__(self, path: Path) -> None:
         """Make it in a new file; it can be thrown away at any time."""

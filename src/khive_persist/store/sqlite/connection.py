@@ -1,4 +1,4 @@
-"""How a database file is opened: private, durable, and never through a link."""
+"""Opening of database files: private, durable, and never through a link."""
 
 import os
 import sqlite3
@@ -130,7 +130,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def opened_reader(path: Path) -> Iterator[sqlite3.Connection]:
-    """As `open_reader`, for the time of a `with`.
+    """Keep a file open as `open_reader` opens it, for the time of a `with`.
 
     Raises:
         StoreBusyError: It was read as a file that nobody changes, and somebody did.

@@ -1,4 +1,4 @@
-"""What in a file's schema acts on our tables by itself: triggers and generated columns.
+"""Parts of a file's schema that act on our tables by themselves: triggers, generated columns.
 
 Either can hide a record, or make another one of it. A file of a `.khive` that has any is refused
 until the person has seen them. The user's own tables, views and indexes are left alone.

@@ -1,4 +1,4 @@
-"""What of a file's change log this process has copied to the mirror, is copying, or cannot copy."""
+"""Changes that this process has copied to a file's mirror, is copying, or cannot copy."""
 
 import os
 import sqlite3
@@ -23,7 +23,7 @@ _RETRY_SECONDS: Final = 5.0
 
 
 class Batch(NamedTuple):
-    """What was committed, and is not copied yet.
+    """Changes that were committed, and are not copied yet.
 
     Attributes:
         changes: In order; one record may come several times.
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class MirrorProgress:
-    """How far the mirror of one file is, as its change log and this process know it.
+    """The progress of one file's mirror, as its change log and this process know it.
 
     The calls that take a writing connection come one at a time, with the lock of the file's writers
     held; `copy` may be called from any thread.

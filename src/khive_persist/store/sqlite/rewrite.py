@@ -26,9 +26,10 @@ _ABOVE_ALL: Final = ("9999-12-31 24", "")
 
 
 class Selection(NamedTuple):
-    """Which rows are looked at: a condition, with `created_at` as `{created_at}`, and its values.
+    """The rows that are looked at: a condition and its values.
 
-    The condition is text of ours; `{created_at}` is UTC text, or NULL where it cannot be read.
+    The condition is text of ours. `{created_at}` in it is the column as UTC text, or NULL where it
+    cannot be read.
     """
 
     condition: str = "1"
@@ -39,7 +40,7 @@ ALL: Final = Selection()
 
 
 class Revised(NamedTuple):
-    """What was done with a batch of rows, or would be.
+    """Counts of the rows of a batch that were changed or removed, or would be.
 
     Attributes:
         looked_at: How many rows passed the condition.

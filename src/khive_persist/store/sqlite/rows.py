@@ -77,7 +77,7 @@ def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
 
 
 def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> list[StoredRow]:
-    """As `read_ids`, through an open connection; in the order of the ids."""
+    """Read the rows of these ids through an open connection, in the order of the ids."""
     if not _has_table(connection, table):
         return []
     rows = connection.execute(statements.rows_of_ids(table), [codec.dump(ids)])
@@ -97,7 +97,7 @@ def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow
 def fetch_sessions(
     connection: sqlite3.Connection, table: str, sessions: list[str]
 ) -> list[StoredRow]:
-    """As `read_sessions`, through an open connection."""
+    """Read the rows of these sessions through an open connection, as they were inserted."""
     if not _has_table(connection, table):
         return []
     sql = statements.rows_of_sessions(table)

@@ -23,7 +23,7 @@ _COLUMNS_OF: Final = "SELECT name FROM pragma_table_info(?)"
 
 
 class Contents(NamedTuple):
-    """What a copy holds.
+    """The contents of a copy.
 
     Attributes:
         rows: How many rows each table has.

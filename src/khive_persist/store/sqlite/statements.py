@@ -56,7 +56,7 @@ class Statement(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a SELECT reads.
+    """The source of a SELECT.
 
     Attributes:
         sql: A table, or several together.
