@@ -94,7 +94,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
 
         Args:
             session_id: Its id.
-            fields: What changes, as a JSON merge patch (RFC 7396): None takes a field away, and an
+            fields: The changes, as a JSON merge patch (RFC 7396): None takes a field away, and an
                 object goes into the one that is there. `status` makes a completed one active.
             version: The version that the change was made for.
 
@@ -168,20 +168,20 @@ class ApplicationSessionStore(Store[ApplicationSession]):
         return session
 
     async def get_by_participant(self, participant: str) -> list[ApplicationSession]:
-        """The sessions of one participant, oldest first."""
+        """Return the sessions of one participant, oldest first."""
         return await self.find(field("participant") == participant, order_by=column("created_at"))
 
     async def get_by_group(
         self, group: str, scenario: str | None = None
     ) -> list[ApplicationSession]:
-        """The sessions of one group, in all scenarios or in one, oldest first."""
+        """Return the sessions of one group, in all scenarios or in one, oldest first."""
         filters = [field("group") == group]
         if scenario is not None:
             filters.append(field("scenario") == scenario)
         return await self.find(*filters, order_by=column("created_at"))
 
     def _sealed(self, session: ApplicationSession) -> ApplicationSession:
-        """A session as its row will say it."""
+        """Return a session as its row will say it."""
         return codec.from_row(self.record, self._row(session))  # type: ignore[no-any-return]
 
 
@@ -209,7 +209,7 @@ def _next(
 
 
 def _merged(target: object, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396#section-2"""
+    """Apply a JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396#section-2"""
     merged = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
@@ -243,7 +243,7 @@ def _found(session: ApplicationSession | None, id: str) -> ApplicationSession:
 
 
 def _version(session: ApplicationSession) -> int:
-    """One that was written past the store may have none."""
+    """Return a session's version; 0 for one that was written past the store without any."""
     version = session.content.get("version")
     return version if isinstance(version, int) else 0
 

@@ -32,7 +32,7 @@ class AutosaveRound(NamedTuple):
 
     Attributes:
         saved: The records that had changed, and are committed and synced.
-        failed: Those that could not be saved, each with what its save raised.
+        failed: The records that could not be saved, each with the exception.
     """
 
     saved: tuple[Node, ...]
@@ -57,11 +57,11 @@ class Autosave:
     saved like any other record, and the callbacks of its store are told.
 
     Attributes:
-        every_seconds: From the beginning of one round to that of the next; one that takes longer
+        every_seconds: The time between the beginnings of two rounds; one that takes longer
             is followed by the next at once.
         enabled: Whether rounds come by themselves, the last one included. It may be set at any
             time; `save_now` saves in any case.
-        last_save_time: When a record was last saved here, aware, in UTC; None before the first.
+        last_save_time: The time of the last save here, aware, in UTC; None before the first.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Autosave:
         return self._tracked.pop((self._store(record), record.id), None) is not None
 
     async def save_now(self) -> AutosaveRound:
-        """A round now: what had changed before the call is committed, synced and copied on return.
+        """Run a round now: what had changed before is committed, synced and copied on return.
 
         It waits for a round that has begun, so no callback may await it. Cancelled, some of the
         records are saved; the next round saves the others.

@@ -33,7 +33,7 @@ class FileChanges:
         self._pid = os.getpid()
 
     def look(self) -> object:
-        """A value that is another one after each commit; where it cannot be told, a new one."""
+        """Return another value after each commit; where that cannot be told, a new one."""
         if self._pid != os.getpid():
             return object()
         with self._lock:

@@ -119,7 +119,7 @@ def spells(value: Any, text: str) -> bool:
 
 
 def load(text: str | bytes) -> Any:
-    """The value of a JSON document, also of one that orjson alone does not read.
+    """Return the value of a JSON document, also of one that orjson alone does not read.
 
     Integers have any length. Numbers beyond a float and lone surrogates are valid JSON that orjson
     refuses; the former are an `Overflow`.
@@ -142,7 +142,7 @@ def load(text: str | bytes) -> Any:
 
 
 def depth(text: str) -> int:
-    """An upper bound of a JSON document's levels; exact where it is over `MAX_DEPTH`."""
+    """Return an upper bound of a JSON document's levels; exact where it is over `MAX_DEPTH`."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return MAX_DEPTH
     deepest = level = 0
@@ -167,7 +167,7 @@ def depth(text: str) -> int:
 
 
 def to_row(record: Any) -> Row:
-    """A record as its five columns, validated.
+    """Return the five columns of a record, validated.
 
     Raises:
         InvalidRecordError: It is not as its class declares it, a column is not JSON, too deep for
@@ -188,7 +188,7 @@ def to_row(record: Any) -> Row:
 
 
 def as_text(row: Any) -> StoredRow:
-    """A row as SQLite gave it, with every column but `created_at` as text or None.
+    """Return a row as SQLite gave it, with every column but `created_at` as text or None.
 
     JSON that is a number is one in the table too, for its columns are NUMERIC: its text gives the
     same number again. A BLOB has no spelling in JSON and becomes text, byte for byte where it is.
@@ -202,13 +202,13 @@ def as_text(row: Any) -> StoredRow:
 
 
 def from_row(record: type[Any], row: Sequence[Any]) -> Any:
-    """A record from its five columns, of any age. A column that is no JSON is given as its text."""
+    """Make a record of its five columns, of any age. A column that is no JSON stays text."""
     id, content, metadata, created_at, embedding = row
     return record.from_stored(id, column(content), column(metadata), created_at, column(embedding))
 
 
 def column(value: Any) -> Any:
-    """The value of a JSON column; one that is no JSON as it is."""
+    """Return the value of a JSON column; one that is no JSON as it is."""
     if not isinstance(value, str | bytes):
         return value
     try:
@@ -244,7 +244,7 @@ def _text(value: Any) -> str | None:
 
 
 def infinite(value: float) -> str:
-    """An infinite number as SQLite's own .dump writes it."""
+    """Return an infinite number as SQLite's own .dump writes it."""
     return "9e999" if value > 0 else "-9e999"
 
 

@@ -47,10 +47,10 @@ class FocusChainStore(Store[FocusChain]):
 
         Args:
             record: The class of its records.
-            path_of: Where the file of a purpose lies.
-            gather: Awaited with a session's id before its history is read, to bring in what only
-                its hook events tell.
-            options: As `Store` takes them.
+            path_of: The path of a purpose's file.
+            gather: A function awaited with a session's id before its history is read, to bring in
+                what only its hook events tell.
+            options: Those of `Store`.
         """
         super().__init__(record, path_of, **options)
         self._gather = gather
@@ -97,7 +97,7 @@ class FocusChainStore(Store[FocusChain]):
         return len(snapshots)
 
     async def get_history(self, session_id: str) -> list[FocusChain]:
-        """Every snapshot of a session, of all its agents, oldest first."""
+        """Return every snapshot of a session, of all its agents, oldest first."""
         if self._gather is not None:
             self._check_open()
             await self._gather(session_id)
@@ -105,7 +105,7 @@ class FocusChainStore(Store[FocusChain]):
         return await self.find(field("session_id") == session_id, order_by=order)
 
     async def get_current(self, session_id: str, agent_id: str | None = None) -> FocusChain | None:
-        """The last snapshot of one agent; of the session's main agent without an id.
+        """Return the last snapshot of one agent; of the session's main agent without an id.
 
         None where the agent has none.
         """
@@ -180,7 +180,7 @@ class _Snapshot(NamedTuple):
 
 
 def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow]:
-    """The rows that are new or other, once new snapshots stand among those of their sessions.
+    """Put new snapshots among those of their sessions; return the rows that are new or other.
 
     A snapshot that is there already, under its id or by who told of it, changes nothing; one that
     an earlier source told of is told by the better source. The same again gives no rows.
@@ -228,9 +228,9 @@ def weave_in(
 
     Args:
         path: The file.
-        new: As `woven` takes them.
-        busy_timeout_seconds: How long to wait for other writers.
-        mirror: Who keeps the second copy.
+        new: The snapshots, as for `woven`.
+        busy_timeout_seconds: The longest wait for other writers.
+        mirror: The keeper of the second copy.
 
     Raises:
         StoreError: As its subclasses say; nothing was written.
@@ -249,7 +249,7 @@ def weave_in(
 
 
 def sessions_of(rows: Iterable[StoredRow]) -> list[str]:
-    """The sessions that rows of snapshots belong to."""
+    """Return the sessions that rows of snapshots belong to."""
     contents = (codec.column(row[1]) for row in rows)
     return list(dict.fromkeys(str(c["session_id"]) for c in contents))
 
@@ -278,7 +278,7 @@ class _SnapshotIndex:
         self.by_id[id] = snapshot
 
     def find(self, snapshot: _Snapshot) -> _Snapshot | None:
-        """The one of the same id, or of the same session that tells of the same thing."""
+        """Return the stored snapshot with the same id, key or alias."""
         if snapshot.row[0] in self.by_id:
             return self.by_id[snapshot.row[0]]
         session, keys = snapshot.chain[0], snapshot.keys
@@ -294,7 +294,7 @@ class _SnapshotIndex:
 
 
 def _joined(existing: _Snapshot, new: _Snapshot) -> _Snapshot:
-    """A snapshot that is there, with what is said of it now."""
+    """Return a snapshot that is there, with what a new one says of it."""
     keys = existing.keys | new.keys
     best = new if _rank(new.keys) >= _rank(existing.keys) else existing
     content = best.content

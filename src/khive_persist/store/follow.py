@@ -32,7 +32,7 @@ class Tail:
         self._seen = [(rowid, id) for rowid, id in reversed(rows)]
 
     async def read(self, filters: Iterable[Filter]) -> list[Any]:
-        """The next rows that pass every filter, in the order of storing; at most some hundred."""
+        """Return at most some hundred next rows that pass every filter, in the order of storing."""
         first = self._seen[0][0] if self._seen else 0
         rows = [tuple(row) for row in await self._fetch(partial(_since, self._purpose, first))]
         present = set(rows)

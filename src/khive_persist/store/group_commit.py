@@ -71,9 +71,10 @@ class GroupCommit:
         """Write in a transaction that others may share: committed, synced and copied on return.
 
         Args:
-            write: Called with the transaction, in another thread; again where what shares it fails.
-            timeout_seconds: How long to wait for other programs.
-            writer: Who writes.
+            write: A function of the transaction, called in another thread; again where what shares
+                the transaction fails.
+            timeout_seconds: The longest wait for other programs.
+            writer: The caller.
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
@@ -95,8 +96,8 @@ class GroupCommit:
 
         Args:
             write: The function, as for `run`, or the rows.
-            timeout_seconds: As for `run`.
-            writer: As for `run`.
+            timeout_seconds: The longest wait, as for `run`.
+            writer: The caller.
             predecessor: A request submitted before. Where that is not written, this one is
                 cancelled.
         """
@@ -140,7 +141,7 @@ class GroupCommit:
             )
 
     def _commit_waiting(self) -> None:
-        """One commit after the other, each for all who wait by then, until nobody does."""
+        """Commit for all who wait by then, one commit after the other, until nobody does."""
         while requests := self._take():
             try:
                 self._commit(requests)
@@ -272,5 +273,5 @@ class GroupCommit:
 
 
 def _first(requests: Sequence[WriteRequest]) -> WriteRequest:
-    """The one whose caller gives up first."""
+    """Return the request whose caller gives up first."""
     return min(requests, key=lambda request: request.until)

@@ -115,7 +115,7 @@ class FixedStore(Store[Record]):
         return await super().revise(id, unchanged)
 
     def stored_content(self, record: Record) -> Any:
-        """The content that a record will have in the file, without its secrets."""
+        """Return the content that a record will have in the file, without its secrets."""
         return codec.column(self._row(record)[1])
 
     def _checked_row(self, record: Record) -> codec.StoredRow:

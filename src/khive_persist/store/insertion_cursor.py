@@ -32,8 +32,8 @@ class Wish(NamedTuple):
     """The rows that are asked for.
 
     Attributes:
-        purposes: Those of these tables.
-        filters: Those that pass all of these.
+        purposes: The tables that they are in.
+        filters: Conditions that they all pass.
     """
 
     purposes: Sequence[Purpose]
@@ -55,7 +55,7 @@ class Stored(NamedTuple):
 
 
 async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Stand, ...]:
-    """The places after all rows.
+    """Return the places after all rows.
 
     Raises:
         StoreError: As its subclasses say.
@@ -84,7 +84,7 @@ async def following(
     without: str,
     upto: Sequence[Stand] | None = None,
 ) -> tuple[list[Stored], tuple[Stand, ...]]:
-    """The next rows after some places, at most some hundred of each table.
+    """Return the next rows after some places, at most some hundred of each table.
 
     Each table's come in the order in which they were stored, and among each other by time.
 
@@ -92,7 +92,7 @@ async def following(
         reader: Reads the files of these purposes.
         purposes: All that have a place.
         stands: The places.
-        wishes: Which rows; one that is in none of them is passed over.
+        wishes: The rows that are asked for; any other is passed over.
         without: A field of `content` that is left out.
         upto: The last places that are looked at; without, the ends.
 

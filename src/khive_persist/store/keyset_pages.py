@@ -51,8 +51,8 @@ async def newest(
 
     Args:
         reader: Reads the files of these purposes.
-        purposes: Which of them.
-        filters: Which rows.
+        purposes: The purposes that are read.
+        filters: Conditions on the rows.
         last_key: The key of the last row of the page before; None for the first page.
         limit: At most so many; fewer where they are large, or are deleted just now.
         without: A field of `content` that is left out.

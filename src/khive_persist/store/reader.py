@@ -30,7 +30,7 @@ class Mark(NamedTuple):
     """The present version of a file.
 
     Attributes:
-        file: Which one it is: another where it was replaced.
+        file: Its identity: another where it was replaced.
         writes: Another number whenever somebody has written to it.
     """
 
@@ -65,7 +65,7 @@ class Reader:
         self._versions: Versions = {}
 
     async def fetch(self, build: Build) -> list[sqlite3.Row]:
-        """All rows of a statement.
+        """Return all rows of a statement.
 
         Raises:
             StoreError: As its subclasses say.
@@ -93,7 +93,7 @@ class Reader:
     async def pages(
         self, build: Build, *, holds_snapshot: bool = False
     ) -> AsyncGenerator[list[Any], None]:
-        """The rows of a statement, some at a time, all of one moment, in flat memory.
+        """Yield the rows of a statement, some at a time, all of one moment, in flat memory.
 
         What was not read within 5 seconds is copied to a file without a name, so that who reads
         slowly does not keep the WAL from being emptied.

@@ -21,7 +21,7 @@ _MOST_BYTES: Final = 4096
 
 
 def load_redactor(project: Project, settings: Settings) -> Redactor | None:
-    """The redactor of a project, or None where its settings turn redaction off.
+    """Return the redactor of a project, or None where its settings turn redaction off.
 
     Its key is made at the first use, and made anew where another one lies there than ours. It makes
     the tags of placeholders: without it, nobody can try passwords against the tag of a shared file.
@@ -42,7 +42,7 @@ def load_redactor(project: Project, settings: Settings) -> Redactor | None:
 
 
 def _made_key(project: Project) -> bytes:
-    """A new key, or the one that another process made first."""
+    """Make a key, or read the one that another process made first."""
     folder = os.open(project.khive, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         # Without locks, as on some file systems, the last one's key stays.
@@ -58,7 +58,7 @@ def _made_key(project: Project) -> bytes:
 
 
 def read_key(project: Project, *, believed: bool = True) -> bytes | None:
-    """The key of a project; None where there is none, or it is not ours.
+    """Return the key of a project; None where there is none, or it is not ours.
 
     Args:
         project: The project.
@@ -92,7 +92,7 @@ def sign_key(project: Project, key: bytes) -> None:
 
 
 def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
-    """A row without secrets in its JSON; `redacted` in its metadata says how many of which kind.
+    """Take the secrets out of a row; `redacted` in its metadata says how many of which kind.
 
     Metadata that is no JSON object cannot say so; it is redacted all the same.
     """
@@ -109,7 +109,7 @@ def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
 
 
 def with_counts(metadata: str | None, counts: dict[str, int]) -> str | None:
-    """Metadata that says, with what it said before, how many secrets of which kind were taken."""
+    """Add to metadata how many secrets of which kind were taken out."""
     fields = codec.column(metadata)
     if fields is not None and not isinstance(fields, dict):
         return metadata

@@ -86,7 +86,7 @@ class SerialThread:
         """Start nothing yet.
 
         Args:
-            name: What it works on, for errors.
+            name: The name of its work, for errors.
         """
         self._name = name
         self._state = _State()

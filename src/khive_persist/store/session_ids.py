@@ -21,7 +21,7 @@ _NUMBER: Final = re.compile(r"-?\d")
 
 
 def session_id(value: Any) -> str | None:
-    """The id as `sessions` lists it: text, or a number as JSON spells it; None for none."""
+    """Return an id as `sessions` lists it: text, or a number as JSON spells it; None for none."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -30,14 +30,14 @@ def session_id(value: Any) -> str | None:
 
 
 def named_in(raw: bytes) -> str | None:
-    """The session that damaged JSON names first as its own; None where it names none."""
+    """Return the session that damaged JSON names first as its own; None where it names none."""
     # UTF-16 and UTF-32 of ASCII are that with zeros between.
     match = _NAMED.search(raw) or (_NAMED.search(raw.replace(b"\0", b"")) if b"\0" in raw else None)
     return None if match is None else _id_of(match)
 
 
 def session_of(row: StoredRow) -> str | None:
-    """The session that a row belongs to, as far as it names one."""
+    """Return the session that a row belongs to, as far as it names one."""
     content = codec.column(row[1])
     if not isinstance(content, dict):
         return None if row[1] is None else named_in(_encoded(row[1]))
@@ -119,7 +119,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _spelled(character: str) -> bytes:
-    """The ways in which JSON may spell a character, as a pattern."""
+    """Return the ways in which JSON may spell a character, as a pattern."""
     units = character.encode("utf-16-be", "surrogatepass").hex()
     hexadecimal = b"".join(
         rb"\\u(?i:" + units[at : at + 4].encode() + rb")" for at in range(0, len(units), 4)
@@ -131,7 +131,7 @@ def _spelled(character: str) -> bytes:
 
 
 def _kept_bytes(payload: Any) -> bytes:
-    """The bytes of a payload that could not be parsed, as far as they were kept."""
+    """Return the bytes of a payload that could not be parsed, as far as they were kept."""
     if not isinstance(payload, dict):
         return _encoded(payload if isinstance(payload, str) else codec.dump_lossy(payload))
     ends = payload.get("truncated")

@@ -13,11 +13,11 @@ class TimedStore(Store[Record]):
     """Records that are a number with a name, each of a session and of a time."""
 
     async def get_by_session(self, session_id: str, name: str | None = None) -> list[Record]:
-        """Those of one session, in order of time.
+        """Return those of one session, in order of time.
 
         Args:
             session_id: The session.
-            name: Of this series alone.
+            name: The series; None for all.
         """
         filters = [field("session_id") == session_id]
         if name is not None:

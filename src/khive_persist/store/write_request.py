@@ -17,10 +17,10 @@ class WriteRequest:
     Attributes:
         write: Writes it; called again, in a transaction of its own, where a shared one failed.
             Or rows to be saved, which can be written together with those of other callers.
-        reply: What `write` returned, or None, once that is committed, synced and copied.
-        until: When, by `time.monotonic`, its caller no longer waits for other programs.
-        writer: Who writes.
-        rows: How many rows it writes.
+        reply: The result of `write`, or None, once that is committed, synced and copied.
+        until: The instant of `time.monotonic` at which its caller gives up.
+        writer: The caller.
+        rows: The number of rows that it writes.
         predecessor: The request that is written before it; where that is not, nor is this one.
     """
 

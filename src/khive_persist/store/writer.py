@@ -48,9 +48,9 @@ class Writer:
 
         Args:
             path: The file, made where it is missing.
-            purpose: What it holds.
-            busy_timeout_seconds: How long a call waits for other programs.
-            mirror: Who keeps the second copy.
+            purpose: The purpose of the file.
+            busy_timeout_seconds: The longest wait of a call for other programs.
+            mirror: The keeper of the second copy.
         """
         self.path = path
         self.purpose = purpose

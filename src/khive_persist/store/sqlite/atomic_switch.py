@@ -37,7 +37,7 @@ class Switch(NamedTuple):
         outgoing: The folder that takes what they replace, below the databases' own.
         databases: The names that the new files and the old ones have, together.
         folders: Folders that are replaced with them.
-        arriving: Those of all these names that are new files; the others only go.
+        arriving: The names that have a new file; the others only go.
     """
 
     incoming: str
@@ -104,14 +104,14 @@ def perform(
     of a database. On return it is done and synced.
 
     Args:
-        folder: Where the databases lie.
+        folder: The folder of the databases.
         incoming: The new files, synced, in a folder below.
-        outgoing: What takes the old ones, in a folder below; made, and removed again if it stays
+        outgoing: The folder below that takes the old ones; made, and removed again if it stays
             empty.
         folders: Names of folders that go with them; each comes where it lies in `incoming`.
-        timeout_seconds: How long to wait for the writers of each database.
+        timeout_seconds: The longest wait for the writers of each database.
         removes_others: Whether databases without a successor go too; otherwise they stay.
-        prepare: Called once nobody writes any more, to bring the new files up to date; what it
+        prepare: A function that brings the new files up to date once nobody writes; what it
             raises leaves the old ones.
 
     Raises:

@@ -38,7 +38,7 @@ class CallEnd(NamedTuple):
 
 
 def calls_with_events(path: Path, purpose: Purpose, ids: Iterable[str]) -> set[str]:
-    """Those of some calls, by the tool's own id, of which a hook event is recorded.
+    """Return those of some calls, by the tool's own id, of which a hook event is recorded.
 
     Raises:
         StoreError: As its subclasses say.
@@ -49,7 +49,7 @@ def calls_with_events(path: Path, purpose: Purpose, ids: Iterable[str]) -> set[s
 
 
 def inputs_with_events(path: Path, purpose: Purpose, session: str) -> list[tuple[str, Any]]:
-    """Name and input of the calls of a session that have an event after them.
+    """Return name and input of the calls of a session that have an event after them.
 
     They are for a tool whose events have no id of their call.
 
@@ -126,7 +126,7 @@ def _changed(
 def _assignments(
     event: Mapping[str, Any], created_at: Any, end: CallEnd, *, is_post: bool
 ) -> list[tuple[str, str]]:
-    """The fields to set, each with its value as JSON."""
+    """Return the fields to set, each with its value as JSON."""
     updates: dict[str, Any] = {}
     recorded = codec.column(event["metadata"])
     metadata = dict(recorded) if isinstance(recorded, dict) else {}

@@ -26,7 +26,7 @@ class TableColumn(NamedTuple):
 
     Attributes:
         name: Its name.
-        type: As it is declared; an empty string where it is not.
+        type: The declared type; an empty string where there is none.
     """
 
     name: str
@@ -59,7 +59,7 @@ def databases_in(folder: Path) -> list[Path]:
 
 
 def schema_names(files: Iterable[Path]) -> dict[Path, str]:
-    """The name that each file has in SQL: that of the file without `.db`.
+    """Return the name that each file has in SQL: that of the file without `.db`.
 
     Where SQLite has that name for something else, or another file differs from it in case alone, it
     is the file's whole name, as in `"main.db"`.
@@ -82,7 +82,7 @@ def as_identifier(name: str) -> str:
 
 
 def tables_of(path: Path, schema: str) -> list[Table]:
-    """The tables and views of one file.
+    """Return the tables and views of one file.
 
     Raises:
         StoreError: It cannot be read.
@@ -96,7 +96,7 @@ def tables_of(path: Path, schema: str) -> list[Table]:
 
 
 def by_mention(names: dict[Path, str], sql: str) -> list[Path]:
-    """The files in an order in which those come first of which a statement names something.
+    """Sort files so that those come first of which a statement names something.
 
     Of those, the tools' events are first: their union is whole, or there is none.
     """

@@ -28,8 +28,8 @@ class State(NamedTuple):
     """A file and its table.
 
     Attributes:
-        epoch: Which file it is: random, new at birth, restore and rebuild.
-        records: How many records the table had after our last transaction.
+        epoch: The identity of the file: random, new at birth, restore and rebuild.
+        records: The number of records in the table after our last transaction.
         last_rowid: Its greatest rowid then.
     """
 

@@ -128,12 +128,12 @@ class Ledger:
         return rows, copies
 
     def files_of(self, purpose: str, id: str) -> list[str]:
-        """The files of the mirror that have a record."""
+        """Return the files of the mirror that have a record."""
         sql = "SELECT file FROM copies WHERE purpose = ? AND id = ?"
         return [file for (file,) in self._connection.execute(sql, (purpose, id))]
 
     def copies_in(self, file: str) -> list[tuple[str, str]]:
-        """The purposes and the ids of the records that a file of the mirror has."""
+        """Return purpose and id of each record that a file of the mirror has."""
         self._connection.execute(_BY_FILE)
         sql = "SELECT purpose, id FROM copies WHERE file = ?"
         return self._connection.execute(sql, (file,)).fetchall()
@@ -154,7 +154,7 @@ class Ledger:
         self._connection.execute("DELETE FROM marks WHERE file = ?", (file,))
 
     def marked(self) -> list[str]:
-        """The files of which it was noted how far they were read."""
+        """Return the files of which it was noted how far they were read."""
         return [file for (file,) in self._connection.execute("SELECT file FROM marks")]
 
     def add_problem(
@@ -174,7 +174,7 @@ class Ledger:
         )
 
     def problems(self) -> Iterator[tuple[str, str, str, str, int, str]]:
-        """Kind, purpose, id, file, line and reason of each."""
+        """Yield kind, purpose, id, file, line and reason of each problem."""
         yield from self._connection.execute(
             "SELECT kind, purpose, id, file, line, reason FROM problems"
             " ORDER BY kind, file, line, purpose, id"
@@ -186,7 +186,7 @@ class Ledger:
         return bool(self._connection.execute(sql, (kind,)).fetchone()[0])
 
     def found(self, kind: str, purpose: str) -> Iterator[Entry]:
-        """The records in which they differ in this way, as `KINDS` names them, when it is called.
+        """Yield the records that differ in this way, one of `KINDS`, as they are when it is called.
 
         What is noted meanwhile does not change them.
         """

@@ -178,7 +178,7 @@ MOST_ATTACHED: Final = 10
 
 
 def open_memory() -> sqlite3.Connection:
-    """A connection without a file, to attach the databases that are read together."""
+    """Open a connection without a file, to attach the databases that are read together."""
     connection = sqlite3.connect(
         "file::memory:", uri=True, isolation_level=None, check_same_thread=False
     )
@@ -378,6 +378,6 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def utc_text(value: object) -> str | None:
-    """A `created_at` of any age as UTC text that sorts; None where it cannot be read."""
+    """Return a `created_at` of any age as UTC text that sorts; None where it cannot be read."""
     instant = clock.from_column(value)
     return None if instant is None else clock.to_text(instant)

@@ -90,7 +90,7 @@ def refuse_acting(connection: sqlite3.Connection, path: Path, schema: str = "mai
 
 
 def _bare(schema: str) -> str:
-    """The name of an attached database without its quotes."""
+    """Return the name of an attached database without its quotes."""
     return schema[1:-1].replace('""', '"') if schema.startswith('"') else schema
 
 

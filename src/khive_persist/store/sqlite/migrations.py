@@ -24,13 +24,13 @@ LATEST: Final = 2
 
 
 def numbered() -> list[tuple[int, str]]:
-    """Every migration, as its number and its SQL, in order."""
+    """Return every migration, as its number and its SQL, in order."""
     matches = [(match, item) for item in _FOLDER.iterdir() if (match := _NUMBERED.match(item.name))]
     return sorted((int(match[1]), item.read_text("utf-8")) for match, item in matches)
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """The schema's number in a file."""
+    """Return the schema's number in a file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
@@ -126,7 +126,7 @@ def _refuse_other_tables(connection: sqlite3.Connection, purpose: Purpose) -> No
 
 
 def _missing(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
-    """The statements that make indexes and view those that the purpose names."""
+    """Return the statements that make indexes and view those that the purpose names."""
     present = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
     missing = _indexes(connection, purpose)
     for name, sql in statements.views(purpose).items():

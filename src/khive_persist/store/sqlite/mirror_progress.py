@@ -183,9 +183,9 @@ class MirrorProgress:
 
         Args:
             connection: Its transaction is open.
-            orphans: What `acknowledge` returned.
+            orphans: The changes that `acknowledge` returned.
             start: The last entry before the transaction.
-            timeout_seconds: How long to wait for the gate.
+            timeout_seconds: The longest wait for the gate.
         """
         batches: list[Batch] = []
         if not self.is_logged or isinstance(self._mirror, str | None):
@@ -270,7 +270,7 @@ class MirrorProgress:
 
 
 def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Ascending numbers as ranges, each from after one to another."""
+    """Join ascending numbers to ranges, each from after one to another."""
     spans: list[tuple[int, int]] = []
     for number in numbers:
         if spans and spans[-1][1] == number - 1:

@@ -43,10 +43,10 @@ class Revised(NamedTuple):
     """Counts of the rows of a batch that were changed or removed, or would be.
 
     Attributes:
-        looked_at: How many rows passed the condition.
-        changed: How many of them got other content.
-        removed: How many of them were removed.
-        freed_bytes: How many bytes their columns hold less.
+        looked_at: The rows that passed the condition.
+        changed: Those of them that got other content.
+        removed: Those of them that were removed.
+        freed_bytes: The bytes that their columns hold less.
     """
 
     looked_at: int = 0
@@ -55,7 +55,7 @@ class Revised(NamedTuple):
     freed_bytes: int = 0
 
     def plus(self, other: "Revised") -> "Revised":
-        """Both together."""
+        """Add the counts of another batch."""
         return Revised(*(mine + yours for mine, yours in zip(self, other, strict=True)))
 
 
@@ -141,7 +141,7 @@ def boundary(
     keep_count: int | None = None,
     keep_bytes: int | None = None,
 ) -> tuple[str, str] | None:
-    """The oldest row that stays, as its time in UTC and its id; None where all stay.
+    """Return the oldest row that stays, as its time in UTC and its id; None where all stay.
 
     Rows whose time cannot be read are not counted.
 

@@ -20,7 +20,7 @@ _BATCH_CHARACTERS: Final = 4 << 20
 
 
 def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
-    """All rows as they are at one moment, in batches, as they were inserted.
+    """Yield all rows as they are at one moment, in batches, as they were inserted.
 
     A file that is just being made has none.
 
@@ -55,7 +55,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
 
 @contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees the database as it is now, whoever writes to it meanwhile.
+    """Open a connection that sees the database as it is now, whoever writes to it meanwhile.
 
     Raises:
         StoreError: As its subclasses say.
@@ -67,7 +67,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
-    """The rows of these ids, where they are.
+    """Return the rows of these ids, where they are.
 
     Raises:
         StoreError: As its subclasses say.
@@ -85,7 +85,7 @@ def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> lis
 
 
 def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow]:
-    """The rows of these sessions, as they were inserted.
+    """Return the rows of these sessions, as they were inserted.
 
     Raises:
         StoreError: As its subclasses say.
@@ -105,7 +105,7 @@ def fetch_sessions(
 
 
 def in_order(ids: Iterable[str], rows: Iterable[Any]) -> list[StoredRow]:
-    """Rows as SQLite gave them, as text, in the order of their ids."""
+    """Return rows as SQLite gave them, as text, in the order of their ids."""
     by_id = {row[0]: codec.as_text(row) for row in rows}
     return [by_id[id] for id in dict.fromkeys(ids) if id in by_id]
 

@@ -26,7 +26,7 @@ class Contents(NamedTuple):
     """The contents of a copy.
 
     Attributes:
-        rows: How many rows each table has.
+        rows: The number of rows in each table.
         schema_version: Its `PRAGMA user_version`.
     """
 
@@ -139,7 +139,7 @@ def strip(path: Path, change: Change) -> int:
 
 
 def record_tables(connection: sqlite3.Connection) -> list[str]:
-    """The tables of a database that have the five columns of records."""
+    """Return the tables of a database that have the five columns of records."""
     listed = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"
     return [
         name
@@ -150,7 +150,7 @@ def record_tables(connection: sqlite3.Connection) -> list[str]:
 
 
 def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, StoredRow]]:
-    """The rows of a table, each with its rowid."""
+    """Yield the rows of a table, each with its rowid."""
     sql = f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
     return ((rowid, codec.as_text(row)) for rowid, *row in connection.execute(sql))
 

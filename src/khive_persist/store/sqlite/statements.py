@@ -71,22 +71,22 @@ class Source(NamedTuple):
     content: str = "content"
 
     def extract(self, path: str) -> str:
-        """A field of content."""
+        """Spell a field of content; see `extract`."""
         return extract(path, self.content)
 
 
 def extract(path: str, content: str = "content") -> str:
-    """A field of content, spelled as the expression indexes spell it: otherwise none is used."""
+    """Spell a field of content as the expression indexes do: otherwise none is used."""
     return f"json_extract({content}, '{_quoted(path)}')"
 
 
 def aggregate(function: str, expression: str) -> str:
-    """An aggregate over what is a number: SQLite takes the beginning of a text for one."""
+    """Spell an aggregate over numbers: SQLite takes the beginning of a text for one."""
     return f"{function}({expression}) FILTER (WHERE {expression} < '')"
 
 
 def indexes(purpose: Purpose) -> dict[str, str]:
-    """The indexes of a table, by name, as the statements that make them."""
+    """Return the statements that make the indexes of a table, by name."""
     statements = {}
     for paths in purpose.indexes:
         name = purpose.index_name(paths)
@@ -97,7 +97,7 @@ def indexes(purpose: Purpose) -> dict[str, str]:
 
 
 def views(purpose: Purpose) -> dict[str, str]:
-    """The view of a table, by name, as the statement that makes it."""
+    """Return the statement that makes the view of a table, by name."""
     if not purpose.view:
         return {}
     view, table = quoted(purpose.view), quoted(purpose.table)
@@ -137,18 +137,18 @@ def replace(table: str, rows: int = 1) -> str:
 
 
 def rows_of_ids(table: str) -> str:
-    """The rows whose ids are in a JSON array."""
+    """Select the rows whose ids are in a JSON array."""
     return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def rows_of_sessions(table: str) -> str:
-    """The rows of the sessions whose ids are in a JSON array."""
+    """Select the rows of the sessions whose ids are in a JSON array."""
     sessions = f"{extract('$.session_id')} IN (SELECT value FROM json_each(?))"
     return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE {sessions}"
 
 
 def first_of_session(table: str) -> str:
-    """The time of a session's first row that is none of a JSON array of ids."""
+    """Select the time of a session's first row that is none of a JSON array of ids."""
     return (
         f"SELECT created_at FROM {quoted(table)} WHERE {extract('$.session_id')} = ?"
         " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY created_at LIMIT 1"
@@ -167,7 +167,7 @@ def delete(table: str) -> str:
 
 
 def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False) -> Source:
-    """Several tables as one.
+    """Join several tables to one source.
 
     Args:
         tables: Qualified names by purpose; none at all is a table without rows.
@@ -191,7 +191,7 @@ def select(
     offset: int = 0,
     columns: str = COLUMNS,
 ) -> Statement:
-    """The rows that pass every filter, in order; without one, as they were inserted."""
+    """Select the rows that pass every filter, in order; without one, as they were inserted."""
     condition, values = passing(source, filters)
     terms = [order_by] if isinstance(order_by, Field | Order) else list(order_by)
     order = ", ".join(_order(term, source) for term in terms)
@@ -207,7 +207,7 @@ def select(
 
 
 def passing(source: Source, filters: Iterable[Filter]) -> Statement:
-    """The expression that is true of a row that passes every filter."""
+    """Return the expression that is true of a row that passes every filter."""
     values: list[Any] = []
     try:
         return Statement(_condition(All(tuple(filters)), source, values), values)
@@ -240,8 +240,8 @@ def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
 
     Args:
         field: The field.
-        source: What is read.
-        last: What is taken of the key that is looked up last.
+        source: The source that is read.
+        last: The column that is taken of the key looked up last.
     """
     value = source.content
     for number, lookup in enumerate(field.lookups, start=1):

@@ -51,9 +51,9 @@ class FileWriter:
 
         Args:
             path: The file.
-            purpose: What it holds.
-            busy_timeout_seconds: How long to wait for other writers.
-            mirror: Who keeps the second copy.
+            purpose: The purpose of the file.
+            busy_timeout_seconds: The longest wait for other writers.
+            mirror: The keeper of the second copy.
             is_secure: Overwrite with zeros what is deleted.
         """
         self.path = path
@@ -325,7 +325,7 @@ class FileWriter:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees each last commit, for as long as the `with`."""
+        """Lend a connection that sees each last commit, for as long as the `with`."""
         with self._mutex:
             connection = self._idle_readers.pop() if self._idle_readers else None
         if connection is None:

@@ -26,7 +26,7 @@ class Transaction:
 
     Attributes:
         connection: To read through, what is written here included.
-        added: How many records the table has more than before.
+        added: The number of records that the table has more than before.
         has_changed: Whether anything was written.
         is_logged: Whether somebody follows the change log.
     """
@@ -37,8 +37,8 @@ class Transaction:
         """Take the connection whose transaction is open.
 
         Args:
-            connection: It.
-            purpose: What the file holds.
+            connection: The connection that it is open in.
+            purpose: The purpose of the file.
             is_logged: Whether somebody follows the change log.
         """
         self.connection = connection

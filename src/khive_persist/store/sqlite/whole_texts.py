@@ -16,7 +16,7 @@ _LINE_END: Final = "char(10)"
 
 
 def whole_text(purpose: Purpose, field: str) -> str | None:
-    """The expression that gives a field whole; None for one that is not kept in part."""
+    """Return the expression that gives a field whole; None for one that is not kept in part."""
     tool = {events.name: tool for tool, events in HOOK_EVENTS.items()}.get(purpose.name)
     if tool is None or field not in PREVIEW_CHARACTERS:
         return None
@@ -143,7 +143,7 @@ def _by_type(of_object: str) -> str:
 
 
 def _blocks(path: str) -> str:
-    """The text of content blocks, a line each; `json_each` gives them in their order."""
+    """Spell the text of content blocks, a line each; `json_each` gives them in their order."""
     line = (
         "CASE block.type WHEN 'text' THEN block.value"
         f" WHEN 'object' THEN {_block('block.value')} END"
@@ -155,7 +155,7 @@ def _blocks(path: str) -> str:
 
 
 def _block(value: str) -> str:
-    """The text of one content block; of one without text, its type."""
+    """Spell the text of one content block; of one without text, its type."""
     kind = (
         f"coalesce(CASE json_type({value}, '$.type') WHEN 'text'"
         f" THEN nullif(json_extract({value}, '$.type'), '') END,"
@@ -180,7 +180,7 @@ def _first(*paths: str) -> str:
 
 
 def _string(path: str) -> str:
-    """A string of the content; NULL for another value."""
+    """Spell a string of the content; NULL for another value."""
     return f"CASE WHEN {_type(path)} = 'text' THEN {_value(path)} END"
 
 

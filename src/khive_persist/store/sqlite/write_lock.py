@@ -77,7 +77,7 @@ def acquire(
 
     Args:
         path: The lock's file, made where it is missing.
-        timeout_seconds: How long to wait for others.
+        timeout_seconds: The longest wait for others.
         shared: Share it with others who do.
         is_wanted: Whether it is still worth waiting.
 
