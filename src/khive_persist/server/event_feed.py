@@ -9,7 +9,7 @@ import anyio
 
 from khive_persist.errors import StoreError
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
-from khive_persist.store.insertion_cursor import Stand, Stored, Wish, are_there, ends, following
+from khive_persist.store.insertion_cursor import Cursor, Stored, Wish, are_there, ends, following
 from khive_persist.store.reader import Reader
 
 FILES: Final[tuple[Purpose, ...]] = tuple(HOOK_EVENTS.values())
@@ -19,7 +19,7 @@ BEAT_SECONDS: Final = 0.1
 KEPT_CHARACTERS: Final = 8 << 20
 KEPT_SECONDS: Final = 10.0
 
-Positions = tuple[Stand, ...]
+Positions = tuple[Cursor, ...]
 
 
 class Batch:
