@@ -16,11 +16,11 @@ from khive_persist.store.store import Store
 Record = TypeVar("Record", bound=Fixed)
 
 
-class Kept(NamedTuple, Generic[Record]):
-    """The record that is kept under an id, and whether it is new."""
+class InsertResult(NamedTuple, Generic[Record]):
+    """The record under an id, and whether it was inserted just now."""
 
     record: Record
-    is_new: bool
+    created: bool
 
 
 class FixedStore(Store[Record]):
@@ -29,10 +29,10 @@ class FixedStore(Store[Record]):
     Whoever saves another one, in whichever process, is told so.
     """
 
-    async def keep(self, record: Record) -> Kept[Record]:
+    async def insert_if_absent(self, record: Record) -> InsertResult[Record]:
         """Save a record unless its id is there: committed, synced and copied on return.
 
-        Of many who keep one id at once, in whichever processes, one wins, and all get its
+        Of many who insert one id at once, in whichever processes, one wins, and all get its
         record. Concurrent calls share commits. Cancelled before its commit has begun, nothing is
         saved; after, it is.
 
@@ -44,26 +44,26 @@ class FixedStore(Store[Record]):
         async with self._reporting:
             writer, row = self._writer(record), self._checked_row(record)
             filters = [column("id") == record.id]
-            while not (is_new := await writer.insert(row)):
+            while not (created := await writer.insert(row)):
                 rows = await self._reader.fetch(lambda source: select(source, filters))
                 # None is found where somebody has deleted it in between.
                 if rows:
                     row = codec.as_text(rows[0])
                     break
-        if is_new and self._reporter is not None:
+        if created and self._reporter is not None:
             await self._reporter.saved(writer.path, Tally([row]))
-        return Kept(codec.from_row(self.record, row), is_new)
+        return InsertResult(codec.from_row(self.record, row), created)
 
     async def save(self, record: Record) -> Record:
         """Save a record, unless the very same is there: committed, synced and copied on return.
 
         Raises:
             ConflictError: Another one has its id; that one stays.
-            InvalidRecordError: As for `keep`.
+            InvalidRecordError: As for `insert_if_absent`.
             StoreError: As its subclasses say; it is not saved.
         """
-        result = await self.keep(record)
-        if not result.is_new:
+        result = await self.insert_if_absent(record)
+        if not result.created:
             _check_same(record.id, result.record.content, self.stored_content(record))
         return record
 
@@ -75,7 +75,7 @@ class FixedStore(Store[Record]):
 
         Raises:
             ConflictError: Another one has the id of one of them; none is saved.
-            InvalidRecordError: As for `keep`; none is saved.
+            InvalidRecordError: As for `insert_if_absent`; none is saved.
             StoreError: As its subclasses say; none is saved.
         """
         self._check_open()
