@@ -26,7 +26,7 @@ Build = Callable[[Source], Statement]
 Files = Sequence[tuple[Path, Purpose]]
 
 
-class Mark(NamedTuple):
+class FileVersion(NamedTuple):
     """The present version of a file.
 
     Attributes:
@@ -73,13 +73,13 @@ class Reader:
         """
         return await self._thread.run(self._fetch, build)
 
-    async def mark(self, purpose: Purpose) -> Mark | None:
+    async def file_version(self, purpose: Purpose) -> FileVersion | None:
         """Return how the file of one of the purposes is just now; None where it has no table yet.
 
         Raises:
             StoreError: As its subclasses say.
         """
-        return await self._thread.run(self._mark, purpose)
+        return await self._thread.run(self._file_version, purpose)
 
     async def stream(
         self, build: Build, *, holds_snapshot: bool = False
@@ -162,7 +162,7 @@ class Reader:
             with closing(connection.execute(*build(self._source))) as cursor:
                 return cursor.fetchall()
 
-    def _mark(self, purpose: Purpose) -> Mark | None:
+    def _file_version(self, purpose: Purpose) -> FileVersion | None:
         with translated(self._names()):
             connection = self._current()
             number = next(n for n, (_, held) in enumerate(self._files) if held == purpose)
@@ -171,7 +171,7 @@ class Reader:
                 return None
             # https://sqlite.org/pragma.html#pragma_data_version
             (writes,) = connection.execute(f"PRAGMA f{number}.data_version").fetchone()
-            return Mark(identity, writes)
+            return FileVersion(identity, writes)
 
     def _open_pages(
         self, thread: ConnectionThread, build: Build
