@@ -138,22 +138,22 @@ class Ledger:
         sql = "SELECT purpose, id FROM copies WHERE file = ?"
         return self._connection.execute(sql, (file,)).fetchall()
 
-    def mark(self, file: str) -> tuple[str, int, int] | None:
+    def read_offset(self, file: str) -> tuple[str, int, int] | None:
         """Return what was last noted of how far a file was read."""
         sql = 'SELECT state, line, "end" FROM marks WHERE file = ?'
         row: tuple[str, int, int] | None = self._connection.execute(sql, (file,)).fetchone()
         return row
 
-    def set_mark(self, file: str, state: str, line: int = 0, end: int = 0) -> None:
+    def set_read_offset(self, file: str, state: str, line: int = 0, end: int = 0) -> None:
         """Note how far a file was read, and what it was then."""
         sql = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)"
         self._connection.execute(sql, (file, state, line, end))
 
-    def drop_mark(self, file: str) -> None:
+    def drop_read_offset(self, file: str) -> None:
         """Forget how far a file was read, and nothing else of it."""
         self._connection.execute("DELETE FROM marks WHERE file = ?", (file,))
 
-    def marked(self) -> list[str]:
+    def files_with_offset(self) -> list[str]:
         """Return the files of which it was noted how far they were read."""
         return [file for (file,) in self._connection.execute("SELECT file FROM marks")]
 
