@@ -41,7 +41,7 @@ from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.immutable import FixedStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
-from khive_persist.store.redacting import load_redactor, seal
+from khive_persist.store.redacting import load_redactor, redact_row
 from khive_persist.store.shared_stores import shared_store
 from khive_persist.store.store import Store
 from khive_persist.store.time_series import TimedStore
@@ -241,17 +241,17 @@ async def _opened(
     # What was spooled before comes first.
     names = frozenset(purpose.name for purpose in record.purposes())
     records_in = None if named else partial(records_drained, project, names)
-    sealing = partial(seal, redactor) if redactor is not None else None
+    redact = partial(redact_row, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
     if record is FocusChain and named is None:
         mirror = Mirror(project, settings)
-        options["gather"] = partial(_gather, project, timeout, sealing, mirror)
+        options["gather"] = partial(_gather, project, timeout, redact, mirror)
     store = _STORES.get(record, Store)(
         record,
         lambda purpose: named or project.database(purpose.file),
         busy_timeout_seconds=timeout,
         before_read=partial(drained, project) if issubclass(record, HookEvent) else records_in,
-        seal=sealing,
+        redact=redact,
         mirror_of=Mirror(project, settings).follower if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
         mirror_path=_paths_in_mirror(project, named),
@@ -379,7 +379,7 @@ class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a 
 async def _gather(
     project: Project,
     busy_timeout_seconds: float,
-    sealing: Callable[[StoredRow], StoredRow] | None,
+    redact: Callable[[StoredRow], StoredRow] | None,
     mirror: Mirror,
     session_id: str,
 ) -> None:
@@ -388,7 +388,7 @@ async def _gather(
         project,
         session_id,
         busy_timeout_seconds=busy_timeout_seconds,
-        seal=sealing,
+        redact=redact,
         mirror=mirror.follower(FOCUS_CHAINS),
     )
 

@@ -60,7 +60,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
         if fields.get("status", ACTIVE) != ACTIVE:
             raise InvalidRecordError("a session begins active")
         begun = _made(content=dict(fields))
-        content = self._sealed(begun).content
+        content = self._redacted(begun).content
         if content["session_id"] != begun.id:
             raise InvalidRecordError("a session_id that looks like a secret cannot be kept")
         beginning = _digest(_without(content, _BEGUN))
@@ -155,7 +155,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
             existing = _found(existing, session_id)
             completed = _next(existing, {**existing.content, "completed_at": clock.now()}, fields)
             if existing.content.get("status") == COMPLETED:
-                content = self._sealed(completed).content
+                content = self._redacted(completed).content
                 if _without(existing.content, _OWN) != _without(content, _OWN):
                     _refuse_completed(existing)
                 return existing
@@ -180,7 +180,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
             filters.append(field("scenario") == scenario)
         return await self.find(*filters, order_by=column("created_at"))
 
-    def _sealed(self, session: ApplicationSession) -> ApplicationSession:
+    def _redacted(self, session: ApplicationSession) -> ApplicationSession:
         """Return a session as its row will say it."""
         return codec.from_row(self.record, self._row(session))  # type: ignore[no-any-return]
 

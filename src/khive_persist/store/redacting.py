@@ -91,7 +91,7 @@ def sign_key(project: Project, key: bytes) -> None:
     write_private(project.khive / KEY_FILE, key + macs.mac(project.khive, KEY_FILE, key).encode())
 
 
-def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
+def redact_row(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
     """Take the secrets out of a row; `redacted` in its metadata says how many of which kind.
 
     Metadata that is no JSON object cannot say so; it is redacted all the same.

@@ -60,7 +60,7 @@ class Store(Answers[Record]):
         *,
         busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS,
         before_read: Callable[[], Awaitable[object]] | None = None,
-        seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
+        redact: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
         mirror_of: Callable[[Purpose], Mirroring] | None = None,
         callbacks: Callbacks | None = None,
         mirror_path: Callable[[Purpose, codec.StoredRow], Path | None] = lambda *_: None,
@@ -73,7 +73,7 @@ class Store(Answers[Record]):
             path_of: The path of a purpose's file.
             busy_timeout_seconds: The longest wait of a write for other programs.
             before_read: A function awaited before each read, for what waits outside the database.
-            seal: A function of each row before it is written; the row that it returns is written.
+            redact: A function of each row before it is written; the row that it returns is written.
             mirror_of: The keeper of a purpose's second copy.
             callbacks: The functions told of what is saved, is loaded, or fails.
             mirror_path: The file that has the second copy of a row, or None.
@@ -81,7 +81,7 @@ class Store(Answers[Record]):
         """
         self.record = record
         self.is_open = False
-        self._seal = seal
+        self._redact = redact
         self._before_read = before_read
         self._mirror_path = mirror_path
         self._writers: dict[Purpose, Writer] = {
@@ -432,7 +432,7 @@ class Store(Answers[Record]):
 
     def _row(self, record: Record) -> codec.StoredRow:
         row = codec.to_row(record)
-        return row if self._seal is None else self._seal(row)
+        return row if self._redact is None else self._redact(row)
 
     def _writer(self, record: Record) -> Writer:
         return self._writers[record.purpose_of(record.content)]
