@@ -59,7 +59,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
         _refuse_own(fields)
         if fields.get("status", ACTIVE) != ACTIVE:
             raise InvalidRecordError("a session begins active")
-        begun = _made(content=dict(fields))
+        begun = _new_session(content=dict(fields))
         content = self._redacted(begun).content
         if content["session_id"] != begun.id:
             raise InvalidRecordError("a session_id that looks like a secret cannot be kept")
@@ -114,14 +114,14 @@ class ApplicationSessionStore(Store[ApplicationSession]):
             )
 
         def change(existing: ApplicationSession | None) -> ApplicationSession:
-            existing = _found(existing, session_id)
+            existing = _existing_session(existing, session_id)
             _check_version(existing, version)
             dropped_names = frozenset[str]()
             if existing.content.get("status") == COMPLETED:
                 if "status" not in fields:
                     _refuse_completed(existing)
                 dropped_names = frozenset({"completed_at"})
-            return _next(existing, _without(existing.content, dropped_names), fields)
+            return _next_version(existing, _without(existing.content, dropped_names), fields)
 
         session = await self.revise(session_id, change)
         assert session is not None
@@ -152,8 +152,10 @@ class ApplicationSessionStore(Store[ApplicationSession]):
         fields = {**fields, "status": COMPLETED}
 
         def change(existing: ApplicationSession | None) -> ApplicationSession:
-            existing = _found(existing, session_id)
-            completed = _next(existing, {**existing.content, "completed_at": clock.now()}, fields)
+            existing = _existing_session(existing, session_id)
+            completed = _next_version(
+                existing, {**existing.content, "completed_at": clock.now()}, fields
+            )
             if existing.content.get("status") == COMPLETED:
                 content = self._redacted(completed).content
                 if _without(existing.content, _OWN) != _without(content, _OWN):
@@ -185,7 +187,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
         return codec.from_row(self.record, self._row(session))  # type: ignore[no-any-return]
 
 
-def _made(**fields: Any) -> ApplicationSession:
+def _new_session(**fields: Any) -> ApplicationSession:
     try:
         return ApplicationSession(**fields)
     except ValidationError as error:
@@ -194,12 +196,12 @@ def _made(**fields: Any) -> ApplicationSession:
         raise InvalidRecordError(f"{path}: {first['msg']}" if path else first["msg"]) from error
 
 
-def _next(
+def _next_version(
     session: ApplicationSession, content: Mapping[str, Any], fields: Mapping[str, Any]
 ) -> ApplicationSession:
     updated = _merged(content, fields)
     updated |= {"version": _version(session) + 1, "updated_at": clock.now()}
-    return _made(
+    return _new_session(
         id=session.id,
         content=updated,
         node_metadata=session.node_metadata,
@@ -234,7 +236,7 @@ def _is_start(session: ApplicationSession, started_at: object) -> bool:
     return clock.from_column(started_at) == session.created_at
 
 
-def _found(session: ApplicationSession | None, id: str) -> ApplicationSession:
+def _existing_session(session: ApplicationSession | None, id: str) -> ApplicationSession:
     if session is None:
         raise NotFoundError(f"no session has the id {id!r}")
     if not isinstance(session.content, dict):

@@ -84,16 +84,16 @@ def complete_events(
         MirrorError: The second copy cannot be written.
     """
     with opened_reader(path) as connection, translated(path):
-        if not _changed(connection, purpose, ends):
+        if not _changed_rows(connection, purpose, ends):
             return 0
     with FileWriter(path, purpose, busy_timeout_seconds, mirror) as writer:
         with writer.transaction() as writing:
-            rows = _changed(writing.connection, purpose, ends)
+            rows = _changed_rows(writing.connection, purpose, ends)
             writing.upsert(rows)
         return len(rows)
 
 
-def _changed(
+def _changed_rows(
     connection: sqlite3.Connection, purpose: Purpose, ends: Mapping[str, CallEnd]
 ) -> list[StoredRow]:
     fields = ", ".join(f"json_extract(content, '$.{name}')" for name in _FIELDS)
