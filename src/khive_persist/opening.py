@@ -20,10 +20,10 @@ from khive_persist.models.active_store import bind, set_opener, unbind
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import Experiment
-from khive_persist.models.field_types import Timed
+from khive_persist.models.field_types import TimeSeries
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.immutable import Fixed
+from khive_persist.models.immutable import Immutable
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
 from khive_persist.models.node import Node
@@ -41,15 +41,15 @@ from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.immutable import FixedStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
-from khive_persist.store.redacting import load_redactor, seal
+from khive_persist.store.redacting import load_redactor, redact_row
 from khive_persist.store.shared_stores import shared_store
 from khive_persist.store.store import Store
 from khive_persist.store.time_series import TimedStore
 from khive_persist.trust import search
 
 Record = TypeVar("Record", bound=Node)
-TimedRecord = TypeVar("TimedRecord", bound=Timed)
-FixedRecord = TypeVar("FixedRecord", bound=Fixed)
+TimeSeriesRecord = TypeVar("TimeSeriesRecord", bound=TimeSeries)
+ImmutableRecord = TypeVar("ImmutableRecord", bound=Immutable)
 
 _SCHEME = "sqlite:"
 
@@ -118,12 +118,12 @@ def open_store(
 ) -> AbstractAsyncContextManager[ApplicationSessionStore]: ...
 @overload
 def open_store(
-    record: type[TimedRecord], url: str | None = None, **options: Unpack[OpenOptions]
-) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
+    record: type[TimeSeriesRecord], url: str | None = None, **options: Unpack[OpenOptions]
+) -> AbstractAsyncContextManager[TimedStore[TimeSeriesRecord]]: ...
 @overload
 def open_store(
-    record: type[FixedRecord], url: str | None = None, **options: Unpack[OpenOptions]
-) -> AbstractAsyncContextManager[FixedStore[FixedRecord]]: ...
+    record: type[ImmutableRecord], url: str | None = None, **options: Unpack[OpenOptions]
+) -> AbstractAsyncContextManager[FixedStore[ImmutableRecord]]: ...
 @overload
 def open_store(
     record: type[Record], url: str | None = None, **options: Unpack[OpenOptions]
@@ -207,17 +207,17 @@ async def _opened(
     # What was spooled before comes first.
     names = frozenset(purpose.name for purpose in record.purposes())
     records_in = None if named else partial(records_drained, project, names)
-    sealing = partial(seal, redactor) if redactor is not None else None
+    redact = partial(redact_row, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
     if record is FocusChain and named is None:
         mirror = Mirror(project, settings)
-        options["gather"] = partial(_gather, project, timeout, sealing, mirror)
+        options["gather"] = partial(_gather, project, timeout, redact, mirror)
     store = _STORES.get(record, Store)(
         record,
         lambda purpose: named or project.database(purpose.file),
         busy_timeout_seconds=timeout,
         before_read=partial(drained, project) if issubclass(record, HookEvent) else records_in,
-        seal=sealing,
+        redact=redact,
         mirror_of=Mirror(project, settings).follower if named is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
         mirror_path=_paths_in_mirror(project, named),
@@ -345,7 +345,7 @@ class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a 
 async def _gather(
     project: Project,
     busy_timeout_seconds: float,
-    sealing: Callable[[StoredRow], StoredRow] | None,
+    redact: Callable[[StoredRow], StoredRow] | None,
     mirror: Mirror,
     session_id: str,
 ) -> None:
@@ -354,7 +354,7 @@ async def _gather(
         project,
         session_id,
         busy_timeout_seconds=busy_timeout_seconds,
-        seal=sealing,
+        redact=redact,
         mirror=mirror.follower(FOCUS_CHAINS),
     )
 

@@ -250,7 +250,7 @@ async def test_of_many_tasks_one_is_new_and_they_share_commits(
         async def keep(number: int) -> None:
             content = {**made.content, "session_id": f"s{number % 5}"}
             one = Assignment.model_validate({"content": content})
-            new.append((await assignments.keep(one)).is_new)
+            new.append((await assignments.insert_if_absent(one)).created)
 
         async with anyio.create_task_group() as tasks:
             for number in range(50):
@@ -268,8 +268,8 @@ async def test_callbacks_are_told_of_what_is_new_alone(
                "is_late": False, "variants": variants}  # fmt: skip
     one = Assignment.model_validate({"content": content})
     async with open_store(Assignment, dir=project.root, on_save=told.append) as assignments:
-        assert (await assignments.keep(one)).is_new
-        assert not (await assignments.keep(one)).is_new
+        assert (await assignments.insert_if_absent(one)).created
+        assert not (await assignments.insert_if_absent(one)).created
         assert await assignments.save(one) == one
     assert [each.items for each in told] == [1]
 

@@ -35,7 +35,7 @@ class Watch:
         self.on_row: Callable[[], None] = lambda: None
         self._next = anyio.Event()
 
-    def seal(self, row: StoredRow) -> StoredRow:
+    def redact(self, row: StoredRow) -> StoredRow:
         """A row was made, and is not yet written."""
         self.rows.append(row)
         self.on_row()
@@ -62,7 +62,7 @@ async def plans(folder: Path, watch: Watch) -> AsyncIterator[PlannerSessionStore
     store = PlannerSessionStore(
         PlannerSession,
         lambda purpose: folder / purpose.file,
-        seal=watch.seal,
+        redact=watch.redact,
         callbacks=Callbacks(on_save=watch.on_save),
     )
     async with opened(store):

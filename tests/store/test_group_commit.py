@@ -155,7 +155,7 @@ class Held:
         assert self.is_over.wait(30)
 
     def add(self, *rows: StoredRow) -> WriteRequest:
-        self.last = self.group.submit(rows, 30, after=self.last)
+        self.last = self.group.submit(rows, 30, predecessor=self.last)
         return self.last
 
     def end(self) -> None:
@@ -176,7 +176,7 @@ def test_parts_of_a_bulk_share_a_commit_until_they_are_many(folder: Path) -> Non
     held.end()
     # Seven with the one that waited, and the two others.
     assert commits(held.path) - held.before == 2
-    assert all(part.after is None for part in parts)
+    assert all(part.predecessor is None for part in parts)
     held.group.close().result()
 
 
@@ -322,10 +322,10 @@ def test_what_comes_after_something_that_is_not_written_is_not_written_either(
     with write_lock.held(write_lock.lock_path(path), 5):
         # Waits for the lock: what comes after it is taken up in turn.
         waiting = group.submit([rows[1]], 30)
-        after_cancelled = group.submit([rows[2]], 30, after=waiting)
+        after_cancelled = group.submit([rows[2]], 30, predecessor=waiting)
         assert waiting.reply.cancel()
     failing = group.submit(lambda _: 1 / 0, 30)
-    after_failed = group.submit([rows[3]], 30, after=failing)
+    after_failed = group.submit([rows[3]], 30, predecessor=failing)
     for request in (after_cancelled, after_failed):
         with pytest.raises(CancelledError):
             request.reply.result(timeout=30)

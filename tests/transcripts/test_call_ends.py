@@ -68,7 +68,7 @@ def failures_everywhere(project: Project, session: str) -> dict[str, int]:
         rollup = Rollup()
         follower = Follower(lambda purpose: reading_of(project, purpose), rollup, PriceTable())
         await follower.settle()
-        (of_rollup,) = rollup.ask("SELECT failures FROM sessions WHERE session_id = ?", [session])
+        (of_rollup,) = rollup.query("SELECT failures FROM sessions WHERE session_id = ?", [session])
         await follower.close()
         lineage = await read_lineage(project, session, PriceTable())
         (facts,) = [one async for one in session_facts(project) if one.session_id == session]

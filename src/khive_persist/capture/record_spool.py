@@ -42,7 +42,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.redacting import load_redactor, seal
+from khive_persist.store.redacting import load_redactor, redact_row
 from khive_persist.store.sqlite.rows import read_ids
 
 # SQLite holds no larger text.
@@ -83,7 +83,7 @@ def spool_instead(
         for record in records:
             row = codec.to_row(record)
             rows.append(
-                (record.purpose_of(record.content), seal(redactor, row) if redactor else row)
+                (record.purpose_of(record.content), redact_row(redactor, row) if redactor else row)
             )
         spool_records(project, rows, Mirror(project, settings), are_new=are_new)
     except OSError as error:

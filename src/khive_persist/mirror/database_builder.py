@@ -59,7 +59,7 @@ class DatabaseBuilder:
     def finish(self) -> None:
         """Load what has changed since, while no other process writes, and close the databases."""
         present = scan.files(self._sessions)
-        for file in {*self._sources.marked()}.difference(present):
+        for file in {*self._sources.files_with_offset()}.difference(present):
             self._forget(file)
         # Once more what the first round has shown to be read too early.
         for _ in range(2):
@@ -97,7 +97,7 @@ class DatabaseBuilder:
         if not self._is_of_these(file):
             return False
         state, size = self._state(file)
-        previous = self._sources.mark(file)
+        previous = self._sources.read_offset(file)
         return previous is None or previous[0] != state or previous[2] != size
 
     def _is_of_these(self, file: str) -> bool:
@@ -112,7 +112,7 @@ class DatabaseBuilder:
         except FileNotFoundError:
             self._forget(file)
             return
-        previous_state, *position = self._sources.mark(file) or (state, 0, 0)
+        previous_state, *position = self._sources.read_offset(file) or (state, 0, 0)
         offset = scan.ReadOffset(*position)
         if previous_state != state or size < offset.end:
             self._forget(file)
@@ -123,7 +123,7 @@ class DatabaseBuilder:
             if copy.row is None or copy.line > deletions.get(copy.id, -1):
                 self._put(copy)
             offset = offset.after(copy)
-        self._sources.set_mark(file, state, *offset)
+        self._sources.set_read_offset(file, state, *offset)
 
     def _put(self, copy: scan.Copy) -> None:
         database = self._databases.get(copy.purpose)
@@ -161,6 +161,6 @@ class DatabaseBuilder:
         others = [other for other in files if other != file]
         for other in others:
             # What is there may be what this file had: the other is read once more in the end.
-            self._sources.drop_mark(other)
+            self._sources.drop_read_offset(other)
         if not others:
             self._databases[purpose].delete(id)

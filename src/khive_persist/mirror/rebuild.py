@@ -104,7 +104,11 @@ def rebuild_databases(
             building.read()
             make_directory(project.quarantine)
             atomic_switch.perform(
-                project.khive, building.incoming, outgoing, whole=False, prepare=building.finish
+                project.khive,
+                building.incoming,
+                outgoing,
+                removes_others=False,
+                prepare=building.finish,
             )
     return _verified(project, purposes, unequal, only_there, outgoing, advance)
 

@@ -154,7 +154,7 @@ class Comparison:
             except FileNotFoundError:
                 self.ledger.drop_file(file)
                 return
-            previous_identity, *position = self.ledger.mark(file) or (state.identity, 0, -1)
+            previous_identity, *position = self.ledger.read_offset(file) or (state.identity, 0, -1)
             offset = scan.ReadOffset(*position)
             if previous_identity != state.identity or state.plain_bytes < offset.end:
                 # It was written anew, or packed: what was read of it no longer counts.
@@ -173,7 +173,7 @@ class Comparison:
                 advance(_BATCH)
         advance(count % _BATCH)
         if names.is_stream(file):
-            self.ledger.set_mark(file, state.identity, *offset)
+            self.ledger.set_read_offset(file, state.identity, *offset)
 
     def _note(self, copy: scan.Copy) -> None:
         purpose = self.known_purposes.get(copy.purpose)
@@ -224,7 +224,9 @@ class Comparison:
                     path = self.project.database(purpose.file)
                     if purpose.name not in self.unreadable and path.exists():
                         snapshots[purpose] = stack.enter_context(rows.snapshot(path))
-                for file in sorted({*scan.files(self.project.sessions), *self.ledger.marked()}):
+                for file in sorted(
+                    {*scan.files(self.project.sessions), *self.ledger.files_with_offset()}
+                ):
                     if names.split(file, purposes[0]) is not None:
                         self._read_file(file, lambda _: None)
             for purpose in purposes:
@@ -244,7 +246,7 @@ class Comparison:
         A name that became free may have gone to another record since.
         """
         database = self.project.database(purpose.file)
-        pending, settled, read_files = set(ids), set[str](), set[str]()
+        pending, settled, files_with_offset = set(ids), set[str](), set[str]()
         while pending:
             records = (
                 rows.read_ids(database, purpose.table, [*pending]) if database.exists() else []
@@ -257,13 +259,13 @@ class Comparison:
                         files.add(path.name)
             self._replace_rows(purpose, [*pending], records)
             settled |= pending
-            files -= read_files
+            files -= files_with_offset
             pending = self._ids_in(purpose, files)
             for file in sorted(files):
                 self.ledger.drop_file(file)
                 self._read_file(file, lambda _: None)
             pending = (pending | self._ids_in(purpose, files)) - settled
-            read_files |= files
+            files_with_offset |= files
 
     def _ids_in(self, purpose: Purpose, files: Iterable[str]) -> set[str]:
         copies = (entry for file in files for entry in self.ledger.copies_in(file))

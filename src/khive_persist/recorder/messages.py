@@ -9,7 +9,7 @@ from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.redacting import seal
+from khive_persist.store.redacting import redact_row
 
 Status = Literal["new", "same", "changed", "refused"]
 
@@ -73,7 +73,7 @@ class Record(NamedTuple):
 
     def row(self, live: LiveSettings) -> StoredRow:
         """Return its row, without secrets."""
-        return self.columns if live.redactor is None else seal(live.redactor, self.columns)
+        return self.columns if live.redactor is None else redact_row(live.redactor, self.columns)
 
 
 Incoming = Payload | Record

@@ -9,7 +9,7 @@ import anyio
 
 from khive_persist.errors import StoreError
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
-from khive_persist.store.insertion_cursor import Stand, Stored, Wish, are_there, ends, following
+from khive_persist.store.insertion_cursor import Cursor, Stored, Wish, are_there, ends, following
 from khive_persist.store.reader import Reader
 
 FILES: Final[tuple[Purpose, ...]] = tuple(HOOK_EVENTS.values())
@@ -19,7 +19,7 @@ BEAT_SECONDS: Final = 0.1
 KEPT_CHARACTERS: Final = 8 << 20
 KEPT_SECONDS: Final = 10.0
 
-Positions = tuple[Stand, ...]
+Positions = tuple[Cursor, ...]
 
 
 class Batch:
@@ -166,29 +166,29 @@ class Feed:
 
     async def keep(self, stopping: anyio.Event) -> None:
         """Follow until cancelled."""
-        previous_marks: list[Any] = []
+        previous_versions: list[Any] = []
         while True:
             if not self._listening and not stopping.is_set():
                 self._forget()
-                previous_marks = []
+                previous_versions = []
                 self._wanted = anyio.Event()
                 await self._wanted.wait()
             is_more = False
             try:
-                marks = [
-                    await reader.mark(purpose)
+                versions = [
+                    await reader.file_version(purpose)
                     for reader, purpose in zip(self._readers, FILES, strict=True)
                 ]
                 previous_state = self._positions, self._losses
-                if marks != previous_marks:
+                if versions != previous_versions:
                     is_more = await self._read()
                 is_news = (self._positions, self._losses) != previous_state
             except StoreError:
                 # Who listens looks for itself, and is told what is wrong.
                 self._forget()
-                marks, is_news = [], True
+                versions, is_news = [], True
             self._drop()
-            previous_marks = [] if is_more else marks
+            previous_versions = [] if is_more else versions
             if is_news or stopping.is_set():
                 self.wake()
             await anyio.sleep(0 if is_more else BEAT_SECONDS)

@@ -1,1 +1,1 @@
-"""What keeps records: the only code that knows a database driver, or orjson."""
+"""Storage of records: the only code that knows a database driver, or orjson."""

@@ -35,12 +35,12 @@ class Aggregate:
 
     @classmethod
     def avg(cls, field: Field) -> "Aggregate":
-        """The mean of the numbers in a field, as a float; None where there is none."""
+        """Return the mean of the numbers in a field, as a float; None where there is none."""
         return cls("avg", field)
 
     @classmethod
     def sum(cls, field: Field) -> "Aggregate":
-        """The sum of the numbers in a field; 0 where there is none.
+        """Return the sum of the numbers in a field; 0 where there is none.
 
         It is an int where all of them are, up to 2**53.
         """
@@ -48,12 +48,12 @@ class Aggregate:
 
     @classmethod
     def min(cls, field: Field) -> "Aggregate":
-        """The least value of a field, a number before any text; None where there is none."""
+        """Return the least value of a field, a number before any text; None where there is none."""
         return cls("min", field)
 
     @classmethod
     def max(cls, field: Field) -> "Aggregate":
-        """The greatest value of a field, text after any number; None where there is none."""
+        """Return the greatest value of a field, text after any number; None where there is none."""
         return cls("max", field)
 
 
@@ -78,7 +78,7 @@ class Aggregation:
         self._check()
 
     def statement(self, source: Source) -> Statement:
-        """The SELECT; its columns are the groups, then two for each aggregate."""
+        """Return the SELECT; its columns are the groups, then two for each aggregate."""
         groups = [_operand(source, group) for group in self._groups]
         columns = [
             *groups,
@@ -91,7 +91,7 @@ class Aggregation:
         return Statement(sql, values)
 
     def results(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
-        """The rows by name: each group's fields, then the aggregates."""
+        """Return the rows by name: each group's fields, then the aggregates."""
         return [self._result(row) for row in rows]
 
     def _result(self, row: Sequence[Any]) -> dict[str, Any]:

@@ -59,28 +59,29 @@ class ApplicationSessionStore(Store[ApplicationSession]):
         _refuse_own(fields)
         if fields.get("status", ACTIVE) != ACTIVE:
             raise InvalidRecordError("a session begins active")
-        begun = _made(content=dict(fields))
-        given = self._sealed(begun).content
-        if given["session_id"] != begun.id:
+        begun = _new_session(content=dict(fields))
+        content = self._redacted(begun).content
+        if content["session_id"] != begun.id:
             raise InvalidRecordError("a session_id that looks like a secret cannot be kept")
-        beginning = _digest(_without(given, _BEGUN))
+        beginning = _digest(_without(content, _BEGUN))
         begun = begun.model_copy(update={"node_metadata": {_BEGINNING: beginning}})
         is_new = False
 
-        def change(there: ApplicationSession | None) -> ApplicationSession:
+        def change(existing: ApplicationSession | None) -> ApplicationSession:
             nonlocal is_new
-            if there is None:
+            if existing is None:
                 is_new = True
                 return begun
-            known = there.node_metadata.get(_BEGINNING), _digest(_without(there.content, _BEGUN))
-            is_same_time = "started_at" not in fields or _is_start(there, given["started_at"])
-            if beginning not in known or not is_same_time:
+            digest = _digest(_without(existing.content, _BEGUN))
+            is_same_time = "started_at" not in fields or _is_start(existing, content["started_at"])
+            is_same = beginning in (existing.node_metadata.get(_BEGINNING), digest)
+            if not is_same or not is_same_time:
                 raise ConflictError(
                     f"the session {begun.id!r} is there, and was begun with other fields",
-                    version=_version(there),
+                    version=_version(existing),
                 )
             # Saved again: who was killed before the answer may not have copied it.
-            return there
+            return existing
 
         saved = await self.revise(begun.id, change)
         assert saved is not None
@@ -93,7 +94,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
 
         Args:
             session_id: Its id.
-            fields: What changes, as a JSON merge patch (RFC 7396): None takes a field away, and an
+            fields: The changes, as a JSON merge patch (RFC 7396): None takes a field away, and an
                 object goes into the one that is there. `status` makes a completed one active.
             version: The version that the change was made for.
 
@@ -112,15 +113,15 @@ class ApplicationSessionStore(Store[ApplicationSession]):
                 "update does not complete a session", hint="complete it, with its outcome"
             )
 
-        def change(there: ApplicationSession | None) -> ApplicationSession:
-            there = _found(there, session_id)
-            _check_version(there, version)
-            gone = frozenset[str]()
-            if there.content.get("status") == COMPLETED:
+        def change(existing: ApplicationSession | None) -> ApplicationSession:
+            existing = _existing_session(existing, session_id)
+            _check_version(existing, version)
+            dropped_names = frozenset[str]()
+            if existing.content.get("status") == COMPLETED:
                 if "status" not in fields:
-                    _refuse_completed(there)
-                gone = frozenset({"completed_at"})
-            return _next(there, _without(there.content, gone), fields)
+                    _refuse_completed(existing)
+                dropped_names = frozenset({"completed_at"})
+            return _next_version(existing, _without(existing.content, dropped_names), fields)
 
         session = await self.revise(session_id, change)
         assert session is not None
@@ -150,65 +151,67 @@ class ApplicationSessionStore(Store[ApplicationSession]):
             raise InvalidRecordError("a session keeps its session_id")
         fields = {**fields, "status": COMPLETED}
 
-        def change(there: ApplicationSession | None) -> ApplicationSession:
-            there = _found(there, session_id)
-            done = _next(there, {**there.content, "completed_at": clock.now()}, fields)
-            if there.content.get("status") == COMPLETED:
-                same = self._sealed(done).content
-                if _without(there.content, _OWN) != _without(same, _OWN):
-                    _refuse_completed(there)
-                return there
+        def change(existing: ApplicationSession | None) -> ApplicationSession:
+            existing = _existing_session(existing, session_id)
+            completed = _next_version(
+                existing, {**existing.content, "completed_at": clock.now()}, fields
+            )
+            if existing.content.get("status") == COMPLETED:
+                content = self._redacted(completed).content
+                if _without(existing.content, _OWN) != _without(content, _OWN):
+                    _refuse_completed(existing)
+                return existing
             if version is not None:
-                _check_version(there, version)
-            return done
+                _check_version(existing, version)
+            return completed
 
         session = await self.revise(session_id, change)
         assert session is not None
         return session
 
     async def get_by_participant(self, participant: str) -> list[ApplicationSession]:
-        """The sessions of one participant, oldest first."""
+        """Return the sessions of one participant, oldest first."""
         return await self.find(field("participant") == participant, order_by=column("created_at"))
 
     async def get_by_group(
         self, group: str, scenario: str | None = None
     ) -> list[ApplicationSession]:
-        """The sessions of one group, in all scenarios or in one, oldest first."""
-        wanted = [field("group") == group]
+        """Return the sessions of one group, in all scenarios or in one, oldest first."""
+        filters = [field("group") == group]
         if scenario is not None:
-            wanted.append(field("scenario") == scenario)
-        return await self.find(*wanted, order_by=column("created_at"))
+            filters.append(field("scenario") == scenario)
+        return await self.find(*filters, order_by=column("created_at"))
 
-    def _sealed(self, session: ApplicationSession) -> ApplicationSession:
-        """A session as its row will say it."""
+    def _redacted(self, session: ApplicationSession) -> ApplicationSession:
+        """Return a session as its row will say it."""
         return codec.from_row(self.record, self._row(session))  # type: ignore[no-any-return]
 
 
-def _made(**given: Any) -> ApplicationSession:
+def _new_session(**fields: Any) -> ApplicationSession:
     try:
-        return ApplicationSession(**given)
+        return ApplicationSession(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+        path = ".".join(map(str, first["loc"]))
+        raise InvalidRecordError(f"{path}: {first['msg']}" if path else first["msg"]) from error
 
 
-def _next(
-    there: ApplicationSession, content: Mapping[str, Any], fields: Mapping[str, Any]
+def _next_version(
+    session: ApplicationSession, content: Mapping[str, Any], fields: Mapping[str, Any]
 ) -> ApplicationSession:
-    changed = _merged(content, fields)
-    changed |= {"version": _version(there) + 1, "updated_at": clock.now()}
-    return _made(
-        id=there.id,
-        content=changed,
-        node_metadata=there.node_metadata,
-        created_at=there.created_at,
-        embedding=there.embedding,
+    updated = _merged(content, fields)
+    updated |= {"version": _version(session) + 1, "updated_at": clock.now()}
+    return _new_session(
+        id=session.id,
+        content=updated,
+        node_metadata=session.node_metadata,
+        created_at=session.created_at,
+        embedding=session.embedding,
     )
 
 
 def _merged(target: object, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396#section-2"""
+    """Apply a JSON merge patch: https://www.rfc-editor.org/rfc/rfc7396#section-2"""
     merged = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
@@ -233,7 +236,7 @@ def _is_start(session: ApplicationSession, started_at: object) -> bool:
     return clock.from_column(started_at) == session.created_at
 
 
-def _found(session: ApplicationSession | None, id: str) -> ApplicationSession:
+def _existing_session(session: ApplicationSession | None, id: str) -> ApplicationSession:
     if session is None:
         raise NotFoundError(f"no session has the id {id!r}")
     if not isinstance(session.content, dict):
@@ -242,7 +245,7 @@ def _found(session: ApplicationSession | None, id: str) -> ApplicationSession:
 
 
 def _version(session: ApplicationSession) -> int:
-    """One that was written past the store may have none."""
+    """Return a session's version; 0 for one that was written past the store without any."""
     version = session.content.get("version")
     return version if isinstance(version, int) else 0
 
@@ -258,8 +261,8 @@ def _check_version(session: ApplicationSession, expected: int) -> None:
 
 
 def _refuse_own(fields: Mapping[str, Any]) -> None:
-    if own := sorted(_OWN & fields.keys()):
-        raise InvalidRecordError(f"{own[0]} is not given: the store says it")
+    if reserved := sorted(_OWN & fields.keys()):
+        raise InvalidRecordError(f"{reserved[0]} is not given: the store says it")
 
 
 def _refuse_completed(session: ApplicationSession) -> NoReturn:

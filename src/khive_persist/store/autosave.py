@@ -28,11 +28,11 @@ _logger = logging.getLogger("khive_persist")
 
 
 class AutosaveRound(NamedTuple):
-    """What one round did.
+    """The result of one round.
 
     Attributes:
         saved: The records that had changed, and are committed and synced.
-        failed: Those that could not be saved, each with what its save raised.
+        failed: The records that could not be saved, each with the exception.
     """
 
     saved: tuple[Node, ...]
@@ -57,11 +57,11 @@ class Autosave:
     saved like any other record, and the callbacks of its store are told.
 
     Attributes:
-        every_seconds: From the beginning of one round to that of the next; one that takes longer
+        every_seconds: The time between the beginnings of two rounds; one that takes longer
             is followed by the next at once.
         enabled: Whether rounds come by themselves, the last one included. It may be set at any
             time; `save_now` saves in any case.
-        last_save_time: When a record was last saved here, aware, in UTC; None before the first.
+        last_save_time: The time of the last save here, aware, in UTC; None before the first.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Autosave:
         return self._tracked.pop((self._store(record), record.id), None) is not None
 
     async def save_now(self) -> AutosaveRound:
-        """A round now: what had changed before the call is committed, synced and copied on return.
+        """Run a round now: what had changed before is committed, synced and copied on return.
 
         It waits for a round that has begun, so no callback may await it. Cancelled, some of the
         records are saved; the next round saves the others.
@@ -143,25 +143,25 @@ class Autosave:
         saved: list[Node] = []
         failed: list[tuple[Node, Exception]] = []
 
-        async def save(one: _Tracked) -> None:
+        async def save(tracked: _Tracked) -> None:
             # What is saved is what has this digest: nothing else runs until its row was made.
-            digest = _digest(one.record)
+            digest = _digest(tracked.record)
             try:
-                await one.store.save(one.record)
+                await tracked.store.save(tracked.record)
             except Exception as error:  # Whatever it is, the others are saved.
-                failed.append((one.record, error))
-                await self._report(error, one.record)
+                failed.append((tracked.record, error))
+                await self._report(error, tracked.record)
             else:
-                one.digest = digest
-                saved.append(one.record)
+                tracked.digest = digest
+                saved.append(tracked.record)
                 self.last_save_time = clock.now()
 
         # Those of a round at once: the store commits them together. Not anyio's group: of a task of
         # its that is cancelled before it begins, a coroutine is left that nobody awaited.
         async with self._turn, asyncio.TaskGroup() as group:
-            for number, one in enumerate(tuple(self._tracked.values()), start=1):
-                if one.has_changed():
-                    group.create_task(save(one))
+            for number, tracked in enumerate(tuple(self._tracked.values()), start=1):
+                if tracked.has_changed():
+                    group.create_task(save(tracked))
                 if number % _COMPARED_AT_ONCE == 0:
                     await anyio.lowlevel.checkpoint()
         return AutosaveRound(tuple(saved), tuple(failed))

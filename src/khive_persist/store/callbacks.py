@@ -23,9 +23,9 @@ class CallbackMetadata(NamedTuple):
         path: The file. Where a store reads several files as one, the folder that they lie in.
         format: `sqlite`, or that of a file: `json`, `json-compact`, `json-gzip` or `json-zstd`. One
             that was read is `json`, indented or not; one that could not be read has none, "".
-        bytes: Of a file, its size; of records, the UTF-8 bytes of their columns. 0 where it failed.
-        items: How many records; a file has one. 0 where it failed.
-        timestamp: When it had been done, aware, in UTC.
+        bytes: The size of a file, or the UTF-8 bytes of the columns of records. 0 where it failed.
+        items: The number of records; a file has one. 0 where it failed.
+        timestamp: The time of its end, aware, in UTC.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class CallbackOptions(TypedDict, total=False):
 
 
 class Callbacks(NamedTuple):
-    """What `CallbackOptions` names."""
+    """The callbacks that `CallbackOptions` names."""
 
     on_save: Callback | None = None
     on_load: Callback | None = None
@@ -120,7 +120,7 @@ class Reporter:
 
 
 class Tally:
-    """How many rows there were, and of how many bytes."""
+    """A count of rows, and of their bytes."""
 
     def __init__(self, rows: Iterable[Sequence[Any]] = ()) -> None:
         self.items = 0
@@ -128,7 +128,7 @@ class Tally:
         self._add(rows)
 
     def counting(self, chunks: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-        """The same chunks of rows, counted as they are taken."""
+        """Yield the same chunks of rows, counted as they are taken."""
         for rows in chunks:
             self._add(rows)
             yield rows

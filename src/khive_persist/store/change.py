@@ -14,7 +14,7 @@ class Change(NamedTuple):
 
     Attributes:
         id: The record's id.
-        kind: What was done with it.
+        kind: The change that was made.
         session: Its `session_id` before the change; None where it had none, or was not there.
         created_at: Its `created_at` before the change; None where it was not there.
     """
@@ -49,8 +49,8 @@ class Consumer(Protocol):
         Args:
             connection: Reads the file; each statement sees the last commit.
             changes: In order; one record may come several times.
-            lines: Those of rows that were written just now, for a copy that is made of lines; one
-                of a row that the table has no longer so is not used.
+            lines: The lines of rows that were written just now, for a copy that is made of lines;
+                one of a row that the table has no longer so is not used.
             may_be_there: Whether the copy may have some of the changes already.
 
         Raises:

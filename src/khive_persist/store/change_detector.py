@@ -34,7 +34,7 @@ class FileChanges:
         self._pid = os.getpid()
 
     def look(self) -> object:
-        """A value that is another one after each commit; where it cannot be told, a new one."""
+        """Return another value after each commit; where that cannot be told, a new one."""
         if self._pid != os.getpid():
             return object()
         with self._lock:
@@ -47,18 +47,18 @@ class FileChanges:
                 self._close()
 
     def _look(self) -> object:
-        found = identity(self._path)
-        if found is None:
+        file_id = identity(self._path)
+        if file_id is None:
             self._close()
             return object()
         try:
-            is_other = found != self._identity or is_changed({self._path: self._version})
+            is_other = file_id != self._identity or is_changed({self._path: self._version})
             if self._connection is None or is_other:
                 self._close()
                 self._version = frozen_version(self._path)
                 self._connection = open_reader(self._path)
                 self._connection.execute("PRAGMA busy_timeout = 0")
-                self._identity = found
+                self._identity = file_id
                 self._openings += 1
             count = data_version(self._connection)
         except (sqlite3.Error, StoreError):

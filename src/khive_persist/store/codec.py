@@ -72,7 +72,7 @@ def dump(value: Any, *, indent: bool = False) -> str:
 
 
 def dump_spelled(value: Any) -> str:
-    """As `dump`; a number beyond a float that `load` has read stands as it was spelled."""
+    """Return JSON text as `dump` does; a number beyond a float stands as it was spelled."""
     return _dumped(value, json_values.kept)
 
 
@@ -90,7 +90,7 @@ def dump_lossy(value: Any, *, indent: bool = False) -> str:
 
 
 def dump_exact(value: Any) -> str | None:
-    """As `dump_lossy`, where `spells` is true of the text and what it holds; else None."""
+    """Return the text of `dump_lossy` where `spells` is true of it and of its parts; else None."""
     try:
         return orjson.dumps([value])[1:-1].decode()
     except (TypeError, RecursionError):
@@ -98,7 +98,7 @@ def dump_exact(value: Any) -> str | None:
 
 
 def dump_line(value: Any) -> bytes:
-    """As `dump_lossy`, in UTF-8 and with the end of a line."""
+    """Return the text of `dump_lossy` as a line in UTF-8."""
     try:
         return orjson.dumps(value, default=json_values.shown, option=orjson.OPT_APPEND_NEWLINE)
     except (TypeError, RecursionError):
@@ -119,7 +119,7 @@ def spells(value: Any, text: str) -> bool:
 
 
 def load(text: str | bytes) -> Any:
-    """The value of a JSON document, also of one that orjson alone does not read.
+    """Return the value of a JSON document, also of one that orjson alone does not read.
 
     Integers have any length. Numbers beyond a float and lone surrogates are valid JSON that orjson
     refuses; the former are an `Overflow`.
@@ -142,7 +142,7 @@ def load(text: str | bytes) -> Any:
 
 
 def depth(text: str) -> int:
-    """An upper bound of a JSON document's levels; exact where it is over `MAX_DEPTH`."""
+    """Return an upper bound of a JSON document's levels; exact where it is over `MAX_DEPTH`."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return MAX_DEPTH
     deepest = level = 0
@@ -167,7 +167,7 @@ def depth(text: str) -> int:
 
 
 def to_row(record: Any) -> Row:
-    """A record as its five columns, validated.
+    """Return the five columns of a record, validated.
 
     Raises:
         InvalidRecordError: It is not as its class declares it, a column is not JSON, too deep for
@@ -188,7 +188,7 @@ def to_row(record: Any) -> Row:
 
 
 def as_text(row: Any) -> StoredRow:
-    """A row as SQLite gave it, with every column but `created_at` as text or None.
+    """Return a row as SQLite gave it, with every column but `created_at` as text or None.
 
     JSON that is a number is one in the table too, for its columns are NUMERIC: its text gives the
     same number again. A BLOB has no spelling in JSON and becomes text, byte for byte where it is.
@@ -202,13 +202,13 @@ def as_text(row: Any) -> StoredRow:
 
 
 def from_row(record: type[Any], row: Sequence[Any]) -> Any:
-    """A record from its five columns, of any age. A column that is no JSON is given as its text."""
+    """Make a record of its five columns, of any age. A column that is no JSON stays text."""
     id, content, metadata, created_at, embedding = row
     return record.from_stored(id, column(content), column(metadata), created_at, column(embedding))
 
 
 def column(value: Any) -> Any:
-    """The value of a JSON column; one that is no JSON as it is."""
+    """Return the value of a JSON column; one that is no JSON as it is."""
     if not isinstance(value, str | bytes):
         return value
     try:
@@ -221,8 +221,8 @@ def _may_have_long_integer(raw: bytes) -> bool:
     zeros = raw.translate(_DIGITS_TO_ZEROS)
     at = zeros.find(_LONG_RUN)
     while at >= 0:
-        begin = at - (zeros[at - 1 : at] == b"-")
-        if _LONG_INTEGER.match(raw, begin):
+        start = at - (zeros[at - 1 : at] == b"-")
+        if _LONG_INTEGER.match(raw, start):
             return True
         run = _RUN.match(zeros, at)
         assert run is not None
@@ -244,7 +244,7 @@ def _text(value: Any) -> str | None:
 
 
 def infinite(value: float) -> str:
-    """An infinite number as SQLite's own .dump writes it."""
+    """Return an infinite number as SQLite's own .dump writes it."""
     return "9e999" if value > 0 else "-9e999"
 
 

@@ -1,4 +1,4 @@
-"""Whether two rows say the same."""
+"""Comparison of two rows by what they say."""
 
 import json
 from typing import Any
@@ -8,19 +8,19 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
 
-def is_same(one: StoredRow, other: StoredRow) -> bool:
+def is_same(row: StoredRow, other: StoredRow) -> bool:
     """Return whether two rows say the same: JSON by its value, `created_at` by its instant or its
     text.
 
     NULL and JSON's null are the same: old files have either for an embedding that is not there.
     """
-    if one == other:
+    if row == other:
         return True
-    one, other = codec.as_text(one), codec.as_text(other)
+    row, other = codec.as_text(row), codec.as_text(other)
     return (
-        one[0] == other[0]
-        and _instant(one[3]) == _instant(other[3])
-        and all(one[at] == other[at] or _value(one[at]) == _value(other[at]) for at in (1, 2, 4))
+        row[0] == other[0]
+        and _instant(row[3]) == _instant(other[3])
+        and all(row[at] == other[at] or _value(row[at]) == _value(other[at]) for at in (1, 2, 4))
     )
 
 

@@ -47,10 +47,10 @@ class FocusChainStore(Store[FocusChain]):
 
         Args:
             record: The class of its records.
-            path_of: Where the file of a purpose lies.
-            gather: Awaited with a session's id before its history is read, to bring in what only
-                its hook events tell.
-            options: As `Store` takes them.
+            path_of: The path of a purpose's file.
+            gather: A function awaited with a session's id before its history is read, to bring in
+                what only its hook events tell.
+            options: Those of `Store`.
         """
         super().__init__(record, path_of, **options)
         self._gather = gather
@@ -72,32 +72,32 @@ class FocusChainStore(Store[FocusChain]):
     async def save_many(self, records: Iterable[FocusChain], *, atomic: bool = True) -> int:
         """Save snapshots as `save` does, always in one transaction; how many they were."""
         self._check_open()
-        given = list(records)
+        snapshots = list(records)
         async with self._reporting:
-            new = [self._row(record) for record in given]
-            known: dict[str, StoredRow] = {}
+            new = [self._row(record) for record in snapshots]
+            rows_by_id: dict[str, StoredRow] = {}
 
-            def made(rows: list[StoredRow]) -> list[StoredRow]:
-                changed = woven(rows, new)
-                known.update((row[0], row) for row in [*rows, *changed])
-                return changed
+            def weave(rows: list[StoredRow]) -> list[StoredRow]:
+                changed_rows = woven(rows, new)
+                rows_by_id.update((row[0], row) for row in [*rows, *changed_rows])
+                return changed_rows
 
             (writer,) = self._writers.values()
-            await writer.revise(sessions_of(new), made)
+            await writer.revise(sessions_of(new), weave)
         if self._reporter is not None:
             tally = Tally()
             list(tally.counting([new]))
             await self._reporter.saved(writer.path, tally)
-        for record in given:
-            told = codec.column(known[record.id][1])
+        for record in snapshots:
+            content = codec.column(rows_by_id[record.id][1])
             for name in ("position", *_CHANGES):
                 record.content.pop(name, None)  # type: ignore[misc]
-                if name in told:
-                    record.content[name] = told[name]  # type: ignore[literal-required]
-        return len(given)
+                if name in content:
+                    record.content[name] = content[name]  # type: ignore[literal-required]
+        return len(snapshots)
 
     async def get_history(self, session_id: str) -> list[FocusChain]:
-        """Every snapshot of a session, of all its agents, oldest first."""
+        """Return every snapshot of a session, of all its agents, oldest first."""
         if self._gather is not None:
             self._check_open()
             await self._gather(session_id)
@@ -105,13 +105,13 @@ class FocusChainStore(Store[FocusChain]):
         return await self.find(field("session_id") == session_id, order_by=order)
 
     async def get_current(self, session_id: str, agent_id: str | None = None) -> FocusChain | None:
-        """The last snapshot of one agent; of the session's main agent without an id.
+        """Return the last snapshot of one agent; of the session's main agent without an id.
 
         None where the agent has none.
         """
         history = await self.get_history(session_id)
-        own = [one for one in history if one.content.get("agent_id") == agent_id]
-        return own[-1] if own else None
+        of_agent = (s for s in reversed(history) if s.content.get("agent_id") == agent_id)
+        return next(of_agent, None)
 
 
 class _Snapshot(NamedTuple):
@@ -134,8 +134,8 @@ class _Snapshot(NamedTuple):
     @property
     def keys(self) -> dict[str, str]:
         keys = self._metadata.get("told_by")
-        told = keys.items() if isinstance(keys, dict) else ()
-        return {source: key for source, key in told if isinstance(key, str)}
+        pairs = keys.items() if isinstance(keys, dict) else ()
+        return {source: key for source, key in pairs if isinstance(key, str)}
 
     @property
     def alias(self) -> str | None:
@@ -143,15 +143,15 @@ class _Snapshot(NamedTuple):
         return alias if isinstance(alias, str) else None
 
     @property
-    def said(self) -> dict[str, Any]:
-        """Return what it was made with, without what was told of it."""
+    def source(self) -> dict[str, Any]:
+        """Return the content that it was made with, without what was computed from others."""
         derived = {"position", *_CHANGES}
         if "change" in self._metadata:
             derived.add("items")
         return {name: value for name, value in self.content.items() if name not in derived}
 
     @property
-    def written(self) -> tuple[Any, ...]:
+    def saved_form(self) -> tuple[Any, ...]:
         """Return what is to be saved, however its JSON is spelled."""
         return self.content, *self.row[2:]
 
@@ -160,27 +160,27 @@ class _Snapshot(NamedTuple):
         metadata = self.content.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
-    def items_after(self, before: todo_list.Items) -> list[dict[str, Any]]:
+    def items_after(self, previous: todo_list.Items) -> list[dict[str, Any]]:
         change = self._metadata.get("change")
         if isinstance(change, dict):
-            return todo_list.updated(before, change)
+            return todo_list.updated(previous, change)
         return todo_list.sound_items(self.content.get("items"))
 
-    def told(self, before: "_Snapshot | None") -> "_Snapshot":
-        """Itself with what changed since the snapshot before."""
-        old = [] if before is None else todo_list.sound_items(before.content.get("items"))
+    def with_changes(self, previous: "_Snapshot | None") -> "_Snapshot":
+        """Return the snapshot with what changed since the one before."""
+        old = [] if previous is None else todo_list.sound_items(previous.content.get("items"))
         items = self.items_after(old)
         changes = todo_list.changes(old, items)
-        last = 0 if before is None else before.content.get("position")
+        last = 0 if previous is None else previous.content.get("position")
         position = last + 1 if isinstance(last, int) else 1
         listed = {"items": items} if "change" in self._metadata else {}
-        found = {name: value for name, value in changes._asdict().items() if value}
-        content = self.said | listed | {"position": position} | found
+        change_fields = {name: value for name, value in changes._asdict().items() if value}
+        content = self.source | listed | {"position": position} | change_fields
         return _Snapshot((self.row[0], codec.dump_lossy(content), *self.row[2:]), content)
 
 
 def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow]:
-    """The rows that are new or other, once new snapshots stand among those of their sessions.
+    """Put new snapshots among those of their sessions; return the rows that are new or other.
 
     A snapshot that is there already, under its id or by who told of it, changes nothing; one that
     an earlier source told of is told by the better source. The same again gives no rows.
@@ -192,27 +192,31 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
             `order` among those of one instant, as numbers; and `change`, of one item, which `items`
             is made from.
     """
-    known = _Known(rows)
-    before = {id: one.written for id, one in known.by_id.items()}
+    index = _SnapshotIndex(rows)
+    saved_forms = {id: snapshot.saved_form for id, snapshot in index.by_id.items()}
     touched: dict[Chain, _SortKey] = {}
     for row in new:
-        one = _snapshot(row)
-        assert one is not None
-        old = known.find(one)
-        made = one if old is None else _joined(old, one)
-        if old is not None and (made.said, made.row[2:]) == (old.said, old.row[2:]):
+        candidate = _snapshot(row)
+        assert candidate is not None
+        old = index.find(candidate)
+        merged = candidate if old is None else _joined(old, candidate)
+        if old is not None and (merged.source, merged.row[2:]) == (old.source, old.row[2:]):
             continue
-        known.put(made)
-        for each in (made, old):
-            if each is not None:
-                touched[each.chain] = min(each.sort_key, touched.get(each.chain, each.sort_key))
+        index.put(merged)
+        for snapshot in (merged,) if old is None else (merged, old):
+            first = touched.get(snapshot.chain, snapshot.sort_key)
+            touched[snapshot.chain] = min(snapshot.sort_key, first)
     for chain, first in touched.items():
-        own = [one for one in known.by_id.values() if one.chain == chain]
+        members = [snapshot for snapshot in index.by_id.values() if snapshot.chain == chain]
         last = None
-        for one in sorted(own, key=lambda one: one.sort_key):
-            last = one if one.sort_key < first else one.told(last)
-            known.put(last)
-    return [one.row for id, one in known.by_id.items() if one.written != before.get(id)]
+        for snapshot in sorted(members, key=lambda snapshot: snapshot.sort_key):
+            last = snapshot if snapshot.sort_key < first else snapshot.with_changes(last)
+            index.put(last)
+    return [
+        snapshot.row
+        for id, snapshot in index.by_id.items()
+        if snapshot.saved_form != saved_forms.get(id)
+    ]
 
 
 def weave_in(
@@ -224,9 +228,9 @@ def weave_in(
 
     Args:
         path: The file.
-        new: As `woven` takes them.
-        busy_timeout_seconds: How long to wait for other writers.
-        mirror: Who keeps the second copy.
+        new: The snapshots, as for `woven`.
+        busy_timeout_seconds: The longest wait for other writers.
+        mirror: The keeper of the second copy.
 
     Raises:
         StoreError: As its subclasses say; nothing was written.
@@ -234,18 +238,18 @@ def weave_in(
     """
     sessions = sessions_of(new)
     table = FOCUS_CHAINS.table
-    found = stored.read_sessions(path, table, sessions) if path.exists() else []
-    if not woven(found, new):
+    existing = stored.read_sessions(path, table, sessions) if path.exists() else []
+    if not woven(existing, new):
         return 0
     with FileWriter(path, FOCUS_CHAINS, busy_timeout_seconds, mirror) as writer:
         with writer.transaction() as writing:
-            changed = woven(stored.fetch_sessions(writing.connection, table, sessions), new)
-            writing.upsert(changed)
-        return len(changed)
+            changed_rows = woven(stored.fetch_sessions(writing.connection, table, sessions), new)
+            writing.upsert(changed_rows)
+        return len(changed_rows)
 
 
 def sessions_of(rows: Iterable[StoredRow]) -> list[str]:
-    """The sessions that rows of snapshots belong to."""
+    """Return the sessions that rows of snapshots belong to."""
     contents = (codec.column(row[1]) for row in rows)
     return list(dict.fromkeys(str(c["session_id"]) for c in contents))
 
@@ -255,7 +259,7 @@ def _snapshot(row: StoredRow) -> _Snapshot | None:
     return _Snapshot(row, content) if isinstance(content, dict) else None
 
 
-class _Known:
+class _SnapshotIndex:
     """The snapshots that are there, by id, and by what their sources call them."""
 
     def __init__(self, rows: Iterable[StoredRow]) -> None:
@@ -263,40 +267,40 @@ class _Known:
         self._by_key: dict[tuple[str, str], str] = {}
         self._by_alias: dict[tuple[str, str], list[str]] = {}
         for row in rows:
-            if (one := _snapshot(row)) is not None:
-                self.put(one)
+            if (snapshot := _snapshot(row)) is not None:
+                self.put(snapshot)
 
-    def put(self, one: _Snapshot) -> None:
-        id, session = one.row[0], one.chain[0]
-        self._by_key |= {(session, key): id for key in one.keys.values()}
-        if one.alias is not None and id not in self.by_id:
-            self._by_alias.setdefault((session, one.alias), []).append(id)
-        self.by_id[id] = one
+    def put(self, snapshot: _Snapshot) -> None:
+        id, session = snapshot.row[0], snapshot.chain[0]
+        self._by_key |= {(session, key): id for key in snapshot.keys.values()}
+        if snapshot.alias is not None and id not in self.by_id:
+            self._by_alias.setdefault((session, snapshot.alias), []).append(id)
+        self.by_id[id] = snapshot
 
-    def find(self, one: _Snapshot) -> _Snapshot | None:
-        """The one of the same id, or of the same session that tells of the same thing."""
-        if one.row[0] in self.by_id:
-            return self.by_id[one.row[0]]
-        session, keys = one.chain[0], one.keys
+    def find(self, snapshot: _Snapshot) -> _Snapshot | None:
+        """Return the stored snapshot with the same id, key or alias."""
+        if snapshot.row[0] in self.by_id:
+            return self.by_id[snapshot.row[0]]
+        session, keys = snapshot.chain[0], snapshot.keys
         for key in keys.values():
             if (session, key) in self._by_key:
                 return self.by_id[self._by_key[session, key]]
-        if one.alias is None:
+        if snapshot.alias is None:
             return None
-        alike = (self.by_id[id] for id in self._by_alias.get((session, one.alias), ()))
+        alike = (self.by_id[id] for id in self._by_alias.get((session, snapshot.alias), ()))
         # One that the same source told of is another time of the same thing.
         free = (other for other in alike if not other.keys.keys() & keys.keys())
         return min(free, key=lambda other: other.sort_key, default=None)
 
 
-def _joined(known: _Snapshot, one: _Snapshot) -> _Snapshot:
-    """A snapshot that is there, with what is said of it now."""
-    keys = known.keys | one.keys
-    best = one if _rank(one.keys) >= _rank(known.keys) else known
+def _joined(existing: _Snapshot, new: _Snapshot) -> _Snapshot:
+    """Return a snapshot that is there, with what a new one says of it."""
+    keys = existing.keys | new.keys
+    best = new if _rank(new.keys) >= _rank(existing.keys) else existing
     content = best.content
     if keys:
         content = content | {"metadata": {**content.get("metadata", {}), "told_by": keys}}
-    (id, _, _, created_at, _), (_, _, metadata, _, embedding) = known.row, best.row
+    (id, _, _, created_at, _), (_, _, metadata, _, embedding) = existing.row, best.row
     return _Snapshot((id, codec.dump_lossy(content), metadata, created_at, embedding), content)
 
 

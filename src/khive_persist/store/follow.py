@@ -14,7 +14,7 @@ Fetch = Callable[[Callable[[Source], Statement]], Awaitable[list[Any]]]
 
 
 class Tail:
-    """What was added to one table since the last look.
+    """The rows that were added to one table since the last look.
 
     SQLite gives the rowid of a deleted last row again. So the latest rows are remembered, and the
     table is read on from the last of them that is still there. Where more were deleted at once, it
@@ -32,7 +32,7 @@ class Tail:
         self._seen = [(rowid, id) for rowid, id in reversed(rows)]
 
     async def read(self, filters: Iterable[Filter]) -> list[Any]:
-        """The next rows that pass every filter, in the order of storing; at most some hundred."""
+        """Return at most some hundred next rows that pass every filter, in the order of storing."""
         first = self._seen[0][0] if self._seen else 0
         rows = [tuple(row) for row in await self._fetch(partial(_since, self._purpose, first))]
         present = set(rows)
@@ -60,11 +60,11 @@ def _since(purpose: str, first: int, source: Source) -> Statement:
     return _rowids(purpose, source, "WHERE rowid >= ? ORDER BY rowid LIMIT ?", values)
 
 
-def _rowids(purpose: str, source: Source, rest: str, values: list[Any]) -> Statement:
+def _rowids(purpose: str, source: Source, clauses: str, values: list[Any]) -> Statement:
     table = source.tables.get(purpose)
     if table is None:
         return Statement("SELECT 0, 0 LIMIT 0", [])
-    return Statement(f"SELECT rowid, id FROM {table} {rest}", values)
+    return Statement(f"SELECT rowid, id FROM {table} {clauses}", values)
 
 
 def _between(
@@ -73,7 +73,7 @@ def _between(
     table = source.tables.get(purpose)
     if table is None:
         return Statement("SELECT 0 LIMIT 0", [])
-    found = select(source._replace(sql=table), filters, columns=COLUMNS)
+    selected = select(source._replace(sql=table), filters, columns=COLUMNS)
     return Statement(
-        f"{found.sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*found.values, first, last]
+        f"{selected.sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*selected.values, first, last]
     )

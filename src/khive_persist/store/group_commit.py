@@ -71,9 +71,10 @@ class GroupCommit:
         """Write in a transaction that others may share: committed, synced and copied on return.
 
         Args:
-            write: Called with the transaction, in another thread; again where what shares it fails.
-            timeout_seconds: How long to wait for other programs.
-            writer: Who writes.
+            write: A function of the transaction, called in another thread; again where what shares
+                the transaction fails.
+            timeout_seconds: The longest wait for other programs.
+            writer: The caller.
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
@@ -89,18 +90,19 @@ class GroupCommit:
         timeout_seconds: float,
         *,
         writer: object = None,
-        after: WriteRequest | None = None,
+        predecessor: WriteRequest | None = None,
     ) -> WriteRequest:
-        """As `run`, or save rows; the result is in the request's reply.
+        """Submit a function as `run` does, or rows to save; the request's reply has the result.
 
         Args:
-            write: As for `run`, or the rows.
-            timeout_seconds: As for `run`.
-            writer: As for `run`.
-            after: What was submitted before. Where that is not written, this is not, and cancelled.
+            write: The function, as for `run`, or the rows.
+            timeout_seconds: The longest wait, as for `run`.
+            writer: The caller.
+            predecessor: A request submitted before. Where that is not written, this one is
+                cancelled.
         """
         self._check_process()
-        request = WriteRequest(write, timeout_seconds, writer, after)
+        request = WriteRequest(write, timeout_seconds, writer, predecessor)
         with self._mutex:
             if self._is_closed:
                 raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
@@ -139,7 +141,7 @@ class GroupCommit:
             )
 
     def _commit_waiting(self) -> None:
-        """One commit after the other, each for all who wait by then, until nobody does."""
+        """Commit for all who wait by then, one commit after the other, until nobody does."""
         while requests := self._take():
             try:
                 self._commit(requests)
@@ -153,7 +155,11 @@ class GroupCommit:
             requests: list[WriteRequest] = []
             rows = 0
             # What hangs on another one is written once that is.
-            while self._waiting and rows < _ROWS_AT_ONCE and self._waiting[0].after not in requests:
+            while (
+                self._waiting
+                and rows < _ROWS_AT_ONCE
+                and self._waiting[0].predecessor not in requests
+            ):
                 requests.append(self._waiting.popleft())
                 rows += requests[-1].rows
             self._is_committing = bool(requests)
@@ -162,7 +168,7 @@ class GroupCommit:
     def _take_following(self, requests: list[WriteRequest]) -> WriteRequest | None:
         """Take the next part of what was just written, unless it is much or others wait."""
         with self._mutex:
-            if not self._waiting or self._waiting[0].after is not requests[-1]:
+            if not self._waiting or self._waiting[0].predecessor is not requests[-1]:
                 return None
             rows = sum(request.rows for request in requests) + self._waiting[0].rows
             if rows > _ROWS_ALONE or self._file.is_awaited():
@@ -267,5 +273,5 @@ class GroupCommit:
 
 
 def _first(requests: Sequence[WriteRequest]) -> WriteRequest:
-    """The one whose caller gives up first."""
+    """Return the request whose caller gives up first."""
     return min(requests, key=lambda request: request.until)

@@ -11,13 +11,13 @@ class HookEventStore(Store[HookEvent]):
     """The events of every tool, read as one."""
 
     async def get_by_type(self, event_type: str, limit: int | None = None) -> list[HookEvent]:
-        """The events of one type, newest first."""
+        """Return the events of one type, newest first."""
         return await self.find(
             field("event_type") == event_type, order_by=-column("created_at"), limit=limit
         )
 
     async def get_by_session(self, session_id: str) -> list[HookEvent]:
-        """The events of one session, in the order in which they arrived."""
+        """Return the events of one session, in the order in which they arrived."""
         return await self.find(field("session_id") == session_id, order_by=column("created_at"))
 
     async def events_during(
@@ -27,24 +27,24 @@ class HookEventStore(Store[HookEvent]):
         end: datetime | None = None,
         agent_id: str | None = None,
     ) -> list[HookEvent]:
-        """The events of a session between two instants, both included, in order.
+        """Return the events of a session between two instants, both included, in order.
 
         Args:
             session_id: The session.
-            start: From when on. A naive time is UTC.
-            end: Until when; None for no end.
-            agent_id: Of this subagent alone. Without one, of the main agent and of all that worked
+            start: The first instant. A naive time is UTC.
+            end: The last instant; None for no end.
+            agent_id: A subagent. Without one, the events of the main agent and of all that worked
                 for it.
         """
         created_at = column("created_at")
-        wanted = [field("session_id") == session_id, created_at >= start]
+        filters = [field("session_id") == session_id, created_at >= start]
         if end is not None:
-            wanted.append(created_at <= end)
+            filters.append(created_at <= end)
         if agent_id is not None:
-            wanted.append(field("agent_id") == agent_id)
-        return await self.find(*wanted, order_by=created_at)
+            filters.append(field("agent_id") == agent_id)
+        return await self.find(*filters, order_by=created_at)
 
     async def get_since(self, instant: datetime) -> list[HookEvent]:
-        """The events that arrived at `instant` or later, in order. A naive time is UTC."""
+        """Return the events that arrived at `instant` or later, in order. A naive time is UTC."""
         created_at = column("created_at")
         return await self.find(created_at >= instant, order_by=created_at)

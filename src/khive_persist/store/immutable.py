@@ -6,21 +6,21 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from khive_persist.errors import ConflictError, InvalidRecordError
-from khive_persist.models.immutable import Fixed
+from khive_persist.models.immutable import Immutable
 from khive_persist.models.query import column
 from khive_persist.store import codec
 from khive_persist.store.callbacks import Tally
 from khive_persist.store.sqlite.statements import select
 from khive_persist.store.store import Store
 
-Record = TypeVar("Record", bound=Fixed)
+Record = TypeVar("Record", bound=Immutable)
 
 
-class Kept(NamedTuple, Generic[Record]):
-    """The record that is kept under an id, and whether it is new."""
+class InsertResult(NamedTuple, Generic[Record]):
+    """The record under an id, and whether it was inserted just now."""
 
     record: Record
-    is_new: bool
+    created: bool
 
 
 class FixedStore(Store[Record]):
@@ -29,10 +29,10 @@ class FixedStore(Store[Record]):
     Whoever saves another one, in whichever process, is told so.
     """
 
-    async def keep(self, record: Record) -> Kept[Record]:
+    async def insert_if_absent(self, record: Record) -> InsertResult[Record]:
         """Save a record unless its id is there: committed, synced and copied on return.
 
-        Of many who keep one id at once, in whichever processes, one wins, and all get its
+        Of many who insert one id at once, in whichever processes, one wins, and all get its
         record. Concurrent calls share commits. Cancelled before its commit has begun, nothing is
         saved; after, it is.
 
@@ -43,28 +43,28 @@ class FixedStore(Store[Record]):
         self._check_open()
         async with self._reporting:
             writer, row = self._writer(record), self._checked_row(record)
-            wanted = [column("id") == record.id]
-            while not (is_new := await writer.insert(row)):
-                found = await self._reader.fetch(lambda source: select(source, wanted))
+            filters = [column("id") == record.id]
+            while not (created := await writer.insert(row)):
+                rows = await self._reader.fetch(lambda source: select(source, filters))
                 # None is found where somebody has deleted it in between.
-                if found:
-                    row = codec.as_text(found[0])
+                if rows:
+                    row = codec.as_text(rows[0])
                     break
-        if is_new and self._reporter is not None:
+        if created and self._reporter is not None:
             await self._reporter.saved(writer.path, Tally([row]))
-        return Kept(codec.from_row(self.record, row), is_new)
+        return InsertResult(codec.from_row(self.record, row), created)
 
     async def save(self, record: Record) -> Record:
         """Save a record, unless the very same is there: committed, synced and copied on return.
 
         Raises:
             ConflictError: Another one has its id; that one stays.
-            InvalidRecordError: As for `keep`.
+            InvalidRecordError: As for `insert_if_absent`.
             StoreError: As its subclasses say; it is not saved.
         """
-        kept = await self.keep(record)
-        if not kept.is_new:
-            _check_same(record.id, kept.record.content, self.stored_content(record))
+        result = await self.insert_if_absent(record)
+        if not result.created:
+            _check_same(record.id, result.record.content, self.stored_content(record))
         return record
 
     async def save_many(self, records: Iterable[Record], *, atomic: bool = True) -> int:
@@ -75,7 +75,7 @@ class FixedStore(Store[Record]):
 
         Raises:
             ConflictError: Another one has the id of one of them; none is saved.
-            InvalidRecordError: As for `keep`; none is saved.
+            InvalidRecordError: As for `insert_if_absent`; none is saved.
             StoreError: As its subclasses say; none is saved.
         """
         self._check_open()
@@ -83,8 +83,8 @@ class FixedStore(Store[Record]):
         rows: dict[str, codec.StoredRow] = {}
         count = 0
 
-        def is_same(there: Any, row: Any) -> bool:
-            _check_same(row[0], codec.column(there[1]), codec.column(row[1]))
+        def is_same(existing: Any, row: Any) -> bool:
+            _check_same(row[0], codec.column(existing[1]), codec.column(row[1]))
             return True
 
         async with self._reporting:
@@ -100,22 +100,22 @@ class FixedStore(Store[Record]):
     async def revise(
         self, id: str, change: Callable[[Record | None], Record | None]
     ) -> Record | None:
-        """As `Store.revise`, of one that is not there yet.
+        """Save what a function makes of a record that is not there yet; see `Store.revise`.
 
         Raises:
             ConflictError: It is there, and what was made of it says something else.
         """
 
-        def unchanged(there: Record | None) -> Record | None:
-            made = change(there)
-            if there is not None and made is not None:
-                _check_same(id, there.content, made.content)
-            return made
+        def unchanged(existing: Record | None) -> Record | None:
+            revised = change(existing)
+            if existing is not None and revised is not None:
+                _check_same(id, existing.content, revised.content)
+            return revised
 
         return await super().revise(id, unchanged)
 
     def stored_content(self, record: Record) -> Any:
-        """The content that a record will have in the file, without its secrets."""
+        """Return the content that a record will have in the file, without its secrets."""
         return codec.column(self._row(record)[1])
 
     def _checked_row(self, record: Record) -> codec.StoredRow:
@@ -131,6 +131,6 @@ class FixedStore(Store[Record]):
         return row
 
 
-def _check_same(id: str, there: Any, content: Any) -> None:
-    if there != content:
+def _check_same(id: str, existing: Any, content: Any) -> None:
+    if existing != content:
         raise ConflictError(f"{id!r} is there, says something else, and never changes")

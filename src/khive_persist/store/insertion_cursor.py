@@ -1,4 +1,4 @@
-"""The rows of several tables in the order in which they were stored, from any place on."""
+"""The rows of several tables in the order in which they were stored, from any cursor on."""
 
 import heapq
 import zlib
@@ -17,11 +17,11 @@ _COLUMNS: Final = len(COLUMNS.split(", "))
 _LAST_ROWID: Final = 2**63 - 1
 
 
-class Stand(NamedTuple):
-    """A place in one table: after a row, told by its number and a digest of its id.
+class Cursor(NamedTuple):
+    """A position in one table: after a row, known by its number and a digest of its id.
 
     SQLite numbers rows anew when it packs a file, and gives the number of a deleted last row again;
-    the digest shows it. 0 and 0 are the place before all rows.
+    the digest shows it. 0 and 0 are the position before all rows.
     """
 
     rowid: int = 0
@@ -29,11 +29,11 @@ class Stand(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """Which rows are asked for.
+    """The rows that are asked for.
 
     Attributes:
-        purposes: Those of these tables.
-        filters: Those that pass all of these.
+        purposes: The tables that they are in.
+        filters: Conditions that they all pass.
     """
 
     purposes: Sequence[Purpose]
@@ -41,37 +41,37 @@ class Wish(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A row, and where one stands after it, in each table.
+    """A row, and the cursors after it.
 
     Attributes:
-        stands: The places.
+        cursors: The position in each table.
         row: The row.
         wished: The numbers of the wishes that it is one of.
     """
 
-    stands: tuple[Stand, ...]
+    cursors: tuple[Cursor, ...]
     row: StoredRow
     wished: tuple[int, ...]
 
 
-async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Stand, ...]:
-    """The places after all rows.
+async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Cursor, ...]:
+    """Return the cursors after all rows.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    return tuple([_stand(await reader.fetch(partial(_last, purpose))) for purpose in purposes])
+    return tuple([_cursor(await reader.fetch(partial(_last, purpose))) for purpose in purposes])
 
 
-async def are_there(reader: Reader, purposes: Sequence[Purpose], stands: Sequence[Stand]) -> bool:
-    """Return whether each place still is one: whether its row is there, or no row was before it.
+async def are_there(reader: Reader, purposes: Sequence[Purpose], cursors: Sequence[Cursor]) -> bool:
+    """Return whether each cursor holds: whether its row is there, or no row was before it.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    for purpose, stand in zip(purposes, stands, strict=True):
-        found = await reader.fetch(partial(_row, purpose, stand.rowid))
-        if stand.rowid and _stand(found) != stand:
+    for purpose, cursor in zip(purposes, cursors, strict=True):
+        rows = await reader.fetch(partial(_row, purpose, cursor.rowid))
+        if cursor.rowid and _cursor(rows) != cursor:
             return False
     return True
 
@@ -79,62 +79,62 @@ async def are_there(reader: Reader, purposes: Sequence[Purpose], stands: Sequenc
 async def following(
     reader: Reader,
     purposes: Sequence[Purpose],
-    stands: Sequence[Stand],
+    cursors: Sequence[Cursor],
     wishes: Sequence[Wish],
     without: str,
-    upto: Sequence[Stand] | None = None,
-) -> tuple[list[Stored], tuple[Stand, ...]]:
-    """The next rows after some places, at most some hundred of each table.
+    upto: Sequence[Cursor] | None = None,
+) -> tuple[list[Stored], tuple[Cursor, ...]]:
+    """Return the next rows after some cursors, at most some hundred of each table.
 
     Each table's come in the order in which they were stored, and among each other by time.
 
     Args:
         reader: Reads the files of these purposes.
-        purposes: All that have a place.
-        stands: The places.
-        wishes: Which rows; one that is in none of them is passed over.
+        purposes: All that have a cursor.
+        cursors: The positions to read on from.
+        wishes: The rows that are asked for; any other is passed over.
         without: A field of `content` that is left out.
-        upto: The last places that are looked at; without, the ends.
+        upto: The last positions that are looked at; without, the ends.
 
     Returns:
-        The rows that are in a wish, and the places after all that were looked at.
+        The rows that are in a wish, and the cursors after all that were looked at.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    found: list[list[tuple[str, int, Stand, StoredRow, tuple[int, ...]]]] = []
-    after = list(stands)
+    rows_by_table: list[list[tuple[str, int, Cursor, StoredRow, tuple[int, ...]]]] = []
+    next_cursors = list(cursors)
     for number, purpose in enumerate(purposes):
-        begin = stands[number].rowid
+        start = cursors[number].rowid
         last = _LAST_ROWID if upto is None else upto[number].rowid
-        if last <= begin:
+        if last <= start:
             continue
-        end = _stand(await reader.fetch(partial(_window, purpose, begin, last)))
-        if end.rowid <= begin:
+        end = _cursor(await reader.fetch(partial(_window, purpose, start, last)))
+        if end.rowid <= start:
             continue
-        after[number] = end
-        own = {at: one.filters for at, one in enumerate(wishes) if purpose in one.purposes}
-        if not own:
+        next_cursors[number] = end
+        filters = {at: wish.filters for at, wish in enumerate(wishes) if purpose in wish.purposes}
+        if not filters:
             continue
-        build = partial(_between, purpose, begin, end.rowid, list(own.values()), without)
+        build = partial(_between, purpose, start, end.rowid, list(filters.values()), without)
         rows = []
         for rowid, *row in await reader.fetch(build):
-            wished = tuple(at for at, passes in zip(own, row[_COLUMNS:], strict=True) if passes)
+            wished = tuple(at for at, passes in zip(filters, row[_COLUMNS:], strict=True) if passes)
             if wished:
                 text = as_text(row[:_COLUMNS])
-                stand = Stand(rowid, _digest(text[0]))
-                rows.append((str(text[3]), number, stand, text, wished))
-        found.append(rows)
-    stored = []
-    running = list(stands)
-    for _, number, stand, text, wished in heapq.merge(*found, key=lambda one: one[0]):
-        running[number] = stand
-        stored.append(Stored(tuple(running), text, wished))
-    return stored, tuple(after)
+                cursor = Cursor(rowid, _digest(text[0]))
+                rows.append((str(text[3]), number, cursor, text, wished))
+        rows_by_table.append(rows)
+    results = []
+    running = list(cursors)
+    for _, number, cursor, text, wished in heapq.merge(*rows_by_table, key=lambda row: row[0]):
+        running[number] = cursor
+        results.append(Stored(tuple(running), text, wished))
+    return results, tuple(next_cursors)
 
 
-def _stand(rows: Sequence[Any]) -> Stand:
-    return Stand(rows[0][0], _digest(str(rows[0][1]))) if rows else Stand()
+def _cursor(rows: Sequence[Any]) -> Cursor:
+    return Cursor(rows[0][0], _digest(str(rows[0][1]))) if rows else Cursor()
 
 
 def _digest(id: str) -> int:
@@ -149,13 +149,13 @@ def _row(purpose: Purpose, rowid: int, source: Source) -> Statement:
     return _of(purpose, source, "SELECT rowid, id FROM {} WHERE rowid = ?", [rowid])
 
 
-def _window(purpose: Purpose, after: int, last: int, source: Source) -> Statement:
+def _window(purpose: Purpose, start: int, last: int, source: Source) -> Statement:
     inner = (
         "SELECT rowid, id FROM {} WHERE rowid > ? AND rowid <= ?"
         f" ORDER BY rowid LIMIT {_WINDOW_ROWS}"
     )
     outer = f"SELECT rowid, id FROM ({inner}) ORDER BY rowid DESC LIMIT 1"
-    return _of(purpose, source, outer, [after, last])
+    return _of(purpose, source, outer, [start, last])
 
 
 def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
@@ -167,7 +167,7 @@ def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statem
 
 def _between(
     purpose: Purpose,
-    after: int,
+    start: int,
     upto: int,
     wishes: Sequence[Sequence[Filter]],
     without: str,
@@ -186,5 +186,5 @@ def _between(
         wished = passing(source, filters)
         columns += f", ({wished.sql})"
         values += wished.values
-    where = "rowid > ? AND rowid <= ? ORDER BY rowid"
-    return Statement(f"SELECT rowid, {columns} FROM {table} WHERE {where}", [*values, after, upto])
+    sql = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+    return Statement(sql, [*values, start, upto])

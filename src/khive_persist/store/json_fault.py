@@ -13,7 +13,7 @@ _MAX_LEVELS: Final = 250
 
 
 def find_fault(value: Any, path: str = "", level: int = 0) -> str:
-    """The path of the first part that has no JSON, and the reason; an empty string for none.
+    """Return the path of the first part that has no JSON, and why; an empty string for none.
 
     A value of a type that is not JSON's own, as a date, is not looked into; an `Overflow` has JSON.
     """

@@ -67,12 +67,12 @@ def plain(value: Any) -> Any:
 
 
 def kept(value: Any) -> Any:
-    """As `plain`; a number beyond a float stands as it was spelled."""
+    """Return what `plain` does; a number beyond a float stands as it was spelled."""
     return orjson.Fragment(value.text) if isinstance(value, Overflow) else plain(value)
 
 
 def shown(value: Any) -> Any:
-    """As `plain`, of whatever is to be shown: a number beyond a float stands as text."""
+    """Return what `plain` does, or text: of a number beyond a float, and of what has no JSON."""
     if isinstance(value, Overflow):
         return value.text
     try:
@@ -82,7 +82,7 @@ def shown(value: Any) -> Any:
 
 
 def number(value: Decimal) -> Any:
-    """A Decimal as a number of JSON where that gives the same one back, else as its text.
+    """Return a Decimal as a number of JSON where that gives the same one back, else as text.
 
     SQL compares it as the number that it is.
     """
@@ -96,7 +96,7 @@ def number(value: Decimal) -> Any:
 
 
 def spelled(value: Any) -> Any:
-    """A value whose integers beyond 64 bits are JSON text."""
+    """Return a value whose integers beyond 64 bits are JSON text."""
     if isinstance(value, int) and not isinstance(value, bool) and not is_plain(value):
         return orjson.Fragment(str(int(value)))
     if isinstance(value, dict):
@@ -112,7 +112,7 @@ def spelled(value: Any) -> Any:
 
 
 def writable(value: Any) -> Any:
-    """A value of types that `json` writes, without NaN or infinity."""
+    """Return a value of types that `json` writes, without NaN or infinity."""
     if isinstance(value, Raw):
         return writable(json.loads(value.text, parse_int=parse_integer, parse_float=parse_float))
     if isinstance(value, str | bool) or value is None:
@@ -136,11 +136,11 @@ def writable(value: Any) -> Any:
 
 
 def parse_integer(digits: str) -> int | float:
-    """An integer of JSON; of so many digits that Python refuses to read it, an `Overflow`."""
+    """Read an integer of JSON; one of more digits than Python reads is an `Overflow`."""
     return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else Overflow(digits)
 
 
 def parse_float(text: str) -> float:
-    """A number of JSON with a fraction or an exponent; beyond a float, an `Overflow`."""
+    """Read a number of JSON with a fraction or an exponent; beyond a float, an `Overflow`."""
     number = float(text)
     return number if math.isfinite(number) else Overflow(text)

@@ -39,7 +39,7 @@ async def newest(
     reader: Reader,
     purposes: Sequence[Purpose],
     filters: Sequence[Filter],
-    after: PageKey | None,
+    last_key: PageKey | None,
     limit: int,
     *,
     without: str | None = None,
@@ -51,9 +51,9 @@ async def newest(
 
     Args:
         reader: Reads the files of these purposes.
-        purposes: Which of them.
-        filters: Which rows.
-        after: The key of the last row of the page before; None for the first page.
+        purposes: The purposes that are read.
+        filters: Conditions on the rows.
+        last_key: The key of the last row of the page before; None for the first page.
         limit: At most so many; fewer where they are large, or are deleted just now.
         without: A field of `content` that is left out.
 
@@ -64,22 +64,22 @@ async def newest(
         InvalidQueryError: A filter is wrong.
         StoreError: As its subclasses say.
     """
-    found: list[tuple[str, str, Purpose]] = []
+    keys: list[tuple[str, str, Purpose]] = []
     for purpose in purposes:
-        statement = _keys(purpose, filters, after, limit + 1)
-        found += [(at, id, purpose) for at, id in await reader.fetch(statement)]
-    found.sort(key=lambda one: (one[0], one[1]), reverse=True)
-    wanted = found[:limit]
+        statement = _keys(purpose, filters, last_key, limit + 1)
+        keys += [(at, id, purpose) for at, id in await reader.fetch(statement)]
+    keys.sort(key=lambda key: key[:2], reverse=True)
+    page_keys = keys[:limit]
     rows: list[NewestRow] = []
     size = 0
-    for begin in range(0, len(wanted), _ROWS_AT_ONCE):
-        some = wanted[begin : begin + _ROWS_AT_ONCE]
+    for start in range(0, len(page_keys), _ROWS_AT_ONCE):
+        chunk = page_keys[start : start + _ROWS_AT_ONCE]
         contents: dict[tuple[str, str], StoredRow] = {}
-        for purpose in {one[2] for one in some}:
-            ids = [id for _, id, own in some if own == purpose]
+        for purpose in {purpose for _, _, purpose in chunk}:
+            ids = [id for _, id, row_purpose in chunk if row_purpose == purpose]
             for row in await reader.fetch(_rows(purpose, ids, without)):
                 contents[purpose.name, row[0]] = as_text(row)
-        for at, id, purpose in some:
+        for at, id, purpose in chunk:
             # One that was deleted since is not there.
             if (content := contents.get((purpose.name, id))) is not None:
                 rows.append(NewestRow(PageKey(at, id), purpose, content))
@@ -87,27 +87,27 @@ async def newest(
         if size > _PAGE_CHARACTERS:
             break
     else:
-        some = wanted[-1:]
-    if not found or some[-1] == found[-1]:
+        chunk = page_keys[-1:]
+    if not keys or chunk[-1] == keys[-1]:
         return rows, None
-    return rows, PageKey(*some[-1][:2])
+    return rows, PageKey(*chunk[-1][:2])
 
 
-def _keys(purpose: Purpose, filters: Sequence[Filter], after: PageKey | None, limit: int) -> Any:
+def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None, limit: int) -> Any:
     def build(source: Source) -> Statement:
         if purpose.name not in source.tables:
             return Statement("SELECT 0, 0 LIMIT 0", [])
         at = source.created_at
         if at != "created_at":
             at = f"coalesce({at}, '{_UNREADABLE}')"
-        one = source._replace(sql=source.tables[purpose.name], created_at=at)
-        found = select(one, filters, columns=f"{at}, id")
-        values = list(found.values)
-        sql = found.sql
-        if after is not None:
+        table_source = source._replace(sql=source.tables[purpose.name], created_at=at)
+        selected = select(table_source, filters, columns=f"{at}, id")
+        values = list(selected.values)
+        sql = selected.sql
+        if last_key is not None:
             # Both: the first lets the index begin there, the second leaves out what was shown.
             sql += f" AND {at} <= ? AND ({at}, id) < (?, ?)"
-            values += [after.created_at, *after]
+            values += [last_key.created_at, *last_key]
         return Statement(f"{sql} ORDER BY {at} DESC, id DESC LIMIT ?", [*values, limit])
 
     return build

@@ -1,4 +1,4 @@
-"""What is recorded of kinds of a user's own, without their classes."""
+"""Queries over records of a user's own kinds, without their classes."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -22,8 +22,8 @@ class KindCount(NamedTuple):
 
     Attributes:
         purpose: Its name.
-        records: How many there are.
-        sessions: How many values of `content.session_id` they have.
+        records: The number of records.
+        sessions: The number of values of `content.session_id`.
         first: The earliest `created_at`, as UTC text, or None.
         last: The latest.
     """
@@ -38,7 +38,7 @@ class KindCount(NamedTuple):
 async def find_records(
     files: Files, *filters: Filter, limit: int | None = None
 ) -> dict[str, list[Node]]:
-    """The records of each purpose that pass every filter, in order of time.
+    """Return the records of each purpose that pass every filter, in order of time.
 
     A file that is missing is passed over, and is not made.
 
@@ -62,8 +62,8 @@ async def find_records(
     return records
 
 
-async def session_ids(files: Files, wanted: Filter, *, limit: int) -> set[str]:
-    """The sessions of the records that pass a filter; at most so many of a purpose.
+async def session_ids(files: Files, filter: Filter, *, limit: int) -> set[str]:
+    """Return the sessions of the records that pass a filter; at most so many of a purpose.
 
     Raises:
         StoreError: As its subclasses say.
@@ -71,7 +71,7 @@ async def session_ids(files: Files, wanted: Filter, *, limit: int) -> set[str]:
 
     def build(source: Source) -> Statement:
         columns = f"DISTINCT {source.extract('$.session_id')}"
-        return select(source, [wanted], columns=columns, limit=limit)
+        return select(source, [filter], columns=columns, limit=limit)
 
     ids = set()
     for path, purpose in _present(files):

@@ -21,7 +21,7 @@ class NoWriter:
         """Close nothing."""
 
     async def changes_of_others(self) -> object:
-        """Another value each time: nobody can tell."""
+        """Return another value each time: nobody can tell."""
         return object()
 
     def __getattr__(self, name: str) -> Any:

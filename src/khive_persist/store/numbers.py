@@ -1,4 +1,4 @@
-"""Which of the numbers that are recorded can be counted with."""
+"""The range of recorded numbers that can be counted with."""
 
 from math import isfinite
 from typing import Final

@@ -46,12 +46,12 @@ async def release(commits: GroupCommit) -> None:
     closing = _given_back(commits)
     if closing is None:
         return
-    waiting = asyncio.wrap_future(closing)
+    completion = asyncio.wrap_future(closing)
     try:
-        await asyncio.shield(waiting)
+        await asyncio.shield(completion)
     except asyncio.CancelledError:
         # It ends all the same; who is cancelled leaves once it has.
-        await asyncio.wait([waiting])
+        await asyncio.wait([completion])
         raise
 
 

@@ -35,7 +35,7 @@ class Pages:
 
         Args:
             thread: The thread in which all of it is called.
-            names: What is read, for errors.
+            names: The files that are read, for errors.
             opening: Opens the connection, and gives the statement.
             holds_snapshot: Whether nothing is copied, however long it takes.
         """
@@ -50,7 +50,7 @@ class Pages:
         self._has_begun = False
 
     def next(self) -> list[Any]:
-        """The next rows; none after the last.
+        """Return the next rows; none after the last.
 
         Raises:
             StoreError: As its subclasses say.

@@ -14,19 +14,19 @@ class PlannerSessionStore(Store[PlannerSession]):
     """The plans of `planner_sessions.db`."""
 
     async def get_by_session_id(self, session_id: str) -> list[PlannerSession]:
-        """The plans of one session, oldest first."""
+        """Return the plans of one session, oldest first."""
         return await self.find(field("session_id") == session_id, order_by=column("created_at"))
 
     async def get_by_complexity(
         self, complexity: str, limit: int | None = None
     ) -> list[PlannerSession]:
-        """The plans of one complexity, newest first."""
+        """Return the plans of one complexity, newest first."""
         return await self.find(
             field("complexity") == complexity, order_by=-column("created_at"), limit=limit
         )
 
     async def get_stats(self) -> dict[str, Any]:
-        """Counts, averages and a sum over all plans, computed in SQL from an index alone.
+        """Compute counts, averages and a sum over all plans in SQL, from an index alone.
 
         Returns:
             `total_sessions`; `complexities`, the count of each; `avg_agent_count` and

@@ -1,4 +1,4 @@
-"""What is asked of records without reading all of them."""
+"""Queries that do not read all of the records."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -21,14 +21,14 @@ class Answers(Generic[Record]):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Record]:
-        """The records that pass every filter. See `Store.find`."""
+        """Return the records that pass every filter. See `Store.find`."""
         raise NotImplementedError
 
     async def _fetch(self, build: Callable[[Source], Statement]) -> list[Any]:
         raise NotImplementedError
 
     async def first(self, *filters: Filter, order_by: Ordering = ()) -> Record | None:
-        """The first record that passes every filter, in this order; None where there is none."""
+        """Return the first record that passes every filter, in this order, or None."""
         records = await self.find(*filters, order_by=order_by, limit=1)
         return records[0] if records else None
 
@@ -40,7 +40,7 @@ class Answers(Generic[Record]):
     async def aggregate(
         self, *filters: Filter, group_by: Grouping = (), **aggregates: Aggregate
     ) -> list[dict[str, Any]]:
-        """Counts, means, sums, least and greatest values, computed in SQL.
+        """Compute counts, means, sums, least and greatest values in SQL.
 
             await plans.aggregate(
                 number=Aggregate.count(),
@@ -51,7 +51,7 @@ class Answers(Generic[Record]):
         Means and sums take numbers only; JSON's true and false are 1 and 0.
 
         Args:
-            filters: Of which records.
+            filters: Conditions on the records.
             group_by: A field, or several: a dict for each of their values, in their order, with the
                 value under the field's path. Records that lack it are a group, None. Without one,
                 there is a single dict.

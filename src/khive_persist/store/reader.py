@@ -27,11 +27,11 @@ Build = Callable[[Source], Statement]
 Files = Sequence[tuple[Path, Purpose]]
 
 
-class Mark(NamedTuple):
-    """How a file is just now.
+class FileVersion(NamedTuple):
+    """The present version of a file.
 
     Attributes:
-        file: Which one it is: another where it was replaced.
+        file: Its identity: another where it was replaced.
         writes: Another number whenever somebody has written to it.
     """
 
@@ -66,7 +66,7 @@ class Reader:
         self._versions: Versions = {}
 
     async def fetch(self, build: Build) -> list[sqlite3.Row]:
-        """All rows of a statement.
+        """Return all rows of a statement.
 
         Raises:
             StoreError: As its subclasses say.
@@ -74,18 +74,18 @@ class Reader:
         """
         return await self._thread.run(self._fetch, build)
 
-    async def mark(self, purpose: Purpose) -> Mark | None:
+    async def file_version(self, purpose: Purpose) -> FileVersion | None:
         """Return how the file of one of the purposes is just now; None where it has no table yet.
 
         Raises:
             StoreError: As its subclasses say.
         """
-        return await self._thread.run(self._mark, purpose)
+        return await self._thread.run(self._file_version, purpose)
 
     async def stream(
         self, build: Build, *, holds_snapshot: bool = False
     ) -> AsyncGenerator[Any, None]:
-        """As `pages`, one row after the other."""
+        """Yield the rows of `pages`, one after the other."""
         async with aclosing(self.pages(build, holds_snapshot=holds_snapshot)) as pages:
             async for rows in pages:
                 for row in rows:
@@ -94,7 +94,7 @@ class Reader:
     async def pages(
         self, build: Build, *, holds_snapshot: bool = False
     ) -> AsyncGenerator[list[Any], None]:
-        """The rows of a statement, some at a time, all of one moment, in flat memory.
+        """Yield the rows of a statement, some at a time, all of one moment, in flat memory.
 
         What was not read within 5 seconds is copied to a file without a name, so that who reads
         slowly does not keep the WAL from being emptied.
@@ -125,7 +125,7 @@ class Reader:
         self._thread.finish()
 
     async def close(self) -> None:
-        """As `finish`, and wait until they are closed."""
+        """Close the connections as `finish` does, and wait until that is done."""
         threads = [*self._streams, self._thread]
         self.finish()
         with anyio.CancelScope(shield=True):
@@ -163,14 +163,14 @@ class Reader:
             with closing(connection.execute(*build(self._source))) as cursor:
                 return cursor.fetchall()
 
-    def _mark(self, purpose: Purpose) -> Mark | None:
+    def _file_version(self, purpose: Purpose) -> FileVersion | None:
         with translated(self._names()):
             connection = self._current()
-            number = next(n for n, (_, own) in enumerate(self._files) if own == purpose)
+            number = next(n for n, (_, held) in enumerate(self._files) if held == purpose)
             identity = self._identities[number]
             if identity is None:
                 return None
-            return Mark(identity, data_version(connection, f"f{number}"))
+            return FileVersion(identity, data_version(connection, f"f{number}"))
 
     def _open_pages(
         self, thread: ConnectionThread, build: Build
@@ -220,8 +220,8 @@ class Reader:
             name, table = f"f{number}", quoted(purpose.table)
             if name not in attached:
                 continue
-            made = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE"
-            schema = [row[0] or "" for row in connection.execute(made, [purpose.table])]
+            listing = f"SELECT sql FROM {name}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE"
+            schema = [row[0] or "" for row in connection.execute(listing, [purpose.table])]
             if not schema:
                 continue
             tables[purpose.name] = f"{name}.{table}"

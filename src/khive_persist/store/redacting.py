@@ -1,4 +1,4 @@
-"""What goes through redaction before it is stored, by the settings and the key of its project."""
+"""Redaction of rows before they are stored, by the settings and the key of their project."""
 
 import errno
 import fcntl
@@ -21,7 +21,7 @@ _MOST_BYTES: Final = 4096
 
 
 def load_redactor(project: Project, settings: Settings) -> Redactor | None:
-    """The redactor of a project, or None where its settings turn redaction off.
+    """Return the redactor of a project, or None where its settings turn redaction off.
 
     Its key is made at the first use, and made anew where another one lies there than ours. It makes
     the tags of placeholders: without it, nobody can try passwords against the tag of a shared file.
@@ -42,7 +42,7 @@ def load_redactor(project: Project, settings: Settings) -> Redactor | None:
 
 
 def _made_key(project: Project) -> bytes:
-    """A new key, or the one that another process made first."""
+    """Make a key, or read the one that another process made first."""
     folder = os.open(project.khive, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         # Without locks, as on some file systems, the last one's key stays.
@@ -58,7 +58,7 @@ def _made_key(project: Project) -> bytes:
 
 
 def read_key(project: Project, *, believed: bool = True) -> bytes | None:
-    """The key of a project; None where there is none, or it is not ours.
+    """Return the key of a project; None where there is none, or it is not ours.
 
     Args:
         project: The project.
@@ -68,7 +68,7 @@ def read_key(project: Project, *, believed: bool = True) -> bytes | None:
         OSError: It is there and cannot be read.
     """
     try:
-        stored = read_regular(project.khive / KEY_FILE, _MOST_BYTES)
+        content = read_regular(project.khive / KEY_FILE, _MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -76,7 +76,7 @@ def read_key(project: Project, *, believed: bool = True) -> bytes | None:
             raise
         # A link, a pipe or a folder in its place.
         return None
-    key, mac = stored[:_KEY_BYTES], stored[_KEY_BYTES:].decode("ascii", "replace")
+    key, mac = content[:_KEY_BYTES], content[_KEY_BYTES:].decode("ascii", "replace")
     if len(key) != _KEY_BYTES or len(mac) not in (0, _MAC_BYTES):
         return None
     return key if not believed or macs.is_ours(project.khive, KEY_FILE, key, mac) else None
@@ -91,8 +91,8 @@ def sign_key(project: Project, key: bytes) -> None:
     write_private(project.khive / KEY_FILE, key + macs.mac(project.khive, KEY_FILE, key).encode())
 
 
-def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
-    """A row without secrets in its JSON; `redacted` in its metadata says how many of which kind.
+def redact_row(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
+    """Take the secrets out of a row; `redacted` in its metadata says how many of which kind.
 
     Metadata that is no JSON object cannot say so; it is redacted all the same.
     """
@@ -109,31 +109,31 @@ def seal(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
 
 
 def with_counts(metadata: str | None, counts: dict[str, int]) -> str | None:
-    """Metadata that says, with what it said before, how many secrets of which kind were taken."""
-    said = codec.column(metadata)
-    if said is not None and not isinstance(said, dict):
+    """Add to metadata how many secrets of which kind were taken out."""
+    fields = codec.column(metadata)
+    if fields is not None and not isinstance(fields, dict):
         return metadata
-    return codec.dump_lossy((said or {}) | {"redacted": _sum(redacted_counts(metadata), counts)})
+    return codec.dump_lossy((fields or {}) | {"redacted": _sum(redacted_counts(metadata), counts)})
 
 
 def redacted_counts(metadata: str | None) -> dict[str, int]:
     """Return how many secrets of which kind metadata says were taken out."""
-    said = codec.column(metadata)
-    counts = said.get("redacted") if isinstance(said, dict) else None
+    fields = codec.column(metadata)
+    counts = fields.get("redacted") if isinstance(fields, dict) else None
     if not isinstance(counts, dict):
         return {}
     return {kind: count for kind, count in counts.items() if isinstance(count, int)}
 
 
-def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    kinds = sorted(one.keys() | other.keys())
-    return {kind: one.get(kind, 0) + other.get(kind, 0) for kind in kinds}
+def _sum(counts: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    kinds = sorted(counts.keys() | other.keys())
+    return {kind: counts.get(kind, 0) + other.get(kind, 0) for kind in kinds}
 
 
 def _redacted(redactor: Redactor, text: str | None, counts: dict[str, int]) -> str | None:
     if text is None:
         return None
-    text, found = redactor.redact_json(text)
-    for kind, count in found.items():
+    text, text_counts = redactor.redact_json(text)
+    for kind, count in text_counts.items():
         counts[kind] = counts.get(kind, 0) + count
     return text

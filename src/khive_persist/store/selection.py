@@ -13,7 +13,7 @@ from khive_persist.store.sqlite.words import quoted
 def matching_ids(
     connection: sqlite3.Connection, purpose: Purpose, filters: Iterable[Filter], limit: int
 ) -> list[str]:
-    """The ids of the records that pass every filter, at most so many.
+    """Return the ids of the records that pass every filter, at most so many.
 
     Raises:
         InvalidQueryError: A filter is wrong.

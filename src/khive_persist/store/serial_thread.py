@@ -49,7 +49,7 @@ class _Job(Generic[Result]):
 
 
 class _State:
-    """What the thread and its owner share. It holds no owner, so that one can be forgotten."""
+    """The state that a thread shares with its owner. It does not keep the owner alive."""
 
     def __init__(self) -> None:
         self.jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
@@ -86,7 +86,7 @@ class SerialThread:
         """Start nothing yet.
 
         Args:
-            name: What it works on, for errors.
+            name: The name of its work, for errors.
         """
         self._name = name
         self._state = _State()
@@ -166,7 +166,7 @@ class SerialThread:
             state.interrupt_abandoned()
 
     async def close(self, last: Callable[[], object] | None = None) -> None:
-        """As `finish`, and wait until it is done. Cancelled, it is done all the same."""
+        """End the thread as `finish` does, and wait for it. Cancelled, it ends all the same."""
         self.finish(last)
         if self._state.thread is not None and not self._is_forked():
             await _completion(self._state.ended)
@@ -234,14 +234,14 @@ def _work(state: _State) -> None:
 
 
 def _next(state: _State) -> _Job[Any] | None:
-    while (later := state.later) is not None:
-        assert later.due is not None
-        left = later.due - time.monotonic()
-        if left <= 0:
+    while (job := state.later) is not None:
+        assert job.due is not None
+        remaining = job.due - time.monotonic()
+        if remaining <= 0:
             state.later = None
-            return later
+            return job
         try:
-            return state.jobs.get(timeout=left)
+            return state.jobs.get(timeout=remaining)
         except Empty:
             continue
     return state.jobs.get()

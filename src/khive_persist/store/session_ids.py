@@ -1,4 +1,4 @@
-"""Whose session a row is, also where its content is damaged, or spells the id in another way."""
+"""The session of a row, also where its content is damaged, or spells the id in another way."""
 
 import base64
 import re
@@ -21,7 +21,7 @@ _NUMBER: Final = re.compile(r"-?\d")
 
 
 def session_id(value: Any) -> str | None:
-    """The id as `sessions` lists it: text, or a number as JSON spells it; None for none."""
+    """Return an id as `sessions` lists it: text, or a number as JSON spells it; None for none."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -30,21 +30,21 @@ def session_id(value: Any) -> str | None:
 
 
 def named_in(raw: bytes) -> str | None:
-    """The session that damaged JSON names first as its own; None where it names none."""
+    """Return the session that damaged JSON names first as its own; None where it names none."""
     # UTF-16 and UTF-32 of ASCII are that with zeros between.
-    found = _NAMED.search(raw) or (_NAMED.search(raw.replace(b"\0", b"")) if b"\0" in raw else None)
-    return None if found is None else _id_of(found)
+    match = _NAMED.search(raw) or (_NAMED.search(raw.replace(b"\0", b"")) if b"\0" in raw else None)
+    return None if match is None else _id_of(match)
 
 
 def session_of(row: StoredRow) -> str | None:
-    """The session that a row belongs to, as far as it names one."""
+    """Return the session that a row belongs to, as far as it names one."""
     content = codec.column(row[1])
     if not isinstance(content, dict):
         return None if row[1] is None else named_in(_encoded(row[1]))
-    own = session_id(content.get("session_id"))
-    if own is None and content.get("event_type") == UNPARSED:
+    own_id = session_id(content.get("session_id"))
+    if own_id is None and content.get("event_type") == UNPARSED:
         return named_in(_kept_bytes(content.get("payload")))
-    return own
+    return own_id
 
 
 class SessionMatch:
@@ -74,21 +74,21 @@ class SessionMatch:
         content = codec.column(row[1])
         if not isinstance(content, dict):
             return self.owns_bytes(_encoded(row[1] or ""))
-        own = session_id(content.get("session_id"))
-        if own is None and content.get("event_type") == UNPARSED:
+        own_id = session_id(content.get("session_id"))
+        if own_id is None and content.get("event_type") == UNPARSED:
             return self.owns_bytes(_kept_bytes(content.get("payload")))
-        return own == self.id
+        return own_id == self.id
 
     def owns_bytes(self, raw: bytes) -> bool:
         """Return whether damaged JSON is the session's: a line, a file or a payload."""
-        own = named_in(raw)
-        if own is not None:
-            return own == self.id
+        named_id = named_in(raw)
+        if named_id is not None:
+            return named_id == self.id
         return len(self.id) >= SHORTEST_WORD and self._is_word_in(raw)
 
     def is_named_in(self, raw: bytes) -> bool:
         """Return whether a text of any form names the session, or has its id as a word."""
-        if any(_id_of(found) == self.id for found in _NAMED.finditer(raw)):
+        if any(_id_of(match) == self.id for match in _NAMED.finditer(raw)):
             return True
         return len(self.id) >= SHORTEST_WORD and self._is_word_in(raw)
 
@@ -110,8 +110,8 @@ class SessionMatch:
         return self._is_odd or self.id in text or "\\u" in text or '"base64"' in text
 
 
-def _id_of(found: re.Match[bytes]) -> str | None:
-    return session_id(codec.column((found[1] or found[2]).decode("utf-8", "replace")))
+def _id_of(match: re.Match[bytes]) -> str | None:
+    return session_id(codec.column((match[1] or match[2]).decode("utf-8", "replace")))
 
 
 def _encoded(text: str) -> bytes:
@@ -119,7 +119,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _spelled(character: str) -> bytes:
-    """The ways in which JSON may spell a character, as a pattern."""
+    """Return the ways in which JSON may spell a character, as a pattern."""
     units = character.encode("utf-16-be", "surrogatepass").hex()
     hexadecimal = b"".join(
         rb"\\u(?i:" + units[at : at + 4].encode() + rb")" for at in range(0, len(units), 4)
@@ -131,7 +131,7 @@ def _spelled(character: str) -> bytes:
 
 
 def _kept_bytes(payload: Any) -> bytes:
-    """The bytes of a payload that could not be parsed, as far as they were kept."""
+    """Return the bytes of a payload that could not be parsed, as far as they were kept."""
     if not isinstance(payload, dict):
         return _encoded(payload if isinstance(payload, str) else codec.dump_lossy(payload))
     ends = payload.get("truncated")

@@ -17,7 +17,7 @@ FOLDER: Final = "staging"
 
 @contextmanager
 def staging(project: Project) -> Iterator[Path]:
-    """A new private folder, for as long as the `with`.
+    """Make a private folder, for as long as the `with`.
 
     What killed processes left behind is removed before: a switch that one of them had begun is
     finished, and what had not come so far is thrown away.

@@ -60,7 +60,7 @@ class Store(Answers[Record]):
         *,
         busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS,
         before_read: Callable[[], Awaitable[object]] | None = None,
-        seal: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
+        redact: Callable[[codec.StoredRow], codec.StoredRow] | None = None,
         mirror_of: Callable[[Purpose], Mirroring] | None = None,
         callbacks: Callbacks | None = None,
         mirror_path: Callable[[Purpose, codec.StoredRow], Path | None] = lambda *_: None,
@@ -70,18 +70,18 @@ class Store(Answers[Record]):
 
         Args:
             record: The class of its records.
-            path_of: Where the file of a purpose lies.
-            busy_timeout_seconds: How long a write waits for other programs.
-            before_read: Awaited before each read, to bring in what waits outside the database.
-            seal: Given each row before it is written; what it returns is written.
-            mirror_of: Who keeps the second copy of a purpose.
-            callbacks: Told of what is saved, is loaded, or fails.
+            path_of: The path of a purpose's file.
+            busy_timeout_seconds: The longest wait of a write for other programs.
+            before_read: A function awaited before each read, for what waits outside the database.
+            redact: A function of each row before it is written; the row that it returns is written.
+            mirror_of: The keeper of a purpose's second copy.
+            callbacks: The functions told of what is saved, is loaded, or fails.
             mirror_path: The file that has the second copy of a row, or None.
             read_only: Whether it refuses to write, and makes nothing.
         """
         self.record = record
         self.is_open = False
-        self._seal = seal
+        self._redact = redact
         self._before_read = before_read
         self._mirror_path = mirror_path
         self._writers: dict[Purpose, Writer] = {
@@ -201,9 +201,9 @@ class Store(Answers[Record]):
 
         Args:
             id: The record's id.
-            change: Given the record, or None where there is none. Returns the record to save, or
-                None to leave all as it is. All other writers wait for it. It is called in another
-                thread, and again where another record of the same commit was refused.
+            change: A function from the record, or None where there is none, to the record to save,
+                or to None to leave all as it is. All other writers wait for it. It is called in
+                another thread, and again where another record of the same commit was refused.
 
         Returns:
             The record as it is now; None where there is none.
@@ -216,17 +216,17 @@ class Store(Answers[Record]):
         if len(self._writers) != 1:
             raise InvalidRecordError(f"records of {self.record.__name__} have several files")
         (writer,) = self._writers.values()
-        made: list[codec.StoredRow] = []
+        new_rows: list[codec.StoredRow] = []
 
         def make(row: codec.StoredRow | None) -> codec.StoredRow | None:
-            changed = change(None if row is None else codec.from_row(self.record, row))
-            made[:] = [] if changed is None else [self._row(changed)]
-            return made[0] if made else None
+            revised = change(None if row is None else codec.from_row(self.record, row))
+            new_rows[:] = [] if revised is None else [self._row(revised)]
+            return new_rows[0] if new_rows else None
 
         async with self._reporting:
             row = await writer.revise_one(id, make)
-        if made and self._reporter is not None:
-            await self._reporter.saved(writer.path, Tally(made))
+        if new_rows and self._reporter is not None:
+            await self._reporter.saved(writer.path, Tally(new_rows))
         return None if row is None else codec.from_row(self.record, row)
 
     async def delete(self, id: str) -> bool:
@@ -255,7 +255,7 @@ class Store(Answers[Record]):
         return await self._delete_all(())
 
     async def paths_of(self, id: str) -> RecordPaths:
-        """The files that have the record with this id: its database, and its JSON copy.
+        """Return the files that have the record with this id: its database, and its JSON copy.
 
         Raises:
             NotFoundError: There is none.
@@ -271,15 +271,15 @@ class Store(Answers[Record]):
         raise NotFoundError(f"no {self.record.__name__} has the id {id!r}")
 
     async def get(self, id: str) -> Record:
-        """The record with this id.
+        """Return the record with this id.
 
         Raises:
             NotFoundError: There is none.
         """
-        found = await self.find(column("id") == id, limit=1)
-        if not found:
+        records = await self.find(column("id") == id, limit=1)
+        if not records:
             raise NotFoundError(f"no {self.record.__name__} has the id {id!r}")
-        return found[0]
+        return records[0]
 
     async def find(
         self,
@@ -288,7 +288,7 @@ class Store(Answers[Record]):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Record]:
-        """The records that pass every filter.
+        """Return the records that pass every filter.
 
         Args:
             filters: Conditions made with `field(...)` and `column(...)`.
@@ -307,7 +307,7 @@ class Store(Answers[Record]):
     async def stream(
         self, *filters: Filter, order_by: Ordering = (), limit: int | None = None
     ) -> AsyncGenerator[Record, None]:
-        """The records that pass every filter, one after the other, in flat memory.
+        """Yield the records that pass every filter, one after the other, in flat memory.
 
         All are of the moment at which it began, whatever is saved meanwhile. What was not read
         within 5 seconds is copied to a file without a name in the temporary folder: so who reads
@@ -326,7 +326,7 @@ class Store(Answers[Record]):
     async def follow(
         self, *filters: Filter, poll_seconds: float = 0.1
     ) -> AsyncGenerator[Record, None]:
-        """The records that pass every filter and are stored after the await, as they come; no end.
+        """Return the records that pass every filter and are stored after the await, without end.
 
             async for event in await events.follow(): ...
 
@@ -353,21 +353,21 @@ class Store(Answers[Record]):
         return int(rows[0][0])
 
     async def get_recent(self, limit: int = 10) -> list[Record]:
-        """The newest records, newest first."""
+        """Return the newest records, newest first."""
         return await self.find(order_by=-column("created_at"), limit=limit)
 
     async def get_by_date_range(self, start: datetime, end: datetime) -> list[Record]:
-        """The records of `start <= created_at < end`, oldest first. Naive times are UTC."""
+        """Return the records of `start <= created_at < end`, oldest first. Naive times are UTC."""
         created_at = column("created_at")
         return await self.find(created_at >= start, created_at < end, order_by=created_at)
 
     def changes(self) -> tuple[object, ...]:
-        """Another value after anybody has written to its files; it takes microseconds."""
+        """Return another value after anybody has written to its files; it takes microseconds."""
         self._check_open()
         return tuple([changes.look() for changes in self._changes])
 
     async def changes_of_others(self) -> tuple[object, ...]:
-        """Another value after somebody else than this store has written to its files.
+        """Return another value after somebody else than this store has written to its files.
 
         Who keeps what was read here, and changes it with each save, can tell by it whether it
         still holds.
@@ -376,7 +376,7 @@ class Store(Answers[Record]):
         return tuple([await writer.changes_of_others() for writer in self._writers.values()])
 
     async def stats(self) -> dict[str, Any]:
-        """`total`, and the `first` and `last` `created_at` (datetime, or None without records)."""
+        """Return `total`, and `first` and `last` `created_at` (datetime; None without records)."""
         rows = await self._fetch(
             lambda source: Statement(
                 f"SELECT (SELECT count(*) FROM {source.sql}),"
@@ -432,7 +432,7 @@ class Store(Answers[Record]):
 
     def _row(self, record: Record) -> codec.StoredRow:
         row = codec.to_row(record)
-        return row if self._seal is None else self._seal(row)
+        return row if self._redact is None else self._redact(row)
 
     def _writer(self, record: Record) -> Writer:
         return self._writers[record.purpose_of(record.content)]
@@ -441,11 +441,11 @@ class Store(Answers[Record]):
         return [writer for writer in self._writers.values() if writer.path.exists()]
 
     def _chunks(self, records: Iterable[Record]) -> Iterator[list[codec.StoredRow]]:
-        rest = iter(records)
-        while chunk := [self._row(record) for record in islice(rest, _CHUNK_ROWS)]:
+        remaining = iter(records)
+        while chunk := [self._row(record) for record in islice(remaining, _CHUNK_ROWS)]:
             yield chunk
 
 
 def _parts(rows: list[codec.StoredRow]) -> Iterator[list[codec.StoredRow]]:
-    for begin in range(0, len(rows), _CHUNK_ROWS):
-        yield rows[begin : begin + _CHUNK_ROWS]
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        yield rows[start : start + _CHUNK_ROWS]

@@ -17,11 +17,11 @@ class WriteRequest:
     Attributes:
         write: Writes it; called again, in a transaction of its own, where a shared one failed.
             Or rows to be saved, which can be written together with those of other callers.
-        reply: What `write` returned, or None, once that is committed, synced and copied.
-        until: When, by `time.monotonic`, its caller no longer waits for other programs.
-        writer: Who writes.
-        rows: How many rows it writes.
-        after: What has to be written before it, or it is not written either.
+        reply: The result of `write`, or None, once that is committed, synced and copied.
+        until: The instant of `time.monotonic` at which its caller gives up.
+        writer: The caller.
+        rows: The number of rows that it writes.
+        predecessor: The request that is written before it; where that is not, nor is this one.
     """
 
     def __init__(
@@ -29,11 +29,11 @@ class WriteRequest:
         write: Write | Sequence[StoredRow],
         timeout_seconds: float,
         writer: object,
-        after: "WriteRequest | None" = None,
+        predecessor: "WriteRequest | None" = None,
     ) -> None:
         self.write = write
         self.writer = writer
-        self.after = after
+        self.predecessor = predecessor
         self.rows = 1 if callable(write) else len(write)
         self.reply: Future[Any] = Future()
         self.until = time.monotonic() + timeout_seconds
@@ -43,11 +43,11 @@ class WriteRequest:
 
     def begin(self) -> bool:
         """Begin it, unless its caller has left; it can no longer be cancelled then."""
-        before = self.after
-        if before is not None and (before.has_failed or not before.is_begun):
+        predecessor = self.predecessor
+        if predecessor is not None and (predecessor.has_failed or not predecessor.is_begun):
             # In a transaction that was rolled back it had begun.
             if not self.reply.cancel() and not self.has_failed:
-                self.fail(before.reply.exception() or CancelledError())
+                self.fail(predecessor.reply.exception() or CancelledError())
             return False
         if not self.is_begun and not self.reply.cancelled():
             self.is_begun = self.reply.set_running_or_notify_cancel()
@@ -60,7 +60,7 @@ class WriteRequest:
     def succeed(self) -> None:
         """Tell the caller that it is done."""
         # Or the last one of many would keep all that came before it.
-        self.after = None
+        self.predecessor = None
         self.reply.set_result(self.result)
 
     def fail(self, error: BaseException) -> None:

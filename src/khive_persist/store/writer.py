@@ -27,7 +27,7 @@ _SMALL_CHUNKS_CHARACTERS: Final = 16 << 20
 
 
 class Merged(NamedTuple):
-    """How many rows were new, there already, and there with other content."""
+    """Counts of rows that were new, there already, and there with other content."""
 
     new: int
     same: int
@@ -48,9 +48,9 @@ class Writer:
 
         Args:
             path: The file, made where it is missing.
-            purpose: What it holds.
-            busy_timeout_seconds: How long a call waits for other programs.
-            mirror: Who keeps the second copy.
+            purpose: The purpose of the file.
+            busy_timeout_seconds: The longest wait of a call for other programs.
+            mirror: The keeper of the second copy.
         """
         self.path = path
         self.purpose = purpose
@@ -108,7 +108,7 @@ class Writer:
         try:
             for rows in chunks:
                 last = self._of_process().submit(
-                    rows, self._timeout_seconds, writer=self, after=last
+                    rows, self._timeout_seconds, writer=self, predecessor=last
                 )
                 under_way.append(last)
                 sizes.append(sum(len(row[1] or "") for row in rows))
@@ -186,11 +186,11 @@ class Writer:
             existing = {row[0]: row for row in fetch_ids(writing.connection, table, ids)}
             new = [row for row in rows if row[0] not in existing]
             common = [row for row in rows if row[0] in existing]
-            changed = [row for row in common if not is_same(existing[row[0]], row)]
+            changed_rows = [row for row in common if not is_same(existing[row[0]], row)]
             writing.insert_new(new)
             if update:
-                writing.replace(changed)
-            return Merged(len(new), len(common) - len(changed), len(changed))
+                writing.replace(changed_rows)
+            return Merged(len(new), len(common) - len(changed_rows), len(changed_rows))
 
         return await self._run(write)
 

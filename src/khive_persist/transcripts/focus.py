@@ -15,7 +15,7 @@ from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import TRANSCRIPT, weave_in
-from khive_persist.store.redacting import seal
+from khive_persist.store.redacting import redact_row
 from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.connection import Connection
@@ -44,7 +44,7 @@ class Focus:
     def __init__(self, project: Project, settings: Settings, redactor: Redactor | None) -> None:
         self._path = project.database(FOCUS_CHAINS.file)
         self._timeout = settings.store_busy_timeout_seconds
-        self._seal = None if redactor is None else partial(seal, redactor)
+        self._redact = None if redactor is None else partial(redact_row, redactor)
         self._mirror = Mirror(project, settings).follower(FOCUS_CHAINS)
         self._tombstones = CurrentTombstones(project)
 
@@ -83,8 +83,8 @@ class Focus:
         found = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))
         messages = {row[0]: row for row in found}
         new = [row for one in ended if (row := _row(tool, one, messages)) is not None]
-        if self._seal is not None:
-            new = [self._seal(row) for row in new]
+        if self._redact is not None:
+            new = [self._redact(row) for row in new]
         tombstones = self._tombstones.get()
         new = [row for row in new if not tombstones.is_pruned(FOCUS_CHAINS.name, row)]
         return weave_in(self._path, new, self._timeout, self._mirror) if new else 0

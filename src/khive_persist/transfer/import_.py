@@ -20,7 +20,7 @@ from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
-from khive_persist.store.redacting import load_redactor, seal
+from khive_persist.store.redacting import load_redactor, redact_row
 from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.staging import staging
 from khive_persist.store.writer import Writer
@@ -328,7 +328,7 @@ def _redacted(redactor: Redactor, row: StoredRow) -> StoredRow:
     id, content, metadata, created_at, embedding = row
     if isinstance(created_at, str):
         created_at, _ = redactor.redact_text(created_at)
-    return seal(redactor, (id, content, metadata, created_at, embedding))
+    return redact_row(redactor, (id, content, metadata, created_at, embedding))
 
 
 def _reason(error: KhiveError) -> str:

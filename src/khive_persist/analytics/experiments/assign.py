@@ -15,7 +15,7 @@ from khive_persist.models.experiment import Experiment
 from khive_persist.opening import find_project, open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.has_started import PURPOSES, has_begun
-from khive_persist.store.immutable import FixedStore, Kept
+from khive_persist.store.immutable import FixedStore, InsertResult
 
 Begun = Callable[[str], Awaitable[bool]]
 
@@ -57,7 +57,7 @@ async def assign(
 
 async def assign_in_project(
     project: Project, session_id: str, experiment: str, variant: str | None = None
-) -> Kept[Assignment]:
+) -> InsertResult[Assignment]:
     """Assign a variant in a project, as `assign` does; return also whether that is new."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -81,7 +81,7 @@ async def insert_assignment(
     session_id: str,
     experiment: str,
     variant: str | None = None,
-) -> Kept[Assignment]:
+) -> InsertResult[Assignment]:
     """Assign a variant in open stores, as `assign` does.
 
     Args:
@@ -111,7 +111,7 @@ async def insert_assignment(
     if variant is not None:
         content["variant"] = variant
     content["is_late"] = await begun(session_id)
-    inserted = await assignments.keep(_made(content))
+    inserted = await assignments.insert_if_absent(_made(content))
     existing: Any = inserted.record.content
     if variant is not None and existing.get("variant") != variant:
         at = f"{inserted.record.created_at:%Y-%m-%d %H:%M:%S} UTC"

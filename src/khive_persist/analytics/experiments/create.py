@@ -10,7 +10,7 @@ from khive_persist.errors import ConflictError, InvalidRecordError, NotFoundErro
 from khive_persist.models.experiment import Experiment, Variant
 from khive_persist.models.query import column
 from khive_persist.opening import open_store
-from khive_persist.store.immutable import FixedStore, Kept
+from khive_persist.store.immutable import FixedStore, InsertResult
 
 WEIGHT: Final = 1
 
@@ -50,7 +50,7 @@ async def create_experiment(
 
 async def define(
     experiments: FixedStore[Experiment], name: str, variants: object, note: str | None = None
-) -> Kept[Experiment]:
+) -> InsertResult[Experiment]:
     """Create an experiment in an open store, as `create_experiment` does.
 
     Args:
@@ -61,7 +61,7 @@ async def define(
     """
     about = {} if note is None else {"note": note}
     experiment = experiment_of({"name": name, "variants": variants, **about})
-    inserted = await experiments.keep(experiment)
+    inserted = await experiments.insert_if_absent(experiment)
     existing: Any = inserted.record.content
     content = experiments.stored_content(experiment)
     if any(existing.get(field) != content[field] for field in ("variants", *about)):

@@ -32,7 +32,7 @@ async def gather(
     session_id: str,
     *,
     busy_timeout_seconds: float,
-    seal: Callable[[StoredRow], StoredRow] | None = None,
+    redact: Callable[[StoredRow], StoredRow] | None = None,
     mirror: Mirroring = None,
 ) -> int:
     """Save the snapshots that a session's events tell of: committed, synced and copied on return.
@@ -44,7 +44,7 @@ async def gather(
         project: The project events, and where to.
         session_id: The session.
         busy_timeout_seconds: How long to wait for other writers.
-        seal: Given each row before it is written; what it returns is written.
+        redact: Given each row before it is written; what it returns is written.
         mirror: Who keeps the second copy.
 
     Returns:
@@ -63,8 +63,8 @@ async def gather(
     finally:
         await reader.close()
     new = [row for event in found if (row := _row(session_id, event)) is not None]
-    if seal is not None:
-        new = [seal(row) for row in new]
+    if redact is not None:
+        new = [redact(row) for row in new]
     tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
     new = [row for row in new if not tombstones.is_pruned(FOCUS_CHAINS.name, row)]
     if not new:

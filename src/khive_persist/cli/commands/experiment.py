@@ -19,7 +19,7 @@ from khive_persist.models.experiment import Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
-from khive_persist.store.immutable import Kept
+from khive_persist.store.immutable import InsertResult
 
 if TYPE_CHECKING:
     from khive_persist.analytics.compare.statistics.ratio import RatioCheck
@@ -67,10 +67,10 @@ def create(
     kept = anyio.run(_create, project, name, [*map(_variant, variants)], note)
     content: Any = kept.record.content
     if as_json:
-        print_json(content | {"is_new": kept.is_new})
+        print_json(content | {"is_new": kept.created})
         return
     click.echo(kept.record.id)
-    was = "created" if kept.is_new else "was there"
+    was = "created" if kept.created else "was there"
     click.echo(f"{kept.record.id} {was}: {described(content)}", err=True)
 
 
@@ -102,10 +102,10 @@ def assign(
     kept = anyio.run(assigning.assign_in_project, project, session, name, variant)
     found = assigning.as_document(kept.record)
     if as_json:
-        print_json(found | {"is_new": kept.is_new})
+        print_json(found | {"is_new": kept.created})
         return
     click.echo(found["variant"])
-    was = "" if kept.is_new else f" on {kept.record.created_at:%Y-%m-%d %H:%M:%S} UTC, and kept"
+    was = "" if kept.created else f" on {kept.record.created_at:%Y-%m-%d %H:%M:%S} UTC, and kept"
     click.echo(f"{name}: {assigning.described(found)}{was}", err=True)
 
 
@@ -170,7 +170,7 @@ def _variant(text: str) -> dict[str, Any]:
 
 async def _create(
     project: Project, name: str, variants: list[dict[str, Any]], note: str | None
-) -> Kept[Experiment]:
+) -> InsertResult[Experiment]:
     async with open_store(Experiment, dir=project.root) as experiments:
         return await define(experiments, name, variants, note)
 

@@ -17,7 +17,14 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite.rewrite import Change, Revised, Where, boundary, rehearse, revise
+from khive_persist.store.sqlite.rewrite import (
+    Change,
+    Revised,
+    Selection,
+    boundary,
+    rehearse,
+    revise,
+)
 from khive_persist.store.sqlite.vacuum import shrink
 from khive_persist.store.staging import staging
 from khive_persist.tombstones import Pruning, Tombstones
@@ -83,7 +90,7 @@ def prune(
     payload_age = rule.keep_payload_age
     payload_limit = clock.to_text(instant - payload_age) if payload_age is not None else ""
     change = partial(_change, limit, payload_limit)
-    condition = Where(
+    condition = Selection(
         "{created_at} < ? OR ({created_at} = ? AND id < ?)", (max(limit[0], payload_limit), *limit)
     )
     if dry_run:
@@ -100,7 +107,7 @@ def _revise_both(
     project: Project,
     purpose: Purpose,
     change: Change,
-    condition: Where,
+    condition: Selection,
     pruned_until: str,
     settings: Settings,
     advance: Advance,

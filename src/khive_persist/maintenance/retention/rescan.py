@@ -18,7 +18,7 @@ from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.redacting import redacted_counts, seal, with_counts
+from khive_persist.store.redacting import redact_row, redacted_counts, with_counts
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.rewrite import Revised, rehearse
 from khive_persist.store.sqlite.vacuum import erase
@@ -113,7 +113,7 @@ def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float)
             # Not ours, or not whole: the drain sets it aside.
             with suppress(ValueError, FileNotFoundError):
                 record = decode(project.khive, file, spool.read(file))
-                row = seal(redactor, record.row)
+                row = redact_row(redactor, record.row)
                 if row != record.row:
                     content = encode(project.khive, file, record._replace(row=row))
                     write_private(spool.path / file.name, content)
@@ -152,7 +152,9 @@ def _without_secrets(redactor: Redactor, _: Path, content: bytes) -> bytes:
 
 
 def _redacted(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
-    redacted = _with_previews_of_payload(row, seal(redactor, _without_secret_bytes(redactor, row)))
+    redacted = _with_previews_of_payload(
+        row, redact_row(redactor, _without_secret_bytes(redactor, row))
+    )
     counts_before, counts_after = redacted_counts(row[2]), redacted_counts(redacted[2])
     for kind, count in counts_after.items():
         if count > counts_before.get(kind, 0):

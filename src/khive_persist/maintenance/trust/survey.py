@@ -169,7 +169,7 @@ def _inside(project: Project, folder: str, name: str, status: os.stat_result) ->
 def _schema(project: Project, name: str) -> list[Finding]:
     accepted = records.load(project.khive).schema
     return [
-        Finding(name, "schema", f"its {part.what} {part.name!r} acts on {part.table}")
+        Finding(name, "schema", f"its {part.kind} {part.name!r} acts on {part.table}")
         for part in acting(project.khive / name)
         if part.sha256 not in accepted
     ]

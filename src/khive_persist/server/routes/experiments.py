@@ -25,7 +25,7 @@ from khive_persist.server.routes.read.operations import Operation, ReadRequest, 
 from khive_persist.server.routes.read.schemas import COUNT, INSTANT, TEXT, array, maybe, record
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
-from khive_persist.store.immutable import Kept
+from khive_persist.store.immutable import InsertResult
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table
@@ -60,10 +60,10 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         experiments = await context.stores.of(Experiment)
         variants = _weighed(fields["variants"])
         insert = partial(define, experiments, fields["name"], variants, fields["note"])
-        inserted: Kept[Experiment] = await retried(insert)
-        context.metrics.recorded(EXPERIMENTS, "new" if inserted.is_new else "same")
+        inserted: InsertResult[Experiment] = await retried(insert)
+        context.metrics.recorded(EXPERIMENTS, "new" if inserted.created else "same")
         location = {"location": f"{PATH}/{inserted.record.id}"}
-        return json_response(inserted.record.content, 201 if inserted.is_new else 200, location)
+        return json_response(inserted.record.content, 201 if inserted.created else 200, location)
 
     async def assign(request: Request) -> Response:
         fields = await _object(context, request, {"session_id", "variant"})
@@ -79,9 +79,9 @@ def routes(context: ServerContext) -> list[BaseRoute]:
                 experiments, assignments, begun, fields["session_id"], name, variant
             )
         )
-        context.metrics.recorded(ASSIGNMENTS, "new" if inserted.is_new else "same")
+        context.metrics.recorded(ASSIGNMENTS, "new" if inserted.created else "same")
         return json_response(
-            assigning.as_document(inserted.record), 201 if inserted.is_new else 200
+            assigning.as_document(inserted.record), 201 if inserted.created else 200
         )
 
     async def begun(session_id: str) -> bool:

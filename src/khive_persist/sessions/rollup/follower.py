@@ -13,7 +13,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.rollup.groups import PURPOSES, Span, read_groups, signature
 from khive_persist.sessions.rollup.rollup import Rollup
-from khive_persist.store.reader import Mark, Reader
+from khive_persist.store.reader import FileVersion, Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
 CHUNK_ROWS: Final = 2_000
@@ -40,7 +40,7 @@ class _File:
     """One file, and the progress of its reading.
 
     Attributes:
-        mark: The file's identity, and the number of its writes; None where there is none.
+        version: The file's identity, and the number of its writes; None where there is none.
         low: The rowid up to which rows are still to be read, downward; 0 when all are.
         last: The rowid above which rows are new.
         total: The number of its rows, as far as is known.
@@ -57,7 +57,7 @@ class _File:
         self.reader = reader
         self.problem = ""
         self.is_looked_at = False
-        self.mark: Mark | None = None
+        self.version: FileVersion | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -127,7 +127,7 @@ class Follower:
                 file.problem = ""
             except StoreError as error:
                 file.problem = str(error)
-                file.mark = None
+                file.version = None
         return has_more
 
     async def settle(self) -> None:
@@ -150,37 +150,37 @@ class Follower:
             await file.reader.close()
 
     async def _look(self, file: _File) -> bool:
-        mark = await file.reader.mark(file.purpose)
-        if mark is None or file.mark is None or mark.file != file.mark.file:
-            return await self._begin(file, mark)
-        is_written, file.mark = mark != file.mark, mark
+        version = await file.reader.file_version(file.purpose)
+        if version is None or file.version is None or version.file != file.version.file:
+            return await self._begin(file, version)
+        is_written, file.version = version != file.version, version
         file.has_changed = file.has_changed or is_written
         if file.low:
             await self._read_older(file)
             # New rows are shown at once, however much is still to be read.
             if is_written and await self._read_newer(file):
                 # There may be more of them than a chunk.
-                file.mark = mark._replace(writes=-1)
+                file.version = version._replace(writes=-1)
             return True
         if is_written:
             await self._look_at_tail(file)
             if await self._read_newer(file):
-                file.mark = mark._replace(writes=-1)
+                file.version = version._replace(writes=-1)
                 return True
             await self._compare_count(file)
         return await self._recount(file)
 
-    async def _begin(self, file: _File, mark: Mark | None) -> bool:
+    async def _begin(self, file: _File, version: FileVersion | None) -> bool:
         """Begin with a file that was not there before, or forget one that is gone."""
         if file.last:
             await _in_thread(self.rollup.forget, file.purpose.name)
         file.forget()
-        if mark is not None:
+        if version is not None:
             rows = await file.reader.fetch(partial(_end, file.purpose))
             # The rows of now are old, and are read from their end.
             file.total, file.low = rows[0]
             file.last = file.low
-        file.mark, file.is_looked_at = mark, True
+        file.version, file.is_looked_at = version, True
         return bool(file.low)
 
     async def _read_older(self, file: _File) -> None:

@@ -30,14 +30,14 @@ _SIDECARS: Final = ("-wal", "-shm", "-journal")
 
 
 class Switch(NamedTuple):
-    """What is replaced by what.
+    """A replacement of databases and folders by new ones.
 
     Attributes:
         incoming: The folder of the new files, below the databases' own.
         outgoing: The folder that takes what they replace, below the databases' own.
         databases: The names that the new files and the old ones have, together.
         folders: Folders that are replaced with them.
-        arriving: Those of all these names that are new files; the others only go.
+        arriving: The names that have a new file; the others only go.
     """
 
     incoming: str
@@ -60,7 +60,7 @@ def settle(folder: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> No
         StoreUnavailableError: It cannot be finished; the next who opens a database tries again.
     """
     while is_pending(folder):
-        with _told(folder):
+        with _translated(folder):
             pending = _read(folder)
             if pending is None:
                 continue
@@ -95,23 +95,23 @@ def perform(
     folders: tuple[str, ...] = (),
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     *,
-    whole: bool = True,
+    removes_others: bool = True,
     prepare: Callable[[], None] | None = None,
 ) -> None:
     """Replace all databases of a folder, and some folders beside them, by those that lie ready.
 
-    Killed at any point, all of the old stays, or the new
-    comes: at once, or with the next opening of a database. On return it is done and synced.
+    Killed at any point, all of the old stays, or the new comes: at once, or with the next opening
+    of a database. On return it is done and synced.
 
     Args:
-        folder: Where the databases lie.
+        folder: The folder of the databases.
         incoming: The new files, synced, in a folder below.
-        outgoing: What takes the old ones, in a folder below; made, and removed again if it stays
+        outgoing: The folder below that takes the old ones; made, and removed again if it stays
             empty.
         folders: Names of folders that go with them; each comes where it lies in `incoming`.
-        timeout_seconds: How long to wait for the writers of each database.
-        whole: Whether databases without a successor go too; otherwise they stay.
-        prepare: Called once nobody writes any more, to bring the new files up to date; what it
+        timeout_seconds: The longest wait for the writers of each database.
+        removes_others: Whether databases without a successor go too; otherwise they stay.
+        prepare: A function that brings the new files up to date once nobody writes; what it
             raises leaves the old ones.
 
     Raises:
@@ -121,10 +121,11 @@ def perform(
     arriving = tuple(sorted(name for name in os.listdir(incoming)))
     while True:
         settle(folder, timeout_seconds)
-        names = _databases(folder, arriving, folders, whole=whole)
-        with _told(folder), _held(folder, names, timeout_seconds):
+        names = _databases(folder, arriving, folders, removes_others=removes_others)
+        with _translated(folder), _held(folder, names, timeout_seconds):
             # Made by somebody since: it has to be locked too, and each lock has its place in order.
-            if is_pending(folder) or _databases(folder, arriving, folders, whole=whole) != names:
+            present = _databases(folder, arriving, folders, removes_others=removes_others)
+            if is_pending(folder) or present != names:
                 continue
             if prepare is not None:
                 prepare()
@@ -139,10 +140,12 @@ def perform(
 
 
 def _databases(
-    folder: Path, arriving: tuple[str, ...], folders: tuple[str, ...], *, whole: bool
+    folder: Path, arriving: tuple[str, ...], folders: tuple[str, ...], *, removes_others: bool
 ) -> tuple[str, ...]:
-    present = {name for name in os.listdir(folder) if is_database(name)} if whole else set()
-    return tuple(sorted(present | set(arriving).difference(folders)))
+    names = set(arriving).difference(folders)
+    if removes_others:
+        names |= {name for name in os.listdir(folder) if is_database(name)}
+    return tuple(sorted(names))
 
 
 def is_database(name: str) -> bool:
@@ -166,13 +169,13 @@ def _carry_out(folder: Path, switch: Switch) -> None:
 
 
 def _replace(folder: Path, incoming: Path, outgoing: Path, name: str, *, comes: bool) -> None:
-    live, staged, aside = folder / name, incoming / name, outgoing / name
-    if not os.path.lexists(staged) if comes else os.path.lexists(aside):
+    live, staged, replaced = folder / name, incoming / name, outgoing / name
+    if not os.path.lexists(staged) if comes else os.path.lexists(replaced):
         # It was replaced before: what lies here, sidecars too, has come since.
         return
-    if comes and os.path.lexists(live) and not os.path.lexists(aside):
+    if comes and os.path.lexists(live) and not os.path.lexists(replaced):
         # A second name: at no moment is there no database.
-        os.link(live, aside, follow_symlinks=False)
+        os.link(live, replaced, follow_symlinks=False)
     # SQLite would write an old WAL into the new file: it has to be gone for good before.
     for suffix in _SIDECARS:
         if os.path.lexists(folder / (name + suffix)):
@@ -182,19 +185,19 @@ def _replace(folder: Path, incoming: Path, outgoing: Path, name: str, *, comes: 
     if comes:
         os.replace(staged, live)
     elif os.path.lexists(live):
-        os.rename(live, aside)
+        os.rename(live, replaced)
 
 
 def _replace_folder(
     folder: Path, incoming: Path, outgoing: Path, name: str, *, comes: bool
 ) -> None:
-    live, staged, aside = folder / name, incoming / name, outgoing / name
-    if not os.path.lexists(staged) if comes else os.path.lexists(aside):
+    live, staged, replaced = folder / name, incoming / name, outgoing / name
+    if not os.path.lexists(staged) if comes else os.path.lexists(replaced):
         return
     if os.path.lexists(live):
         # Between its going and the other's coming, somebody else may have made it again.
-        again = os.path.lexists(aside)
-        os.rename(live, outgoing / f"{name}.{clock.new_id()}" if again else aside)
+        again = os.path.lexists(replaced)
+        os.rename(live, outgoing / f"{name}.{clock.new_id()}" if again else replaced)
     if comes:
         os.rename(staged, live)
 
@@ -202,7 +205,7 @@ def _replace_folder(
 def is_believed(folder: Path) -> bool:
     """Return whether there is no journal, or this user's own."""
     try:
-        with _told(folder):
+        with _translated(folder):
             _read(folder)
     except StoreUnavailableError:
         return False
@@ -215,9 +218,9 @@ def adopt(folder: Path) -> None:
     Raises:
         StoreUnavailableError: It is none, or names what lies outside of the folder.
     """
-    with _told(folder):
-        written = codec.load(read_regular(folder / JOURNAL, _MOST_BYTES))
-        _write(folder, _switch(written))
+    with _translated(folder):
+        journal = codec.load(read_regular(folder / JOURNAL, _MOST_BYTES))
+        _write(folder, _switch(journal))
 
 
 def _write(folder: Path, switch: Switch) -> None:
@@ -228,12 +231,12 @@ def _write(folder: Path, switch: Switch) -> None:
 
 def _read(folder: Path) -> Switch | None:
     try:
-        written = codec.load(read_regular(folder / JOURNAL, _MOST_BYTES))
+        journal = codec.load(read_regular(folder / JOURNAL, _MOST_BYTES))
     except FileNotFoundError:
         return None
-    switch = _switch(written)
+    switch = _switch(journal)
     content = codec.dump(switch._asdict()).encode()
-    if not macs.is_ours(folder, JOURNAL, content, written.get("mac")):
+    if not macs.is_ours(folder, JOURNAL, content, journal.get("mac")):
         raise StoreUnavailableError(
             f"{folder / JOURNAL} is not this user's own; nothing is done by it",
             hint=f"khive-persist --dir {folder.parent} trust moves it into quarantine/,"
@@ -242,11 +245,11 @@ def _read(folder: Path) -> Switch | None:
     return switch
 
 
-def _switch(written: dict[str, Any]) -> Switch:
+def _switch(journal: dict[str, Any]) -> Switch:
     databases, folders, arriving = (
-        tuple(written[name]) for name in ("databases", "folders", "arriving")
+        tuple(journal[name]) for name in ("databases", "folders", "arriving")
     )
-    switch = Switch(written["incoming"], written["outgoing"], databases, folders, arriving)
+    switch = Switch(journal["incoming"], journal["outgoing"], databases, folders, arriving)
     inner = [*switch.incoming.split("/"), *switch.outgoing.split("/")]
     if any(name in ("", ".", "..") or "/" in name for name in (*inner, *databases, *folders)):
         raise ValueError("it names what lies outside of the folder")
@@ -263,7 +266,7 @@ def _held(folder: Path, names: tuple[str, ...], timeout_seconds: float) -> Itera
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _translated(folder: Path) -> Iterator[None]:
     """Raise what the file system says as ours."""
     try:
         yield

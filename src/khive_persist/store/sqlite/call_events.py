@@ -27,7 +27,7 @@ _FIELDS: Final = ("event_type", "success", "error", "duration_ms", "file_paths",
 
 
 class CallEnd(NamedTuple):
-    """How a tool call ended, as a transcript tells; what it does not tell is None or empty."""
+    """The end of a tool call, from a transcript; what that does not say is None or empty."""
 
     success: bool | None = None
     exit_code: int | None = None
@@ -38,7 +38,7 @@ class CallEnd(NamedTuple):
 
 
 def calls_with_events(path: Path, purpose: Purpose, ids: Iterable[str]) -> set[str]:
-    """Those of some calls, by the tool's own id, of which a hook event is recorded.
+    """Return those of some calls, by the tool's own id, of which a hook event is recorded.
 
     Raises:
         StoreError: As its subclasses say.
@@ -49,7 +49,7 @@ def calls_with_events(path: Path, purpose: Purpose, ids: Iterable[str]) -> set[s
 
 
 def inputs_with_events(path: Path, purpose: Purpose, session: str) -> list[tuple[str, Any]]:
-    """Name and input of the calls of a session that have an event after them.
+    """Return name and input of the calls of a session that have an event after them.
 
     They are for a tool whose events have no id of their call.
 
@@ -84,16 +84,16 @@ def complete_events(
         MirrorError: The second copy cannot be written.
     """
     with opened_reader(path) as connection, translated(path):
-        if not _changed(connection, purpose, ends):
+        if not _changed_rows(connection, purpose, ends):
             return 0
     with FileWriter(path, purpose, busy_timeout_seconds, mirror) as writer:
         with writer.transaction() as writing:
-            rows = _changed(writing.connection, purpose, ends)
+            rows = _changed_rows(writing.connection, purpose, ends)
             writing.upsert(rows)
         return len(rows)
 
 
-def _changed(
+def _changed_rows(
     connection: sqlite3.Connection, purpose: Purpose, ends: Mapping[str, CallEnd]
 ) -> list[StoredRow]:
     fields = ", ".join(f"json_extract(content, '$.{name}')" for name in _FIELDS)
@@ -113,55 +113,55 @@ def _changed(
             has_post.add(call)
         elif _NO_END in str(event["metadata"]):
             stand_ins.setdefault(call, []).append(id)
-    changed = [
+    changed_rows = [
         _assigned(connection, purpose, id, assignments)
         for id, assignments in latest.values()
         if assignments
     ]
     # The event after the call has come since.
-    late = [id for call in has_post for id in stand_ins.get(call, ())]
-    return changed + [_without_end(connection, purpose, id) for id in late]
+    stand_in_ids = [id for call in has_post for id in stand_ins.get(call, ())]
+    return changed_rows + [_without_end(connection, purpose, id) for id in stand_in_ids]
 
 
 def _assignments(
     event: Mapping[str, Any], created_at: Any, end: CallEnd, *, is_post: bool
 ) -> list[tuple[str, str]]:
-    """The fields to set, each with its value as JSON."""
-    made: dict[str, Any] = {}
-    stored = codec.column(event["metadata"])
-    metadata = dict(stored) if isinstance(stored, dict) else {}
+    """Return the fields to set, each with its value as JSON."""
+    updates: dict[str, Any] = {}
+    recorded = codec.column(event["metadata"])
+    metadata = dict(recorded) if isinstance(recorded, dict) else {}
     marks: dict[str, Any] = {}
     # What failed is never taken for a success.
     if end.success is False and event["success"] != 0:
-        made["success"] = False
+        updates["success"] = False
         if end.error and not event["error"]:
-            made["error"] = end.error
+            updates["error"] = end.error
     elif end.success is True and event["success"] is None:
-        made["success"] = True
+        updates["success"] = True
     if end.exit_code and metadata.get("exit_code") != end.exit_code:
         marks["exit_code"] = end.exit_code
     duration = _duration_ms(event, created_at, end, is_launch=metadata.get("background") is True)
     if duration is not None and duration != event["duration_ms"]:
-        made["duration_ms"] = duration
+        updates["duration_ms"] = duration
     listed = codec.column(event["file_paths"])
     paths = listed if isinstance(listed, list) else []
     if new := [path for path in end.file_paths if path not in paths]:
-        made["file_paths"] = [*paths, *new]
-    if not made and not marks:
+        updates["file_paths"] = [*paths, *new]
+    if not updates and not marks:
         return []
     marks["completed_by"] = _TRANSCRIPT
     if not is_post:
         marks[_NO_END] = True
-    made["metadata"] = metadata | marks
-    return [(f"$.{name}", codec.dump_lossy(value)) for name, value in made.items()]
+    updates["metadata"] = metadata | marks
+    return [(f"$.{name}", codec.dump_lossy(value)) for name, value in updates.items()]
 
 
 def _duration_ms(
     event: Mapping[str, Any], created_at: Any, end: CallEnd, *, is_launch: bool
 ) -> float | None:
     """Return how long the call took; None where the event says it already, or nobody does."""
-    told = event["duration_ms"]
-    if told is not None and not is_launch:
+    recorded_ms = event["duration_ms"]
+    if recorded_ms is not None and not is_launch:
         return None
     if end.duration_ms is not None or not is_launch or end.ended_at is None:
         return end.duration_ms
@@ -170,7 +170,7 @@ def _duration_ms(
         return None
     # The event came when the call went into the background: its own time is what led there.
     seconds = (end.ended_at - launched_at).total_seconds()
-    return round(seconds * 1_000 + (told or 0), 3)
+    return round(seconds * 1_000 + (recorded_ms or 0), 3)
 
 
 def _assigned(

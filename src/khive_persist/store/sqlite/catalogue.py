@@ -26,7 +26,7 @@ class TableColumn(NamedTuple):
 
     Attributes:
         name: Its name.
-        type: As it is declared; an empty string where it is not.
+        type: The declared type; an empty string where there is none.
     """
 
     name: str
@@ -59,19 +59,19 @@ def databases_in(folder: Path) -> list[Path]:
 
 
 def schema_names(files: Iterable[Path]) -> dict[Path, str]:
-    """The name that each file has in SQL: that of the file without `.db`.
+    """Return the name that each file has in SQL: that of the file without `.db`.
 
     Where SQLite has that name for something else, or another file differs from it in case alone, it
     is the file's whole name, as in `"main.db"`.
     """
     names: dict[Path, str] = {}
-    taken = {*_TAKEN}
+    used_names = {*_TAKEN}
     # Our own come first: their names are the contract.
     for path in sorted(files, key=lambda path: (path.name not in _OURS, path)):
-        whole = os.fsencode(path.name).decode(errors="backslashreplace")
-        candidates = chain([whole.removesuffix(".db"), whole], (f"{whole} {n}" for n in count(2)))
-        names[path] = next(name for name in candidates if name.lower() not in taken)
-        taken.add(names[path].lower())
+        file = os.fsencode(path.name).decode(errors="backslashreplace")
+        candidates = chain([file.removesuffix(".db"), file], (f"{file} {n}" for n in count(2)))
+        names[path] = next(name for name in candidates if name.lower() not in used_names)
+        used_names.add(names[path].lower())
     return names
 
 
@@ -82,7 +82,7 @@ def as_identifier(name: str) -> str:
 
 
 def tables_of(path: Path, schema: str) -> list[Table]:
-    """The tables and views of one file.
+    """Return the tables and views of one file.
 
     Raises:
         StoreError: It cannot be read.
@@ -96,13 +96,13 @@ def tables_of(path: Path, schema: str) -> list[Table]:
 
 
 def by_mention(names: dict[Path, str], sql: str) -> list[Path]:
-    """The files in an order in which those come first of which a statement names something.
+    """Sort files so that those come first of which a statement names something.
 
     Of those, the tools' events are first: their union is whole, or there is none.
     """
     mentioned = {
-        next(filter(None, found.groups())).replace('""', '"').lower()
-        for found in _NAME.finditer(sql)
+        next(filter(None, match.groups())).replace('""', '"').lower()
+        for match in _NAME.finditer(sql)
     }
 
     def rank(path: Path) -> tuple[bool, bool]:
@@ -111,8 +111,8 @@ def by_mention(names: dict[Path, str], sql: str) -> list[Path]:
         except StoreError:
             # It may hold what is named: whoever opens it says why it is not read.
             return False, path.name not in _TOOL_EVENTS
-        own = {names[path].lower(), *(table.name.lower() for table in tables)}
-        return own.isdisjoint(mentioned), path.name not in _TOOL_EVENTS
+        own_names = {names[path].lower(), *(table.name.lower() for table in tables)}
+        return own_names.isdisjoint(mentioned), path.name not in _TOOL_EVENTS
 
     return sorted(names, key=rank)
 

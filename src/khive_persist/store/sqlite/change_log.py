@@ -28,8 +28,8 @@ class State(NamedTuple):
     """A file and its table.
 
     Attributes:
-        epoch: Which file it is: random, new at birth, restore and rebuild.
-        records: How many records the table had after our last transaction.
+        epoch: The identity of the file: random, new at birth, restore and rebuild.
+        records: The number of records in the table after our last transaction.
         last_rowid: Its greatest rowid then.
     """
 
@@ -46,8 +46,8 @@ def is_there(connection: sqlite3.Connection) -> bool:
 
 def state(connection: sqlite3.Connection) -> State:
     """Return the state that our last transaction left."""
-    found = connection.execute("SELECT epoch, records, last_rowid FROM change_log_state")
-    return State(*found.fetchone())
+    cursor = connection.execute("SELECT epoch, records, last_rowid FROM change_log_state")
+    return State(*cursor.fetchone())
 
 
 def last_rowid(connection: sqlite3.Connection, table: str) -> int:
@@ -56,8 +56,8 @@ def last_rowid(connection: sqlite3.Connection, table: str) -> int:
     Where it is not that of the state, others have inserted. To count the records would tell of
     what they deleted, too, but reads an index as a whole: `verify` does that.
     """
-    found = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {quoted(table)}")
-    rowid: int = found.fetchone()[0]
+    cursor = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {quoted(table)}")
+    rowid: int = cursor.fetchone()[0]
     return rowid
 
 
@@ -121,23 +121,23 @@ def uncopied(connection: sqlite3.Connection, consumer: str) -> int | None:
 
 def last(connection: sqlite3.Connection) -> int:
     """Return the number of the last entry that there ever was."""
-    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change_log'")
-    row = found.fetchone()
+    cursor = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change_log'")
+    row = cursor.fetchone()
     return 0 if row is None else int(row[0])
 
 
 def first_after(connection: sqlite3.Connection, seq: int) -> int | None:
     """Return the number of the next entry; None where there is none."""
-    found = connection.execute("SELECT min(seq) FROM change_log WHERE seq > ?", (seq,))
-    number: int | None = found.fetchone()[0]
+    cursor = connection.execute("SELECT min(seq) FROM change_log WHERE seq > ?", (seq,))
+    number: int | None = cursor.fetchone()[0]
     return number
 
 
-def changes(connection: sqlite3.Connection, after: int, until: int) -> dict[int, Change]:
+def changes(connection: sqlite3.Connection, since: int, until: int) -> dict[int, Change]:
     """Return the entries of a range, by number."""
     entries = connection.execute(
         "SELECT seq, id, kind, key FROM change_log WHERE seq > ? AND seq <= ? ORDER BY seq",
-        (after, until),
+        (since, until),
     )
     return {seq: _change(id, kind, key) for seq, id, kind, key in entries.fetchall()}
 
@@ -179,8 +179,8 @@ def trim(connection: sqlite3.Connection, until: int) -> None:
     first = first_after(connection, 0)
     if first is None or first > oldest:
         return
-    late = {name: BEHIND for name, seq in positions(connection).items() if seq <= oldest}
-    _set_positions(connection, positions(connection) | late)
+    overdue = {name: BEHIND for name, seq in positions(connection).items() if seq <= oldest}
+    _set_positions(connection, positions(connection) | overdue)
     connection.execute("DELETE FROM change_log WHERE seq <= ?", (oldest,))
 
 

@@ -66,7 +66,7 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """What the databases have and what the mirror has, each record as a digest."""
+    """The records of the databases and those of the mirror, each as a digest."""
 
     def __init__(self, path: Path) -> None:
         """Make it in a new file; it can be thrown away at any time."""
@@ -128,33 +128,33 @@ class Ledger:
         return rows, copies
 
     def files_of(self, purpose: str, id: str) -> list[str]:
-        """The files of the mirror that have a record."""
+        """Return the files of the mirror that have a record."""
         sql = "SELECT file FROM copies WHERE purpose = ? AND id = ?"
         return [file for (file,) in self._connection.execute(sql, (purpose, id))]
 
     def copies_in(self, file: str) -> list[tuple[str, str]]:
-        """The purposes and the ids of the records that a file of the mirror has."""
+        """Return purpose and id of each record that a file of the mirror has."""
         self._connection.execute(_BY_FILE)
         sql = "SELECT purpose, id FROM copies WHERE file = ?"
         return self._connection.execute(sql, (file,)).fetchall()
 
-    def mark(self, file: str) -> tuple[str, int, int] | None:
+    def read_offset(self, file: str) -> tuple[str, int, int] | None:
         """Return what was last noted of how far a file was read."""
         sql = 'SELECT state, line, "end" FROM marks WHERE file = ?'
-        found: tuple[str, int, int] | None = self._connection.execute(sql, (file,)).fetchone()
-        return found
+        row: tuple[str, int, int] | None = self._connection.execute(sql, (file,)).fetchone()
+        return row
 
-    def set_mark(self, file: str, state: str, line: int = 0, end: int = 0) -> None:
+    def set_read_offset(self, file: str, state: str, line: int = 0, end: int = 0) -> None:
         """Note how far a file was read, and what it was then."""
         sql = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)"
         self._connection.execute(sql, (file, state, line, end))
 
-    def drop_mark(self, file: str) -> None:
+    def drop_read_offset(self, file: str) -> None:
         """Forget how far a file was read, and nothing else of it."""
         self._connection.execute("DELETE FROM marks WHERE file = ?", (file,))
 
-    def marked(self) -> list[str]:
-        """The files of which it was noted how far they were read."""
+    def files_with_offset(self) -> list[str]:
+        """Return the files of which it was noted how far they were read."""
         return [file for (file,) in self._connection.execute("SELECT file FROM marks")]
 
     def add_problem(
@@ -174,7 +174,7 @@ class Ledger:
         )
 
     def problems(self) -> Iterator[tuple[str, str, str, str, int, str]]:
-        """Kind, purpose, id, file, line and reason of each."""
+        """Yield kind, purpose, id, file, line and reason of each problem."""
         yield from self._connection.execute(
             "SELECT kind, purpose, id, file, line, reason FROM problems"
             " ORDER BY kind, file, line, purpose, id"
@@ -186,7 +186,7 @@ class Ledger:
         return bool(self._connection.execute(sql, (kind,)).fetchone()[0])
 
     def found(self, kind: str, purpose: str) -> Iterator[Entry]:
-        """The records in which they differ in this way, as `KINDS` names them, when it is called.
+        """Yield the records that differ in this way, one of `KINDS`, as they are when it is called.
 
         What is noted meanwhile does not change them.
         """

@@ -1,4 +1,4 @@
-"""How a database file is opened: private, durable, and never through a link."""
+"""Opening of database files: private, durable, and never through a link."""
 
 import os
 import sqlite3
@@ -134,7 +134,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def opened_reader(path: Path) -> Iterator[sqlite3.Connection]:
-    """As `open_reader`, for the time of a `with`.
+    """Keep a file open as `open_reader` opens it, for the time of a `with`.
 
     Raises:
         StoreBusyError: It was read as a file that nobody changes, and somebody did.
@@ -182,7 +182,7 @@ MOST_ATTACHED: Final = 10
 
 
 def open_memory() -> sqlite3.Connection:
-    """A connection without a file, to attach the databases that are read together."""
+    """Open a connection without a file, to attach the databases that are read together."""
     connection = sqlite3.connect(
         "file::memory:", uri=True, isolation_level=None, check_same_thread=False
     )
@@ -253,11 +253,11 @@ def check(path: Path) -> str:
     try:
         with opened_reader(path) as connection:
             with translated(path):
-                found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+                faults = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
             migrations.refuse_newer(connection, path)
     except StoreError as error:
         return str(error)
-    return "" if found == ["ok"] else f"{path}: " + "; ".join(" ".join(found).splitlines()[:3])
+    return "" if faults == ["ok"] else f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3])
 
 
 def set_aside(path: Path, quarantine: Path) -> Path:
@@ -297,10 +297,10 @@ def identity(path: Path) -> tuple[int, int] | None:
     if atomic_switch.is_pending(path.parent):
         return None
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _as_text(raw: bytes) -> str:
@@ -391,6 +391,6 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def utc_text(value: object) -> str | None:
-    """A `created_at` of any age as UTC text that sorts; None where it cannot be read."""
+    """Return a `created_at` of any age as UTC text that sorts; None where it cannot be read."""
     instant = clock.from_column(value)
     return None if instant is None else clock.to_text(instant)

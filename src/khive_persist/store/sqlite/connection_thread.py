@@ -22,6 +22,6 @@ class ConnectionThread(SerialThread):
     def hold(self, connection: sqlite3.Connection | None) -> None:
         """Own another connection from now on, and close the one before; called in the thread."""
         with self._state.lock:
-            before, self._state.resource = self._state.resource, connection
-        if before is not None:
-            before.close()
+            previous, self._state.resource = self._state.resource, connection
+        if previous is not None:
+            previous.close()

@@ -1,4 +1,4 @@
-"""What in a file's schema acts on our tables by itself: triggers and generated columns.
+"""Parts of a file's schema that act on our tables by themselves: triggers, generated columns.
 
 Either can hide a record, or make another one of it. A file of a `.khive` that has any is refused
 until the person has seen them. The user's own tables, views and indexes are left alone.
@@ -31,13 +31,13 @@ class Acting(NamedTuple):
     """Something in a schema that acts on one of our tables.
 
     Attributes:
-        what: `trigger`, `generated column`, `view` or `virtual table`.
+        kind: `trigger`, `generated column`, `view` or `virtual table`.
         name: Its name, or its table's.
         table: Our table.
         sha256: Of its SQL.
     """
 
-    what: str
+    kind: str
     name: str
     table: str
     sha256: str
@@ -45,21 +45,21 @@ class Acting(NamedTuple):
 
 def acting(connection: sqlite3.Connection, schema: str = "main") -> list[Acting]:
     """Return what acts on our tables in an open file."""
-    found = []
+    parts = []
     for type, name, table, sql, is_foreign, is_generated in connection.execute(
         _ACTING.format(schema=schema), (_bare(schema),)
     ):
         if type == "trigger":
-            what = "trigger" if _is_ours(connection, schema, table) else ""
+            kind = "trigger" if _is_ours(connection, schema, table) else ""
         elif is_foreign and name.lower() in _TABLES:
-            what = "view" if type == "view" else "virtual table"
+            kind = "view" if type == "view" else "virtual table"
         else:
             is_ours = is_generated and _is_ours(connection, schema, name)
-            what = "generated column" if is_ours else ""
-        if what:
+            kind = "generated column" if is_ours else ""
+        if kind:
             digest = hashlib.sha256(sql.encode("utf-8", "surrogatepass")).hexdigest()
-            found.append(Acting(what, name, table, digest))
-    return found
+            parts.append(Acting(kind, name, table, digest))
+    return parts
 
 
 def refuse_foreign(path: Path) -> None:
@@ -78,19 +78,19 @@ def refuse_acting(connection: sqlite3.Connection, path: Path, schema: str = "mai
     Raises:
         StoreUnavailableError: It has a trigger or a generated column on one of our tables.
     """
-    if path.parent.name != _KHIVE or not (found := acting(connection, schema)):
+    if path.parent.name != _KHIVE or not (parts := acting(connection, schema)):
         return
-    seen = records.load(path.parent).schema
-    for one in found:
-        if one.sha256 not in seen:
+    accepted = records.load(path.parent).schema
+    for part in parts:
+        if part.sha256 not in accepted:
             raise StoreUnavailableError(
-                f"{path} has a {one.what} {one.name} on {one.table}; it is not used",
+                f"{path} has a {part.kind} {part.name} on {part.table}; it is not used",
                 hint=f"khive-persist --dir {path.parent.parent} trust shows it",
             )
 
 
 def _bare(schema: str) -> str:
-    """The name of an attached database without its quotes."""
+    """Return the name of an attached database without its quotes."""
     return schema[1:-1].replace('""', '"') if schema.startswith('"') else schema
 
 

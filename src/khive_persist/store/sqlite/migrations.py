@@ -24,13 +24,13 @@ LATEST: Final = 2
 
 
 def numbered() -> list[tuple[int, str]]:
-    """Every migration, as its number and its SQL, in order."""
-    found = [(match, item) for item in _FOLDER.iterdir() if (match := _NUMBERED.match(item.name))]
-    return sorted((int(match[1]), item.read_text("utf-8")) for match, item in found)
+    """Return every migration, as its number and its SQL, in order."""
+    matches = [(match, item) for item in _FOLDER.iterdir() if (match := _NUMBERED.match(item.name))]
+    return sorted((int(match[1]), item.read_text("utf-8")) for match, item in matches)
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """The schema's number in a file."""
+    """Return the schema's number in a file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
@@ -40,9 +40,9 @@ def refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         StoreNewerError: Its schema has a higher number than this program knows.
     """
-    if (found := version(connection)) > LATEST:
+    if (number := version(connection)) > LATEST:
         raise StoreNewerError(
-            f"{path} has schema {found}, this khive-persist knows up to {LATEST}",
+            f"{path} has schema {number}, this khive-persist knows up to {LATEST}",
             hint="upgrade khive-persist",
         )
 
@@ -76,10 +76,10 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
                     connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {LATEST}")
         if statements.has_malformed(connection, purpose.table):
-            wanted: list[str] = []
+            missing: list[str] = []
         else:
-            wanted = _missing(connection, purpose)
-        for statement in wanted:
+            missing = _missing(connection, purpose)
+        for statement in missing:
             connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
@@ -126,31 +126,31 @@ def _refuse_other_tables(connection: sqlite3.Connection, purpose: Purpose) -> No
 
 
 def _missing(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
-    """The statements that make indexes and view those that the purpose names."""
+    """Return the statements that make indexes and view those that the purpose names."""
     present = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
-    wanted = _indexes(connection, purpose)
+    missing = _indexes(connection, purpose)
     for name, sql in statements.views(purpose).items():
         if name not in present:
-            wanted.append(sql)
+            missing.append(sql)
         elif present[name] != sql and present[name].startswith("CREATE VIEW"):
-            wanted += [f"DROP VIEW {quoted(name)}", sql]
-    return wanted
+            missing += [f"DROP VIEW {quoted(name)}", sql]
+    return missing
 
 
 def _indexes(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
     listed = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
     present = {name.lower(): (name, sql) for name, sql in connection.execute(listed)}
-    made = {name.lower(): sql for name, sql in statements.indexes(purpose).items()}
+    expected = {name.lower(): sql for name, sql in statements.indexes(purpose).items()}
     # What people add to the files of built-in purposes may be spelled as ours is.
-    gone = {
+    drops = {
         key: f"DROP INDEX {quoted(name)}"
         for key, (name, sql) in present.items()
-        if sql != made.get(key)
+        if sql != expected.get(key)
         and purpose.name not in BUILT_IN_NAMES
         and is_made_for(purpose, name, sql)
     }
-    new = [sql for key, sql in made.items() if key not in present or key in gone]
-    return [*gone.values(), *new]
+    new = [sql for key, sql in expected.items() if key not in present or key in drops]
+    return [*drops.values(), *new]
 
 
 def is_made_for(purpose: Purpose, name: str, sql: str) -> bool:

@@ -1,4 +1,4 @@
-"""What of a file's change log this process has copied to the mirror, is copying, or cannot copy."""
+"""Changes that this process has copied to a file's mirror, is copying, or cannot copy."""
 
 import os
 import sqlite3
@@ -23,7 +23,7 @@ _RETRY_SECONDS: Final = 5.0
 
 
 class Batch(NamedTuple):
-    """What was committed, and is not copied yet.
+    """Changes that were committed, and are not copied yet.
 
     Attributes:
         changes: In order; one record may come several times.
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class MirrorProgress:
-    """How far the mirror of one file is, as its change log and this process know it.
+    """The progress of one file's mirror, as its change log and this process know it.
 
     The calls that take a writing connection come one at a time, with the lock of the file's writers
     held; `copy` may be called from any thread.
@@ -56,7 +56,7 @@ class MirrorProgress:
         self._table = table
         self._mirror = mirror
         # Ranges of entries that are copied, and those that are being copied.
-        self._done: list[tuple[int, int]] = []
+        self._copied: list[tuple[int, int]] = []
         self._under_way: set[tuple[int, int]] = set()
         # What could not be copied, and is logged once more by the next transaction.
         self._failed: list[Change] = []
@@ -72,7 +72,7 @@ class MirrorProgress:
     @property
     def has_news(self) -> bool:
         """Return whether something was copied that the log does not know of."""
-        return bool(self._done)
+        return bool(self._copied)
 
     def is_settled(self, connection: sqlite3.Connection) -> bool:
         """Return whether nobody else wrote to the file, and the mirror has, or had once, all of
@@ -104,12 +104,12 @@ class MirrorProgress:
         elif self._mirror is not None:
             position = change_log.positions(connection).get(MIRROR)
             if position is None or epoch != self._mirror.epoch():
-                begin = change_log.BEHIND
+                start = change_log.BEHIND
                 # Where it cannot be written, what is saved is in the database all the same.
                 with suppress(MirrorError):
                     self._mirror.set_epoch(epoch)
-                    begin = change_log.last(connection) if is_empty else begin
-                change_log.set_position(connection, MIRROR, begin)
+                    start = change_log.last(connection) if is_empty else start
+                change_log.set_position(connection, MIRROR, start)
         self.is_logged = MIRROR in change_log.positions(connection)
 
     def note_others(self, connection: sqlite3.Connection) -> bool:
@@ -136,26 +136,26 @@ class MirrorProgress:
             or position == change_log.BEHIND
             or isinstance(self._mirror, str | None)
         ):
-            self._done.clear()
+            self._copied.clear()
             self._failed.clear()
             self._noted_again = 0
             return {}
         with self._mutex:
-            done = sorted(self._done)
+            copied = sorted(self._copied)
             failed = list(self._failed)
             under_way = set(self._under_way)
         change_log.note_again(connection, failed)
         self._noted_again = len(failed)
         reached = position
-        for begin, end in done:
-            if (change_log.first_after(connection, reached) or end) > begin:
+        for start, end in copied:
+            if (change_log.first_after(connection, reached) or end) > start:
                 reached = max(reached, end)
         if reached != position:
             change_log.set_position(connection, MIRROR, reached)
             with self._mutex:
-                self._done = [span for span in self._done if span[1] > reached]
+                self._copied = [span for span in self._copied if span[1] > reached]
         following = change_log.first_after(connection, reached)
-        if following is None or any(begin < following <= end for begin, end in under_way):
+        if following is None or any(start < following <= end for start, end in under_way):
             return {}
         if time.monotonic() < self._failed_at + _RETRY_SECONDS:
             return {}
@@ -165,37 +165,37 @@ class MirrorProgress:
             return {}
         os.close(alone)
         entries = change_log.changes(connection, reached, change_log.last(connection))
-        own = [span for span in done if span[1] > reached]
+        ahead = [span for span in copied if span[1] > reached]
         return {
             seq: change
             for seq, change in entries.items()
-            if not any(begin < seq <= end for begin, end in own)
+            if not any(start < seq <= end for start, end in ahead)
         }
 
     def batches(
         self,
         connection: sqlite3.Connection,
         orphans: dict[int, Change],
-        begin: int,
+        start: int,
         timeout_seconds: float,
     ) -> list[Batch]:
         """Make ready, before the commit, what is to be copied after it.
 
         Args:
             connection: Its transaction is open.
-            orphans: What `acknowledge` returned.
-            begin: The last entry before the transaction.
-            timeout_seconds: How long to wait for the gate.
+            orphans: The changes that `acknowledge` returned.
+            start: The last entry before the transaction.
+            timeout_seconds: The longest wait for the gate.
         """
         batches: list[Batch] = []
         if not self.is_logged or isinstance(self._mirror, str | None):
             return batches
         end = change_log.last(connection)
         change_log.trim(connection, end)
-        entries = change_log.changes(connection, begin, end)
+        entries = change_log.changes(connection, start, end)
         for changes, ranges, is_recovery in (
             (list(orphans.values()), _spans(orphans), True),
-            (list(entries.values()), [(begin, end)], False),
+            (list(entries.values()), [(start, end)], False),
         ):
             if changes:
                 # Whoever has it alone holds the lock of the writers, too: it is free, or shared.
@@ -235,7 +235,7 @@ class MirrorProgress:
             raise
         finally:
             with self._mutex:
-                self._done += batch.ranges
+                self._copied += batch.ranges
                 self._failed += failed
                 self._under_way.difference_update(batch.ranges)
                 if failed:
@@ -248,7 +248,7 @@ class MirrorProgress:
     def forget(self) -> None:
         """Forget what was copied: the file is closed."""
         with self._mutex:
-            self._done.clear()
+            self._copied.clear()
 
     def _recovered(
         self, mirror: Consumer, connection: sqlite3.Connection, changes: list[Change]
@@ -261,16 +261,16 @@ class MirrorProgress:
             if len(changes) == 1 or not isinstance(error.__cause__, KhiveError):
                 return changes
             # One that cannot be copied must not keep out the others.
-            half = len(changes) // 2
+            middle = len(changes) // 2
             return [
-                *self._recovered(mirror, connection, changes[:half]),
-                *self._recovered(mirror, connection, changes[half:]),
+                *self._recovered(mirror, connection, changes[:middle]),
+                *self._recovered(mirror, connection, changes[middle:]),
             ]
         return []
 
 
 def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Ascending numbers as ranges, each from after one to another."""
+    """Join ascending numbers to ranges, each from after one to another."""
     spans: list[tuple[int, int]] = []
     for number in numbers:
         if spans and spans[-1][1] == number - 1:

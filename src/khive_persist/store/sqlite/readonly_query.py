@@ -60,7 +60,7 @@ class AdHoc:
         Args:
             files: SQLite reads at most 10 of them together.
             sql: Of more than 10, those come first that it names, or a table or a view of.
-            look: Called every now and then while a statement runs; raises to stop it.
+            look: A function called now and then while a statement runs; it raises to stop it.
         """
         self._connection = open_memory()
         self._opened = ExitStack()
@@ -92,7 +92,7 @@ class AdHoc:
     def run(
         self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-        """The names of the columns, each another, and the rows as they are found.
+        """Return the names of the columns, each another, and the rows as they are found.
 
         The second column of a name is `name_2`.
 
@@ -113,7 +113,7 @@ class AdHoc:
         return names, self._opened.enter_context(closing(self._rows(cursor)))
 
     def views(self) -> list[Table]:
-        """The views that stand for the tables of several files."""
+        """Return the views that stand for the tables of several files."""
         views = []
         for name in (_TOOL_EVENTS.table, _TOOL_EVENTS.view):
             columns, _ = self.run(f"SELECT * FROM {name} LIMIT 0")
@@ -132,18 +132,18 @@ class AdHoc:
         union = " UNION ALL ".join(tables or [f"{nothing} LIMIT 0"])
         self._connection.execute(f"CREATE TEMP VIEW {table} AS {union}")
         # Each file's own columns: where a text stands in a payload, the tool decides.
-        shown = [
+        selects = [
             f"SELECT {view_columns(purpose)} FROM {purpose.name}.{table}"
             for purpose in HOOK_EVENTS.values()
             if purpose.name in schemas
         ] or [f"SELECT {view_columns(_TOOL_EVENTS)} FROM {table}"]
         self._connection.execute(
-            f"CREATE TEMP VIEW {_TOOL_EVENTS.view} AS {' UNION ALL '.join(shown)}"
+            f"CREATE TEMP VIEW {_TOOL_EVENTS.view} AS {' UNION ALL '.join(selects)}"
         )
 
 
 def tables_in(files: Iterable[Path]) -> tuple[list[Table], list[StoreError]]:
-    """All tables and views that SQL can read, and why some files have none to read."""
+    """List the tables and views that SQL can read, and why some files have none to read."""
     tables: list[Table] = []
     unread: list[StoreError] = []
     for path, name in schema_names(files).items():
@@ -167,7 +167,7 @@ def _going_on(look: Callable[[], object]) -> Callable[[], int]:
 
 
 def to_document(names: Iterable[str], row: Iterable[Any]) -> dict[str, Any]:
-    """A row as JSON that holds all of it.
+    """Return a row as JSON that holds all of it.
 
     Bytes stand as `{"base64": "…"}`, and an infinite number as text, as SQLite spells it: `9e999`.
     """
@@ -175,7 +175,7 @@ def to_document(names: Iterable[str], row: Iterable[Any]) -> dict[str, Any]:
 
 
 def to_texts(row: Iterable[Any]) -> list[Any]:
-    """A row as CSV holds it: bytes as base64, an infinite number as SQLite spells it."""
+    """Return a row as CSV holds it: bytes as base64, an infinite number as SQLite spells it."""
     return [
         base64.b64encode(value).decode() if isinstance(value, bytes) else _finite(value)
         for value in row
@@ -183,7 +183,7 @@ def to_texts(row: Iterable[Any]) -> list[Any]:
 
 
 def to_cells(row: Iterable[Any]) -> list[Any]:
-    """A row as a person reads it: bytes and infinite numbers as SQLite spells them."""
+    """Return a row as a person reads it: bytes and infinite numbers as SQLite spells them."""
     return [f"x'{value.hex()}'" if isinstance(value, bytes) else _finite(value) for value in row]
 
 

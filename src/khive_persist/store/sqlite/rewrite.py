@@ -17,7 +17,7 @@ from khive_persist.store.sqlite.words import quoted
 
 # Given a row: the row that takes its place, the same object, or None to remove it.
 Change = Callable[[StoredRow], StoredRow | None]
-_Found = tuple[int, StoredRow, StoredRow | None]
+_Revision = tuple[int, StoredRow, StoredRow | None]
 
 _BATCH: Final = 500
 _SIZED: Final = ("content", "node_metadata", "embedding")
@@ -25,27 +25,28 @@ _SIZED: Final = ("content", "node_metadata", "embedding")
 _ABOVE_ALL: Final = ("9999-12-31 24", "")
 
 
-class Where(NamedTuple):
-    """Which rows are looked at: a condition, with `created_at` as `{created_at}`, and its values.
+class Selection(NamedTuple):
+    """The rows that are looked at: a condition and its values.
 
-    The condition is text of ours; `{created_at}` is UTC text, or NULL where it cannot be read.
+    The condition is text of ours. `{created_at}` in it is the column as UTC text, or NULL where it
+    cannot be read.
     """
 
     condition: str = "1"
     values: tuple[Any, ...] = ()
 
 
-ALL: Final = Where()
+ALL: Final = Selection()
 
 
 class Revised(NamedTuple):
-    """What was done with a batch of rows, or would be.
+    """Counts of the rows of a batch that were changed or removed, or would be.
 
     Attributes:
-        looked_at: How many rows passed the condition.
-        changed: How many of them got other content.
-        removed: How many of them were removed.
-        freed_bytes: How many bytes their columns hold less.
+        looked_at: The rows that passed the condition.
+        changed: Those of them that got other content.
+        removed: Those of them that were removed.
+        freed_bytes: The bytes that their columns hold less.
     """
 
     looked_at: int = 0
@@ -54,12 +55,12 @@ class Revised(NamedTuple):
     freed_bytes: int = 0
 
     def plus(self, other: "Revised") -> "Revised":
-        """Both together."""
+        """Add the counts of another batch."""
         return Revised(*(mine + yours for mine, yours in zip(self, other, strict=True)))
 
 
 def revise(
-    path: Path, purpose: Purpose, change: Change, timeout_seconds: float, where: Where = ALL
+    path: Path, purpose: Purpose, change: Change, timeout_seconds: float, selection: Selection = ALL
 ) -> Iterator[Revised]:
     """Change or remove rows: all that was told is committed and synced when it ends.
 
@@ -69,41 +70,43 @@ def revise(
         StoreError: As its subclasses say; batches before stay done.
     """
     with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
-        yield from revise_through(writer, change, where)
+        yield from revise_through(writer, change, selection)
 
 
-def revise_through(writer: FileWriter, change: Change, where: Where = ALL) -> Iterator[Revised]:
+def revise_through(
+    writer: FileWriter, change: Change, selection: Selection = ALL
+) -> Iterator[Revised]:
     """Revise as `revise` does, through a writer that is there."""
     # Opened in the turn of the writers: what others were about to commit is looked at, too.
     writer.open()
     path, table = writer.path, writer.purpose.table
-    select = _select(writer.connection, table, where)
+    select = _select(writer.connection, table, selection)
     last = -1
-    found: list[_Found] = []
+    pending: list[_Revision] = []
     while True:
         # Nobody waits for who only looks: the lock is for what is to be written.
         with translated(path):
-            batch = _fetch(writer.connection, select, last, where)
-        done = [(rowid, row, change(row)) for rowid, row in batch]
-        found += [one for one in done if one[2] is not one[1]]
-        if len(found) >= _BATCH or not batch:
-            _write(writer, change, found)
-            found.clear()
+            batch = _fetch(writer.connection, select, last, selection)
+        revisions = [(rowid, row, change(row)) for rowid, row in batch]
+        pending += [revision for revision in revisions if revision[2] is not revision[1]]
+        if len(pending) >= _BATCH or not batch:
+            _write(writer, change, pending)
+            pending.clear()
         if not batch:
             return
         last = batch[-1][0]
-        yield _revised([(row, new) for _, row, new in done])
+        yield _revised([(row, new) for _, row, new in revisions])
 
 
-def _write(writer: FileWriter, change: Change, found: list[_Found]) -> None:
+def _write(writer: FileWriter, change: Change, revisions: list[_Revision]) -> None:
     """Write what was found, unless somebody has written to the row since."""
-    if not found:
+    if not revisions:
         return
     with writer.transaction() as writing:
         rows = _fetch_rowids(
-            writing.connection, writer.purpose.table, [rowid for rowid, _, _ in found]
+            writing.connection, writer.purpose.table, [rowid for rowid, _, _ in revisions]
         )
-        for rowid, row, new in found:
+        for rowid, row, new in revisions:
             present = rows.get(rowid)
             if present is None:
                 continue
@@ -115,16 +118,18 @@ def _write(writer: FileWriter, change: Change, found: list[_Found]) -> None:
                 _update(writing, rowid, row, new)
 
 
-def rehearse(path: Path, purpose: Purpose, change: Change, where: Where = ALL) -> Iterator[Revised]:
+def rehearse(
+    path: Path, purpose: Purpose, change: Change, selection: Selection = ALL
+) -> Iterator[Revised]:
     """Yield what `revise` would do; nothing is written.
 
     Raises:
         StoreError: As its subclasses say.
     """
     with opened_reader(path) as connection, translated(path):
-        select = _select(connection, purpose.table, where)
+        select = _select(connection, purpose.table, selection)
         last = -1
-        while batch := _fetch(connection, select, last, where):
+        while batch := _fetch(connection, select, last, selection):
             last = batch[-1][0]
             yield _revised([(row, change(row)) for _, row in batch])
 
@@ -136,7 +141,7 @@ def boundary(
     keep_count: int | None = None,
     keep_bytes: int | None = None,
 ) -> tuple[str, str] | None:
-    """The oldest row that stays, as its time in UTC and its id; None where all stay.
+    """Return the oldest row that stays, as its time in UTC and its id; None where all stay.
 
     Rows whose time cannot be read are not counted.
 
@@ -178,9 +183,9 @@ def _created_at(connection: sqlite3.Connection, table: str) -> str:
     return "utc_text(created_at)" if connection.execute(sql).fetchone()[0] else "created_at"
 
 
-def _select(connection: sqlite3.Connection, table: str, where: Where) -> str:
+def _select(connection: sqlite3.Connection, table: str, selection: Selection) -> str:
     connection.create_function("utc_text", 1, utc_text, deterministic=True)
-    condition = where.condition.replace("{created_at}", _created_at(connection, table))
+    condition = selection.condition.replace("{created_at}", _created_at(connection, table))
     return (
         f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
         f" WHERE rowid > ? AND ({condition}) ORDER BY rowid LIMIT {_BATCH}"
@@ -188,10 +193,10 @@ def _select(connection: sqlite3.Connection, table: str, where: Where) -> str:
 
 
 def _fetch(
-    connection: sqlite3.Connection, select: str, last: int, where: Where
+    connection: sqlite3.Connection, select: str, last: int, selection: Selection
 ) -> list[tuple[int, StoredRow]]:
-    found = connection.execute(select, (last, *where.values)).fetchall()
-    return [(row[0], codec.as_text(row[1:])) for row in found]
+    rows = connection.execute(select, (last, *selection.values)).fetchall()
+    return [(row[0], codec.as_text(row[1:])) for row in rows]
 
 
 def _fetch_rowids(
@@ -201,20 +206,21 @@ def _fetch_rowids(
         f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
         " WHERE rowid IN (SELECT value FROM json_each(?))"
     )
-    found = connection.execute(sql, (codec.dump(rowids),)).fetchall()
-    return {row[0]: codec.as_text(row[1:]) for row in found}
+    rows = connection.execute(sql, (codec.dump(rowids),)).fetchall()
+    return {row[0]: codec.as_text(row[1:]) for row in rows}
 
 
 def _update(writing: Transaction, rowid: int, row: StoredRow, new: StoredRow) -> None:
     names = statements.COLUMNS.split(", ")
     # Columns that stay keep the type that an old file gave them.
-    other = [name for name, before, after in zip(names, row, new, strict=True) if before != after]
-    if other:
-        writing.update_row(rowid, other, [new[names.index(name)] for name in other])
+    values = {name: value for name, old, value in zip(names, row, new, strict=True) if old != value}
+    if values:
+        writing.update_row(rowid, list(values), list(values.values()))
 
 
 def _revised(batch: list[tuple[StoredRow, StoredRow | None]]) -> Revised:
-    changed = [(row, new) for row, new in batch if new is not None and new != row]
-    removed = [row for row, new in batch if new is None]
-    freed = sum(size_of(row) - size_of(new) for row, new in changed) + sum(map(size_of, removed))
-    return Revised(len(batch), len(changed), len(removed), freed)
+    changed_rows = [(row, new) for row, new in batch if new is not None and new != row]
+    removed_rows = [row for row, new in batch if new is None]
+    freed = sum(size_of(row) - size_of(new) for row, new in changed_rows)
+    freed += sum(map(size_of, removed_rows))
+    return Revised(len(batch), len(changed_rows), len(removed_rows), freed)

@@ -20,7 +20,7 @@ _BATCH_CHARACTERS: Final = 4 << 20
 
 
 def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
-    """All rows as they are at one moment, in batches, as they were inserted.
+    """Yield all rows as they are at one moment, in batches, as they were inserted.
 
     A file that is just being made has none.
 
@@ -32,9 +32,9 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
     with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         migrations.refuse_newer(connection, path)
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
-        if found != ["ok"]:
-            raise StoreDamagedError(f"{path}: {' '.join(found[0].split())}", hint=_DAMAGED)
+        faults = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
+        if faults != ["ok"]:
+            raise StoreDamagedError(f"{path}: {' '.join(faults[0].split())}", hint=_DAMAGED)
         if not _has_table(connection, table):
             return
         try:
@@ -55,7 +55,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
 
 @contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees the database as it is now, whoever writes to it meanwhile.
+    """Open a connection that sees the database as it is now, whoever writes to it meanwhile.
 
     Raises:
         StoreError: As its subclasses say.
@@ -67,7 +67,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
-    """The rows of these ids, where they are.
+    """Return the rows of these ids, where they are.
 
     Raises:
         StoreError: As its subclasses say.
@@ -77,15 +77,15 @@ def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
 
 
 def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> list[StoredRow]:
-    """As `read_ids`, through an open connection; in the order of the ids."""
+    """Read the rows of these ids through an open connection, in the order of the ids."""
     if not _has_table(connection, table):
         return []
-    found = connection.execute(statements.rows_of_ids(table), [codec.dump(ids)])
-    return in_order(ids, found)
+    rows = connection.execute(statements.rows_of_ids(table), [codec.dump(ids)])
+    return in_order(ids, rows)
 
 
 def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow]:
-    """The rows of these sessions, as they were inserted.
+    """Return the rows of these sessions, as they were inserted.
 
     Raises:
         StoreError: As its subclasses say.
@@ -97,7 +97,7 @@ def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow
 def fetch_sessions(
     connection: sqlite3.Connection, table: str, sessions: list[str]
 ) -> list[StoredRow]:
-    """As `read_sessions`, through an open connection."""
+    """Read the rows of these sessions through an open connection, as they were inserted."""
     if not _has_table(connection, table):
         return []
     sql = statements.rows_of_sessions(table)
@@ -113,10 +113,10 @@ def session_start(
     return None if first is None else first[0]
 
 
-def in_order(ids: Iterable[str], found: Iterable[Any]) -> list[StoredRow]:
-    """Rows as SQLite gave them, as text, in the order of their ids."""
-    rows = {row[0]: codec.as_text(row) for row in found}
-    return [rows[id] for id in dict.fromkeys(ids) if id in rows]
+def in_order(ids: Iterable[str], rows: Iterable[Any]) -> list[StoredRow]:
+    """Return rows as SQLite gave them, as text, in the order of their ids."""
+    by_id = {row[0]: codec.as_text(row) for row in rows}
+    return [by_id[id] for id in dict.fromkeys(ids) if id in by_id]
 
 
 def _has_table(connection: sqlite3.Connection, table: str) -> bool:

@@ -23,10 +23,10 @@ _COLUMNS_OF: Final = "SELECT name FROM pragma_table_info(?)"
 
 
 class Contents(NamedTuple):
-    """What a copy holds.
+    """The contents of a copy.
 
     Attributes:
-        rows: How many rows each table has.
+        rows: The number of rows in each table.
         schema_version: Its `PRAGMA user_version`.
     """
 
@@ -91,9 +91,9 @@ def examine(path: Path, *, fully: bool) -> Contents:
         prepare_reader(connection)
         with translated(path):
             check = "integrity_check" if fully else "quick_check"
-            found = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
-            if found != ["ok"]:
-                raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(found).splitlines()[:3]))
+            faults = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
+            if faults != ["ok"]:
+                raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3]))
             # A virtual table would call a module that is not ours. The log is no record.
             tables = connection.execute(
                 "SELECT name FROM sqlite_schema WHERE type = 'table'"
@@ -127,19 +127,19 @@ def strip(path: Path, change: Change) -> int:
         with translated(path):
             connection.execute("PRAGMA journal_mode = MEMORY")
             for table in record_tables(connection):
-                gone = [
+                rowids = [
                     (rowid,) for rowid, row in rows_of(connection, table) if change(row) is None
                 ]
                 sql = f"DELETE FROM {quoted(table)} WHERE rowid = ?"
-                connection.executemany(sql, gone)
-                count += len(gone)
+                connection.executemany(sql, rowids)
+                count += len(rowids)
             if count:
                 connection.execute("VACUUM")
     return count
 
 
 def record_tables(connection: sqlite3.Connection) -> list[str]:
-    """The tables of a database that have the five columns of records."""
+    """Return the tables of a database that have the five columns of records."""
     listed = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"
     return [
         name
@@ -150,7 +150,7 @@ def record_tables(connection: sqlite3.Connection) -> list[str]:
 
 
 def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, StoredRow]]:
-    """The rows of a table, each with its rowid."""
+    """Yield the rows of a table, each with its rowid."""
     sql = f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
     return ((rowid, codec.as_text(row)) for rowid, *row in connection.execute(sql))
 
@@ -168,5 +168,5 @@ def make_another(path: Path) -> None:
         connection.close()
 
 
-def _let_signals_in(_status: int, _left: int, _total: int) -> None:
+def _let_signals_in(_status: int, _remaining: int, _total: int) -> None:
     """Python looks at Ctrl-C only while it runs itself."""

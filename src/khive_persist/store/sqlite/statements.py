@@ -58,7 +58,7 @@ class Statement(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a SELECT reads.
+    """The source of a SELECT.
 
     Attributes:
         sql: A table, or several together.
@@ -77,33 +77,33 @@ class Source(NamedTuple):
         return self._replace(sql=self.tables.get(purpose, _NO_ROWS))
 
     def extract(self, path: str) -> str:
-        """A field of content."""
+        """Spell a field of content; see `extract`."""
         return extract(path, self.content)
 
 
 def extract(path: str, content: str = "content") -> str:
-    """A field of content, spelled as the expression indexes spell it: otherwise none is used."""
+    """Spell a field of content as the expression indexes do: otherwise none is used."""
     return f"json_extract({content}, '{_quoted(path)}')"
 
 
 def aggregate(function: str, expression: str) -> str:
-    """An aggregate over what is a number: SQLite takes the beginning of a text for one."""
+    """Spell an aggregate over numbers: SQLite takes the beginning of a text for one."""
     return f"{function}({expression}) FILTER (WHERE {expression} < '')"
 
 
 def indexes(purpose: Purpose) -> dict[str, str]:
-    """The indexes of a table, by name, as the statements that make them."""
-    made = {}
+    """Return the statements that make the indexes of a table, by name."""
+    statements = {}
     for paths in purpose.indexes:
         name = purpose.index_name(paths)
         terms = [path if path == "created_at" else extract(f"$.{path}") for path in paths]
         table = quoted(purpose.table)
-        made[name] = f"CREATE INDEX {quoted(name)} ON {table} ({', '.join(terms)})"
-    return made
+        statements[name] = f"CREATE INDEX {quoted(name)} ON {table} ({', '.join(terms)})"
+    return statements
 
 
 def views(purpose: Purpose) -> dict[str, str]:
-    """The view of a table, by name, as the statement that makes it."""
+    """Return the statement that makes the view of a table, by name."""
     if not purpose.view:
         return {}
     view, table = quoted(purpose.view), quoted(purpose.table)
@@ -122,8 +122,8 @@ def view_columns(purpose: Purpose) -> str:
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
     """Return whether a row's content is no JSON, so that json_extract fails on it."""
     # Versions before 3.41 say that NULL is not valid, though json_extract takes it.
-    where = "content IS NOT NULL AND NOT json_valid(content)"
-    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {where})"
+    condition = "content IS NOT NULL AND NOT json_valid(content)"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {condition})"
     return bool(connection.execute(sql).fetchone()[0])
 
 
@@ -143,18 +143,18 @@ def replace(table: str, rows: int = 1) -> str:
 
 
 def rows_of_ids(table: str) -> str:
-    """The rows whose ids are in a JSON array."""
+    """Select the rows whose ids are in a JSON array."""
     return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def rows_of_sessions(table: str) -> str:
-    """The rows of the sessions whose ids are in a JSON array."""
+    """Select the rows of the sessions whose ids are in a JSON array."""
     sessions = f"{extract('$.session_id')} IN (SELECT value FROM json_each(?))"
     return f"SELECT {COLUMNS} FROM {quoted(table)} WHERE {sessions}"
 
 
 def first_of_session(table: str) -> str:
-    """The time of a session's first row that is none of a JSON array of ids."""
+    """Select the time of a session's first row that is none of a JSON array of ids."""
     return (
         f"SELECT created_at FROM {quoted(table)} WHERE {extract('$.session_id')} = ?"
         " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY created_at LIMIT 1"
@@ -173,7 +173,7 @@ def delete(table: str) -> str:
 
 
 def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False) -> Source:
-    """Several tables as one.
+    """Join several tables to one source.
 
     Args:
         tables: Qualified names by purpose; none at all is a table without rows.
@@ -196,11 +196,11 @@ def select(
     offset: int = 0,
     columns: str = COLUMNS,
 ) -> Statement:
-    """The rows that pass every filter, in order; without one, as they were inserted."""
-    where, values = passing(source, filters)
+    """Select the rows that pass every filter, in order; without one, as they were inserted."""
+    condition, values = passing(source, filters)
     terms = [order_by] if isinstance(order_by, Field | Order) else list(order_by)
     order = ", ".join(_order(term, source) for term in terms)
-    sql = f"SELECT {columns} FROM {source.sql} WHERE {where}"
+    sql = f"SELECT {columns} FROM {source.sql} WHERE {condition}"
     if order:
         sql += f" ORDER BY {order}"
     limit = checked_count("limit", limit)
@@ -217,7 +217,7 @@ def distinct(source: Source, path: str, filters: Iterable[Filter] = ()) -> State
 
 
 def passing(source: Source, filters: Iterable[Filter]) -> Statement:
-    """The expression that is true of a row that passes every filter."""
+    """Return the expression that is true of a row that passes every filter."""
     values: list[Any] = []
     try:
         return Statement(_condition(All(tuple(filters)), source, values), values)
@@ -250,14 +250,14 @@ def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
 
     Args:
         field: The field.
-        source: What is read.
-        last: What is taken of the key that is looked up last.
+        source: The source that is read.
+        last: The column that is taken of the key looked up last.
     """
     value = source.content
     for number, lookup in enumerate(field.lookups, start=1):
-        found = last if number == len(field.lookups) else _INNER
+        column = last if number == len(field.lookups) else _INNER
         keys = f"json_each({value}, '{_quoted(lookup.path)}')"
-        value = f"(SELECT {found} FROM {keys} WHERE key = '{_quoted(lookup.key)}' LIMIT 1)"
+        value = f"(SELECT {column} FROM {keys} WHERE key = '{_quoted(lookup.key)}' LIMIT 1)"
     return value
 
 
@@ -269,12 +269,12 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
             return " OR ".join(f"({_condition(part, source, values)})" for part in parts) or "0"
         case Not(filter=part):
             return f"({_condition(part, source, values)}) IS NOT TRUE"
-        case OneOf(field=field, values=given):
+        case OneOf(field=field, values=choices):
             operand = _operand(field, source)
-            present = [_bound(field, value) for value in given if value is not None]
+            present = [_bound(field, value) for value in choices if value is not None]
             values += present
-            found = f"{operand} IN ({', '.join('?' * len(present))})"
-            return f"{found} OR {operand} IS NULL" if None in given else found
+            membership = f"{operand} IN ({', '.join('?' * len(present))})"
+            return f"{membership} OR {operand} IS NULL" if None in choices else membership
         case Contains(field=field, value=value):
             values.append(_bound(field, value))
             at = f"{_looked_up(field, source)}, '{_quoted(field.path)}'"

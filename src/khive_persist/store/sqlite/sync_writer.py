@@ -52,9 +52,9 @@ class FileWriter:
 
         Args:
             path: The file.
-            purpose: What it holds.
-            busy_timeout_seconds: How long to wait for other writers.
-            mirror: Who keeps the second copy.
+            purpose: The purpose of the file.
+            busy_timeout_seconds: The longest wait for other writers.
+            mirror: The keeper of the second copy.
             is_secure: Overwrite with zeros what is deleted.
         """
         self.path = path
@@ -266,33 +266,33 @@ class FileWriter:
         self, connection: sqlite3.Connection, batches: list[Batch]
     ) -> Iterator[Transaction]:
         self._begin(connection)
-        made: list[Batch] = []
+        pending: list[Batch] = []
         try:
             is_passed_by = self._progress.note_others(connection)
             orphans = self._progress.acknowledge(connection)
             is_logged = self._progress.is_logged
-            begin = change_log.last(connection) if is_logged else 0
+            start = change_log.last(connection) if is_logged else 0
             writing = Transaction(connection, self.purpose, is_logged=is_logged)
             yield writing
             if writing.has_changed or is_passed_by:
                 self._has_written = True
                 change_log.note_state(connection, self.purpose.table, writing.added)
-            made = self._progress.batches(connection, orphans, begin, self.timeout_seconds)
+            pending = self._progress.batches(connection, orphans, start, self.timeout_seconds)
             connection.execute("COMMIT")
         except BaseException:
-            for batch in made:
+            for batch in pending:
                 os.close(batch.gate)
             _rolled_back(connection)
             raise
-        self._progress.committed(made)
-        batches += made
+        self._progress.committed(pending)
+        batches += pending
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Begin a transaction; a program that does not queue may hold SQLite's own lock."""
         until = time.monotonic() + self.timeout_seconds
         while True:
-            left = until - time.monotonic()
-            wait_for(connection, min(max(left, 0.0), write_lock.SILENT_SECONDS))
+            remaining = until - time.monotonic()
+            wait_for(connection, min(max(remaining, 0.0), write_lock.SILENT_SECONDS))
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
@@ -326,7 +326,7 @@ class FileWriter:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees each last commit, for as long as the `with`."""
+        """Lend a connection that sees each last commit, for as long as the `with`."""
         with self._mutex:
             connection = self._idle_readers.pop() if self._idle_readers else None
         if connection is None:
@@ -359,10 +359,10 @@ def _rolled_back(connection: sqlite3.Connection) -> None:
 
 def _emptied(connection: sqlite3.Connection, wait_milliseconds: int) -> bool:
     """Write the WAL back, and cut it off; whether nobody kept it."""
-    (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
     try:
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
-        connection.execute(f"PRAGMA busy_timeout = {before}")
+        connection.execute(f"PRAGMA busy_timeout = {timeout}")
     return not busy

@@ -26,7 +26,7 @@ class Transaction:
 
     Attributes:
         connection: To read through, what is written here included.
-        added: How many records the table has more than before.
+        added: The number of records that the table has more than before.
         has_changed: Whether anything was written.
         is_logged: Whether somebody follows the change log.
     """
@@ -37,8 +37,8 @@ class Transaction:
         """Take the connection whose transaction is open.
 
         Args:
-            connection: It.
-            purpose: What the file holds.
+            connection: The connection that it is open in.
+            purpose: The purpose of the file.
             is_logged: Whether somebody follows the change log.
         """
         self.connection = connection
@@ -103,18 +103,18 @@ class Transaction:
 
     def _execute(self, statement: _RowsStatement, rows: Sequence[StoredRow]) -> None:
         self.has_changed = True
-        begin = 0
+        start = 0
         longest = max(map(_length, rows))
         for count in _ROWS_A_STATEMENT:
             if count > 1 and count * longest > _BYTES_A_STATEMENT:
                 continue
             sql = statement(self._table, count)
-            while len(rows) - begin >= count:
-                values = list(chain.from_iterable(rows[begin : begin + count]))
+            while len(rows) - start >= count:
+                values = list(chain.from_iterable(rows[start : start + count]))
                 # No name for the cursor: an error would keep it in its traceback, and the file
                 # open with it after it was closed.
                 self.connection.execute(sql, values)
-                begin += count
+                start += count
 
 
 def _length(row: StoredRow) -> int:

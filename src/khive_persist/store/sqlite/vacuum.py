@@ -26,9 +26,9 @@ def shrink(
 
     Args:
         path: The database.
-        purpose: What it holds.
+        purpose: The purpose of the file.
         folder: A private folder for what SQLite needs meanwhile: as much as the database.
-        timeout_seconds: How long to wait for who writes, and for who reads.
+        timeout_seconds: The longest wait for writers, and for readers.
         thoroughly: Write every page anew, so that no byte of what was removed is left in it.
             Otherwise free pages are cut off, which is quick.
 
@@ -88,11 +88,11 @@ def erase(
 
     Args:
         path: The database.
-        purpose: What it holds.
-        change: As for `revise`.
-        folder: As for `shrink`.
-        timeout_seconds: How long to wait for who writes, and for who reads.
-        advance: Called with the number of rows that were looked at since.
+        purpose: The purpose of the file.
+        change: The change of a row, as for `revise`.
+        folder: The folder of temporary files, as for `shrink`.
+        timeout_seconds: The longest wait for writers, and for readers.
+        advance: A function of the number of rows that were looked at since its last call.
 
     Returns:
         What was done, and whether the WAL is empty.
@@ -115,12 +115,12 @@ def erase(
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Let SQLite write its temporary files there: nothing of ours lies outside `.khive`."""
-    before = os.environ.get("SQLITE_TMPDIR")
+    previous = os.environ.get("SQLITE_TMPDIR")
     os.environ["SQLITE_TMPDIR"] = str(folder)
     try:
         yield
     finally:
-        if before is None:
+        if previous is None:
             del os.environ["SQLITE_TMPDIR"]
         else:
-            os.environ["SQLITE_TMPDIR"] = before
+            os.environ["SQLITE_TMPDIR"] = previous

@@ -16,22 +16,22 @@ _LINE_END: Final = "char(10)"
 
 
 def whole_text(purpose: Purpose, field: str) -> str | None:
-    """The expression that gives a field whole; None for one that is not kept in part."""
-    tool = next((tool for tool, known in HOOK_EVENTS.items() if known.name == purpose.name), None)
+    """Return the expression that gives a field whole; None for one that is not kept in part."""
+    tool = {events.name: tool for tool, events in HOOK_EVENTS.items()}.get(purpose.name)
     if tool is None or field not in PREVIEW_CHARACTERS:
         return None
     preview = f"json_extract(content, '$.{field}')"
-    whole = _OUTPUTS[tool]() if field == "output" else _first(*_COMMANDS[tool])
+    expression = _OUTPUTS[tool]() if field == "output" else _first(*_COMMANDS[tool])
     begins = f"substr(whole, 1, length({preview})) = {preview}"
     return (
         f"CASE WHEN length({preview}) < {PREVIEW_CHARACTERS[field]} THEN {preview} ELSE"
         f" (SELECT CASE WHEN {begins} THEN whole ELSE {preview} END"
-        f" FROM (SELECT {whole} AS whole)) END"
+        f" FROM (SELECT {expression} AS whole)) END"
     )
 
 
 def _claude_code_output() -> str:
-    said = _by_event(
+    event_text = _by_event(
         {
             "Stop": "last_assistant_message",
             "StopFailure": "last_assistant_message",
@@ -43,7 +43,7 @@ def _claude_code_output() -> str:
         }
     )
     streams = [f"nullif({_string(f'{_RESPONSE}.{name}')}, '')" for name in ("stdout", "stderr")]
-    both = f" || {_LINE_END} || ".join(streams)
+    joined = f" || {_LINE_END} || ".join(streams)
     has_stream = " OR ".join(
         f"json_type(content, '{_RESPONSE}.{name}') IS NOT NULL" for name in ("stdout", "stderr")
     )
@@ -63,33 +63,34 @@ def _claude_code_output() -> str:
         for name in ("content", "result", "text", "message", "new_source")
     ]
     of_object = (
-        f"CASE WHEN {has_stream} THEN coalesce({both}, {', '.join(streams)})"
+        f"CASE WHEN {has_stream} THEN coalesce({joined}, {', '.join(streams)})"
         f" WHEN json_array_length(content, '{_RESPONSE}.structuredPatch') > 0 THEN {patch}"
         f" WHEN {_type(f'{_RESPONSE}.file.content')} IS NOT NULL"
         f" THEN {_string(f'{_RESPONSE}.file.content')}"
         f" {' '.join(other)} ELSE {_value(_RESPONSE)} END"
     )
-    return f"coalesce({said}, {_by_type(of_object)})"
+    return f"coalesce({event_text}, {_by_type(of_object)})"
 
 
 def _codex_output() -> str:
-    said = _by_event(dict.fromkeys(("Stop", "SubagentStop"), "last_assistant_message"))
+    event_text = _by_event(dict.fromkeys(("Stop", "SubagentStop"), "last_assistant_message"))
     of_object = (
         f"CASE WHEN {_type(f'{_RESPONSE}.content')} = 'array'"
         f" THEN {_blocks(f'{_RESPONSE}.content')} ELSE {_value(_RESPONSE)} END"
     )
-    return f"coalesce({said}, {_by_type(of_object)})"
+    return f"coalesce({event_text}, {_by_type(of_object)})"
 
 
 def _gemini_cli_output() -> str:
-    said = _by_event({"AfterAgent": "prompt_response", "Notification": "message"})
+    event_text = _by_event({"AfterAgent": "prompt_response", "Notification": "message"})
     at = f"{_RESPONSE}.llmContent"
     text = (
         f"CASE {_type(at)} WHEN 'text' THEN {_string(at)} WHEN 'array' THEN {_blocks(at)}"
         f" WHEN 'object' THEN {_block(f'json_extract(content, {_literal(at)})')}"
         f" ELSE {_value(_RESPONSE)} END"
     )
-    begin, end = f"'<untrusted_context>' || {_LINE_END}", f"{_LINE_END} || '</untrusted_context>'"
+    opening = f"'<untrusted_context>' || {_LINE_END}"
+    closing = f"{_LINE_END} || '</untrusted_context>'"
     is_command = f"{_string(f'{_PAYLOAD}.tool_name')} IS 'run_shell_command'"
     head = f"length(rtrim(t, replace(t, {_LINE_END}, '')))"
     last = f"substr(t, {head} + 1)"
@@ -98,7 +99,7 @@ def _gemini_cli_output() -> str:
     stripped = (
         f"(WITH RECURSIVE strip(step, t) AS (SELECT 0, {text} UNION ALL"
         " SELECT step + 1, CASE step"
-        f" WHEN 0 THEN CASE WHEN substr(t, 1, 20) = {begin} AND substr(t, -21) = {end}"
+        f" WHEN 0 THEN CASE WHEN substr(t, 1, 20) = {opening} AND substr(t, -21) = {closing}"
         " THEN substr(t, 21, length(t) - 41) ELSE t END"
         f" WHEN 1 THEN substr(t, 9) ELSE CASE WHEN {head} > 0 AND CASE step"
         f" WHEN 2 THEN {_is_line(last, 'Process Group PGID: ', 1_000)}"
@@ -110,7 +111,7 @@ def _gemini_cli_output() -> str:
         f" AND (step <> 1 OR {is_command} AND substr(t, 1, 8) = 'Output: '))"
         " SELECT t FROM strip ORDER BY step DESC LIMIT 1)"
     )
-    return f"coalesce({said}, {stripped})"
+    return f"coalesce({event_text}, {stripped})"
 
 
 _OUTPUTS: Final[dict[str, Callable[[], str]]] = {
@@ -142,7 +143,7 @@ def _by_type(of_object: str) -> str:
 
 
 def _blocks(path: str) -> str:
-    """The text of content blocks, a line each; `json_each` gives them in their order."""
+    """Spell the text of content blocks, a line each; `json_each` gives them in their order."""
     line = (
         "CASE block.type WHEN 'text' THEN block.value"
         f" WHEN 'object' THEN {_block('block.value')} END"
@@ -154,7 +155,7 @@ def _blocks(path: str) -> str:
 
 
 def _block(value: str) -> str:
-    """The text of one content block; of one without text, its type."""
+    """Spell the text of one content block; of one without text, its type."""
     kind = (
         f"coalesce(CASE json_type({value}, '$.type') WHEN 'text'"
         f" THEN nullif(json_extract({value}, '$.type'), '') END,"
@@ -166,12 +167,11 @@ def _block(value: str) -> str:
     )
 
 
-def _is_line(line: str, begin: str, digits: int) -> str:
+def _is_line(line: str, prefix: str, digits: int) -> str:
     """Return whether a line is this and a number of at most so many digits."""
-    rest = f"substr({line}, {len(begin) + 1})"
-    return (
-        f"{line} GLOB '{begin}[0-9]*' AND {rest} NOT GLOB '*[^0-9]*' AND length({rest}) <= {digits}"
-    )
+    suffix = f"substr({line}, {len(prefix) + 1})"
+    is_number = f"{suffix} NOT GLOB '*[^0-9]*' AND length({suffix}) <= {digits}"
+    return f"{line} GLOB '{prefix}[0-9]*' AND {is_number}"
 
 
 def _first(*paths: str) -> str:
@@ -180,7 +180,7 @@ def _first(*paths: str) -> str:
 
 
 def _string(path: str) -> str:
-    """A string of the content; NULL for another value."""
+    """Spell a string of the content; NULL for another value."""
     return f"CASE WHEN {_type(path)} = 'text' THEN {_value(path)} END"
 
 

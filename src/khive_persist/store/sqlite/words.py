@@ -24,5 +24,5 @@ KEYWORDS: Final = frozenset(_WORDS.split())
 
 
 def quoted(name: str) -> str:
-    """A checked name as it stands in SQL."""
+    """Spell a checked name as it stands in SQL."""
     return f'"{name}"' if name.lower() in KEYWORDS else name

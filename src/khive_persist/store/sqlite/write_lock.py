@@ -77,7 +77,7 @@ def acquire(
 
     Args:
         path: The lock's file, made where it is missing.
-        timeout_seconds: How long to wait for others.
+        timeout_seconds: The longest wait for others.
         shared: Share it with others who do.
         is_wanted: Whether it is still worth waiting.
 
@@ -109,7 +109,7 @@ def _wait(
     shared: bool,
     is_wanted: Callable[[], bool],
 ) -> None:
-    begin = time.monotonic()
+    started_at = time.monotonic()
     is_silent = True
     wait = _SHORTEST_WAIT_SECONDS
     # Who shares the lock comes while others have it.
@@ -118,7 +118,7 @@ def _wait(
         is_next = is_next or _pass_turnstile(descriptor)
         if is_next and _take(descriptor, shared=shared):
             break
-        waited = time.monotonic() - begin
+        waited = time.monotonic() - started_at
         if waited >= timeout_seconds or not is_wanted():
             raise StoreBusyError(
                 f"{path} was held by other writers for {timeout_seconds:g} s", hint="try again"
@@ -143,8 +143,8 @@ def is_awaited(path: Path) -> bool:
     try:
         descriptor = _open(path)
         try:
-            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _TURNSTILE, 1, 0)
-            kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, _OFD_GETLK, asked))
+            request = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _TURNSTILE, 1, 0)
+            kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, _OFD_GETLK, request))
         finally:
             os.close(descriptor)
     except OSError:

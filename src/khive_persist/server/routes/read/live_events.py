@@ -24,7 +24,7 @@ from khive_persist.server.routes.read.schemas import EVENT
 from khive_persist.server.routes.read.streaming import ClosingStreamingResponse
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.insertion_cursor import Stand, Stored, Wish, are_there, ends, following
+from khive_persist.store.insertion_cursor import Cursor, Stored, Wish, are_there, ends, following
 
 HEARTBEAT_SECONDS: Final = 15.0
 SLOW_SECONDS: Final = 10.0
@@ -187,7 +187,7 @@ def _chunks(texts: Sequence[bytes]) -> list[bytes]:
 
 def _text(row: Stored) -> bytes:
     data = _data(row.row)
-    return f"id: {_id(row.stands)}\nevent: hook_event\ndata: {data}\n\n".encode()
+    return f"id: {_id(row.cursors)}\nevent: hook_event\ndata: {data}\n\n".encode()
 
 
 def _data(row: StoredRow) -> str:
@@ -206,10 +206,10 @@ def _gap(reason: str, positions: Positions | None) -> bytes:
     return f"{id}event: gap\ndata: {codec.dump({'reason': reason})}\n\n".encode()
 
 
-def _id(positions: Sequence[Stand]) -> str:
-    return cursors.to_text([number for stand in positions for number in stand])
+def _id(positions: Sequence[Cursor]) -> str:
+    return cursors.to_text([number for cursor in positions for number in cursor])
 
 
 def _positions(id: str) -> Positions:
     numbers = cursors.from_text(id, *([int] * 2 * len(FILES)))
-    return tuple(Stand(*numbers[at : at + 2]) for at in range(0, len(numbers), 2))
+    return tuple(Cursor(*numbers[at : at + 2]) for at in range(0, len(numbers), 2))
