@@ -1,4 +1,4 @@
-"""What one line of a transcript says about one message."""
+"""The parts of messages that the lines of a transcript hold."""
 
 import hashlib
 from typing import Any, Final, NamedTuple
@@ -33,7 +33,7 @@ class Piece(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What a line of a transcript is.
+    """A line of a transcript, as its tool's reader understands it.
 
     Attributes:
         kind: The tool's word for it.
@@ -47,7 +47,7 @@ class Line(NamedTuple):
 
 
 def row_id(tool: str, key: str) -> str:
-    """The id of a message's row: the same whenever and wherever it is read."""
+    """Return the id of a message's row: the same whenever and wherever it is read."""
     name = f"{tool} {key}".encode("utf-8", "surrogatepass")
     digits = hashlib.sha1(_NAMESPACE + name, usedforsecurity=False).hexdigest()
     # A UUID of version 5 (RFC 9562 §5.5). `uuid.uuid5` takes four times as long.
@@ -56,12 +56,12 @@ def row_id(tool: str, key: str) -> str:
 
 
 def text_of(value: Any) -> str | None:
-    """A non-empty text, or None."""
+    """Return a value that is a non-empty text, or None."""
     return value if isinstance(value, str) and value else None
 
 
 def present(**fields: Any) -> dict[str, Any]:
-    """The fields that there are: None, and what is empty, is absent; 0 and False are there."""
+    """Return the fields that have a value: without None and what is empty, with 0 and False."""
     return {
         name: value for name, value in fields.items() if value or isinstance(value, (int, float))
     }

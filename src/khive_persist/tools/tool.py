@@ -7,7 +7,7 @@ Scope = Literal["project", "local", "user"]
 
 
 def nothing_omitted(_payload: Mapping[str, object]) -> dict[str, object] | None:
-    """`Tool.without_conversation` of a tool whose events do not repeat the conversation."""
+    """Return None, as `Tool.without_conversation` of a tool that repeats no conversation."""
     return None
 
 
@@ -37,7 +37,7 @@ class Hook(NamedTuple):
 
 
 class Program(NamedTuple):
-    """How the versions of a tool on this machine are found.
+    """The places where the versions of a tool on this machine are found.
 
     Attributes:
         name: Its program on PATH.
@@ -53,7 +53,7 @@ class Program(NamedTuple):
 
 
 class Registration(NamedTuple):
-    """Where and how a tool's hooks are registered.
+    """The settings files of a tool, and the form of its hooks in them.
 
     Attributes:
         project_file: The settings file below the project's directory.

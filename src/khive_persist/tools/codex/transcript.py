@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from khive_persist.tools.codex.results import ended, is_running, result_of, text_in, texts_in
+from khive_persist.tools.codex.results import end_of, is_running, result_of, text_in, texts_in
 from khive_persist.tools.injected import kind_of
 from khive_persist.tools.message_part import Line, Piece, present, text_of
 
@@ -86,8 +86,8 @@ class Reader:
     def _item(
         self, document: Mapping[str, Any], payload: Mapping[str, Any], item: str, at: str | None
     ) -> tuple[Piece, ...]:
-        passed = payload.get("internal_chat_message_metadata_passthrough")
-        turn = passed.get("turn_id") if isinstance(passed, Mapping) else None
+        passthrough = payload.get("internal_chat_message_metadata_passthrough")
+        turn = passthrough.get("turn_id") if isinstance(passthrough, Mapping) else None
         key = text_of(payload.get("id")) or self._key(document)
         fields = self._common(turn) | {"kind": "message", "message_id": key}
         if item == "message":
@@ -115,7 +115,7 @@ class Reader:
     def _compaction(
         self, document: Mapping[str, Any], payload: Mapping[str, Any], at: str | None
     ) -> tuple[Piece, ...]:
-        """The summary that stands for what was said before, from here on."""
+        """Return the summary that stands for what was said before, from here on."""
         if self._is_inherited(document):
             return ()
         key = self._key(document)
@@ -155,7 +155,7 @@ class Reader:
         kind = payload.get("type")
         if kind == "token_count" and not self.state.get("has_usage_records"):
             return self._token_count(_mapping(payload.get("info")), at)
-        if kind == "item_completed" and (end := ended(payload)) is not None:
+        if kind == "item_completed" and (end := end_of(payload)) is not None:
             return self._call_end(str(end["tool_use_id"]), end, at)
         return ()
 
@@ -218,20 +218,20 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _agent_type(payload: Mapping[str, Any]) -> str | None:
-    """A subagent's role, or what it is where it was not spawned by the model."""
+    """Return a subagent's role, or what it is where it was not spawned by the model."""
     source = payload.get("source")
-    told = source.get("subagent") if isinstance(source, Mapping) else None
-    if isinstance(told, str):
-        return text_of(told)
-    told = told if isinstance(told, Mapping) else {}
-    spawn = told.get("thread_spawn")
+    subagent = source.get("subagent") if isinstance(source, Mapping) else None
+    if isinstance(subagent, str):
+        return text_of(subagent)
+    subagent = subagent if isinstance(subagent, Mapping) else {}
+    spawn = subagent.get("thread_spawn")
     role = spawn.get("agent_role") if isinstance(spawn, Mapping) else None
     # Codex's hooks have this word for an agent without a role.
     fallback = "default" if isinstance(spawn, Mapping) else None
     return (
         text_of(role)
         or text_of(payload.get("agent_role"))
-        or text_of(told.get("other"))
+        or text_of(subagent.get("other"))
         or fallback
     )
 
@@ -247,17 +247,17 @@ def _call(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
-    """Codex counts cached tokens as input, too, and reasoning as output."""
+    """Count the tokens of each kind: Codex's input has cached ones, its output the reasoning."""
 
     def number(name: str) -> int:
         value = usage.get(name)
         return value if isinstance(value, int) and value > 0 else 0
 
-    read, written = number("cached_input_tokens"), number("cache_write_input_tokens")
+    cache_read, cache_write = number("cached_input_tokens"), number("cache_write_input_tokens")
     return {
-        "input": max(0, number("input_tokens") - read - written),
-        "cache_read": read,
-        "cache_write": written,
+        "input": max(0, number("input_tokens") - cache_read - cache_write),
+        "cache_read": cache_read,
+        "cache_write": cache_write,
         "output": number("output_tokens"),
         "reasoning": number("reasoning_output_tokens"),
     }

@@ -1,4 +1,4 @@
-"""What Gemini CLI answers for a shell command: its output, and how it ended."""
+"""Read Gemini CLI's answer to a shell command: its output, and how it ended."""
 
 import re
 from typing import Final, NamedTuple
@@ -18,7 +18,7 @@ _WRAPPER: Final = ("<untrusted_context>\n", "\n</untrusted_context>")
 
 
 class ShellEnd(NamedTuple):
-    """How a command ended.
+    """The end of a shell command.
 
     Attributes:
         output: What it wrote, without what Gemini adds.
@@ -37,9 +37,9 @@ class ShellEnd(NamedTuple):
 
 def unwrapped(text: str) -> str:
     """Take off the tags that mark text as untrusted for the model."""
-    begin, end = _WRAPPER
-    if text.startswith(begin) and text.endswith(end):
-        return text[len(begin) : len(text) - len(end)]
+    start_tag, end_tag = _WRAPPER
+    if text.startswith(start_tag) and text.endswith(end_tag):
+        return text[len(start_tag) : len(text) - len(end_tag)]
     return text
 
 
