@@ -1,4 +1,4 @@
-"""What is new of a transcript, some lines at a time, as parts of messages."""
+"""Read what is new of a transcript, some lines at a time, as parts of messages."""
 
 import hashlib
 from collections import Counter
@@ -52,46 +52,46 @@ class Batch:
 
 def state_beside(transcript: Path, tool: str) -> dict[str, Any]:
     """Return what a reader knows from what lies beside a transcript."""
-    beside = {gemini_cli.TOOL: gemini_cli.state_of, claude_code.TOOL: claude_code.state_of}
-    return beside[tool](transcript) if tool in beside else {}
+    readers = {gemini_cli.TOOL: gemini_cli.state_of, claude_code.TOOL: claude_code.state_of}
+    return readers[tool](transcript) if tool in readers else {}
 
 
 def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) -> Iterator[Batch]:
     """Read what is new of a transcript.
 
     Args:
-        file: The transcript, at where it was left.
+        file: The transcript, open where it was left.
         transcript: Its path.
-        tool: Whose it is.
-        state: What its reader remembers from there.
+        tool: The tool that writes it.
+        state: The state of its reader there.
 
     Raises:
         OSError: It cannot be read.
     """
     reader = READERS[tool](state)
-    begin = file.began_at.end
+    batch_start = file.began_at.end
     neighbours = Neighbours(str(state.get(_LATEST, "")))
     batch = Batch()
-    own: str | None = None
+    file_session: str | None = None
     for raw in file.lines():
         pieces, at = _pieces(reader, raw, transcript, batch)
         for piece in neighbours.dated(pieces, at):
             # What could not be read as a message is its session's, too.
-            session = reader.state.get("session_id") or own
+            session = reader.state.get("session_id") or file_session
             if session is None and "session_id" not in piece.fields:
-                session = own = session_of(Transcript(tool, transcript)) or ""
+                session = file_session = session_of(Transcript(tool, transcript)) or ""
             if session:
                 piece.fields.setdefault("session_id", session)
             piece.fields.update(line=raw.number, transcript_path=str(transcript))
             batch.pieces.append(piece)
             batch.ids.append(row_id(tool, piece.key))
         batch.lines += 1
-        batch.bytes = raw.end - begin
+        batch.bytes = raw.end - batch_start
         state[_LATEST] = neighbours.latest
         if batch.lines == LINES_AT_ONCE or batch.bytes >= BYTES_AT_ONCE:
             neighbours.date_first(batch.pieces, file.modified_at)
             yield _ended(batch, file, raw, state)
-            begin, batch = raw.end, Batch()
+            batch_start, batch = raw.end, Batch()
     if batch.lines:
         neighbours.date_first(batch.pieces, file.modified_at)
         yield _ended(batch, file, raw, state)
@@ -107,7 +107,7 @@ def _ended(batch: Batch, file: Source, last: RawLine, state: dict[str, Any]) -> 
 def _pieces(
     reader: Any, raw: RawLine, transcript: Path, batch: Batch
 ) -> tuple[tuple[Piece, ...], str | None]:
-    """Return what a line says, and when it was written as far as it says that."""
+    """Return the parts of messages in a line, and the line's time where it has one."""
     content = raw.content
     if not content or content.isspace():
         return (), None

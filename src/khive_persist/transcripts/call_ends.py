@@ -1,4 +1,4 @@
-"""How tool calls ended, by transcript: for the events of those calls, and for calls of none."""
+"""Tell from transcripts how tool calls ended: for their events, and for calls without events."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,15 +61,15 @@ class CallEnds:
 
     def unreported(self, ends: Sequence[Sequence[Ended]]) -> list[dict[str, int]]:
         """Count the calls that no event tells of, as fields; for each message those that it has."""
-        every = [end for some in ends for end in some]
-        reported = self._reported(every) if every else set()
-        counted = []
-        for some in ends:
-            others = [end for end in some if end.use_id not in reported]
+        all_ends = [end for message_ends in ends for end in message_ends]
+        reported = self._reported(all_ends) if all_ends else set()
+        message_counts = []
+        for message_ends in ends:
+            others = [end for end in message_ends if end.use_id not in reported]
             failures = sum(end.end.success is False for end in others)
             counts = {"unreported_calls": len(others), "unreported_failures": failures}
-            counted.append({name: count for name, count in counts.items() if count})
-        return counted
+            message_counts.append({name: count for name, count in counts.items() if count})
+        return message_counts
 
     def follow(self, ends: Sequence[Ended]) -> int:
         """Complete the events of calls: committed, synced and copied on return; how many changed.
@@ -107,18 +107,18 @@ class CallEnds:
             return False
         if end.session not in self._of_sessions:
             inputs = inputs_with_events(self._path, self._purpose, end.session)
-            self._of_sessions[end.session] = {_key(name, given) for name, given in inputs}
+            self._of_sessions[end.session] = {_key(name, tool_input) for name, tool_input in inputs}
         return _key(end.name, end.input) in self._of_sessions[end.session]
 
 
 def ends_in(piece: Piece, tool: str) -> Iterator[Ended]:
-    """The calls that end with a part of a message; none where it repeats what was said before."""
+    """Yield the calls that end with a part of a message; none where it repeats another part."""
     if not piece.is_copy and not piece.is_reminder:
         yield from ends_of(piece.fields, piece.created_at, tool)
 
 
 def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[Ended]:
-    """The calls that end with a message of this content."""
+    """Yield the calls that end with a message of this content."""
     session, at = str(fields.get("session_id", "")), clock.from_column(created_at)
     # Gemini says the results of calls once more to the model: the calls have them already.
     for result in fields.get("tool_results", ()) if tool != _WITH_RESULTS else ():
@@ -157,5 +157,5 @@ def _text(output: Any) -> str:
     return output if isinstance(output, str) else ""
 
 
-def _key(name: str, given: Any) -> str:
-    return json.dumps([name, given], sort_keys=True, default=str)
+def _key(name: str, tool_input: Any) -> str:
+    return json.dumps([name, tool_input], sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""Messages as the rows that they will be."""
+"""Make the rows of messages."""
 
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +34,7 @@ class Draft(NamedTuple):
     is_exact: bool = False
 
     def line(self) -> bytes:
-        """Its line of the mirror."""
+        """Return the row's line of the mirror."""
         return to_line(CONVERSATIONS, self.row, is_exact=self.is_exact)
 
 
@@ -46,21 +46,21 @@ class Drafting:
         self._redactor = redactor
 
     def new(self, batch: Batch) -> dict[str, Draft]:
-        """The messages of a batch by id, each as it is if nothing of it was stored before."""
-        told: dict[str, _Told] = {}
+        """Return the rows of a batch's messages by id, as if nothing of them was stored before."""
+        messages: dict[str, _Told] = {}
         for id, piece in zip(batch.ids, batch.pieces, strict=True):
-            told[id] = _with(told.get(id), piece)
-        return {id: self._draft(id, *said) for id, said in told.items()}
+            messages[id] = _with(messages.get(id), piece)
+        return {id: self._draft(id, *message) for id, message in messages.items()}
 
     def changed(self, row: StoredRow, pieces: list[Piece]) -> Draft | None:
-        """A stored message with more parts of it; None where they change nothing."""
-        stored = codec.column(row[1])
-        told: _Told | None = (stored, row[3]) if isinstance(stored, dict) else None
+        """Return a stored message with more parts of it; None where they change nothing."""
+        content = codec.column(row[1])
+        message: _Told | None = (content, row[3]) if isinstance(content, dict) else None
         for piece in pieces:
-            told = _with(told, piece)
-        if told is None or told[0] == stored:
+            message = _with(message, piece)
+        if message is None or message[0] == content:
             return None
-        draft = self._draft(row[0], *told)
+        draft = self._draft(row[0], *message)
         return draft if draft.row[1] != row[1] else None
 
     def _draft(self, id: str, content: dict[str, Any], created_at: _Instant) -> Draft:
@@ -73,16 +73,16 @@ class Drafting:
         return Draft((id, text, _METADATA, created_at, None), exact is not None)
 
 
-def _with(told: _Told | None, piece: Piece) -> _Told:
-    """The content of a message with one more part of it, and its instant."""
-    if told is None:
+def _with(message: _Told | None, piece: Piece) -> _Told:
+    """Return the content of a message with one more part of it, and its instant."""
+    if message is None:
         return merged(None, piece), _instant(piece.created_at)
-    content, instant = told
-    made = merged(content, piece)
-    is_original_at_last = any(made.get(name) != content.get(name) for name in _OWNER)
-    return made, _instant(piece.created_at) if is_original_at_last else instant
+    content, instant = message
+    new_content = merged(content, piece)
+    is_original_at_last = any(new_content.get(name) != content.get(name) for name in _OWNER)
+    return new_content, _instant(piece.created_at) if is_original_at_last else instant
 
 
 def _instant(text: str | None) -> str:
-    found = clock.from_column(text) if text else None
-    return clock.to_text(found or clock.unreadable())
+    instant = clock.from_column(text) if text else None
+    return clock.to_text(instant or clock.unreadable())

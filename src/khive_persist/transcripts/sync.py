@@ -1,4 +1,4 @@
-"""From a transcript into `conversations.db`: what is new of it, each message once."""
+"""Bring what is new of a transcript into `conversations.db`, each message once."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +38,7 @@ _AHEAD_BYTES: Final = 4 * BYTES_AT_ONCE
 
 
 class Synced(NamedTuple):
-    """What a sync of one transcript did.
+    """The result of syncing one transcript.
 
     Attributes:
         path: The transcript.
@@ -90,9 +90,9 @@ class Sync:
         out.
 
         Args:
-            transcript: The file.
-            tool: Whose it is.
-            advance: Called with the number of bytes that were read since.
+            transcript: The transcript's path.
+            tool: The tool that writes it.
+            advance: A function that is called with the number of bytes that were read since.
 
         Raises:
             OSError: It cannot be read.
@@ -111,8 +111,8 @@ class Sync:
             stack.enter_context(writer)
             epoch = change_log.state(writer.connection).epoch
             bookmark = Bookmark(self._project, transcript, tool, epoch, self._focus.epoch())
-            known, state = bookmark.load()
-            file = stack.enter_context(closing(opened(transcript, known)))
+            position, state = bookmark.load()
+            file = stack.enter_context(closing(opened(transcript, position)))
             # What lies beside a transcript may come after it.
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=file.is_rewritten)
@@ -124,18 +124,18 @@ class Sync:
                 (batch, drafting.new(batch))
                 for batch in marked(batches(file, transcript, tool, state), calls)
             )
-            for stored in _stored(storing, drafted):
-                unknown.update(stored.unknown)
+            for stored_batch in _stored(storing, drafted):
+                unknown.update(stored_batch.unknown)
                 result = result._replace(
-                    new=result.new + stored.new,
-                    changed=result.changed + stored.changed,
-                    lines=result.lines + stored.lines,
-                    bytes=result.bytes + stored.bytes,
-                    damaged=result.damaged + stored.damaged,
-                    failed_hooks=result.failed_hooks + stored.failed_hooks,
-                    left_out=result.left_out + stored.left_out,
+                    new=result.new + stored_batch.new,
+                    changed=result.changed + stored_batch.changed,
+                    lines=result.lines + stored_batch.lines,
+                    bytes=result.bytes + stored_batch.bytes,
+                    damaged=result.damaged + stored_batch.damaged,
+                    failed_hooks=result.failed_hooks + stored_batch.failed_hooks,
+                    left_out=result.left_out + stored_batch.left_out,
                 )
-                advance(stored.bytes)
+                advance(stored_batch.bytes)
             is_behind = writer.is_behind
         if is_behind:
             recover(self._project, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
@@ -152,7 +152,7 @@ class Sync:
 
 
 def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:
-    """Batches whose messages say which calls end with them that no event tells of."""
+    """Yield batches whose messages say which calls end with them that no event tells of."""
     for batch in read:
         calls.mark(batch)
         yield batch
@@ -160,24 +160,24 @@ def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:
 
 def _stored(storing: Storing, drafted: Iterable[_Drafted]) -> Iterator[Stored]:
     """Store batches while the next are read: SQLite and the disk leave the interpreter alone."""
-    waiting: deque[Future[Stored]] = deque()
+    pending: deque[Future[Stored]] = deque()
     last: Future[Stored] | None = None
     held = 0
     with storing, ThreadPoolExecutor(1) as thread:
         for batch, drafts in drafted:
-            while waiting and (len(waiting) == _AHEAD or held + batch.bytes > _AHEAD_BYTES):
-                stored = waiting.popleft().result()
-                held -= stored.bytes
-                yield stored
+            while pending and (len(pending) == _AHEAD or held + batch.bytes > _AHEAD_BYTES):
+                stored_batch = pending.popleft().result()
+                held -= stored_batch.bytes
+                yield stored_batch
             last = thread.submit(_after, last, partial(storing.store, batch, drafts))
-            waiting.append(last)
+            pending.append(last)
             held += batch.bytes
         thread.submit(_after, last, storing.commit).result()
-        yield from (one.result() for one in waiting)
+        yield from (future.result() for future in pending)
 
 
-def _after(before: Future[Any] | None, store: Callable[[], _Result]) -> _Result:
+def _after(previous: Future[Any] | None, store: Callable[[], _Result]) -> _Result:
     # Nothing is stored that comes after a failure: its lines would be taken for read.
-    if before is not None:
-        before.result()
+    if previous is not None:
+        previous.result()
     return store()
