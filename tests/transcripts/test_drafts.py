@@ -9,7 +9,7 @@ import pytest
 from khive_persist.mirror.document import to_line
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
-from khive_persist.tools.message_part import Piece, row_id
+from khive_persist.tools.message_part import MessagePart, row_id
 from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.message_rows import Draft, Drafting
 from tests.transcripts.test_counts import SAMPLES
@@ -19,7 +19,7 @@ KEY = Redactor(b"key")
 
 def draft(redactor: Redactor | None = KEY, **fields: Any) -> Draft:
     batch = Batch()
-    batch.pieces = [Piece("key", "part", fields, "2026-11-21T01:11:52.076Z", is_whole=True)]
+    batch.parts = [MessagePart("key", "part", fields, "2026-11-21T01:11:52.076Z", is_whole=True)]
     batch.ids = [row_id("claude-code", "key")]
     (made,) = Drafting("claude-code", redactor).new(batch).values()
     return made

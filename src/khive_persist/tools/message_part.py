@@ -10,21 +10,21 @@ _NAMESPACE: Final = bytes.fromhex("7d1b8f0e5c3a4c559f0e3a4f0c2b9d11")
 NO_MESSAGE: Final = "none"
 
 
-class Piece(NamedTuple):
+class MessagePart(NamedTuple):
     """A part of a message, or all of it.
 
     Attributes:
-        key: What the tool calls the message, unique among all of that tool's.
-        part: What the tool calls this part; one that was seen before adds nothing.
+        key: The tool's name of the message, unique among all of that tool's.
+        part_id: The tool's name of this part; one that was seen before adds nothing.
         fields: Fields of the message's content.
-        created_at: The instant that the tool gave, or None.
+        created_at: The time that the tool gave, or None.
         is_whole: Whether it takes the place of all parts before it.
         is_copy: Whether the line repeats what was said to another session or agent, as in a fork.
         is_reminder: Whether it says anew, and in less detail, what may stand there already.
     """
 
     key: str
-    part: str
+    part_id: str
     fields: dict[str, Any]
     created_at: str | None = None
     is_whole: bool = False
@@ -37,12 +37,12 @@ class Line(NamedTuple):
 
     Attributes:
         kind: The tool's word for it.
-        pieces: What it says of messages; none where it is about something else.
+        parts: The parts of messages in it; none where it is about something else.
         is_known: Whether the kind is one that we have seen.
     """
 
     kind: str
-    pieces: tuple[Piece, ...] = ()
+    parts: tuple[MessagePart, ...] = ()
     is_known: bool = True
 
 

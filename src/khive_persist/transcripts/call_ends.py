@@ -17,7 +17,7 @@ from khive_persist.store.sqlite.call_events import (
     complete_events,
     inputs_with_events,
 )
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import Batch
 
 _ERROR_CHARACTERS: Final = 2_000
@@ -55,9 +55,9 @@ class CallEnds:
 
     def mark(self, batch: Batch) -> None:
         """Write into the parts of messages which calls end with them that no event tells of."""
-        ends = [list(ends_in(piece, self._tool)) for piece in batch.pieces]
-        for piece, counts in zip(batch.pieces, self.unreported(ends), strict=True):
-            piece.fields.update(counts)
+        ends = [list(ends_in(part, self._tool)) for part in batch.parts]
+        for part, counts in zip(batch.parts, self.unreported(ends), strict=True):
+            part.fields.update(counts)
 
     def unreported(self, ends: Sequence[Sequence[Ended]]) -> list[dict[str, int]]:
         """Count the calls that no event tells of, as fields; for each message those that it has."""
@@ -111,10 +111,10 @@ class CallEnds:
         return _key(end.name, end.input) in self._of_sessions[end.session]
 
 
-def ends_in(piece: Piece, tool: str) -> Iterator[Ended]:
+def ends_in(part: MessagePart, tool: str) -> Iterator[Ended]:
     """Yield the calls that end with a part of a message; none where it repeats another part."""
-    if not piece.is_copy and not piece.is_reminder:
-        yield from ends_of(piece.fields, piece.created_at, tool)
+    if not part.is_copy and not part.is_reminder:
+        yield from ends_of(part.fields, part.created_at, tool)
 
 
 def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[Ended]:

@@ -100,8 +100,8 @@ def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[Ended]:
         state: The state kept from batch to batch; calls without a result are noted in it.
     """
     pending: dict[str, str] = dict(state.pop(PENDING, {}))
-    for id, piece in zip(batch.ids, batch.pieces, strict=True):
-        for call in piece.fields.get("tool_calls", ()):
+    for id, part in zip(batch.ids, batch.parts, strict=True):
+        for call in part.fields.get("tool_calls", ()):
             use_id = call.get("tool_use_id")
             if call.get("name") not in TOOLS or not isinstance(use_id, str):
                 continue
@@ -110,7 +110,7 @@ def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[Ended]:
                 yield Ended(use_id, id, id)
             else:
                 pending[use_id] = id
-        for result in piece.fields.get("tool_results", ()):
+        for result in part.fields.get("tool_results", ()):
             use_id = result.get("tool_use_id")
             if isinstance(use_id, str) and use_id in pending:
                 yield Ended(use_id, pending.pop(use_id), id)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 
 # Where lines have their time, the likeliest name first.
 _NAMES: Final = ("timestamp", "time", "created_at", "createdAt", "ts", "at")
@@ -46,28 +46,28 @@ class Neighbours:
     def __init__(self, latest: str = "") -> None:
         self.latest = latest
 
-    def dated(self, pieces: Iterable[Piece], at: str | None) -> list[Piece]:
-        """Date the pieces of a line; None stays where no line before had a time.
+    def dated(self, parts: Iterable[MessagePart], at: str | None) -> list[MessagePart]:
+        """Date the parts of a line; None stays where no line before had a time.
 
         Args:
-            pieces: The parts of messages in the line.
+            parts: The parts of messages in the line.
             at: The line's own time.
         """
         self.latest = at or self.latest
-        timed = [(piece, _text(piece.created_at)) for piece in pieces]
-        return [piece._replace(created_at=time or self.latest or None) for piece, time in timed]
+        timed = [(part, _text(part.created_at)) for part in parts]
+        return [part._replace(created_at=time or self.latest or None) for part, time in timed]
 
-    def date_first(self, pieces: list[Piece], otherwise: str) -> None:
+    def date_first(self, parts: list[MessagePart], otherwise: str) -> None:
         """Date those that no line before them dates.
 
         Args:
-            pieces: Parts of messages in the order of their lines; changed in place.
+            parts: Parts of messages in the order of their lines; changed in place.
             otherwise: The time where no line has one.
         """
         following = otherwise
-        for number in range(len(pieces) - 1, -1, -1):
-            at = pieces[number].created_at
+        for number in range(len(parts) - 1, -1, -1):
+            at = parts[number].created_at
             if at is None:
-                pieces[number] = pieces[number]._replace(created_at=following)
+                parts[number] = parts[number]._replace(created_at=following)
             else:
                 following = at

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 
 _JOINED: Final = ("text", "thinking")
 # Where a message was first seen; a file that repeats it changes nothing of that.
@@ -13,7 +13,7 @@ _LISTED: Final = ("tool_calls", "tool_results", "blocks")
 _USED: Final = ("usage", "tokens", "web_searches", "speed", "prompt_tokens")
 
 
-def merged(content: dict[str, Any] | None, piece: Piece) -> dict[str, Any]:
+def merged(content: dict[str, Any] | None, part: MessagePart) -> dict[str, Any]:
     """Return the content of a message with one more part of it.
 
     A part that it has already adds nothing, and so does one of another session or agent: of those
@@ -23,24 +23,24 @@ def merged(content: dict[str, Any] | None, piece: Piece) -> dict[str, Any]:
     then, but for the usage: the larger one is that of the whole answer.
     """
     if content is None:
-        return _anew(piece, {})
+        return _anew(part, {})
     metadata = dict(content.get("metadata") or {})
-    session = piece.fields.get("session_id")
+    session = part.fields.get("session_id")
     claim = _claim(content, is_copy=metadata.get("is_copy") is True)
-    if _claim(piece.fields, is_copy=piece.is_copy) > claim:
-        noted = _noted(metadata, content.get("session_id"), piece.fields)
-        return _anew(piece, noted) | _larger_usage(content, piece.fields)
+    if _claim(part.fields, is_copy=part.is_copy) > claim:
+        noted = _noted(metadata, content.get("session_id"), part.fields)
+        return _anew(part, noted) | _larger_usage(content, part.fields)
     metadata = _noted(metadata, session, content)
     if _is_another(session, content.get("session_id")) or _is_another(
-        piece.fields.get("agent_id"), content.get("agent_id")
+        part.fields.get("agent_id"), content.get("agent_id")
     ):
-        return content | {"metadata": metadata} | _larger_usage(piece.fields, content)
-    parts = list(metadata.get("parts", ()))
-    fields = {n: v for n, v in piece.fields.items() if n not in (*_FIRST, "metadata")}
-    if piece.is_whole:
+        return content | {"metadata": metadata} | _larger_usage(part.fields, content)
+    part_ids = list(metadata.get("parts", ()))
+    fields = {n: v for n, v in part.fields.items() if n not in (*_FIRST, "metadata")}
+    if part.is_whole:
         first_seen = {name: content[name] for name in _FIRST if name in content}
         result = content | fields | first_seen
-    elif piece.is_reminder or piece.part in parts:
+    elif part.is_reminder or part.part_id in part_ids:
         result = fields | content
     else:
         result = content | {n: v for n, v in fields.items() if n not in (*_JOINED, *_LISTED)}
@@ -50,10 +50,10 @@ def merged(content: dict[str, Any] | None, piece: Piece) -> dict[str, Any]:
             listed = [*content.get(name, ()), *fields.get(name, ())]
             if listed:
                 result[name] = listed
-    if piece.part not in parts:
-        parts.append(piece.part)
-    result |= _larger_usage(content, result) | _larger_usage(piece.fields, result)
-    result["metadata"] = metadata | {"parts": parts}
+    if part.part_id not in part_ids:
+        part_ids.append(part.part_id)
+    result |= _larger_usage(content, result) | _larger_usage(part.fields, result)
+    result["metadata"] = metadata | {"parts": part_ids}
     return result
 
 
@@ -83,10 +83,10 @@ def _total(fields: dict[str, Any]) -> int:
     return sum(n for name, n in counts if name != "reasoning" and isinstance(n, int))
 
 
-def _anew(piece: Piece, metadata: dict[str, Any]) -> dict[str, Any]:
-    copied = {"is_copy": True} if piece.is_copy else {}
+def _anew(part: MessagePart, metadata: dict[str, Any]) -> dict[str, Any]:
+    copied = {"is_copy": True} if part.is_copy else {}
     sessions = {"sessions": metadata["sessions"]} if metadata.get("sessions") else {}
-    return piece.fields | {"metadata": {"parts": [piece.part]} | copied | sessions}
+    return part.fields | {"metadata": {"parts": [part.part_id]} | copied | sessions}
 
 
 def _one(name: str, texts: Iterable[str]) -> dict[str, str]:

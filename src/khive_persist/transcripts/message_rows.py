@@ -10,7 +10,7 @@ from khive_persist.redaction import Redactor
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import with_counts
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.merge_parts import merged
 
@@ -48,16 +48,16 @@ class Drafting:
     def new(self, batch: Batch) -> dict[str, Draft]:
         """Return the rows of a batch's messages by id, as if nothing of them was stored before."""
         messages: dict[str, _Told] = {}
-        for id, piece in zip(batch.ids, batch.pieces, strict=True):
-            messages[id] = _with(messages.get(id), piece)
+        for id, part in zip(batch.ids, batch.parts, strict=True):
+            messages[id] = _with(messages.get(id), part)
         return {id: self._draft(id, *message) for id, message in messages.items()}
 
-    def changed(self, row: StoredRow, pieces: list[Piece]) -> Draft | None:
+    def changed(self, row: StoredRow, parts: list[MessagePart]) -> Draft | None:
         """Return a stored message with more parts of it; None where they change nothing."""
         content = codec.column(row[1])
         message: _Told | None = (content, row[3]) if isinstance(content, dict) else None
-        for piece in pieces:
-            message = _with(message, piece)
+        for part in parts:
+            message = _with(message, part)
         if message is None or message[0] == content:
             return None
         draft = self._draft(row[0], *message)
@@ -73,14 +73,14 @@ class Drafting:
         return Draft((id, text, _METADATA, created_at, None), exact is not None)
 
 
-def _with(message: _Told | None, piece: Piece) -> _Told:
+def _with(message: _Told | None, part: MessagePart) -> _Told:
     """Return the content of a message with one more part of it, and its instant."""
     if message is None:
-        return merged(None, piece), _instant(piece.created_at)
+        return merged(None, part), _instant(part.created_at)
     content, instant = message
-    new_content = merged(content, piece)
+    new_content = merged(content, part)
     is_original_at_last = any(new_content.get(name) != content.get(name) for name in _OWNER)
-    return new_content, _instant(piece.created_at) if is_original_at_last else instant
+    return new_content, _instant(part.created_at) if is_original_at_last else instant
 
 
 def _instant(text: str | None) -> str:

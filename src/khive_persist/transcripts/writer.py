@@ -14,7 +14,7 @@ from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.tombstones import CurrentTombstones
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
 from khive_persist.transcripts.call_ends import CallEnds, ends_in
 from khive_persist.transcripts.call_ends import Ended as CallEnded
@@ -145,7 +145,7 @@ class Storing:
         self._lines |= {draft.row[0]: (digest(draft.row), draft.line()) for draft in updates}
         if ended_calls := list(calls_ended(batch, self._followed)):
             pending.ended_todo_calls.append(ended_calls)
-        pending.ended_calls += (end for piece in batch.pieces for end in ends_in(piece, self._tool))
+        pending.ended_calls += (end for part in batch.parts for end in ends_in(part, self._tool))
         pending.position = batch.position
         pending.state = batch.state | self._followed
         pending.batches += 1
@@ -155,7 +155,7 @@ class Storing:
             self.commit()
         new_count = sum(draft.row[0] not in stored_rows for draft in updates)
         changed_count = len(updates) - new_count
-        failed = sum(hook_failure(piece.fields) is not None for piece in batch.pieces)
+        failed = sum(hook_failure(part.fields) is not None for part in batch.parts)
         left_out = len(drafts) - len(remaining)
         return Stored(
             new_count,
@@ -218,10 +218,10 @@ class Storing:
         self, batch: Batch, drafts: Mapping[str, Draft], stored_rows: Mapping[str, StoredRow]
     ) -> list[Draft]:
         """Return the messages that differ from what is stored."""
-        parts: dict[str, list[Piece]] = defaultdict(list)
-        for id, piece in zip(batch.ids, batch.pieces, strict=True) if stored_rows else ():
+        parts: dict[str, list[MessagePart]] = defaultdict(list)
+        for id, part in zip(batch.ids, batch.parts, strict=True) if stored_rows else ():
             if id in stored_rows:
-                parts[id].append(piece)
+                parts[id].append(part)
         updates = []
         for id, draft in drafts.items():
             row = stored_rows.get(id)

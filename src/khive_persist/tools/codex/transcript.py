@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from khive_persist.tools.codex.results import end_of, is_running, result_of, text_in, texts_in
 from khive_persist.tools.injected import kind_of
-from khive_persist.tools.message_part import Line, Piece, present, text_of
+from khive_persist.tools.message_part import Line, MessagePart, present, text_of
 
 TOOL: Final = "codex"
 # Events repeat what items say, for the client's screen; the state of the world is not said.
@@ -85,7 +85,7 @@ class Reader:
 
     def _item(
         self, document: Mapping[str, Any], payload: Mapping[str, Any], item: str, at: str | None
-    ) -> tuple[Piece, ...]:
+    ) -> tuple[MessagePart, ...]:
         passthrough = payload.get("internal_chat_message_metadata_passthrough")
         turn = passthrough.get("turn_id") if isinstance(passthrough, Mapping) else None
         key = text_of(payload.get("id")) or self._key(document)
@@ -110,11 +110,11 @@ class Reader:
         if fields["role"] == "assistant" and not is_copy:
             fields |= present(model=self.state.get("model"))
             self.state["last_item"] = key
-        return (Piece(key, key, fields, at, is_copy=is_copy),)
+        return (MessagePart(key, key, fields, at, is_copy=is_copy),)
 
     def _compaction(
         self, document: Mapping[str, Any], payload: Mapping[str, Any], at: str | None
-    ) -> tuple[Piece, ...]:
+    ) -> tuple[MessagePart, ...]:
         """Return the summary that stands for what was said before, from here on."""
         if self._is_inherited(document):
             return ()
@@ -122,7 +122,7 @@ class Reader:
         fields = self._common(None) | present(
             role="system", kind="compaction", message_id=key, text=text_of(payload.get("message"))
         )
-        return (Piece(key, key, fields, at, is_whole=True),)
+        return (MessagePart(key, key, fields, at, is_whole=True),)
 
     def _key(self, document: Mapping[str, Any]) -> str:
         thread = self.state.get("agent_id") or self.state.get("session_id")
@@ -137,7 +137,7 @@ class Reader:
         ordinal, until = document.get("ordinal"), self.state.get("inherited")
         return isinstance(ordinal, int) and isinstance(until, int) and ordinal < until
 
-    def _usage(self, payload: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _usage(self, payload: Mapping[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         usage = payload.get("usage")
         response = text_of(payload.get("response_id"))
         if not isinstance(usage, Mapping) or response is None:
@@ -148,9 +148,9 @@ class Reader:
             kind="message", role="assistant", message_id=key, model=self.state.get("model"),
             request_id=response, usage=dict(usage), tokens=_tokens(usage),
         )  # fmt: skip
-        return (Piece(key, response, fields, at),)
+        return (MessagePart(key, response, fields, at),)
 
-    def _event(self, payload: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _event(self, payload: Mapping[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         """Read what only an event says: how a call ended, and the tokens of older versions."""
         kind = payload.get("type")
         if kind == "token_count" and not self.state.get("has_usage_records"):
@@ -159,7 +159,7 @@ class Reader:
             return self._call_end(str(end["tool_use_id"]), end, at)
         return ()
 
-    def _call_end(self, call: str, end: dict[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _call_end(self, call: str, end: dict[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         """Keep how a call ended for its result, or add it where that came before.
 
         So it is with a command that went on in the background.
@@ -172,7 +172,7 @@ class Reader:
                 ends.pop(next(iter(ends)))
             return ()
         fields = self._common(None) | {"message_id": key, "role": "tool", "tool_results": [end]}
-        return (Piece(key, f"{key} end", fields, at),)
+        return (MessagePart(key, f"{key} end", fields, at),)
 
     def _result(self, payload: Mapping[str, Any], key: str) -> dict[str, Any]:
         call = str(payload.get("call_id"))
@@ -187,7 +187,7 @@ class Reader:
                 rows.pop(next(iter(rows)))
         return result
 
-    def _token_count(self, info: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _token_count(self, info: Mapping[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         """Read the tokens of a response as versions before 0.151 tell them, some more than once."""
         total, usage = _mapping(info.get("total_token_usage")), info.get("last_token_usage")
         count = total.get("total_tokens")

@@ -15,7 +15,7 @@ from typing import Any, Final
 from khive_persist.tools.gemini_cli.hooks import SHELL
 from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
 from khive_persist.tools.injected import PROMPT, kind_of
-from khive_persist.tools.message_part import Line, Piece, present, text_of
+from khive_persist.tools.message_part import Line, MessagePart, present, text_of
 
 TOOL: Final = "gemini-cli"
 # The id of a message's tool results, where they are said once more.
@@ -70,15 +70,15 @@ class Reader:
             cwd=self.state.get("cwd") or _first(header.get("directories")),
         )
 
-    def _messages(self, messages: Any) -> Iterator[Piece]:
+    def _messages(self, messages: Any) -> Iterator[MessagePart]:
         for message in messages if isinstance(messages, list) else []:
             if isinstance(message, Mapping) and (id := text_of(message.get("id"))):
                 # The same id stands for the same context in every session.
                 key = f"{self.state.get('chat_id', '')} {id}"
                 fields = self._fields(message, id)
-                yield Piece(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
+                yield MessagePart(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
 
-    def _reminded(self, messages: Any) -> Iterator[Piece]:
+    def _reminded(self, messages: Any) -> Iterator[MessagePart]:
         listed = [message for message in messages if isinstance(message, Mapping)]
         answered_ids = {
             id for message in listed if not _is_response(message) for id in _answered(message)
@@ -87,8 +87,8 @@ class Reader:
             call_ids = _answered(message)
             if _is_response(message) and call_ids and call_ids <= answered_ids:
                 continue
-            for piece in self._messages([message]):
-                yield piece._replace(is_whole=False, is_reminder=True)
+            for part in self._messages([message]):
+                yield part._replace(is_whole=False, is_reminder=True)
 
     def _fields(self, message: Mapping[str, Any], id: str) -> dict[str, Any]:
         kind = str(message.get("type"))
