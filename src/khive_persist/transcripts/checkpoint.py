@@ -18,7 +18,7 @@ FOLDER: Final = "sync"
 _UNFINISHED_SECONDS: Final = 60.0
 
 
-class Bookmark:
+class SyncPosition:
     """The position in one transcript, and what its reader has to remember there.
 
     It counts for one database alone, of that epoch: another one was lost, restored or rebuilt
@@ -87,7 +87,7 @@ class Bookmark:
         self._path.unlink(missing_ok=True)
 
 
-def remove_bookmarks(project: Project, is_meant: Callable[[bytes], bool]) -> int:
+def remove_sync_positions(project: Project, is_meant: Callable[[bytes], bool]) -> int:
     """Remove positions by the content of their files: synced on return.
 
     Their transcripts are read anew.

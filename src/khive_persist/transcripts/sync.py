@@ -20,7 +20,7 @@ from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
 from khive_persist.transcripts.call_ends import CallEnds
-from khive_persist.transcripts.checkpoint import Bookmark
+from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
 from khive_persist.transcripts.message_rows import Draft, Drafting
@@ -110,15 +110,17 @@ class Sync:
             writer = FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror)
             stack.enter_context(writer)
             epoch = change_log.state(writer.connection).epoch
-            bookmark = Bookmark(self._project, transcript, tool, epoch, self._focus.epoch())
-            position, state = bookmark.load()
+            sync_position = SyncPosition(
+                self._project, transcript, tool, epoch, self._focus.epoch()
+            )
+            position, state = sync_position.load()
             file = stack.enter_context(closing(opened(transcript, position)))
             # What lies beside a transcript may come after it.
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._project, self._settings, self._redactor, tool)
             storing = Storing(
-                writer, self._focus, calls, bookmark, drafting, tool, state, self._tombstones
+                writer, self._focus, calls, sync_position, drafting, tool, state, self._tombstones
             )
             drafted = (
                 (batch, drafting.new(batch))

@@ -18,7 +18,7 @@ from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
 from khive_persist.transcripts.call_ends import CallEnds, ends_in
 from khive_persist.transcripts.call_ends import Ended as CallEnded
-from khive_persist.transcripts.checkpoint import Bookmark
+from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.failed_hooks import hook_failure
 from khive_persist.transcripts.focus import PENDING, Ended, Focus, calls_ended
 from khive_persist.transcripts.growing_file import START
@@ -81,7 +81,7 @@ class Storing:
         writer: FileWriter,
         focus: Focus,
         calls: CallEnds,
-        bookmark: Bookmark,
+        sync_position: SyncPosition,
         drafting: Drafting,
         tool: str,
         state: dict[str, Any],
@@ -93,7 +93,7 @@ class Storing:
             writer: The writer of messages.
             focus: The to-do lists of the messages.
             calls: The ends of their calls.
-            bookmark: The place of the position.
+            sync_position: The place of the position.
             drafting: The builder of rows.
             tool: The tool that writes the transcript.
             state: The state as it was loaded; what is not the reader's is taken out.
@@ -102,7 +102,7 @@ class Storing:
         self._writer = writer
         self._focus = focus
         self._calls = calls
-        self._bookmark = bookmark
+        self._sync_position = sync_position
         self._drafting = drafting
         self._tool = tool
         self._tombstones = tombstones
@@ -184,13 +184,13 @@ class Storing:
         for ended_calls in pending.ended_todo_calls:
             self._focus.follow(self._writer.connection, self._tool, ended_calls)
         if pending.ended_todo_calls:
-            self._bookmark.note_lists(self._focus.epoch())
+            self._sync_position.note_lists(self._focus.epoch())
         self._calls.follow(pending.ended_calls)
         if self._has_purged and not self._has_stored:
             # It would name a session that was purged, and may have texts of it.
-            self._bookmark.remove()
+            self._sync_position.remove()
         else:
-            self._bookmark.save(pending.position, pending.state)
+            self._sync_position.save(pending.position, pending.state)
 
     def _without_removed(
         self, drafts: Mapping[str, Draft], stored_rows: Mapping[str, StoredRow]
