@@ -26,7 +26,7 @@ _WITH_RESULTS: Final = "gemini-cli"
 _RUNNING: Final = frozenset({"scheduled", "validating", "executing", "awaiting_approval"})
 
 
-class Ended(NamedTuple):
+class EndedCall(NamedTuple):
     """A call that has ended, as one part of a message tells."""
 
     use_id: str
@@ -59,7 +59,7 @@ class CallEnds:
         for part, counts in zip(batch.parts, self.unreported(ends), strict=True):
             part.fields.update(counts)
 
-    def unreported(self, ends: Sequence[Sequence[Ended]]) -> list[dict[str, int]]:
+    def unreported(self, ends: Sequence[Sequence[EndedCall]]) -> list[dict[str, int]]:
         """Count the calls that no event tells of, as fields; for each message those that it has."""
         all_ends = [end for message_ends in ends for end in message_ends]
         reported = self._reported(all_ends) if all_ends else set()
@@ -71,7 +71,7 @@ class CallEnds:
             message_counts.append({name: count for name, count in counts.items() if count})
         return message_counts
 
-    def follow(self, ends: Sequence[Ended]) -> int:
+    def follow(self, ends: Sequence[EndedCall]) -> int:
         """Complete the events of calls: committed, synced and copied on return; how many changed.
 
         Raises:
@@ -88,7 +88,7 @@ class CallEnds:
             return end
         return end._replace(error=self._redactor.redact_text(end.error)[0])
 
-    def _reported(self, ends: Sequence[Ended]) -> set[str]:
+    def _reported(self, ends: Sequence[EndedCall]) -> set[str]:
         if not self._path.exists():
             return set()
         try:
@@ -99,7 +99,7 @@ class CallEnds:
             # Messages are not to wait for a file of events that cannot be read: `doctor` names it.
             return {end.use_id for end in ends}
 
-    def _has_event(self, end: Ended) -> bool:
+    def _has_event(self, end: EndedCall) -> bool:
         """Return whether an event has the call's name and input, where events have no ids of
         calls.
         """
@@ -111,13 +111,13 @@ class CallEnds:
         return _key(end.name, end.input) in self._of_sessions[end.session]
 
 
-def ends_in(part: MessagePart, tool: str) -> Iterator[Ended]:
+def ends_in(part: MessagePart, tool: str) -> Iterator[EndedCall]:
     """Yield the calls that end with a part of a message; none where it repeats another part."""
     if not part.is_copy and not part.is_reminder:
         yield from ends_of(part.fields, part.created_at, tool)
 
 
-def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[Ended]:
+def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[EndedCall]:
     """Yield the calls that end with a message of this content."""
     session, at = str(fields.get("session_id", "")), clock.from_column(created_at)
     # Gemini says the results of calls once more to the model: the calls have them already.
@@ -125,14 +125,14 @@ def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[E
         use_id = result.get("tool_use_id")
         if isinstance(use_id, str) and use_id and result.get("is_running") is not True:
             end = _end(result, result.get("output"))._replace(ended_at=at)
-            yield Ended(use_id, "", None, session, end)
+            yield EndedCall(use_id, "", None, session, end)
     for call in fields.get("tool_calls", ()):
         use_id = call.get("tool_use_id")
         # Gemini writes a call with its result, and before that without.
         if isinstance(use_id, str) and call.get("status", "executing") not in _RUNNING:
             is_done = {"is_error": False} if call["status"] == "success" else {}
             end = _end(is_done | call, call.get("result"))
-            yield Ended(use_id, str(call.get("name")), call.get("input"), session, end)
+            yield EndedCall(use_id, str(call.get("name")), call.get("input"), session, end)
 
 
 def _end(result: Mapping[str, Any], output: Any) -> CallEnd:

@@ -28,8 +28,8 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 _OF_CALLS: Final = ("PreToolUse", "PostToolUse", "PostToolUseFailure")
 _FAILED: Final = ("hook_non_blocking_error", "hook_cancelled")
 _FIELDS: Final = ("cwd", "transcript_path")
-# Of the other texts that the client says in the user's name, hooks of prompts are told.
-_UNTOLD: Final = ("meta", "compaction")
+# The kinds of text in the user's name that fire no hook of prompts.
+_WITHOUT_HOOK: Final = ("meta", "compaction")
 
 
 class FailedHook(NamedTuple):
@@ -68,7 +68,7 @@ class FailedHook(NamedTuple):
         return event(TOOL, self.subject, payload, self.created_at)
 
 
-class _Told(NamedTuple):
+class _MessageFacts(NamedTuple):
     """The facts of one message: one field is there besides the time.
 
     `failure` is the record of a hook that failed, `prompt` an id and a text, `answer` a text of
@@ -86,7 +86,7 @@ class Failures:
     """Finds the hooks that failed among the messages of a session."""
 
     def __init__(self) -> None:
-        self._told: list[_Told] = []
+        self._facts: list[_MessageFacts] = []
         self._fields: dict[str, Any] = {}
 
     def add(self, content: Mapping[str, Any], created_at: str) -> None:
@@ -98,14 +98,14 @@ class Failures:
             str(result.get("tool_use_id")) for result in content.get("tool_results", ())
         )
         if failure := hook_failure(content):
-            self._told.append(_Told(created_at, failure=failure))
+            self._facts.append(_MessageFacts(created_at, failure=failure))
             self._fields |= {name: content[name] for name in _FIELDS if name in content}
         elif results:
-            self._told.append(_Told(created_at, results=results))
+            self._facts.append(_MessageFacts(created_at, results=results))
         elif content.get("role") == "assistant" and text:
-            self._told.append(_Told(created_at, answer=text))
+            self._facts.append(_MessageFacts(created_at, answer=text))
         elif _is_turn(content):
-            self._told.append(_Told(created_at, prompt=(str(content["turn_id"]), text)))
+            self._facts.append(_MessageFacts(created_at, prompt=(str(content["turn_id"]), text)))
 
     def find(self, calls: Iterable[Call]) -> list[FailedHook]:
         """Return the hooks that failed, in order of time; two hooks of one event are one.
@@ -119,12 +119,12 @@ class Failures:
         for call in calls:
             batches.setdefault(call.message_id, []).append(call)
         batch_of = {call.tool_use_id: batch for batch in batches.values() for call in batch}
-        latest = _Told("")
+        latest = _MessageFacts("")
         failures: dict[tuple[str, str], FailedHook] = {}
         # A failure comes after what it is about, which may bear the same millisecond.
-        for facts in sorted(self._told, key=lambda facts: (facts.created_at, bool(facts.failure))):
+        for facts in sorted(self._facts, key=lambda facts: (facts.created_at, bool(facts.failure))):
             if facts.failure is None:
-                latest = _Told(
+                latest = _MessageFacts(
                     facts.created_at,
                     None,
                     facts.prompt if facts.prompt[0] else latest.prompt,
@@ -138,7 +138,7 @@ class Failures:
         return list(failures.values())
 
     def _failed(
-        self, created_at: str, failure: Mapping[str, Any], latest: _Told, batch: list[Call]
+        self, created_at: str, failure: Mapping[str, Any], latest: _MessageFacts, batch: list[Call]
     ) -> FailedHook:
         event = str(failure["hookEvent"])
         prompt_id, prompt = latest.prompt
@@ -172,8 +172,8 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _is_turn(content: Mapping[str, Any]) -> bool:
     """Return whether a message begins a turn of the agent."""
-    is_told = content.get("role") == "user" and content.get("kind") not in _UNTOLD
-    return is_told and bool(content.get("turn_id"))
+    is_prompt = content.get("role") == "user" and content.get("kind") not in _WITHOUT_HOOK
+    return is_prompt and bool(content.get("turn_id"))
 
 
 def _as_in_batch(call: Call) -> dict[str, Any]:

@@ -30,7 +30,7 @@ PENDING: Final = "focus_pending"
 _DONE: Final = "success"
 
 
-class Ended(NamedTuple):
+class EndedTodoCall(NamedTuple):
     """A call on a to-do list that has its result, and the rows that both stand in."""
 
     use_id: str
@@ -61,7 +61,7 @@ class Focus:
             return change_log.state(connection).epoch if is_logged else ""
 
     def follow(
-        self, connection: sqlite3.Connection, tool: str, ended_calls: Sequence[Ended]
+        self, connection: sqlite3.Connection, tool: str, ended_calls: Sequence[EndedTodoCall]
     ) -> int:
         """Save the snapshots of calls that have ended: committed, synced and copied on return.
 
@@ -92,7 +92,7 @@ class Focus:
         return weave_in(self._path, new, self._timeout, self._mirror) if new else 0
 
 
-def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[Ended]:
+def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[EndedTodoCall]:
     """Yield the calls on to-do lists that end with the parts of a batch.
 
     Args:
@@ -107,18 +107,18 @@ def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[Ended]:
                 continue
             if "status" in call:
                 # Gemini writes a call with its result; before it is there, the call comes again.
-                yield Ended(use_id, id, id)
+                yield EndedTodoCall(use_id, id, id)
             else:
                 pending[use_id] = id
         for result in part.fields.get("tool_results", ()):
             use_id = result.get("tool_use_id")
             if isinstance(use_id, str) and use_id in pending:
-                yield Ended(use_id, pending.pop(use_id), id)
+                yield EndedTodoCall(use_id, pending.pop(use_id), id)
     if pending:
         state[PENDING] = pending
 
 
-def _row(tool: str, ended_call: Ended, messages: dict[str, StoredRow]) -> StoredRow | None:
+def _row(tool: str, ended_call: EndedTodoCall, messages: dict[str, StoredRow]) -> StoredRow | None:
     message, answer = (_content(messages.get(id)) for id in ended_call[1:])
     calls = _listed(message, "tool_calls", ended_call.use_id)
     results = _listed(answer, "tool_results", ended_call.use_id)

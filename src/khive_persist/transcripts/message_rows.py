@@ -15,15 +15,15 @@ from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.merge_parts import merged
 
 _Instant = str | float | None
-_Told = tuple[dict[str, Any], _Instant]
+_DatedContent = tuple[dict[str, Any], _Instant]
 
 # Who said a message: another one takes it over with its own instant.
 _OWNER: Final = ("session_id", "agent_id")
 _METADATA: Final = codec.dump({"lion_class": Message.lion_class()})
 
 
-class Draft(NamedTuple):
-    """A row, redacted.
+class MessageRow(NamedTuple):
+    """A message's row, redacted.
 
     Attributes:
         row: The row.
@@ -38,42 +38,42 @@ class Draft(NamedTuple):
         return to_line(CONVERSATIONS, self.row, is_exact=self.is_exact)
 
 
-class Drafting:
-    """Makes the drafts of one tool's messages."""
+class RowBuilder:
+    """Builds the rows of one tool's messages."""
 
     def __init__(self, tool: str, redactor: Redactor | None) -> None:
         self._tool = tool
         self._redactor = redactor
 
-    def new(self, batch: Batch) -> dict[str, Draft]:
+    def new(self, batch: Batch) -> dict[str, MessageRow]:
         """Return the rows of a batch's messages by id, as if nothing of them was stored before."""
-        messages: dict[str, _Told] = {}
+        messages: dict[str, _DatedContent] = {}
         for id, part in zip(batch.ids, batch.parts, strict=True):
             messages[id] = _with(messages.get(id), part)
-        return {id: self._draft(id, *message) for id, message in messages.items()}
+        return {id: self._message_row(id, *message) for id, message in messages.items()}
 
-    def changed(self, row: StoredRow, parts: list[MessagePart]) -> Draft | None:
+    def changed(self, row: StoredRow, parts: list[MessagePart]) -> MessageRow | None:
         """Return a stored message with more parts of it; None where they change nothing."""
         content = codec.column(row[1])
-        message: _Told | None = (content, row[3]) if isinstance(content, dict) else None
+        message: _DatedContent | None = (content, row[3]) if isinstance(content, dict) else None
         for part in parts:
             message = _with(message, part)
         if message is None or message[0] == content:
             return None
-        draft = self._draft(row[0], *message)
-        return draft if draft.row[1] != row[1] else None
+        message_row = self._message_row(row[0], *message)
+        return message_row if message_row.row[1] != row[1] else None
 
-    def _draft(self, id: str, content: dict[str, Any], created_at: _Instant) -> Draft:
+    def _message_row(self, id: str, content: dict[str, Any], created_at: _Instant) -> MessageRow:
         content = {"tool": self._tool} | content
         exact = codec.dump_exact(content)
         text = codec.dump_lossy(content) if exact is None else exact
         text, counts = (text, {}) if self._redactor is None else self._redactor.redact_json(text)
         if counts:
-            return Draft((id, text, with_counts(_METADATA, counts), created_at, None))
-        return Draft((id, text, _METADATA, created_at, None), exact is not None)
+            return MessageRow((id, text, with_counts(_METADATA, counts), created_at, None))
+        return MessageRow((id, text, _METADATA, created_at, None), exact is not None)
 
 
-def _with(message: _Told | None, part: MessagePart) -> _Told:
+def _with(message: _DatedContent | None, part: MessagePart) -> _DatedContent:
     """Return the content of a message with one more part of it, and its instant."""
     if message is None:
         return merged(None, part), _instant(part.created_at)

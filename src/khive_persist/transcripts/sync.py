@@ -23,12 +23,12 @@ from khive_persist.transcripts.call_ends import CallEnds
 from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
-from khive_persist.transcripts.message_rows import Draft, Drafting
+from khive_persist.transcripts.message_rows import MessageRow, RowBuilder
 from khive_persist.transcripts.source import opened
-from khive_persist.transcripts.writer import Stored, Storing
+from khive_persist.transcripts.writer import BatchWriter, StoredBatch
 
 Advance = Callable[[int], None]
-_Drafted = tuple[Batch, dict[str, Draft]]
+_BatchRows = tuple[Batch, dict[str, MessageRow]]
 _Result = TypeVar("_Result")
 
 # Batches that are read while one is stored: as many as are read in the time of a commit.
@@ -103,7 +103,7 @@ class Sync:
         transcript.open("rb").close()
         if self._is_purged(Transcript(tool, transcript)):
             return Synced(transcript, is_purged=True)
-        drafting = Drafting(tool, self._redactor)
+        row_builder = RowBuilder(tool, self._redactor)
         result = Synced(transcript)
         unknown: Counter[str] = Counter()
         with ExitStack() as stack:
@@ -119,14 +119,21 @@ class Sync:
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._project, self._settings, self._redactor, tool)
-            storing = Storing(
-                writer, self._focus, calls, sync_position, drafting, tool, state, self._tombstones
+            batch_writer = BatchWriter(
+                writer,
+                self._focus,
+                calls,
+                sync_position,
+                row_builder,
+                tool,
+                state,
+                self._tombstones,
             )
-            drafted = (
-                (batch, drafting.new(batch))
+            batch_rows = (
+                (batch, row_builder.new(batch))
                 for batch in marked(batches(file, transcript, tool, state), calls)
             )
-            for stored_batch in _stored(storing, drafted):
+            for stored_batch in _stored(batch_writer, batch_rows):
                 unknown.update(stored_batch.unknown)
                 result = result._replace(
                     new=result.new + stored_batch.new,
@@ -160,21 +167,21 @@ def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:
         yield batch
 
 
-def _stored(storing: Storing, drafted: Iterable[_Drafted]) -> Iterator[Stored]:
+def _stored(batch_writer: BatchWriter, batch_rows: Iterable[_BatchRows]) -> Iterator[StoredBatch]:
     """Store batches while the next are read: SQLite and the disk leave the interpreter alone."""
-    pending: deque[Future[Stored]] = deque()
-    last: Future[Stored] | None = None
+    pending: deque[Future[StoredBatch]] = deque()
+    last: Future[StoredBatch] | None = None
     held = 0
-    with storing, ThreadPoolExecutor(1) as thread:
-        for batch, drafts in drafted:
+    with batch_writer, ThreadPoolExecutor(1) as thread:
+        for batch, messages in batch_rows:
             while pending and (len(pending) == _AHEAD or held + batch.bytes > _AHEAD_BYTES):
                 stored_batch = pending.popleft().result()
                 held -= stored_batch.bytes
                 yield stored_batch
-            last = thread.submit(_after, last, partial(storing.store, batch, drafts))
+            last = thread.submit(_after, last, partial(batch_writer.store, batch, messages))
             pending.append(last)
             held += batch.bytes
-        thread.submit(_after, last, storing.commit).result()
+        thread.submit(_after, last, batch_writer.commit).result()
         yield from (future.result() for future in pending)
 
 

@@ -16,13 +16,12 @@ from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
-from khive_persist.transcripts.call_ends import CallEnds, ends_in
-from khive_persist.transcripts.call_ends import Ended as CallEnded
+from khive_persist.transcripts.call_ends import CallEnds, EndedCall, ends_in
 from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.failed_hooks import hook_failure
-from khive_persist.transcripts.focus import PENDING, Ended, Focus, calls_ended
+from khive_persist.transcripts.focus import PENDING, EndedTodoCall, Focus, calls_ended
 from khive_persist.transcripts.growing_file import START
-from khive_persist.transcripts.message_rows import Draft, Drafting
+from khive_persist.transcripts.message_rows import MessageRow, RowBuilder
 
 # What is committed at once. An index on ids that come in no order is written almost as a whole each
 # time: the fewer times, the better. Others wait meanwhile, so it takes no long time either.
@@ -31,7 +30,7 @@ _BYTES_AT_ONCE: Final = BATCHES_AT_ONCE * BYTES_AT_ONCE
 SECONDS_AT_ONCE: Final = 2.0
 
 
-class Stored(NamedTuple):
+class StoredBatch(NamedTuple):
     """The result of storing a batch; see `Synced`."""
 
     new: int
@@ -44,7 +43,7 @@ class Stored(NamedTuple):
     left_out: int
 
 
-class _Written:
+class _PendingCommit:
     """The batches written in an open transaction, and the work due when it is committed.
 
     Attributes:
@@ -61,15 +60,15 @@ class _Written:
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
         self.until = time.monotonic() + SECONDS_AT_ONCE
-        self.ended_todo_calls: list[list[Ended]] = []
-        self.ended_calls: list[CallEnded] = []
+        self.ended_todo_calls: list[list[EndedTodoCall]] = []
+        self.ended_calls: list[EndedCall] = []
         self.batches = 0
         self.bytes = 0
         self.position = START
         self.state: dict[str, Any] = {}
 
 
-class Storing:
+class BatchWriter:
     """Stores what a sync reads of one transcript, in the order of its lines.
 
     Several batches are committed together; those that were not are rolled back when an error ends
@@ -82,7 +81,7 @@ class Storing:
         focus: Focus,
         calls: CallEnds,
         sync_position: SyncPosition,
-        drafting: Drafting,
+        row_builder: RowBuilder,
         tool: str,
         state: dict[str, Any],
         tombstones: CurrentTombstones,
@@ -94,7 +93,7 @@ class Storing:
             focus: The to-do lists of the messages.
             calls: The ends of their calls.
             sync_position: The place of the position.
-            drafting: The builder of rows.
+            row_builder: The builder of rows.
             tool: The tool that writes the transcript.
             state: The state as it was loaded; what is not the reader's is taken out.
             tombstones: The records that were removed before, and stay out.
@@ -103,13 +102,13 @@ class Storing:
         self._focus = focus
         self._calls = calls
         self._sync_position = sync_position
-        self._drafting = drafting
+        self._row_builder = row_builder
         self._tool = tool
         self._tombstones = tombstones
         self._has_stored = self._has_purged = False
         self._followed = {PENDING: state.pop(PENDING)} if PENDING in state else {}
         self._transaction = ExitStack()
-        self._written: _Written | None = None
+        self._pending: _PendingCommit | None = None
         # The lines that the mirror is to have.
         self._lines: dict[str, tuple[bytes, bytes]] = {}
 
@@ -124,25 +123,27 @@ class Storing:
     ) -> None:
         self._transaction.__exit__(kind, error, traceback)
 
-    def store(self, batch: Batch, drafts: Mapping[str, Draft]) -> Stored:
+    def store(self, batch: Batch, messages: Mapping[str, MessageRow]) -> StoredBatch:
         """Store a batch; it counts when `commit` has returned, which is called now and then.
 
         Args:
             batch: The lines after those of the batch before.
-            drafts: The rows of its messages, as if nothing of them was stored before.
+            messages: The rows of its messages, as if nothing of them was stored before.
 
         Raises:
             OSError: The position cannot be kept; the batch is stored.
             StoreError: As its subclasses say; nothing since the last commit was stored.
             MirrorError: The second copy cannot be written.
         """
-        pending = self._written or self._begin()
-        rows = fetch_ids(pending.transaction.connection, CONVERSATIONS.table, list(drafts))
+        pending = self._pending or self._begin()
+        rows = fetch_ids(pending.transaction.connection, CONVERSATIONS.table, list(messages))
         stored_rows = {row[0]: row for row in rows}
-        remaining = self._without_removed(drafts, stored_rows)
+        remaining = self._without_removed(messages, stored_rows)
         updates = self._changed(batch, remaining, stored_rows)
-        pending.transaction.replace([draft.row for draft in updates])
-        self._lines |= {draft.row[0]: (digest(draft.row), draft.line()) for draft in updates}
+        pending.transaction.replace([message.row for message in updates])
+        self._lines |= {
+            message.row[0]: (digest(message.row), message.line()) for message in updates
+        }
         if ended_calls := list(calls_ended(batch, self._followed)):
             pending.ended_todo_calls.append(ended_calls)
         pending.ended_calls += (end for part in batch.parts for end in ends_in(part, self._tool))
@@ -153,11 +154,11 @@ class Storing:
         is_much = pending.batches == BATCHES_AT_ONCE or pending.bytes >= _BYTES_AT_ONCE
         if is_much or time.monotonic() > pending.until:
             self.commit()
-        new_count = sum(draft.row[0] not in stored_rows for draft in updates)
+        new_count = sum(message.row[0] not in stored_rows for message in updates)
         changed_count = len(updates) - new_count
         failed = sum(hook_failure(part.fields) is not None for part in batch.parts)
-        left_out = len(drafts) - len(remaining)
-        return Stored(
+        left_out = len(messages) - len(remaining)
+        return StoredBatch(
             new_count,
             changed_count,
             batch.lines,
@@ -176,7 +177,7 @@ class Storing:
             StoreError: As its subclasses say; nothing since the last commit was stored.
             MirrorError: The second copy cannot be written.
         """
-        pending, self._written = self._written, None
+        pending, self._pending = self._pending, None
         if pending is None:
             return
         self._transaction.close()
@@ -193,42 +194,42 @@ class Storing:
             self._sync_position.save(pending.position, pending.state)
 
     def _without_removed(
-        self, drafts: Mapping[str, Draft], stored_rows: Mapping[str, StoredRow]
-    ) -> Mapping[str, Draft]:
+        self, messages: Mapping[str, MessageRow], stored_rows: Mapping[str, StoredRow]
+    ) -> Mapping[str, MessageRow]:
         """Return the messages that were not purged or pruned before; those that are stored stay."""
         tombstones = self._tombstones.get()
         if tombstones.is_empty:
-            return drafts
+            return messages
         remaining = {}
-        for id, draft in drafts.items():
-            is_purged = id not in stored_rows and tombstones.is_purged(draft.row)
+        for id, message in messages.items():
+            is_purged = id not in stored_rows and tombstones.is_purged(message.row)
             self._has_purged |= is_purged
-            is_removed = is_purged or tombstones.is_pruned(CONVERSATIONS.name, draft.row)
+            is_removed = is_purged or tombstones.is_pruned(CONVERSATIONS.name, message.row)
             if id in stored_rows or not is_removed:
-                remaining[id] = draft
+                remaining[id] = message
         self._has_stored |= bool(remaining)
         return remaining
 
-    def _begin(self) -> _Written:
+    def _begin(self) -> _PendingCommit:
         transaction = self._transaction.enter_context(self._writer.transaction(self._lines))
-        self._written = _Written(transaction)
-        return self._written
+        self._pending = _PendingCommit(transaction)
+        return self._pending
 
     def _changed(
-        self, batch: Batch, drafts: Mapping[str, Draft], stored_rows: Mapping[str, StoredRow]
-    ) -> list[Draft]:
+        self, batch: Batch, messages: Mapping[str, MessageRow], stored_rows: Mapping[str, StoredRow]
+    ) -> list[MessageRow]:
         """Return the messages that differ from what is stored."""
         parts: dict[str, list[MessagePart]] = defaultdict(list)
         for id, part in zip(batch.ids, batch.parts, strict=True) if stored_rows else ():
             if id in stored_rows:
                 parts[id].append(part)
         updates = []
-        for id, draft in drafts.items():
+        for id, message in messages.items():
             row = stored_rows.get(id)
             if row is not None and '"payload_dropped"' in (row[1] or ""):
                 # Pruned to its small facts.
                 continue
-            update = draft if row is None else self._drafting.changed(row, parts[id])
+            update = message if row is None else self._row_builder.changed(row, parts[id])
             if update is not None:
                 updates.append(update)
         return updates
