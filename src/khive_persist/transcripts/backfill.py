@@ -23,15 +23,15 @@ class Call(NamedTuple):
 
     Attributes:
         tool: The AI tool.
-        tool_use_id: What it calls the call; an empty string where it has no name for it.
+        tool_use_id: The tool's id of the call; an empty string where it has none.
         name: The tool that the model asked for.
-        input: What it gave it.
-        created_at: When, as UTC text.
+        input: The input that the model gave it.
+        created_at: The time of the call, as UTC text.
         message_id: The message that asked for it.
-        fields: What the events of the call have besides, as `cwd`.
-        namespace: Of an MCP server's tool, where it stands apart.
+        fields: Further fields of the call's events, as `cwd`.
+        namespace: The namespace of an MCP server's tool, where it stands apart.
         result: `output` and `is_error`, or None.
-        ended_at: When the result came, as UTC text.
+        ended_at: The time of the result, as UTC text.
         status: The tool's word for how it ended, or None.
     """
 
@@ -83,10 +83,10 @@ def event(
 
     Args:
         tool: The AI tool.
-        key: What it is about: with the session and the event's name, what its id is made of.
-        payload: As the tool would have sent it, as far as that is known.
-        created_at: When it would have come, as UTC text.
-        error: Why what it is about failed, or None.
+        key: The event's subject; the id is made of it, the session and the event's name.
+        payload: The payload that the tool would have sent, as far as it is known.
+        created_at: The time when it would have come, as UTC text.
+        error: The reason of a failure, or None.
     """
     content = dict(TOOLS[tool].describe(payload))
     if error is not None:

@@ -29,7 +29,7 @@ class Collected(NamedTuple):
     Attributes:
         transcripts: Each transcript that was read: its tool, and what it brought.
         failed: Files that could not be read, each with the reason.
-        reconstructed: How many hook events were written that had been missing.
+        reconstructed: The number of missing hook events that were written.
     """
 
     transcripts: list[tuple[str, Synced]]
@@ -79,10 +79,10 @@ async def collect(
 
     Args:
         project: The project.
-        paths: As for `sync`.
-        all_projects: As for `sync`.
-        reconstruct: As for `sync`.
-        advance: Called, in another thread, with the number of bytes that were read since.
+        paths: The paths, as for `sync`.
+        all_projects: The choice of projects, as for `sync`.
+        reconstruct: The choice of backfill, as for `sync`.
+        advance: A function to call, in another thread, with the number of bytes read since.
     """
     of_events = await _named_by_events(project) if not paths else []
     listed = partial(_named, paths) if paths else partial(_all, project, of_events, all_projects)

@@ -37,12 +37,12 @@ class FailedHook(NamedTuple):
 
     Attributes:
         event: The tool's name of the event.
-        subject: What the event is about: the id of a tool call; of a batch, that of the message
-            that asked for it; else that of the prompt.
-        created_at: When it failed, as UTC text.
-        reason: In the tool's words.
-        payload: What the event says besides the session and its name, as far as the transcript
-            tells; nothing for that of a tool call.
+        subject: The id of the event's tool call; of a batch, that of the message that asked for
+            it; else that of the prompt.
+        created_at: The time of the failure, as UTC text.
+        reason: The reason in the tool's words.
+        payload: The event's fields besides the session and the name, as far as the transcript
+            has them; nothing for an event of a tool call.
     """
 
     event: str

@@ -14,11 +14,11 @@ _BUFFER_BYTES: Final = 1 << 20
 
 
 class Position(NamedTuple):
-    """Up to where a file was read.
+    """The position up to which a file was read.
 
     Attributes:
-        line: How many lines that were.
-        end: How many bytes.
+        line: The number of lines read.
+        end: The number of bytes read.
         head: A digest of its first bytes, of those that were read.
         tail: A digest of the last bytes that were read.
     """
@@ -36,8 +36,8 @@ class RawLine(NamedTuple):
     """One line, with its end.
 
     Attributes:
-        number: From 1.
-        end: Where the next begins, in bytes.
+        number: The line's number, from 1.
+        end: The start of the next line, in bytes.
         content: The line, without NULs before it: a crash of the machine leaves them.
     """
 
@@ -52,7 +52,7 @@ class GrowingFile:
     Attributes:
         is_known: Whether it still begins as what was read of it.
         is_rewritten: Whether it does not.
-        began_at: Where it is read from.
+        began_at: The position where reading starts.
     """
 
     def __init__(self, path: Path, position: Position) -> None:

@@ -38,22 +38,22 @@ _ENDED: Final = {
 
 
 class ToolCall(NamedTuple):
-    """A tool call of a transcript, and what there is of it.
+    """A tool call of a transcript, with its events.
 
     Attributes:
         tool: The AI tool.
-        tool_use_id: What it calls the call; an empty string where it has no name for it.
+        tool_use_id: The tool's id of the call; an empty string where it has none.
         name: The tool that the model asked for.
-        created_at: When, as UTC text.
+        created_at: The time of the call, as UTC text.
         has_pre: Whether there is an event from before the call.
         has_post: Whether there is one from after it.
         has_result: Whether the transcript has its result.
         wants_pre: Whether the tool's hooks send an event before such a call.
         wants_post: Whether they send one after a call that ended so.
-        ending: How it ended: done, failed, denied, interrupted, invalid (the client refused it
+        ending: The way it ended: done, failed, denied, interrupted, invalid (the client refused it
             before any hook), refused (the tool did, after one), or unknown where the transcript
             has no result.
-        reason: Why an event is missing, as far as the transcript tells; else an empty string.
+        reason: The reason why an event is missing, where it is known; else an empty string.
     """
 
     tool: str
@@ -74,13 +74,13 @@ class Account(NamedTuple):
 
     Attributes:
         session_id: The session.
-        events: How many events it has, those that were reconstructed not among them.
-        reconstructed: How many events were made from the transcript.
-        messages: How many messages its transcripts have.
+        events: The number of its events, without reconstructed ones.
+        reconstructed: The number of events made from the transcript.
+        messages: The number of messages in its transcripts.
         calls: Its tool calls, in order of time.
-        failed_hooks: How many hooks failed while it ran, as its transcript says.
+        failed_hooks: The number of hooks that failed while it ran, by its transcript.
         lost: Those of them whose event is not there, in order of time.
-        after_end: How many events came after the session's end.
+        after_end: The number of events after the session's end.
     """
 
     session_id: str

@@ -22,7 +22,7 @@ class Source(Protocol):
     Attributes:
         is_known: Whether it still begins as what was read of it.
         is_rewritten: Whether what was read of it is there no more.
-        began_at: Where it is read from.
+        began_at: The position where reading starts.
     """
 
     is_known: bool

@@ -42,15 +42,15 @@ class Synced(NamedTuple):
 
     Attributes:
         path: The transcript.
-        new: How many messages it brought.
-        changed: How many that were there have more to say now.
-        lines: How many lines were read.
-        bytes: How many bytes those were.
+        new: The number of messages that were not there before.
+        changed: The number of messages that have more content now.
+        lines: The number of lines read.
+        bytes: The number of their bytes.
         unknown: Lines of kinds that are not known here, by kind; they are kept as they are.
         damaged: Lines that are no JSON; they are kept as they are.
         failed_hooks: Lines that say that a hook failed that may be ours.
-        is_restarted: Whether it was read anew, for it was rewritten since.
-        left_out: How many messages were not stored, as they were purged or pruned before.
+        is_restarted: Whether the transcript was read anew, as it was rewritten since.
+        left_out: The number of messages not stored, as they were purged or pruned before.
         is_purged: Whether it was not read, as its session was purged since it was written to.
     """
 

@@ -28,8 +28,9 @@ class Reader:
     """Reads lines of one transcript.
 
     Attributes:
-        state: What later lines need of earlier ones: the session and its agent, the turn and model,
-            the last item of the model, and up to which ordinal a subagent has its parent's lines.
+        state: The facts that later lines need of earlier ones: the session and its agent, the
+            turn and model, the last item of the model, and up to which ordinal a subagent has its
+            parent's lines.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:

@@ -21,10 +21,10 @@ class ShellEnd(NamedTuple):
     """The end of a shell command.
 
     Attributes:
-        output: What it wrote, without what Gemini adds.
+        output: The command's output, without what Gemini adds.
         success: None where it runs on in the background.
-        exit_code: None where none is told.
-        error: Why it failed; an empty text where it did not.
+        exit_code: The exit code, or None where it is not known.
+        error: The reason of a failure; an empty text where it did not fail.
         is_interrupted: Whether it was cancelled.
     """
 
@@ -47,8 +47,8 @@ def shell_end(text: str, display: object = None) -> ShellEnd:
     """Read what a command's answer says, without its wrapper.
 
     Args:
-        text: What the model is told.
-        display: What the person is shown: the output alone, so that a line of it that looks like
+        text: The text for the model.
+        display: The text for the person: the output alone, so that a line of it that looks like
             an exit code is known for what it is.
     """
     if text.startswith(_CANCELLED):
